@@ -1,0 +1,1 @@
+"""Agents: where to measure next."""

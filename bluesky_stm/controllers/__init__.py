@@ -1,0 +1,1 @@
+"""Microscopes behind one protocol: simulated, recorded."""

@@ -1,0 +1,62 @@
+"""What can go wrong, one class for each thing that a caller can do about it.
+
+Every message says what is wrong, by how much, what has happened so far and what to do.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import Self
+
+
+class STMError(Exception):
+    """Anything this package raises on purpose."""
+
+
+class SettingsError(STMError, ValueError):
+    """A setting makes no sense: correct it and start again; nothing has moved."""
+
+
+class UnknownNameError(SettingsError):
+    """No scalarizer, agent, rule or the like has that name; the message lists those that exist."""
+
+    @classmethod
+    def among(cls, kind: str, name: object, known: Iterable[str]) -> Self:
+        """Error for ``name``, with the known names and the nearest of them."""
+        names = sorted(known)
+        near = difflib.get_close_matches(str(name), names, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        return cls(f"There is no {kind} named {name!r}.{hint} Known: {', '.join(names) or 'none'}.")
+
+
+class LimitError(STMError, ValueError):
+    """A value lies outside the interlocks: refused before anything moved."""
+
+
+class NotCapableError(STMError):
+    """This controller cannot do that at all; ask its ``capabilities`` first."""
+
+
+class MotionStoppedError(STMError):
+    """`Controller.stop` ended the act before its time; the tip stands still with the feedback on."""
+
+
+class TipCrashError(STMError):
+    """The tip touched the surface: it was withdrawn; inspect it before going on."""
+
+
+class LostConnectionError(STMError, ConnectionError):
+    """The controller does not answer: its state is unknown until it has been read again."""
+
+
+class FileFormatError(STMError, ValueError):
+    """The file is not what was asked for, or damaged; it has not been changed."""
+
+
+class CatalogError(STMError):
+    """A catalog cannot be opened, written or found."""
+
+
+class ReplayError(STMError):
+    """A stored run does not hold what is needed to rebuild its agent or its plan."""

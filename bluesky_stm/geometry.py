@@ -1,0 +1,182 @@
+"""Places on the sample: points, frames, and the patches of an image around a point.
+
+Places are ``(x, y)`` in nm in the sample's frame, x to the right and y up. Arrays are ``(row, column)`` = ``(y, x)`` and
+row 0 is the lowest y. A pixel coordinate is fractional: whole numbers are pixel *centres*, so that a frame of ``n`` columns
+reaches from column ``-0.5`` to ``n - 0.5``, and the centre of an even window lies between two pixels.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from bluesky_stm.errors import SettingsError
+
+Floats = NDArray[np.floating[Any]]
+
+
+class Point(NamedTuple):
+    """A place on the sample, in nm."""
+
+    x: float
+    y: float
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The rectangle of a topograph or of a grid on the sample.
+
+    Parameters
+    ----------
+    center : Point
+        Centre of the rectangle, in nm.
+    size : (float, float)
+        Width and height, in nm: along the fast (column) and the slow (row) direction.
+    pixels : (int, int)
+        Rows and columns.
+    angle : float
+        Rotation about the centre, in degrees, counter-clockwise.
+
+    Raises
+    ------
+    SettingsError
+        For a size or a number of pixels that is not positive, or a number that is not finite.
+    """
+
+    center: Point
+    size: tuple[float, float]
+    pixels: tuple[int, int]
+    angle: float = 0.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "center", Point(float(self.center[0]), float(self.center[1])))
+        object.__setattr__(self, "size", (float(self.size[0]), float(self.size[1])))
+        object.__setattr__(self, "pixels", (int(self.pixels[0]), int(self.pixels[1])))
+        object.__setattr__(self, "angle", float(self.angle))
+        if not (min(self.size) > 0 and min(self.pixels) > 0):
+            raise SettingsError(f"A frame needs a positive size and at least one pixel, not {self.size} nm in {self.pixels}.")
+        if not np.isfinite([*self.center, *self.size, self.angle]).all():
+            raise SettingsError(
+                f"A frame needs finite numbers, not center {self.center}, size {self.size}, angle {self.angle}."
+            )
+
+    @classmethod
+    def square(cls, center: tuple[float, float], side: float, pixels: int, angle: float = 0.0) -> Self:
+        """Square frame of ``side`` nm with ``pixels`` rows and as many columns."""
+        return cls(Point(*center), (side, side), (pixels, pixels), angle)
+
+    @property
+    def pixel_size(self) -> tuple[float, float]:
+        """Height and width of one pixel, in nm, in the order of the array axes."""
+        return self.size[1] / self.pixels[0], self.size[0] / self.pixels[1]
+
+    @property
+    def corners(self) -> Floats:
+        """The four corners, counter-clockwise from the one at row 0 and column 0; shape (4, 2), nm."""
+        rows, columns = self.pixels
+        low = -0.5
+        return self.to_sample([(low, low), (low, columns + low), (rows + low, columns + low), (rows + low, low)])
+
+    def to_sample(self, pixel: ArrayLike) -> Floats:
+        """Places ``(..., 2)`` as (x, y) in nm of pixel coordinates ``(..., 2)`` as (row, column)."""
+        row, column = np.moveaxis(np.asarray(pixel, dtype=float), -1, 0)
+        height, width = self.pixel_size
+        along = (column + 0.5) * width - self.size[0] / 2
+        up = (row + 0.5) * height - self.size[1] / 2
+        cos, sin = self._rotation
+        return np.stack([self.center.x + cos * along - sin * up, self.center.y + sin * along + cos * up], axis=-1)
+
+    def to_pixel(self, points: ArrayLike) -> Floats:
+        """Fractional pixel coordinates ``(..., 2)`` as (row, column) of places ``(..., 2)`` as (x, y) in nm."""
+        x, y = np.moveaxis(np.asarray(points, dtype=float) - np.asarray(self.center), -1, 0)
+        height, width = self.pixel_size
+        cos, sin = self._rotation
+        along = cos * x + sin * y
+        up = -sin * x + cos * y
+        return np.stack([(up + self.size[1] / 2) / height - 0.5, (along + self.size[0] / 2) / width - 0.5], axis=-1)
+
+    def points(self) -> Floats:
+        """Place of every pixel centre; shape (rows, columns, 2), nm."""
+        return self.to_sample(np.stack(np.indices(self.pixels), axis=-1))
+
+    def contains(self, points: ArrayLike, margin: float = 0.0) -> NDArray[np.bool_]:
+        """Which of the places ``(..., 2)`` lie inside, at least ``margin`` nm from the edge (a hair of 1e-9 nm is forgiven)."""
+        x, y = np.moveaxis(np.asarray(points, dtype=float) - np.asarray(self.center), -1, 0)
+        cos, sin = self._rotation
+        reach = np.asarray(self.size) / 2 - margin + 1e-9
+        return (np.abs(cos * x + sin * y) <= reach[0]) & (np.abs(-sin * x + cos * y) <= reach[1])
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-able form, as it stands in a start document."""
+        return {**asdict(self), "center": list(self.center), "size": list(self.size), "pixels": list(self.pixels)}
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> Self:
+        """Inverse of `as_dict`."""
+        return cls(Point(*document["center"]), tuple(document["size"]), tuple(document["pixels"]), document.get("angle", 0.0))
+
+    @property
+    def _rotation(self) -> tuple[float, float]:
+        return math.cos(math.radians(self.angle)), math.sin(math.radians(self.angle))
+
+
+def patch_centers(frame: Frame, patch: float, step: float) -> Floats:
+    """Candidates for a spectrum: centres of the windows that fit into the frame, row by row from the lowest y.
+
+    Parameters
+    ----------
+    frame : Frame
+    patch : float
+        Side of the square window, in nm; taken as the nearest whole number of pixels.
+    step : float
+        Distance between neighbouring windows, in nm; the nearest whole number of pixels, at least one.
+
+    Returns
+    -------
+    ndarray of shape (n, 2)
+        Places as (x, y), in nm.
+    """
+    rows, columns = (
+        _window_starts(n, patch / size, step / size) for n, size in zip(frame.pixels, frame.pixel_size, strict=True)
+    )
+    if not len(rows) or not len(columns):
+        raise SettingsError(f"A patch of {patch:g} nm does not fit into a frame of {frame.size[0]:g} x {frame.size[1]:g} nm.")
+    return frame.to_sample(np.stack(np.meshgrid(rows, columns, indexing="ij"), axis=-1)).reshape(-1, 2)
+
+
+def extract_patches(image: ArrayLike, pixels: ArrayLike, size: int) -> Floats:
+    """Square windows of an image around pixel coordinates, the image mirrored at its edges.
+
+    Parameters
+    ----------
+    image : array_like of shape (rows, columns)
+    pixels : array_like of shape (n, 2)
+        Fractional (row, column) of the window centres; the window of whole pixels nearest to it is taken.
+    size : int
+        Side of the window, in pixels.
+
+    Returns
+    -------
+    ndarray of shape (n, size, size)
+    """
+    image = np.asarray(image)
+    start = np.floor(np.asarray(pixels, dtype=float) - (size - 1) / 2 + 0.5).astype(int)
+    offsets = np.arange(size)
+    rows = _mirrored(start[:, 0, None] + offsets, image.shape[0])
+    columns = _mirrored(start[:, 1, None] + offsets, image.shape[1])
+    return image[rows[:, :, None], columns[:, None, :]]
+
+
+def _window_starts(pixels: int, patch: float, step: float) -> Floats:
+    size, stride = max(1, round(patch)), max(1, round(step))
+    return np.arange(0, pixels - size + 1, stride) + (size - 1) / 2
+
+
+def _mirrored(index: NDArray[np.int_], length: int) -> NDArray[np.int_]:
+    folded = np.mod(index, 2 * length)
+    return np.where(folded < length, folded, 2 * length - 1 - folded)

@@ -1,0 +1,1 @@
+"""What can be done with a stored run: replay, resume, ask what if."""

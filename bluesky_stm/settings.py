@@ -1,0 +1,170 @@
+"""What a person or a facility decides: interlocks, length scales, and what is chosen by name. Validated here, once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from bluesky_stm import units
+from bluesky_stm.errors import LimitError, SettingsError
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class Settings(BaseModel):
+    """Settings that cannot change, with no field unknown; ``parse`` turns what is wrong into one readable `SettingsError`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @classmethod
+    def parse(cls, value: Any) -> Self:
+        """From an instance, a mapping or parsed JSON/TOML."""
+        try:
+            return cls.model_validate(value)
+        except ValidationError as error:
+            faults = "; ".join(
+                f"{'.'.join(map(str, e['loc'])) or 'value'}: {e['msg']} (got {e['input']!r})" for e in error.errors()
+            )
+            raise SettingsError(
+                f"These settings of {cls.__name__} cannot be used: {faults}. Nothing has been started."
+            ) from None
+
+
+class Named(Settings):
+    """Something chosen by name, with its own settings: ``"gap"`` or ``{"name": "gap", "smoothing": 3}``."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    name: str
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All but the name."""
+        return dict(self.__pydantic_extra__ or {})
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-able form, as it stands in a start document."""
+        return {"name": self.name, **self.settings}
+
+
+def _named(value: Any) -> Any:
+    return {"name": value} if isinstance(value, str) else value
+
+
+Choice = Annotated[Named, BeforeValidator(_named)]
+
+
+def _ordered(value: tuple[float, float]) -> tuple[float, float]:
+    if not value[0] < value[1]:
+        raise ValueError(f"the lower end {value[0]:g} must lie below the upper end {value[1]:g}")
+    return value
+
+
+Range = Annotated[tuple[float, float], AfterValidator(_ordered)]
+
+QUANTITIES: Mapping[str, str] = {
+    "bias": units.BIAS,
+    "current": units.CURRENT,
+    "setpoint": units.CURRENT,
+    "x": units.LENGTH,
+    "y": units.LENGTH,
+    "z": units.LENGTH,
+    "speed": units.SPEED,
+}
+"""What has an interlock, and its unit."""
+
+
+class Limits(Settings):
+    """The interlocks, all in one place: what may be asked of tip and sample. Narrower than the hardware, never wider.
+
+    Each is a pair (low, high): ``bias`` V, ``current`` nA (magnitude), ``setpoint`` nA, ``x`` ``y`` ``z`` nm, ``speed`` nm/s;
+    ``dose`` is the longest time at more than half the current limit, in s.
+    """
+
+    bias: Range = (-3.0, 3.0)
+    current: Range = (0.0, 10.0)
+    setpoint: Range = (0.001, 5.0)
+    x: Range = (-1000.0, 1000.0)
+    y: Range = (-1000.0, 1000.0)
+    z: Range = (-1000.0, 1000.0)
+    speed: Range = (0.0, 1000.0)
+    dose: Positive = 60.0
+
+    @classmethod
+    def within(cls, ranges: Mapping[str, tuple[float, float]], **narrower: Any) -> Self:
+        """The hardware's ranges, made narrower by ``narrower``; a wider one is refused."""
+        for name, asked in narrower.items():
+            hardware = ranges.get(name)
+            if hardware is not None and not (hardware[0] <= asked[0] <= asked[1] <= hardware[1]):
+                raise SettingsError(
+                    f"The limits {asked} of {name} reach beyond what the hardware can do, {hardware} {QUANTITIES[name]}."
+                )
+        return cls.parse({**{name: pair for name, pair in ranges.items() if name in QUANTITIES}, **narrower})
+
+    def check(self, quantity: str, value: float, what: str | None = None) -> None:
+        """Refuse ``value`` (also NaN) outside the interlock of ``quantity``, before anything moves.
+
+        Raises
+        ------
+        LimitError
+            With ``what`` (the name of the signal) in the message.
+        """
+        low, high = getattr(self, quantity)
+        if not (math.isfinite(value) and low <= value <= high):
+            unit = QUANTITIES[quantity]
+            raise LimitError(
+                f"{what or quantity} = {value:g} {unit} is outside {low:g} to {high:g} {unit}. Nothing has moved. "
+                f"Ask for a value inside, or widen the limits of {quantity!r} in the settings."
+            )
+
+
+class LengthScale(Settings):
+    """One length scale of an exploration: data, not code.
+
+    Attributes
+    ----------
+    name : str
+    frame : float
+        Side of the square frame, in nm.
+    pixels : int
+        Rows and columns of its topograph.
+    patch, step : float
+        Side of the window that the agent sees around a candidate and distance between candidates, in nm.
+    budget : int
+        Spectra to take, the seed points included.
+    seeds : int
+        Spectra at the start that are placed without a model.
+    scalarizer, agent, child, stop
+        Chosen by name, each with its settings: what is predicted, who predicts it, the rule that places the frame of the
+        next scale, and the rule that ends this scale before its budget.
+    """
+
+    name: str
+    frame: Positive
+    pixels: int = Field(256, ge=8, le=8192)
+    patch: Positive
+    step: Positive
+    budget: int = Field(60, ge=1)
+    seeds: int = Field(20, ge=1)
+    scalarizer: Choice = Named(name="gap")
+    agent: Choice = Named(name="dkl")
+    child: Choice = Named(name="posterior")
+    stop: Choice = Named(name="budget")
+
+    @model_validator(mode="after")
+    def _sizes_fit(self) -> Self:
+        if self.patch > self.frame:
+            raise ValueError(f"a patch of {self.patch:g} nm does not fit into a frame of {self.frame:g} nm")
+        if self.seeds > self.budget:
+            raise ValueError(f"{self.seeds} seed points do not fit into a budget of {self.budget} spectra")
+        return self
+
+    @property
+    def candidates(self) -> int:
+        """How many places there are to choose from."""
+        pixel = self.frame / self.pixels
+        size, stride = max(1, round(self.patch / pixel)), max(1, round(self.step / pixel))
+        return ((self.pixels - size) // stride + 1) ** 2

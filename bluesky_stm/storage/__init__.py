@@ -1,0 +1,1 @@
+"""Where documents go: journal first, catalog second."""

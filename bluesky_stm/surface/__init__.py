@@ -1,0 +1,1 @@
+"""The surface: pure functions of place, energy and seed."""

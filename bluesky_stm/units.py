@@ -1,0 +1,56 @@
+"""One unit for each quantity, and the constants of nature in these units.
+
+Everything inside the package is in nm, V, nA, nS, eV, s, K and degrees (counter-clockwise). SI appears only on the wire
+and in the files of others; whoever stands at that border converts with `from_si` and `to_si`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import constants
+
+LENGTH: Final = "nm"
+SPEED: Final = "nm/s"
+BIAS: Final = "V"
+CURRENT: Final = "nA"
+CONDUCTANCE: Final = "nS"
+ENERGY: Final = "eV"
+TIME: Final = "s"
+FREQUENCY: Final = "Hz"
+TEMPERATURE: Final = "K"
+ANGLE: Final = "deg"
+
+SI_FACTOR: Final[dict[str, float]] = {
+    LENGTH: 1e-9,
+    SPEED: 1e-9,
+    BIAS: 1.0,
+    CURRENT: 1e-9,
+    CONDUCTANCE: 1e-9,
+    ENERGY: constants.e,
+    TIME: 1.0,
+    FREQUENCY: 1.0,
+    TEMPERATURE: 1.0,
+}
+"""How much of the SI unit one of ours is: 1 nm is ``SI_FACTOR["nm"]`` m."""
+
+BOLTZMANN: Final = constants.k / constants.e
+"""Boltzmann constant, in eV/K (CODATA)."""
+
+ELECTRON_KINETIC: Final = constants.hbar**2 / (2 * constants.m_e * constants.e) * 1e18
+"""Kinetic energy of an electron of unit wave number, in eV nm**2 (CODATA)."""
+
+CONDUCTANCE_QUANTUM: Final = 2 * constants.e**2 / constants.h * 1e9
+"""Conductance of one spin-degenerate channel, in nS (CODATA)."""
+
+
+def from_si(value: ArrayLike, unit: str) -> np.ndarray:
+    """Value in ``unit`` of a quantity given in the SI unit of the same kind."""
+    return np.asarray(value) / SI_FACTOR[unit]
+
+
+def to_si(value: ArrayLike, unit: str) -> np.ndarray:
+    """Value in SI of a quantity given in ``unit``."""
+    return np.asarray(value) * SI_FACTOR[unit]

@@ -1,0 +1,1 @@
+"""Pictures: live plots and the report."""

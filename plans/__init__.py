@@ -1,0 +1,1 @@
+"""Bluesky plans for a scanning tunneling microscope."""
