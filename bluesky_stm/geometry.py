@@ -102,7 +102,7 @@ class Frame:
 
     def points(self) -> Floats:
         """Place of every pixel centre; shape (rows, columns, 2), nm."""
-        return self.to_sample(np.stack(np.indices(self.pixels), axis=-1))
+        return self.to_sample(np.moveaxis(np.indices(self.pixels), 0, -1))
 
     def contains(self, points: ArrayLike, margin: float = 0.0) -> NDArray[np.bool_]:
         """Which of the places ``(..., 2)`` lie inside, at least ``margin`` nm from the edge (a hair of 1e-9 nm is forgiven)."""
