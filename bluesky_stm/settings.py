@@ -162,6 +162,10 @@ class LengthScale(Settings):
             raise ValueError(f"{self.seeds} seed points do not fit into a budget of {self.budget} spectra")
         return self
 
+    def changed(self, **changes: Any) -> Self:
+        """The same scale with some fields changed, validated again."""
+        return self.parse({**self.model_dump(), **changes})
+
     @property
     def candidates(self) -> int:
         """How many places there are to choose from."""

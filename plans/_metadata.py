@@ -1,0 +1,36 @@
+"""What the start document says, beyond what the caller adds: enough to rebuild the agent and to repeat the run."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bluesky_stm.devices import STM
+    from bluesky_stm.geometry import Frame
+
+SCHEMA_VERSION = 1
+"""Version of the contract in ``docs/documents.md``."""
+
+_PACKAGES = ("bluesky-stm", "bluesky", "ophyd", "event-model", "numpy", "scipy", "scikit-image", "torch", "gpytorch")
+
+
+def describe_run(plan: str, arguments: dict[str, Any], stm: STM, frame: Frame) -> dict[str, Any]:
+    """Metadata that every run of this package carries."""
+    return {
+        "plan_name": plan,
+        "plan_args": arguments,
+        "schema_version": SCHEMA_VERSION,
+        "detectors": [stm.sweep.name],
+        "motors": [stm.tip.name],
+        "controller": stm.controller.describe(),
+        "frame": frame.as_dict(),
+        "versions": {package: found for package in _PACKAGES if (found := _version(package))},
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:  # torch and gpytorch are not needed on the host of an instrument
+        return None

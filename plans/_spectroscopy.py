@@ -1,0 +1,88 @@
+"""Measurements at places that a person names: an image, some spectra, a dense grid; one run each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import bluesky.preprocessors as bpp
+import numpy as np
+from bluesky.utils import MsgGenerator
+
+from bluesky_stm.errors import SettingsError
+from bluesky_stm.geometry import Floats, Frame, Point
+from bluesky_stm.plans._metadata import describe_run
+from bluesky_stm.plans._safety import safely
+from bluesky_stm.plans._stubs import measure_at, take_topograph
+
+if TYPE_CHECKING:
+    from bluesky_stm.devices import STM
+
+
+def scan_topograph(stm: STM, frame: Frame | None = None, *, md: Mapping[str, Any] | None = None) -> MsgGenerator[str]:
+    """Take one constant-current image of ``frame``, else of the scanner's present frame."""
+    frame = frame or stm.scanner.frame
+    stm.scanner.check_value(frame)
+
+    @bpp.stage_decorator([stm.scanner])
+    @bpp.run_decorator(md={**describe_run("scan_topograph", {"frame": frame.as_dict()}, stm, frame), **(md or {})})
+    def run() -> MsgGenerator[None]:
+        yield from take_topograph(stm, frame)
+
+    return (yield from safely(stm, run()))
+
+
+def spectra_at(
+    stm: STM, points: Iterable[tuple[float, float]], *, shortest: bool = False, md: Mapping[str, Any] | None = None
+) -> MsgGenerator[str]:
+    """Take one spectrum at each of ``points`` (x, y) in nm, in that order or, with ``shortest``, along a short way.
+
+    Every place is checked against the limits before the tip moves to the first.
+    """
+    places = [Point(*point) for point in points]
+    if not places:
+        raise SettingsError("No place was given. Nothing has moved. Give at least one (x, y) in nm.")
+    for place in places:
+        stm.tip.check_value(place)
+    if shortest:
+        order = short_way(np.array([stm.tip.position, *places]))
+        places = [places[i - 1] for i in order[1:]]
+    arguments = {"points": [list(p) for p in places]}
+
+    @bpp.stage_decorator([stm.sweep])
+    @bpp.run_decorator(md={**describe_run("spectra_at", arguments, stm, stm.scanner.frame), **(md or {})})
+    def run() -> MsgGenerator[None]:
+        for place in places:
+            yield from measure_at(stm, place)
+
+    return (yield from safely(stm, run()))
+
+
+def spectrum_at(stm: STM, point: tuple[float, float], *, md: Mapping[str, Any] | None = None) -> MsgGenerator[str]:
+    """Take one spectrum at ``point``, (x, y) in nm."""
+    return (yield from spectra_at(stm, [point], md=md))
+
+
+def short_way(points: Floats) -> list[int]:
+    """Order in which to visit ``points`` (n, 2), from the first: nearest neighbour, then crossings undone (2-opt).
+
+    Good to some per cent of the optimum, in O(n**2) a pass; a tip moved less drifts less.
+    """
+    distance = np.hypot(*(points[:, None] - points[None]).transpose(2, 0, 1))
+    left, way = set(range(1, len(points))), [0]
+    while left:
+        way.append(min(left, key=lambda i: distance[way[-1], i]))
+        left.remove(way[-1])
+    improved = True
+    while improved:
+        improved = False
+        for i in range(1, len(way) - 1):
+            for j in range(i + 1, len(way)):
+                a, b, c = way[i - 1], way[i], way[j]
+                d = way[j + 1] if j + 1 < len(way) else None
+                now = distance[a, b] + (distance[c, d] if d is not None else 0)
+                then = distance[a, c] + (distance[b, d] if d is not None else 0)
+                if then < now - 1e-9:
+                    way[i : j + 1] = way[i : j + 1][::-1]
+                    improved = True
+    return way

@@ -1,0 +1,124 @@
+"""Rules that place the frame of the next length scale inside the present one; each known by name.
+
+The first two are the paper's (Narasimha et al., npj Comput. Mater. 11, 189 (2025)): where the agent measured most, and where the
+measured values sum up highest. The third asks the model what the child frame can be expected to hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import log_ndtr
+
+from bluesky_stm.errors import SettingsError, UnknownNameError
+from bluesky_stm.geometry import Floats, Frame, Point
+from bluesky_stm.protocols import Observation, Posterior
+from bluesky_stm.settings import Limits, Named
+
+
+@dataclass(frozen=True, eq=False)
+class Knowledge:
+    """What is known of a frame when it has been explored.
+
+    Attributes
+    ----------
+    frame : Frame
+    candidates : ndarray of shape (n, 2)
+        In nm.
+    posterior : Posterior
+        Prediction at the candidates.
+    observations : sequence of Observation
+    """
+
+    frame: Frame
+    candidates: Floats
+    posterior: Posterior
+    observations: Sequence[Observation]
+
+    @property
+    def measured(self) -> tuple[Floats, Floats]:
+        """Places (m, 2) in nm and values (m,) of the spectra that have a value."""
+        valid = [(o.point, o.value) for o in self.observations if isinstance(o.value, float)]
+        return np.array([p for p, _ in valid]).reshape(-1, 2), np.array([v for _, v in valid])
+
+
+@dataclass(frozen=True)
+class ChildFrame:
+    """The frame of the next scale, by which rule, and its score in that rule."""
+
+    frame: Frame
+    rule: str
+    score: float
+
+
+Rule = Callable[[Knowledge, Floats, float], Floats]
+"""Knowledge, centres (k, 2) in nm and side in nm of possible child frames -> score (k,) of each, the highest wins."""
+
+
+def most_points(known: Knowledge, centers: Floats, side: float) -> Floats:
+    """Number of measured places inside: the agent went where it was promising."""
+    points, _ = known.measured
+    return _inside(centers, points, side, known.frame.angle).sum(axis=1).astype(float)
+
+
+def largest_sum(known: Knowledge, centers: Floats, side: float) -> Floats:
+    """Sum of the measured values inside, counted from the least value measured."""
+    points, values = known.measured
+    excess = values - values.min() if len(values) else values
+    return _inside(centers, points, side, known.frame.angle) @ excess
+
+
+def expected_maximum(known: Knowledge, centers: Floats, side: float) -> Floats:
+    """Expected highest value inside, from mean and uncertainty of the posterior at the candidates there.
+
+    The candidates are taken as independent, which overrates wide frames of many correlated candidates by the same amount: the
+    frames compared here are of one size. ``E[max] = t0 + integral over t > t0 of (1 - prod_i Phi((t - mean_i) / std_i)) dt``, with
+    ``t0`` below all that matters.
+    """
+    mean, std = known.posterior.mean, np.maximum(known.posterior.std, 1e-12 * (1 + np.abs(known.posterior.mean)))
+    levels = np.linspace(mean.min(), (mean + 4 * std).max(), 64)
+    log_below = log_ndtr((levels[:, None] - mean) / std)  # (levels, candidates)
+    inside = _inside(centers, known.candidates, side, known.frame.angle).astype(float)
+    below = np.exp(inside @ log_below.T)  # (centers, levels): all candidates inside lie below the level
+    return levels[0] + np.trapezoid(1 - below, levels, axis=1)
+
+
+_RULES: dict[str, Rule] = {"most-points": most_points, "largest-sum": largest_sum, "posterior": expected_maximum}
+
+
+def check_child_rule(choice: Named) -> Rule:
+    """The rule of that name; an unknown one is refused before anything moves."""
+    if choice.name not in _RULES:
+        raise UnknownNameError.among("child rule", choice.name, _RULES)
+    if choice.settings:
+        raise SettingsError(f"The child rule {choice.name!r} takes no settings, not {choice.settings}.")
+    return _RULES[choice.name]
+
+
+def choose_child(choice: Named, known: Knowledge, side: float, pixels: int, limits: Limits) -> ChildFrame:
+    """Frame of ``side`` nm where the rule scores highest, inside the parent frame and the scan range.
+
+    Ties (no knowledge at all) go to the place nearest to the centre of the parent.
+    """
+    rule = check_child_rule(choice)
+    parent = known.frame
+    frames = [Frame.square(c, side, pixels, parent.angle) for c in known.candidates if parent.contains(c, side / 2 - 1e-6)]
+    frames = [f for f in frames if _allowed(f, limits)] or [Frame.square(parent.center, side, pixels, parent.angle)]
+    centers = np.array([f.center for f in frames])
+    scores = rule(known, centers, side)
+    distance = np.hypot(*(centers - np.asarray(parent.center)).T)
+    best = int(np.lexsort((distance, -scores))[0])
+    return ChildFrame(frames[best], choice.name, float(scores[best]))
+
+
+def _allowed(frame: Frame, limits: Limits) -> bool:
+    x, y = frame.corners.T
+    return bool(limits.x[0] <= x.min() and x.max() <= limits.x[1] and limits.y[0] <= y.min() and y.max() <= limits.y[1])
+
+
+def _inside(centers: Floats, points: Floats, side: float, angle: float) -> Floats:
+    """Which points (m, 2) lie in the square around which centre (k, 2); boolean (k, m)."""
+    unit = Frame(Point(0, 0), (side, side), (1, 1), angle)
+    return unit.contains(points[None, :, :] - centers[:, None, :])

@@ -1,0 +1,116 @@
+"""The house: rooms import downwards only, nothing heavy is loaded unasked, the wheel holds every package."""
+
+import ast
+import configparser
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+LEVELS = [
+    {"units", "errors"},
+    {"geometry"},
+    {"measurements"},
+    {"protocols", "settings"},
+    {"surface", "scalarizers", "imaging", "files"},
+    {"teaching"},
+    {"devices", "controllers", "agents", "views", "storage"},
+    {"plans"},
+    {"runs", "pretrain"},
+    {"session", "facility"},
+    {"cli"},
+]
+FORBIDDEN = {("agents", "teaching"), ("plans", "teaching"), ("plans", "agents"), ("plans", "controllers"), ("plans", "storage")}
+"""Downwards, and forbidden all the same: an agent knows no document, a plan no agent class and no controller."""
+
+
+def level(room):
+    return next(i for i, rooms in enumerate(LEVELS) if room in rooms)
+
+
+def modules():
+    folders = [ROOT / "bluesky_stm", ROOT / "devices", ROOT / "plans"]
+    return [path for folder in folders for path in sorted(folder.rglob("*.py")) if path != ROOT / "bluesky_stm/__init__.py"]
+
+
+def room_of(path):
+    parts = path.relative_to(ROOT).parts
+    return Path(parts[1]).stem if parts[0] == "bluesky_stm" else parts[0]
+
+
+def imported_rooms(path):
+    """Rooms of the package that a module imports, at its top or inside a function; not what only a type checker sees."""
+    tree = ast.parse(path.read_text())
+    checking = {
+        node
+        for branch in ast.walk(tree)
+        if isinstance(branch, ast.If) and ast.unparse(branch.test) == "TYPE_CHECKING"
+        for node in ast.walk(branch)
+    }
+    for node in ast.walk(tree):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: import in full, not relatively"
+            names = [f"{node.module}.{alias.name}" if node.module == "bluesky_stm" else node.module or "" for alias in node.names]
+        for name in names:
+            parts = name.split(".")
+            if parts[0] == "bluesky_stm" and len(parts) > 1 and node not in checking:
+                yield parts[1]
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(ROOT)))
+def test_rooms_import_only_rooms_below_them(path):
+    room = room_of(path)
+    for other in imported_rooms(path):
+        if other == room:
+            continue
+        assert level(other) < level(room), f"{path.name} in {room} imports {other}, which does not lie below it"
+        assert (room, other) not in FORBIDDEN, f"{path.name} in {room} must not know {other}"
+
+
+def test_every_folder_with_code_is_a_package_of_the_wheel():
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    listed = set(setup["options"]["packages"].split())
+    folders = {p.parent.relative_to(ROOT).as_posix().replace("/", ".") for p in (ROOT / "bluesky_stm").rglob("__init__.py")}
+    folders |= {f"bluesky_stm.{name}" for name in ("devices", "plans")}
+    assert listed == folders
+
+
+@pytest.mark.parametrize("name", ["bluesky_stm", "bluesky_stm.devices", "bluesky_stm.plans", "bluesky_stm.controllers"])
+def test_importing_the_instrument_side_loads_nothing_heavy(name):
+    heavy = "torch gpytorch botorch tiled databroker matplotlib pandas"
+    code = f"import sys, {name}; print(*sorted(set(sys.modules) & set({heavy.split()!r})))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT.parent)
+    assert done.stdout.split() == []
+
+
+def test_devices_plans_and_controllers_work_where_torch_is_not_installed(tmp_path):
+    """An instrument's host needs no torch: a whole run with an agent that needs none."""
+    code = """
+import sys
+sys.modules["torch"] = sys.modules["gpytorch"] = None
+from bluesky import RunEngine
+from bluesky_stm.agents import make_agent
+from bluesky_stm.controllers import SimulatedController
+from bluesky_stm.devices import STM, AgentDevice
+from bluesky_stm.plans import explore
+from bluesky_stm.settings import LengthScale
+scale = LengthScale(name="small", frame=20, pixels=32, patch=4, step=2, budget=3, seeds=3, agent="random")
+stm = STM(controller=SimulatedController(seed=1), name="stm")
+agent = AgentDevice(make_agent("random", seed=1, patch=4, step=2, seeds=3), scale, name="agent")
+names = []
+RE = RunEngine()
+RE(explore(stm, agent), lambda name, doc: names.append(name))
+print(names.count("event"), names[-1])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    events, last = done.stdout.split()
+    assert last == "stop"
+    assert int(events) >= 3 + 3 + 1
