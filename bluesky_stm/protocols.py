@@ -276,8 +276,13 @@ class Scalarizer(Protocol):
     It carries its name, unit and settings; a spectrum that has no value (clipped, lost contact, no gap found) gives `Failed`.
     """
 
-    name: str
-    units: str
+    @property
+    def name(self) -> str:
+        """By which it is chosen."""
+
+    @property
+    def units(self) -> str:
+        """Unit of its value."""
 
     def __call__(self, spectrum: Spectrum) -> float | Failed:
         """Value in ``units``, or why there is none."""

@@ -1,0 +1,126 @@
+"""Band edges and gap, from where the conductance leaves its noise floor.
+
+The floor is the quietest stretch of the sweep; its level and its noise set the threshold, and an edge is where the conductance
+stays above it for three samples, interpolated between two samples. Unlike a line through the onset this needs no shape of the
+curve, and unlike a fixed current it does not depend on how far the tip stands away.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from pydantic import Field
+
+from bluesky_stm import units
+from bluesky_stm.geometry import Floats
+from bluesky_stm.measurements import Spectrum
+from bluesky_stm.scalarizers._base import NoValueError, Recipe
+from bluesky_stm.scalarizers._sweep import Sweep
+
+CONSECUTIVE = 3
+"""Samples in a row above the threshold that make an edge: noise does not do that."""
+
+METALLIC = 0.2
+"""A floor above this share of the median conductance is no gap."""
+
+
+class _Edges(Recipe):
+    """What the three share.
+
+    Attributes
+    ----------
+    sigmas : float
+        How many standard deviations of the floor's noise count as conductance.
+    least : float
+        Conductance above the floor that counts at least, as a share of the largest in the sweep; keeps an edge finite in a
+        spectrum without noise.
+    stretch : float
+        Width of the stretch of bias in which the floor is found, in V.
+    """
+
+    sigmas: float = Field(3.0, gt=0)
+    least: float = Field(2e-4, gt=0, lt=1)
+    stretch: float = Field(0.25, gt=0)
+
+    @property
+    def units(self) -> str:
+        """Energy over elementary charge."""
+        return units.BIAS
+
+    def edges(self, spectrum: Spectrum) -> tuple[float, float]:
+        """Last occupied and first empty states, in V; NaN for an edge that the sweep does not reach."""
+        sweep = Sweep.of(spectrum).clear
+        floor = _quietest(sweep, self.stretch)
+        middle = (floor.start + floor.stop) // 2
+        for sigmas in (2 * self.sigmas, 2 * self.sigmas, self.sigmas):  # the whole gap tells its noise better than the stretch
+            threshold = self._threshold(sweep.didv, sweep.didv[floor], sigmas)
+            down, up = middle - _crossing(sweep.didv[middle::-1], threshold), middle + _crossing(sweep.didv[middle:], threshold)
+            floor = slice(math.ceil(max(down, 0)), math.floor(min(up, len(sweep.bias) - 1)) + 1)
+        low, high = np.interp([down, up], np.arange(len(sweep.bias)), sweep.bias, left=np.nan, right=np.nan)
+        return float(low), float(high)
+
+    def _threshold(self, didv: Floats, floor: Floats, sigmas: float) -> float:
+        level = float(np.median(floor))
+        noise = 1.4826 * float(np.median(np.abs(floor - level)))
+        return level + max(sigmas * noise, self.least * float(didv.max() - level))
+
+    def _edge(self, spectrum: Spectrum, which: int) -> float:
+        edge = self.edges(spectrum)[which]
+        if np.isnan(edge):
+            end = Sweep.of(spectrum).clear.bias[-which]
+            raise NoValueError(f"the {('valence', 'conduction')[which]} band is not reached up to {end:g} V")
+        return edge
+
+
+class Gap(_Edges):
+    """Conduction edge minus valence edge, in V."""
+
+    name: str = "gap"
+
+    def value(self, spectrum: Spectrum) -> float:
+        """Both edges have to lie inside the sweep."""
+        return self._edge(spectrum, 1) - self._edge(spectrum, 0)
+
+
+class ValenceEdge(_Edges):
+    """Bias at which the occupied states end, in V."""
+
+    name: str = "valence_edge"
+
+    def value(self, spectrum: Spectrum) -> float:
+        """The edge below the floor."""
+        return self._edge(spectrum, 0)
+
+
+class ConductionEdge(_Edges):
+    """Bias at which the empty states begin, in V."""
+
+    name: str = "conduction_edge"
+
+    def value(self, spectrum: Spectrum) -> float:
+        """The edge above the floor."""
+        return self._edge(spectrum, 1)
+
+
+def _quietest(sweep: Sweep, stretch: float) -> slice:
+    """The stretch of samples with the least conductance and spread."""
+    size = max(5, round(stretch / max(float(np.median(np.diff(sweep.bias))), 1e-12)) + 1) if len(sweep.bias) > 1 else 5
+    if len(sweep.bias) < size + 2 * CONSECUTIVE:
+        raise NoValueError(f"{len(sweep.bias)} samples are too few to tell a floor from its edges")
+    windows = np.lib.stride_tricks.sliding_window_view(sweep.didv, size)
+    level = np.median(windows, axis=1)
+    start = int(np.argmin(level + np.ptp(windows, axis=1)))
+    if level[start] > max(METALLIC * np.median(np.abs(sweep.didv)), np.ptp(windows[start])):
+        raise NoValueError(f"no gap: the conductance does not fall below {level[start]:.3g} nS")
+    return slice(start, start + size)
+
+
+def _crossing(didv: Floats, threshold: float) -> float:
+    """Samples (a fraction too) from the first to where the curve leaves the floor; inf where it does not."""
+    lasting = np.convolve(didv > threshold, np.ones(CONSECUTIVE))[CONSECUTIVE - 1 :] == CONSECUTIVE
+    if not lasting.any():
+        return float("inf")
+    if (first := int(np.argmax(lasting))) == 0:
+        return 0.0
+    return first - 1 + float((threshold - didv[first - 1]) / (didv[first] - didv[first - 1]))

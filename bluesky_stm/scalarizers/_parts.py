@@ -1,0 +1,126 @@
+"""Scalars of a part of the spectrum: an integral, the conductance at one bias, a peak, weight inside the gap."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+from scipy.signal import savgol_filter
+
+from bluesky_stm import units
+from bluesky_stm.geometry import Floats
+from bluesky_stm.measurements import Spectrum
+from bluesky_stm.scalarizers._base import NoValueError, Recipe
+from bluesky_stm.scalarizers._sweep import Sweep
+from bluesky_stm.settings import Range
+
+
+class Integral(Recipe):
+    """``channel`` ("current" or "didv") integrated over ``between``, in V; nA V, or nA."""
+
+    name: str = "integral"
+    between: Range
+    channel: Literal["current", "didv"] = "didv"
+
+    @property
+    def units(self) -> str:
+        """Current times bias, or conductance times bias, which is a current."""
+        return units.CURRENT if self.channel == "didv" else f"{units.CURRENT} {units.BIAS}"
+
+    def value(self, spectrum: Spectrum) -> float:
+        """Trapezoids."""
+        part = Sweep.of(spectrum).between(*self.between)
+        return float(np.trapezoid(getattr(part, self.channel), part.bias))
+
+
+class Conductance(Recipe):
+    """dI/dV at ``bias``, in nS: the mean over ``width`` V around it. At 0 V: the zero-bias conductance."""
+
+    name: str = "conductance"
+    bias: float = 0.0
+    width: float = Field(0.1, gt=0)
+
+    @property
+    def units(self) -> str:
+        """A conductance."""
+        return units.CONDUCTANCE
+
+    def value(self, spectrum: Spectrum) -> float:
+        """Mean over the window."""
+        return float(Sweep.of(spectrum).between(self.bias - self.width / 2, self.bias + self.width / 2).didv.mean())
+
+
+class InGapWeight(Recipe):
+    """Share of the dI/dV that lies in ``between`` (V), where a pristine sample has none, in that over ``of``."""
+
+    name: str = "in_gap_weight"
+    between: Range
+    of: Range
+
+    @property
+    def units(self) -> str:
+        """A ratio."""
+        return ""
+
+    def value(self, spectrum: Spectrum) -> float:
+        """Ratio of two integrals."""
+        inside, whole = (self._integral(spectrum, ends) for ends in (self.between, self.of))
+        if not whole > 0:
+            raise NoValueError(f"there is no conductance between {self.of[0]:g} and {self.of[1]:g} V")
+        return inside / whole
+
+    @staticmethod
+    def _integral(spectrum: Spectrum, ends: tuple[float, float]) -> float:
+        part = Sweep.of(spectrum).between(*ends)
+        return float(np.trapezoid(part.didv, part.bias))
+
+
+class _Peak(Recipe):
+    """The highest maximum of dI/dV inside ``between`` (V), smoothed over ``smoothing`` samples (a parabola)."""
+
+    between: Range
+    smoothing: int = Field(5, ge=3)
+
+    def _peak(self, spectrum: Spectrum) -> tuple[float, float]:
+        part = Sweep.of(spectrum).between(*self.between)
+        curve = savgol_filter(part.didv, self.smoothing, 2) if len(part.didv) > self.smoothing else part.didv
+        top = int(np.argmax(curve))
+        if top in {0, len(curve) - 1}:
+            raise NoValueError(f"dI/dV has no maximum inside {self.between[0]:g} to {self.between[1]:g} V")
+        return _vertex(part.bias[top - 1 : top + 2], curve[top - 1 : top + 2])
+
+
+class PeakPosition(_Peak):
+    """Bias of the peak, in V."""
+
+    name: str = "peak_position"
+
+    @property
+    def units(self) -> str:
+        """A bias."""
+        return units.BIAS
+
+    def value(self, spectrum: Spectrum) -> float:
+        """Vertex of the parabola through the three highest samples."""
+        return self._peak(spectrum)[0]
+
+
+class PeakHeight(_Peak):
+    """dI/dV of the peak, in nS."""
+
+    name: str = "peak_height"
+
+    @property
+    def units(self) -> str:
+        """A conductance."""
+        return units.CONDUCTANCE
+
+    def value(self, spectrum: Spectrum) -> float:
+        """Vertex of the parabola through the three highest samples."""
+        return self._peak(spectrum)[1]
+
+
+def _vertex(x: Floats, y: Floats) -> tuple[float, float]:
+    a, b, c = np.polyfit(x - x[1], y, 2)
+    return (float(x[1] - b / (2 * a)), float(c - b**2 / (4 * a))) if a < 0 else (float(x[1]), float(y[1]))

@@ -1,0 +1,118 @@
+"""The scalars of the published runs, exactly as they were computed [1]_.
+
+Their flaws are kept, since the point is to compare: the area leaves the last sample out, the ratio integrates the lock-in
+with its offset, and clipped samples count as they stand. Units differ: nA and V here, A and V in the published files.
+
+References
+----------
+.. [1] G. Narasimha et al., npj Comput. Mater. 11, 189 (2025), doi:10.1038/s41524-025-01642-1
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from pydantic import Field
+from scipy.stats import linregress
+
+from bluesky_stm import units
+from bluesky_stm.geometry import Floats
+from bluesky_stm.measurements import Spectrum
+from bluesky_stm.scalarizers._base import NoValueError, Recipe
+
+SMOOTHING = 4
+"""Samples of the trailing mean in front of the slope fit."""
+
+LEAST_SLOPE = 0.1
+"""Slope that a window must exceed, in 1/V of the curve scaled to 0..1."""
+
+
+class PositiveChannelArea(Recipe):
+    """Current integrated over the positive bias values, the last sample of the sweep left out; nA V."""
+
+    name: str = "positive_channel_area"
+
+    @property
+    def units(self) -> str:
+        """Current times bias."""
+        return f"{units.CURRENT} {units.BIAS}"
+
+    def value(self, spectrum: Spectrum) -> float:
+        """Trapezoids over V > 0."""
+        bias, current = spectrum.bias[:-1], spectrum.current[:-1]
+        positive = bias > 0
+        return _area(bias[positive], current[positive])
+
+
+class AreaRatio(Recipe):
+    """``offset`` + area of the raw lock-in over 0 to ``narrow`` V, divided by that over 0 to ``wide`` V."""
+
+    name: str = "area_ratio"
+    narrow: float = Field(0.5, gt=0)
+    wide: float = Field(1.5, gt=0)
+    offset: float = 0.0
+
+    @property
+    def units(self) -> str:
+        """A ratio."""
+        return ""
+
+    def value(self, spectrum: Spectrum) -> float:
+        """Both ends of a range belong to it."""
+        return self.offset + self._part(spectrum, self.narrow) / self._part(spectrum, self.wide)
+
+    def _part(self, spectrum: Spectrum, end: float) -> float:
+        inside = (spectrum.bias >= 0) & (spectrum.bias <= end)
+        return _area(spectrum.bias[inside], spectrum.lockin_x[inside])
+
+
+class BandgapSlopefit(Recipe):
+    """Gap from straight lines through the onsets of the raw lock-in, in V.
+
+    On each side of zero the smoothed curve is scaled to 0..1 and kept until it exceeds ``threshold``; the window of
+    ``window`` V that a straight line fits best gives the onset where that line meets zero; the gap is the sum of both.
+    A side on which no line rises has no onset: the published value there is -4 V, here there is no value.
+    """
+
+    name: str = "bandgap_slopefit"
+    window: float = Field(0.2, gt=0)
+    threshold: float = Field(0.2, gt=0, le=1)
+
+    @property
+    def units(self) -> str:
+        """A bias."""
+        return units.BIAS
+
+    def value(self, spectrum: Spectrum) -> float:
+        """Sum of both onsets."""
+        bias, smooth = spectrum.bias, np.maximum(_trailing_mean(spectrum.lockin_x), 0)
+        below, above = bias < 0, bias >= 0
+        return self._onset(-bias[below][::-1], smooth[below][::-1]) + self._onset(bias[above], smooth[above])
+
+    def _onset(self, bias: Floats, curve: Floats) -> float:
+        if len(bias) < 3 or not np.ptp(curve) > 0:
+            raise NoValueError("the lock-in does not rise on both sides of zero bias")
+        scaled = (curve - curve.min()) / np.ptp(curve)
+        above = np.flatnonzero(scaled > self.threshold)
+        kept = above[0] if len(above) else len(scaled)
+        return _best_intercept(bias[:kept], scaled[:kept], int(self.window / (bias[1] - bias[0])))
+
+
+def _best_intercept(bias: Floats, curve: Floats, size: int) -> float:
+    fits = [linregress(bias[i : i + size], curve[i : i + size]) for i in range(len(bias) - size)] if size > 1 else []
+    rising = [fit for fit in fits if fit.slope > LEAST_SLOPE]
+    best = max(rising, key=lambda fit: fit.rvalue**2, default=fits[0] if fits else None)
+    if best is None or not best.slope > 0:
+        raise NoValueError("no straight line rises from the gap")
+    return -best.intercept / best.slope
+
+
+def _trailing_mean(values: Floats) -> Floats:
+    total = np.cumsum(np.concatenate([np.zeros(SMOOTHING), values]))
+    count = np.minimum(np.arange(1, len(values) + 1), SMOOTHING)
+    return (total[SMOOTHING:] - total[:-SMOOTHING]) / count
+
+
+def _area(bias: Floats, values: Floats) -> float:
+    if len(bias) < 2 or not np.isfinite(values).all():
+        raise NoValueError("the sweep ended before the range it is asked for")
+    return float(np.trapezoid(values, bias))

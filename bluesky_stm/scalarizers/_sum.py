@@ -1,0 +1,52 @@
+"""Scalarizers put together."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from bluesky_stm.measurements import Spectrum
+from bluesky_stm.protocols import Failed
+from bluesky_stm.scalarizers._base import NoValueError, Recipe
+from bluesky_stm.settings import Choice
+
+
+class WeightedSum(Recipe):
+    """``offset`` plus the sum of ``weights`` times ``terms``, each of them a scalarizer chosen by name.
+
+    The published "3.1 - gap" is ``{"name": "weighted_sum", "terms": ["bandgap_slopefit"], "weights": [-1], "offset": 3.1}``.
+    Where one term has no value, the sum has none.
+    """
+
+    name: str = "weighted_sum"
+    terms: tuple[Choice, ...] = Field(min_length=1)
+    weights: tuple[float, ...]
+    offset: float = 0.0
+
+    @model_validator(mode="after")
+    def _one_weight_each(self) -> Self:
+        if len(self.weights) != len(self.terms):
+            raise ValueError(f"{len(self.terms)} terms need as many weights, not {len(self.weights)}")
+        return self
+
+    @property
+    def units(self) -> str:
+        """That of the terms where they agree, else none."""
+        from bluesky_stm.scalarizers import make_scalarizer
+
+        found = {make_scalarizer(term).units for term in self.terms}
+        return found.pop() if len(found) == 1 else ""
+
+    def value(self, spectrum: Spectrum) -> float:
+        """Sum over the terms."""
+        return self.offset + sum(w * self._term(t, spectrum) for w, t in zip(self.weights, self.terms, strict=True))
+
+    @staticmethod
+    def _term(choice: Choice, spectrum: Spectrum) -> float:
+        from bluesky_stm.scalarizers import make_scalarizer
+
+        value = make_scalarizer(choice)(spectrum)
+        if isinstance(value, Failed):
+            raise NoValueError(value.reason)
+        return value
