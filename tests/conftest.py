@@ -1,9 +1,19 @@
-"""What all tests share: where the real microscope files lie."""
+"""What all tests share: where the real microscope files lie, and a synthetic run with a toy agent."""
 
 import os
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 
+import event_model
+import numpy as np
 import pytest
+
+from bluesky_stm.geometry import Frame, Point, patch_centers
+from bluesky_stm.measurements import Setpoint, Topograph
+from bluesky_stm.protocols import Decision, Health, Observation, Posterior
+from bluesky_stm.scalarizers import make_scalarizer
+from bluesky_stm.teaching import give, spectrum_from
 
 DATA = Path(os.environ.get("BLUESKY_STM_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 
@@ -19,3 +29,157 @@ def data_file(name: str) -> Path:
 @pytest.fixture(name="data_file")
 def _data_file():
     return data_file
+
+
+class ToyAgent:
+    """Goes to the candidate whose number follows from the seed and from all values so far: chaotic, and exactly repeatable."""
+
+    def __init__(self, seed: int = 0):
+        self.seed, self.candidates, self.values, self.measured = seed, np.empty((0, 2)), [], []
+
+    def observe(self, topograph, prior=()):
+        self.candidates = patch_centers(topograph.frame, 8, 4)
+        self.values, self.measured = [], []
+
+    def ingest(self, observations):
+        for observation in observations:
+            self.values.append(observation.value if isinstance(observation.value, float) else 0.0)
+            self.measured.append(observation.point)
+
+    def suggest(self, n=1, pending=(), mask=None):
+        taken = {Point(*p) for p in (*self.measured, *pending)}
+        free = [i for i, p in enumerate(self.candidates) if Point(*p) not in taken and (mask is None or mask[i])]
+        draw = np.random.default_rng([self.seed, len(self.values), int(1e6 * abs(sum(self.values))) % 2**31])
+        chosen = draw.choice(free, n, replace=False)
+        return [self._decision(int(i), draw.normal()) for i in chosen]
+
+    def _decision(self, candidate, mean):
+        point, seeds = Point(*map(float, self.candidates[candidate])), len(self.values) < 3
+        numbers = (np.nan, np.nan, np.nan) if seeds else (mean, abs(mean), 2 * mean)
+        why = "seed" if seeds else "toy"
+        return Decision(point, candidate, why, *numbers, ingested=len(self.values), health=Health("toy", depth=0.5))
+
+    def posterior(self, points=None):
+        points = self.candidates if points is None else np.asarray(points)
+        return Posterior(np.full(len(points), np.mean(self.values or [0.0])), np.ones(len(points)))
+
+    def checkpoint(self):
+        return {"values": list(self.values), "measured": list(self.measured), "candidates": self.candidates}
+
+    def restore(self, state):
+        self.values, self.measured, self.candidates = list(state["values"]), list(state["measured"]), state["candidates"]
+
+    def describe(self):
+        return {"name": "toy", "settings": {}, "seed": self.seed, "weights": None}
+
+
+FRAME = Frame(Point(3.0, -2.0), (64.0, 48.0), (24, 32), 10.0)
+SCALARIZER = {"name": "integral", "between": [0.2, 1.0]}
+
+
+def synthetic_start(agent, **metadata) -> dict:
+    """Start document of an exploration, by the contract."""
+    return {
+        "plan_name": "explore",
+        "schema_version": 1,
+        "sample": "EuZn2As2",
+        "detectors": ["stm_sweep"],
+        "motors": ["stm_tip"],
+        "length_scale": {"name": "terrace", "frame": 64.0, "patch": 8.0, "step": 4.0, "budget": 8, "seeds": 3},
+        "scalarizer": SCALARIZER,
+        "agent": {**agent.describe(), "prior": []},
+        "controller": {"name": "synthetic"},
+        "frame": FRAME.as_dict(),
+        "versions": {"bluesky_stm": "0.1.0"},
+        **metadata,
+    }
+
+
+def topograph_data() -> dict:
+    rows, columns = np.indices(FRAME.pixels)
+    place = dict(zip(("center_x", "center_y", "width", "height"), (*FRAME.center, *FRAME.size), strict=True))
+    rest = {"angle": FRAME.angle, "setpoint_bias": 1.0, "setpoint_current": 0.1, "time": 0.0, "quality": 0}
+    data = {"topograph": np.sin(rows / 5) + 0.01 * columns, **place, **rest}
+    return {f"stm_scanner_{key}": value for key, value in data.items()}
+
+
+def spectrum_data(point: Point, ordinal: int) -> dict:
+    """A gap that follows from the place; every fifth sweep ended early."""
+    bias = np.linspace(-1.5, 1.5, 61)
+    didv = np.clip(np.abs(bias) - 0.5 - 0.2 * np.sin(point.x / 7) * np.cos(point.y / 5), 0, None)
+    didv[40 if ordinal % 5 == 4 else 61 :] = np.nan
+    current = np.cumsum(didv) * 0.05
+    sweep = {"bias": bias, "current": current, "lockin_x": didv / 100, "lockin_y": didv / 1000, "didv": didv}
+    where = {"x": point.x, "y": point.y, "z": 0.3, "setpoint_bias": 1.0, "setpoint_current": 0.1}
+    sweep |= {**where, "time": 10.0 * ordinal, "quality": 2 if ordinal % 5 == 4 else 0}
+    tip = {"x": point.x, "y": point.y, "z": 0.3, "x_setpoint": point.x, "y_setpoint": point.y}
+    return {f"stm_sweep_{k}": v for k, v in sweep.items()} | {f"stm_tip_{k}": v for k, v in tip.items()}
+
+
+def decision_data(decision: Decision, value: float, best: float) -> dict:
+    health = {f"health_{key}": item for key, item in asdict(decision.health).items()}
+    data = {"x": decision.point.x, "y": decision.point.y, "value": value, "best": best, "pending": 0, "elapsed": 0.01, **health}
+    data |= {key: getattr(decision, key) for key in ("candidate", "why", "mean", "std", "acquisition", "ingested")}
+    return {f"agent_{key}": item for key, item in data.items()}
+
+
+def data_keys(data: Mapping) -> dict:
+    kinds = {float: "number", int: "integer", str: "string"}
+    return {
+        key: {"source": "synthetic", "dtype": "array", "shape": list(value.shape), "dtype_numpy": value.dtype.str}
+        | ({"dims": [f"{key}_y", f"{key}_x"]} if value.ndim == 2 else {"dims": [f"{key}_point"]})
+        | {"units": "nm" if key.endswith("topograph") else "V" if key.endswith("bias") else "nA"}
+        if isinstance(value, np.ndarray)
+        else {"source": "synthetic", "dtype": kinds[type(value)], "shape": []}
+        for key, value in data.items()
+    }
+
+
+class Recorder:
+    """Emits an exploration by a toy agent as documents, step by step, to ``sink``."""
+
+    def __init__(self, sink: Callable, agent=None, **metadata):
+        self.sink, self.agent = sink, agent or ToyAgent()
+        self.bundle = event_model.compose_run(metadata=synthetic_start(self.agent, **metadata))
+        self.uid, self.descriptors, self.values = self.bundle.start_doc["uid"], {}, []
+        sink("start", self.bundle.start_doc)
+        self.emit("topograph", topograph_data())
+        give(self.agent, [Topograph(FRAME, topograph_data()["stm_scanner_topograph"], Setpoint(1.0, 0.1))])
+
+    def emit(self, stream: str, data: Mapping) -> None:
+        if stream not in self.descriptors:
+            self.descriptors[stream] = self.bundle.compose_descriptor(name=stream, data_keys=data_keys(data))
+            self.sink("descriptor", self.descriptors[stream].descriptor_doc)
+        times = dict.fromkeys(data, 1.8e9 + len(self.values))
+        self.sink("event", self.descriptors[stream].compose_event(data=dict(data), timestamps=times))
+
+    def decide(self) -> Decision:
+        (decision,) = self.agent.suggest(1)
+        good = [value for value in self.values if isinstance(value, float)] or [float("nan")]
+        self.emit("agent", decision_data(decision, good[-1], max(good)))
+        return decision
+
+    def measure(self, point: Point) -> None:
+        data = spectrum_data(point, len(self.values))
+        self.emit("primary", data)
+        spectrum = spectrum_from(data)
+        self.values.append(make_scalarizer(SCALARIZER)(spectrum))
+        give(self.agent, [Observation(spectrum.position, self.values[-1], spectrum)])
+
+    def run(self, spectra: int) -> str:
+        for _ in range(spectra):
+            self.measure(self.decide().point)
+        self.decide()
+        self.sink("stop", self.bundle.compose_stop())
+        return self.uid
+
+
+@pytest.fixture
+def recorder():
+    """``recorder(sink, agent=None, **metadata)``: an exploration as documents, for storage and replay."""
+    return Recorder
+
+
+@pytest.fixture
+def toy_agent():
+    return ToyAgent

@@ -1,0 +1,143 @@
+"""The catalog of a folder: every document kept, every run found again."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from bluesky_stm.errors import CatalogError
+from bluesky_stm.storage._index import Index
+from bluesky_stm.storage._journal import PART, SUFFIX, Journal, finish_torn
+from bluesky_stm.storage._lock import WriterLock
+from bluesky_stm.storage._run import JournalRun, uid_of
+
+
+class Catalog:
+    """Runs in a folder. ``RE.subscribe(catalog)`` keeps every document.
+
+    ``catalog[-1]`` is the newest run, ``catalog["3f2a"]`` the one whose uid begins so; iteration goes from the oldest.
+
+    Parameters
+    ----------
+    folder : path
+    write : bool
+        False to read along while another session writes.
+    fsync : bool
+        See `Journal`.
+
+    Attributes
+    ----------
+    recovered : list of JournalRun
+        Runs that a process left behind when it died, and which were given their stop document just now.
+
+    Raises
+    ------
+    CatalogError
+        When the folder cannot be used, or another session writes there.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], *, write: bool = True, fsync: bool = False) -> None:
+        self.folder = Path(folder).expanduser().absolute()
+        self._journals = self.folder / "journal"
+        self._lock: WriterLock | None = None
+        self._journal: Journal | None = None
+        self._index = Index(self.folder / "index", self._finished)
+        self.recovered: list[JournalRun] = []
+        if write:
+            self._begin(fsync)
+        elif not self._journals.is_dir():
+            raise CatalogError(f"There is no catalog in {self.folder}. Nothing has been made; open it with write=True.")
+
+    def __call__(self, name: str, doc: Mapping[str, Any]) -> None:
+        """Keep one document."""
+        if self._journal is None:
+            raise CatalogError(f"The catalog {self.folder} was opened to read, or is closed: this {name} is not kept.")
+        self._journal(name, doc)
+        if name == "stop":
+            self._index.catch_up_later()
+
+    def __len__(self) -> int:
+        return len(self._names())
+
+    def __iter__(self) -> Iterator[JournalRun]:
+        return (self._run(name) for name in self._names())
+
+    def __reversed__(self) -> Iterator[JournalRun]:
+        return (self._run(name) for name in reversed(self._names()))
+
+    def __contains__(self, uid: object) -> bool:
+        return any(uid_of(Path(name)) == uid for name in self._names())
+
+    def __getitem__(self, key: int | str) -> JournalRun:
+        names = self._names()
+        if isinstance(key, int):
+            if not -len(names) <= key < len(names):
+                raise CatalogError(f"There is no run {key}: {self.folder} holds {len(names)}.")
+            return self._run(names[key])
+        found = [name for name in names if uid_of(Path(name)).startswith(key)]
+        if len(found) != 1:
+            raise CatalogError(
+                f"{len(found) or 'No'} runs of {len(names)} in {self.folder} have a uid that begins with {key!r}"
+                + (f": {', '.join(uid_of(Path(name)) for name in found)}. Give more of it." if found else ".")
+            )
+        return self._run(found[0])
+
+    @property
+    def client(self) -> Any:
+        """The finished runs as a databroker/Tiled client (layout v3): ``catalog.client[uid]["primary"].read()``."""
+        return self._index.client.v3
+
+    @property
+    def index_faults(self) -> dict[str, str]:
+        """Runs that are not in ``client``, by uid, and why; all of them are here."""
+        return dict(self._index.faults)
+
+    def close(self) -> None:
+        """End the session: what is written is complete. Idempotent."""
+        self._index.close()
+        if self._journal is not None:
+            self._journal.close()
+            self._journal = None
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        faults = f", {len(self._index.faults)} not in the index" if self._index.faults else ""
+        return f"<Catalog {self.folder}: {len(self)} runs{faults}>"
+
+    def _begin(self, fsync: bool) -> None:
+        try:
+            self._journals.mkdir(parents=True, exist_ok=True)
+            self._lock = WriterLock(self.folder)
+        except OSError as error:
+            raise CatalogError(
+                f"No catalog can be kept in {self.folder}: {error}. Nothing has been measured; choose a folder that can be "
+                "written."
+            ) from error
+        self._journal = Journal(self._journals, fsync)
+        left = [self._journals / name for name in self._names() if name.endswith(PART)]
+        self.recovered = [self._run(path.name) for part in left if (path := finish_torn(part))]
+
+    def _names(self) -> list[str]:
+        """Names of the files, oldest run first."""
+        return sorted(name for name in os.listdir(self._journals) if name.endswith((SUFFIX, PART)))
+
+    def _run(self, name: str) -> JournalRun:
+        return JournalRun(self._journals / name, self)
+
+    def _finished(self) -> list[JournalRun]:
+        return [self._run(name) for name in self._names() if name.endswith(SUFFIX)]
+
+
+def open_catalog(where: str | os.PathLike[str], *, write: bool = True, fsync: bool = False) -> Catalog:
+    """The catalog in a folder, made where there is none. See `Catalog`."""
+    return Catalog(where, write=write, fsync=fsync)

@@ -1,0 +1,50 @@
+"""Documents of a stored run, whoever stored it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import event_model
+
+from bluesky_stm.storage._journal import Document, read_journal
+
+
+def documents(source: Any) -> Iterator[Document]:
+    """Documents ``(name, document)`` of a run, pages taken apart, in the order of their time.
+
+    Parameters
+    ----------
+    source : path, Run, Tiled or databroker run, or iterable
+        A journal; a run of our catalog; a run of databroker 2 or Tiled; a run or a header of databroker 1.2; or any
+        iterable of ``(name, document)``, ``event_page`` and ``datum_page`` included.
+
+    Notes
+    -----
+    Tiled rebuilds documents: the uids of Events are new, NaN has become None, and an unfinished run ends in an empty stop
+    document (left out here). Refer to an Event by stream and ``seq_num``.
+    """
+    for name, doc in _stored(source):
+        if name == "stop" and not doc:
+            return
+        yield from _unpacked(name, doc)
+
+
+def _stored(source: Any) -> Iterable[Document]:
+    if isinstance(source, str | PathLike):
+        return read_journal(Path(source))
+    if not hasattr(source, "documents"):
+        return iter(source)
+    # intake's runs of databroker 1.2 want to be told whether to open external files
+    return source.documents(fill="no") if type(source).__name__.startswith("BlueskyRunFrom") else source.documents()
+
+
+def _unpacked(name: str, doc: Mapping[str, Any]) -> Iterator[Document]:
+    if name == "event_page":
+        yield from (("event", event) for event in event_model.unpack_event_page(doc))
+    elif name == "datum_page":
+        yield from (("datum", datum) for datum in event_model.unpack_datum_page(doc))
+    else:
+        yield name, dict(doc)

@@ -1,0 +1,138 @@
+"""One stored run, and what a microscopist asks of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bluesky_stm.errors import CatalogError
+from bluesky_stm.measurements import Spectrum, Topograph
+from bluesky_stm.protocols import Decision
+from bluesky_stm.storage._documents import documents
+from bluesky_stm.storage._journal import PART, Document, first_document, stop_document
+from bluesky_stm.teaching import decision_from, spectrum_from, topograph_from
+
+if TYPE_CHECKING:
+    from bluesky_stm.storage._catalog import Catalog
+
+
+class Run:
+    """A stored run.
+
+    Parameters
+    ----------
+    source : anything that `documents` takes
+    catalog : Catalog, optional
+        Where the runs that it refers to (``resumes``, ``parent_run``) are found.
+    """
+
+    def __init__(self, source: Any, catalog: Catalog | None = None) -> None:
+        self.source = source
+        self.catalog = catalog
+
+    def documents(self) -> Iterator[Document]:
+        """Its documents, in their order."""
+        return documents(self.source)
+
+    @cached_property
+    def start(self) -> Mapping[str, Any]:
+        """The start document."""
+        for name, doc in self.documents():
+            if name == "start":
+                return doc
+        raise CatalogError(f"{self.source} holds no start document: it is not a run.")
+
+    @property
+    def stop(self) -> Mapping[str, Any] | None:
+        """The stop document; None while the run is not finished."""
+        return next((doc for name, doc in self.documents() if name == "stop"), None)
+
+    @property
+    def uid(self) -> str:
+        """Its uid."""
+        return str(self.start["uid"])
+
+    @property
+    def complete(self) -> bool:
+        """Whether the plan came to its own end: not aborted, not killed, not still going on."""
+        return (self.stop or {}).get("exit_status") == "success"
+
+    def events(self, stream: str) -> Iterator[Mapping[str, Any]]:
+        """Events of one stream, in their order."""
+        ours: set[str] = set()
+        for name, doc in self.documents():
+            if name == "descriptor" and doc["name"] == stream:
+                ours.add(doc["uid"])
+            elif name == "event" and doc["descriptor"] in ours:
+                yield doc
+
+    @property
+    def topograph(self) -> Topograph:
+        """The topograph from which the agent worked."""
+        for event in self.events("topograph"):
+            return topograph_from(event["data"])
+        raise CatalogError(f"{self!r} holds no topograph.")
+
+    @property
+    def spectra(self) -> list[Spectrum]:
+        """All its spectra, in the order they were taken."""
+        return [spectrum_from(event["data"]) for event in self.events("primary")]
+
+    @property
+    def decisions(self) -> list[Decision]:
+        """All decisions of the agent, in their order."""
+        return [decision_from(event["data"]) for event in self.events("agent")]
+
+    def __repr__(self) -> str:
+        start, stop = self.start, self.stop or {}
+        scale = start.get("length_scale", {}).get("name") if isinstance(start.get("length_scale"), Mapping) else None
+        when = datetime.fromtimestamp(start["time"]).strftime("%Y-%m-%d %H:%M")
+        what = ", ".join(str(word) for word in (when, start.get("plan_name"), start.get("sample"), scale) if word)
+        spectra = stop.get("num_events", {}).get("primary")
+        measured = f", {spectra} spectra" if spectra is not None else ""
+        return f"<Run {self.uid[:8]}: {what}{measured}, {stop.get('exit_status', 'not finished')}>"
+
+
+class JournalRun(Run):
+    """A run in a journal: begin and end are read without what lies between."""
+
+    def __init__(self, path: Path, catalog: Catalog | None = None) -> None:
+        super().__init__(path, catalog)
+        self._path = path
+
+    @property
+    def path(self) -> Path:
+        """Its file, which loses the ending ``.part`` when the run ends."""
+        if self._path.suffix == PART and not self._path.exists():
+            self._path = self._path.with_suffix("")
+        return self._path
+
+    def documents(self) -> Iterator[Document]:
+        """Its documents, exactly as they were emitted; of a run that goes on, those so far."""
+        return documents(self.path)
+
+    @cached_property
+    def start(self) -> Mapping[str, Any]:
+        """The start document."""
+        start = first_document(self.path)
+        if start is None:
+            raise CatalogError(f"{self.path} does not begin with a start document: it is no journal, or damaged.")
+        return start
+
+    @property
+    def stop(self) -> Mapping[str, Any] | None:
+        """The stop document; None while the run is not finished."""
+        return None if self.path.suffix == PART else stop_document(self.path)
+
+    @property
+    def uid(self) -> str:
+        """Its uid, which is in the name of the file."""
+        return uid_of(self._path)
+
+
+def uid_of(path: Path) -> str:
+    """The uid in the name of a journal's file."""
+    return path.name.removesuffix(PART).removesuffix(".msgpack").partition("-")[2]
