@@ -61,7 +61,13 @@ def explore(
     stop = make_stop_rule(scale.stop)
     stm.scanner.check_value(frame)
     _check_budget(scale, frame, agent)
-    arguments = {"stm": stm.name, "agent": agent.name, "budget": scale.budget, "frame": frame.as_dict(), "maps_every": maps_every}
+    arguments = {
+        "stm": stm.name,
+        "agent": agent.name,
+        "budget": scale.budget,
+        "frame": frame.as_dict(),
+        "maps_every": maps_every,
+    }
     common = describe_run("explore", arguments, stm, frame)
 
     @bpp.subs_decorator(agent.documents)
@@ -101,5 +107,5 @@ def _check_budget(scale: LengthScale, frame: Frame, agent: AgentDevice) -> None:
     if places is not None and scale.budget > len(places):
         raise SettingsError(
             f"A budget of {scale.budget} spectra is larger than the {len(places)} candidates in this frame, by "
-            f"{scale.budget - len(places)}. Nothing has moved. Lower the budget, or make the step of scale {scale.name!r} smaller."
+            f"{scale.budget - len(places)}. Nothing has moved. Lower the budget, or the step of scale {scale.name!r}."
         )

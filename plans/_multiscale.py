@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from typing import TYPE_CHECKING, Any
 
 from bluesky.utils import MsgGenerator
@@ -12,7 +12,7 @@ from bluesky.utils import MsgGenerator
 from bluesky_stm.errors import SettingsError
 from bluesky_stm.geometry import Frame
 from bluesky_stm.plans._adaptive import explore
-from bluesky_stm.plans._zoom import ChildFrame, Knowledge, check_child_rule, choose_child
+from bluesky_stm.plans._zoom import Knowledge, check_child_rule, choose_child
 from bluesky_stm.settings import LengthScale
 
 if TYPE_CHECKING:
@@ -24,10 +24,10 @@ def explore_multiscale(
     scales: Sequence[LengthScale | Mapping[str, Any]],
     make_agent: Callable[[LengthScale], AgentDevice],
     *,
-    center: tuple[float, float] | None = None,
+    frame: Frame | None = None,
     md: Mapping[str, Any] | None = None,
 ) -> MsgGenerator[list[str]]:
-    """Explore from the largest scale to the smallest; each scale has its own agent, its own run, and a frame inside its parent's.
+    """Explore from the largest scale to the smallest: each has its own agent, its own run, and a frame inside its parent's.
 
     Parameters
     ----------
@@ -36,8 +36,8 @@ def explore_multiscale(
         From large to small.
     make_agent : callable
         Gives the agent of a scale, as ``session.agent`` does.
-    center : (float, float), optional
-        Centre of the first frame, in nm; else that of the scanner's present frame.
+    frame : Frame, optional
+        Of the first scale; else a square of the scale's size around the centre of the scanner's present frame.
     md : mapping, optional
         Metadata for every start document.
 
@@ -48,20 +48,16 @@ def explore_multiscale(
     """
     scales = [LengthScale.parse(scale) for scale in scales]
     _check(scales)
-    stands = stm.scanner.frame
-    start = Frame.square(center or stands.center, scales[0].frame, scales[0].pixels, stands.angle)
-    common = {"campaign": str(uuid.uuid4()), "sample": "unknown", **(md or {})}
+    common = {"campaign": str(uuid.uuid4()), **(md or {})}
     uids: list[str] = []
-    child: ChildFrame | None = None
-    for number, scale in enumerate(scales):
+    link: dict[str, Any] = {}
+    for scale, following in zip_longest(scales, scales[1:]):
         agent = make_agent(scale)
-        frame = child.frame if child else start
-        link = {"parent_run": uids[-1], "child_rule": child.rule, "child_score": child.score} if child else {}
-        uids.append((yield from explore(stm, agent, scale, frame=frame, md={**common, **link})))
-        if number + 1 < len(scales):
-            following = scales[number + 1]
-            known = Knowledge(frame, agent.candidates, agent.agent.posterior(), agent.observations)
+        uids.append((yield from explore(stm, agent, frame=frame, md={**common, **link})))
+        if following and agent.decision:
+            known = Knowledge(stm.scanner.frame, agent.candidates, agent.agent.posterior(), agent.observations)
             child = choose_child(scale.child, known, following.frame, following.pixels, stm.limits)
+            frame, link = child.frame, {"parent_run": uids[-1], "child_rule": child.rule, "child_score": child.score}
     return uids
 
 
@@ -73,6 +69,6 @@ def _check(scales: Sequence[LengthScale]) -> None:
     for large, small in pairwise(scales):
         if small.frame >= large.frame:
             raise SettingsError(
-                f"Scale {small.name!r} ({small.frame:g} nm) does not fit inside its parent {large.name!r} ({large.frame:g} nm). "
+                f"Scale {small.name!r} ({small.frame:g} nm) does not fit inside {large.name!r} ({large.frame:g} nm). "
                 "Nothing has moved. Give the scales from large to small."
             )

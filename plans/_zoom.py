@@ -1,7 +1,7 @@
 """Rules that place the frame of the next length scale inside the present one; each known by name.
 
-The first two are the paper's (Narasimha et al., npj Comput. Mater. 11, 189 (2025)): where the agent measured most, and where the
-measured values sum up highest. The third asks the model what the child frame can be expected to hold.
+The first two are the paper's (Narasimha et al., npj Comput. Mater. 11, 189 (2025)): where the agent measured most, and where
+the measured values sum up highest. The third asks the model what the child frame can be expected to hold.
 """
 
 from __future__ import annotations
@@ -73,9 +73,8 @@ def largest_sum(known: Knowledge, centers: Floats, side: float) -> Floats:
 def expected_maximum(known: Knowledge, centers: Floats, side: float) -> Floats:
     """Expected highest value inside, from mean and uncertainty of the posterior at the candidates there.
 
-    The candidates are taken as independent, which overrates wide frames of many correlated candidates by the same amount: the
-    frames compared here are of one size. ``E[max] = t0 + integral over t > t0 of (1 - prod_i Phi((t - mean_i) / std_i)) dt``, with
-    ``t0`` below all that matters.
+    ``E[max] = t0 + integral over t > t0 of (1 - prod_i Phi((t - mean_i) / std_i)) dt``, with ``t0`` the lowest mean. The candidates
+    are taken as independent, which overrates a frame of many correlated ones; the frames compared here are of one size.
     """
     mean, std = known.posterior.mean, np.maximum(known.posterior.std, 1e-12 * (1 + np.abs(known.posterior.mean)))
     levels = np.linspace(mean.min(), (mean + 4 * std).max(), 64)

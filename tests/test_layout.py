@@ -56,7 +56,9 @@ def imported_rooms(path):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}:{node.lineno}: import in full, not relatively"
-            names = [f"{node.module}.{alias.name}" if node.module == "bluesky_stm" else node.module or "" for alias in node.names]
+            names = [
+                f"{node.module}.{alias.name}" if node.module == "bluesky_stm" else node.module or "" for alias in node.names
+            ]
         for name in names:
             parts = name.split(".")
             if parts[0] == "bluesky_stm" and len(parts) > 1 and node not in checking:

@@ -1,0 +1,34 @@
+# Two commands on a fresh machine with Python 3.11 to 3.13: `make demo` and `make test`. Each sets up what it needs.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+DATA ?= bluesky_stm_data
+
+.PHONY: demo test lint types benchmarks clean
+
+demo: $(VENV)/installed
+	$(BIN)/bluesky-stm demo --catalog $(DATA)
+
+test: $(VENV)/installed
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+# mypy does not follow the mapping devices/ -> bluesky_stm.devices of an editable install: give it the real tree.
+types: $(VENV)/installed
+	rm -rf build/tree && $(BIN)/pip install -q --no-deps --target build/tree .
+	cd build/tree && ../../$(BIN)/mypy --config-file ../../pyproject.toml -p bluesky_stm
+
+benchmarks: $(VENV)/installed
+	$(BIN)/python -m pytest benchmarks
+
+$(VENV)/installed: setup.cfg pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q -c constraints.txt -e '.[test]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build *.egg-info

@@ -1,0 +1,125 @@
+"""The one place where the parts are put together: RunEngine, microscope, catalog, agents.
+
+Nothing is built at import, nothing is global: two sessions in one program do not know each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from bluesky import RunEngine
+
+from bluesky_stm.agents import make_agent
+from bluesky_stm.devices import STM, AgentDevice
+from bluesky_stm.errors import UnknownNameError
+from bluesky_stm.geometry import Frame
+from bluesky_stm.settings import LengthScale
+from bluesky_stm.storage import Catalog, open_catalog
+
+if TYPE_CHECKING:
+    from bluesky_stm.protocols import Controller
+
+FOLDER = Path("bluesky_stm_data")
+"""Where the catalog lies when nobody says otherwise."""
+
+SCALES = (
+    LengthScale(name="mesa", frame=200, pixels=256, patch=8, step=4),
+    LengthScale(name="terrace", frame=50, pixels=256, patch=3, step=1),
+    LengthScale(name="defect", frame=10, pixels=256, patch=1.2, step=0.2),
+)
+"""Three length scales, from a step bunch down to one defect: the hierarchy of the paper."""
+
+
+@dataclass
+class Session:
+    """A microscope with all that belongs to it.
+
+    Attributes
+    ----------
+    RE : RunEngine
+    stm : STM
+    catalog : Catalog
+        Already subscribed to the RunEngine.
+    scales : dict
+        Length scales by name.
+    sample : str
+        For the start documents.
+    seed : int
+        Of every agent made here.
+    frame : Frame or None
+        Where an exploration starts; None for a square around the scanner's present frame.
+    """
+
+    stm: STM
+    catalog: Catalog
+    scales: dict[str, LengthScale]
+    sample: str
+    seed: int = 0
+    frame: Frame | None = None
+    RE: RunEngine = field(default_factory=RunEngine)
+
+    def __post_init__(self) -> None:
+        self.RE.subscribe(self.catalog)
+
+    def agent(self, scale: str | LengthScale | Mapping[str, Any]) -> AgentDevice:
+        """A fresh agent for a length scale of this session, by name, or for any other."""
+        if isinstance(scale, str):
+            if scale not in self.scales:
+                raise UnknownNameError.among("length scale", scale, self.scales)
+            scale = self.scales[scale]
+        return make_agent_device(LengthScale.parse(scale), self.stm.controller, self.seed)
+
+    def close(self) -> None:
+        """Leave the tip safe and the catalog whole."""
+        self.stm.controller.close()
+        self.catalog.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+def make_agent_device(scale: LengthScale, controller: Controller, seed: int) -> AgentDevice:
+    """The agent that a length scale names, restricted to where the controller can answer."""
+    places = controller.locations()
+    restricted = {} if places is None else {"candidates": places.tolist()}
+    laid_out = {"patch": scale.patch, "step": scale.step, "seeds": scale.seeds}
+    agent = make_agent(scale.agent.name, seed=seed, **laid_out, **restricted, **scale.agent.settings)
+    return AgentDevice(agent, scale, name="agent")
+
+
+def simulated(seed: int = 0, catalog: str | Path = FOLDER, *, profile: str = "good_day") -> Session:
+    """A session at the simulated EuZn2As2 surface, in simulated time.
+
+    Parameters
+    ----------
+    seed : int
+        Of the surface, of the noise and of the agents.
+    catalog : path
+        Folder of the catalog; made if it is not there.
+    profile : str
+        State of the instrument: ``"ideal"``, ``"good_day"`` or ``"bad_day"``.
+    """
+    from bluesky_stm.controllers import SimulatedController
+
+    stm = STM(controller=SimulatedController(seed=seed, profile=profile), name="stm")
+    return Session(stm, open_catalog(catalog), {s.name: s for s in SCALES}, "EuZn2As2 (simulated)", seed)
+
+
+def recorded(path: str | Path, seed: int = 0, catalog: str | Path = FOLDER) -> Session:
+    """A session in which a recorded file answers: a dense grid anywhere, a published run where it was measured.
+
+    Its one length scale is called ``"recorded"``.
+    """
+    from bluesky_stm.controllers import RecordedController
+
+    controller = RecordedController(path)
+    scale = LengthScale.parse({"name": "recorded", **controller.suggested_scale()})
+    stm = STM(controller=controller, name="stm")
+    return Session(stm, open_catalog(catalog), {scale.name: scale}, Path(path).stem, seed, controller.frame)

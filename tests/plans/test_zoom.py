@@ -1,0 +1,78 @@
+"""Where the next smaller frame is placed."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bluesky_stm.errors import UnknownNameError
+from bluesky_stm.geometry import Frame, Point, patch_centers
+from bluesky_stm.plans._zoom import Knowledge, choose_child
+from bluesky_stm.protocols import Failed, Observation, Posterior
+from bluesky_stm.settings import Limits, Named
+
+FRAME = Frame.square((10, -5), 100, 128, angle=30)
+CANDIDATES = patch_centers(FRAME, 5, 4)
+RULES = ["most-points", "largest-sum", "posterior"]
+
+
+def knowledge(mean=None, std=None, observations=()):
+    mean = np.zeros(len(CANDIDATES)) if mean is None else mean
+    std = np.ones(len(CANDIDATES)) if std is None else std
+    return Knowledge(FRAME, CANDIDATES, Posterior(mean, std), observations)
+
+
+def child(rule, known, limits=Limits()):  # noqa: B008 - frozen
+    return choose_child(Named(name=rule), known, 20.0, 256, limits)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_the_child_frame_goes_where_everything_points_to(rule):
+    there = CANDIDATES[200]
+    near = np.hypot(*(CANDIDATES - there).T)
+    observations = [Observation(Point(*there), v) for v in (5.0, 6.0, 7.0)] + [Observation(Point(*CANDIDATES[-1]), 0.1)]
+    known = knowledge(mean=np.exp(-((near / 5) ** 2)), std=np.full(len(near), 0.01), observations=observations)
+    frame = child(rule, known).frame
+    assert frame.contains(there)
+    assert frame.size == (20, 20)
+    assert frame.angle == FRAME.angle
+
+
+def test_uncertainty_attracts_the_posterior_rule_where_the_means_are_equal():
+    there = CANDIDATES[300]
+    near = np.hypot(*(CANDIDATES - there).T) < 6
+    assert child("posterior", knowledge(std=np.where(near, 2.0, 0.1))).frame.contains(there)
+
+
+def test_the_expected_maximum_of_two_standard_normals_is_one_over_root_pi():
+    two = Knowledge(FRAME, np.array([[10.0, -5.0], [11.0, -5.0]]), Posterior(np.zeros(2), np.ones(2)), ())
+    score = choose_child(Named(name="posterior"), two, 20.0, 64, Limits()).score
+    # the lowest level counted is the lowest mean, 0: E[max(X, Y, 0)] = 1 / sqrt(pi) + E[(-max)+]
+    rng = np.random.default_rng(1)
+    monte_carlo = np.maximum(rng.standard_normal((400_000, 2)).max(axis=1), 0).mean()
+    assert score == pytest.approx(monte_carlo, abs=0.005)
+
+
+def test_a_failed_spectrum_counts_for_no_rule_that_sums_measurements():
+    failed = [Observation(Point(*CANDIDATES[5]), Failed("clipped"))] * 9
+    valid = [Observation(Point(*CANDIDATES[400]), 1.0)]
+    assert child("most-points", knowledge(observations=failed + valid)).frame.contains(CANDIDATES[400])
+
+
+@given(st.integers(0, len(CANDIDATES) - 1), st.sampled_from(RULES))
+def test_a_child_frame_never_leaves_its_parent(index, rule):
+    bump = np.zeros(len(CANDIDATES))
+    bump[index] = 50.0
+    known = knowledge(mean=bump, observations=[Observation(Point(*CANDIDATES[index]), 50.0)])
+    assert FRAME.contains(child(rule, known).frame.corners, margin=-1e-6).all()
+
+
+def test_a_child_frame_stays_inside_the_scan_range():
+    bump = CANDIDATES[:, 0].copy()
+    limits = Limits(x=(-40, 15))
+    assert child("posterior", knowledge(mean=bump), limits).frame.corners[:, 0].max() <= 15
+
+
+def test_an_unknown_rule_is_refused_with_the_known_ones():
+    with pytest.raises(UnknownNameError, match="largest-sum"):
+        child("larges-sum", knowledge())

@@ -1,0 +1,93 @@
+"""Documents become lessons, each once, whoever wrote them."""
+
+import numpy as np
+import pytest
+from event_model import compose_run
+
+from bluesky_stm.errors import FileFormatError
+from bluesky_stm.geometry import Frame
+from bluesky_stm.measurements import Quality, Topograph
+from bluesky_stm.protocols import Failed, Observation
+from bluesky_stm.teaching import Teaching, spectrum_from, teach, topograph_from
+
+BIAS = np.linspace(-1, 1, 5)
+
+
+def image(name="stm_scanner"):
+    values = {
+        "topograph": np.arange(12.0).reshape(3, 4),
+        "center_x": 1.0,
+        "center_y": 2.0,
+        "width": 4.0,
+        "height": 3.0,
+        "angle": 5.0,
+    }
+    return {
+        f"{name}_{k}": v
+        for k, v in {**values, "setpoint_bias": -1.5, "setpoint_current": 0.2, "time": 0.0, "quality": 0}.items()
+    }
+
+
+def spectrum(x, name="stm_sweep", quality=0):
+    arrays = {"bias": BIAS, "current": BIAS * x, "lockin_x": BIAS * 0, "lockin_y": BIAS * 0, "didv": BIAS * 0 + x}
+    scalars = {"x": x, "y": 2.0, "z": 0.5, "setpoint_bias": -1.5, "setpoint_current": 0.2, "time": 3.0, "quality": quality}
+    return {f"{name}_{k}": v for k, v in {**arrays, **scalars}.items()} | {"stm_tip_x": x, "stm_tip_y": 2.0, "stm_tip_z": 0.5}
+
+
+def run(*spectra, pages=False):
+    start = compose_run(metadata={"scalarizer": {"name": "mean-didv"}})
+    yield "start", start.start_doc
+    for stream, events in (("topograph", [image()]), ("primary", spectra), ("other", [{"a": 1.0}])):
+        keys = {k: {"dtype": "number", "shape": [], "source": "test"} for k in events[0]}
+        bundle = start.compose_descriptor(name=stream, data_keys=keys)
+        yield "descriptor", bundle.descriptor_doc
+        for data in events:
+            yield "event", bundle.compose_event(data=data, timestamps=dict.fromkeys(data, 0.0))
+    yield "stop", start.compose_stop()
+
+
+def mean_didv(measured):
+    return Failed("clipped") if measured.quality & Quality.CLIPPED else float(np.mean(measured.didv))
+
+
+class Pupil:
+    def __init__(self):
+        self.heard = []
+
+    def observe(self, topograph, prior=()):
+        self.heard.append(topograph)
+
+    def ingest(self, observations):
+        self.heard += observations
+
+
+def test_lessons_come_in_the_order_of_the_documents():
+    pupil = Pupil()
+    teach(pupil, run(spectrum(1.0), spectrum(2.0, quality=int(Quality.CLIPPED))), mean_didv)
+    assert [type(lesson) for lesson in pupil.heard] == [Topograph, Observation, Observation]
+    assert pupil.heard[1].value == 1.0
+    assert pupil.heard[2].value == Failed("clipped")
+    assert pupil.heard[0].frame == Frame((1, 2), (4, 3), (3, 4), 5)
+
+
+def test_an_event_that_comes_by_twice_is_learned_once():
+    teaching = Teaching(mean_didv)
+    documents = list(run(spectrum(1.0)))
+    for name, doc in [*documents[:-1], *documents[1:]]:
+        teaching(name, doc)
+    assert len(teaching.take()) == 2
+    assert teaching.take() == []
+
+
+def test_the_name_of_the_device_does_not_matter():
+    assert spectrum_from(spectrum(1.0, name="left_tip_iv")).position == (1.0, 2.0)
+
+
+def test_null_from_json_is_nan_again():
+    data = image() | {"stm_scanner_topograph": [[1.0, None], [2.0, 3.0]]}
+    assert np.isnan(topograph_from(data).height[0, 1])
+
+
+def test_foreign_events_are_refused_with_what_is_missing():
+    with pytest.raises(FileFormatError, match="_lockin_x"):
+        spectrum_from({"det": 1.0})
