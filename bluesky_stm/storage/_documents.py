@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,7 @@ def _stored(source: Any) -> Iterable[Document]:
     return source.documents(fill="no") if type(source).__name__.startswith("BlueskyRunFrom") else source.documents()
 
 
-def _unpacked(name: str, doc: Mapping[str, Any]) -> Iterator[Document]:
+def _unpacked(name: str, doc: Any) -> Iterator[Document]:
     if name == "event_page":
         yield from (("event", event) for event in event_model.unpack_event_page(doc))
     elif name == "datum_page":

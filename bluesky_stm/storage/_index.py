@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import logging
 import threading
+import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -138,4 +139,6 @@ def _open_tiled(folder: Path) -> Any:
     )
     registry = copy.deepcopy(default_serialization_registry)
     registry.register("BlueskyRun", "application/json-seq", json_seq_exporter)  # without it run.documents() is refused
-    return from_context(Context.from_app(build_app(tree, serialization_registry=registry)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of its web framework, about its own client
+        return from_context(Context.from_app(build_app(tree, serialization_registry=registry)))

@@ -136,7 +136,7 @@ def read_journal(path: Path) -> Iterator[Document]:
     """
     name = ""
     with path.open("rb") as file:
-        for name, doc, _ in _records(file):  # noqa: B007
+        for name, doc, _ in _records(file):
             yield name, doc
     if name != "stop" and path.suffix == SUFFIX:
         raise FileFormatError(
@@ -192,7 +192,7 @@ def _closing(file: Any) -> tuple[dict[str, Any] | None, int]:
     start, last, whole = "", 0.0, 0
     streams: dict[str, str] = {}
     counts: dict[str, int] = {}
-    for name, doc, whole in _records(file):  # noqa: B007
+    for name, doc, whole in _records(file):
         last = doc.get("time", last)
         if name == "start":
             start = doc["uid"]
