@@ -1,0 +1,161 @@
+"""What a recording can answer: an image of a frame, the spectrum of a place, and nothing that was not measured."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final, Self
+
+import numpy as np
+from scipy.ndimage import map_coordinates
+
+from bluesky_stm.errors import FileFormatError, LimitError, NotCapableError
+from bluesky_stm.files import RecordedRun, Sweeps, read
+from bluesky_stm.geometry import Floats, Frame, Point
+from bluesky_stm.measurements import Grid, Spectrum
+from bluesky_stm.protocols import LockInSettings, SweepSettings
+
+PUBLISHED_WINDOW: Final = 30 / 512
+"""Side of the window that the published agents saw, as a share of the frame; candidates lay a third of it apart."""
+
+PRISTINE_GAP: Final = 1.5
+"""Gap of EuZn2As2, in V; a sweep that does not span it can't show a gap."""
+
+
+class Recording:
+    """A run or a dense grid, asked by place.
+
+    Parameters
+    ----------
+    run : RecordedRun
+    origin : dict, optional
+        File and hash, for the start document.
+    """
+
+    def __init__(self, run: RecordedRun, origin: dict[str, str] | None = None) -> None:
+        self.run = run
+        self.origin = origin or {}
+        self.frame = run.topograph.frame
+        self.places = np.array([spectrum.position for spectrum in run.spectra])
+
+    @classmethod
+    def of(cls, source: str | Path | RecordedRun | Grid) -> Self:
+        """From a file, or from what was read from one.
+
+        Raises
+        ------
+        FileFormatError
+            When it holds no spectra of different places with a topograph.
+        """
+        if isinstance(source, (str, Path)):
+            return cls(_as_run(read(source)), _origin(Path(source)))
+        return cls(_as_run(source))
+
+    @property
+    def bias(self) -> Floats:
+        """The recorded bias axis, in V."""
+        return self.run.spectra[0].bias
+
+    @property
+    def sweep(self) -> SweepSettings:
+        """The recorded sweep, the only one that answers; its times per point are the usual ones."""
+        return SweepSettings(round(float(self.bias[0]), 6), round(float(self.bias[-1]), 6), len(self.bias))
+
+    @property
+    def reach(self) -> float:
+        """How far from a spectrum its place still is, in nm: half the diagonal of a pixel."""
+        return math.hypot(*self.frame.pixel_size) / 2 * (1 + 1e-9)
+
+    @cached_property
+    def lockin(self) -> LockInSettings:
+        """Gain and offset between lock-in and dI/dV as recorded; what is not known is NaN."""
+        unknown = LockInSettings(math.nan, math.nan, math.nan, math.nan, math.nan, on=False)
+        for spectrum in self.run.spectra:
+            seen = np.isfinite(spectrum.lockin_x + spectrum.didv)
+            if seen.sum() > 1:
+                gain, offset = np.polyfit(spectrum.didv[seen], spectrum.lockin_x[seen], 1)
+                return LockInSettings(math.nan, math.nan, float(gain), float(offset), math.nan)
+        return unknown
+
+    def suggested_scale(self) -> dict[str, Any]:
+        """A length scale that fits: fields of `settings.LengthScale`, less its name.
+
+        A run has the window and step of the published agents; in a grid the window is a fifth of it and every pixel a
+        candidate. A sweep wider than the gap of a pristine surface is asked for the gap, others for the zero-bias conductance.
+        """
+        pixel, pixels, count = max(self.frame.pixel_size), min(self.frame.pixels), len(self.places)
+        published = max(3, round(PUBLISHED_WINDOW * pixels))
+        window, step = (max(3, pixels // 5), 1) if self.run.complete else (published, max(1, published // 3))
+        return {
+            "frame": min(self.frame.size),
+            "pixels": pixels,
+            "patch": window * pixel,
+            "step": step * pixel,
+            "budget": min(60, count),
+            "seeds": min(20, count),
+            "scalarizer": "gap" if np.ptp(self.bias) > PRISTINE_GAP else {"name": "conductance", "bias": 0.0},
+        }
+
+    def height_at(self, point: Point) -> float:
+        """Tip height at the nearest pixel, in nm."""
+        last = np.array(self.frame.pixels) - 1
+        row, column = np.clip(np.rint(self.frame.to_pixel(point)).astype(int), 0, last)
+        return float(self.run.topograph.height[row, column])
+
+    def spectrum_at(self, point: Point) -> Spectrum:
+        """The spectrum recorded nearest to a place, within `reach`; of equals the first.
+
+        Raises
+        ------
+        NotCapableError
+            When none was recorded there.
+        """
+        distances = np.hypot(*(self.places - point).T)
+        nearest = self.run.spectra[int(np.argmin(distances))]
+        if not distances.min() <= self.reach:
+            raise NotCapableError(
+                f"No spectrum was recorded within {self.reach:.3g} nm of ({point.x:.3f}, {point.y:.3f}) nm. The nearest is "
+                f"{distances.min():.3g} nm away, at ({nearest.position.x:.3f}, {nearest.position.y:.3f}) nm. Nothing was "
+                "swept. Go there, or choose among locations()."
+            )
+        return nearest
+
+    def image(self, frame: Frame) -> Floats:
+        """Heights in a frame, in nm: the recorded ones where it is the recorded frame, else interpolated between them.
+
+        Raises
+        ------
+        LimitError
+            When the frame reaches outside the recorded one.
+        """
+        own, height = self.frame, self.run.topograph.height
+        if frame == own:
+            return height.copy()
+        beyond = np.abs(own.to_pixel(frame.corners) - (np.array(own.pixels) - 1) / 2) - np.array(own.pixels) / 2
+        excess = (beyond * own.pixel_size).max()
+        if excess > 1e-6:
+            raise LimitError(
+                f"The frame of {frame.size[0]:g} x {frame.size[1]:g} nm at ({frame.center.x:g}, {frame.center.y:g}) nm reaches "
+                f"{excess:.3g} nm out of the recorded one of {own.size[0]:g} x {own.size[1]:g} nm at ({own.center.x:g}, "
+                f"{own.center.y:g}) nm. Nothing was scanned. Choose a frame inside."
+            )
+        return map_coordinates(height, np.moveaxis(own.to_pixel(frame.points()), -1, 0), order=1, mode="nearest")
+
+
+def _origin(path: Path) -> dict[str, str]:
+    return {"file": str(path.resolve()), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+
+
+def _as_run(data: object) -> RecordedRun:
+    if isinstance(data, Sweeps):
+        data = data.cits()
+    if isinstance(data, Grid):
+        data = RecordedRun.of_grid(data)
+    if not isinstance(data, RecordedRun) or not data.spectra:
+        raise FileFormatError(
+            f"This is no grid and no run: a {type(data).__name__.lower()} does not hold spectra of different places. "
+            "Choose a .3ds grid of bias sweeps or a published .hf5 run."
+        )
+    return data

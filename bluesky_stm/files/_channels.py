@@ -1,0 +1,145 @@
+"""What the formats of others share: names and units of channels, clipping, and the calibration of a lock-in.
+
+A lock-in channel recorded in volts is that of the preamplifier's output, and 1 V there is taken as 1 nA (10^9 V/A). Its gain
+is fitted against the current of the same file, so that dI/dV does not depend on that choice. Without a lock-in channel dI/dV
+is the numerical derivative of the current.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.integrate import cumulative_trapezoid
+
+from bluesky_stm import units
+from bluesky_stm.errors import FileFormatError
+from bluesky_stm.geometry import Floats
+from bluesky_stm.measurements import Quality
+
+LINEAR_CURRENT: Final = 0.3
+"""Current, in nA, below which the lock-in gain is constant; it grows by a third towards 10 nA (measured on EuZn2As2)."""
+
+_OURS: Final = {"m": units.LENGTH, "A": units.CURRENT, "V": units.BIAS, "Hz": units.FREQUENCY, "s": units.TIME}
+_CURRENT: Final = re.compile(r"Current( \[AVG])?", re.IGNORECASE)
+_LOCKIN: Final = {axis: re.compile(rf"(LI|Lock-?In)[ _]*(Demod 1 )?{axis}( 1 omega)?( 1)?", re.IGNORECASE) for axis in "XY"}
+
+
+def split_unit(label: str) -> tuple[str, str]:
+    """Name and unit of a label: ``"Current [bwd] (A)"`` is ``("Current [bwd]", "A")``; no unit is ``""``."""
+    match = re.fullmatch(r"(.*?) *\(([^()]*)\)((?: *\[\w+])*)", label.strip())
+    return (match[1] + match[3], match[2]) if match else (label.strip(), "")
+
+
+def in_our_unit(values: ArrayLike, unit: str) -> Floats:
+    """Values in nm, nA, V ... of values in a unit of SI; what has no unit of ours stays as it is."""
+    values = np.asarray(values, dtype=float)
+    return units.from_si(values, _OURS[unit]) if unit in _OURS else values
+
+
+def timestamp(text: str | None) -> float:
+    """Seconds since 1970 of ``"26.10.2021 10:48:37"``, which carries no time zone and is read as UTC; 0 where there is none."""
+    try:
+        return datetime.strptime((text or "").strip(), "%d.%m.%Y %H:%M:%S").replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        return 0.0
+
+
+def spectroscopy(bias: Floats, channels: Mapping[str, Floats]) -> dict[str, Floats]:
+    """The arrays of a `Spectrum` or `Grid` from the channels of a file.
+
+    Parameters
+    ----------
+    bias : ndarray of shape (n,)
+        In V.
+    channels : mapping of name to ndarray of shape (..., n)
+        In our units, by their names without unit; backward sweeps and other channels are left out.
+
+    Returns
+    -------
+    dict
+        ``current``, ``lockin_x``, ``lockin_y`` (nA; NaN where there is no lock-in) and ``didv`` (nS).
+
+    Raises
+    ------
+    FileFormatError
+        When no current was recorded.
+    """
+    current = _find(channels, _CURRENT)
+    if current is None:
+        raise FileFormatError(f"No current was recorded, only {sorted(channels)}: these are no tunneling spectra.")
+    missing = np.full_like(current, np.nan)
+    x, y = (_find(channels, _LOCKIN[axis]) for axis in "XY")
+    didv = conductance(bias, current, missing if x is None else x)
+    return {
+        "current": current,
+        "lockin_x": missing if x is None else x,
+        "lockin_y": missing if y is None else y,
+        "didv": didv,
+    }
+
+
+def conductance(bias: Floats, current: Floats, lockin_x: Floats) -> Floats:
+    """Differential conductance, in nS, of spectra ``(..., n)``: of the calibrated lock-in, or the derivative of the current."""
+    if np.isnan(lockin_x).all():
+        return np.gradient(current, bias, axis=-1)
+    gain, offset = calibrate_lockin(bias, current, lockin_x)
+    return (lockin_x - offset) / gain
+
+
+def calibrate_lockin(bias: Floats, current: Floats, lockin_x: Floats) -> tuple[float, float]:
+    """Gain (V) and offset (nA) for which ``(lockin_x - offset) / gain`` is the slope of the current.
+
+    The integral of the lock-in over the bias is fitted by the current, which leaves the noise of a numerical derivative out;
+    each spectrum has its own constant of integration.
+
+    Parameters
+    ----------
+    bias : ndarray of shape (n,)
+    current, lockin_x : ndarray of shape (..., n)
+
+    Returns
+    -------
+    gain, offset : float
+    """
+    current, lockin_x = (np.atleast_2d(a).reshape(-1, len(bias)) for a in (current, lockin_x))
+    area = cumulative_trapezoid(lockin_x, bias, initial=0.0, axis=-1)
+    use = np.isfinite(area) & (np.abs(current) < max(LINEAR_CURRENT, np.nanmin(np.nanmax(np.abs(current), axis=-1))))
+    terms = [_centred(values, use) for values in (current, np.broadcast_to(bias, current.shape), area)]
+    (gain, offset), *_ = np.linalg.lstsq(np.stack(terms[:2], axis=-1), terms[2])
+    return float(gain), float(offset)
+
+
+def clipping_level(values: Floats) -> float:
+    """Largest magnitude in the data if at least three samples in a row stick to it; infinite otherwise.
+
+    Noise never repeats a value; the end of a range does.
+    """
+    magnitude = np.abs(np.atleast_2d(values))
+    level = np.nanmax(magnitude, initial=0.0) * (1 - 1e-5)
+    stuck = magnitude >= level
+    in_a_row = stuck[..., :-2] & stuck[..., 1:-1] & stuck[..., 2:]
+    return float(level) if level > 0 and in_a_row.any() else np.inf
+
+
+def qualities(current: Floats, lockin_x: Floats) -> list[Quality]:
+    """Quality of each of the spectra ``(..., n)``, flat: CLIPPED by preamplifier or lock-in, INCOMPLETE where NaN."""
+    clipped = np.zeros(current.shape[:-1], dtype=bool)
+    for channel in (current, lockin_x):
+        clipped |= (np.abs(channel) >= clipping_level(channel)).any(axis=-1)
+    flags = Quality.CLIPPED * clipped + Quality.INCOMPLETE * np.isnan(current).any(axis=-1)
+    return [Quality(int(flag)) for flag in flags.flat]
+
+
+def _find(channels: Mapping[str, Floats], pattern: re.Pattern[str]) -> Floats | None:
+    return next((values for name, values in channels.items() if pattern.fullmatch(name)), None)
+
+
+def _centred(values: Floats, use: NDArray[np.bool_]) -> Floats:
+    """The used samples, flat, less their mean in each spectrum."""
+    mean = np.sum(values, axis=-1, where=use, keepdims=True) / np.maximum(use.sum(axis=-1, keepdims=True), 1)
+    return (values - mean)[use]

@@ -1,0 +1,64 @@
+"""Nanonis point spectra, ``.dat``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from bluesky_stm import units
+from bluesky_stm.errors import FileFormatError
+from bluesky_stm.files._channels import in_our_unit, qualities, spectroscopy, split_unit, timestamp
+from bluesky_stm.files._header import Header, number, setpoint_of, split_file
+from bluesky_stm.geometry import Floats, Point
+from bluesky_stm.measurements import Setpoint, Spectrum
+
+
+def read_dat(path: str | Path) -> Spectrum:
+    """A bias spectrum: the forward sweep, in our units.
+
+    Raises
+    ------
+    FileFormatError
+        When the file is no point spectrum, is damaged, or swept something else than the bias.
+    """
+    path = Path(path)
+    text, body = split_file(path, b"[DATA]", "point spectrum", "Choose a .dat file of Nanonis bias spectroscopy.")
+    header = _parse(text)
+    if header.get("Experiment", "").lower() != "bias spectroscopy":
+        raise FileFormatError(
+            f"{path.name} is {header.get('Experiment', 'of no named experiment')!r}, not bias spectroscopy: "
+            "it holds no I(V) spectrum. Choose another file."
+        )
+    columns = _columns(path.name, body.decode("latin-1"))
+    bias = next(iter(columns.values()))
+    arrays = spectroscopy(bias, columns)
+    first = Setpoint(float(bias[0]), float(abs(arrays["current"][0])))
+    x, y, z = (float(units.from_si(number(header, f"{axis} (m)", float("nan")), units.LENGTH)) for axis in "XYZ")
+    return Spectrum(
+        Point(x, y),
+        bias,
+        **arrays,
+        setpoint=setpoint_of(header) or first,
+        time=timestamp(header.get("Start time") or header.get("Saved Date") or header.get("Date")),
+        z=z,
+        quality=qualities(arrays["current"][None], arrays["lockin_x"][None])[0],
+    )
+
+
+def _parse(text: str) -> Header:
+    pairs = (line.partition("\t") for line in text.splitlines())
+    return {key.strip(): value.strip() for key, _, value in pairs}
+
+
+def _columns(name: str, text: str) -> dict[str, Floats]:
+    """Columns by name without unit, in our units; the first is what was swept."""
+    head, *lines = text.strip("\r\n").splitlines()
+    labels = [label for label in head.split("\t") if label.strip()]
+    try:
+        values = np.array([[float(v) for v in line.split("\t")[: len(labels)]] for line in lines if line.strip()])
+        table = values.reshape(-1, len(labels)).T
+    except ValueError:
+        raise FileFormatError(f"{name} is damaged: its table of {len(labels)} columns is torn. Copy it again.") from None
+    parts = [split_unit(label) for label in labels]
+    return {channel: in_our_unit(column, unit) for (channel, unit), column in zip(parts, table, strict=True)}

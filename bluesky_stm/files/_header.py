@@ -1,0 +1,57 @@
+"""Headers of Nanonis files, and what they say about the frame and the set point."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from bluesky_stm import units
+from bluesky_stm.errors import FileFormatError
+from bluesky_stm.geometry import Frame, Point
+from bluesky_stm.measurements import Setpoint
+
+Header = Mapping[str, str]
+
+
+def split_file(path: Path, end: bytes, kind: str, advice: str) -> tuple[str, bytes]:
+    """Text before and bytes after the mark that ends a header."""
+    head, mark, body = path.read_bytes().partition(end)
+    if not mark:
+        raise FileFormatError(f"{path.name} is no {kind}: it has no {end.decode(errors='replace').strip()!r}. {advice}")
+    return head.decode("latin-1"), body
+
+
+def number(header: Header, key: str, default: float | None = None) -> float:
+    """The number, in SI, that begins the value of ``key``: ``"5.000E-11 A"`` is 5e-11."""
+    text = header.get(key, "")
+    try:
+        return float(text.split()[0])
+    except (IndexError, ValueError):
+        if default is not None:
+            return default
+        raise FileFormatError(f"The header should give a number for {key!r}, not {text!r}: the file is damaged.") from None
+
+
+def numbers(header: Header, key: str, count: int) -> list[float]:
+    """``count`` numbers of ``key``, whatever stands between them."""
+    found = re.findall(r"[-+]?[\d.]+(?:[eE][-+]?\d+)?", header.get(key, ""))
+    if len(found) != count:
+        raise FileFormatError(
+            f"The header should give {count} numbers for {key!r}, not {header.get(key)!r}: the file is damaged."
+        )
+    return [float(text) for text in found]
+
+
+def frame_from_si(center: tuple[float, float], size: tuple[float, float], pixels: tuple[int, int], clockwise: float) -> Frame:
+    """Frame of metres and of an angle that Nanonis counts clockwise."""
+    x, y, width, height = (round(float(v), 6) for v in units.from_si([*center, *size], units.LENGTH))
+    return Frame(Point(x, y), (width, height), pixels, 0.0 - clockwise)
+
+
+def setpoint_of(header: Header) -> Setpoint | None:
+    """The set point in a module's header; None in old files that do not carry it or whose controller kept something else."""
+    if "Bias>Bias (V)" not in header or header.get("Z-Controller>Setpoint unit", "A") != "A":
+        return None
+    current = number(header, "Z-Controller>Setpoint", default=float("nan"))
+    return Setpoint(number(header, "Bias>Bias (V)"), abs(float(units.from_si(current, units.CURRENT))))

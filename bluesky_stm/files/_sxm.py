@@ -1,0 +1,130 @@
+"""Nanonis images, ``.sxm``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from bluesky_stm import units
+from bluesky_stm.errors import FileFormatError
+from bluesky_stm.files._channels import in_our_unit, timestamp
+from bluesky_stm.files._header import Header, frame_from_si, number, numbers, split_file
+from bluesky_stm.geometry import Floats, Frame
+from bluesky_stm.measurements import Quality, Setpoint, Topograph
+
+_END = b":SCANIT_END:"
+_DATA = b"\x1a\x04"
+
+
+@dataclass(frozen=True, eq=False)
+class Scan:
+    """All images of one scan.
+
+    Attributes
+    ----------
+    frame : Frame
+    channels : mapping of str to ndarray of shape (rows, columns)
+        By name, ``"Z"``, ``"Z [bwd]"``, ``"Current"`` ..., in nm, nA ...; row 0 is the lowest y, columns run forward in
+        both directions; NaN where not measured.
+    setpoint : Setpoint
+    time : float
+        Start, in s since 1970.
+    """
+
+    frame: Frame
+    channels: Mapping[str, Floats]
+    setpoint: Setpoint
+    time: float = 0.0
+
+    def topograph(self, backward: bool = False) -> Topograph:
+        """The image of the tip height, of the forward or the backward scan."""
+        name = "Z [bwd]" if backward else "Z"
+        if name not in self.channels:
+            raise FileFormatError(f"This scan has no channel {name!r}, only {sorted(self.channels)}: it holds no topograph.")
+        height = self.channels[name]
+        quality = Quality.INCOMPLETE if np.isnan(height).any() else Quality.GOOD
+        return Topograph(self.frame, height, self.setpoint, self.time, quality)
+
+
+def read_sxm(path: str | Path, backward: bool = False) -> Topograph:
+    """The topograph of a scan, forward or backward; lines that were not scanned are NaN.
+
+    Raises
+    ------
+    FileFormatError
+        When the file is no scan, is damaged, or has no such image.
+    """
+    return read_scan(path).topograph(backward)
+
+
+def read_scan(path: str | Path) -> Scan:
+    """All images of a scan, forward and backward.
+
+    Raises
+    ------
+    FileFormatError
+        When the file is no scan or is damaged.
+    """
+    path = Path(path)
+    text, body = split_file(path, _END, "scan", "Choose a .sxm file of Nanonis.")
+    header = _parse(text)
+    columns, rows = (int(n) for n in numbers(header, "SCAN_PIXELS", 2))
+    table = _table(header, "DATA_INFO")
+    images = _images(path.name, body, sum(_directions(row) for row in table), (rows, columns))
+    width, height = numbers(header, "SCAN_RANGE", 2)
+    x, y = numbers(header, "SCAN_OFFSET", 2)
+    return Scan(
+        frame_from_si((x, y), (width, height), (rows, columns), number(header, "SCAN_ANGLE")),
+        _channels(table, images, downward=header.get("SCAN_DIR") == "down"),
+        _setpoint(header),
+        timestamp(f"{header.get('REC_DATE', '').strip()} {header.get('REC_TIME', '').strip()}"),
+    )
+
+
+def _parse(text: str) -> Header:
+    """Key to all the lines below it."""
+    parts = text.split("\n:")
+    pairs = (part.lstrip(":").partition(":\n") for part in parts)
+    return {key: value.strip("\n") for key, _, value in pairs}
+
+
+def _table(header: Header, key: str) -> list[dict[str, str]]:
+    """Rows, by the words in the first, of a table of tabs."""
+    lines = [line.strip("\t").split("\t") for line in header.get(key, "").splitlines() if line.strip()]
+    return [dict(zip(lines[0], line, strict=False)) for line in lines[1:]]
+
+
+def _directions(row: Mapping[str, str]) -> int:
+    return 2 if row["Direction"] == "both" else 1
+
+
+def _images(name: str, body: bytes, count: int, shape: tuple[int, int]) -> Floats:
+    data = body[body.find(_DATA) + len(_DATA) :]
+    expected = 4 * count * shape[0] * shape[1]
+    if not count or len(data) != expected:
+        raise FileFormatError(
+            f"{name} is damaged: {count} images of {shape[1]} x {shape[0]} pixels take {expected} bytes, and there are "
+            f"{len(data)}. Copy it again."
+        )
+    return np.frombuffer(data, ">f4").astype(float).reshape(count, *shape)
+
+
+def _channels(table: list[dict[str, str]], images: Floats, downward: bool) -> dict[str, Floats]:
+    """Turned round: a downward scan begins at the highest y, a backward image at the right."""
+    remaining = iter(images[:, ::-1] if downward else images)
+    channels = {}
+    for row in table:
+        if row["Direction"] != "backward":
+            channels[row["Name"]] = in_our_unit(next(remaining), row["Unit"])
+        if row["Direction"] != "forward":
+            channels[f"{row['Name']} [bwd]"] = in_our_unit(next(remaining)[:, ::-1], row["Unit"])
+    return channels
+
+
+def _setpoint(header: Header) -> Setpoint:
+    row = next(iter(_table(header, "Z-CONTROLLER")), {})
+    current = number(row, "Setpoint") if row.get("Setpoint", "").endswith("A") else float("nan")
+    return Setpoint(number(header, "BIAS"), abs(float(units.from_si(current, units.CURRENT))))
