@@ -1,1 +1,27 @@
 """Ophyd devices of a scanning tunneling microscope."""
+
+from bluesky_stm.devices._agent import AgentDevice, PosteriorMap
+from bluesky_stm.devices._bias import Bias
+from bluesky_stm.devices._current import TunnelingCurrent
+from bluesky_stm.devices._lockin import LockIn
+from bluesky_stm.devices._rest import Rest, RestKeeper
+from bluesky_stm.devices._scanner import Scanner
+from bluesky_stm.devices._stm import STM
+from bluesky_stm.devices._sweep import BiasSweep
+from bluesky_stm.devices._tip import TipPosition
+from bluesky_stm.devices._z import ZController
+
+__all__ = [
+    "STM",
+    "AgentDevice",
+    "Bias",
+    "BiasSweep",
+    "LockIn",
+    "PosteriorMap",
+    "Rest",
+    "RestKeeper",
+    "Scanner",
+    "TipPosition",
+    "TunnelingCurrent",
+    "ZController",
+]

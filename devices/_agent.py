@@ -1,0 +1,231 @@
+"""An agent as an ophyd device: fed by documents, asked by `trigger`, its decision as readings."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+from event_model import DataKey
+from ophyd import Component as Cpt
+from ophyd import Device, Signal
+from ophyd.status import Status
+
+from bluesky_stm import units
+from bluesky_stm.devices._signals import OMITTED, data_key
+from bluesky_stm.devices._worker import Worker
+from bluesky_stm.errors import SettingsError
+from bluesky_stm.geometry import Floats, Point
+from bluesky_stm.measurements import Topograph
+from bluesky_stm.protocols import Agent, Decision, Health, Observation, Scalarizer
+from bluesky_stm.scalarizers import make_scalarizer
+from bluesky_stm.settings import LengthScale
+from bluesky_stm.teaching import Lesson, Teaching, give
+
+Key = tuple[int, tuple[Point, ...], bytes | None]
+
+
+class Wish(Signal):
+    """What the plan asks of the agent beside its lessons; not in documents, as the decision follows from it."""
+
+    def set(self, value: Any, *, timeout: float | None = None, settle_time: float | None = None) -> Status:
+        """Take the value now."""
+        self.put(value)
+        status = Status(self)
+        status.set_finished()
+        return status
+
+
+class PosteriorMap(Device):
+    """What an agent predicts for each of its candidates, as arrays of one number a candidate."""
+
+    def trigger(self) -> Status:
+        """Let the agent predict, in its thread."""
+        return self.parent.submit(self, self._predict)
+
+    def describe(self) -> dict[str, DataKey]:
+        """One number a candidate; no candidates are known before the first topograph."""
+        agent: AgentDevice = self.parent
+        shape = (len(agent.candidates),)
+        source, unit = f"agent:{agent.agent_name}", agent.scalarizer.units
+        return {
+            f"{self.name}_mean": data_key(source, unit, "array", shape, dims=(f"{self.name}_candidate",)),
+            f"{self.name}_std": data_key(source, unit, "array", shape, dims=(f"{self.name}_candidate",)),
+            f"{self.name}_ingested": data_key(source, dtype="integer"),
+        }
+
+    def read(self) -> dict[str, dict[str, Any]]:
+        """The prediction; NaN before the first."""
+        unknown = np.full(len(self.parent.candidates), np.nan)
+        mean, std, ingested, then = self._map or (unknown, unknown, 0, time.time())
+        values = {"mean": mean, "std": std, "ingested": ingested}
+        return {f"{self.name}_{key}": {"value": value, "timestamp": then} for key, value in values.items()}
+
+    _map: tuple[Floats, Floats, int, float] | None = None
+
+    def _predict(self) -> None:
+        agent: AgentDevice = self.parent
+        agent.learn()
+        posterior = agent.agent.posterior()
+        self._map = np.array(posterior.mean), np.array(posterior.std), len(agent.observations), time.time()
+
+
+class AgentDevice(Device):
+    """A device around any agent: what adaptive plans take.
+
+    Subscribe `documents` to the RunEngine; each Event is learned once, after pauses and replays too. `trigger` learns what is
+    new and asks for the next place, in a thread, so that a pause acts at once; triggered again with nothing new, it gives the
+    same decision without a second fit.
+
+    Parameters
+    ----------
+    agent : Agent
+    scale : LengthScale, optional
+        What it is used at; plans take frame, budget and rules from it.
+    scalarizer : Scalarizer, optional
+        Gives each spectrum its value; that of ``scale`` if not given.
+    timeout : float
+        Longest time for one decision, in s of wall time.
+    """
+
+    pending = Cpt(Wish, value=(), kind=OMITTED)
+    """Places that are being measured and won't be suggested: ``bps.mv(agent.pending, [point])``."""
+    mask = Cpt(Wish, value=None, kind=OMITTED)
+    """Which candidates may be suggested, as booleans; None for all."""
+    map = Cpt(PosteriorMap, kind=OMITTED)
+
+    def __init__(
+        self,
+        agent: Agent,
+        scale: LengthScale | None = None,
+        *,
+        scalarizer: Scalarizer | None = None,
+        name: str = "agent",
+        timeout: float = 600.0,
+        **kwargs: Any,
+    ) -> None:
+        if scalarizer is None and scale is None:
+            raise SettingsError("An AgentDevice needs scale= or scalarizer=, to know what a spectrum is worth.")
+        self.agent = agent
+        self.scale = scale
+        self.scalarizer = scalarizer or make_scalarizer(scale.scalarizer)  # type: ignore[union-attr]
+        self.timeout = timeout
+        self.decision: Decision | None = None
+        self.observations: list[Observation] = []
+        self.agent_name = str(agent.describe()["name"])
+        self._teaching = Teaching(self.scalarizer)
+        self._lessons: list[Lesson] = []
+        self._worker = Worker(name)
+        self._status: Status | None = None
+        self._answered: Key | None = None
+        self._elapsed, self._decided = 0.0, time.time()
+        super().__init__("", name=name, labels={"agents"}, **kwargs)
+
+    def documents(self, name: str, doc: Mapping[str, Any]) -> None:
+        """Take in a document; to be subscribed to the RunEngine or to a stream of documents."""
+        self._teaching(name, doc)
+
+    @property
+    def candidates(self) -> Floats:
+        """Places that the agent may suggest, (n, 2) in nm; none before its first topograph."""
+        return self.agent.candidates if self._observed else np.empty((0, 2))
+
+    @property
+    def point(self) -> Point | None:
+        """Where to measure next; None before the first decision."""
+        return self.decision.point if self.decision else None
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """For the start document: from this the agent can be made again."""
+        return {"agent": self.agent.describe(), "scalarizer": self.scalarizer.describe()}
+
+    def trigger(self) -> Status:
+        """Learn what is new and decide; the status ends with the decision, or with the fault of the agent."""
+        if self._status is None or self._status.done:
+            self._status = self.submit(self, self._decide)
+        return self._status
+
+    def submit(self, device: Device, act: Any) -> Status:
+        """Do ``act()`` in the thread of the agent."""
+        return self._worker.submit(device, act, timeout=self.timeout)
+
+    def learn(self) -> None:
+        """Give the agent what is new, one lesson after the other; a lesson at which it fails is given again."""
+        self._lessons += self._teaching.take()
+        while self._lessons:
+            lesson = self._lessons[0]
+            give(self.agent, [lesson])
+            self._remember(lesson)
+            del self._lessons[0]
+
+    @property
+    def hints(self) -> dict[str, list[str]]:
+        """Plots take what was found and what was expected."""
+        return {"fields": [f"{self.name}_{field}" for field in ("value", "best", "mean", "std")]}
+
+    def describe(self) -> dict[str, DataKey]:
+        """Decision, value ingested last, and health of the model."""
+        unit = self.scalarizer.units
+        of_value = dict.fromkeys(("mean", "std", "value", "best", "health_noise"), unit)
+        of_length = dict.fromkeys(("x", "y", "health_length"), units.LENGTH)
+        kinds = dict.fromkeys(("why", "health_model", "health_warning"), "string") | dict.fromkeys(
+            ("candidate", "ingested", "pending"), "integer"
+        )
+        unit_of = {**of_value, **of_length, "elapsed": units.TIME}
+        return {
+            f"{self.name}_{field}": data_key(f"agent:{self.agent_name}", unit_of.get(field, ""), kinds.get(field, "number"))
+            for field in self._fields()
+        }
+
+    def read(self) -> dict[str, dict[str, Any]]:
+        """The last decision; before the first, NaN."""
+        return {f"{self.name}_{field}": {"value": value, "timestamp": self._decided} for field, value in self._fields().items()}
+
+    def stop(self, *, success: bool = False) -> None:
+        """Nothing moves here; a fit under way comes to its end and its decision waits for the next `trigger`."""
+
+    _observed = False
+
+    def _remember(self, lesson: Lesson) -> None:
+        if isinstance(lesson, Topograph):
+            self._observed = True
+            self.observations = []
+            self.decision = self._answered = None
+        else:
+            self.observations.append(lesson)
+
+    def _decide(self) -> None:
+        begun = time.monotonic()
+        self.learn()
+        pending: Sequence[Point] = tuple(Point(*point) for point in self.pending.get())
+        mask = self.mask.get()
+        asked = len(self.observations), pending, None if mask is None else np.asarray(mask, dtype=bool).tobytes()
+        if self.decision is None or asked != self._answered:
+            self.decision = self.agent.suggest(1, pending, mask)[0]
+            self._answered = asked
+            self._elapsed, self._decided = time.monotonic() - begun, time.time()
+
+    def _fields(self) -> dict[str, Any]:
+        decision = self.decision or Decision(Point(math.nan, math.nan), -1, "")
+        values = [lesson.value for lesson in self.observations]
+        numbers = [value for value in values if isinstance(value, float | int)]
+        last = values[-1] if values and isinstance(values[-1], float | int) else math.nan
+        return {
+            "x": decision.point.x,
+            "y": decision.point.y,
+            "candidate": int(decision.candidate),
+            "why": decision.why,
+            "mean": decision.mean,
+            "std": decision.std,
+            "acquisition": decision.acquisition,
+            "value": last,
+            "best": max(numbers, default=math.nan),
+            "ingested": int(decision.ingested),
+            "pending": len(self.pending.get()),
+            "elapsed": self._elapsed,
+            **{f"health_{field.name}": getattr(decision.health, field.name) for field in fields(Health)},
+        }

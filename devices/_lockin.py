@@ -1,0 +1,36 @@
+"""The lock-in amplifier on the bias."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from ophyd import Component as Cpt
+
+from bluesky_stm import units
+from bluesky_stm.devices._part import Part
+from bluesky_stm.devices._signals import CONFIG, ControllerSignal
+
+
+def setting(field: str, **kwargs: Any) -> Cpt:
+    """Signal of one field of `LockInSettings`."""
+    read: Callable[[Any], Any] = lambda c: getattr(c.get_lockin(), field)  # noqa: E731
+    return Cpt(
+        ControllerSignal,
+        read=read,
+        write=lambda c, value: c.set_lockin(replace(c.get_lockin(), **{field: value})),
+        kind=CONFIG,
+        **kwargs,
+    )
+
+
+class LockIn(Part):
+    """Lock-in on the bias; ``gain`` and ``offset`` turn its raw X channel into dI/dV."""
+
+    amplitude = setting("amplitude", units=units.BIAS, precision=5, low=0.0)
+    frequency = setting("frequency", units=units.FREQUENCY, precision=1, low=0.0)
+    gain = setting("gain", units=units.BIAS, precision=6)
+    offset = setting("offset", units=units.CURRENT, precision=6)
+    phase = setting("phase", units=units.ANGLE, precision=2)
+    on = setting("on", form="boolean")

@@ -1,0 +1,53 @@
+"""What all parts of a microscope share: its controller, its limits, its worker, and no trace after a run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ophyd import Device
+from ophyd.ophydobj import OphydObject
+
+from bluesky_stm.protocols import Controller
+
+if TYPE_CHECKING:
+    from bluesky_stm.devices._stm import STM
+
+
+def stm_of(part: OphydObject) -> STM:
+    """The microscope that a device or signal belongs to."""
+    owner: Any = part
+    while not hasattr(owner, "controller_of_parts"):
+        owner = owner.parent
+        if owner is None:
+            raise AttributeError(f"{part.name!r} is no part of an STM: make an STM(controller=...) and use its components.")
+    return owner
+
+
+class Part(Device):
+    """A component of an `STM`."""
+
+    @property
+    def stm(self) -> STM:
+        """The microscope."""
+        return stm_of(self)
+
+    @property
+    def controller(self) -> Controller:
+        """What does the work."""
+        return self.stm.controller
+
+    def stage(self) -> list[object]:
+        """Make ready for a run; the first part staged remembers how the tip rests."""
+        staged = super().stage()
+        self.stm.rest.enter(self)
+        return staged
+
+    def unstage(self) -> list[object]:
+        """End what is under way; the last part unstaged puts the tip back to rest, or withdraws it after a fault."""
+        unstaged = super().unstage()
+        self.stm.rest.leave(self)
+        return unstaged
+
+    def stop(self, *, success: bool = False) -> None:
+        """Hold still: end motion, scan and sweep, feedback closed. Never a retract; called at each end of a plan, too."""
+        self.stm.hold_still()

@@ -1,0 +1,106 @@
+"""The whole microscope."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from functools import cached_property
+from typing import Any
+
+from ophyd import Component as Cpt
+from ophyd import Device
+
+from bluesky_stm.devices._bias import Bias
+from bluesky_stm.devices._current import TunnelingCurrent
+from bluesky_stm.devices._lockin import LockIn
+from bluesky_stm.devices._rest import RestKeeper
+from bluesky_stm.devices._scanner import Scanner
+from bluesky_stm.devices._signals import CONFIG, NORMAL, OMITTED
+from bluesky_stm.devices._sweep import BiasSweep
+from bluesky_stm.devices._tip import TipPosition
+from bluesky_stm.devices._worker import Worker
+from bluesky_stm.devices._z import ZController
+from bluesky_stm.errors import LimitError, MotionStoppedError, NotCapableError, STMError
+from bluesky_stm.protocols import Controller
+from bluesky_stm.settings import QUANTITIES, Limits
+
+HARMLESS = (MotionStoppedError, LimitError, NotCapableError)
+"""Faults that leave the tip as it was: they don't call for a withdrawal."""
+
+
+class STM(Device):
+    """A scanning tunneling microscope: tip, bias, sweep, current, z, lockin, scanner.
+
+    Parameters
+    ----------
+    prefix : str
+        Not used; the controller knows its address.
+    controller : Controller
+        What does the work: simulated, recorded or a real one.
+    limits : Limits, optional
+        Interlocks, narrower than what the hardware can do; that if not given.
+    """
+
+    tip = Cpt(TipPosition, kind=NORMAL, labels={"motors"})
+    bias = Cpt(Bias, kind=NORMAL, labels={"motors"})
+    sweep = Cpt(BiasSweep, kind=OMITTED, labels={"detectors"})
+    current = Cpt(TunnelingCurrent, kind=NORMAL, labels={"detectors"})
+    z = Cpt(ZController, kind=NORMAL)
+    lockin = Cpt(LockIn, kind=CONFIG)
+    scanner = Cpt(Scanner, kind=OMITTED, labels={"detectors"})
+    rest = Cpt(RestKeeper, kind=OMITTED)
+
+    controller_of_parts = True
+
+    def __init__(
+        self, prefix: str = "", *, controller: Controller, limits: Limits | None = None, name: str = "stm", **kwargs: Any
+    ) -> None:
+        self.controller = controller
+        self.worker = Worker(name, on_fault=self._latch)
+        self.fault: BaseException | None = None
+        self.withdrawn = False
+        self._limits = limits
+        super().__init__(prefix, name=name, **kwargs)
+
+    @cached_property
+    def limits(self) -> Limits:
+        """The interlocks, as far as the hardware reaches."""
+        ranges = self.controller.ranges
+        asked = self._limits or Limits.within(ranges)
+        inside = {
+            name: (max(low, ranges[name][0]), min(high, ranges[name][1]))
+            for name, (low, high) in asked.model_dump(include=QUANTITIES.keys()).items()
+            if name in ranges
+        }
+        return Limits.parse({**asked.model_dump(), **inside})
+
+    def limits_of(self, quantity: str) -> tuple[float, float]:
+        """Lowest and highest value of a quantity."""
+        return getattr(self.limits, quantity)
+
+    def check(self, quantity: str, value: float, what: str) -> None:
+        """Refuse ``value`` outside the interlock of ``quantity``; ``what`` names the signal."""
+        self.limits.check(quantity, value, what)
+
+    def hold_still(self) -> None:
+        """End motion, scan and sweep now, and forget what waits for its turn; the feedback stays closed."""
+        self.worker.drop_queued()
+        self.controller.stop()
+
+    def stop(self, *, success: bool = False) -> None:
+        """Hold still. Never a retract."""
+        self.hold_still()
+
+    def withdraw_now(self) -> None:
+        """End what is under way and withdraw; blocks. Tried even where the controller could not be stopped."""
+        self.withdrawn = True
+        with suppress(STMError):
+            self.controller.stop()
+        self.controller.withdraw()
+
+    def clear_fault(self) -> None:
+        """A person, or an approach, has seen to the fault: the tip need not be withdrawn at the next end."""
+        self.fault = None
+
+    def _latch(self, fault: BaseException) -> None:
+        if not isinstance(fault, HARMLESS):
+            self.fault = fault

@@ -1,0 +1,135 @@
+"""Bias sweeps: one spectrum where the tip stands."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from event_model import DataKey
+from ophyd import Component as Cpt
+from ophyd.status import Status
+
+from bluesky_stm import units
+from bluesky_stm.devices._measuring import Measuring
+from bluesky_stm.devices._signals import CONFIG, HINTED, NORMAL, Parameter, Result
+from bluesky_stm.errors import STMError
+from bluesky_stm.measurements import Quality, Setpoint, Spectrum
+from bluesky_stm.protocols import SweepSettings
+
+ARRAYS = ("bias", "current", "lockin_x", "lockin_y", "didv")
+DEFAULT = SweepSettings()
+
+
+class SetpointParameter(Parameter):
+    """Bias and current that the feedback keeps before a sweep, V and nA; None for what stands."""
+
+    def check_value(self, value: Setpoint | None) -> None:
+        """Refuse a bias or a current outside the interlocks."""
+        if value is not None:
+            self.parent.stm.check("bias", value.bias, f"{self.name} bias")
+            self.parent.stm.check("setpoint", value.current, f"{self.name} current")
+
+    def describe(self) -> dict[str, DataKey]:
+        """Two numbers, NaN for what stands."""
+        self.array_shape = (2,)
+        return super().describe()
+
+    def read(self) -> dict[str, dict[str, Any]]:
+        """As an array of bias and current."""
+        asked: Setpoint | None = self.get()
+        value = np.array([np.nan, np.nan] if asked is None else [asked.bias, asked.current])
+        return {self.name: {"value": value, "timestamp": self.timestamp}}
+
+
+class BiasSweep(Measuring):
+    """I(V) and dI/dV where the tip stands: a detector. The controller holds and restores the feedback as one act.
+
+    ``start`` to ``end`` in ``points`` steps; what is swept is in settable signals, so that `check_limits` sees it.
+    """
+
+    start = Cpt(Parameter, value=DEFAULT.start, units=units.BIAS, precision=4, quantity="bias", kind=CONFIG)
+    end = Cpt(Parameter, value=DEFAULT.stop, units=units.BIAS, precision=4, quantity="bias", kind=CONFIG)
+    points = Cpt(Parameter, value=DEFAULT.points, form="integer", low=2, high=100_000, kind=CONFIG)
+    settle = Cpt(Parameter, value=DEFAULT.settle, units=units.TIME, precision=4, low=0.0, high=60.0, kind=CONFIG)
+    integrate = Cpt(Parameter, value=DEFAULT.integrate, units=units.TIME, precision=4, low=0.0, high=60.0, kind=CONFIG)
+    averages = Cpt(Parameter, value=DEFAULT.averages, form="integer", low=1, high=10_000, kind=CONFIG)
+    backward = Cpt(Parameter, value=DEFAULT.backward, form="boolean", kind=CONFIG)
+    setpoint = Cpt(SetpointParameter, value=None, units="V, nA", form="array", kind=CONFIG)
+    z_offset = Cpt(Parameter, value=DEFAULT.z_offset, units=units.LENGTH, precision=4, low=-1.0, high=1.0, kind=CONFIG)
+
+    bias = Cpt(Result, value=None, units=units.BIAS, form="array", precision=4, kind=NORMAL)
+    current = Cpt(Result, value=None, units=units.CURRENT, form="array", precision=5, kind=NORMAL)
+    lockin_x = Cpt(Result, value=None, units=units.CURRENT, form="array", precision=5, kind=NORMAL)
+    lockin_y = Cpt(Result, value=None, units=units.CURRENT, form="array", precision=5, kind=NORMAL)
+    didv = Cpt(Result, value=None, units=units.CONDUCTANCE, form="array", precision=5, kind=NORMAL)
+    x = Cpt(Result, value=float("nan"), units=units.LENGTH, precision=3, kind=NORMAL)
+    y = Cpt(Result, value=float("nan"), units=units.LENGTH, precision=3, kind=NORMAL)
+    z = Cpt(Result, value=float("nan"), units=units.LENGTH, precision=4, kind=HINTED)
+    setpoint_bias = Cpt(Result, value=float("nan"), units=units.BIAS, precision=4, kind=NORMAL)
+    setpoint_current = Cpt(Result, value=float("nan"), units=units.CURRENT, precision=5, kind=NORMAL)
+    time = Cpt(Result, value=float("nan"), units=units.TIME, precision=3, kind=NORMAL)
+    quality = Cpt(Result, value=int(Quality.INCOMPLETE), form="integer", kind=HINTED)
+
+    @property
+    def settings(self) -> SweepSettings:
+        """The sweep that stands in the signals."""
+        return SweepSettings(
+            self.start.get(),
+            self.end.get(),
+            int(self.points.get()),
+            self.settle.get(),
+            self.integrate.get(),
+            int(self.averages.get()),
+            bool(self.backward.get()),
+            self.setpoint.get(),
+            self.z_offset.get(),
+        )
+
+    def begin(self) -> Status:
+        """Sweep the bias; the status reports progress by points and ends with the spectrum or the fault."""
+        settings = self.settings
+        self.start.check_value(settings.start)
+        self.end.check_value(settings.stop)
+        return self.stm.worker.submit(self, self._sweep, settings, timeout=longest(settings), unit=self.unit, progress=True)
+
+    def describe(self) -> dict[str, DataKey]:
+        """Complete without a sweep: the arrays are as long as ``points`` says."""
+        for name in ARRAYS:
+            signal = getattr(self, name)
+            signal.array_shape, signal.dims = (int(self.points.get()),), (f"{self.name}_step",)
+        return super().describe()
+
+    def read(self) -> dict[str, dict[str, Any]]:
+        """The last spectrum; before the first, NaN and ``Quality.INCOMPLETE``."""
+        if self.bias.get() is None:
+            self.fill(dict.fromkeys(ARRAYS, np.full(int(self.points.get()), np.nan)))
+        return super().read()
+
+    def _sweep(self, settings: SweepSettings, progress: Any) -> None:
+        spectrum = self.controller.sweep(settings, progress)
+        if len(spectrum.bias) != settings.points:
+            raise STMError(
+                f"{self.controller.name} gave {len(spectrum.bias)} points of the {settings.points} asked for. The spectrum is "
+                f"not used. Set {self.points.name} to what it can do."
+            )
+        self.fill(values_of(spectrum))
+
+
+def longest(settings: SweepSettings) -> float:
+    """Wall time, in s, after which a sweep is given up: three times what it should take, and a minute."""
+    once = settings.points * (settings.settle + settings.integrate)
+    return 60.0 + 3 * once * settings.averages * (1 + settings.backward)
+
+
+def values_of(spectrum: Spectrum) -> dict[str, Any]:
+    """The spectrum as it stands in an Event, each array a copy of its own."""
+    return {
+        **{name: np.array(getattr(spectrum, name), dtype=float) for name in ARRAYS},
+        "x": spectrum.position.x,
+        "y": spectrum.position.y,
+        "z": spectrum.z,
+        "setpoint_bias": spectrum.setpoint.bias,
+        "setpoint_current": spectrum.setpoint.current,
+        "time": spectrum.time,
+        "quality": int(spectrum.quality),
+    }

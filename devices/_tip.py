@@ -1,0 +1,148 @@
+"""The lateral position of the tip."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+from event_model import DataKey
+from ophyd import Component as Cpt
+from ophyd.status import Status
+
+from bluesky_stm import units
+from bluesky_stm.devices._part import Part
+from bluesky_stm.devices._positioner import Positioner
+from bluesky_stm.devices._signals import CONFIG, HINTED, Parameter, data_key
+from bluesky_stm.errors import LimitError, STMError
+from bluesky_stm.geometry import Point
+
+STEEPEST = 1.0
+"""Slope of the surface, in nm/nm, that a moving tip has to follow: facets and step edges seen by a blunt tip."""
+
+
+class Axis(Positioner):
+    """One coordinate of the tip, in nm; the other one stays what was asked for last."""
+
+    units = units.LENGTH
+    precision = 3
+
+    @property
+    def quantity(self) -> str:  # type: ignore[override]
+        """Which interlock: ``x`` or ``y``."""
+        return self.attr_name
+
+    @property
+    def position(self) -> float:
+        """Coordinate now, in nm."""
+        return getattr(self.controller.get_tip(), self.attr_name)
+
+    @property
+    def setpoint(self) -> float:
+        """Coordinate asked for last, or where the tip stands."""
+        return getattr(self.parent.setpoint, self.attr_name)
+
+    def set(self, value: float, *, timeout: float | None = None) -> Status:
+        """Move along this axis; both ends are checked."""
+        target = self.parent.target._replace(**{self.attr_name: float(value)})
+        return self.parent.set(target, timeout=timeout)
+
+    def read(self) -> dict[str, dict[str, Any]]:
+        """Readback and set point now."""
+        return {key: value for key, value in self.parent.read().items() if key in {self.name, f"{self.name}_setpoint"}}
+
+
+class TipPosition(Part):
+    """Where the tip is on the sample, in nm, drift compensated; set as one point in one straight line."""
+
+    x = Cpt(Axis, kind=HINTED)
+    y = Cpt(Axis, kind=HINTED)
+    speed = Cpt(Parameter, value=0.0, units=units.SPEED, quantity="speed", kind=CONFIG, doc="0 for the controller's own")
+    tolerance = Cpt(Parameter, value=0.05, units=units.LENGTH, low=0.0, high=10.0, kind=CONFIG, doc="of the arrival")
+
+    timeout: float | None = 600.0
+    """Longest time for one move, in s of wall time."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._asked: Point | None = None
+
+    @property
+    def position(self) -> Point:
+        """Where the tip is now."""
+        return self.controller.get_tip().point
+
+    @property
+    def setpoint(self) -> Point:
+        """The place asked for last, or where the tip stands."""
+        return self._asked or self.position
+
+    @property
+    def target(self) -> Point:
+        """Where the next single axis starts from: the place asked for, unless the tip has been taken elsewhere since."""
+        here = self.position
+        asked = self._asked
+        return asked if asked and (self._moving or math.dist(here, asked) <= self.tolerance.get()) else here
+
+    def check_value(self, point: tuple[float, float]) -> None:
+        """Refuse a place outside the limits, and a speed that the feedback can't follow."""
+        for axis, value in zip((self.x, self.y), point, strict=True):
+            axis.check_value(value)
+        self._check_speed(self.speed.get())
+
+    def set(self, point: tuple[float, float], *, timeout: float | None = None) -> Status:
+        """Move to ``point`` in one straight line; the status ends on arrival or with the fault."""
+        target = Point(*map(float, point))
+        self.check_value(target)
+        self._asked = target
+        self._last = self.stm.worker.submit(self, self._move, target, timeout=timeout or self.timeout)
+        return self._last
+
+    @property
+    def hints(self) -> dict[str, list[str]]:
+        """Plots take both coordinates."""
+        return {"fields": [self.x.name, self.y.name]}
+
+    def describe(self) -> dict[str, DataKey]:
+        """Where it is, and where it was asked to be."""
+        key = data_key(self.controller.source(f"{self.attr_name}_z"), units.LENGTH, precision=4, limits=self.stm.limits_of("z"))
+        return {**self.x.describe(), **self.y.describe(), f"{self.name}_z": key}
+
+    def read(self) -> dict[str, dict[str, Any]]:
+        """All coordinates of one moment."""
+        here, now = self.controller.get_tip(), time.time()
+        asked = self._asked or here.point
+        values = {
+            self.x.name: here.x,
+            f"{self.x.name}_setpoint": asked.x,
+            self.y.name: here.y,
+            f"{self.y.name}_setpoint": asked.y,
+            f"{self.name}_z": here.z,
+        }
+        return {key: {"value": value, "timestamp": now} for key, value in values.items()}
+
+    _last: Status | None = None
+
+    @property
+    def _moving(self) -> bool:
+        return self._last is not None and not self._last.done
+
+    def _move(self, target: Point) -> None:
+        self.controller.move_tip(target, self.speed.get() or None)
+        here = self.controller.get_tip().point
+        off, allowed = math.dist(here, target), self.tolerance.get()
+        if not off <= allowed:
+            raise STMError(
+                f"{self.name} is at ({here.x:.4f}, {here.y:.4f}) nm, {off:.4g} nm from ({target.x:.4f}, {target.y:.4f}) nm, "
+                f"{allowed:g} nm are allowed. Nothing was measured there. Look at the scanner, or raise {self.tolerance.name}."
+            )
+
+    def _check_speed(self, speed: float) -> None:
+        if not speed or not self.controller.get_feedback():
+            return
+        follows = self.controller.get_gains().integral / STEEPEST
+        if speed > follows:
+            raise LimitError(
+                f"{self.speed.name} = {speed:g} nm/s is faster than the {follows:g} nm/s that the feedback follows at its "
+                "integral gain. Nothing has moved. Move slower, or raise the gain."
+            )

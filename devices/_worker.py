@@ -1,0 +1,111 @@
+"""Blocking acts of a controller as statuses: one thread does them, one after the other."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from ophyd import DeviceStatus
+from ophyd.ophydobj import OphydObject
+
+from bluesky_stm.errors import MotionStoppedError
+
+Latch = Callable[[BaseException], None]
+
+
+class ActStatus(DeviceStatus):
+    """Status of an act of a device; `report` tells those who watch it, and a failure stops the device.
+
+    Parameters
+    ----------
+    device : OphydObject
+    timeout : float or None
+        In s of wall time; None to wait for ever.
+    unit : str
+        What is counted: ``"line"``, ``"point"``.
+    on_fault : callable, optional
+        Called with the exception of a failure, the timeout included.
+    """
+
+    def __init__(
+        self, device: OphydObject, timeout: float | None = None, *, unit: str = "step", on_fault: Latch | None = None
+    ) -> None:
+        self._begun = time.monotonic()
+        self._unit, self._on_fault = unit, on_fault
+        super().__init__(device, timeout=timeout)
+
+    def watch(self, func: Callable[..., None]) -> None:
+        """Call ``func`` with every step of progress, as bluesky's progress bars expect it."""
+        self._watchers.append(func)
+
+    def report(self, done: int, total: int) -> None:
+        """Tell those who watch that ``done`` of ``total`` steps are over."""
+        elapsed = time.monotonic() - self._begun
+        left = elapsed * (total - done) / done if done else None
+        for tell in tuple(self._watchers):
+            tell(
+                name=self.device.name, current=done, initial=0, target=total, unit=self._unit, precision=0,
+                fraction=1 - done / total, time_elapsed=elapsed, time_remaining=left,
+            )  # fmt: skip
+
+    def _handle_failure(self) -> None:
+        if self._on_fault and self._exception is not None:
+            self._on_fault(self._exception)
+        super()._handle_failure()
+
+
+class Worker:
+    """Does the acts of one microscope in the order asked; an urgent one (a withdrawal) does not wait for the others.
+
+    Threads start with the first act and end with `close` or with the worker.
+    """
+
+    def __init__(self, name: str, on_fault: Latch | None = None) -> None:
+        self._acts = ThreadPoolExecutor(1, thread_name_prefix=f"{name}-acts")
+        self._urgent = ThreadPoolExecutor(1, thread_name_prefix=f"{name}-urgent")
+        self._on_fault = on_fault
+        self._round = 0
+        self._lock = threading.Lock()
+
+    def submit(
+        self,
+        device: OphydObject,
+        act: Callable[..., Any],
+        *args: Any,
+        timeout: float | None = None,
+        unit: str = "step",
+        urgent: bool = False,
+        progress: bool = False,
+    ) -> ActStatus:
+        """Do ``act(*args)`` in a thread; the status ends with it, or with its fault.
+
+        With ``progress`` the act is called with a further argument, ``progress(done, total)``.
+        """
+        status = ActStatus(device, timeout, unit=unit, on_fault=self._on_fault)
+        arguments = (*args, status.report) if progress else args
+        lane = self._urgent if urgent else self._acts
+        lane.submit(self._perform, status, None if urgent else self._round, act, arguments)
+        return status
+
+    def drop_queued(self) -> None:
+        """Acts that wait for their turn fail with `MotionStoppedError`; the one under way is the controller's to stop."""
+        with self._lock:
+            self._round += 1
+
+    def close(self) -> None:
+        """Take no more acts, and let the threads end."""
+        self._acts.shutdown(wait=False)
+        self._urgent.shutdown(wait=False)
+
+    def _perform(self, status: ActStatus, asked_in: int | None, act: Callable[..., Any], args: tuple[Any, ...]) -> None:
+        try:
+            if status.done or asked_in not in {None, self._round}:
+                raise MotionStoppedError(f"{status.device.name} was stopped before this began. Nothing has moved. Ask again.")
+            act(*args)
+        except Exception as fault:
+            status.set_exception(fault)
+        else:
+            status.set_finished()

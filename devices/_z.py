@@ -1,0 +1,70 @@
+"""The z controller: feedback, set point, withdrawal."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from operator import methodcaller
+
+from ophyd import Component as Cpt
+from ophyd.status import Status
+
+from bluesky_stm import units
+from bluesky_stm.devices._part import Part
+from bluesky_stm.devices._signals import CONFIG, HINTED, NORMAL, ControllerSignal
+
+
+class ZController(Part):
+    """Keeps the tip at its distance: feedback on or off, set point, gains; withdraws and approaches."""
+
+    height = Cpt(ControllerSignal, read=lambda c: c.get_tip().z, units=units.LENGTH, precision=4, quantity="z", kind=HINTED)
+    feedback = Cpt(
+        ControllerSignal,
+        read=methodcaller("get_feedback"),
+        write=lambda c, on: c.set_feedback(bool(on)),
+        form="boolean",
+        kind=NORMAL,
+    )
+    setpoint = Cpt(
+        ControllerSignal,
+        read=lambda c: c.get_setpoint().current,
+        write=lambda c, current: c.set_setpoint_current(float(current)),
+        units=units.CURRENT,
+        precision=5,
+        quantity="setpoint",
+        kind=CONFIG,
+    )
+    proportional = Cpt(
+        ControllerSignal,
+        read=lambda c: c.get_gains().proportional,
+        write=lambda c, gain: c.set_gains(replace(c.get_gains(), proportional=float(gain))),
+        units=units.LENGTH,
+        precision=5,
+        low=0.0,
+        kind=CONFIG,
+    )
+    integral = Cpt(
+        ControllerSignal,
+        read=lambda c: c.get_gains().integral,
+        write=lambda c, gain: c.set_gains(replace(c.get_gains(), integral=float(gain))),
+        units=units.SPEED,
+        precision=3,
+        low=0.0,
+        kind=CONFIG,
+    )
+
+    timeout: float | None = 600.0
+    """Longest time for an approach or a withdrawal, in s of wall time."""
+
+    def withdraw(self) -> Status:
+        """End what is under way and pull the tip back to the end of its range; waits for nothing else."""
+        self.stm.worker.drop_queued()
+        return self.stm.worker.submit(self, self.stm.withdraw_now, timeout=self.timeout, urgent=True)
+
+    def approach(self) -> Status:
+        """Bring the tip back until the set point is reached; the feedback is closed then. Clears a fault that was latched."""
+        return self.stm.worker.submit(self, self._approach, timeout=self.timeout)
+
+    def _approach(self) -> None:
+        self.controller.approach()
+        self.stm.withdrawn = False
+        self.stm.clear_fault()
