@@ -200,7 +200,7 @@ def _explore(session: Session, scales: Sequence[LengthScale]) -> list[str]:
     began = time.monotonic()
     plan = explore_multiscale(session.stm, scales, session.agent, frame=session.frame, md={"sample": session.sample})
     _execute(session.RE, plan)
-    out.print(f"{len(started)} runs stored in {session.catalog.path} after {time.monotonic() - began:.0f} s.")
+    out.print(f"{len(started)} runs stored in {session.catalog.folder} after {time.monotonic() - began:.0f} s.")
     return started
 
 
