@@ -75,9 +75,9 @@ class RecordedController(Standing):
     def ranges(self) -> Mapping[str, tuple[float, float]]:
         """Box around the frame, in nm, and the ends of the sweep, in V."""
         (x_low, y_low), (x_high, y_high) = self.frame.corners.min(axis=0), self.frame.corners.max(axis=0)
-        bias = self._recording.bias
+        ends = self.sweep_settings.start, self.sweep_settings.stop
         return {
-            "bias": (float(bias.min()), float(bias.max())),
+            "bias": (min(ends), max(ends)),
             "x": (float(x_low), float(x_high)),
             "y": (float(y_low), float(y_high)),
         }

@@ -95,7 +95,7 @@ def calibrate_lockin(bias: Floats, current: Floats, lockin_x: Floats) -> tuple[f
     """Gain (V) and offset (nA) for which ``(lockin_x - offset) / gain`` is the slope of the current.
 
     The integral of the lock-in over the bias is fitted by the current, which leaves the noise of a numerical derivative out;
-    each spectrum has its own constant of integration.
+    each spectrum has its own constant of integration. Large currents, where the gain grows, are left out.
 
     Parameters
     ----------
@@ -108,7 +108,8 @@ def calibrate_lockin(bias: Floats, current: Floats, lockin_x: Floats) -> tuple[f
     """
     current, lockin_x = (np.atleast_2d(a).reshape(-1, len(bias)) for a in (current, lockin_x))
     area = cumulative_trapezoid(lockin_x, bias, initial=0.0, axis=-1)
-    use = np.isfinite(area) & (np.abs(current) < max(LINEAR_CURRENT, np.nanmin(np.nanmax(np.abs(current), axis=-1))))
+    magnitude = np.abs(current)
+    use = np.isfinite(area) & (magnitude <= max(LINEAR_CURRENT, np.nanmedian(magnitude)))
     terms = [_centred(values, use) for values in (current, np.broadcast_to(bias, current.shape), area)]
     (gain, offset), *_ = np.linalg.lstsq(np.stack(terms[:2], axis=-1), terms[2])
     return float(gain), float(offset)

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bluesky_stm.errors import FileFormatError
 from bluesky_stm.files._channels import qualities
@@ -45,7 +44,7 @@ class RecordedRun:
         if np.isnan(grid.height).all() or np.isnan(grid.current).all():
             raise FileFormatError("This grid holds no heights or no spectrum: there is nothing to explore. Choose another.")
         incomplete = Quality.INCOMPLETE if np.isnan(grid.height).any() else Quality.GOOD
-        measured: NDArray[np.bool_] = np.isfinite(grid.current).any(axis=-1)
+        measured = np.asarray(np.isfinite(grid.current).any(axis=-1))
         flagged = zip(np.ndindex(measured.shape), qualities(grid.current, grid.lockin_x), strict=True)
         spectra = tuple(replace(grid.spectrum(*pixel), quality=q) for pixel, q in flagged if measured[pixel])
         topograph = Topograph(grid.frame, grid.height, grid.setpoint, grid.time, incomplete)
