@@ -1,0 +1,98 @@
+"""Electronic regions of one terrace: a second region in bands across it, and the puddles of the surface potential.
+
+Both leave the atoms where they are. What the second region of EuZn2As2 is (a coverage, charging, another termination) is not
+known: it is described by its spectra only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from bluesky_stm.geometry import Floats
+from bluesky_stm.surface._random import SmoothField, block_rng
+
+
+@dataclass(frozen=True, eq=False)
+class Band:
+    """The second region of a sample: one band in every ``period``.
+
+    Attributes
+    ----------
+    change : mapping
+        Parameters of the states that differ from those of the first region, and by how much.
+    period : float
+        Mean distance from band to band, in nm.
+    lower, upper : (float, float)
+        Ranges in which its two edges lie, from the middle of a period, in nm.
+    crossover : float
+        Width from 10 to 90 % of the change, in nm.
+    angle : float
+        Direction across the bands, in degrees from x.
+    meander, meander_length : float
+        Root mean square by which edges leave the straight line, and over what distance, in nm.
+    """
+
+    change: Mapping[str, float]
+    period: float = 380.0
+    lower: tuple[float, float] = (-185.0, -150.0)
+    upper: tuple[float, float] = (-60.0, -35.0)
+    crossover: float = 22.0
+    angle: float = 84.0
+    meander: float = 14.0
+    meander_length: float = 70.0
+
+
+@dataclass(frozen=True)
+class Regions:
+    """The second region of one surface; None where a sample has none."""
+
+    band: Band | None
+    seed: int
+
+    def share(self, points: Floats) -> Floats:
+        """How far each place (n, 2) belongs to the second region: 0 to 1."""
+        if self.band is None:
+            return np.zeros(len(points))
+        across = self._across(points, self.band)
+        tiles = np.floor(across / self.band.period + 0.5).astype(int)
+        edges = np.array([_edges(self, tile) for tile in range(tiles.min(), tiles.max() + 1)])[tiles - tiles.min()]
+        width = self.band.crossover / (2 * np.log(9))
+        return _rise((across - edges[:, 0]) / width) * _rise((edges[:, 1] - across) / width)
+
+    def _across(self, points: Floats, band: Band) -> Floats:
+        angle = np.radians(band.angle)
+        return points @ (np.cos(angle), np.sin(angle)) + band.meander * SmoothField(self.seed, "region", band.meander_length)(
+            points
+        )
+
+
+@lru_cache(maxsize=1024)
+def _edges(regions: Regions, tile: int) -> tuple[float, float]:
+    assert regions.band is not None
+    rng = block_rng(regions.seed, "band", tile)
+    low, high = rng.uniform(*regions.band.lower), rng.uniform(*regions.band.upper)
+    return tile * regions.band.period + low, tile * regions.band.period + high
+
+
+def _rise(x: Floats) -> Floats:
+    return 1 / (1 + np.exp(-x))
+
+
+@dataclass(frozen=True, eq=False)
+class Puddle:
+    """Long-range potential of charges that cannot be resolved: shifts the states up and down.
+
+    Attributes
+    ----------
+    change : mapping
+        Parameters of the states that shift, by their root mean square.
+    length : float
+        Distance over which the correlation falls to 1/e, in nm.
+    """
+
+    change: Mapping[str, float]
+    length: float

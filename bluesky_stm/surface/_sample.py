@@ -1,0 +1,99 @@
+"""A sample as data: what is known of a material and its surface, from which `Surface` grows any number of places."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+
+from bluesky_stm.geometry import Floats
+from bluesky_stm.measurements import Setpoint
+from bluesky_stm.surface._defects import Species
+from bluesky_stm.surface._regions import Band, Puddle
+from bluesky_stm.surface._states import StateModel
+from bluesky_stm.surface._terraces import Steps
+
+
+@dataclass(frozen=True)
+class Lattice:
+    """The atoms of a terrace: a triangular lattice.
+
+    Attributes
+    ----------
+    constant : float
+        Distance of neighbours in the surface, in nm.
+    angle : float
+        Direction of one close-packed row, in degrees from x.
+    corrugation : float
+        Height difference from atom to hollow that a tip would see at the surface itself, in nm; it falls with the gap.
+    """
+
+    constant: float
+    angle: float
+    corrugation: float
+
+    @property
+    def wave_number(self) -> float:
+        """Length of the shortest reciprocal vectors, in 1/nm."""
+        return 4 * np.pi / (np.sqrt(3) * self.constant)
+
+    def __call__(self, points: Floats) -> Floats:
+        """From 1 on an atom to 0 in a hollow, at the places (n, 2); shape (n,)."""
+        directions = np.radians(self.angle + np.array([30.0, 90.0, 150.0]))
+        phases = self.wave_number * points @ np.array([np.cos(directions), np.sin(directions)])
+        return (np.cos(phases).sum(axis=1) + 1.5) / 4.5
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A material, its surface, and the set point that fixes the scale of its currents.
+
+    Attributes
+    ----------
+    name : str
+    lattice : Lattice
+    steps : Steps
+    model : StateModel
+    terrace : mapping
+        Parameters of the states of the undisturbed terrace.
+    work_function : float
+        Mean of tip and sample, in eV.
+    reference : Setpoint
+        The set point at which the undisturbed terrace is ``reference_gap`` nm away from the tip.
+    species : tuple of Species
+    edge : mapping
+        Change of the states at step edges.
+    edge_width : float
+        Distance from an edge over which that change falls to half, in nm.
+    band : Band or None
+        The second electronic region.
+    puddles : tuple of Puddle
+        Long-range potential, one entry a length.
+    temperature : float
+        In K.
+    """
+
+    name: str
+    lattice: Lattice
+    steps: Steps
+    model: StateModel
+    terrace: Mapping[str, float]
+    work_function: float
+    reference: Setpoint
+    reference_gap: float = 0.8
+    species: tuple[Species, ...] = ()
+    edge: Mapping[str, float] | None = None
+    edge_width: float = 4.0
+    band: Band | None = None
+    puddles: tuple[Puddle, ...] = ()
+    temperature: float = 77.0
+
+    def with_density(self, **per_100_nm2: float) -> Self:
+        """The same sample with other densities of defects, by the names of the species (``_`` for a space)."""
+        wanted = {name.replace("_", " "): value for name, value in per_100_nm2.items()}
+        unknown = set(wanted) - {species.name for species in self.species}
+        if unknown:
+            raise KeyError(f"{sorted(unknown)} are not defects of {self.name}; they are {[s.name for s in self.species]}.")
+        return replace(self, species=tuple(replace(s, density=wanted.get(s.name, s.density)) for s in self.species))

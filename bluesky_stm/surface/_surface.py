@@ -1,0 +1,130 @@
+"""A surface: relief and states of any place, the same at every magnification.
+
+Everything here is a pure function of place, sample and seed. Nothing is stored but what can be computed again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from bluesky_stm.errors import UnknownNameError
+from bluesky_stm.geometry import Floats
+from bluesky_stm.measurements import Setpoint
+from bluesky_stm.surface._defects import Defect, Population
+from bluesky_stm.surface._euzn2as2 import EUZN2AS2
+from bluesky_stm.surface._gold import AU111
+from bluesky_stm.surface._patch import Patch
+from bluesky_stm.surface._regions import Regions
+from bluesky_stm.surface._sample import Sample
+from bluesky_stm.surface._states import row
+from bluesky_stm.surface._terraces import Staircase
+from bluesky_stm.surface._tunneling import Barrier, energy_bins
+
+SAMPLES: dict[str, Sample] = {sample.name: sample for sample in (EUZN2AS2, AU111)}
+"""Samples by name."""
+
+_SIDE = 64
+"""Side of the squares in which an image is computed: memory grows with these, not with the image."""
+
+
+class Surface:
+    """An unbounded surface.
+
+    Parameters
+    ----------
+    sample : Sample or str
+        What it is made of: one of `SAMPLES`, or your own.
+    seed : int
+        Which of the many surfaces of that sample.
+    """
+
+    def __init__(self, sample: Sample | str = EUZN2AS2, seed: int = 0) -> None:
+        if isinstance(sample, str) and sample not in SAMPLES:
+            raise UnknownNameError.among("sample", sample, SAMPLES)
+        self.sample = SAMPLES[sample] if isinstance(sample, str) else sample
+        self.seed = seed
+        self.staircase = Staircase(self.sample.steps, seed)
+        self.regions = Regions(self.sample.band, seed)
+        self.populations = tuple(Population(species, self.regions, seed) for species in self.sample.species)
+
+    def describe(self) -> dict[str, Any]:
+        """JSON-able name of the sample, and seed."""
+        return {"sample": self.sample.name, "seed": self.seed}
+
+    # ---- what a tip sees ------------------------------------------------------------------------------------------
+
+    def relief(self, points: ArrayLike, slope: float = np.inf) -> Floats:
+        """Height of the atoms at the places (..., 2), in nm, as a tip with flanks of ``slope`` follows it; shape (...)."""
+        return self.evaluate(points, lambda patch: patch.relief(slope))
+
+    def ldos(self, points: ArrayLike, energies: ArrayLike) -> Floats:
+        """Local density of states at ``energies`` (K,), in eV from the Fermi level; shape (..., K)."""
+        energy = np.asarray(energies, dtype=float)
+        return self.evaluate(points, lambda patch: patch.density(energy))
+
+    def height(self, points: ArrayLike, setpoint: Setpoint | None = None, slope: float = np.inf) -> Floats:
+        """Height of the tip at constant current, in nm, at the places (..., 2); ``setpoint`` is the sample's own if None."""
+        at = setpoint or self.sample.reference
+        return self.evaluate(points, lambda patch: patch.height(at, slope))
+
+    def evaluate(self, points: ArrayLike, function: Callable[[Patch], Floats]) -> Floats:
+        """``function`` of a `Patch`, for any number of places (..., 2), a square of them at a time."""
+        places = np.asarray(points, dtype=float)
+        if places.ndim != 3:
+            places = places.reshape(1, -1, 2)
+        result = None
+        for square in _squares(places.shape[:2]):
+            patch = places[square]
+            values = function(Patch(self, patch.reshape(-1, 2)))
+            if result is None:
+                result = np.empty((*places.shape[:2], *values.shape[1:]))
+            result[square] = values.reshape(*patch.shape[:2], *values.shape[1:])
+        assert result is not None
+        return result.reshape(*np.shape(points)[:-1], *result.shape[2:])
+
+    # ---- what its patches have in common --------------------------------------------------------------------------
+
+    @cached_property
+    def changes(self) -> Floats:
+        """Rows of parameters of the states: the terrace's, then what puddles, region, edges and defects add to it."""
+        sample = self.sample
+        parts = [sample.terrace, *(puddle.change for puddle in sample.puddles)]
+        parts += [sample.band.change] if sample.band else []
+        parts += [sample.edge] if sample.edge else []
+        parts += [part.change for species in sample.species for part in species.influences]
+        return np.array([row(sample.model, part) for part in parts])
+
+    @cached_property
+    def barrier(self) -> Barrier:
+        """The tunnel barrier, its scale such that the terrace is at its reference gap at its reference set point."""
+        sample, bias = self.sample, self.sample.reference.bias
+        unit = Barrier(sample.work_function, sample.temperature, 1.0)
+        energy = energy_bins(min(bias, 0.0) - 0.2, max(bias, 0.0) + 0.2)
+        density = sample.model.density(self.changes[:1], energy)
+        current = unit.current(density, energy, np.array([bias]), np.array([sample.reference_gap]))
+        return replace(unit, conductance=sample.reference.current / abs(float(current[0, 0])))
+
+    # ---- the truth, for tests and benchmarks ----------------------------------------------------------------------
+
+    def defects(self, low: ArrayLike, high: ArrayLike) -> list[Defect]:
+        """All defects in the rectangle from ``low`` to ``high``, (x, y) in nm."""
+        corners = np.asarray(low, dtype=float), np.asarray(high, dtype=float)
+        return [Defect(p.species.name, *map(float, found)) for p in self.populations for found in p.within(*corners)]
+
+    def region(self, points: ArrayLike) -> Floats:
+        """Share of the second electronic region at the places (..., 2): 0 to 1."""
+        return self.evaluate(points, lambda patch: self.regions.share(patch.points))
+
+
+def _squares(shape: tuple[int, ...]) -> Iterator[tuple[slice, slice]]:
+    """Cut an array of that shape into squares, or a single row into pieces of as many places."""
+    rows, columns = (_SIDE, _SIDE) if shape[0] > 1 else (1, _SIDE**2)
+    for row_ in range(0, shape[0], rows):
+        for column in range(0, shape[1], columns):
+            yield slice(row_, row_ + rows), slice(column, column + columns)

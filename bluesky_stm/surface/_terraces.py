@@ -1,0 +1,99 @@
+"""Terraces and step bunches: where the surface goes down, and by how many layers.
+
+The surface descends along one direction. Every ``period`` holds one bunch, made of the same macro-steps in a random order with
+random plateaus between them, so that the level of a far terrace is known without adding up all steps on the way.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from bluesky_stm.geometry import Floats
+from bluesky_stm.surface._random import SmoothField, block_rng
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The staircase of a sample.
+
+    Attributes
+    ----------
+    layer : float
+        Height of a single step, in nm.
+    bunch : tuple of int
+        Layers of the macro-steps of a bunch; each bunch has them in another order.
+    period : float
+        Mean distance from bunch to bunch, in nm.
+    lower_edge : (float, float)
+        Where in a period its bunch ends on the low side, from the middle of the period: range of a uniform distribution, in nm.
+    plateau : (float, float)
+        Range of the widths between the steps of a bunch, in nm.
+    angle : float
+        Direction in which the surface descends, in degrees from x.
+    meander, meander_length : float
+        Root mean square by which edges leave the straight line, and over what distance, in nm.
+    """
+
+    layer: float
+    bunch: tuple[int, ...]
+    period: float = 420.0
+    lower_edge: tuple[float, float] = (-80.0, -45.0)
+    plateau: tuple[float, float] = (5.0, 20.0)
+    angle: float = -5.9
+    meander: float = 1.2
+    meander_length: float = 40.0
+
+
+@dataclass(frozen=True)
+class Staircase:
+    """The steps of one surface: `Steps` with a seed."""
+
+    steps: Steps
+    seed: int
+
+    def downhill(self, points: Floats) -> Floats:
+        """Distance along the descent, in nm, in which the edges are straight; shape (n,)."""
+        angle = np.radians(self.steps.angle)
+        meander = SmoothField(self.seed, "meander", self.steps.meander_length)
+        return points @ (np.cos(angle), np.sin(angle)) + self.steps.meander * meander(points)
+
+    def height(self, downhill: Floats, slope: float = np.inf) -> Floats:
+        """Height of the surface, in nm, as a tip with flanks of ``slope`` (rise over run) can follow it; shape (n,)."""
+        height = np.empty(len(downhill))
+        for tile, chosen in self._tiles(downhill):
+            edges, layers = _bunch(self.steps, self.seed, tile)
+            past = downhill[chosen, None] - edges
+            levels = self._floor(tile) + self.steps.layer * np.append(np.cumsum(layers[::-1])[::-1], 0)
+            beyond = np.where(past > 0, levels[:-1] - slope * np.maximum(past, 1e-12), -np.inf)
+            height[chosen] = np.maximum(levels[(past > 0).sum(axis=1)], beyond.max(axis=1))
+        return height
+
+    def distance(self, downhill: Floats) -> Floats:
+        """Distance to the nearest edge, in nm; shape (n,)."""
+        distance = np.empty(len(downhill))
+        for tile, chosen in self._tiles(downhill):
+            distance[chosen] = np.abs(downhill[chosen, None] - _bunch(self.steps, self.seed, tile)[0]).min(axis=1)
+        return distance
+
+    def edges(self, tile: int) -> tuple[Floats, Floats]:
+        """Where the edges of a period lie downhill, in nm, and how many layers each goes down."""
+        return _bunch(self.steps, self.seed, tile)
+
+    def _floor(self, tile: int) -> float:
+        return -tile * sum(self.steps.bunch) * self.steps.layer
+
+    def _tiles(self, downhill: Floats) -> list[tuple[int, Floats]]:
+        tiles = np.floor(downhill / self.steps.period + 0.5).astype(int)
+        return [(int(tile), tiles == tile) for tile in np.unique(tiles)]
+
+
+@lru_cache(maxsize=256)
+def _bunch(steps: Steps, seed: int, tile: int) -> tuple[Floats, Floats]:
+    rng = block_rng(seed, "bunch", tile)
+    layers = rng.permutation(steps.bunch)
+    widths = rng.uniform(*steps.plateau, len(layers) - 1)
+    end = tile * steps.period + rng.uniform(*steps.lower_edge)
+    return end - np.append(np.cumsum(widths[::-1])[::-1], 0.0), layers
