@@ -44,7 +44,7 @@ class _Fault(NamedTuple):
     part: float
 
 
-def _asked(capability: Capability | None) -> Callable[[Act], Act]:
+def _asked(capability: Capability | None = None) -> Callable[[Act], Act]:
     """Count and record a call, and do to it what the script says."""
 
     def decorate(method: Act) -> Act:
@@ -65,7 +65,7 @@ class FakeController:
     Parameters
     ----------
     capabilities : iterable of Capability, optional
-        All if not given.
+        All if not given; readings answer in any case.
     steps : int
         Steps in which a move is made; scans are made by lines, sweeps by points. It can be stopped between two of them.
 
@@ -160,7 +160,7 @@ class FakeController:
         self._halt.set()
         self._feedback = not self._withdrawn
 
-    @_asked(Capability.BIAS)
+    @_asked()
     def get_bias(self) -> float:
         """Bias, in V."""
         return self._bias
@@ -174,12 +174,12 @@ class FakeController:
                 self._raise_when_stopped()
                 self._bias += (bias - self._bias) / (self._steps - part)
 
-    @_asked(Capability.CURRENT)
+    @_asked()
     def read_current(self) -> float:
         """Current, in nA."""
         return 0.0 if self._withdrawn else self._ohmic(self._bias)
 
-    @_asked(Capability.TIP)
+    @_asked()
     def get_tip(self) -> TipState:
         """Where the tip is."""
         return TipState(*self._tip, WITHDRAWN_Z if self._withdrawn else float(wave(self._tip)))
@@ -195,7 +195,7 @@ class FakeController:
                 self._tip = Point(*(a + (b - a) * share for a, b in zip(self._tip, point, strict=True)))
             self._tip = Point(*map(float, point))
 
-    @_asked(Capability.FEEDBACK)
+    @_asked()
     def get_feedback(self) -> bool:
         """Whether the feedback is closed."""
         return self._feedback
@@ -206,7 +206,7 @@ class FakeController:
         self._feedback = bool(on)
         self._withdrawn = self._withdrawn and not on
 
-    @_asked(Capability.FEEDBACK)
+    @_asked()
     def get_setpoint(self) -> Setpoint:
         """What the feedback keeps."""
         return Setpoint(self._bias, self._current)
@@ -217,7 +217,7 @@ class FakeController:
         self._check(setpoint=current)
         self._current = current
 
-    @_asked(Capability.FEEDBACK)
+    @_asked()
     def get_gains(self) -> FeedbackGains:
         """Gains."""
         return self._gains
@@ -263,18 +263,20 @@ class FakeController:
         self._check(bias=settings.stop)
         setpoint, begun, bias = settings.setpoint or Setpoint(self._bias, self._current), self._clock, settings.bias
         current = np.full(settings.points, np.nan)
+        conductance = 0.0 if self._withdrawn else setpoint.current / abs(setpoint.bias)
         with self._acting(), self._holding():
             for point in self._stepping("sweep", settings.points):
                 if self._halt.is_set():
                     break
                 self._bias = bias[point]
-                current[point] = setpoint.current * bias[point] / abs(setpoint.bias)
+                current[point] = conductance * bias[point]
                 self._clock += (settings.settle + settings.integrate) * settings.averages * (1 + settings.backward)
                 if progress:
                     progress(point + 1, settings.points)
-        didv = np.where(np.isnan(current), np.nan, setpoint.current / abs(setpoint.bias))
-        raw = didv * self._lockin.gain + self._lockin.offset
-        quality = Quality.INCOMPLETE if np.isnan(current).any() else Quality.GOOD
+        raw = np.where(np.isnan(current), np.nan, conductance * self._lockin.gain + self._lockin.offset)
+        quality = (Quality.INCOMPLETE if np.isnan(current).any() else Quality.GOOD) | (
+            Quality.LOST_CONTACT if self._withdrawn else Quality.GOOD
+        )
         z = float(wave(self._tip)) + settings.z_offset
         return Spectrum(self._tip, bias, current, raw, 0 * raw, self._lockin.didv(raw), setpoint, begun, z, quality)
 
@@ -283,7 +285,7 @@ class FakeController:
         """Pulse the bias."""
         self._check(bias=bias)
 
-    @_asked(Capability.LOCKIN)
+    @_asked()
     def get_lockin(self) -> LockInSettings:
         """Settings of the lock-in."""
         return self._lockin
@@ -293,7 +295,7 @@ class FakeController:
         """Change them."""
         self._lockin = settings
 
-    @_asked(Capability.DRIFT)
+    @_asked()
     def get_drift(self) -> tuple[float, float]:
         """Drift that is compensated, nm/s."""
         return self._drift
