@@ -1,1 +1,7 @@
-"""Pictures: live plots and the report."""
+"""Eyes on a run: progress in a terminal, a live picture, a page to show to a colleague. All are fed documents."""
+
+from bluesky_stm.views._progress import Progress
+from bluesky_stm.views._record import Best, PredictedMap, RunRecord
+from bluesky_stm.views._report import report
+
+__all__ = ["Best", "PredictedMap", "Progress", "RunRecord", "report"]

@@ -1,0 +1,152 @@
+"""Records to the numbers of a report page: JSON, with large arrays packed as base64 of little-endian numbers.
+
+A page stays below 5 MB whatever the runs hold, because the runs share fixed numbers of pixels, spectrum samples and map
+values: above them images are averaged, spectra thinned and maps left out, evenly. What is shown is never made up between.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from bluesky_stm.geometry import Floats, Frame
+from bluesky_stm.views._pictures import COLORS, Mosaic, contrast, flattened, label, shrunk
+from bluesky_stm.views._record import RunRecord
+
+PIXELS = 800_000
+SAMPLES = 200_000
+MAP_VALUES = 130_000
+"""Shared by all runs of a page: pixels of topographs, samples of each channel of the spectra, values of mean maps."""
+
+ABOUT = ("plan_name", "length_scale", "scalarizer", "agent", "controller", "plan_args", "versions", "operator", "child_rule")
+"""What of the start document is shown as it stands."""
+
+
+def payload(records: Sequence[RunRecord], title: str | None) -> dict[str, Any]:
+    """All that the page shows of ``records``."""
+    first = records[0].start_document
+    return {
+        "title": title,
+        "sample": first.get("sample", "unknown sample"),
+        "campaign": first.get("campaign"),
+        "began": first["time"],
+        "ended": max((record.stop_document or record.start_document)["time"] for record in records),
+        "colors": {name: pack(_lookup_table(name), "u1") for name in COLORS},
+        "runs": [run(record, records) for record in records],
+    }
+
+
+def run(record: RunRecord, records: Sequence[RunRecord]) -> dict[str, Any]:
+    """One run; places are in nm from the lower left corner of its frame, along and up."""
+    start, best = record.start_document, record.best
+    return {
+        "uid": record.uid,
+        "parent": record.parent,
+        "name": record.name,
+        "label": label(record),
+        "units": record.units,
+        "frame": record.frame.as_dict(),
+        "children": [_outline(record.frame, child) for child in records if child.parent == record.uid],
+        "topograph": _topograph(record, PIXELS // len(records)),
+        "candidates": len(record.candidates),
+        "budget": record.budget,
+        "best": best and best.number,
+        "curve": numbers(record.learning_curve),
+        "spectra": _spectra(record, SAMPLES // len(records)),
+        "decisions": [_decision(decision) for decision in record.decisions],
+        "maps": _maps(record, MAP_VALUES // len(records)),
+        "seed": start["agent"].get("seed"),
+        "exit": record.stop_document.get("exit_status", "not finished"),
+        "about": {key: start[key] for key in ABOUT if start.get(key)},
+    }
+
+
+def pack(values: ArrayLike, kind: str = "f4") -> dict[str, Any]:
+    """An array for the page's own ``unpack``."""
+    array = np.ascontiguousarray(values, dtype=f"<{kind}")
+    return {"kind": kind, "shape": array.shape, "data": base64.b64encode(array.tobytes()).decode()}
+
+
+def numbers(values: ArrayLike) -> list[float | None]:
+    """Five figures of each number; None, JSON's null, for what is not finite."""
+    return [float(f"{value:.5g}") if math.isfinite(value) else None for value in np.asarray(values, dtype=float).ravel()]
+
+
+def _topograph(record: RunRecord, most: int) -> dict[str, Any] | None:
+    if record.topograph is None:
+        return None
+    image = shrunk(flattened(record.topograph.height), most)
+    low, high = contrast(image)
+    setpoint = record.topograph.setpoint
+    return {
+        "levels": pack(_levels(image, low, high), "u1"),
+        "range": numbers([low, high]),
+        "bias": setpoint.bias,
+        "current": setpoint.current,
+    }
+
+
+def _levels(image: Floats, low: float, high: float) -> NDArray[np.uint8]:
+    """1 to 255 from low to high, 0 where not measured."""
+    level = 1 + 254 * np.clip((image - low) / (high - low), 0, 1)
+    return np.where(np.isfinite(level), level, 0).astype(np.uint8)
+
+
+def _outline(frame: Frame, child: RunRecord) -> dict[str, Any]:
+    return {"uid": child.uid, "name": child.name, "size": child.frame.size[0], "corners": within(frame, child.frame.corners)}
+
+
+def within(frame: Frame, points: ArrayLike) -> list[list[float]]:
+    """Places in nm from the lower left corner of ``frame``, along and up."""
+    height, width = frame.pixel_size
+    row, column = np.moveaxis(frame.to_pixel(points) + 0.5, -1, 0)
+    return np.round(np.stack([column * width, row * height], axis=-1), 4).tolist()
+
+
+def _spectra(record: RunRecord, most: int) -> dict[str, Any]:
+    spectra = record.spectra
+    thin = max(1, math.ceil(sum(len(spectrum.bias) for spectrum in spectra) / most))
+    channels = {name: [getattr(spectrum, name)[::thin] for spectrum in spectra] for name in ("bias", "current", "didv")}
+    return {
+        "at": within(record.frame, record.places),
+        "place": np.round(record.places, 3).tolist(),
+        "values": numbers(record.values),
+        "reasons": record.reasons,
+        "quality": [spectrum.quality.words for spectrum in spectra],
+        **{name: pack(channel) for name, channel in channels.items()},
+    }
+
+
+def _decision(decision: Any) -> dict[str, Any]:
+    mean, std, acquisition = numbers([decision.mean, decision.std, decision.acquisition])
+    health = decision.health
+    said = {"why": decision.why, "model": health.model, "warning": health.warning}
+    return {**said, "mean": mean, "std": std, "acquisition": acquisition, "ingested": decision.ingested}
+
+
+def _maps(record: RunRecord, most: int) -> dict[str, Any] | None:
+    candidates = record.candidates
+    maps = [m for m in record.maps if len(m.mean) == len(candidates)]
+    if not maps:
+        return None
+    kept = max(1, min(len(maps), most // len(candidates)))
+    maps = [maps[round(i)] for i in np.linspace(len(maps) - 1, 0, kept)][::-1]
+    mosaic = Mosaic(record.frame, candidates)
+    return {
+        "ingested": [m.ingested for m in maps],
+        "mean": pack([m.mean for m in maps]),
+        "std": pack([m.std for m in maps]),
+        "cells": pack(np.where(mosaic.index < 0, 65535, mosaic.index), "u2"),
+    }
+
+
+def _lookup_table(name: str) -> NDArray[np.uint8]:
+    """256 colours as (256, 3) bytes."""
+    import matplotlib as mpl
+
+    return (mpl.colormaps[COLORS[name]](np.arange(256))[:, :3] * 255).round().astype(np.uint8)

@@ -1,0 +1,166 @@
+"""How far a run is: one line of a terminal that is drawn anew with each spectrum, or few plain lines for a log."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import IO, Any, Protocol
+
+from bluesky.callbacks.core import make_class_safe
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+from rich.progress import Progress as Bars
+
+from bluesky_stm.views._record import RunRecord
+
+logger = logging.getLogger(__name__)
+
+EVERY_SPECTRA = 10
+EVERY_SECONDS = 10.0
+"""A plain line is written after this many spectra or seconds, whichever comes first."""
+
+
+@dataclass(frozen=True)
+class Status:
+    """Where a run stands."""
+
+    record: RunRecord
+    number: int
+    """Which run of its campaign, from 1."""
+    elapsed: float
+    """Time since the start document, in s."""
+
+    @property
+    def scale(self) -> str:
+        """``"scale 2, mesa, 50 nm"``."""
+        width, height = self.record.frame.size
+        size = f"{width:g} nm" if width == height else f"{width:g} x {height:g} nm"
+        return f"scale {self.number}, {self.record.name}, {size}"
+
+    @property
+    def best(self) -> str:
+        """``"best 1.62 V at (12.3, -4.5) nm"``."""
+        best = self.record.best
+        if best is None:
+            return "no value yet"
+        x, y = self.record.spectra[best.number].position
+        return f"best {best.value:.4g} {self.record.units} at ({x:.4g}, {y:.4g}) nm"
+
+    @property
+    def done(self) -> int:
+        """Spectra taken."""
+        return len(self.record.spectra)
+
+    @property
+    def left(self) -> str:
+        """``"0:01:23 left"``, if it goes on as so far."""
+        rest = max(self.record.budget - self.done, 0)
+        return f"{_clock(self.elapsed / self.done * rest)} left" if self.done else "taking the topograph"
+
+    @property
+    def end(self) -> str:
+        """How the run ended; empty while it goes on."""
+        status = self.record.stop_document.get("exit_status", "")
+        return status and f"{'done' if status == 'success' else status} in {_clock(self.elapsed)}"
+
+
+class Face(Protocol):
+    """Something that shows a `Status` to a person."""
+
+    def show(self, status: Status) -> None:
+        """Called with every document that changed it."""
+
+
+class BarFace:
+    """A line with a bar for each run, on a terminal or in a notebook."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._bars: Bars | None = None
+
+    def show(self, status: Status) -> None:
+        """Draw the line of this run anew; when the run ends it stays."""
+        if self._bars is None:
+            self._bars = self._open(status.scale)
+        (task,) = self._bars.task_ids
+        taken = {"completed": status.done, "total": status.record.budget}
+        self._bars.update(task, **taken, best=status.best, left=status.end or status.left, refresh=True)  # type: ignore[arg-type]
+        if status.end:
+            self._bars.stop()
+            self._bars = None
+
+    def _open(self, scale: str) -> Bars:
+        texts = "[bold]{task.description}", "{task.fields[best]}", "[dim]{task.fields[left]}"
+        name, best, left = (TextColumn(text) for text in texts)
+        bars = Bars(name, BarColumn(24), MofNCompleteColumn(), best, left, console=self._console, auto_refresh=False)
+        bars.add_task(scale, total=None, best="", left="")
+        bars.start()
+        return bars
+
+
+class LineFace:
+    """Plain lines, some for each run."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._said: tuple[int, float] = (0, 0.0)
+
+    def show(self, status: Status) -> None:
+        """Write a line at the start, at the end, and where enough has happened since the last."""
+        count, elapsed = self._said
+        if not status.elapsed:
+            self._say(status, f"up to {status.record.budget} spectra")
+        elif status.end:
+            self._say(status, f"{status.done} spectra, {status.best}, {status.end}")
+        elif status.done - count >= EVERY_SPECTRA or (status.done > count and status.elapsed - elapsed >= EVERY_SECONDS):
+            self._say(status, f"{status.done} of {status.record.budget} spectra, {status.best}, {status.left}")
+
+    def _say(self, status: Status, text: str) -> None:
+        self._said = status.done, status.elapsed
+        self._console.print(f"{status.scale}: {text}")
+
+
+@make_class_safe(logger=logger)
+class Progress:
+    """Document callback that says which scale, which spectrum of how many, the best value and where, and the time left.
+
+    Subscribe it to a RunEngine. Times are those of the documents, so it can also be fed a stored run. A fault in here is
+    logged and never reaches the RunEngine.
+
+    Parameters
+    ----------
+    stream : text file, optional
+        Where to write; standard output unless given. A terminal gets a bar, anything else plain lines.
+    """
+
+    def __init__(self, stream: IO[str] | None = None) -> None:
+        console = Console(file=stream, highlight=False, soft_wrap=True)
+        self._face: Face = BarFace(console) if console.is_terminal or console.is_jupyter else LineFace(console)
+        self._record = RunRecord()
+        self._campaign: str | None = None
+        self._number = 0
+
+    def __call__(self, name: str, doc: Mapping[str, Any]) -> None:
+        """Take in one document."""
+        if name == "start":
+            self._begin(doc)
+        self._record(name, dict(doc))
+        if name in {"start", "event", "event_page", "stop"}:
+            self._face.show(Status(self._record, self._number, _time(doc) - self._record.start_document["time"]))
+
+    def _begin(self, start: Mapping[str, Any]) -> None:
+        campaign = start.get("campaign", start["uid"])
+        self._number = self._number + 1 if campaign == self._campaign else 1
+        self._campaign, self._record = campaign, RunRecord()
+
+
+def _time(doc: Mapping[str, Any]) -> float:
+    """Wall time of a document; the last one of a page."""
+    time = doc["time"]
+    return float(time[-1] if isinstance(time, list) else time)
+
+
+def _clock(seconds: float) -> str:
+    return str(timedelta(seconds=round(seconds)))

@@ -1,0 +1,63 @@
+"""A report of one or more runs: a single HTML page that needs no network, to open anywhere and to print."""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Iterable
+from importlib.resources import files
+from pathlib import Path
+
+from bluesky_stm.errors import SettingsError
+from bluesky_stm.teaching import Document
+from bluesky_stm.views._payload import payload
+from bluesky_stm.views._record import RunRecord, record_all
+
+SCRIPTS = ("tools.js", "map.js", "chart.js", "chain.js", "scale.js", "report.js")
+"""Parts of the page's script, in this order."""
+
+
+def report(runs: Iterable[Iterable[Document] | RunRecord], path: str | Path, *, title: str | None = None) -> Path:
+    """Write the page.
+
+    Parameters
+    ----------
+    runs : iterable of iterables of (name, document)
+        One for each run, parents first, as they were taken.
+    path : str or Path
+        The file to write, ``.html``; its folder is made.
+    title : str, optional
+        Heading of the page; the sample unless given.
+
+    Returns
+    -------
+    Path
+        Of the page: one file below 5 MB.
+
+    Raises
+    ------
+    SettingsError
+        If there is no run to show.
+    """
+    records = record_all(runs)
+    if not records:
+        raise SettingsError("There is no run to report on. Nothing has been written. Give the documents of at least one run.")
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(page(records, title), encoding="utf-8")
+    return path
+
+
+def page(records: list[RunRecord], title: str | None = None) -> str:
+    """The page as text."""
+    data = json.dumps(payload(records, title)).replace("<", "\\u003c")  # no string in it can end the script element
+    heading = html.escape(title or str(records[0].start_document.get("sample", "STM exploration")))
+    parts = {"TITLE": heading, "STYLE": _part("report.css"), "SCRIPT": "\n".join(map(_part, SCRIPTS)), "DATA": data}
+    text = _part("report.html")
+    for name, part in parts.items():
+        text = text.replace(f"@{name}@", part)
+    return text
+
+
+def _part(name: str) -> str:
+    return files("bluesky_stm.views").joinpath("page", name).read_text(encoding="utf-8")

@@ -1,0 +1,106 @@
+// Line charts: axes with units, curves, bands and dots, drawn anew whenever what they show changes.
+
+const LEFT = 52, RIGHT = 12, TOP = 10, BOTTOM = 40;
+
+class Chart {
+  constructor({ title, letter, x, y, height = 290 }) {
+    Object.assign(this, { x, y, width: 400, height, log: false });
+    this.svg = make("svg:svg", { class: "chart", viewBox: `0 0 400 ${height}`, role: "img", "aria-label": title });
+    this.notes = make("div", { class: "notes" });
+    this.tools = make("span", { class: "tools" });
+    this.figure = make("figure", { class: "panel" }, make("figcaption", {}, letter ? make("b", {}, letter) : null, title, this.tools), this.svg, this.notes);
+    set(this.svg, { onmousemove: (event) => this.tell(event), onmouseleave: () => tip.hide() });
+  }
+  /** Let a person choose a logarithmic axis of magnitudes. */
+  offerLog(redraw) {
+    const button = make("button", { type: "button", "aria-pressed": "false" }, "log");
+    button.addEventListener("click", () => {
+      this.log = !this.log;
+      set(button, { "aria-pressed": String(this.log) });
+      redraw();
+    });
+    this.tools.append(button);
+  }
+  /** Clear, and draw axes over the ranges. */
+  axes(xRange, yRange) {
+    this.svg.replaceChildren();
+    const pad = (yRange[1] - yRange[0]) * 0.05 || Math.abs(yRange[1]) * 0.05 || 1;
+    this.xr = xRange;
+    this.yr = this.log ? yRange : [yRange[0] - pad, yRange[1] + pad];
+    const [width, height] = [this.width - LEFT - RIGHT, this.height - TOP - BOTTOM];
+    this.px = (value) => LEFT + ((value - this.xr[0]) / (this.xr[1] - this.xr[0] || 1)) * width;
+    this.py = (value) => TOP + (1 - (this.scaled(value) - this.yr[0]) / (this.yr[1] - this.yr[0])) * height;
+    this.svg.append(make("svg:rect", { class: "plot", x: LEFT, y: TOP, width, height }));
+    this.xTicks();
+    this.yTicks();
+    this.text(LEFT + width / 2, this.height - 6, this.x, { "text-anchor": "middle", class: "axis" });
+    this.text(0, 0, this.y, { "text-anchor": "middle", class: "axis", transform: `translate(13 ${TOP + height / 2}) rotate(-90)` });
+  }
+  scaled(value) {
+    return this.log ? Math.max(this.yr[0], Math.log10(Math.abs(value))) : value;
+  }
+  xTicks() {
+    const base = this.height - BOTTOM;
+    for (const value of ticks(this.xr, 6)) {
+      this.line(this.px(value), base, this.px(value), base + 4, "tick");
+      this.text(this.px(value), base + 16, tell(value), { "text-anchor": "middle" });
+    }
+  }
+  yTicks() {
+    const all = this.log ? ticks(this.yr, 4).filter(Number.isInteger) : ticks(this.yr, 5);
+    for (const value of all) {
+      const y = TOP + (1 - (value - this.yr[0]) / (this.yr[1] - this.yr[0])) * (this.height - TOP - BOTTOM);
+      this.line(LEFT, y, this.width - RIGHT, y, "grid");
+      this.text(LEFT - 6, y + 3.5, this.log ? "" : tell(value), { "text-anchor": "end" });
+      if (this.log) this.power(LEFT - 6, y + 3.5, value);
+    }
+  }
+  power(x, y, exponent) {
+    const raised = make("svg:tspan", { dy: -4, "font-size": "8" }, tell(exponent));
+    this.svg.append(make("svg:text", { x, y, "text-anchor": "end" }, "10", raised));
+  }
+  text(x, y, text, attributes) {
+    this.svg.append(make("svg:text", { x, y, ...attributes }, text));
+  }
+  line(x1, y1, x2, y2, kind) {
+    this.svg.append(make("svg:line", { x1, y1, x2, y2, class: kind }));
+  }
+  curve(xs, ys, kind) {
+    const points = Array.from(xs, (x, i) => (Number.isFinite(ys[i]) ? `${this.px(x).toFixed(1)},${this.py(ys[i]).toFixed(1)}` : null));
+    this.svg.append(make("svg:polyline", { class: kind, points: points.filter(Boolean).join(" ") }));
+  }
+  band(xs, lows, highs, kind) {
+    const corner = (values) => (x, i) => `${this.px(x).toFixed(1)},${this.py(values[i]).toFixed(1)}`;
+    const there = Array.from(xs, corner(lows));
+    const back = Array.from(xs, corner(highs)).reverse();
+    this.svg.append(make("svg:polygon", { class: kind, points: [...there, ...back].join(" ") }));
+  }
+  dot(x, y, attributes) {
+    const node = make("svg:circle", { cx: this.px(x), cy: this.py(y), r: 3.2, ...attributes });
+    this.svg.append(node);
+    return node;
+  }
+  /** Names of what is drawn, in their colours. */
+  note(...entries) {
+    this.notes.replaceChildren(...entries.filter(Boolean).map(([kind, text]) => make("span", {}, make("i", { class: kind }), text)));
+  }
+  tell(event) {
+    if (event.target.dataset.tip) tip.show(event, event.target.dataset.tip);
+    else if (this.describe && event.target !== this.svg) this.hover(event);
+    else tip.hide();
+  }
+  hover(event) {
+    const box = this.svg.getBoundingClientRect();
+    const share = (((event.clientX - box.left) / box.width) * this.width - LEFT) / (this.width - LEFT - RIGHT);
+    tip.show(event, this.describe(this.xr[0] + share * (this.xr[1] - this.xr[0])));
+  }
+}
+
+/** Lower, middle and upper tenths of the spectra at each sample: what is usual in this run. */
+function usual(rows) {
+  const at = (share) => Array.from(rows[0], (_, i) => {
+    const column = rows.map((row) => row[i]).filter(Number.isFinite).sort((a, b) => a - b);
+    return column.length ? column[Math.round(share * (column.length - 1))] : 0;
+  });
+  return { low: at(0.1), high: at(0.9) };
+}
