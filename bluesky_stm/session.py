@@ -17,7 +17,7 @@ from bluesky_stm.agents import make_agent
 from bluesky_stm.devices import STM, AgentDevice
 from bluesky_stm.errors import UnknownNameError
 from bluesky_stm.geometry import Frame
-from bluesky_stm.settings import LengthScale
+from bluesky_stm.settings import LengthScale, Named
 from bluesky_stm.storage import Catalog, open_catalog
 
 if TYPE_CHECKING:
@@ -26,10 +26,13 @@ if TYPE_CHECKING:
 FOLDER = Path("bluesky_stm_data")
 """Where the catalog lies when nobody says otherwise."""
 
+SMALLEST_GAP = Named(name="gap", prefer="small")
+"""The narrowest gap wins: the signature of the defects that matter (EuZn2As2 narrows its gap at vacancies)."""
+
 SCALES = (
-    LengthScale(name="mesa", frame=200, pixels=256, patch=8, step=4),
-    LengthScale(name="terrace", frame=50, pixels=256, patch=3, step=1),
-    LengthScale(name="defect", frame=10, pixels=256, patch=1.2, step=0.2),
+    LengthScale(name="mesa", frame=200, patch=8, step=4, scalarizer=SMALLEST_GAP),
+    LengthScale(name="terrace", frame=50, patch=3, step=1, scalarizer=SMALLEST_GAP),
+    LengthScale(name="defect", frame=10, patch=1.2, step=0.2, scalarizer=SMALLEST_GAP),
 )
 """Three length scales, from a step bunch down to one defect: the hierarchy of the paper."""
 
@@ -122,4 +125,5 @@ def recorded(path: str | Path, seed: int = 0, catalog: str | Path = FOLDER) -> S
     controller = RecordedController(path)
     scale = LengthScale.parse({"name": "recorded", **controller.suggested_scale()})
     stm = STM(controller=controller, name="stm")
+    stm.sweep.settings = controller.sweep_settings
     return Session(stm, open_catalog(catalog), {scale.name: scale}, Path(path).stem, seed, controller.frame)

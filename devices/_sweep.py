@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from ophyd.status import Status
 from bluesky_stm import units
 from bluesky_stm.devices._measuring import Measuring
 from bluesky_stm.devices._signals import CONFIG, HINTED, NORMAL, Parameter, Result
-from bluesky_stm.errors import STMError
+from bluesky_stm.errors import LimitError, NotCapableError
 from bluesky_stm.measurements import Quality, Setpoint, Spectrum
 from bluesky_stm.protocols import SweepSettings
 
@@ -85,11 +86,35 @@ class BiasSweep(Measuring):
             self.z_offset.get(),
         )
 
+    @settings.setter
+    def settings(self, wanted: SweepSettings) -> None:
+        self.start.check_value(wanted.start)
+        self.end.check_value(wanted.stop)
+        for field, value in vars(wanted).items():
+            getattr(self, "end" if field == "stop" else field).put(value)
+
+    def check_value(self, settings: SweepSettings) -> None:
+        """Refuse a sweep that leaves the interlocks of bias, set point or dose."""
+        self.start.check_value(settings.start)
+        self.end.check_value(settings.stop)
+        self.setpoint.check_value(settings.setpoint)
+        self._check_dose(settings)
+
+    def set(self, settings: SweepSettings) -> Status:
+        """Take ``settings`` for the next sweep, or refuse them as a whole."""
+        self.check_value(settings)
+        for field in fields(settings):
+            getattr(self, "end" if field.name == "stop" else field.name).put(getattr(settings, field.name))
+        status = Status(self)
+        status.set_finished()
+        return status
+
     def begin(self) -> Status:
         """Sweep the bias; the status reports progress by points and ends with the spectrum or the fault."""
         settings = self.settings
-        self.start.check_value(settings.start)
-        self.end.check_value(settings.stop)
+        self.check_value(settings)
+        if settings.z_offset:
+            self.stm.check("z", self.controller.get_tip().z + settings.z_offset, f"{self.name} z with its offset")
         return self.stm.worker.submit(self, self._sweep, settings, timeout=longest(settings), unit=self.unit, progress=True)
 
     def describe(self) -> dict[str, DataKey]:
@@ -105,20 +130,34 @@ class BiasSweep(Measuring):
             self.fill(dict.fromkeys(ARRAYS, np.full(int(self.points.get()), np.nan)))
         return super().read()
 
+    def _check_dose(self, settings: SweepSettings) -> None:
+        limits = self.stm.limits
+        current = (settings.setpoint or self.controller.get_setpoint()).current
+        seconds = duration(settings)
+        if current > limits.current[1] / 2 and seconds > limits.dose:
+            raise LimitError(
+                f"{self.name} would keep {current:g} nA, more than half of {limits.current[1]:g} nA, for {seconds:.3g} s; "
+                f"{limits.dose:g} s are allowed. Nothing has been swept. Sweep faster, or from a lower set point."
+            )
+
     def _sweep(self, settings: SweepSettings, progress: Any) -> None:
         spectrum = self.controller.sweep(settings, progress)
         if len(spectrum.bias) != settings.points:
-            raise STMError(
+            raise NotCapableError(
                 f"{self.controller.name} gave {len(spectrum.bias)} points of the {settings.points} asked for. The spectrum is "
                 f"not used. Set {self.points.name} to what it can do."
             )
         self.fill(values_of(spectrum))
 
 
+def duration(settings: SweepSettings) -> float:
+    """Time that a sweep takes, in s, without what the controller adds."""
+    return settings.points * (settings.settle + settings.integrate) * settings.averages * (1 + settings.backward)
+
+
 def longest(settings: SweepSettings) -> float:
     """Wall time, in s, after which a sweep is given up: three times what it should take, and a minute."""
-    once = settings.points * (settings.settle + settings.integrate)
-    return 60.0 + 3 * once * settings.averages * (1 + settings.backward)
+    return 60.0 + 3 * duration(settings)
 
 
 def values_of(spectrum: Spectrum) -> dict[str, Any]:

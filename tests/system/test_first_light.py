@@ -1,0 +1,206 @@
+"""The main job from end to end: explore, store, replay, show; on the simulated surface and on real data."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+
+import numpy as np
+import pytest
+from event_model import DocumentNames, schema_validators
+from typer.testing import CliRunner
+
+from bluesky_stm.cli import app
+from bluesky_stm.errors import STMError
+from bluesky_stm.geometry import Frame
+from bluesky_stm.runs import replay
+from bluesky_stm.storage import open_catalog, read_journal
+from bluesky_stm.teaching import decision_from, spectrum_from, topograph_from
+
+pytestmark = pytest.mark.system
+
+
+def call(*arguments):
+    done = CliRunner().invoke(app, [str(a) for a in arguments], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def refused(*arguments):
+    """What a command that cannot be carried out says."""
+    with pytest.raises(STMError) as caught:
+        CliRunner().invoke(app, [str(a) for a in arguments], catch_exceptions=False)
+    return str(caught.value)
+
+
+@pytest.fixture(scope="module", name="demo")
+def _demo(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("demo")
+    output = call("demo", "--catalog", folder, "--seed", 7)
+    with open_catalog(folder) as catalog:
+        yield folder, output, list(catalog)
+
+
+def events(run, stream):
+    streams = {doc["uid"]: doc["name"] for name, doc in run.documents() if name == "descriptor"}
+    return [doc for name, doc in run.documents() if name == "event" and streams[doc["descriptor"]] == stream]
+
+
+def test_the_demo_explores_three_scales_each_inside_the_one_before(demo):
+    _, _, runs = demo
+    assert len(runs) == 3
+    frames = [Frame.from_dict(run.start["frame"]) for run in runs]
+    assert [frame.size[0] for frame in frames] == [200, 50, 10]
+    for parent, child in zip(frames, frames[1:], strict=False):
+        assert parent.contains(child.corners, margin=-1e-6).all()
+    assert len({run.start["campaign"] for run in runs}) == 1
+    assert [run.start.get("parent_run") for run in runs] == [None, runs[0].start["uid"], runs[1].start["uid"]]
+
+
+def test_each_scale_has_a_topograph_and_at_least_sixty_spectra(demo):
+    for run in demo[2]:
+        (image,) = events(run, "topograph")
+        assert topograph_from(image["data"]).height.shape == (256, 256)
+        spectra = [spectrum_from(event["data"]) for event in events(run, "primary")]
+        assert len(spectra) >= 60
+        assert all(np.isfinite(s.current).all() for s in spectra)
+        assert run.stop["exit_status"] == "success"
+
+
+def test_the_tip_went_where_the_agent_said(demo):
+    for run in demo[2]:
+        asked = np.array([decision_from(event["data"]).point for event in events(run, "agent")])
+        reached = np.array([spectrum_from(event["data"]).position for event in events(run, "primary")])
+        candidates = len(asked) - 1  # the last decision is on record and not carried out
+        np.testing.assert_allclose(reached, asked[:candidates], atol=0.05)
+
+
+def test_no_place_is_measured_twice(demo):
+    for run in demo[2]:
+        places = Counter(decision_from(event["data"]).candidate for event in events(run, "agent"))
+        assert max(places.values()) == 1
+
+
+def test_every_document_is_valid_and_every_number_has_a_unit(demo):
+    for run in demo[2]:
+        for name, doc in run.documents():
+            schema_validators[DocumentNames[name]].validate(doc)
+            if name == "descriptor":
+                without = [
+                    key
+                    for key, about in doc["data_keys"].items()
+                    if about["dtype"] in {"number", "array"} and "units" not in about
+                ]
+                assert without == []
+
+
+def test_every_stored_decision_is_reached_again(demo):
+    _, output, runs = demo
+    assert all(replay(run).reproduced for run in runs)
+    assert len(re.findall(r"reproduced|reached again", output)) >= 3
+
+
+def test_the_report_is_one_page_that_needs_nothing_else(demo):
+    page = (demo[0] / "report.html").read_text()
+    assert len(page) < 5_000_000
+    assert not re.search(r"""(src|href)=["']https?://""", page)
+    assert all(run.start["uid"][:8] in page for run in demo[2])
+
+
+def test_the_same_seed_gives_the_same_night(tmp_path):
+    """Noise, surface and decisions follow from the seed alone."""
+    for name in ("one", "two"):
+        call("run", "--budget", 22, "--seed", 3, "--catalog", tmp_path / name, "--agent", "gp-xy")
+    decisions = []
+    for name in ("one", "two"):
+        with open_catalog(tmp_path / name) as catalog:
+            decisions.append([decision_from(e["data"]).candidate for run in catalog for e in events(run, "agent")])
+    assert decisions[0] == decisions[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "budget"),
+    [("NanonisReader_STS_grid_lockin.3ds", 30), ("Figure3_large_area_250nm.hf5", 30), ("Figure7_DKL1_200nm.hf5", 30)],
+)
+def test_the_same_plan_and_agent_run_on_real_data(data_file, tmp_path, name, budget):
+    call("run", "--controller", "recorded", data_file(name), "--budget", budget, "--catalog", tmp_path)
+    with open_catalog(tmp_path) as catalog:
+        (run,) = catalog
+        assert len(events(run, "primary")) == budget
+        assert replay(run).reproduced
+
+
+@pytest.mark.parametrize("name", ["Figure3_large_area_250nm.hf5", "Figure7_DKL1_200nm.hf5"])
+def test_a_published_run_answers_only_where_it_was_measured(data_file, tmp_path, name):
+    from bluesky_stm.files import read
+
+    measured = np.array([spectrum.position for spectrum in read(data_file(name)).spectra])
+    call("run", "--controller", "recorded", data_file(name), "--budget", 25, "--catalog", tmp_path)
+    with open_catalog(tmp_path) as catalog:
+        for event in events(catalog[-1], "primary"):
+            distance = np.hypot(*(measured - spectrum_from(event["data"]).position).T)
+            assert distance.min() < 1e-6
+
+
+def test_unknown_names_are_refused_with_the_known_ones(tmp_path):
+    assert "gap" in refused("run", "--scalarizer", "gapp", "--catalog", tmp_path)
+    assert "dkl" in refused("run", "--agent", "dk", "--catalog", tmp_path)
+
+
+def test_a_budget_beyond_the_candidates_is_refused(tmp_path):
+    assert "larger than the" in refused("run", "--budget", 5000, "--catalog", tmp_path)
+    with open_catalog(tmp_path) as catalog:
+        assert len(catalog) == 0
+
+
+def test_a_frame_outside_the_scan_range_is_refused(tmp_path):
+    scales = tmp_path / "wide.yaml"
+    scales.write_text("[{name: wide, frame: 1.0e+6, patch: 10000, step: 5000, agent: random}]")
+    assert "is outside" in refused("run", "--scales", scales, "--catalog", tmp_path / "catalog")
+
+
+def test_a_file_that_is_no_grid_is_refused(data_file, tmp_path):
+    spectrum = data_file("NanonisReader_BiasSpectroscopy.dat")
+    assert "grid" in refused("run", "--controller", "recorded", spectrum, "--catalog", tmp_path)
+    sweep = data_file("SpmGrids_Grid_Spectroscopy006_incomplete.3ds")
+    assert "Z" in refused("run", "--controller", "recorded", sweep, "--catalog", tmp_path)
+    assert "no-such-file" in refused("run", "--controller", "recorded", tmp_path / "no-such-file.3ds", "--catalog", tmp_path)
+
+
+def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    assert "cannot" in refused("run", "--catalog", tmp_path / "file").lower() or "No catalog" in refused(
+        "run", "--catalog", tmp_path / "file"
+    )
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")
+@pytest.mark.parametrize("presses", [1, 2])
+def test_ctrl_c_ends_safely_and_what_was_measured_is_stored(tmp_path, presses):
+    """Once pauses (and, with nobody at the prompt, ends there); twice ends at once."""
+    command = [sys.executable, "-m", "bluesky_stm.cli", "run", "--catalog", str(tmp_path), "--seed", "1"]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    _wait_for_spectra(tmp_path / "journal", 5)
+    for _ in range(presses):
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.3)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, output
+    assert "feedback is restored" in output
+    with open_catalog(tmp_path) as catalog:
+        assert catalog[-1].stop["exit_status"] == "abort"
+        assert len(events(catalog[-1], "primary")) >= 5
+        assert catalog.recovered == []
+
+
+def _wait_for_spectra(journal, number):
+    for _ in range(600):
+        for path in journal.glob("*"):
+            names = {doc["uid"]: doc["name"] for kind, doc in read_journal(path) if kind == "descriptor"}
+            if sum(kind == "event" and names[doc["descriptor"]] == "primary" for kind, doc in read_journal(path)) >= number:
+                return
+        time.sleep(0.1)
+    raise TimeoutError("no spectra")
