@@ -1,0 +1,197 @@
+"""Images put right: levelled, cleaned of what the scan did to them, and laid over one another.
+
+All functions take arrays with row 0 at the lowest y, keep NaN where nothing was measured, and return new arrays.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.ndimage import map_coordinates
+from skimage.filters import window
+from skimage.registration import phase_cross_correlation
+
+from bluesky_stm.errors import SettingsError
+from bluesky_stm.geometry import Floats, Frame
+from bluesky_stm.measurements import Topograph
+
+LEAST_CORRELATION: Final = 0.5
+"""Two images of one place correlate better than this unless noise outweighs the surface; strangers stay below it
+if they show more than a handful of features."""
+
+LEAST_OVERLAP: Final = 0.3
+"""Share of the image that has to be in both; what two images agree on in a mere corner is chance."""
+
+_UPSAMPLING: Final = 20
+
+
+def level(image: ArrayLike) -> Floats:
+    """The image less the plane that fits it best: tilt of the sample, slow drift in z."""
+    image = np.asarray(image, dtype=float)
+    rows, columns = np.indices(image.shape)
+    terms = np.stack([rows, columns, np.ones_like(rows)], axis=-1).astype(float)
+    seen = np.isfinite(image)
+    plane, *_ = np.linalg.lstsq(terms[seen], image[seen])
+    return image - terms @ plane
+
+
+def align_rows(image: ArrayLike) -> Floats:
+    """The image with the jumps between lines taken out: the median step from a line to the next becomes zero.
+
+    A slope along the slow direction goes with them; steps of the surface that cross the lines stay.
+    """
+    image = np.asarray(image, dtype=float)
+    steps = np.diff(image, axis=0)
+    jumps = np.array([np.median(step[seen]) if (seen := np.isfinite(step)).any() else 0.0 for step in steps])
+    offsets = np.concatenate([[0.0], np.cumsum(jumps)])
+    return image - (offsets - offsets.mean())[:, None]
+
+
+def remove_streaks(image: ArrayLike, sigmas: float = 5.0, longest: int = 3) -> Floats:
+    """The image with streaks along the lines taken out: a few lines that stand out above or below both neighbours.
+
+    Parameters
+    ----------
+    image : array_like of shape (rows, columns)
+    sigmas : float
+        How far out, in standard deviations of the steps between lines (from their median, so that streaks don't count).
+    longest : int
+        Lines that a streak is thick at most; something thicker belongs to the surface.
+
+    Returns
+    -------
+    ndarray
+        Samples of streaks replaced by the mean of the lines below and above them.
+    """
+    image = np.array(image, dtype=float)
+    threshold = sigmas * _deviation(np.diff(image, axis=0))
+    for thickness in range(1, min(longest, len(image) - 2) + 1):
+        below, above = image[: -thickness - 1], image[thickness + 1 :]
+        between = np.stack([image[1 + k : len(image) - thickness + k] for k in range(thickness)])
+        bright, dark = between.min(axis=0) - np.maximum(below, above), np.minimum(below, above) - between.max(axis=0)
+        out = np.maximum(bright, dark) > threshold
+        for k in range(thickness):
+            part = image[1 + k : len(image) - thickness + k]
+            part[out] = ((below + above) / 2)[out]
+    return image
+
+
+class Shift(NamedTuple):
+    """How far the surface has moved, in nm, along x and y."""
+
+    x: float
+    y: float
+
+
+@dataclass(frozen=True)
+class Registration:
+    """Where one image lies in another.
+
+    Attributes
+    ----------
+    shift : Shift
+        What was at a point of the reference is at that point plus this in the image.
+    correlation : float
+        Of both images where they overlap, -1 to 1; 0 where they could not be laid over one another.
+    method : str
+        ``"phase correlation"``, or ``"masked correlation"`` where that had failed.
+    """
+
+    shift: Shift
+    correlation: float
+    method: str
+
+    @property
+    def trusted(self) -> bool:
+        """Whether the images agree well enough for the shift to be used."""
+        return self.correlation >= LEAST_CORRELATION
+
+
+def register(reference: Topograph, image: Topograph) -> Registration:
+    """How far the surface has moved between two images that show the same place.
+
+    Both are compared in the frame of ``image``; ``reference`` may be larger, coarser or turned. Phase correlation [1]_ comes
+    first; where what it finds does not correlate, a normalised correlation that knows no edges [2]_. The result is refined to
+    a twentieth of a pixel in the overlap.
+
+    Raises
+    ------
+    SettingsError
+        When ``reference`` covers too little of the frame of ``image``.
+
+    References
+    ----------
+    .. [1] C. D. Kuglin and D. C. Hines, Proc. IEEE Int. Conf. Cybernetics and Society (1975), 163
+    .. [2] D. Padfield, IEEE Trans. Image Process. 21, 2706 (2012), doi:10.1109/TIP.2011.2181402
+    """
+    before, after = resample(reference, image.frame), np.asarray(image.height, dtype=float)
+    for name, picture in (("reference", before), ("image", after)):
+        covered = np.isfinite(picture).mean()
+        if covered < LEAST_OVERLAP:
+            raise SettingsError(
+                f"The {name} covers {covered:.0%} of the frame to be compared, less than {LEAST_OVERLAP:.0%}. "
+                "Nothing was registered. Take an image of the same place."
+            )
+    before, after = level(before), level(after)
+    method, moved = "phase correlation", _by_phase(before, after)
+    if _correlation(before, after, moved) < LEAST_CORRELATION:
+        method, moved = "masked correlation", _by_mask(before, after)
+    moved = _refined(before, after, moved)
+    there, here = image.frame.to_sample(moved), image.frame.to_sample((0.0, 0.0))
+    return Registration(Shift(*(float(v) for v in there - here)), _correlation(before, after, moved), method)
+
+
+def resample(image: Topograph, frame: Frame) -> Floats:
+    """Heights of ``image`` at the pixels of ``frame``, interpolated; NaN outside of it. Shape ``frame.pixels``, in nm."""
+    if frame == image.frame:
+        return np.array(image.height, dtype=float)
+    places = np.moveaxis(image.frame.to_pixel(frame.points()), -1, 0)
+    return map_coordinates(np.asarray(image.height, dtype=float), places, order=1, mode="constant", cval=np.nan)
+
+
+def _by_phase(before: Floats, after: Floats) -> Floats:
+    """Pixels, as (row, column), by which the surface moved; images faded out towards the edges."""
+    faded = [_filled(image) * window("hann", image.shape) for image in (before, after)]
+    return -phase_cross_correlation(*faded, normalization="phase")[0]
+
+
+def _by_mask(before: Floats, after: Floats) -> Floats:
+    masks = {"reference_mask": np.isfinite(before), "moving_mask": np.isfinite(after)}
+    return -phase_cross_correlation(_filled(before), _filled(after), **masks, overlap_ratio=LEAST_OVERLAP)[0]
+
+
+def _refined(before: Floats, after: Floats, moved: Floats) -> Floats:
+    """Moved by fractions of a pixel, from the overlap alone."""
+    whole = np.rint(moved).astype(int)
+    pair = [_filled(level(part)) for part in _overlap(before, after, whole)]
+    faded = [part * window("hann", part.shape) for part in pair]
+    rest = -phase_cross_correlation(*faded, normalization=None, upsample_factor=_UPSAMPLING)[0]
+    return whole + (rest if np.abs(rest).max() < 2 else 0.0)
+
+
+def _correlation(before: Floats, after: Floats, moved: Floats) -> float:
+    """Of the overlap; 0 where it is too small."""
+    first, second = _overlap(before, after, np.rint(moved).astype(int))
+    seen = np.isfinite(first) & np.isfinite(second)
+    if seen.sum() < LEAST_OVERLAP**2 * before.size or not (np.ptp(first[seen]) and np.ptp(second[seen])):
+        return 0.0
+    return float(np.corrcoef(first[seen], second[seen])[0, 1])
+
+
+def _overlap(before: Floats, after: Floats, moved: Floats) -> tuple[Floats, Floats]:
+    """The parts of both images that show the same place."""
+    kept = [slice(max(-int(m), 0), n - max(int(m), 0)) for m, n in zip(moved, before.shape, strict=True)]
+    seen = [slice(max(int(m), 0), n - max(-int(m), 0)) for m, n in zip(moved, before.shape, strict=True)]
+    return before[*kept], after[*seen]
+
+
+def _filled(image: Floats) -> Floats:
+    return np.where(np.isfinite(image), image, np.nanmean(image))
+
+
+def _deviation(values: Floats) -> float:
+    """Standard deviation of a normal distribution with the same median deviation."""
+    return float(np.nanmedian(np.abs(values - np.nanmedian(values))) * 1.4826)

@@ -1,0 +1,143 @@
+"""What was put into an image on purpose is taken out again; what was moved by a known amount is found there."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.ndimage import gaussian_filter
+
+from bluesky_stm import files
+from bluesky_stm.errors import SettingsError
+from bluesky_stm.geometry import Frame, Point
+from bluesky_stm.imaging import align_rows, level, register, remove_streaks, resample
+from bluesky_stm.measurements import Setpoint, Topograph
+
+PIXEL = 0.1
+
+
+def surface(seed=0, roughness=2.0):
+    """A rough surface of 400 x 400 pixels of unit standard deviation."""
+    rough = gaussian_filter(np.random.default_rng(seed).normal(size=(400, 400)), roughness)
+    return rough / rough.std()
+
+
+def view(image, row=100, column=100, size=128, angle=0.0):
+    """A window of a surface, as a topograph around 0, 0."""
+    frame = Frame.square((0.0, 0.0), size * PIXEL, size, angle)
+    return Topograph(frame, image[row : row + size, column : column + size], Setpoint(-1.0, 0.1))
+
+
+def test_the_real_pair_has_drifted_by_11_nm(data_file):
+    """(10.9, -2.1) nm as (row, column) of the correction, by phase correlation elsewhere: the surface went the other way."""
+    before, after = (files.read_sxm(data_file(f"Si_7x7_0{n}.sxm")) for n in (28, 32))
+    found = register(before, after)
+    assert found.shift == pytest.approx((2.1, -10.9), abs=0.1)
+    assert found.trusted
+    assert register(after, before).shift == pytest.approx((-2.1, 10.9), abs=0.1)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(-40, 40), st.integers(-40, 40), st.integers(0, 5), st.sampled_from([1.0, 2.0]))
+def test_a_known_shift_is_found_in_noise(rows, columns, seed, roughness):
+    """A window that looks further up shows everything further down."""
+    rough, noise = surface(seed, roughness), np.random.default_rng(seed + 100).normal(0, 0.5, (2, 128, 128))
+    before, after = view(rough), view(rough, 100 + rows, 100 + columns)
+    found = register(
+        Topograph(before.frame, before.height + noise[0], before.setpoint),
+        Topograph(after.frame, after.height + noise[1], after.setpoint),
+    )
+    assert found.trusted
+    assert found.shift == pytest.approx((-columns * PIXEL, -rows * PIXEL), abs=0.5 * PIXEL)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.floats(-180, 180))
+def test_the_shift_is_told_in_the_frame_of_the_sample(angle):
+    rough = surface()
+    found = register(view(rough, angle=angle), view(rough, 110, 100, angle=angle))
+    turn = np.radians(angle)
+    assert found.shift == pytest.approx((np.sin(turn), -np.cos(turn)), abs=0.05)
+
+
+@pytest.mark.parametrize("roughness", [1.0, 2.0, 4.0])
+def test_images_of_different_places_are_not_trusted(roughness):
+    rough = surface(3, roughness)
+    assert not register(view(rough, 10, 10), view(rough, 250, 250)).trusted
+
+
+def test_what_phase_correlation_does_not_find_is_found_by_the_fallback():
+    """A smooth surface under much noise: the phases of all but the lowest frequencies are noise."""
+    rough, noise = surface(1, 4.0), np.random.default_rng(5).normal(0, 0.5, (2, 128, 128))
+    before, after = view(rough), view(rough, 115, 75)
+    found = register(
+        Topograph(before.frame, before.height + noise[0], before.setpoint),
+        Topograph(after.frame, after.height + noise[1], after.setpoint),
+    )
+    assert found.method == "masked correlation"
+    assert found.trusted
+    assert found.shift == pytest.approx((2.5, -1.5), abs=PIXEL)
+
+
+def test_an_overview_is_found_in_the_image_of_its_parent():
+    """Half as large, twice as fine, turned, and off by what the piezo crept."""
+    parent = Topograph(Frame.square((0.0, 0.0), 40.0, 400), surface(2, 4.0), Setpoint(-1.0, 0.1))
+    creep = np.array([0.7, -0.4])
+    asked = Frame.square((3.0, 2.0), 20.0, 400, angle=15.0)
+    reached = Frame.square(Point(*(np.array(asked.center) + creep)), 20.0, 400, angle=15.0)
+    overview = Topograph(asked, resample(parent, reached), parent.setpoint)
+    found = register(parent, overview)
+    assert found.trusted
+    assert found.shift == pytest.approx(tuple(-creep), abs=0.02)
+
+
+def test_an_image_that_ended_early_is_registered_by_what_it_has():
+    rough = surface(4)
+    short = view(rough, 105, 100)
+    short.height[70:] = np.nan
+    found = register(view(rough), short)
+    assert found.trusted
+    assert found.shift == pytest.approx((0.0, -5 * PIXEL), abs=0.05)
+
+
+def test_images_of_separate_places_cannot_be_registered():
+    here = view(surface())
+    there = Topograph(Frame.square((500.0, 0.0), 12.8, 128), here.height, here.setpoint)
+    with pytest.raises(SettingsError, match="covers 0% of the frame"):
+        register(here, there)
+
+
+@given(st.floats(-5, 5), st.floats(-5, 5), st.floats(-100, 100))
+def test_levelling_takes_out_a_plane_and_nothing_else(up, along, height):
+    rows, columns = np.indices((20, 30))
+    image = surface()[:20, :30].copy()
+    image[3, 4] = np.nan
+    tilted = image + up * rows + along * columns + height
+    assert level(tilted) == pytest.approx(level(image), abs=1e-6, nan_ok=True)
+    assert np.diff(level(tilted), n=2) == pytest.approx(np.diff(image, n=2), abs=1e-6, nan_ok=True)
+
+
+def test_jumps_between_lines_are_taken_out_and_a_step_across_them_stays():
+    """A step edge that the lines cross: as in the real images, most of each line is terrace."""
+    rng = np.random.default_rng(0)
+    terraces = np.repeat(np.where(np.arange(100) < 40, 0.0, 0.7)[None], 80, axis=0)
+    jumps = rng.normal(0, 0.3, (80, 1))
+    flat = align_rows(terraces + jumps + rng.normal(0, 0.01, (80, 100)))
+    assert np.median(np.std(flat, axis=0)) < 0.02
+    assert np.diff(np.median(flat, axis=0)).max() == pytest.approx(0.7, abs=0.03)
+
+
+@given(st.integers(1, 3), st.booleans())
+def test_streaks_are_taken_out_and_broad_features_stay(thickness, bright):
+    image = np.random.default_rng(1).normal(0, 0.01, (60, 60)) + gaussian_filter(surface()[:60, :60], 4)
+    streaked = image.copy()
+    streaked[30 : 30 + thickness, 10:40] += 1.0 if bright else -1.0
+    assert np.abs(remove_streaks(streaked) - image).max() < 0.2
+    assert np.count_nonzero(remove_streaks(image) != image) < 0.01 * image.size
+
+
+def test_resampling_a_plane_gives_the_plane():
+    frame = Frame(Point(5.0, 5.0), (10.0, 8.0), (16, 20), angle=20.0)
+    inside = Frame(Point(5.0, 5.0), (4.0, 3.0), (7, 9), angle=-40.0)
+    image = Topograph(frame, frame.points() @ [0.3, -0.1], Setpoint(-1.0, 0.1))
+    assert resample(image, inside) == pytest.approx(inside.points() @ [0.3, -0.1])
+    assert np.isnan(resample(image, Frame.square((50.0, 50.0), 1.0, 4))).all()
