@@ -116,9 +116,17 @@ def spectrum_data(point: Point, ordinal: int) -> dict:
     return {f"stm_sweep_{k}": v for k, v in sweep.items()} | {f"stm_tip_{k}": v for k, v in tip.items()}
 
 
-def decision_data(decision: Decision, value: float, best: float) -> dict:
+def decision_data(decision: Decision, value: float, best: float, pending: int) -> dict:
     health = {f"health_{key}": item for key, item in asdict(decision.health).items()}
-    data = {"x": decision.point.x, "y": decision.point.y, "value": value, "best": best, "pending": 0, "elapsed": 0.01, **health}
+    data = {
+        "x": decision.point.x,
+        "y": decision.point.y,
+        "value": value,
+        "best": best,
+        "pending": pending,
+        "elapsed": 0.01,
+        **health,
+    }
     data |= {key: getattr(decision, key) for key in ("candidate", "why", "mean", "std", "acquisition", "ingested")}
     return {f"agent_{key}": item for key, item in data.items()}
 
@@ -138,11 +146,15 @@ def data_keys(data: Mapping) -> dict:
 class Recorder:
     """Emits an exploration by a toy agent as documents, step by step, to ``sink``."""
 
-    def __init__(self, sink: Callable, agent=None, **metadata):
+    def __init__(self, sink: Callable, agent=None, topograph=True, **metadata):
         self.sink, self.agent = sink, agent or ToyAgent()
         self.bundle = event_model.compose_run(metadata=synthetic_start(self.agent, **metadata))
         self.uid, self.descriptors, self.values = self.bundle.start_doc["uid"], {}, []
         sink("start", self.bundle.start_doc)
+        if topograph:
+            self.look()
+
+    def look(self) -> None:
         self.emit("topograph", topograph_data())
         give(self.agent, [Topograph(FRAME, topograph_data()["stm_scanner_topograph"], Setpoint(1.0, 0.1))])
 
@@ -153,10 +165,10 @@ class Recorder:
         times = dict.fromkeys(data, 1.8e9 + len(self.values))
         self.sink("event", self.descriptors[stream].compose_event(data=dict(data), timestamps=times))
 
-    def decide(self) -> Decision:
-        (decision,) = self.agent.suggest(1)
+    def decide(self, pending=()) -> Decision:
+        (decision,) = self.agent.suggest(1, pending)
         good = [value for value in self.values if isinstance(value, float)] or [float("nan")]
-        self.emit("agent", decision_data(decision, good[-1], max(good)))
+        self.emit("agent", decision_data(decision, good[-1], max(good), len(pending)))
         return decision
 
     def measure(self, point: Point) -> None:

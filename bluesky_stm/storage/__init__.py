@@ -6,8 +6,8 @@
 """
 
 from bluesky_stm.storage._catalog import Catalog, open_catalog
-from bluesky_stm.storage._documents import documents
-from bluesky_stm.storage._journal import Journal, read_journal
+from bluesky_stm.storage._documents import documents, once
+from bluesky_stm.storage._journal import Document, Journal, read_journal
 from bluesky_stm.storage._run import JournalRun, Run
 
-__all__ = ["Catalog", "Journal", "JournalRun", "Run", "documents", "open_catalog", "read_journal"]
+__all__ = ["Catalog", "Document", "Journal", "JournalRun", "Run", "documents", "once", "open_catalog", "read_journal"]

@@ -39,21 +39,21 @@ class Catalog:
     """
 
     def __init__(self, folder: str | os.PathLike[str], *, write: bool = True, fsync: bool = False) -> None:
-        self.folder = Path(folder).expanduser().absolute()
-        self._journals = self.folder / "journal"
+        self.path = Path(folder).expanduser().absolute()
+        self._journals = self.path / "journal"
         self._lock: WriterLock | None = None
         self._journal: Journal | None = None
-        self._index = Index(self.folder / "index", self._finished)
+        self._index = Index(self.path / "index", self._finished)
         self.recovered: list[JournalRun] = []
         if write:
             self._begin(fsync)
         elif not self._journals.is_dir():
-            raise CatalogError(f"There is no catalog in {self.folder}. Nothing has been made; open it with write=True.")
+            raise CatalogError(f"There is no catalog in {self.path}. Nothing has been made; open it with write=True.")
 
     def __call__(self, name: str, doc: Mapping[str, Any]) -> None:
         """Keep one document."""
         if self._journal is None:
-            raise CatalogError(f"The catalog {self.folder} was opened to read, or is closed: this {name} is not kept.")
+            raise CatalogError(f"The catalog {self.path} was opened to read, or is closed: this {name} is not kept.")
         self._journal(name, doc)
         if name == "stop":
             self._index.catch_up_later()
@@ -74,12 +74,12 @@ class Catalog:
         names = self._names()
         if isinstance(key, int):
             if not -len(names) <= key < len(names):
-                raise CatalogError(f"There is no run {key}: {self.folder} holds {len(names)}.")
+                raise CatalogError(f"There is no run {key}: {self.path} holds {len(names)}.")
             return self._run(names[key])
         found = [name for name in names if uid_of(Path(name)).startswith(key)]
         if len(found) != 1:
             raise CatalogError(
-                f"{len(found) or 'No'} runs of {len(names)} in {self.folder} have a uid that begins with {key!r}"
+                f"{len(found) or 'No'} runs of {len(names)} in {self.path} have a uid that begins with {key!r}"
                 + (f": {', '.join(uid_of(Path(name)) for name in found)}. Give more of it." if found else ".")
             )
         return self._run(found[0])
@@ -112,15 +112,15 @@ class Catalog:
 
     def __repr__(self) -> str:
         faults = f", {len(self._index.faults)} not in the index" if self._index.faults else ""
-        return f"<Catalog {self.folder}: {len(self)} runs{faults}>"
+        return f"<Catalog {self.path}: {len(self)} runs{faults}>"
 
     def _begin(self, fsync: bool) -> None:
         try:
             self._journals.mkdir(parents=True, exist_ok=True)
-            self._lock = WriterLock(self.folder)
+            self._lock = WriterLock(self.path)
         except OSError as error:
             raise CatalogError(
-                f"No catalog can be kept in {self.folder}: {error}. Nothing has been measured; choose a folder that can be "
+                f"No catalog can be kept in {self.path}: {error}. Nothing has been measured; choose a folder that can be "
                 "written."
             ) from error
         self._journal = Journal(self._journals, fsync)

@@ -32,6 +32,20 @@ def documents(source: Any) -> Iterator[Document]:
         yield from _unpacked(name, doc)
 
 
+def once(stream: Iterable[Document]) -> Iterator[Document]:
+    """Without the Events that were emitted again after a pause: they carry the same number in their stream, and a new uid.
+
+    The first of them is kept: it is what the agent learned.
+    """
+    seen: set[tuple[str, int]] = set()
+    for name, doc in stream:
+        number = (doc["descriptor"], doc["seq_num"]) if name == "event" else None
+        if number is None or number not in seen:
+            yield name, doc
+        if number is not None:
+            seen.add(number)
+
+
 def _stored(source: Any) -> Iterable[Document]:
     if isinstance(source, str | PathLike):
         return read_journal(Path(source))

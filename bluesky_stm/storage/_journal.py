@@ -21,7 +21,7 @@ import msgpack_numpy
 
 from bluesky_stm.errors import CatalogError, FileFormatError
 
-Document = tuple[str, Mapping[str, Any]]
+Document = tuple[str, dict[str, Any]]
 
 SUFFIX = ".msgpack"
 PART = ".part"
@@ -208,7 +208,7 @@ def _closing(file: Any) -> tuple[dict[str, Any] | None, int]:
     return {**stop, "exit_status": "abort", "reason": reason, "num_events": counts}, whole
 
 
-def _records(file: Any) -> Iterator[tuple[str, Mapping[str, Any], int]]:
+def _records(file: Any) -> Iterator[tuple[str, dict[str, Any], int]]:
     """Whole records from here on, each with the place where it ends."""
     unpacker = msgpack.Unpacker(file, object_hook=_decode, raw=False, strict_map_key=False, max_buffer_size=_LARGEST_RECORD)
     while True:

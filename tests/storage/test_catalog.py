@@ -100,13 +100,13 @@ def test_the_stop_document_is_found_behind_bytes_that_look_like_one(catalog, rec
 def test_a_second_writer_is_refused_and_told_what_to_do(catalog, recorder):
     recorder(catalog).run(1)
     with pytest.raises(CatalogError, match=r"process \d+ .* write=False"):
-        open_catalog(catalog.folder)
-    with open_catalog(catalog.folder, write=False) as reader:
+        open_catalog(catalog.path)
+    with open_catalog(catalog.path, write=False) as reader:
         assert reader[-1].uid == catalog[-1].uid
         with pytest.raises(CatalogError, match="opened to read"):
             recorder(reader)
     catalog.close()
-    with open_catalog(catalog.folder) as later:
+    with open_catalog(catalog.path) as later:
         assert len(later) == 1
 
 

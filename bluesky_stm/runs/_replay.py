@@ -1,0 +1,205 @@
+"""Replay: the stored documents, the same teaching, the same agent: it should decide the same."""
+
+from __future__ import annotations
+
+import math
+import platform
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bluesky_stm.errors import ReplayError, SettingsError
+from bluesky_stm.geometry import Point
+from bluesky_stm.measurements import Topograph
+from bluesky_stm.protocols import Decision
+from bluesky_stm.runs._rebuild import as_run, rebuild_agent, taught_documents
+from bluesky_stm.storage import Run, once
+from bluesky_stm.teaching import Lesson, Teaching, decision_from, give
+
+if TYPE_CHECKING:
+    from bluesky_stm.protocols import Agent
+
+_NUMBERS = ("mean", "std", "acquisition")
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One decision as it was recorded, and as the agent makes it now (None when it makes none)."""
+
+    ordinal: int
+    recorded: Decision
+    own: Decision | None
+    refusal: str = ""
+
+    @property
+    def same_place(self) -> bool:
+        """Whether both go to the same candidate, for the same reason."""
+        return self.own is not None and all(
+            getattr(self.own, name) == getattr(self.recorded, name) for name in ("candidate", "point", "why")
+        )
+
+    @property
+    def difference(self) -> float:
+        """Largest relative difference of prediction and acquisition value; 0 when they agree bit for bit."""
+        if self.own is None:
+            return math.inf
+        return max(_relative(getattr(self.own, name), getattr(self.recorded, name)) for name in _NUMBERS)
+
+    def __str__(self) -> str:
+        own = _words(self.own) if self.own else f"no decision ({self.refusal})"
+        return f"decision {self.ordinal}, after {self.recorded.ingested} spectra: recorded {_words(self.recorded)}; now {own}"
+
+
+@dataclass(frozen=True, eq=False)
+class Replay:
+    """What came of a replay.
+
+    Attributes
+    ----------
+    run : Run
+    agent : Agent
+        Taught everything that the run holds.
+    decisions : list of Compared
+        All decisions of the run, recorded and made again.
+    changed : dict
+        What is not as it was: package -> (then, now).
+    """
+
+    run: Run
+    agent: Agent
+    decisions: list[Compared]
+    changed: Mapping[str, tuple[str, str]]
+
+    @property
+    def reproduced(self) -> bool:
+        """Whether every decision led to the same place for the same reason."""
+        return all(compared.same_place for compared in self.decisions)
+
+    @property
+    def exact(self) -> bool:
+        """Whether also every prediction and acquisition value is the same, bit for bit."""
+        return self.reproduced and all(compared.difference == 0 for compared in self.decisions)
+
+    @property
+    def divergence(self) -> Compared | None:
+        """The first decision that led elsewhere; those after it follow from it."""
+        return next((compared for compared in self.decisions if not compared.same_place), None)
+
+    def __str__(self) -> str:
+        start = self.run.start
+        scale = start.get("length_scale") or {}
+        who = f"Run {self.run.uid[:8]} ({scale.get('name', 'no scale')}, {start.get('agent', {}).get('name', 'agent')})"
+        same = sum(compared.same_place for compared in self.decisions)
+        counted = f"{who}: {same} of {len(self.decisions)} decisions reproduced"
+        if self.exact:
+            return f"{counted}, bit for bit."
+        if self.divergence is None:
+            return f"{counted}; their numbers differ by up to {max(c.difference for c in self.decisions):.1g} of their size."
+        return f"{counted}. First divergence at {self.divergence}. {self._why()}"
+
+    def _why(self) -> str:
+        if self.changed:
+            changes = ", ".join(f"{what} {then} -> {now}" for what, (then, now) in self.changed.items())
+            return f"It may be because something has changed since: {changes}."
+        if self.divergence and self.divergence.recorded.ingested and self.divergence.difference < 1e-6:
+            return (
+                "The numbers agree to a millionth, so a near tie was broken otherwise: another processor or number of threads."
+            )
+        return "Versions are the same: another machine or number of threads, another agent, or a mask that is in no document."
+
+
+def replay(run: Any, agent: Agent | None = None) -> Replay:
+    """Teach an agent the stored documents in their order and compare each decision with the recorded one.
+
+    Parameters
+    ----------
+    run : Run, or anything that `storage.documents` takes
+    agent : Agent, optional
+        A fresh one; by default that of the start document, with its settings and seed.
+
+    Raises
+    ------
+    ReplayError
+        When the run holds no decision, or its agent cannot be built again.
+    """
+    run = as_run(run)
+    agent = agent or rebuild_agent(run.start)
+    decisions = list(_compare(run, agent))
+    if not decisions:
+        raise ReplayError(f"{run!r} holds no decision of an agent: there is nothing to compare.")
+    return Replay(run, agent, decisions, _changes(run.start.get("versions", {})))
+
+
+def _compare(run: Run, agent: Agent) -> Iterator[Compared]:
+    """Each decision again, at the moment it was made: after as many observations as it says, the later ones kept back."""
+    teaching = Teaching()
+    waiting: deque[Lesson] = deque()
+    decided: list[Decision] = []
+    streams: dict[str, str] = {}
+    learned, current = 0, ""
+    for name, doc in once(taught_documents(run)):
+        teaching(name, doc)
+        waiting.extend(teaching.take())
+        if name == "start":
+            current = doc["uid"]
+        elif name == "descriptor":
+            streams[doc["uid"]] = doc["name"]
+        elif name == "event" and streams[doc["descriptor"]] == "agent":
+            recorded = decision_from(doc["data"])
+            learned = _catch_up(agent, waiting, learned, recorded.ingested)
+            if current == run.uid:
+                yield _again(agent, recorded, _pending(doc["data"], decided), len(decided))
+            decided.append(recorded)
+    give(agent, waiting)
+
+
+def _catch_up(agent: Agent, waiting: deque[Lesson], learned: int, until: int) -> int:
+    """Give lessons until ``until`` observations are learned; a topograph begins anew."""
+    while waiting and (learned < until or isinstance(waiting[0], Topograph)):
+        lesson = waiting.popleft()
+        give(agent, [lesson])
+        learned = 0 if isinstance(lesson, Topograph) else learned + 1
+    return learned
+
+
+def _again(agent: Agent, recorded: Decision, pending: list[Point], ordinal: int) -> Compared:
+    try:
+        return Compared(ordinal, recorded, agent.suggest(1, pending)[0])
+    except SettingsError as error:
+        return Compared(ordinal, recorded, None, str(error))
+
+
+def _pending(data: Mapping[str, Any], decided: list[Decision]) -> list[Point]:
+    """Places that were being measured: those decided last."""
+    count = next((int(value) for key, value in data.items() if key.endswith("_pending")), 0)
+    return [decision.point for decision in decided[len(decided) - count :]]
+
+
+def _changes(then: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    now = {name: platform.python_version() if name == "python" else _version(name) for name in then}
+    return {name: (then[name], now[name]) for name in then if then[name] != now[name]}
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "none"
+
+
+def _relative(one: float, other: float) -> float:
+    if one == other or (math.isnan(one) and math.isnan(other)):
+        return 0.0
+    gap = abs(one - other) / max(abs(one), abs(other))
+    return math.inf if np.isnan(gap) else gap
+
+
+def _words(decision: Decision) -> str:
+    place = f"({decision.point.x:.3f}, {decision.point.y:.3f}) nm by {decision.why}"
+    if math.isnan(decision.mean):
+        return place
+    return f"{place}, expecting {decision.mean:.6g} ± {decision.std:.3g}, acquisition {decision.acquisition:.6g}"

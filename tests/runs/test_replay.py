@@ -1,0 +1,131 @@
+"""A stored run leads the same agent to the same decisions, and says where another one goes elsewhere."""
+
+import json
+
+import numpy as np
+import pytest
+
+from bluesky_stm.errors import ReplayError
+from bluesky_stm.runs import replay
+from bluesky_stm.storage import open_catalog
+
+
+@pytest.fixture
+def catalog(tmp_path):
+    with open_catalog(tmp_path / "catalog") as catalog:
+        yield catalog
+
+
+def test_the_same_agent_decides_the_same_bit_for_bit(catalog, recorder, toy_agent):
+    recorder(catalog, toy_agent(seed=3)).run(8)
+    again = replay(catalog[-1], toy_agent(seed=3))
+    assert again.reproduced and again.exact and len(again.decisions) == 9
+    assert again.divergence is None and "9 of 9 decisions reproduced, bit for bit" in str(again)
+
+
+def test_the_replayed_agent_has_learned_all_that_the_live_one_had(catalog, recorder, toy_agent):
+    live = recorder(catalog, toy_agent(seed=3))
+    live.run(6)
+    again = replay(catalog[-1], toy_agent(seed=3))
+    assert again.agent.suggest(1) == live.agent.suggest(1)
+
+
+def test_another_seed_diverges_at_the_first_decision_and_says_where(catalog, recorder, toy_agent):
+    recorder(catalog, toy_agent(seed=3)).run(4)
+    again = replay(catalog[-1], toy_agent(seed=4))
+    assert not again.reproduced and again.divergence.ordinal == 0
+    text = str(again)
+    assert "First divergence at decision 0, after 0 spectra" in text and "0.1.0" not in text
+    for decision in (again.divergence.recorded, again.divergence.own):
+        assert f"({decision.point.x:.3f}, {decision.point.y:.3f}) nm" in text
+
+
+def test_a_changed_spectrum_is_noticed_at_the_decision_after_it(catalog, recorder, toy_agent):
+    recorder(catalog, toy_agent()).run(6)
+
+    def tampered():
+        streams, seen = {}, 0
+        for name, doc in catalog[-1].documents():
+            if name == "descriptor":
+                streams[doc["uid"]] = doc["name"]
+            if name == "event" and streams[doc["descriptor"]] == "primary":
+                seen += 1
+                if seen == 4:
+                    doc["data"]["stm_sweep_didv"] = doc["data"]["stm_sweep_didv"] * 1.01
+            yield name, doc
+
+    assert replay(tampered(), toy_agent()).divergence.ordinal == 4
+
+
+def test_other_versions_are_named_as_the_likely_cause(catalog, recorder, toy_agent):
+    recorder(catalog, toy_agent(seed=3), versions={"numpy": "1.7.0", "bluesky": "1.15.1"}).run(2)
+    assert f"numpy 1.7.0 -> {np.__version__}" in str(replay(catalog[-1], toy_agent(seed=4)))
+
+
+def test_a_decision_made_while_a_spectrum_was_on_its_way_is_made_again_from_what_was_known_then(catalog, recorder, toy_agent):
+    """The next place is chosen while the tip still measures the last one: one pending, one observation fewer."""
+    live = recorder(catalog, toy_agent(seed=5))
+    under_way = live.decide()
+    for _ in range(6):
+        ahead = live.decide(pending=[under_way.point])
+        live.measure(under_way.point)
+        under_way = ahead
+    live.sink("stop", live.bundle.compose_stop())
+    again = replay(catalog[-1], toy_agent(seed=5))
+    assert again.exact and [c.recorded.ingested for c in again.decisions] == [0, 0, 1, 2, 3, 4, 5]
+
+
+def test_an_event_emitted_twice_after_a_pause_counts_once(catalog, recorder, toy_agent):
+    live = recorder(catalog, toy_agent())
+
+    def twice(name, doc):
+        catalog(name, doc)
+        if name == "event":
+            catalog(name, {**doc, "uid": doc["uid"] + "-again"})
+
+    live.sink = twice
+    live.run(5)
+    assert replay(catalog[-1], toy_agent()).exact
+    assert len(catalog[-1].spectra) == 5
+
+
+def test_a_run_that_goes_on_with_another_is_taught_both(catalog, recorder, toy_agent):
+    first = recorder(catalog, toy_agent(seed=2))
+    first.run(4)
+    second = recorder(catalog, first.agent, resumes=first.uid, topograph=False)
+    second.values = first.values
+    second.run(4)
+    again = replay(catalog[-1], toy_agent(seed=2))
+    assert again.exact and len(again.decisions) == 5 and again.decisions[0].recorded.ingested == 4
+
+
+def test_a_run_without_what_it_goes_on_with_is_refused(catalog, recorder, toy_agent):
+    recorder(catalog, resumes="gone").run(1)
+    with pytest.raises(ReplayError, match="gone"):
+        replay(catalog[-1], toy_agent())
+    with pytest.raises(ReplayError, match="not at hand"):
+        replay(list(catalog[-1].documents()), toy_agent())
+
+
+def test_a_run_without_decisions_is_refused(catalog, recorder, toy_agent):
+    live = recorder(catalog)
+    live.sink("stop", live.bundle.compose_stop())
+    with pytest.raises(ReplayError, match="no decision"):
+        replay(catalog[-1], toy_agent())
+
+
+def test_documents_that_went_through_json_replay_just_as_well(catalog, recorder, toy_agent):
+    """Nested lists for arrays, null for NaN: what a server sends."""
+    recorder(catalog, toy_agent(seed=1)).run(7)
+
+    def plain(value):
+        if isinstance(value, np.ndarray):
+            return plain(value.tolist())
+        if isinstance(value, list):
+            return [plain(item) for item in value]
+        if isinstance(value, dict):
+            return {key: plain(item) for key, item in value.items()}
+        return None if isinstance(value, float) and np.isnan(value) else value
+
+    sent = [json.loads(json.dumps([name, plain(doc)], allow_nan=False)) for name, doc in catalog[-1].documents()]
+    assert replay(sent, toy_agent(seed=1)).exact
