@@ -33,15 +33,16 @@ class InstantClock:
 
 
 class RealClock:
-    """Wall time, counted from when the clock was made."""
+    """Wall time, counted from when the clock was made, or ``factor`` times as fast."""
 
-    def __init__(self) -> None:
+    def __init__(self, factor: float = 1.0) -> None:
+        self._factor = factor
         self._start = time.monotonic()
 
     def now(self) -> float:
-        """Wall time since the start, in s."""
-        return time.monotonic() - self._start
+        """Time since the start, in s."""
+        return (time.monotonic() - self._start) * self._factor
 
     def sleep(self, seconds: float, wake: threading.Event | None = None) -> None:
         """Wait, but not beyond ``wake``."""
-        (wake or threading.Event()).wait(seconds)
+        (wake or threading.Event()).wait(seconds / self._factor)

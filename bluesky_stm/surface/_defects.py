@@ -152,7 +152,7 @@ def _block(population: Population, i: int, j: int) -> Floats:
     rng = block_rng(population.seed, species.name, i, j)
     most = _MOST * max(1.0, species.in_region)
     count = rng.poisson(species.density / 100 * _BLOCK**2 * most)
-    places = (rng.random((count, 2)) + (i, j)) * _BLOCK
+    places = (np.array([i, j]) + rng.random((count, 2))) * _BLOCK
     size = 1 + species.spread * np.clip(rng.standard_normal(count), -2.5, 2.5)
     if count == 0:
         return np.empty((0, 3))

@@ -1,6 +1,6 @@
 """Au(111): what a tip is usually checked on, with its surface state.
 
-The herringbone reconstruction is left out. Onset of the surface state at -0.48 eV at low temperature: R. Paniago et al., Surf. Sci. 336, 113 (1995),
+The herringbone reconstruction is left out. Onset of the surface state: R. Paniago et al., Surf. Sci. 336, 113 (1995),
 doi:10.1016/0039-6028(95)00509-9.
 """
 

@@ -1,4 +1,4 @@
-"""Random numbers that belong to a place: the same block of the surface draws the same numbers, whoever asks and in what order."""
+"""Random numbers that belong to a place: a block of the surface always draws the same, whoever asks and in what order."""
 
 from __future__ import annotations
 

@@ -92,8 +92,8 @@ def _power(distance: Floats, power: Floats) -> Floats:
 class SurfaceState:
     """A metal with a two-dimensional surface state: constant density that steps up at the bottom of its band.
 
-    Parameters of a place: ``metal`` (density without the state), ``state`` (height of the step), ``onset`` and ``width`` (energy
-    and broadening of the step, eV).
+    Parameters of a place: ``metal`` (density without the state), ``state`` (height of the step), ``onset`` and ``width``
+    (energy and broadening of the step, eV).
     """
 
     @property

@@ -24,7 +24,7 @@ from bluesky_stm.surface._regions import Regions
 from bluesky_stm.surface._sample import Sample
 from bluesky_stm.surface._states import row
 from bluesky_stm.surface._terraces import Staircase
-from bluesky_stm.surface._tunneling import Barrier, energy_bins
+from bluesky_stm.surface._tunneling import Barrier, energy_bins, gap_at
 
 SAMPLES: dict[str, Sample] = {sample.name: sample for sample in (EUZN2AS2, AU111)}
 """Samples by name."""
@@ -109,6 +109,12 @@ class Surface:
         density = sample.model.density(self.changes[:1], energy)
         current = unit.current(density, energy, np.array([bias]), np.array([sample.reference_gap]))
         return replace(unit, conductance=sample.reference.current / abs(float(current[0, 0])))
+
+    def terrace_gap(self, setpoint: Setpoint) -> float:
+        """Gap of the undisturbed terrace at a set point, in nm."""
+        energy = energy_bins(min(setpoint.bias, 0.0) - 0.2, max(setpoint.bias, 0.0) + 0.2)
+        density = self.sample.model.density(self.changes[:1], energy)
+        return float(gap_at(density, energy, self.barrier, setpoint.bias, setpoint.current)[0])
 
     # ---- the truth, for tests and benchmarks ----------------------------------------------------------------------
 

@@ -4,9 +4,9 @@ Choices, made here once:
 
 - The tip is s-wave with a flat density of states [1]_, so the current is the integral of the sample's states between the two
   Fermi levels, each weighted with its transmission.
-- Transmission in the WKB approximation with the average of the trapezoidal barrier,
-  ``exp(-2 kappa z)``, ``kappa = sqrt((phi + V/2 - E) / (hbar^2 / 2 m))`` [2]_. Image charge and tip-induced band bending are left out: the
-  measured edges already contain the latter.
+- Transmission in the WKB approximation with the average of the trapezoidal barrier, ``exp(-2 kappa z)`` with
+  ``kappa = sqrt((phi + V/2 - E) / (hbar^2 / 2 m))`` [2]_. Image charge and tip-induced band bending are left out: the measured
+  edges already contain the latter.
 - Thermal broadening enters through the difference of the two Fermi functions, integrated exactly over each energy bin,
   so that a bin may be wider than kT.
 - The lock-in's modulation is averaged over its period: what ``modulated`` returns is what an ideal lock-in reads.
@@ -105,8 +105,9 @@ def energy_bins(low: float, high: float) -> Floats:
 class Sweep:
     """Currents at several biases and one gap for each place: the energy integral as one matrix product.
 
-    The transmission is interpolated between a few gaps, ``exp(-2 kappa z) = exp(-2 kappa_0 z) sum_r L_r(z) exp(-2 (kappa - kappa_0) z_r)``,
-    so that all that depends on bias and energy is computed once for a sweep and used for every place.
+    The transmission is interpolated between a few gaps,
+    ``exp(-2 kappa z) = exp(-2 kappa_0 z) sum_r L_r(z) exp(-2 (kappa - kappa_0) z_r)``, so that all that depends on bias and
+    energy is computed once for a sweep and used for every place.
 
     Attributes
     ----------
