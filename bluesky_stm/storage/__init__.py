@@ -8,6 +8,22 @@
 from bluesky_stm.storage._catalog import Catalog, open_catalog
 from bluesky_stm.storage._documents import documents, once
 from bluesky_stm.storage._journal import Document, Journal, read_journal
+from bluesky_stm.storage._lookup import Branch, campaign_tree, runs
 from bluesky_stm.storage._run import JournalRun, Run
+from bluesky_stm.storage._xarray import load_run
 
-__all__ = ["Catalog", "Document", "Journal", "JournalRun", "Run", "documents", "once", "open_catalog", "read_journal"]
+__all__ = [
+    "Branch",
+    "Catalog",
+    "Document",
+    "Journal",
+    "JournalRun",
+    "Run",
+    "campaign_tree",
+    "documents",
+    "load_run",
+    "once",
+    "open_catalog",
+    "read_journal",
+    "runs",
+]

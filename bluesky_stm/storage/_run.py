@@ -72,9 +72,14 @@ class Run:
     @property
     def topograph(self) -> Topograph:
         """The topograph from which the agent worked."""
-        for event in self.events("topograph"):
-            return topograph_from(event["data"])
+        for topograph in self.topographs:
+            return topograph
         raise CatalogError(f"{self!r} holds no topograph.")
+
+    @property
+    def topographs(self) -> Iterator[Topograph]:
+        """All topographs, in the order they were taken."""
+        return (topograph_from(event["data"]) for event in self.events("topograph"))
 
     @property
     def spectra(self) -> list[Spectrum]:

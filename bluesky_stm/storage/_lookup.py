@@ -1,0 +1,176 @@
+"""Finding runs as a person thinks of them: by sample, length scale, campaign, plan, time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from textwrap import indent
+from typing import TYPE_CHECKING, Any
+
+from bluesky_stm.errors import CatalogError
+from bluesky_stm.geometry import Frame
+from bluesky_stm.storage._catalog import Catalog
+from bluesky_stm.storage._run import Run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Moment = str | datetime | timedelta | float
+
+
+def runs(
+    catalog: Catalog,
+    *,
+    sample: str | None = None,
+    length_scale: str | None = None,
+    campaign: str | None = None,
+    plan: str | None = None,
+    since: Moment | None = None,
+    newest: int | None = None,
+) -> pd.DataFrame:
+    """Table of the runs that fit, oldest first.
+
+    Parameters
+    ----------
+    catalog : Catalog
+    sample : str
+        Part of the name of the sample; upper or lower case does not matter.
+    length_scale, plan : str
+        Name.
+    campaign : str
+        uid of the campaign, or how it begins.
+    since : str, datetime, timedelta or float
+        ``"2026-11-22 20:00"`` (local time), a moment, how long ago, or seconds since 1970.
+    newest : int
+        Only so many, the newest: costs the same however large the catalog is.
+
+    Returns
+    -------
+    DataFrame
+        One row a run: ``uid``, ``time`` (local), ``plan``, ``sample``, ``length_scale``, ``frame`` (width in nm), ``agent``,
+        ``scalarizer``, ``spectra``, ``status``, ``campaign``.
+    """
+    import pandas as pd
+
+    wanted = {"sample": sample, "length_scale": length_scale, "campaign": campaign, "plan": plan}
+    found = islice((row for row in _rows(catalog, _moment(since)) if _fits(row, wanted)), newest)
+    return pd.DataFrame(list(found)[::-1], columns=_COLUMNS)
+
+
+@dataclass
+class Branch:
+    """A run of a campaign and the runs whose frames lie in its own; printed, a tree.
+
+    Attributes
+    ----------
+    run : Run
+    children : list of Branch
+        In the order they were measured.
+    """
+
+    run: Run
+    children: list[Branch] = field(default_factory=list)
+
+    @property
+    def frame(self) -> Frame | None:
+        """Where the run looked."""
+        frame = self.run.start.get("frame")
+        return Frame.from_dict(frame) if frame else None
+
+    def __iter__(self) -> Iterator[Run]:
+        yield self.run
+        for child in self.children:
+            yield from child
+
+    def __str__(self) -> str:
+        place = f" at ({self.frame.center.x:.1f}, {self.frame.center.y:.1f}) nm" if self.frame else ""
+        size = f", {self.frame.size[0]:g} nm wide" if self.frame else ""
+        return "\n".join([f"{self.run!r}{place}{size}", *(indent(str(child), "  ") for child in self.children)])
+
+
+def campaign_tree(catalog: Catalog, campaign: str | None = None) -> list[Branch]:
+    """Runs of one experiment, each below the run in whose frame its own was placed, or which it goes on with.
+
+    Parameters
+    ----------
+    catalog : Catalog
+    campaign : str, optional
+        Its uid or how that begins; the newest campaign if not given.
+
+    Returns
+    -------
+    list of Branch
+        The runs that have no parent.
+    """
+    branches = {run.uid: Branch(run) for run in _campaign(catalog, campaign)}
+    roots: list[Branch] = []
+    for branch in branches.values():
+        start = branch.run.start
+        above = branches.get(start.get("resumes") or start.get("parent_run") or "")
+        (above.children if above else roots).append(branch)
+    return roots
+
+
+_COLUMNS = ("uid", "time", "plan", "sample", "length_scale", "frame", "agent", "scalarizer", "spectra", "status", "campaign")
+
+
+def _rows(catalog: Catalog, since: float) -> Iterator[dict[str, Any]]:
+    """Newest first, and no further back than asked."""
+    for run in reversed(catalog):
+        if run.start["time"] < since:
+            return
+        yield _row(run)
+
+
+def _row(run: Run) -> dict[str, Any]:
+    start, stop = run.start, run.stop or {}
+    frame = start.get("frame") or {}
+    return {
+        "uid": run.uid,
+        "time": datetime.fromtimestamp(start["time"]).replace(microsecond=0),
+        "plan": start.get("plan_name", ""),
+        "sample": _name(start.get("sample")),
+        "length_scale": _name(start.get("length_scale")),
+        "frame": frame.get("size", (float("nan"),))[0],
+        "agent": _name(start.get("agent")),
+        "scalarizer": _name(start.get("scalarizer")),
+        "spectra": stop.get("num_events", {}).get("primary", 0),
+        "status": stop.get("exit_status", "not finished"),
+        "campaign": start.get("campaign", ""),
+    }
+
+
+def _fits(row: Mapping[str, Any], wanted: Mapping[str, str | None]) -> bool:
+    tests = {
+        "sample": lambda found, asked: asked.lower() in found.lower(),
+        "campaign": str.startswith,
+        "length_scale": str.__eq__,
+        "plan": str.__eq__,
+    }
+    return all(asked is None or tests[column](row[column], asked) for column, asked in wanted.items())
+
+
+def _campaign(catalog: Catalog, campaign: str | None) -> Sequence[Run]:
+    named = [(run, run.start.get("campaign", "")) for run in catalog]
+    if campaign is None:
+        campaign = next((uid for _, uid in reversed(named) if uid), None)
+    found = [run for run, uid in named if campaign and uid.startswith(campaign)]
+    if not found:
+        raise CatalogError(f"{catalog!r} holds no run of campaign {campaign!r}.")
+    return found
+
+
+def _name(value: Any) -> str:
+    return str(value.get("name", "")) if isinstance(value, Mapping) else str(value or "")
+
+
+def _moment(since: Moment | None) -> float:
+    if since is None:
+        return -float("inf")
+    if isinstance(since, timedelta):
+        return (datetime.now(UTC) - since).timestamp()
+    if isinstance(since, str):
+        since = datetime.fromisoformat(since)
+    return since.timestamp() if isinstance(since, datetime) else float(since)

@@ -1,0 +1,153 @@
+"""A run as xarray Datasets: named dimensions, coordinates, units."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bluesky_stm import units
+from bluesky_stm.errors import SettingsError
+from bluesky_stm.geometry import Floats, Frame, patch_centers
+from bluesky_stm.measurements import Spectrum, Topograph
+from bluesky_stm.protocols import Decision, Failed
+from bluesky_stm.scalarizers import make_scalarizer
+from bluesky_stm.storage._documents import documents
+from bluesky_stm.storage._run import Run
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+CHANNELS = {"current": units.CURRENT, "lockin_x": units.CURRENT, "lockin_y": units.CURRENT, "didv": units.CONDUCTANCE}
+
+
+def load_run(run: Any) -> xr.DataTree:
+    """Everything that a run measured and decided, as a tree of Datasets; what it does not hold is not there.
+
+    Parameters
+    ----------
+    run : Run, or anything that `documents` takes
+
+    Returns
+    -------
+    DataTree
+        ``topograph``: ``height`` (y, x), nm. The coordinates run along the axes of the frame and are places on the sample
+        where the frame is not rotated; ``sample_x`` and ``sample_y`` are places on the sample in any case.
+        ``spectra``: ``current``, ``lockin_x``, ``lockin_y``, ``didv`` (spectrum, bias) with the place and quality of each and
+        its ``value``, NaN where there is none. Sweeps over different biases have a dimension ``point`` and ``bias`` as data.
+        ``decisions``: what the agent said, one number a decision. ``maps``: ``mean``, ``std`` (map, candidate).
+        Every variable has its unit in ``attrs["units"]``.
+    """
+    import xarray as xr
+
+    run = run if isinstance(run, Run) else Run(list(documents(run)))
+    images = list(run.topographs)
+    parts = {
+        "topograph": _topograph(images[0]) if images else None,
+        "spectra": _spectra(run.spectra, run.start.get("scalarizer")),
+        "decisions": _decisions(run.decisions),
+        "maps": _maps(run, images[0].frame if images else None),
+    }
+    return xr.DataTree.from_dict({name: part for name, part in parts.items() if part is not None}, name=run.uid)
+
+
+def _topograph(image: Topograph) -> xr.Dataset:
+    import xarray as xr
+
+    frame = image.frame
+    height, width = frame.pixel_size
+    x = frame.center.x + (np.arange(frame.pixels[1]) + 0.5) * width - frame.size[0] / 2
+    y = frame.center.y + (np.arange(frame.pixels[0]) + 0.5) * height - frame.size[1] / 2
+    places = frame.points()
+    nm = {"units": units.LENGTH}
+    return xr.Dataset(
+        {"height": (("y", "x"), image.height, nm)},
+        {
+            "x": ("x", x, nm),
+            "y": ("y", y, nm),
+            "sample_x": (("y", "x"), places[..., 0], nm),
+            "sample_y": (("y", "x"), places[..., 1], nm),
+        },
+        {"angle": frame.angle, "setpoint_bias": image.setpoint.bias, "setpoint_current": image.setpoint.current},
+    )
+
+
+def _spectra(spectra: Sequence[Spectrum], scalarizer: Mapping[str, Any] | None) -> xr.Dataset | None:
+    import xarray as xr
+
+    if not spectra:
+        return None
+    bias = _common([spectrum.bias for spectrum in spectra])
+    along = "bias" if bias.ndim == 1 else "point"
+    data: dict[str, Any] = {
+        name: (("spectrum", along), np.stack([getattr(s, name) for s in spectra]), {"units": unit})
+        for name, unit in CHANNELS.items()
+    }
+    data["quality"] = ("spectrum", [int(s.quality) for s in spectra])
+    if scalarizer:
+        data["value"] = _values(spectra, scalarizer)
+    places = {
+        "x": ([s.position.x for s in spectra], units.LENGTH),
+        "y": ([s.position.y for s in spectra], units.LENGTH),
+        "z": ([s.z for s in spectra], units.LENGTH),
+        "time": ([s.time for s in spectra], units.TIME),
+        "setpoint_bias": ([s.setpoint.bias for s in spectra], units.BIAS),
+        "setpoint_current": ([s.setpoint.current for s in spectra], units.CURRENT),
+    }
+    coordinates: dict[str, Any] = {name: ("spectrum", values, {"units": unit}) for name, (values, unit) in places.items()}
+    coordinates["bias"] = ("bias" if bias.ndim == 1 else ("spectrum", "point"), bias, {"units": units.BIAS})
+    return xr.Dataset(data, coordinates)
+
+
+def _values(spectra: Sequence[Spectrum], choice: Mapping[str, Any]) -> tuple[str, list[float], dict[str, str]]:
+    scalarizer = make_scalarizer(choice)
+    values = [np.nan if isinstance(value := scalarizer(spectrum), Failed) else value for spectrum in spectra]
+    return "spectrum", values, {"units": scalarizer.units, "scalarizer": scalarizer.name}
+
+
+def _common(sweeps: Sequence[Floats]) -> Floats:
+    """The one bias axis of all sweeps (a sweep that ended early may lack its end), or all of them."""
+    stacked = np.stack(sweeps)
+    longest = stacked[np.isfinite(stacked).sum(axis=1).argmax()]
+    return longest if ((stacked == longest) | np.isnan(stacked)).all() else stacked
+
+
+def _decisions(decisions: Sequence[Decision]) -> xr.Dataset | None:
+    import xarray as xr
+
+    if not decisions:
+        return None
+    health = [asdict(decision.health) for decision in decisions]
+    columns: dict[str, list[Any]] = {f"health_{name}": [row[name] for row in health] for name in health[0]}
+    columns |= {name: [getattr(d, name) for d in decisions] for name in ("candidate", "why", "mean", "std", "acquisition")}
+    places = {axis: ("decision", [getattr(d.point, axis) for d in decisions], {"units": units.LENGTH}) for axis in ("x", "y")}
+    ingested = ("decision", [d.ingested for d in decisions])
+    return xr.Dataset({name: ("decision", values) for name, values in columns.items()}, {**places, "ingested": ingested})
+
+
+def _maps(run: Run, frame: Frame | None) -> xr.Dataset | None:
+    import xarray as xr
+
+    maps = [event["data"] for event in run.events("maps")]
+    if not maps:
+        return None
+    prefix = next(key.removesuffix("_mean") for key in maps[0] if key.endswith("_mean"))
+    data = {name: np.array([event[f"{prefix}_{name}"] for event in maps], dtype=float) for name in ("mean", "std")}
+    coordinates: dict[str, Any] = {"ingested": ("map", [event[f"{prefix}_ingested"] for event in maps])}
+    places = _candidates(run.start, frame)
+    if places is not None and len(places) == data["mean"].shape[1]:
+        coordinates |= {axis: ("candidate", places[:, i], {"units": units.LENGTH}) for i, axis in enumerate("xy")}
+    return xr.Dataset({name: (("map", "candidate"), values) for name, values in data.items()}, coordinates)
+
+
+def _candidates(start: Mapping[str, Any], frame: Frame | None) -> Floats | None:
+    """Where the candidates of a map lie, as far as the start document says."""
+    settings = start.get("agent", {}).get("settings", {})
+    if settings.get("candidates"):
+        return np.asarray(settings["candidates"], dtype=float)
+    try:
+        return patch_centers(frame, settings["patch"], settings["step"]) if frame else None
+    except (KeyError, SettingsError):
+        return None
