@@ -83,7 +83,7 @@ class Teaching(DocumentRouter):
         super().__init__()
         self._scalarizer = scalarizer
         self._streams: dict[str, str] = {}
-        self._seen: set[str] = set()
+        self._seen: set[tuple[str, int]] = set()
         self._lessons: deque[Lesson] = deque()
 
     def start(self, doc: Mapping[str, Any]) -> None:
@@ -98,8 +98,9 @@ class Teaching(DocumentRouter):
     def event(self, doc: Mapping[str, Any]) -> Mapping[str, Any]:
         """An image or a spectrum becomes a lesson."""
         stream = self._streams.get(doc["descriptor"])
-        if stream in {"topograph", "primary"} and doc["uid"] not in self._seen:
-            self._seen.add(doc["uid"])
+        number = doc["descriptor"], doc["seq_num"]  # an Event that is repeated after a pause has the same, but another uid
+        if stream in {"topograph", "primary"} and number not in self._seen:
+            self._seen.add(number)
             self._lessons.append(topograph_from(doc["data"]) if stream == "topograph" else self._observation(doc["data"]))
         return doc
 

@@ -4,11 +4,13 @@ from bluesky_stm.devices._agent import AgentDevice, PosteriorMap
 from bluesky_stm.devices._bias import Bias
 from bluesky_stm.devices._current import TunnelingCurrent
 from bluesky_stm.devices._lockin import LockIn
+from bluesky_stm.devices._pulse import Pulse, TipPulse
 from bluesky_stm.devices._rest import Rest, RestKeeper
 from bluesky_stm.devices._scanner import Scanner
 from bluesky_stm.devices._stm import STM
 from bluesky_stm.devices._sweep import BiasSweep
 from bluesky_stm.devices._tip import TipPosition
+from bluesky_stm.devices._watch import Watch
 from bluesky_stm.devices._z import ZController
 
 __all__ = [
@@ -18,10 +20,13 @@ __all__ = [
     "BiasSweep",
     "LockIn",
     "PosteriorMap",
+    "Pulse",
     "Rest",
     "RestKeeper",
     "Scanner",
     "TipPosition",
+    "TipPulse",
     "TunnelingCurrent",
+    "Watch",
     "ZController",
 ]

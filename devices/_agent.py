@@ -215,15 +215,15 @@ class AgentDevice(Device):
         numbers = [value for value in values if isinstance(value, float | int)]
         last = values[-1] if values and isinstance(values[-1], float | int) else math.nan
         return {
-            "x": decision.point.x,
-            "y": decision.point.y,
+            "x": float(decision.point.x),
+            "y": float(decision.point.y),
             "candidate": int(decision.candidate),
             "why": decision.why,
-            "mean": decision.mean,
-            "std": decision.std,
-            "acquisition": decision.acquisition,
-            "value": last,
-            "best": max(numbers, default=math.nan),
+            "mean": float(decision.mean),
+            "std": float(decision.std),
+            "acquisition": float(decision.acquisition),
+            "value": float(last),
+            "best": float(max(numbers, default=math.nan)),
             "ingested": int(decision.ingested),
             "pending": len(self.pending.get()),
             "elapsed": self._elapsed,

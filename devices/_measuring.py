@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from ophyd.status import Status
 
 from bluesky_stm.devices._part import Part
 from bluesky_stm.devices._signals import Result
+from bluesky_stm.errors import STMError
 
 
 class Measuring(Part):
@@ -23,6 +25,7 @@ class Measuring(Part):
     def trigger(self) -> Status:
         """Measure; asked again while that is under way, it gives the same status: no second measurement is begun."""
         if self._status is None or self._status.done:
+            self.stm.require_contact()
             self._status = self.begin()
         return self._status
 
@@ -48,5 +51,6 @@ class Measuring(Part):
 
     def _end(self) -> None:
         if self._status is not None and not self._status.done:
-            self.stm.hold_still()
+            with suppress(STMError):  # the status of the measurement carries the fault, and a pause must not fail
+                self.stm.hold_still()
         self._status = None

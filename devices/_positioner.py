@@ -39,6 +39,10 @@ class Positioner(Part):
         """What was asked last, or what stands."""
         return self.position if self._asked is None else self._asked
 
+    def forget_setpoint(self) -> None:
+        """What was asked no longer counts: something else has brought the quantity elsewhere."""
+        self._asked = None
+
     @property
     def egu(self) -> str:
         """Unit."""

@@ -38,12 +38,16 @@ class Rest:
 
         The tip may have been approached meanwhile, and an open feedback would let it drift into the surface.
         """
-        if not math.isclose(controller.get_bias(), self.bias, abs_tol=1e-6):
+        if _differs(controller.get_bias(), self.bias):
             ramp_holding(controller, self.bias)
-        if not math.isclose(controller.get_setpoint().current, self.current, rel_tol=1e-6):
+        if _differs(controller.get_setpoint().current, self.current):
             controller.set_setpoint_current(self.current)
         if self.feedback and not controller.get_feedback():
             controller.set_feedback(True)
+
+
+def _differs(now: float, before: float) -> bool:
+    return math.isfinite(before) and not math.isclose(now, before, rel_tol=1e-6, abs_tol=1e-6)
 
 
 class RestKeeper(Device):
@@ -110,6 +114,7 @@ class RestKeeper(Device):
             self.stm.controller.stop()
             if self.stm.fault is None:
                 rest.restore(self.stm.controller)
+                self.stm.bias.forget_setpoint()
         except Exception:
             self.stm.withdraw_now()
             raise

@@ -12,7 +12,7 @@ from ophyd.status import Status
 from bluesky_stm import units
 from bluesky_stm.devices._measuring import Measuring
 from bluesky_stm.devices._signals import CONFIG, HINTED, NORMAL, Parameter, Result
-from bluesky_stm.errors import STMError
+from bluesky_stm.errors import NotCapableError
 from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.measurements import Quality, Topograph
 
@@ -99,7 +99,7 @@ class Scanner(Measuring):
     def _scan(self, frame: Frame, line_time: float | None, progress: Any) -> None:
         image = self.controller.scan(frame, line_time, progress)
         if image.height.shape != frame.pixels:
-            raise STMError(
+            raise NotCapableError(
                 f"{self.controller.name} gave an image of {image.height.shape} pixels for a frame of {frame.pixels}. It is not "
                 "used. Ask for a frame that it can do."
             )

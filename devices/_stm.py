@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import suppress
 from functools import cached_property
 from typing import Any
@@ -12,18 +13,20 @@ from ophyd import Device
 from bluesky_stm.devices._bias import Bias
 from bluesky_stm.devices._current import TunnelingCurrent
 from bluesky_stm.devices._lockin import LockIn
+from bluesky_stm.devices._pulse import TipPulse
 from bluesky_stm.devices._rest import RestKeeper
 from bluesky_stm.devices._scanner import Scanner
 from bluesky_stm.devices._signals import CONFIG, NORMAL, OMITTED
 from bluesky_stm.devices._sweep import BiasSweep
 from bluesky_stm.devices._tip import TipPosition
+from bluesky_stm.devices._watch import Watch
 from bluesky_stm.devices._worker import Worker
 from bluesky_stm.devices._z import ZController
-from bluesky_stm.errors import LimitError, MotionStoppedError, NotCapableError, STMError
+from bluesky_stm.errors import LimitError, MotionStoppedError, NotCapableError, SettingsError, STMError
 from bluesky_stm.protocols import Controller
 from bluesky_stm.settings import QUANTITIES, Limits
 
-HARMLESS = (MotionStoppedError, LimitError, NotCapableError)
+HARMLESS = (MotionStoppedError, LimitError, NotCapableError, SettingsError)
 """Faults that leave the tip as it was: they don't call for a withdrawal."""
 
 
@@ -47,6 +50,8 @@ class STM(Device):
     z = Cpt(ZController, kind=NORMAL)
     lockin = Cpt(LockIn, kind=CONFIG)
     scanner = Cpt(Scanner, kind=OMITTED, labels={"detectors"})
+    pulse = Cpt(TipPulse, kind=OMITTED)
+    watch = Cpt(Watch, kind=OMITTED)
     rest = Cpt(RestKeeper, kind=OMITTED)
 
     controller_of_parts = True
@@ -81,6 +86,15 @@ class STM(Device):
         """Refuse ``value`` outside the interlock of ``quantity``; ``what`` names the signal."""
         self.limits.check(quantity, value, what)
 
+    def check_dose(self, what: str, seconds: float, current: float = math.inf) -> None:
+        """Refuse to keep more than half of the highest current for longer than the dose allows."""
+        high, dose = self.limits.current[1], self.limits.dose
+        if current > high / 2 and not seconds <= dose:
+            raise LimitError(
+                f"{what} would keep {current:g} nA, more than half of {high:g} nA, for {seconds:.3g} s instead of {dose:g} s. "
+                "Nothing has been done. Be faster, or start from a lower set point."
+            )
+
     def hold_still(self) -> None:
         """End motion, scan and sweep now, and forget what waits for its turn; the feedback stays closed."""
         self.worker.drop_queued()
@@ -96,6 +110,12 @@ class STM(Device):
         with suppress(STMError):
             self.controller.stop()
         self.controller.withdraw()
+
+    def require_contact(self) -> None:
+        """Refuse to measure with the tip withdrawn."""
+        if self.withdrawn:
+            why = f" after {type(self.fault).__name__}: {self.fault}" if self.fault else ""
+            raise STMError(f"The tip of {self.name} is withdrawn{why}. Nothing was measured. Look at it, then approach.")
 
     def clear_fault(self) -> None:
         """A person, or an approach, has seen to the fault: the tip need not be withdrawn at the next end."""

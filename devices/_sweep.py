@@ -13,7 +13,7 @@ from ophyd.status import Status
 from bluesky_stm import units
 from bluesky_stm.devices._measuring import Measuring
 from bluesky_stm.devices._signals import CONFIG, HINTED, NORMAL, Parameter, Result
-from bluesky_stm.errors import LimitError, NotCapableError
+from bluesky_stm.errors import NotCapableError
 from bluesky_stm.measurements import Quality, Setpoint, Spectrum
 from bluesky_stm.protocols import SweepSettings
 
@@ -98,7 +98,8 @@ class BiasSweep(Measuring):
         self.start.check_value(settings.start)
         self.end.check_value(settings.stop)
         self.setpoint.check_value(settings.setpoint)
-        self._check_dose(settings)
+        current = (settings.setpoint or self.controller.get_setpoint()).current
+        self.stm.check_dose(self.name, duration(settings), current)
 
     def set(self, settings: SweepSettings) -> Status:
         """Take ``settings`` for the next sweep, or refuse them as a whole."""
@@ -129,16 +130,6 @@ class BiasSweep(Measuring):
         if self.bias.get() is None:
             self.fill(dict.fromkeys(ARRAYS, np.full(int(self.points.get()), np.nan)))
         return super().read()
-
-    def _check_dose(self, settings: SweepSettings) -> None:
-        limits = self.stm.limits
-        current = (settings.setpoint or self.controller.get_setpoint()).current
-        seconds = duration(settings)
-        if current > limits.current[1] / 2 and seconds > limits.dose:
-            raise LimitError(
-                f"{self.name} would keep {current:g} nA, more than half of {limits.current[1]:g} nA, for {seconds:.3g} s; "
-                f"{limits.dose:g} s are allowed. Nothing has been swept. Sweep faster, or from a lower set point."
-            )
 
     def _sweep(self, settings: SweepSettings, progress: Any) -> None:
         spectrum = self.controller.sweep(settings, progress)

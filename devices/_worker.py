@@ -51,6 +51,14 @@ class ActStatus(DeviceStatus):
                 fraction=1 - done / total, time_elapsed=elapsed, time_remaining=left,
             )  # fmt: skip
 
+    def __str__(self) -> str:
+        """With the fault, so that what bluesky raises says it."""
+        fault = self._exception
+        state = "under way" if not self.done else "done" if fault is None else f"failed with {type(fault).__name__}: {fault}"
+        return f"{self.device.name}: {state}"
+
+    __repr__ = __str__
+
     def _handle_failure(self) -> None:
         if self._on_fault and self._exception is not None:
             self._on_fault(self._exception)

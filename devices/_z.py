@@ -4,13 +4,29 @@ from __future__ import annotations
 
 from dataclasses import replace
 from operator import methodcaller
+from typing import Any
 
 from ophyd import Component as Cpt
 from ophyd.status import Status
 
 from bluesky_stm import units
 from bluesky_stm.devices._part import Part
-from bluesky_stm.devices._signals import CONFIG, HINTED, NORMAL, ControllerSignal
+from bluesky_stm.devices._signals import CONFIG, HINTED, NORMAL, ControllerSignal, DescribedSignal
+
+
+class Contact(DescribedSignal):
+    """Whether the tip is at the surface: ``bps.mv(stm.z.contact, False)`` withdraws it, True approaches."""
+
+    def get(self, **kwargs: Any) -> bool:
+        """False after a withdrawal."""
+        return not self.parent.stm.withdrawn
+
+    def check_value(self, value: bool) -> None:
+        """Both may be asked at any time."""
+
+    def set(self, value: bool, *, timeout: float | None = None, settle_time: float | None = None) -> Status:
+        """Withdraw or approach; the status ends on arrival or with the fault."""
+        return self.parent.approach() if value else self.parent.withdraw()
 
 
 class ZController(Part):
@@ -51,6 +67,8 @@ class ZController(Part):
         low=0.0,
         kind=CONFIG,
     )
+
+    contact = Cpt(Contact, form="boolean", kind=NORMAL)
 
     timeout: float | None = 600.0
     """Longest time for an approach or a withdrawal, in s of wall time."""

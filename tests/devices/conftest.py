@@ -1,0 +1,136 @@
+"""A microscope that does what a test tells it, a RunEngine, and the documents that it wrote."""
+
+from collections import defaultdict
+
+import numpy as np
+import pytest
+from bluesky import RunEngine
+from event_model import DocumentNames, schema_validators
+
+from bluesky_stm.controllers import FakeController
+from bluesky_stm.devices import STM, AgentDevice
+from bluesky_stm.geometry import Point, patch_centers
+from bluesky_stm.protocols import Decision, Posterior
+from bluesky_stm.settings import LengthScale
+
+
+@pytest.fixture
+def fake():
+    return FakeController()
+
+
+@pytest.fixture
+def stm(fake):
+    stm = STM(controller=fake)
+    yield stm
+    stm.worker.close()
+
+
+class Documents(list):
+    """All documents, each validated by event-model as it comes."""
+
+    __hash__ = object.__hash__
+
+    def __call__(self, name, doc):
+        schema_validators[DocumentNames[name]].validate(_plain(doc))
+        self.append((name, doc))
+
+    def of(self, kind):
+        return [doc for name, doc in self if name == kind]
+
+    def events(self, stream="primary"):
+        """Data of the Events of a stream, in their order."""
+        wanted = {doc["uid"] for doc in self.of("descriptor") if doc["name"] == stream}
+        return [doc["data"] for doc in self.of("event") if doc["descriptor"] in wanted]
+
+    def streams(self):
+        """How many Events each stream has."""
+        names = {doc["uid"]: doc["name"] for doc in self.of("descriptor")}
+        count = defaultdict(int)
+        for doc in self.of("event"):
+            count[names[doc["descriptor"]]] += 1
+        return dict(count)
+
+
+def _plain(value):
+    """As JSON would have it: event-model's schemas know no ndarray."""
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
+
+
+@pytest.fixture
+def docs():
+    return Documents()
+
+
+@pytest.fixture
+def RE(docs):
+    RE = RunEngine(context_managers=[])
+    RE.subscribe(docs)
+    yield RE
+    if RE.state != "idle":
+        RE.halt()
+
+
+class ToyAgent:
+    """Takes the candidates one after the other, three steps at a time, and remembers what it was told."""
+
+    def __init__(self):
+        self.observed, self.heard, self.asked = [], [], 0
+        self.error = None
+        self.wait = lambda: None
+
+    @property
+    def candidates(self):
+        return patch_centers(self.observed[-1].frame, 4, 2)
+
+    def observe(self, topograph, prior=()):
+        self.observed.append(topograph)
+        self.heard = []
+
+    def ingest(self, observations):
+        self.heard += observations
+
+    def suggest(self, n=1, pending=(), mask=None):
+        self.asked += 1
+        self.wait()
+        if self.error:
+            raise self.error
+        places = self.candidates
+        free = [i for i in range(len(places)) if Point(*places[i]) not in pending and (mask is None or mask[i])]
+        chosen = free[3 * len(self.heard) % len(free)]
+        return [Decision(Point(*map(float, places[chosen])), chosen, "toy", mean=1.0, std=0.5, ingested=len(self.heard))]
+
+    def posterior(self, points=None):
+        places = self.candidates if points is None else points
+        return Posterior(np.arange(len(places), dtype=float), np.ones(len(places)))
+
+    def checkpoint(self):
+        return {}
+
+    def restore(self, state):
+        pass
+
+    def describe(self):
+        return {"name": "toy", "settings": {}, "seed": 0, "weights": None}
+
+
+SCALE = LengthScale(name="toy", frame=20, pixels=16, patch=4, step=2, budget=4, seeds=1, scalarizer="conductance")
+
+
+@pytest.fixture
+def toy():
+    return ToyAgent()
+
+
+@pytest.fixture
+def agent(toy):
+    return AgentDevice(toy, SCALE)
+
+
+@pytest.fixture
+def scale():
+    return SCALE
