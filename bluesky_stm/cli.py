@@ -200,7 +200,7 @@ def _explore(session: Session, scales: Sequence[LengthScale]) -> list[str]:
     began = time.monotonic()
     plan = explore_multiscale(session.stm, scales, session.agent, frame=session.frame, md={"sample": session.sample})
     _execute(session.RE, plan)
-    out.print(f"{len(started)} runs stored in {session.catalog.folder} after {time.monotonic() - began:.0f} s.")
+    out.print(f"{len(started)} runs stored in {session.catalog.path} after {time.monotonic() - began:.0f} s.")
     return started
 
 
@@ -276,7 +276,7 @@ def _last_campaign(catalog: Catalog) -> list[str]:
     last = catalog[-1].start
     if "campaign" not in last:
         return [last["uid"]]
-    return [stored.start["uid"] for stored in catalog if stored.start.get("campaign") == last["campaign"]]
+    return [stored.uid for stored in catalog if stored.start.get("campaign") == last["campaign"]]
 
 
 def _version(package: str) -> str:

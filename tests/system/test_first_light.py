@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -18,7 +19,6 @@ from bluesky_stm.errors import STMError
 from bluesky_stm.geometry import Frame
 from bluesky_stm.runs import replay
 from bluesky_stm.storage import open_catalog, read_journal
-from bluesky_stm.teaching import decision_from, spectrum_from, topograph_from
 
 pytestmark = pytest.mark.system
 
@@ -44,17 +44,12 @@ def _demo(tmp_path_factory):
         yield folder, output, list(catalog)
 
 
-def events(run, stream):
-    streams = {doc["uid"]: doc["name"] for name, doc in run.documents() if name == "descriptor"}
-    return [doc for name, doc in run.documents() if name == "event" and streams[doc["descriptor"]] == stream]
-
-
 def test_the_demo_explores_three_scales_each_inside_the_one_before(demo):
     _, _, runs = demo
     assert len(runs) == 3
     frames = [Frame.from_dict(run.start["frame"]) for run in runs]
     assert [frame.size[0] for frame in frames] == [200, 50, 10]
-    for parent, child in zip(frames, frames[1:], strict=False):
+    for parent, child in pairwise(frames):
         assert parent.contains(child.corners, margin=-1e-6).all()
     assert len({run.start["campaign"] for run in runs}) == 1
     assert [run.start.get("parent_run") for run in runs] == [None, runs[0].start["uid"], runs[1].start["uid"]]
@@ -62,25 +57,22 @@ def test_the_demo_explores_three_scales_each_inside_the_one_before(demo):
 
 def test_each_scale_has_a_topograph_and_at_least_sixty_spectra(demo):
     for run in demo[2]:
-        (image,) = events(run, "topograph")
-        assert topograph_from(image["data"]).height.shape == (256, 256)
-        spectra = [spectrum_from(event["data"]) for event in events(run, "primary")]
-        assert len(spectra) >= 60
-        assert all(np.isfinite(s.current).all() for s in spectra)
+        assert run.topograph.height.shape == (256, 256)
+        assert len(run.spectra) >= 60
+        assert all(np.isfinite(spectrum.current).all() for spectrum in run.spectra)
         assert run.stop["exit_status"] == "success"
 
 
 def test_the_tip_went_where_the_agent_said(demo):
     for run in demo[2]:
-        asked = np.array([decision_from(event["data"]).point for event in events(run, "agent")])
-        reached = np.array([spectrum_from(event["data"]).position for event in events(run, "primary")])
-        candidates = len(asked) - 1  # the last decision is on record and not carried out
-        np.testing.assert_allclose(reached, asked[:candidates], atol=0.05)
+        asked = np.array([decision.point for decision in run.decisions[:-1]])  # the last is on record, and not carried out
+        reached = np.array([spectrum.position for spectrum in run.spectra])
+        np.testing.assert_allclose(reached, asked, atol=0.05)
 
 
 def test_no_place_is_measured_twice(demo):
     for run in demo[2]:
-        places = Counter(decision_from(event["data"]).candidate for event in events(run, "agent"))
+        places = Counter(decision.candidate for decision in run.decisions)
         assert max(places.values()) == 1
 
 
@@ -117,7 +109,7 @@ def test_the_same_seed_gives_the_same_night(tmp_path):
     decisions = []
     for name in ("one", "two"):
         with open_catalog(tmp_path / name) as catalog:
-            decisions.append([decision_from(e["data"]).candidate for run in catalog for e in events(run, "agent")])
+            decisions.append([decision.candidate for run in catalog for decision in run.decisions])
     assert decisions[0] == decisions[1]
 
 
@@ -129,7 +121,7 @@ def test_the_same_plan_and_agent_run_on_real_data(data_file, tmp_path, name, bud
     call("run", "--controller", "recorded", data_file(name), "--budget", budget, "--catalog", tmp_path)
     with open_catalog(tmp_path) as catalog:
         (run,) = catalog
-        assert len(events(run, "primary")) == budget
+        assert len(run.spectra) == budget
         assert replay(run).reproduced
 
 
@@ -140,9 +132,8 @@ def test_a_published_run_answers_only_where_it_was_measured(data_file, tmp_path,
     measured = np.array([spectrum.position for spectrum in read(data_file(name)).spectra])
     call("run", "--controller", "recorded", data_file(name), "--budget", 25, "--catalog", tmp_path)
     with open_catalog(tmp_path) as catalog:
-        for event in events(catalog[-1], "primary"):
-            distance = np.hypot(*(measured - spectrum_from(event["data"]).position).T)
-            assert distance.min() < 1e-6
+        for spectrum in catalog[-1].spectra:
+            assert np.hypot(*(measured - spectrum.position).T).min() < 1e-6
 
 
 def test_unknown_names_are_refused_with_the_known_ones(tmp_path):
@@ -192,7 +183,7 @@ def test_ctrl_c_ends_safely_and_what_was_measured_is_stored(tmp_path, presses):
     assert "feedback is restored" in output
     with open_catalog(tmp_path) as catalog:
         assert catalog[-1].stop["exit_status"] == "abort"
-        assert len(events(catalog[-1], "primary")) >= 5
+        assert len(catalog[-1].spectra) >= 5
         assert catalog.recovered == []
 
 
