@@ -265,11 +265,9 @@ class SimulatedController:
         """Sweep the bias where the tip stands; ended by `stop` it comes back INCOMPLETE, padded with NaN."""
         self._check(bias=settings.start)
         self._check(bias=settings.stop)
-        with self._act():
+        with self._act(), self._at_setpoint(settings.setpoint):
             self._check_contact()
-            before, started = self.get_setpoint(), self.now()
-            if settings.setpoint is not None:
-                self._set(settings.setpoint)
+            started = self.now()
             point, place, held = self._junction.asked, self._junction.place(started), self._junction.feedback
             z = None if held else self._junction.z
             rng = self._noise.next("sweep")
@@ -277,9 +275,7 @@ class SimulatedController:
             once = (settings.settle + settings.integrate) * settings.averages * (2 if settings.backward else 1)
             self._clock.sleep(SWEEP_OVERHEAD, self._stopped)
             done = self._pass_time(settings.points * once, settings.points, progress)
-            asked = self.get_setpoint()
-            self._set(before)
-            return self._spectrum(point, settings, reading, asked, started, done)
+            return self._spectrum(point, settings, reading, self.get_setpoint(), started, done)
 
     def grid(self, frame: Frame, settings: SweepSettings) -> Grid:
         """A CITS grid, measured as one act that cannot be stopped; drift and creep are left out."""
@@ -365,6 +361,18 @@ class SimulatedController:
         with self._acting:
             self._stopped.clear()
             yield
+
+    @contextmanager
+    def _at_setpoint(self, setpoint: Setpoint | None) -> Iterator[None]:
+        """What stood before comes back, after a fault too."""
+        before = self.get_setpoint()
+        if setpoint is not None:
+            self._check(bias=setpoint.bias, setpoint=setpoint.current)
+            self._set(setpoint)
+        try:
+            yield
+        finally:
+            self._set(before)
 
     def _pass_time(self, seconds: float, steps: int = 1, progress: Progress | None = None) -> int:
         """Let the time of an act pass step by step; how many were done when it was over or stopped."""

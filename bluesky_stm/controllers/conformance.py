@@ -29,7 +29,7 @@ import pytest
 
 from bluesky_stm.errors import LimitError, MotionStoppedError, NotCapableError, STMError
 from bluesky_stm.geometry import Frame, Point
-from bluesky_stm.measurements import Quality, Spectrum, Topograph
+from bluesky_stm.measurements import Quality, Setpoint, Spectrum, Topograph
 from bluesky_stm.protocols import Capability, Controller, SweepSettings
 
 HAIR = 0.05
@@ -307,12 +307,15 @@ class ControllerConformance:
     ) -> None:
         """Raised to the caller; the feedback is closed, or the tip withdrawn and no current flows. The bias is back."""
         controller.move_tip(places[0])
-        bias = controller.get_bias()
+        before = controller.get_setpoint()
+        if Capability.BIAS in controller.capabilities:
+            sweep_settings = replace(sweep_settings, setpoint=Setpoint(0.9 * before.bias, 0.9 * before.current))
         self.break_next_sweep(controller)
         with pytest.raises(STMError):
             controller.sweep(sweep_settings)
         assert controller.get_feedback() or abs(controller.read_current()) < 0.01
-        assert controller.get_bias() == pytest.approx(bias, abs=1e-3)
+        assert controller.get_bias() == pytest.approx(before.bias, abs=1e-3)
+        assert controller.get_setpoint().current == pytest.approx(before.current, rel=1e-3)
 
     # ---- images ----
 
