@@ -1,0 +1,225 @@
+"""Acquisition functions: what it is worth to measure a candidate, from what is believed of it.
+
+All of them work on warped values (`Warp` is increasing, so the best stays the best) and give one number a candidate, larger is
+better; the agent takes the largest among the candidates that are free.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+from scipy.special import log_ndtr, ndtr
+
+from bluesky_stm.agents._targets import Warp
+from bluesky_stm.errors import UnknownNameError
+from bluesky_stm.geometry import Floats
+from bluesky_stm.settings import Choice, Named, Settings
+
+THOMPSON_CANDIDATES = 2048
+"""Candidates, drawn at random, on which a Thompson sample is drawn: the covariance of all would cost their cube."""
+
+
+@dataclass(frozen=True, eq=False)
+class Belief:
+    """What an agent believes when it decides.
+
+    Attributes
+    ----------
+    mean, std : ndarray of shape (m,)
+        Of each candidate, warped, noise left out.
+    best : float
+        Highest posterior mean of the measured places, warped: a noisy reading is no achievement.
+    count : int
+        Spectra taken or on their way.
+    travel : ndarray of shape (m,)
+        Distance from where the tip was last, in nm.
+    warp : Warp
+        From values to warped values.
+    free : ndarray of shape (m,)
+        Candidates that may be chosen.
+    joint : callable
+        Mean (k,) and covariance (k, k) of some candidates, given by index.
+    generator : numpy.random.Generator
+        For what is drawn at random.
+    """
+
+    mean: Floats
+    std: Floats
+    best: float
+    count: int
+    travel: Floats
+    warp: Warp
+    free: NDArray[np.bool_]
+    joint: Callable[[NDArray[np.int_]], tuple[Floats, Floats]]
+    generator: np.random.Generator
+
+
+class Acquisition(Settings):
+    """An acquisition function: its fields are its settings."""
+
+    name: str
+
+    def __call__(self, belief: Belief) -> Floats:
+        """Worth of each candidate; shape (m,)."""
+        raise NotImplementedError
+
+
+class ExpectedImprovement(Acquisition):
+    """Expected improvement over the best posterior mean."""
+
+    name: str = "ei"
+
+    def __call__(self, belief: Belief) -> Floats:
+        """Never negative."""
+        return np.exp(log_expected_improvement(belief.mean, belief.std, belief.best))
+
+
+class LogExpectedImprovement(Acquisition):
+    """Logarithm of `ExpectedImprovement`: ranks candidates where the improvement itself underflows."""
+
+    name: str = "log-ei"
+
+    def __call__(self, belief: Belief) -> Floats:
+        """Accurate for any distance below the best."""
+        return log_expected_improvement(belief.mean, belief.std, belief.best)
+
+
+class UpperConfidenceBound(Acquisition):
+    """Mean plus ``sqrt(beta)`` standard deviations."""
+
+    name: str = "ucb"
+    beta: float = Field(4.0, ge=0)
+
+    def __call__(self, belief: Belief) -> Floats:
+        """In warped values."""
+        return belief.mean + math.sqrt(self.beta) * belief.std
+
+
+class AnnealedBound(Acquisition):
+    """`UpperConfidenceBound` as in the published runs: beta = ``start`` * ``decay`` ** (n - ``after``), not below ``least``."""
+
+    name: str = "annealed-ucb"
+    start: float = Field(10.0, ge=0)
+    decay: float = Field(0.9, gt=0, le=1)
+    after: int = Field(20, ge=0)
+    least: float = Field(0.001, ge=0)
+
+    def __call__(self, belief: Belief) -> Floats:
+        """In warped values."""
+        beta = max(self.start * self.decay ** max(belief.count - self.after, 0), self.least)
+        return belief.mean + math.sqrt(beta) * belief.std
+
+
+class MaximumVariance(Acquisition):
+    """Standard deviation: for the map, not for the maximum."""
+
+    name: str = "variance"
+
+    def __call__(self, belief: Belief) -> Floats:
+        """In warped values."""
+        return belief.std
+
+
+class Thompson(Acquisition):
+    """One sample of the posterior, drawn anew for each decision."""
+
+    name: str = "thompson"
+
+    def __call__(self, belief: Belief) -> Floats:
+        """Minus infinity for candidates that the sample leaves out."""
+        index = np.flatnonzero(belief.free)
+        if len(index) > THOMPSON_CANDIDATES:
+            index = np.sort(belief.generator.choice(index, THOMPSON_CANDIDATES, replace=False))
+        mean, covariance = belief.joint(index)
+        variance, axes = np.linalg.eigh(covariance)
+        sample = mean + axes @ (np.sqrt(np.maximum(variance, 0)) * belief.generator.standard_normal(len(index)))
+        scores = np.full(len(belief.mean), -np.inf)
+        scores[index] = sample
+        return scores
+
+
+class WithinRange(Acquisition):
+    """Probability that the value lies between ``low`` and ``high``, in the units of the scalarizer; None for no end."""
+
+    name: str = "target"
+    low: float | None = None
+    high: float | None = None
+
+    def __call__(self, belief: Belief) -> Floats:
+        """Between 0 and 1."""
+        low, high = (np.inf * sign if end is None else float(belief.warp(np.array(end))) for end, sign in self._ends)
+        return ndtr((high - belief.mean) / belief.std) - ndtr((low - belief.mean) / belief.std)
+
+    @property
+    def _ends(self) -> tuple[tuple[float | None, int], tuple[float | None, int]]:
+        return (self.low, -1), (self.high, 1)
+
+
+class Near(Acquisition):
+    """The nearest among the candidates whose ``of`` is at least ``share`` of the largest: less travel of the tip."""
+
+    name: str = "near"
+    of: Choice = Named(name="ei")
+    share: float = Field(0.8, gt=0, le=1)
+
+    def __call__(self, belief: Belief) -> Floats:
+        """Minus the distance in nm for those good enough, minus infinity for the others."""
+        scores = make_acquisition(self.of)(belief)
+        free = scores[belief.free]
+        low, high = free.min(initial=0), free.max(initial=-np.inf)
+        enough = scores >= low + self.share * (high - low)
+        return np.where(enough, -belief.travel, -np.inf)
+
+
+class PerTime(Acquisition):
+    """``of`` divided by the time it takes: ``spectrum`` s, and the way at ``speed`` nm/s."""
+
+    name: str = "per-time"
+    of: Choice = Named(name="ei")
+    speed: float = Field(50.0, gt=0)
+    spectrum: float = Field(2.6, gt=0)
+
+    def __call__(self, belief: Belief) -> Floats:
+        """Worth per second; ``of`` has to be one that is never negative."""
+        return make_acquisition(self.of)(belief) / (self.spectrum + belief.travel / self.speed)
+
+
+ACQUISITIONS: dict[str, type[Acquisition]] = {
+    kind.model_fields["name"].default: kind
+    for kind in (
+        ExpectedImprovement,
+        LogExpectedImprovement,
+        UpperConfidenceBound,
+        AnnealedBound,
+        MaximumVariance,
+        Thompson,
+        WithinRange,
+        Near,
+        PerTime,
+    )
+}
+
+
+def make_acquisition(choice: str | Mapping[str, Any] | Named) -> Acquisition:
+    """The acquisition function of a name, or of ``{"name": ..., **settings}``."""
+    named = Named.parse({"name": choice} if isinstance(choice, str) else choice)
+    if named.name not in ACQUISITIONS:
+        raise UnknownNameError.among("acquisition function", named.name, ACQUISITIONS)
+    return ACQUISITIONS[named.name].parse(named.as_dict())
+
+
+def log_expected_improvement(mean: Floats, std: Floats, best: float) -> Floats:
+    """Logarithm of ``std * (pdf(z) + z cdf(z))`` with ``z = (mean - best) / std``, also far below the best."""
+    z = (mean - best) / std
+    log_pdf = -0.5 * z * z - 0.5 * math.log(2 * math.pi)
+    near = np.maximum(z, -6.0)
+    direct = np.log(np.exp(-0.5 * near * near) / math.sqrt(2 * math.pi) + near * np.exp(log_ndtr(near)))
+    far = np.minimum(z, -6.0)  # pdf + z cdf = pdf / z**2 (1 - 3 / z**2 + 15 / z**4 - ...)
+    series = log_pdf - 2 * np.log(-far) + np.log1p(-3 / far**2 + 15 / far**4 - 105 / far**6)
+    return np.log(std) + np.where(z > -6.0, direct, series)

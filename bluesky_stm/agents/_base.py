@@ -1,0 +1,214 @@
+"""What all agents share: candidates, what has been measured, seed points, a state that follows from the lessons alone.
+
+An agent here is a pure function of (settings, seed, topograph, ordered observations): whatever is fitted or factorised on the
+way is a cache that a fresh agent with the same lessons builds again, bit for bit, however often either was asked in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from pydantic import Field
+from scipy.spatial import KDTree
+
+from bluesky_stm.agents._sampling import quasi_random
+from bluesky_stm.errors import SettingsError
+from bluesky_stm.geometry import Floats, Frame, Point, patch_centers
+from bluesky_stm.measurements import Topograph
+from bluesky_stm.protocols import Decision, Experience, Failed, Health, Observation, Posterior
+from bluesky_stm.settings import Positive, Settings
+
+PUBLISHED_PATCH, PUBLISHED_STEP = 30 / 512, 10 / 512
+"""Window and step of the published runs, as shares of the frame."""
+
+
+class AgentSettings(Settings):
+    """What every agent can be told.
+
+    Attributes
+    ----------
+    patch, step : float, optional
+        Side of the window around a candidate and distance between candidates, in nm; by default as in the published runs, 30
+        and 10 of 512 pixels of the frame.
+    candidates : list of [x, y], optional
+        The only places, in nm, that may be suggested; by default the window centres that fit into the frame.
+    seeds : int
+        Spectra that are placed without a model.
+    first : {"spread", "random"}
+        How seed points are placed: evenly (quasi-random), or at random as in the published runs.
+    """
+
+    patch: Positive | None = None
+    step: Positive | None = None
+    candidates: tuple[tuple[float, float], ...] | None = None
+    seeds: int = Field(20, ge=1)
+    first: Literal["spread", "random"] = "spread"
+
+    def windows(self, frame: Frame) -> tuple[float, float]:
+        """Patch and step in this frame, in nm."""
+        side = min(frame.size)
+        return self.patch or PUBLISHED_PATCH * side, self.step or PUBLISHED_STEP * side
+
+    def layout(self, frame: Frame) -> Floats:
+        """The candidates in this frame; shape (n, 2), nm."""
+        if self.candidates is None:
+            return patch_centers(frame, *self.windows(frame))
+        if not len(self.candidates):
+            raise SettingsError("The list of candidates is empty: an agent needs at least one place to suggest.")
+        return np.asarray(self.candidates, dtype=float)
+
+
+class BaseAgent:
+    """An agent without a model: seed points, and what `_choose` of a subclass makes of the rest.
+
+    Parameters
+    ----------
+    seed : int
+        Of everything that is drawn at random.
+    **settings
+        Of the class `Settings` of the agent.
+    """
+
+    name: ClassVar[str]
+    Settings: ClassVar[type[AgentSettings]] = AgentSettings
+
+    def __init__(self, *, seed: int = 0, **settings: Any) -> None:
+        self.seed = int(seed)
+        self.settings: Any = self.Settings.parse(settings)
+        self.observations: list[Observation] = []
+        self._topograph: Topograph | None = None
+        self._candidates: Floats = np.empty((0, 2))
+
+    @property
+    def candidates(self) -> Floats:
+        """Places that it may suggest; shape (n, 2), (x, y) in nm."""
+        return self._candidates
+
+    @property
+    def topograph(self) -> Topograph:
+        """What it looks at."""
+        if self._topograph is None:
+            raise SettingsError(
+                f"The agent {self.name!r} has not seen a topograph yet: call observe() before asking it anything."
+            )
+        return self._topograph
+
+    def observe(self, topograph: Topograph, prior: Sequence[Experience] = ()) -> None:
+        """Take in the topograph and lay out the candidates; forgets everything learned before."""
+        self._candidates = self.settings.layout(topograph.frame)
+        self._topograph = topograph
+        self._tree = KDTree(self._candidates)
+        self._measured = np.zeros(len(self._candidates), dtype=bool)
+        self.observations = []
+
+    def ingest(self, observations: Sequence[Observation]) -> None:
+        """Learn from spectra, in the order they were taken; a value that is not finite counts as failed."""
+        assert self.topograph
+        for observation in observations:
+            self._measured[self._nearest(observation.point)] = True
+            self.observations.append(_finite(observation))
+
+    def suggest(self, n: int = 1, pending: Sequence[Point] = (), mask: NDArray[np.bool_] | None = None) -> list[Decision]:
+        """The next ``n`` places, none of them measured or pending."""
+        free = self._free(pending, mask)
+        if n < 1 or np.count_nonzero(free) < n:
+            raise SettingsError(
+                f"{n} places were asked for, and {np.count_nonzero(free)} of {len(free)} candidates are left: "
+                f"{np.count_nonzero(self._measured)} are measured, {len(pending)} pending, the others masked. "
+                "Stop here, widen the mask or take a finer step."
+            )
+        decisions: list[Decision] = []
+        for _ in range(n):
+            decision = self._next(free, [*pending, *(d.point for d in decisions)])
+            decisions.append(decision)
+            free[decision.candidate] = False
+        return decisions
+
+    def posterior(self, points: ArrayLike | None = None) -> Posterior:
+        """Prediction at ``points`` (m, 2) in nm, or at the candidates; NaN for an agent that does not predict."""
+        count = len(self._candidates) if points is None else len(np.atleast_2d(np.asarray(points)))
+        return Posterior(np.full(count, np.nan), np.full(count, np.nan))
+
+    def checkpoint(self) -> dict[str, Any]:
+        """Its lessons, from which all else follows."""
+        return {
+            **self.describe(),
+            "topograph": self._topograph,
+            "observations": list(self.observations),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go back to a `checkpoint`, settings and seed included."""
+        self.seed, self.settings = int(state["seed"]), self.Settings.parse(state["settings"])
+        if state["topograph"] is not None:
+            self.observe(state["topograph"])
+            self.ingest(state["observations"])
+
+    def describe(self) -> dict[str, Any]:
+        """JSON-able ``{"name", "settings", "seed", "weights"}``, from which it can be made again."""
+        settings = self.settings.model_dump(mode="json", exclude_defaults=True)
+        return {"name": self.name, "settings": settings, "seed": self.seed, "weights": None}
+
+    # ---- for subclasses ----------------------------------------------------------------------------------------------
+
+    def _choose(self, free: NDArray[np.bool_], pending: Sequence[Point]) -> Decision:
+        """A decision beyond the seed points."""
+        raise NotImplementedError
+
+    def _values(self) -> tuple[Floats, Floats]:
+        """Places (n, 2) and values (n,) of the spectra that have one."""
+        good = [(o.point, o.value) for o in self.observations if not isinstance(o.value, Failed)]
+        return np.array([p for p, _ in good], dtype=float).reshape(-1, 2), np.array([v for _, v in good], dtype=float)
+
+    def _generator(self, ordinal: int) -> np.random.Generator:
+        """Random numbers of the decision made with ``ordinal`` spectra taken or on their way."""
+        return np.random.default_rng([abs(self.seed), ordinal])
+
+    def _spread(self, free: NDArray[np.bool_], ordinal: int, why: str) -> Decision:
+        """The free candidate nearest to a point of an even, never-ending sequence."""
+        low, high = self._candidates.min(axis=0), self._candidates.max(axis=0)
+        target = low + (high - low) * quasi_random(self.seed, ordinal)
+        index = np.flatnonzero(free)
+        return self._decision(int(index[np.argmin(((self._candidates[index] - target) ** 2).sum(axis=1))]), why)
+
+    def _at_random(self, free: NDArray[np.bool_], ordinal: int, why: str) -> Decision:
+        return self._decision(int(self._generator(ordinal).choice(np.flatnonzero(free))), why)
+
+    def _decision(self, candidate: int, why: str, **more: Any) -> Decision:
+        more.setdefault("health", Health("space filling" if why != "random" else "random"))
+        return Decision(Point(*self._candidates[candidate].tolist()), candidate, why, ingested=len(self.observations), **more)
+
+    # ---- inside ------------------------------------------------------------------------------------------------------
+
+    def _next(self, free: NDArray[np.bool_], pending: Sequence[Point]) -> Decision:
+        ordinal = len(self.observations) + len(pending)
+        if ordinal >= self.settings.seeds:
+            return self._choose(free, pending)
+        return (self._spread if self.settings.first == "spread" else self._at_random)(free, ordinal, "seed")
+
+    def _free(self, pending: Sequence[Point], mask: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
+        assert self.topograph
+        free = ~self._measured
+        if mask is not None:
+            if np.shape(mask) != free.shape:
+                raise SettingsError(
+                    f"A mask needs one boolean for each of the {len(free)} candidates, not shape {np.shape(mask)}."
+                )
+            free &= np.asarray(mask, dtype=bool)
+        for point in pending:
+            free[self._nearest(point)] = False
+        return free
+
+    def _nearest(self, point: Sequence[float]) -> int:
+        if not np.isfinite(point).all():
+            raise SettingsError(f"A spectrum needs a place that is finite, not {tuple(point)}.")
+        return int(self._tree.query(np.asarray(point, dtype=float))[1])
+
+
+def _finite(observation: Observation) -> Observation:
+    if isinstance(observation.value, Failed) or np.isfinite(observation.value):
+        return observation
+    return Observation(observation.point, Failed(f"the value {observation.value} is not finite"), observation.spectrum)

@@ -1,0 +1,140 @@
+"""What the topograph says about a place, before any spectrum: windows around the tip, reduced to a few numbers each.
+
+Three Gaussian windows, from the immediate neighbourhood to the whole patch, are sampled in physical units on the same small
+raster, their own mean taken away, and reduced by principal components of all candidates; the local height is one more number.
+Nothing depends on the unit, the offset or the tilt of the height, and a turn of the image turns nothing but signs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from bluesky_stm.geometry import Floats
+from bluesky_stm.measurements import Topograph
+
+WINDOWS = {"near": 4 / 30, "middle": 8 / 30, "wide": 1.0}
+"""Full width at half maximum of the windows, as shares of the patch."""
+
+COMPONENTS = 8
+RASTER = 13
+"""Rows and columns of samples in a window."""
+
+REACH = 1.0
+"""Half side of the sampled square, in full widths at half maximum of the window."""
+
+LEARNED_FROM = 4096
+"""Candidates, evenly chosen, from which the principal components are computed."""
+
+CHUNK = 8192
+
+
+@dataclass(frozen=True, eq=False)
+class Window:
+    """One window: the smoothed image it is sampled from, where, with which weight, and its principal axes."""
+
+    image: Floats
+    offsets: Floats
+    weights: Floats
+    center: Floats
+    axes: Floats
+
+    def __call__(self, pixels: Floats) -> Floats:
+        """Features (n, components) of places given as fractional (row, column)."""
+        return np.concatenate([(self.samples(part) - self.center) @ self.axes for part in _chunks(pixels)])
+
+    def samples(self, pixels: Floats) -> Floats:
+        """The weighted window around each place, its weighted mean removed; shape (n, RASTER**2)."""
+        places = pixels[:, None, :] + self.offsets
+        raw = ndimage.map_coordinates(self.image, np.moveaxis(places, -1, 0), order=1, mode="reflect")
+        mean = raw @ self.weights / self.weights.sum()
+        return (raw - mean[:, None]) * np.sqrt(self.weights)
+
+
+class Pictures:
+    """Features of any place in a topograph.
+
+    Parameters
+    ----------
+    topograph : Topograph
+    candidates : ndarray of shape (n, 2)
+        Places, in nm, from which the components are learned.
+    patch : float
+        Side of the widest window, in nm.
+
+    Attributes
+    ----------
+    groups : tuple of str
+        Names of the groups of features that vary at all: of a constant image, none.
+    """
+
+    def __init__(self, topograph: Topograph, candidates: Floats, patch: float) -> None:
+        self._frame = topograph.frame
+        image = leveled(topograph.height)
+        pixels = self._frame.to_pixel(candidates[:: -(-len(candidates) // LEARNED_FROM)])
+        pixel_size = np.array(self._frame.pixel_size)
+        self._windows = {name: _window(image, pixels, share * patch / pixel_size) for name, share in WINDOWS.items()}
+        self._heights = ndimage.gaussian_filter(image, _sigma(WINDOWS["near"] * patch / pixel_size), mode="reflect")
+        raw = self._raw(pixels)
+        self._scale = {name: np.sqrt(2 * part.var(axis=0).sum()) for name, part in raw.items()}
+        self.groups = tuple(name for name, scale in self._scale.items() if scale > 1e-9)
+
+    def __call__(self, points: Floats) -> list[Floats]:
+        """Features of places (n, 2) in nm: for each group (n, d), two random places being at a distance of 1."""
+        raw = self._raw(self._frame.to_pixel(points))
+        return [raw[name] / self._scale[name] for name in self.groups]
+
+    def _raw(self, pixels: Floats) -> dict[str, Floats]:
+        height = ndimage.map_coordinates(self._heights, pixels.T, order=1, mode="reflect")
+        return {name: window(pixels) for name, window in self._windows.items()} | {"height": height[:, None]}
+
+
+def leveled(height: Floats) -> Floats:
+    """Image without holes, offset and tilt, in standard deviations; zeros where nothing varies."""
+    image = _filled(np.asarray(height, dtype=float))
+    image = image - image.mean()  # before anything else: an offset of metres must not cost the picometres
+    size = np.abs(image).max()
+    if size == 0:
+        return image
+    rows, columns = (np.linspace(-1, 1, n) if n > 1 else np.zeros(1) for n in image.shape)
+    image = image / size
+    tilt = (image.mean(axis=1) @ rows / max(rows @ rows, 1), image.mean(axis=0) @ columns / max(columns @ columns, 1))
+    flat = image - tilt[0] * rows[:, None] - tilt[1] * columns
+    spread = flat.std()
+    return flat / spread if spread > 1e-9 else np.zeros_like(flat)
+
+
+def _filled(height: Floats) -> Floats:
+    """Pixels that were not measured, as the nearest that was."""
+    holes = ~np.isfinite(height)
+    if holes.all():
+        return np.zeros_like(height)
+    nearest = ndimage.distance_transform_edt(holes, return_distances=False, return_indices=True) if holes.any() else None
+    return height if nearest is None else height[tuple(nearest)]
+
+
+def _window(image: Floats, pixels: Floats, width: Floats) -> Window:
+    """A window of ``width`` pixels (rows, columns) at half maximum; its axes scaled so that no component drowns the others."""
+    steps = np.linspace(-REACH, REACH, RASTER)
+    offsets = np.stack(np.meshgrid(steps * width[0], steps * width[1], indexing="ij"), axis=-1).reshape(-1, 2)
+    weights = np.exp(-4 * np.log(2) * ((offsets / width) ** 2).sum(axis=1))
+    smooth = ndimage.gaussian_filter(image, 0.5 * (steps[1] - steps[0]) * width, mode="reflect")
+    bare = Window(smooth, offsets, weights, np.zeros(RASTER**2), np.eye(RASTER**2))
+    samples = bare.samples(pixels)
+    center = samples.mean(axis=0)
+    variance, axes = np.linalg.eigh(np.cov(samples.T, bias=True) if len(samples) > 1 else np.zeros((RASTER**2,) * 2))
+    kept = np.argsort(variance)[::-1][:COMPONENTS]
+    kept = kept[variance[kept] > 1e-10 * max(variance.max(), 1e-300)]
+    return Window(smooth, offsets, weights, center, axes[:, kept] * variance[kept] ** -0.25)
+
+
+def _sigma(width: Floats) -> Floats:
+    return width / np.sqrt(8 * np.log(2))
+
+
+def _chunks(pixels: Floats) -> Iterator[Floats]:
+    for start in range(0, max(len(pixels), 1), CHUNK):
+        yield pixels[start : start + CHUNK]

@@ -1,0 +1,231 @@
+"""Agents around a Gaussian process: on position, on the picture, on both with a net."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtri
+
+from bluesky_stm.agents import _health
+from bluesky_stm.agents._acquisition import Belief, make_acquisition
+from bluesky_stm.agents._base import AgentSettings, BaseAgent
+from bluesky_stm.agents._features import Pictures
+from bluesky_stm.agents._fit import one_thread
+from bluesky_stm.agents._model import Features, Model, fitted_at
+from bluesky_stm.errors import SettingsError
+from bluesky_stm.geometry import Floats, Point
+from bluesky_stm.measurements import Topograph
+from bluesky_stm.protocols import Decision, Experience, Failed, Health, Observation, Posterior
+from bluesky_stm.settings import Choice, Named
+
+LEAST_VALUES = 3
+"""Values without which nothing can be fitted."""
+
+
+class KernelSettings(AgentSettings):
+    """What a kernel agent can be told besides.
+
+    Attributes
+    ----------
+    acquisition : name or {"name": ..., **settings}
+        How it weighs what it believes: ``"ei"``, ``"ucb"``, ``"variance"``, ``{"name": "near", "of": "ei"}`` ...
+    """
+
+    acquisition: Choice = Named(name="ei")
+
+
+class KernelAgent(BaseAgent):
+    """An exact Gaussian process; subclasses say on what."""
+
+    Settings = KernelSettings
+    kernels: ClassVar[dict[str, tuple[str, ...]]]
+    """Names of kernels, the best first, and what each takes: "xy", "picture". The next is tried when one is not sound."""
+
+    def __init__(self, *, seed: int = 0, **settings: Any) -> None:
+        super().__init__(seed=seed, **settings)
+        self._acquisition = make_acquisition(self.settings.acquisition)
+
+    def observe(self, topograph: Topograph, prior: Sequence[Experience] = ()) -> None:
+        """Take in the topograph, compute the features of all candidates once; forgets everything learned before."""
+        super().observe(topograph, prior)
+        self._half = min(topograph.frame.size) / 2
+        self._model: Model | None = None
+        self._places: list[Features] = []
+        with one_thread():
+            self._pictures = Pictures(topograph, self._candidates, self.settings.windows(topograph.frame)[0])
+            self._known = self._features(self._candidates)
+
+    def ingest(self, observations: Sequence[Observation]) -> None:
+        """Learn from spectra, in the order they were taken."""
+        start = len(self.observations)
+        super().ingest(observations)
+        good = [o.point for o in self.observations[start:] if not isinstance(o.value, Failed)]
+        self._places += [self._features(np.array([point], dtype=float)) for point in good]  # alone: the same bits in any batch
+
+    def posterior(self, points: ArrayLike | None = None) -> Posterior:
+        """Prediction at ``points`` (m, 2) in nm, or at the candidates; NaN before there are three values."""
+        with one_thread():
+            model = self._updated()
+            if model is None:
+                return super().posterior(points)
+            return Posterior(*model.warp.moments(*self._warped(model, points)))
+
+    def quantiles(self, points: ArrayLike, levels: ArrayLike) -> Floats:
+        """Of what a spectrum at ``points`` (m, 2) would give, noise included: ``levels`` (k,) in 0..1; shape (m, k)."""
+        with one_thread():
+            model, mean, std = self._predictive(points)
+            return model.warp.back(mean[:, None] + std[:, None] * ndtri(np.asarray(levels, dtype=float)))
+
+    def log_density(self, points: ArrayLike, values: ArrayLike) -> Floats:
+        """Log density, per unit of the value, that was predicted for ``values`` (m,) measured at ``points`` (m, 2)."""
+        with one_thread():
+            model, mean, std = self._predictive(points)
+            values = np.asarray(values, dtype=float)
+            z = (model.warp(values) - mean) / std
+            return -0.5 * z**2 - np.log(std) - 0.5 * np.log(2 * np.pi) + model.warp.log_slope(values)
+
+    def restore(self, state: Any) -> None:
+        """Go back to a `checkpoint`, settings and seed included."""
+        super().restore(state)
+        self._acquisition = make_acquisition(self.settings.acquisition)
+
+    # ---- inside ------------------------------------------------------------------------------------------------------
+
+    def _warped(self, model: Model, points: ArrayLike | None) -> tuple[Floats, Floats]:
+        """Mean and standard deviation, warped, noise left out; of the candidates for None."""
+        if points is None:
+            mean, variance = model.process.mean, model.process.variance
+        else:
+            mean, variance = model.process.at(model.select(self._features(np.atleast_2d(np.asarray(points, dtype=float)))))
+        return mean.numpy(), variance.sqrt().numpy()
+
+    def _predictive(self, points: ArrayLike) -> tuple[Model, Floats, Floats]:
+        model = self._updated()
+        if model is None:
+            raise SettingsError(f"The agent {self.name!r} predicts from {LEAST_VALUES} values on; it has {len(self._places)}.")
+        mean, std = self._warped(model, points)
+        return model, mean, np.hypot(std, model.noise)
+
+    def _choose(self, free: NDArray[np.bool_], pending: Sequence[Point]) -> Decision:
+        with one_thread():
+            model = self._updated()
+            if model is None:
+                return self._fallen_back(free, pending, "fewer than three spectra have a value")
+            for point in pending:
+                model = model.believing(self._features(np.array([point], dtype=float)))
+            belief = self._belief(model, free, len(pending))
+            scores = np.where(free, self._acquisition(belief), -np.inf)
+            if not np.isfinite(scores).any():
+                return self._fallen_back(free, pending, "no candidate has a finite acquisition")
+            chosen = int(np.argmax(scores))
+            mean, std = model.warp.moments(belief.mean[[chosen]], belief.std[[chosen]])
+        return self._decision(
+            chosen,
+            self._acquisition.name,
+            mean=float(mean[0]),
+            std=float(std[0]),
+            acquisition=float(scores[chosen]),
+            health=self._health(model),
+        )
+
+    def _fallen_back(self, free: NDArray[np.bool_], pending: Sequence[Point], why: str) -> Decision:
+        decision = self._spread(free, len(self.observations) + len(pending), "space filling")
+        return replace(decision, health=Health("space filling", warning=why))
+
+    def _belief(self, model: Model, free: NDArray[np.bool_], pending: int) -> Belief:
+        last = self.observations[-1].point if self.observations else self.topograph.frame.center
+        count = len(self.observations) + pending
+
+        def joint(index: NDArray[np.int_]) -> tuple[Floats, Floats]:
+            mean, covariance = model.process.joint(torch.as_tensor(index))
+            return mean.numpy(), covariance.numpy()
+
+        return Belief(
+            mean=model.process.mean.numpy(),
+            std=model.process.variance.sqrt().numpy(),
+            best=model.best,
+            count=count,
+            travel=np.hypot(*(self._candidates - np.asarray(last)).T),
+            warp=model.warp,
+            free=free,
+            joint=joint,
+            generator=self._generator(count),
+        )
+
+    def _updated(self) -> Model | None:
+        """The model of all values so far; None for fewer than three."""
+        _, values = self._values()
+        if len(values) < LEAST_VALUES:
+            return None
+        anchor = max(fitted_at(len(values)), LEAST_VALUES)
+        if self._model is None or self._model.anchor != anchor:
+            self._model = self._fitted(values[:anchor])
+        for i in range(self._model.count if self._model else len(values), len(values)):
+            assert self._model
+            self._model = self._model.extended(self._places[i], float(values[i]))
+        return self._model
+
+    def _fitted(self, values: Floats) -> Model | None:
+        """The first kernel that is sound, or the last; None where not even that could be computed."""
+        places = {g: torch.cat([p[g] for p in self._places[: len(values)]]) for g in self._known}
+        model: Model | None = None
+        for name, takes in self.kernels.items():
+            groups = [g for g in self._known if ("xy" if g == "xy" else "picture") in takes]
+            if not groups:
+                continue
+            try:
+                model = Model.fitted(name, groups, places, values, self._known)
+            except torch.linalg.LinAlgError:
+                continue
+            if model.sound:
+                break
+        return model
+
+    def _features(self, points: Floats) -> Features:
+        """By group: "xy" in half sides of the frame, and the groups of the picture."""
+        xy = (points - np.asarray(self.topograph.frame.center)) / self._half
+        named = {"xy": xy} | dict(zip(self._pictures.groups, self._pictures(points), strict=True))
+        return {group: torch.as_tensor(np.ascontiguousarray(values)) for group, values in named.items()}
+
+    def _health(self, model: Model) -> Health:
+        residual, std = model.leave_one_out()
+        error, covered = float(np.sqrt(np.mean(residual**2))), _health.coverage(residual, std)
+        chosen = np.array([o.point for o in self.observations[self.settings.seeds :]][-_health.RECENT :]).reshape(-1, 2)
+        failed = sum(isinstance(o.value, Failed) for o in self.observations[-_health.RECENT :])
+        fit = model.process.fit
+        groups = fit.kernel.groups
+        return Health(
+            model.name,
+            error,
+            covered,
+            noise=model.noise * model.warp.spread * model.warp.scale,
+            length=float(fit.parameters[groups.index("xy")].exp()) * self._half if "xy" in groups else float("nan"),
+            depth=fit.kernel.share(fit.parameters, "deep"),
+            warning=_health.warnings(error, covered, model.count, chosen, self._candidates, failed),
+        )
+
+
+class PositionAgent(KernelAgent):
+    """Gaussian process on (x, y) alone: blind to the picture, and hard to beat."""
+
+    name = "gp-xy"
+    kernels = {"kernel on xy": ("xy",)}
+
+
+class PatchAgent(KernelAgent):
+    """Gaussian process on the picture around a place alone, wherever that lies."""
+
+    name = "gp-patch"
+    kernels = {"kernel on patches": ("picture",), "kernel on xy": ("xy",)}
+
+
+class DKLAgent(KernelAgent):
+    """Position, picture and their product; a deep term over them, once there is evidence for it."""
+
+    name = "dkl"
+    kernels = {"kernel, net off": ("xy", "picture"), "kernel on xy": ("xy",)}

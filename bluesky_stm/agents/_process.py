@@ -1,0 +1,126 @@
+"""The posterior over all candidates, kept up to date one spectrum at a time.
+
+What is kept is ``L^-1 K(measured, candidates)`` beside the Cholesky factor L: one more spectrum then costs one row, instead
+of a new factor and a new solution for every candidate. The numbers are the same as from a fresh start, to rounding; a replay
+does the same steps in the same order and gets the same bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from bluesky_stm.agents._fit import Fit, noise_variance
+from bluesky_stm.agents._kernel import squared_distances
+
+LEAST_VARIANCE = 1e-10
+CHUNK = 16384
+"""Candidates whose covariances are computed at once."""
+
+
+@dataclass(frozen=True, eq=False)
+class Process:
+    """Gaussian process on measured places and candidates, in warped values.
+
+    Attributes
+    ----------
+    fit : Fit
+    places : list of Tensor
+        Features of the measured places, by group, each (n, d).
+    candidates : list of Tensor
+        Of the candidates, each (m, d).
+    noise : Tensor of shape (n,)
+        Noise variance of each value.
+    factor : Tensor of shape (n, n)
+        Cholesky factor of the covariance with noise.
+    rows : Tensor of shape (n, m)
+        Its inverse times the covariance of measured places and candidates.
+    solved : Tensor of shape (n,)
+        Its inverse times the values.
+    mean, variance : Tensor of shape (m,)
+        Of the candidates, noise left out.
+    """
+
+    fit: Fit
+    places: list[Tensor]
+    candidates: list[Tensor]
+    noise: Tensor
+    factor: Tensor
+    rows: Tensor
+    solved: Tensor
+    mean: Tensor
+    variance: Tensor
+
+    @classmethod
+    def conditioned(cls, fit: Fit, places: list[Tensor], values: Tensor, candidates: list[Tensor]) -> Self:
+        """On ``values`` (n,) measured at ``places``."""
+        squared = squared_distances(places, places)
+        factor = torch.linalg.cholesky(fit.kernel.covariance(squared, fit.parameters) + torch.diag(fit.noise))
+        solved = torch.linalg.solve_triangular(factor, values[:, None], upper=False)[:, 0]
+        rows = solved_rows(fit, factor, places, candidates)
+        variance = fit.kernel.variance(fit.parameters) - (rows * rows).sum(0)
+        return cls(fit, places, candidates, fit.noise, factor, rows, solved, solved @ rows, variance.clamp(min=LEAST_VARIANCE))
+
+    def extended(self, place: list[Tensor], value: Tensor) -> Self:
+        """With one more value at ``place`` (features by group, each (1, d)); the parameters stay."""
+        noise = noise_variance(self.fit.parameters)
+        covariance = self._covariance(place, self.places)[0]
+        row = torch.linalg.solve_triangular(self.factor, covariance[:, None], upper=False)[:, 0]
+        corner = (self.fit.kernel.variance(self.fit.parameters) + noise - row @ row).clamp(min=LEAST_VARIANCE).sqrt()
+        new = (self._covariance(place, self.candidates)[0] - row @ self.rows) / corner
+        solved = (value - row @ self.solved) / corner
+        side = torch.zeros(len(row), 1, dtype=row.dtype, device=row.device)
+        below = torch.cat([row, corner[None]])[None]
+        return replace(
+            self,
+            places=[torch.cat([old, one]) for old, one in zip(self.places, place, strict=True)],
+            noise=torch.cat([self.noise, noise.reshape(1)]),
+            factor=torch.cat([torch.cat([self.factor, side], 1), below]),
+            rows=torch.cat([self.rows, new[None]]),
+            solved=torch.cat([self.solved, solved[None]]),
+            mean=self.mean + solved * new,
+            variance=(self.variance - new * new).clamp(min=LEAST_VARIANCE),
+        )
+
+    def at(self, places: list[Tensor]) -> tuple[Tensor, Tensor]:
+        """Mean and variance, noise left out, at any other places; each (k,)."""
+        rows = solved_rows(self.fit, self.factor, self.places, places)
+        variance = self.fit.kernel.variance(self.fit.parameters) - (rows * rows).sum(0)
+        return self.solved @ rows, variance.clamp(min=LEAST_VARIANCE)
+
+    def joint(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean (k,) and covariance (k, k) of some candidates."""
+        places = [group[index] for group in self.candidates]
+        rows = self.rows[:, index]
+        return self.mean[index], self._covariance(places, places) - rows.T @ rows
+
+    def leave_one_out(self) -> tuple[Tensor, Tensor]:
+        """Residual and standard deviation, noise included, of each value predicted from all others."""
+        precision = torch.cholesky_inverse(self.factor).diagonal()
+        return self._alpha / precision, precision.rsqrt()
+
+    @property
+    def mean_where_measured(self) -> Tensor:
+        """Of the measured places, (n,): what is left of the values when their noise is taken off."""
+        return self.factor @ self.solved - self.noise * self._alpha
+
+    @property
+    def _alpha(self) -> Tensor:
+        return torch.linalg.solve_triangular(self.factor.T, self.solved[:, None], upper=True)[:, 0]
+
+    def _covariance(self, a: Sequence[Tensor], b: Sequence[Tensor]) -> Tensor:
+        return self.fit.kernel.covariance(squared_distances(a, b), self.fit.parameters)
+
+
+def solved_rows(fit: Fit, factor: Tensor, places: list[Tensor], others: list[Tensor]) -> Tensor:
+    """``L^-1 K(places, others)``, others in chunks, so that only the result is large; shape (n, m)."""
+    rows = torch.empty(len(factor), len(others[0]), dtype=factor.dtype, device=factor.device)
+    for start in range(0, rows.shape[1], CHUNK):
+        part = [group[start : start + CHUNK] for group in others]
+        covariance = fit.kernel.covariance(squared_distances(places, part), fit.parameters)
+        rows[:, start : start + CHUNK] = torch.linalg.solve_triangular(factor, covariance, upper=False)
+    return rows

@@ -1,0 +1,236 @@
+"""What holds for every agent, whatever it is made of."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from bluesky_stm.agents import known_agents, make_agent
+from bluesky_stm.errors import SettingsError, UnknownNameError
+from bluesky_stm.geometry import Frame, Point
+from bluesky_stm.measurements import Setpoint, Topograph
+from bluesky_stm.protocols import Agent, Failed, Observation
+
+FRAME = Frame.square((30.0, -10.0), 20.0, 64, angle=20.0)
+LAYOUT = {"patch": 3.0, "step": 1.0, "seeds": 5}
+LEARNED = [name for name in known_agents() if name not in {"random", "space-filling"}]
+
+
+def topograph(height=None):
+    """Bumps on a plane."""
+    if height is None:
+        rows, columns = np.indices(FRAME.pixels) / 10
+        height = 0.05 * np.sin(rows) * np.cos(1.3 * columns) + 0.001 * rows
+    return Topograph(FRAME, height, Setpoint(-1.5, 0.2))
+
+
+def value(point):
+    """Smooth in x and y."""
+    return 2.0 + np.sin((point[0] - 30) / 4) * np.cos((point[1] + 10) / 5)
+
+
+def taught(name, n=12, ask=False, seed=3, **settings):
+    agent = make_agent(name, seed=seed, **{**LAYOUT, **settings})
+    agent.observe(topograph())
+    places = np.random.default_rng(0).choice(agent.candidates, n, replace=False)
+    for i, place in enumerate(places):
+        agent.ingest([Observation(Point(*place), Failed("clipped") if i == 4 else value(place))])
+        if ask:
+            agent.suggest(2)
+            agent.posterior()
+    return agent
+
+
+@pytest.mark.parametrize("name", known_agents())
+def test_every_agent_fulfils_the_protocol_and_suggests_free_candidates(name):
+    agent = taught(name)
+    assert isinstance(agent, Agent)
+    measured = {tuple(o.point) for o in agent.observations}
+    pending = [Point(*agent.candidates[7])]
+    mask = np.arange(len(agent.candidates)) % 3 == 0
+    decisions = agent.suggest(5, pending, mask)
+    assert len({d.candidate for d in decisions}) == 5
+    for decision in decisions:
+        assert mask[decision.candidate]
+        assert tuple(decision.point) == tuple(agent.candidates[decision.candidate])
+        assert tuple(decision.point) not in measured | {tuple(pending[0])}
+        assert decision.ingested == 12
+    assert str(agent.suggest(5, pending, mask)) == str(decisions)
+
+
+@pytest.mark.parametrize("name", known_agents())
+def test_decisions_follow_from_the_lessons_and_not_from_how_often_it_was_asked(name):
+    asked, quiet = taught(name, ask=True), taught(name)
+    assert str(asked.suggest(3)) == str(quiet.suggest(3))
+    assert np.array_equal(asked.posterior().mean, quiet.posterior().mean, equal_nan=True)
+
+
+@pytest.mark.parametrize("name", known_agents())
+def test_an_agent_goes_back_to_its_checkpoint(name):
+    agent = taught(name)
+    before, state = str(agent.suggest(2)), agent.checkpoint()
+    agent.ingest([Observation(Point(*agent.candidates[0]), 40.0)])
+    agent.restore(state)
+    assert str(agent.suggest(2)) == before
+    other = make_agent(name)
+    other.restore(state)
+    assert str(other.suggest(2)) == before
+
+
+@pytest.mark.parametrize("name", known_agents())
+def test_an_agent_is_made_again_from_what_it_says_of_itself(name):
+    agent = taught(name, seed=11)
+    described = json.loads(json.dumps(agent.describe()))
+    again = make_agent(described["name"], seed=described["seed"], **described["settings"])
+    again.observe(topograph())
+    again.ingest(agent.observations)
+    assert str(again.suggest(2)) == str(agent.suggest(2))
+    assert again.describe() == agent.describe()
+
+
+@pytest.mark.parametrize("name", known_agents())
+def test_a_new_topograph_makes_it_forget(name):
+    agent, fresh = taught(name), make_agent(name, seed=3, **LAYOUT)
+    agent.observe(topograph())
+    fresh.observe(topograph())
+    assert str(agent.suggest(3)) == str(fresh.suggest(3))
+    assert agent.observations == []
+
+
+@pytest.mark.parametrize("first", ["spread", "random"])
+def test_seed_points_differ_with_the_seed_and_not_with_the_agent(first):
+    def seeds(name, seed):
+        agent = make_agent(name, seed=seed, first=first, **LAYOUT)
+        agent.observe(topograph())
+        decisions = agent.suggest(5)
+        assert {d.why for d in decisions} == {"seed"}
+        return [d.candidate for d in decisions]
+
+    assert seeds("dkl", 1) == seeds("gp-xy", 1) != seeds("dkl", 2)
+
+
+def test_spread_seed_points_cover_the_frame_better_than_random_ones():
+    def largest_hole(first, seed):
+        agent = make_agent("space-filling", seed=seed, first=first, patch=3, step=1, seeds=20)
+        agent.observe(topograph())
+        taken = np.array([d.point for d in agent.suggest(20)])
+        return np.linalg.norm(agent.candidates[:, None] - taken, axis=-1).min(axis=1).max()
+
+    assert np.mean([largest_hole("spread", s) for s in range(8)]) < 0.8 * np.mean([largest_hole("random", s) for s in range(8)])
+
+
+def test_candidates_can_be_given_and_nothing_else_is_suggested():
+    places = [[30.0, -10.0], [31.5, -9.0], [28.0, -12.0]]
+    agent = make_agent("dkl", candidates=places, patch=3, step=1, seeds=1)
+    agent.observe(topograph())
+    assert agent.candidates.tolist() == places
+    assert {tuple(d.point) for d in agent.suggest(3)} == set(map(tuple, places))
+
+
+def test_when_nothing_is_left_it_says_what_was_taken():
+    agent = make_agent("dkl", candidates=[[30.0, -10.0], [31.0, -10.0]], patch=3, step=1, seeds=1)
+    agent.observe(topograph())
+    agent.ingest([Observation(Point(30.0, -10.0), 1.0)])
+    with pytest.raises(SettingsError, match=r"0 of 2 candidates are left: 1 are measured, 1 pending"):
+        agent.suggest(1, pending=[Point(31.0, -10.0)])
+    with pytest.raises(SettingsError, match="mask needs one boolean for each of the 2 candidates"):
+        agent.suggest(1, mask=np.ones(3, dtype=bool))
+
+
+def test_asked_before_it_has_seen_anything_it_says_so():
+    with pytest.raises(SettingsError, match="observe"):
+        make_agent("dkl").suggest()
+
+
+def test_unknown_agents_and_settings_are_refused():
+    with pytest.raises(UnknownNameError, match="Did you mean 'gp-xy'"):
+        make_agent("gpxy")
+    with pytest.raises(SettingsError, match="steps"):
+        make_agent("dkl", steps=3)
+    with pytest.raises(UnknownNameError, match="acquisition"):
+        make_agent("dkl", acquisition="best")
+
+
+def test_names_are_known_without_torch():
+    code = """
+import sys
+sys.modules["torch"] = None
+from bluesky_stm.agents import known_agents, make_agent
+assert "dkl" in known_agents()
+make_agent("random", seed=1)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("name", LEARNED)
+def test_a_smooth_property_is_learned_and_its_maximum_approached(name):
+    agent = make_agent(name, seed=0, **{**LAYOUT, "seeds": 10})
+    agent.observe(topograph())
+    for _ in range(30):
+        point = agent.suggest()[0].point
+        agent.ingest([Observation(point, value(point))])
+    truth = np.array([value(p) for p in agent.candidates])
+    best = max(o.value for o in agent.observations)
+    assert np.quantile(truth, 0.97) <= best
+
+
+@pytest.mark.parametrize("name", LEARNED)
+def test_torch_gets_its_threads_back(name):
+    import torch
+
+    before = torch.get_num_threads()
+    taught(name).suggest()
+    assert torch.get_num_threads() == before
+
+
+BROKEN = {
+    "flat": np.zeros(FRAME.pixels),
+    "holes": np.where(np.arange(64) % 7 == 0, np.nan, np.random.default_rng(0).normal(size=FRAME.pixels)),
+    "nothing": np.full(FRAME.pixels, np.nan),
+    "spike": np.where(np.arange(64) == 30, 1e9, np.zeros(FRAME.pixels)),
+    "tiny": 1e-15 * np.random.default_rng(0).normal(size=FRAME.pixels),
+}
+
+
+@pytest.mark.parametrize("name", LEARNED)
+@pytest.mark.parametrize("image", BROKEN)
+def test_a_broken_image_still_gets_a_finite_suggestion(name, image):
+    agent = make_agent(name, seed=0, **LAYOUT)
+    agent.observe(topograph(BROKEN[image]))
+    for place in agent.candidates[::37]:
+        agent.ingest([Observation(Point(*place), value(place))])
+    assert_sane(agent)
+
+
+VALUES = {
+    "all failed": lambda i: Failed("clipped"),
+    "constant": lambda i: 2.5,
+    "two kinds": lambda i: float(i % 2),
+    "one outlier": lambda i: 1e12 if i == 5 else float(np.sin(i)),
+    "huge": lambda i: 1e300 * np.sin(i),
+    "tiny": lambda i: 1e-300 * np.sin(i),
+    "not finite": lambda i: float("nan") if i % 3 else float("inf"),
+    "one value": lambda i: 1.0 if i == 3 else Failed("clipped"),
+}
+
+
+@pytest.mark.parametrize("name", LEARNED)
+@pytest.mark.parametrize("kind", VALUES)
+def test_odd_values_still_get_a_finite_suggestion(name, kind):
+    agent = make_agent(name, seed=0, **LAYOUT)
+    agent.observe(topograph())
+    for i, place in enumerate(agent.candidates[::37]):
+        agent.ingest([Observation(Point(*place), VALUES[kind](i))] * (1 + i % 2))
+    assert_sane(agent)
+
+
+def assert_sane(agent):
+    for decision in agent.suggest(2):
+        assert np.isfinite(decision.point).all()
+        if decision.why not in {"seed", "space filling"}:
+            assert np.isfinite([decision.mean, decision.std, decision.acquisition]).all()
+            assert np.isfinite([decision.health.error, decision.health.coverage, decision.health.noise]).all()
+            posterior = agent.posterior()
+            assert np.isfinite(posterior.mean).all() and np.isfinite(posterior.std).all()

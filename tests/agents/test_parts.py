@@ -1,0 +1,251 @@
+"""The parts of the kernel agents, against what is known without them."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy.stats import norm
+
+from bluesky_stm.agents._acquisition import ACQUISITIONS, Belief, log_expected_improvement, make_acquisition
+from bluesky_stm.agents._features import Pictures, leveled
+from bluesky_stm.agents._fit import _cost, fitted, leave_one_out
+from bluesky_stm.agents._kernel import Kernel, squared_distances
+from bluesky_stm.agents._model import fitted_at
+from bluesky_stm.agents._process import Process
+from bluesky_stm.agents._targets import Warp
+from bluesky_stm.geometry import Frame
+from bluesky_stm.measurements import Setpoint, Topograph
+
+GROUPS = ("xy", "near", "wide")
+
+
+def places(n, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return [torch.randn(n, d, dtype=torch.float64, generator=generator) for d in (2, 4, 3)]
+
+
+def wavy(x):
+    return torch.sin(2 * x[0][:, 0]) + 0.5 * x[1][:, 0]
+
+
+finite = st.floats(-1e6, 1e6, allow_subnormal=False)
+
+
+@given(arrays(float, st.integers(4, 30), elements=finite))
+def test_a_warp_is_increasing_and_its_inverse_gives_the_values_back(values):
+    warp = Warp.fitted(values)
+    spread = np.ptp(values)
+    if spread < 1e-6 * np.abs(values).max(initial=1e-3):
+        return
+    order = np.argsort(values)
+    assert (np.diff(warp(values)[order]) >= 0).all()
+    assert warp.back(warp(values)) == pytest.approx(values, abs=1e-6 * spread + 1e-6 * np.abs(values).max())
+
+
+@pytest.mark.parametrize("unit", [1e-12, 1.0, 1e9])
+def test_a_warp_does_not_know_the_unit(unit):
+    values = np.random.default_rng(0).lognormal(size=60)
+    assert Warp.fitted(values * unit)(values * unit) == pytest.approx(Warp.fitted(values)(values), abs=1e-9)
+
+
+def test_a_skewed_value_becomes_symmetric():
+    values = np.random.default_rng(0).lognormal(size=200)
+    warped = Warp.fitted(values)(values)
+    assert abs(np.mean(warped**3)) < 0.3 * abs(np.mean(((values - values.mean()) / values.std()) ** 3))
+
+
+def test_the_slope_of_a_warp_is_its_derivative():
+    values = np.random.default_rng(1).standard_t(2, size=100)
+    warp = Warp.fitted(values)
+    at = np.linspace(values.min(), values.max(), 57)
+    assert np.exp(warp.log_slope(at)) == pytest.approx((warp(at + 1e-6) - warp(at - 1e-6)) / 2e-6, rel=1e-4)
+
+
+def test_moments_agree_with_samples():
+    values = np.random.default_rng(0).lognormal(size=60)
+    warp = Warp.fitted(values)
+    samples = warp.back(0.4 + 0.5 * np.random.default_rng(1).standard_normal(200_000))
+    mean, std = warp.moments(np.array([0.4]), np.array([0.5]))
+    assert (mean[0], std[0]) == pytest.approx((samples.mean(), samples.std()), rel=0.01)
+
+
+def test_no_prediction_leaves_the_values_by_more_than_their_span():
+    values = np.random.default_rng(0).lognormal(sigma=2, size=40)
+    mean, std = Warp.fitted(values).moments(np.array([-50.0, 50.0]), np.array([1.0, 1.0]))
+    assert np.isfinite(std).all()
+    ends = values.min() - np.ptp(values), values.max() + np.ptp(values)
+    assert ends[0] * (1 - 1e-9) <= mean[0] <= mean[1] <= ends[1] * (1 + 1e-9)
+
+
+def test_the_gradient_of_the_evidence_is_its_slope():
+    x = places(25)
+    kernel, y = Kernel(GROUPS), wavy(x)
+    squared, weights = squared_distances(x, x), torch.linspace(1, 3, 25, dtype=torch.float64)
+    point = np.array([prior.mean for prior in kernel.priors]) + 0.1
+    _, slope = _cost(kernel, squared, y, weights, point)
+    for i, step in enumerate(1e-5 * np.eye(len(point))):
+        up, down = (_cost(kernel, squared, y, weights, point + s)[0] for s in (step, -step))
+        assert slope[i] == pytest.approx((up - down) / 2e-5, rel=1e-4, abs=1e-6)
+
+
+def test_a_covariance_is_symmetric_and_positive_with_its_variance_on_the_diagonal():
+    x = places(40)
+    kernel = Kernel(GROUPS)
+    parameters = torch.tensor([prior.mean for prior in kernel.priors], dtype=torch.float64)
+    gram = kernel.covariance(squared_distances(x, x), parameters)
+    assert torch.allclose(gram, gram.T)
+    assert float(torch.linalg.eigvalsh(gram).min()) > -1e-9
+    assert gram.diagonal().numpy() == pytest.approx(float(kernel.variance(parameters)), rel=1e-5)
+
+
+def test_one_more_row_gives_what_a_fresh_factor_gives():
+    x, candidates = places(30), places(50, seed=1)
+    y = wavy(x)
+    fit = fitted(Kernel(GROUPS), [g[:20] for g in x], y[:20])
+    grown = Process.conditioned(fit, [g[:20] for g in x], y[:20], candidates)
+    for i in range(20, 30):
+        grown = grown.extended([g[i : i + 1] for g in x], y[i])
+    whole = fit.kernel.covariance(squared_distances(x, x), fit.parameters) + torch.diag(grown.noise)
+    alpha = torch.linalg.solve(whole, y)
+    cross = fit.kernel.covariance(squared_distances(x, candidates), fit.parameters)
+    assert torch.allclose(grown.mean, alpha @ cross, atol=1e-9)
+    reduced = fit.kernel.variance(fit.parameters) - (cross * torch.linalg.solve(whole, cross)).sum(0)
+    assert torch.allclose(grown.variance, reduced, atol=1e-9)
+    mean, variance = grown.at(candidates)
+    assert torch.allclose(mean, grown.mean) and torch.allclose(variance, grown.variance, atol=1e-9)
+    joint_mean, joint = grown.joint(torch.arange(50))
+    assert torch.allclose(joint_mean, grown.mean) and torch.allclose(joint.diagonal(), grown.variance, atol=1e-9)
+
+
+def test_leaving_one_out_is_what_refitting_without_it_predicts():
+    x = places(15)
+    y, fit = wavy(x), fitted(Kernel(GROUPS), x, wavy(x))
+    process = Process.conditioned(fit, x, y, x)
+    residual, std = process.leave_one_out()
+    gram = process.factor @ process.factor.T
+    rest = torch.arange(15) != 4
+    weights = torch.linalg.solve(gram[rest][:, rest], gram[rest, 4])
+    assert float(residual[4]) == pytest.approx(float(y[4] - weights @ y[rest]), abs=1e-9)
+    assert float(std[4]) == pytest.approx(float((gram[4, 4] - weights @ gram[rest, 4]).sqrt()), abs=1e-9)
+    assert torch.allclose(leave_one_out(gram, y)[0], residual, atol=1e-9)
+
+
+def test_a_fit_finds_which_group_matters_and_how_noisy_the_values_are():
+    x = places(150)
+    noise = torch.randn(150, dtype=torch.float64, generator=torch.Generator().manual_seed(5))
+    y = torch.sin(x[2][:, 0]) + 0.3 * noise
+    fit = fitted(Kernel(GROUPS), x, y / y.std())
+    assert float((fit.parameters[-1] / 2).exp() * y.std()) == pytest.approx(0.3, rel=0.3)
+    lengths = dict(zip(GROUPS, fit.parameters.tolist(), strict=False))
+    assert lengths["wide"] < lengths["near"]
+    assert fit.kernel.share(fit.parameters, "picture") > fit.kernel.share(fit.parameters, "xy")
+
+
+def test_an_outlier_loses_weight():
+    x = places(40)
+    y = wavy(x).clone()
+    y[7] += 15.0
+    fit = fitted(Kernel(GROUPS), x, y)
+    others = torch.arange(40) != 7
+    assert float(fit.noise[7]) > 10 * float(fit.noise[others].median())
+
+
+def test_refits_come_at_each_value_first_and_then_every_few_percent():
+    counts = np.arange(3, 400)
+    anchors = np.array([fitted_at(int(n)) for n in counts])
+    assert (anchors[:57] == counts[:57]).all()
+    assert (np.diff(anchors) >= 0).all()
+    assert (counts - anchors <= counts / 30).all()
+
+
+@pytest.mark.parametrize("z", [-40.0, -6.001, -5.999, -1.0, 0.0, 2.0])
+def test_log_expected_improvement_is_accurate_near_and_far(z):
+    import mpmath
+
+    exact = mpmath.log(mpmath.npdf(z) + mpmath.mpf(z) * mpmath.ncdf(z)) if z > -6 else None
+    if exact is None:
+        with mpmath.workdps(500):
+            exact = mpmath.log(mpmath.npdf(z) + mpmath.mpf(z) * mpmath.ncdf(z))
+    assert log_expected_improvement(np.array([z]), np.array([1.0]), 0.0)[0] == pytest.approx(float(exact), rel=1e-3)
+
+
+def belief(mean, std, **more):
+    mean, std = np.asarray(mean, dtype=float), np.asarray(std, dtype=float)
+    known = {
+        "best": 0.0,
+        "count": 20,
+        "travel": np.arange(len(mean), dtype=float),
+        "warp": Warp(),
+        "free": np.ones(len(mean), dtype=bool),
+        "joint": lambda index: (mean[index], np.diag(std[index] ** 2)),
+        "generator": np.random.default_rng(0),
+    }
+    return Belief(mean, std, **{**known, **more})
+
+
+def test_acquisition_functions_agree_with_their_definitions():
+    b = belief([0.5, -1.0, 0.0], [1.0, 2.0, 0.1])
+    assert make_acquisition("ei")(b) == pytest.approx(np.exp(make_acquisition("log-ei")(b)))
+    assert make_acquisition("ei")(b)[2] == pytest.approx(0.1 / math.sqrt(2 * math.pi))
+    assert make_acquisition({"name": "ucb", "beta": 4})(b) == pytest.approx([2.5, 3.0, 0.2])
+    assert make_acquisition("annealed-ucb")(belief([0.0], [1.0], count=25)) == pytest.approx(math.sqrt(10 * 0.9**5))
+    assert make_acquisition("annealed-ucb")(belief([0.0], [1.0], count=250)) == pytest.approx(math.sqrt(0.001))
+    assert make_acquisition("variance")(b) == pytest.approx([1.0, 2.0, 0.1])
+    inside = make_acquisition({"name": "target", "low": -1, "high": 1})(b)
+    assert inside == pytest.approx(norm.cdf(1, b.mean, b.std) - norm.cdf(-1, b.mean, b.std))
+    assert make_acquisition({"name": "target", "low": 0.0})(b) == pytest.approx(norm.sf(0, b.mean, b.std))
+
+
+def test_the_nearest_good_candidate_is_taken():
+    b = belief([1.0, 3.0, 3.1], [0.1, 0.1, 0.1], travel=np.array([1.0, 5.0, 20.0]))
+    assert np.argmax(make_acquisition("ei")(b)) == 2
+    assert np.argmax(make_acquisition("near")(b)) == 1
+    assert np.argmax(make_acquisition({"name": "per-time", "speed": 1.0, "spectrum": 1.0})(b)) != 2
+
+
+def test_a_thompson_sample_follows_the_posterior():
+    wins = [
+        np.argmax(make_acquisition("thompson")(belief([0.0, 1.0], [1.0, 1.0], generator=np.random.default_rng(s))))
+        for s in range(2000)
+    ]
+    assert np.mean(wins) == pytest.approx(norm.cdf(1 / math.sqrt(2)), abs=0.03)
+
+
+@pytest.mark.parametrize("name", ACQUISITIONS)
+def test_every_acquisition_function_says_what_it_is(name):
+    assert make_acquisition(make_acquisition(name).model_dump()) == make_acquisition(name)
+
+
+def frame_image(seed=0, n=48):
+    smooth = np.random.default_rng(seed).standard_normal((n, n)).cumsum(0).cumsum(1)
+    return Frame.square((0, 0), 10.0, n), smooth - smooth.mean()
+
+
+def distances(frame, image, points):
+    groups = Pictures(Topograph(frame, image, Setpoint(-1, 0.1)), points, 3.0)(points)
+    return np.array([((g[:, None] - g) ** 2).sum(-1) for g in groups])
+
+
+def test_features_know_neither_unit_nor_offset_nor_tilt():
+    frame, image = frame_image()
+    points = np.random.default_rng(1).uniform(-4, 4, (40, 2))
+    tilted = 1e-9 * (3 * image + 7e3 + 40 * frame.points()[..., 0] - 3 * frame.points()[..., 1])
+    assert distances(frame, tilted, points) == pytest.approx(distances(frame, image, points), rel=1e-6, abs=1e-9)
+
+
+def test_features_turn_with_the_image():
+    frame, image = frame_image()
+    points = np.random.default_rng(1).uniform(-4, 4, (40, 2))
+    turned = np.stack([-points[:, 1], points[:, 0]], axis=1)  # counter-clockwise; rows go up, so the array turns the other way
+    assert distances(frame, np.rot90(image, -1), turned) == pytest.approx(distances(frame, image, points), rel=1e-6, abs=1e-9)
+
+
+def test_a_leveled_image_of_nothing_is_zero():
+    assert not leveled(np.full((5, 7), 3.0)).any()
+    assert not leveled(np.full((5, 7), np.nan)).any()
+    rows, columns = np.indices((8, 9))
+    assert not leveled(1e-9 * (3.0 + rows - 2 * columns)).any()
