@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
+from bluesky_stm import units
 from bluesky_stm.errors import FileFormatError
-from bluesky_stm.files._channels import in_our_unit, spectroscopy, split_unit, timestamp
+from bluesky_stm.files._channels import date_of, in_our_unit, in_si, spectroscopy, split_unit, timestamp
 from bluesky_stm.files._header import Header, frame_from_si, number, numbers, setpoint_of, split_file
 from bluesky_stm.geometry import Floats, Frame, Point
 from bluesky_stm.measurements import Grid, Quality, Setpoint
@@ -114,6 +115,57 @@ def read_sweeps(path: str | Path) -> Sweeps:
         setpoint_of(header),
         timestamp(header.get("Start time") or header.get("Date")),
     )
+
+
+def write_3ds(path: str | Path, grid: Grid) -> None:
+    """A CITS grid as a file of Nanonis; what was not measured is NaN there, too.
+
+    Raises
+    ------
+    FileFormatError
+        When the bias does not rise or fall in equal steps, which the format can't say.
+    """
+    start, stop = float(grid.bias[0]), float(grid.bias[-1])
+    if not np.allclose(
+        grid.bias, np.linspace(start, stop, len(grid.bias)), rtol=0, atol=1e-3 * abs(stop - start) / len(grid.bias)
+    ):
+        raise FileFormatError(
+            "A .3ds grid has one linear sweep, and the bias of this one has unequal steps. Nothing was written."
+        )
+    channels = in_si(grid)
+    limits = np.broadcast_to([start, stop], (*grid.frame.pixels, 2))
+    place = units.to_si(np.concatenate([grid.frame.points(), grid.height[..., None]], axis=-1), units.LENGTH)
+    pixels = np.concatenate([limits, place, *channels.values()], axis=-1)
+    Path(path).write_bytes(_header(grid, list(channels)).encode("latin-1") + _END + pixels.astype(">f4").tobytes())
+
+
+def _header(grid: Grid, labels: list[str]) -> str:
+    (rows, columns), points, (start, stop) = grid.frame.pixels, len(grid.bias), grid.bias[[0, -1]]
+    settings = units.to_si([*grid.frame.center, *grid.frame.size], units.LENGTH)
+    lines = {
+        "Grid dim": f'"{columns} x {rows}"',
+        "Grid settings": ";".join(f"{v:.9E}" for v in (*settings, -grid.frame.angle)),
+        "Filetype": "Linear",
+        "Sweep Signal": '"Bias (V)"',
+        "Fixed parameters": '"Sweep Start;Sweep End"',
+        "Experiment parameters": '"X (m);Y (m);Z (m)"',
+        "# Parameters (4 byte)": 5,
+        "Experiment size (bytes)": 4 * len(labels) * points,
+        "Points": points,
+        "Channels": f'"{";".join(labels)}"',
+        "Delay before measuring (s)": "0.000000E+0",
+        "Experiment": '"Grid Spectroscopy"',
+        "Start time": f'"{date_of(grid.time)}"',
+        "End time": "",
+        "User": "",
+        "Comment": "",
+        "Bias>Bias (V)": f"{grid.setpoint.bias:.9E}",
+        "Bias Spectroscopy>Sweep Start (V)": f"{start:.9E}",
+        "Bias Spectroscopy>Sweep End (V)": f"{stop:.9E}",
+        "Z-Controller>Setpoint": f"{units.to_si(grid.setpoint.current, units.CURRENT):.9E}",
+        "Z-Controller>Setpoint unit": "A",
+    }
+    return "".join(f"{key}={value}\r\n" for key, value in lines.items())
 
 
 def _parse(text: str) -> Header:

@@ -1,11 +1,12 @@
 """Files of others: read into our measurements and units, row 0 at the lowest y; SI and their axes stop here."""
 
-from bluesky_stm.files._3ds import Sweeps, read_3ds, read_sweeps
-from bluesky_stm.files._dat import read_dat
-from bluesky_stm.files._nsid import read_hf5
-from bluesky_stm.files._read import Recording, read
+from bluesky_stm.files._3ds import Sweeps, read_3ds, read_sweeps, write_3ds
+from bluesky_stm.files._dat import read_dat, write_dat
+from bluesky_stm.files._nexus import read_nexus, write_nexus
+from bluesky_stm.files._nsid import read_hf5, write_hf5
+from bluesky_stm.files._read import Recording, read, write
 from bluesky_stm.files._recorded import RecordedRun
-from bluesky_stm.files._sxm import Scan, read_scan, read_sxm
+from bluesky_stm.files._sxm import Scan, read_scan, read_sxm, write_sxm
 
 __all__ = [
     "RecordedRun",
@@ -16,7 +17,14 @@ __all__ = [
     "read_3ds",
     "read_dat",
     "read_hf5",
+    "read_nexus",
     "read_scan",
     "read_sweeps",
     "read_sxm",
+    "write",
+    "write_3ds",
+    "write_dat",
+    "write_hf5",
+    "write_nexus",
+    "write_sxm",
 ]

@@ -2,7 +2,7 @@
 
 A lock-in channel recorded in volts is that of the preamplifier's output, and 1 V there is taken as 1 nA (10^9 V/A). Its gain
 is fitted against the current of the same file, so that dI/dV does not depend on that choice. Without a lock-in channel dI/dV
-is the numerical derivative of the current.
+is the numerical derivative of the current. A channel ``dI/dV``, which our own files have, is taken as it is.
 """
 
 from __future__ import annotations
@@ -19,14 +19,31 @@ from scipy.integrate import cumulative_trapezoid
 from bluesky_stm import units
 from bluesky_stm.errors import FileFormatError
 from bluesky_stm.geometry import Floats
-from bluesky_stm.measurements import Quality
+from bluesky_stm.measurements import Grid, Quality, Spectrum
 
 LINEAR_CURRENT: Final = 0.3
 """Current, in nA, below which the lock-in gain is constant; it grows by a third towards 10 nA (measured on EuZn2As2)."""
 
-_OURS: Final = {"m": units.LENGTH, "A": units.CURRENT, "V": units.BIAS, "Hz": units.FREQUENCY, "s": units.TIME}
+_OURS: Final = {
+    "m": units.LENGTH,
+    "A": units.CURRENT,
+    "S": units.CONDUCTANCE,
+    "V": units.BIAS,
+    "Hz": units.FREQUENCY,
+    "s": units.TIME,
+}
 _CURRENT: Final = re.compile(r"Current( \[AVG])?", re.IGNORECASE)
+_CONDUCTANCE: Final = re.compile(r"dI/dV", re.IGNORECASE)
 _LOCKIN: Final = {axis: re.compile(rf"(LI|Lock-?In)[ _]*(Demod 1 )?{axis}( 1 omega)?( 1)?", re.IGNORECASE) for axis in "XY"}
+
+
+_CURRENT_LABEL: Final = "Current (A)"
+_LABELS: Final = {
+    _CURRENT_LABEL: "current",
+    "LI Demod 1 X (A)": "lockin_x",
+    "LI Demod 1 Y (A)": "lockin_y",
+    "dI/dV (S)": "didv",
+}
 
 
 def split_unit(label: str) -> tuple[str, str]:
@@ -47,6 +64,11 @@ def timestamp(text: str | None) -> float:
         return datetime.strptime((text or "").strip(), "%d.%m.%Y %H:%M:%S").replace(tzinfo=UTC).timestamp()
     except ValueError:
         return 0.0
+
+
+def date_of(time: float) -> str:
+    """Inverse of `timestamp`, whole seconds."""
+    return datetime.fromtimestamp(round(time), UTC).strftime("%d.%m.%Y %H:%M:%S")
 
 
 def spectroscopy(bias: Floats, channels: Mapping[str, Floats]) -> dict[str, Floats]:
@@ -74,13 +96,21 @@ def spectroscopy(bias: Floats, channels: Mapping[str, Floats]) -> dict[str, Floa
         raise FileFormatError(f"No current was recorded, only {sorted(channels)}: these are no tunneling spectra.")
     missing = np.full_like(current, np.nan)
     x, y = (_find(channels, _LOCKIN[axis]) for axis in "XY")
-    didv = conductance(bias, current, missing if x is None else x)
+    didv = _find(channels, _CONDUCTANCE)
+    if didv is None:
+        didv = conductance(bias, current, missing if x is None else x)
     return {
         "current": current,
         "lockin_x": missing if x is None else x,
         "lockin_y": missing if y is None else y,
         "didv": didv,
     }
+
+
+def in_si(measured: Spectrum | Grid) -> dict[str, Floats]:
+    """The arrays of a spectrum or grid by the labels that they have in a file, in SI; a lock-in that was not there is not."""
+    arrays = {label: units.to_si(getattr(measured, name), _OURS[split_unit(label)[1]]) for label, name in _LABELS.items()}
+    return {label: values for label, values in arrays.items() if label == _CURRENT_LABEL or np.isfinite(values).any()}
 
 
 def conductance(bias: Floats, current: Floats, lockin_x: Floats) -> Floats:

@@ -8,7 +8,7 @@ import numpy as np
 
 from bluesky_stm import units
 from bluesky_stm.errors import FileFormatError
-from bluesky_stm.files._channels import in_our_unit, qualities, spectroscopy, split_unit, timestamp
+from bluesky_stm.files._channels import date_of, in_our_unit, in_si, qualities, spectroscopy, split_unit, timestamp
 from bluesky_stm.files._header import Header, number, setpoint_of, split_file
 from bluesky_stm.geometry import Floats, Point
 from bluesky_stm.measurements import Setpoint, Spectrum
@@ -44,6 +44,28 @@ def read_dat(path: str | Path) -> Spectrum:
         z=z,
         quality=qualities(arrays["current"][None], arrays["lockin_x"][None])[0],
     )
+
+
+def write_dat(path: str | Path, spectrum: Spectrum) -> None:
+    """A bias spectrum as a file of Nanonis."""
+    columns = {"Bias calc (V)": spectrum.bias, **in_si(spectrum)}
+    place = units.to_si([*spectrum.position, spectrum.z], units.LENGTH)
+    header = {
+        "Experiment": "bias spectroscopy",
+        "Saved Date": date_of(spectrum.time),
+        "User": "",
+        **{f"{axis} (m)": f"{value:.9E}" for axis, value in zip("XYZ", place, strict=True)},
+        "Start time": date_of(spectrum.time),
+        "Bias>Bias (V)": f"{spectrum.setpoint.bias:.9E}",
+        "Bias Spectroscopy>Sweep Start (V)": f"{spectrum.bias[0]:.9E}",
+        "Bias Spectroscopy>Sweep End (V)": f"{spectrum.bias[-1]:.9E}",
+        "Bias Spectroscopy>Num Pixel": len(spectrum.bias),
+        "Z-Controller>Setpoint": f"{units.to_si(spectrum.setpoint.current, units.CURRENT):.9E}",
+        "Z-Controller>Setpoint unit": "A",
+    }
+    lines = [f"{key}\t{value}\t" for key, value in header.items()] + ["", "[DATA]", "\t".join(columns)]
+    lines += ["\t".join(f"{value:.9E}" for value in row) for row in zip(*columns.values(), strict=True)]
+    Path(path).write_bytes("\r\n".join([*lines, ""]).encode("latin-1"))
 
 
 def _parse(text: str) -> Header:

@@ -1,13 +1,4 @@
-"""Runs in NSID form, ``.hf5``: the autonomous measurements on EuZn2As2 as they were published.
-
-What a reader must know of the published files: the image is stored upside down; positions are pixel numbers times the pixel
-size, with y up; current and lock-in channels are in A; in a saturated sample current and lock-in X are sometimes exchanged;
-the candidates lay 10 pixels apart, from which follows the size of the frame, which is not stored.
-
-References
-----------
-.. [1] G. Narasimha et al., npj Comput. Mater. 11, 189 (2025), doi:10.1038/s41524-025-01642-1
-"""
+"""NSID files, ``.hf5``: what sidpy and pyNSID read, each array with its quantity, unit, dimensions and metadata."""
 
 from __future__ import annotations
 
@@ -17,74 +8,80 @@ from typing import Final
 import h5py
 import numpy as np
 
-from bluesky_stm import units
 from bluesky_stm.errors import FileFormatError
-from bluesky_stm.files._channels import clipping_level, conductance, qualities
+from bluesky_stm.files._groups import Axis, Field, Group, from_groups, to_groups
+from bluesky_stm.files._published import read_published
 from bluesky_stm.files._recorded import RecordedRun
-from bluesky_stm.geometry import Floats, Frame, Point
-from bluesky_stm.measurements import Setpoint, Spectrum, Topograph
+from bluesky_stm.measurements import Grid, Topograph
 
-CANDIDATE_STEP: Final = 10
-"""Pixels between neighbouring candidates of the published runs."""
+_FORMAT: Final = "0.0.7.2"
+"""Version of the NSID convention that is followed."""
 
-_DATASETS: Final = ("Tunneling Spectroscopy", "Image", "Position", "Scalar")
+_SPATIAL: Final = {"x", "y"}
+_TYPES: Final = {"topograph": "IMAGE", "grid": "SPECTRAL_IMAGE", "spectra": "LINE_PLOT_FAMILY"}
 
 
-def read_hf5(path: str | Path) -> RecordedRun:
-    """A published run, in our units and with row 0 of the image at the lowest y.
+def write_hf5(path: str | Path, recording: RecordedRun | Grid | Topograph) -> None:
+    """A run, a grid or an image as an NSID file: one main dataset for each quantity."""
+    with h5py.File(path, "w") as file:
+        for ordinal, group in enumerate(to_groups(recording)):
+            measurement = file.create_group(f"Measurement_{ordinal:03d}/{group.name}")
+            for field in group.fields:
+                _write(measurement.create_group(field.name), field, group)
+
+
+def read_hf5(path: str | Path) -> RecordedRun | Grid | Topograph:
+    """A published run, or what `write_hf5` wrote; in our units and with row 0 at the lowest y.
 
     Raises
     ------
     FileFormatError
-        When the file is no such run or is damaged.
+        When the file is neither or is damaged.
     """
-    spectra, image, positions, scalars = _load(Path(path))
-    if spectra.shape[1] != 4 or len({len(spectra), len(positions), len(scalars)}) != 1:
-        raise FileFormatError(
-            f"{Path(path).name} is damaged: {spectra.shape} spectra, {len(positions)} positions and {len(scalars)} scalars "
-            "do not belong together."
-        )
-    bias = spectra[0, 0]
-    current, lockin_x = _unswapped(*(units.from_si(spectra[:, k], units.CURRENT) for k in (1, 2)))
-    lockin_y = units.from_si(spectra[:, 3], units.CURRENT)
-    didv, quality = conductance(bias, current, lockin_x), qualities(current, lockin_x)
-    setpoint = Setpoint(float(bias[0]), float(np.abs(current[:, 0].mean())))
-    return RecordedRun(
-        Topograph(_frame(positions, image.shape), image[::-1], setpoint),
-        tuple(
-            Spectrum(Point(*p), bias, i, x, y, g, setpoint, quality=q)
-            for p, i, x, y, g, q in zip(positions.tolist(), current, lockin_x, lockin_y, didv, quality, strict=True)
-        ),
-        scalars,
-    )
-
-
-def _load(path: Path) -> list[Floats]:
-    found: dict[str, Floats] = {}
-
-    def collect(name: str, item: h5py.HLObject) -> None:
-        if isinstance(item, h5py.Dataset) and (last := name.rsplit("/", 1)[-1]) in _DATASETS:
-            found[last] = np.asarray(item[()], dtype=float)
-
+    path = Path(path)
     try:
         with h5py.File(path) as file:
-            file.visititems(collect)
-    except OSError as error:
-        raise FileFormatError(f"{path.name} is no HDF5 file or is damaged ({error}). Copy it again.") from None
-    if missing := set(_DATASETS) - found.keys():
-        raise FileFormatError(f"{path.name} is no published run: it has no {sorted(missing)}. Choose a DKL run in NSID form.")
-    return [found[name] for name in _DATASETS]
+            groups = [
+                _read(item) for name in sorted(file) for item in file[name].values() if item.name.rsplit("/", 1)[-1] in _TYPES
+            ]
+            return from_groups(groups) if groups else read_published(path, file)
+    except (OSError, KeyError) as error:
+        raise FileFormatError(f"{path.name} is no NSID file or is damaged ({error}). Copy it again.") from None
 
 
-def _frame(positions: Floats, shape: tuple[int, ...]) -> Frame:
-    """Frame whose pixel centres are the positions divided by the pixel size."""
-    steps = np.diff(np.unique(positions[:, 0]))
-    pixel = steps[steps > 1e-6].min() / CANDIDATE_STEP
-    rows, columns = shape
-    return Frame(Point((columns - 1) * pixel / 2, (rows - 1) * pixel / 2), (columns * pixel, rows * pixel), (rows, columns))
+def _write(target: h5py.Group, field: Field, group: Group) -> None:
+    main = target.create_dataset(field.name, data=np.asarray(field.values, dtype=float))
+    main.attrs.update(
+        quantity=field.name,
+        units=field.unit or "generic",
+        main_data_name=field.name,
+        title=f"{group.name}/{field.name}",
+        data_type=_TYPES[group.name] if field.axes == group.fields[0].axes else "UNKNOWN",
+        modality="scanning tunneling microscopy",
+        source="bluesky_stm",
+        pyNSID_version=_FORMAT,
+    )
+    for index, axis in enumerate(field.axes):
+        scale = target.create_dataset(axis.name, data=np.asarray(axis.values, dtype=float))
+        kind = "SPATIAL" if axis.name in _SPATIAL else "SPECTRAL" if axis.name == "bias" else "POINT_CLOUD"
+        scale.attrs.update(name=axis.name, units=axis.unit or "generic", quantity=axis.name, dimension_type=kind)
+        scale.make_scale(axis.name)
+        main.dims[index].label = axis.name
+        main.dims[index].attach_scale(scale)
+    target.create_group("metadata").attrs.update(group.attributes)
 
 
-def _unswapped(current: Floats, lockin_x: Floats) -> tuple[Floats, Floats]:
-    """Current and lock-in X with saturated samples that were stored in each other's place put back."""
-    swapped = (current == 0) & (lockin_x >= clipping_level(current))
-    return np.where(swapped, lockin_x, current), np.where(swapped, current, lockin_x)
+def _read(source: h5py.Group) -> Group:
+    fields = []
+    for name, part in source.items():
+        main = part[name]
+        axes = (part[main.dims[index].label] for index in range(main.ndim))
+        fields.append(
+            Field(
+                name,
+                main[()],
+                main.attrs["units"],
+                tuple(Axis(a.name.rsplit("/", 1)[-1], a[()], a.attrs["units"]) for a in axes),
+            )
+        )
+    return Group(source.name.rsplit("/", 1)[-1], tuple(fields), dict(part["metadata"].attrs))

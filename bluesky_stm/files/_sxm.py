@@ -10,7 +10,7 @@ import numpy as np
 
 from bluesky_stm import units
 from bluesky_stm.errors import FileFormatError
-from bluesky_stm.files._channels import in_our_unit, timestamp
+from bluesky_stm.files._channels import date_of, in_our_unit, timestamp
 from bluesky_stm.files._header import Header, frame_from_si, number, numbers, split_file
 from bluesky_stm.geometry import Floats, Frame
 from bluesky_stm.measurements import Quality, Setpoint, Topograph
@@ -82,6 +82,39 @@ def read_scan(path: str | Path) -> Scan:
         _setpoint(header),
         timestamp(f"{header.get('REC_DATE', '').strip()} {header.get('REC_TIME', '').strip()}"),
     )
+
+
+def write_sxm(path: str | Path, image: Topograph) -> None:
+    """A topograph as a scan of Nanonis, upward; the backward image, which readers expect, is NaN."""
+    forward = units.to_si(image.height, units.LENGTH)
+    pixels = np.stack([forward, np.full_like(forward, np.nan)])
+    header = "".join(f":{key}:\n{value}\n" for key, value in _header(image).items())
+    Path(path).write_bytes(header.encode("latin-1") + b"\n" + _END + b"\n\n\n" + _DATA + pixels.astype(">f4").tobytes())
+
+
+def _header(image: Topograph) -> dict[str, str]:
+    frame, (day, time) = image.frame, date_of(image.time).split()
+    center, size = (units.to_si(pair, units.LENGTH) for pair in (frame.center, frame.size))
+    current = units.to_si(image.setpoint.current, units.CURRENT)
+    return {
+        "NANONIS_VERSION": "2",
+        "SCANIT_TYPE": "FLOAT MSBFIRST",
+        "REC_DATE": day,
+        "REC_TIME": time,
+        "REC_TEMP": "NaN",
+        "ACQ_TIME": "NaN",
+        "SCAN_PIXELS": f"{frame.pixels[1]} {frame.pixels[0]}",
+        "SCAN_FILE": "",
+        "SCAN_TIME": "NaN NaN",
+        "SCAN_RANGE": f"{size[0]:.9E} {size[1]:.9E}",
+        "SCAN_OFFSET": f"{center[0]:.9E} {center[1]:.9E}",
+        "SCAN_ANGLE": f"{-frame.angle:.9E}",
+        "SCAN_DIR": "up",
+        "BIAS": f"{image.setpoint.bias:.9E}",
+        "Z-CONTROLLER": f"\tName\ton\tSetpoint\n\tlog Current\t1\t{current:.9E} A",
+        "COMMENT": "",
+        "DATA_INFO": "\tChannel\tName\tUnit\tDirection\tCalibration\tOffset\n\t14\tZ\tm\tboth\t1.000E+0\t0.000E+0",
+    }
 
 
 def _parse(text: str) -> Header:
