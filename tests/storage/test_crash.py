@@ -1,0 +1,176 @@
+"""A process that dies loses at most the document it was writing; the next one finds the run, ends it and goes on."""
+
+import errno
+import random
+import resource
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import event_model
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bluesky_stm.errors import CatalogError, FileFormatError
+from bluesky_stm.runs import replay
+from bluesky_stm.storage import Journal, open_catalog, read_journal, runs
+
+CHILD = """
+import importlib.util, sys
+spec = importlib.util.spec_from_file_location("conftest", sys.argv[1])
+conftest = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(conftest)
+from bluesky_stm.storage import open_catalog
+catalog = open_catalog(sys.argv[2])
+def kept(name, doc):
+    catalog(name, doc)
+    print(name, flush=True)
+conftest.Recorder(kept, conftest.ToyAgent(seed=int(sys.argv[3]))).run(500)
+"""
+CONFTEST = str(Path(__file__).parents[1] / "conftest.py")
+
+
+def kill_a_run(folder, seed: int, documents: int) -> int:
+    """Start a run in a child, kill it after ``documents`` documents; how many it said were kept."""
+    command = [sys.executable, "-c", CHILD, CONFTEST, str(folder), str(seed)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+        for _ in range(documents):
+            assert child.stdout.readline(), "the child ended by itself"
+        child.send_signal(signal.SIGKILL)
+        kept = documents + sum(1 for _ in child.stdout)
+        assert child.wait() == -signal.SIGKILL
+    return kept
+
+
+def check_killed(folder, seed: int, kept: int, toy_agent) -> None:
+    with open_catalog(folder) as catalog:
+        (run,) = catalog.recovered
+        stored = list(run.documents())
+        assert kept <= len(stored) - 1 <= kept + 1, "the stop document is new, and one may have been on its way"
+        for name, doc in stored:
+            event_model.schema_validators[event_model.DocumentNames[name]].validate(doc)
+        assert not run.complete and run.stop["exit_status"] == "abort" and "ended without" in run.stop["reason"]
+        assert run.stop["num_events"].get("primary", 0) == len(run.spectra)
+        assert runs(catalog).status.iloc[-1] == "abort"
+        if run.decisions:
+            assert replay(run, toy_agent(seed=seed)).exact
+    with open_catalog(folder) as again:
+        assert not again.recovered
+
+
+@pytest.mark.parametrize("documents", [1, 3, 20])
+def test_a_killed_run_loses_nothing_that_was_kept(tmp_path, toy_agent, documents):
+    check_killed(tmp_path, 1, kill_a_run(tmp_path, 1, documents), toy_agent)
+
+
+@pytest.mark.slow
+def test_thirty_runs_killed_at_random_lose_nothing_that_was_kept(tmp_path, toy_agent):
+    draw = random.Random(7)
+    for seed in range(30):
+        check_killed(tmp_path, seed, kill_a_run(tmp_path, seed, draw.randrange(1, 400)), toy_agent)
+
+
+def test_a_live_session_is_not_recovered_by_another(tmp_path, recorder):
+    with open_catalog(tmp_path) as catalog:
+        live = recorder(catalog)
+        live.measure(live.decide().point)
+        with pytest.raises(CatalogError, match="being written by"):
+            open_catalog(tmp_path)
+        with open_catalog(tmp_path, write=False) as reader:
+            assert not reader.recovered and reader[-1].stop is None
+        live.run(1)
+        assert catalog[-1].complete
+
+
+@pytest.fixture(scope="module")
+def journal(tmp_path_factory):
+    """Gives name and bytes of a journal, and where each record ends."""
+    import importlib.util
+
+    spec = importlib.util.spec_from_file_location("conftest", CONFTEST)
+    conftest = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(conftest)
+    folder = tmp_path_factory.mktemp("journal")
+    ends = []
+    journal = Journal(folder)
+
+    def sink(name, doc):
+        journal(name, doc)
+        (path,) = folder.iterdir()
+        ends.append(path.stat().st_size)
+
+    conftest.Recorder(sink).run(3)
+    (path,) = folder.iterdir()
+    content = path.read_bytes()
+    return lambda: (path.name, content, ends)
+
+
+@settings(max_examples=150, deadline=None)
+@given(record=st.integers(0, 11), part=st.floats(0, 1))
+def test_a_journal_torn_anywhere_keeps_every_whole_document_before(journal, tmp_path_factory, record, part):
+    """Zeros after a whole document are what a power cut leaves."""
+    name, content, ends = journal()
+    cut = round(np.interp(part, [0, 1], [0, *ends][record : record + 2]))
+    tail = bytes(64 * (cut in ends))
+    folder = tmp_path_factory.mktemp("torn")
+    (folder / "journal").mkdir()
+    (folder / "journal" / f"{name}.part").write_bytes(content[:cut] + tail)
+    whole = sum(end <= cut for end in ends)
+    with open_catalog(folder) as catalog:
+        assert len(catalog) == len(catalog.recovered) == bool(whole)
+        if whole:
+            names = [kind for kind, _ in catalog[-1].documents()]
+            assert len(names) == whole + 1 and names[-1] == "stop"
+
+
+def test_a_run_that_died_between_its_stop_and_its_name_keeps_its_own_stop(journal, tmp_path):
+    name, content, _ = journal()
+    (tmp_path / "journal").mkdir()
+    (tmp_path / "journal" / f"{name}.part").write_bytes(content)
+    with open_catalog(tmp_path) as catalog:
+        assert catalog[-1].complete and catalog[-1].path.read_bytes() == content
+
+
+def test_a_finished_journal_that_lost_its_end_says_so_after_what_is_whole(journal, tmp_path):
+    name, content, ends = journal()
+    damaged = tmp_path / name
+    damaged.write_bytes(content[: ends[4] + 5])
+    read = []
+    with pytest.raises(FileFormatError, match="damaged"):
+        read.extend(read_journal(damaged))
+    read = []
+    with pytest.raises(FileFormatError):
+        for document in read_journal(damaged):
+            read.append(document)
+    assert len(read) == 5
+
+
+def test_a_full_disk_ends_the_run_with_what_to_do_and_a_whole_journal(tmp_path, recorder):
+    """The limit of a file's size stands for a full disk: the write comes back with an error half way."""
+    with open_catalog(tmp_path) as catalog:
+        live = recorder(catalog)
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (catalog[-1].path.stat().st_size + 1000, hard))
+        try:
+            with pytest.raises(CatalogError, match="Free the disk") as caught:
+                live.emit("big", {"x": np.zeros(10_000)})
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+            signal.signal(signal.SIGXFSZ, before)
+        assert caught.value.__cause__.errno == errno.EFBIG
+        live.run(2)
+        assert len(catalog[-1].spectra) == 2 and catalog[-1].complete
+
+
+def test_a_journal_from_elsewhere_cannot_bring_a_program(tmp_path):
+    """An array of Python objects would be a pickle, and a pickle can do anything."""
+    journal = Journal(tmp_path)
+    journal("start", {"uid": "a", "time": 0.0, "evil": np.array([{"x": 1}], dtype=object)})
+    journal.close()
+    (path,) = tmp_path.iterdir()
+    with pytest.raises(FileFormatError, match="program"):
+        list(read_journal(path))
