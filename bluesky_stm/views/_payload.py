@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bluesky_stm.geometry import Floats, Frame
-from bluesky_stm.views._pictures import COLORS, Mosaic, contrast, flattened, label, shrunk
+from bluesky_stm.views._pictures import COLORS, Mosaic, contrast, flattened, label, shrunk, within
 from bluesky_stm.views._record import RunRecord
 
 PIXELS = 800_000
@@ -98,14 +98,11 @@ def _levels(image: Floats, low: float, high: float) -> NDArray[np.uint8]:
 
 
 def _outline(frame: Frame, child: RunRecord) -> dict[str, Any]:
-    return {"uid": child.uid, "name": child.name, "size": child.frame.size[0], "corners": within(frame, child.frame.corners)}
+    return {"uid": child.uid, "name": child.name, "size": child.frame.size[0], "corners": _local(frame, child.frame.corners)}
 
 
-def within(frame: Frame, points: ArrayLike) -> list[list[float]]:
-    """Places in nm from the lower left corner of ``frame``, along and up."""
-    height, width = frame.pixel_size
-    row, column = np.moveaxis(frame.to_pixel(points) + 0.5, -1, 0)
-    return np.round(np.stack([column * width, row * height], axis=-1), 4).tolist()
+def _local(frame: Frame, points: Floats) -> list[list[float]]:
+    return np.round(within(frame, points), 4).tolist()
 
 
 def _spectra(record: RunRecord, most: int) -> dict[str, Any]:
@@ -113,7 +110,7 @@ def _spectra(record: RunRecord, most: int) -> dict[str, Any]:
     thin = max(1, math.ceil(sum(len(spectrum.bias) for spectrum in spectra) / most))
     channels = {name: [getattr(spectrum, name)[::thin] for spectrum in spectra] for name in ("bias", "current", "didv")}
     return {
-        "at": within(record.frame, record.places),
+        "at": _local(record.frame, record.places),
         "place": np.round(record.places, 3).tolist(),
         "values": numbers(record.values),
         "reasons": record.reasons,

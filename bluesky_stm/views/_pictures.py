@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.spatial import KDTree
 
 from bluesky_stm.geometry import Floats, Frame
@@ -43,6 +44,18 @@ def shrunk(image: Floats, most: int) -> Floats:
     rows, columns = (n // block for n in image.shape)
     blocks = image[: rows * block, : columns * block].reshape(rows, block, columns, block)
     return blocks.mean(axis=(1, 3))
+
+
+def within(frame: Frame, points: ArrayLike) -> Floats:
+    """Places (n, 2) in nm from the lower left corner of ``frame``: along it and up."""
+    pixel = frame.to_pixel(points) + 0.5
+    return (pixel * frame.pixel_size)[..., ::-1]
+
+
+def round_length(most: float) -> float:
+    """The largest of 1, 2, 5, 10, 20 ... that is not above ``most``: for a scale bar."""
+    power = 10.0 ** math.floor(math.log10(most))
+    return max(figure * power for figure in (1, 2, 5) if figure * power <= most * (1 + 1e-9))
 
 
 class Mosaic:

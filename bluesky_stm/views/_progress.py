@@ -31,13 +31,13 @@ class Status:
     """Which run of its campaign, from 1."""
     elapsed: float
     """Time since the start document, in s."""
+    searching: float
+    """Time since the topograph was there, in s."""
 
     @property
     def scale(self) -> str:
-        """``"scale 2, mesa, 50 nm"``."""
-        width, height = self.record.frame.size
-        size = f"{width:g} nm" if width == height else f"{width:g} x {height:g} nm"
-        return f"scale {self.number}, {self.record.name}, {size}"
+        """``"2 mesa, 50 nm"``."""
+        return f"{self.number} {self.record.title}"
 
     @property
     def best(self) -> str:
@@ -55,9 +55,9 @@ class Status:
 
     @property
     def left(self) -> str:
-        """``"0:01:23 left"``, if it goes on as so far."""
+        """``"01:23 left"``, if it goes on as so far."""
         rest = max(self.record.budget - self.done, 0)
-        return f"{_clock(self.elapsed / self.done * rest)} left" if self.done else "taking the topograph"
+        return f"{_clock(self.searching / self.done * rest)} left" if self.done else "taking the topograph"
 
     @property
     def end(self) -> str:
@@ -94,7 +94,7 @@ class BarFace:
     def _open(self, scale: str) -> Bars:
         texts = "[bold]{task.description}", "{task.fields[best]}", "[dim]{task.fields[left]}"
         name, best, left = (TextColumn(text) for text in texts)
-        bars = Bars(name, BarColumn(24), MofNCompleteColumn(), best, left, console=self._console, auto_refresh=False)
+        bars = Bars(name, BarColumn(16), MofNCompleteColumn(), best, left, console=self._console, auto_refresh=False)
         bars.add_task(scale, total=None, best="", left="")
         bars.start()
         return bars
@@ -126,8 +126,8 @@ class LineFace:
 class Progress:
     """Document callback that says which scale, which spectrum of how many, the best value and where, and the time left.
 
-    Subscribe it to a RunEngine. Times are those of the documents, so it can also be fed a stored run. A fault in here is
-    logged and never reaches the RunEngine.
+    Subscribe it to a RunEngine; runs without a length scale are ignored. Times are those of the documents, so it can also be
+    fed a stored run. A fault in here is logged and never reaches the RunEngine.
 
     Parameters
     ----------
@@ -138,22 +138,30 @@ class Progress:
     def __init__(self, stream: IO[str] | None = None) -> None:
         console = Console(file=stream, highlight=False, soft_wrap=True)
         self._face: Face = BarFace(console) if console.is_terminal or console.is_jupyter else LineFace(console)
-        self._record = RunRecord()
+        self._record: RunRecord | None = None
         self._campaign: str | None = None
         self._number = 0
+        self._searching = 0.0
 
     def __call__(self, name: str, doc: Mapping[str, Any]) -> None:
         """Take in one document."""
         if name == "start":
             self._begin(doc)
+        if self._record is None:
+            return
         self._record(name, dict(doc))
         if name in {"start", "event", "event_page", "stop"}:
-            self._face.show(Status(self._record, self._number, _time(doc) - self._record.start_document["time"]))
+            self._face.show(self._status(self._record, _time(doc)))
 
     def _begin(self, start: Mapping[str, Any]) -> None:
         campaign = start.get("campaign", start["uid"])
         self._number = self._number + 1 if campaign == self._campaign else 1
-        self._campaign, self._record = campaign, RunRecord()
+        self._campaign, self._record = campaign, RunRecord() if "length_scale" in start else None
+
+    def _status(self, record: RunRecord, now: float) -> Status:
+        if not record.spectra:
+            self._searching = now
+        return Status(record, self._number, now - record.start_document["time"], now - self._searching)
 
 
 def _time(doc: Mapping[str, Any]) -> float:
@@ -163,4 +171,4 @@ def _time(doc: Mapping[str, Any]) -> float:
 
 
 def _clock(seconds: float) -> str:
-    return str(timedelta(seconds=round(seconds)))
+    return str(timedelta(seconds=round(seconds))).removeprefix("0:")

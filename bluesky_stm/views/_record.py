@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from event_model import DocumentRouter
 
-from bluesky_stm.errors import UnknownNameError
+from bluesky_stm.errors import SettingsError
 from bluesky_stm.geometry import Floats, Frame, patch_centers
 from bluesky_stm.measurements import Spectrum, Topograph
 from bluesky_stm.protocols import Decision, Failed
@@ -88,7 +88,7 @@ class RunRecord(DocumentRouter):
         try:
             self._scalarizer = make_scalarizer(doc["scalarizer"])
             self.units = self._scalarizer.units
-        except UnknownNameError:
+        except SettingsError:
             self._scalarizer = None
 
     def descriptor(self, doc: Mapping[str, Any]) -> None:
@@ -125,6 +125,12 @@ class RunRecord(DocumentRouter):
     def name(self) -> str:
         """Of the length scale."""
         return str(self.start_document["length_scale"]["name"])
+
+    @property
+    def title(self) -> str:
+        """Name and size: ``"mesa, 50 nm"``."""
+        width, height = self.frame.size
+        return f"{self.name}, {width:g} nm" if width == height else f"{self.name}, {width:g} x {height:g} nm"
 
     @property
     def budget(self) -> int:

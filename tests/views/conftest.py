@@ -206,8 +206,9 @@ def explore_scales(sides=(200, 50, 10), pixels=128, budget=30, angle=0.0, **sett
         explorer = Explorer(frame, name, budget=budget, seed=number, clock=clock, campaign="5f1c-made-up", **link, **settings)
         runs.append(explorer.run())
         best = explorer.measured[int(np.nanargmax(explorer.values))]
-        reach = side / 2 - (sides[number + 1] / 2 if number + 1 < len(sides) else 0)
-        center = frame.center + np.clip(np.asarray(best) - frame.center, -reach, reach) if not angle else best
+        reach = (side - sides[number + 1]) / 2 if number + 1 < len(sides) else side / 2
+        middle = Frame(frame.center, (2 * reach, 2 * reach), (1, 1), angle)
+        center = middle.to_sample(np.clip(middle.to_pixel(best), -0.5, 0.5))
         link, clock = {"parent_run": runs[-1][0][1]["uid"], "child_rule": "posterior"}, explorer.now + 20
     return runs
 

@@ -1,0 +1,132 @@
+"""Pictures for a notebook and for a window."""
+
+import time
+from itertools import pairwise
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from bluesky_stm.errors import SettingsError
+from bluesky_stm.views import LiveView, RunRecord, figure
+from bluesky_stm.views._live import ALLOWANCE
+
+
+@pytest.fixture
+def canvas():
+    return Figure(figsize=(12, 7.4))
+
+
+def seen(picture):
+    """Pixels as drawn on the canvas so far."""
+    return np.asarray(picture.canvas.buffer_rgba()).copy()
+
+
+def feed(view, documents):
+    for name, doc in documents:
+        view(name, doc)
+
+
+def different(a, b):
+    """Share of the numbers that differ by more than a hair."""
+    return np.mean(np.abs(a.astype(int) - b.astype(int)) > 3)
+
+
+class Clock:
+    """CPU time by which every drawing takes ``cost`` s."""
+
+    def __init__(self, cost):
+        self.cost, self.asked = cost, 0
+
+    def __call__(self):
+        self.asked += 1
+        return self.cost * (self.asked // 2)
+
+    @property
+    def drawings(self):
+        return self.asked // 2
+
+
+def test_a_figure_has_a_row_for_each_run_and_names_it(campaign):
+    picture = figure(campaign)
+    assert [row.get_suptitle() for row in picture.subfigs] == ["terraces, 200 nm", "mesa, 50 nm", "defect, 10 nm"]
+
+
+def test_child_frames_are_drawn_in_their_parent(campaign):
+    picture = figure(campaign)
+    records = [RunRecord.of(run) for run in campaign]
+    (outline,) = picture.subfigs[0].axes[0].patches
+    side = np.ptp(outline.get_xy()[:, 0])
+    assert side == pytest.approx(50)
+    middle = outline.get_xy()[:4].mean(axis=0) - 100  # from the lower left corner of the parent, whose centre is (0, 0)
+    assert middle == pytest.approx(np.array(records[1].frame.center))
+    assert not picture.subfigs[2].axes[0].patches
+
+
+def test_points_lie_where_the_spectra_were_taken(campaign):
+    record = RunRecord.of(campaign[0])
+    axes = figure(campaign[:1]).subfigs[0].axes[0]
+    drawn = np.concatenate([points.get_offsets() for points in axes.collections[:2]])
+    assert sorted(map(tuple, np.round(drawn - 100, 6))) == sorted(map(tuple, np.round(record.places, 6)))
+
+
+def test_nothing_to_draw_is_refused():
+    with pytest.raises(SettingsError, match="no run"):
+        figure([])
+
+
+def test_a_live_view_shows_each_spectrum_as_it_comes(campaign, canvas):
+    FigureCanvasAgg(canvas)
+    view = LiveView(canvas, clock=lambda: 0.0)
+    pictures = []
+    for name, doc in campaign[0]:
+        view(name, doc)
+        if name == "event" and "stm_sweep_x" in doc["data"]:
+            pictures.append(seen(canvas))
+    changed = [(before != after).any() for before, after in pairwise(pictures)]
+    assert len(changed) == 29 and all(changed)
+
+
+def test_what_a_live_view_ends_with_is_what_a_whole_drawing_shows(campaign, canvas):
+    FigureCanvasAgg(canvas)
+    feed(LiveView(canvas, clock=lambda: 0.0), campaign[0])
+    ended = seen(canvas)
+    canvas.canvas.draw()
+    assert different(ended, seen(canvas)) < 1e-4  # a curve may lie above or below the frame of its axes
+
+
+def test_a_second_run_takes_the_place_of_the_first(campaign):
+    one, two = Figure(figsize=(12, 7.4)), Figure(figsize=(12, 7.4))
+    FigureCanvasAgg(one), FigureCanvasAgg(two)
+    feed(LiveView(one, clock=lambda: 0.0), [*campaign[0], *campaign[1]])
+    feed(LiveView(two, clock=lambda: 0.0), campaign[1])
+    assert different(seen(one), seen(two)) < 1e-4
+
+
+def test_drawings_that_cost_too_much_become_rarer(campaign, canvas):
+    FigureCanvasAgg(canvas)
+    clock = Clock(cost=4 * ALLOWANCE)
+    feed(LiveView(canvas, clock=clock), campaign[0][:-1])
+    assert clock.drawings == 1 + 30 // 4  # the topograph, then every fourth spectrum
+
+
+@pytest.mark.slow
+def test_a_live_view_takes_at_most_50_ms_of_cpu_a_spectrum(make_campaign):
+    (run,) = make_campaign(sides=(200,), pixels=256, budget=60)
+    mpl.use("agg")
+    view = LiveView()
+    until_topograph = next(i for i, (name, doc) in enumerate(run) if name == "event") + 1
+    feed(view, run[:until_topograph])
+    began = time.thread_time()
+    feed(view, run[until_topograph:-1])
+    assert (time.thread_time() - began) / 60 <= 0.05
+
+
+def test_a_fault_in_a_live_view_never_reaches_the_run_engine(campaign, canvas, caplog):
+    FigureCanvasAgg(canvas)
+    view = LiveView(canvas)
+    feed(view, campaign[0][:3])
+    view("event", {"nonsense": True})
+    assert "suppressed" in caplog.text

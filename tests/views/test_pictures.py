@@ -1,0 +1,61 @@
+"""Images are turned and placed as the frame says."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bluesky_stm.geometry import Frame, Point, patch_centers
+from bluesky_stm.views._pictures import Mosaic, contrast, flattened, round_length, shrunk, within
+
+frames = st.builds(
+    lambda x, y, side, angle: Frame(Point(x, y), (side, side), (64, 64), angle),
+    st.floats(-500, 500), st.floats(-500, 500), st.floats(1, 500), st.floats(-180, 180),
+)  # fmt: skip
+
+
+@given(frames)
+def test_corners_lie_at_the_corners_whatever_the_angle(frame):
+    side = frame.size[0]
+    np.testing.assert_allclose(within(frame, frame.corners), [[0, 0], [side, 0], [side, side], [0, side]], atol=1e-6)
+
+
+@given(frames)
+def test_a_mosaic_shows_each_candidate_at_its_place(frame):
+    candidates = patch_centers(frame, frame.size[0] / 8, frame.size[0] / 8)
+    image = Mosaic(frame, candidates, pixels=64).image(np.arange(len(candidates)))
+    np.testing.assert_array_equal(image, np.kron(np.arange(64).reshape(8, 8), np.ones((8, 8))))
+
+
+def test_a_mosaic_of_scattered_places_leaves_the_rest_empty():
+    frame = Frame.square((0, 0), 10, 100)
+    image = Mosaic(frame, np.array([[-4.5, -4.5], [-3.5, -4.5], [4.5, 4.5]]), pixels=100).image(np.array([1.0, 2.0, 3.0]))
+    assert image[5, 5] == 1 and image[5, 15] == 2 and image[95, 95] == 3
+    assert np.isnan(image[50, 50]) and np.isfinite(image).mean() < 0.05
+
+
+def test_a_plane_is_flat_after_flattening_and_what_is_missing_stays_missing():
+    rows, columns = np.indices((20, 30))
+    height = 0.3 * rows - 0.1 * columns + 7
+    height[3] = np.nan
+    flat = flattened(height)
+    assert np.isnan(flat[3]).all() and np.nanmax(np.abs(flat)) < 1e-9
+
+
+def test_shrinking_averages_and_keeps_the_lowest_row_first():
+    image = np.repeat(np.arange(4.0), 25).reshape(4, 25).repeat(2, axis=0)[:, :24]
+    small = shrunk(image, 50)
+    assert small.shape == (4, 12) and small[:, 0].tolist() == [0, 1, 2, 3]
+    assert shrunk(image, image.size) is not image and (shrunk(image, image.size) == image).all()
+
+
+@given(st.floats(1e-3, 1e4))
+def test_a_scale_bar_is_a_round_length_that_fits(most):
+    length = round_length(most)
+    assert most / 2.5 * (1 - 1e-6) <= length <= most * (1 + 1e-6)
+    assert f"{length:.0e}"[0] in "125"
+
+
+def test_contrast_of_a_constant_or_an_empty_image_is_a_range():
+    for image in (np.full((3, 3), 2.0), np.full((3, 3), np.nan)):
+        low, high = contrast(image)
+        assert low < high

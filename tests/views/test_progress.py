@@ -1,0 +1,74 @@
+"""A person reads in a terminal or a log how far the run is."""
+
+import io
+import re
+from itertools import chain
+
+import pytest
+
+from bluesky_stm.geometry import Frame, Point
+from bluesky_stm.views import Progress, RunRecord
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def told(documents, stream):
+    progress = Progress(stream)
+    for name, doc in documents:
+        progress(name, doc)
+    return stream.getvalue()
+
+
+@pytest.fixture(scope="module")
+def documents(make_run):
+    return make_run(Frame(Point(0, 0), (50, 50), (64, 64)), "mesa", budget=25)
+
+
+def test_a_log_gets_few_lines_with_count_best_place_and_time(documents):
+    lines = told(documents, io.StringIO()).splitlines()
+    best = RunRecord.of(documents).best
+    x, y = RunRecord.of(documents).spectra[best.number].position
+    assert lines[0] == "1 mesa, 50 nm: up to 25 spectra"
+    assert lines[-1] == f"1 mesa, 50 nm: 25 spectra, best {best.value:.4g} V at ({x:.4g}, {y:.4g}) nm, done in 01:54"
+    assert all(re.search(r": \d+ of 25 spectra, best .* V at \(.*\) nm, \d\d:\d\d left$", line) for line in lines[1:-1])
+    assert 3 <= len(lines) <= 10
+
+
+def test_time_left_goes_by_the_spectra_and_not_by_the_topograph(documents):
+    """A spectrum takes 2.6 s, a decision 0.3 s, every fifth a map of 0.1 s; the topograph took 40 s."""
+    lines = told(documents, io.StringIO()).splitlines()
+    done, left = re.search(r": (\d+) of 25 .* 00:(\d\d) left", lines[2]).groups()
+    assert int(left) == pytest.approx((25 - int(done)) * 2.92, abs=3)
+
+
+def test_scales_of_a_campaign_are_counted(campaign):
+    ends = [line for line in told(chain.from_iterable(campaign), io.StringIO()).splitlines() if " done " in line]
+    assert [line.split(":")[0] for line in ends] == ["1 terraces, 200 nm", "2 mesa, 50 nm", "3 defect, 10 nm"]
+
+
+def test_a_terminal_keeps_one_line_for_each_scale(campaign):
+    text = told(chain.from_iterable(campaign), Terminal())
+    shown = [re.sub(r"\x1b\[[\d;?]*[a-zA-Z]", "", line).rpartition("\r")[2] for line in text.split("\n")]
+    lines = [line for line in shown if line.strip()]
+    assert len(lines) == 3
+    assert all("30/30" in line and "best" in line and "done in" in line for line in lines)
+
+
+def test_an_aborted_run_says_so(documents):
+    stop = {**documents[-1][1], "exit_status": "abort"}
+    assert "abort in" in told([*documents[:20], ("stop", stop)], io.StringIO()).splitlines()[-1]
+
+
+def test_other_plans_are_ignored(documents):
+    start = {k: v for k, v in documents[0][1].items() if k != "length_scale"}
+    assert told([("start", start), *documents[1:]], io.StringIO()) == ""
+
+
+def test_a_fault_is_logged_and_never_reaches_the_run_engine(documents, caplog):
+    progress = Progress(io.StringIO())
+    progress(*documents[0])
+    progress("event", {"nonsense": True})
+    assert "suppressed" in caplog.text
