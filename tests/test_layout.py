@@ -96,7 +96,13 @@ def test_devices_plans_and_controllers_work_where_torch_is_not_installed(tmp_pat
     """An instrument's host needs no torch: a whole run with an agent that needs none."""
     code = """
 import sys
-sys.modules["torch"] = sys.modules["gpytorch"] = None
+
+class NotInstalled:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {"torch", "gpytorch", "linear_operator"}:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, NotInstalled())
 from bluesky import RunEngine
 from bluesky_stm.agents import make_agent
 from bluesky_stm.controllers import SimulatedController
