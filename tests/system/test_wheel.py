@@ -41,8 +41,8 @@ def test_the_wheel_runs_where_there_is_no_source(wheel, tmp_path):
     """Unpacked, ahead of the editable install: what it needs must be in it."""
     zipfile.ZipFile(wheel).extractall(tmp_path / "site")
     code = (
-        "import sys; sys.path.insert(0, 'site'); import bluesky_stm.devices, bluesky_stm.plans, bluesky_stm.views, bluesky_stm.agents;"
-        "from bluesky_stm.cli import app; print(bluesky_stm.devices.__file__)"
+        "import sys; sys.path.insert(0, 'site'); import bluesky_stm.devices, bluesky_stm.plans, bluesky_stm.views;"
+        "import bluesky_stm.agents, bluesky_stm.cli; print(bluesky_stm.devices.__file__)"
     )
     done = subprocess.run([sys.executable, "-S", "-c", _with_site(code)], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -1,0 +1,108 @@
+"""What can be made to go wrong at the simulated server, at which command and when."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Self
+
+from bluesky_stm.controllers.nanonis._commands import COMMANDS
+from bluesky_stm.errors import SettingsError, UnknownNameError
+
+CONNECT = "connect"
+"""In place of a command: when somebody connects."""
+
+
+class FaultKind(StrEnum):
+    """What goes wrong."""
+
+    REFUSE = "refuse"
+    """The connection is closed before anything is answered."""
+    DELAY = "delay"
+    """The answer comes late."""
+    DROP = "drop"
+    """The command is done, and the connection closed in the middle of the answer."""
+    LENGTH = "length"
+    """The header claims more bytes than follow."""
+    ECHO = "echo"
+    """The answer carries another command's name."""
+    GARBAGE = "garbage"
+    """Random bytes in place of the answer."""
+    SPLIT = "split"
+    """The answer comes in pieces, which is legal."""
+    ERROR = "error"
+    """The command is refused, with an error section."""
+    CRASH = "crash"
+    """The tip touches: Safe Tip withdraws it, and the command is refused."""
+    OVERCURRENT = "overcurrent"
+    """The current runs to the end of the preamplifier's range before the command is done."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that goes wrong once.
+
+    Attributes
+    ----------
+    kind : FaultKind
+    command : str
+        At which command, or ``"connect"``, or ``"*"`` for any.
+    at : int
+        At its how manieth time from now.
+    seconds : float
+        How late, for `FaultKind.DELAY`.
+    """
+
+    kind: FaultKind
+    command: str = "*"
+    at: int = 1
+    seconds: float = 1.0
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """From ``kind[:command[:at[:seconds]]]``, as in ``"drop:BiasSpectr.Start:3"``.
+
+        Raises
+        ------
+        SettingsError
+            When there is no such fault or command.
+        """
+        kind, command, at, seconds = [*text.split(":"), "", "", ""][:4]
+        if kind not in set(FaultKind):
+            raise UnknownNameError.among("fault", kind, FaultKind)
+        if command not in {"", "*", CONNECT, *COMMANDS}:
+            raise UnknownNameError.among("command", command, COMMANDS)
+        try:
+            return cls(FaultKind(kind), command or "*", int(at or 1), float(seconds or 1.0))
+        except ValueError:
+            raise SettingsError(f"A fault is kind:command:at:seconds, not {text!r}. Nothing has been started.") from None
+
+
+class Faults:
+    """Faults that are still to come."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[tuple[str, int], Fault] = {}
+        self._counts: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def add(self, fault: Fault) -> None:
+        """Let something go wrong."""
+        with self._lock:
+            self._waiting[fault.command, self._counts[fault.command] + fault.at] = fault
+
+    def clear(self) -> None:
+        """Nothing goes wrong any more."""
+        with self._lock:
+            self._waiting.clear()
+
+    def take(self, command: str) -> Fault | None:
+        """What goes wrong with this command, and by how much."""
+        with self._lock:
+            names = (command,) if command == CONNECT else (command, "*")
+            for name in names:
+                self._counts[name] += 1
+            found = [self._waiting.pop((name, self._counts[name]), None) for name in names]
+        return next((fault for fault in found if fault), None)

@@ -1,0 +1,217 @@
+"""The simulated Nanonis software: what every command does, with any controller of ours behind it.
+
+The handlers stand beside it by subject and register themselves; settings that nothing follows from are only kept.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from bluesky_stm import units
+from bluesky_stm.controllers.nanonis._commands import BIAS, COMMANDS, CURRENT, HEIGHT, LOCKIN_X, LOCKIN_Y, RELEASE
+from bluesky_stm.controllers.nanonis._registers import Registers
+from bluesky_stm.controllers.nanonis._si import si
+from bluesky_stm.controllers.nanonis._wire import defaults
+from bluesky_stm.errors import MotionStoppedError, STMError
+from bluesky_stm.protocols import Controller
+
+if TYPE_CHECKING:
+    from bluesky_stm.controllers.nanonis._software_scan import ScanBuffer
+
+Answer = Sequence[Any] | None
+Handler = Callable[..., Answer]
+
+HANDLERS: Final[dict[str, Handler]] = {}
+"""What each command does: called with the `Software` and the values of the request, answers the values of the response."""
+
+SIGNALS: Final = tuple(
+    {0: CURRENT, 24: BIAS, 28: "X (m)", 29: "Y (m)", 30: HEIGHT, 86: LOCKIN_X, 87: LOCKIN_Y}.get(i, f"Signal {i} (V)")
+    for i in range(128)
+)
+"""Names of the 128 signals; those that are not named for something read 0."""
+
+ACTS: Final = ("move", "scan", "sweep", "approach", "pulse", "withdraw")
+REAL_TIME_RATE: Final = 10_000.0
+"""Rate of the real-time controller, in Hz."""
+
+
+def handles(command: str) -> Callable[[Handler], Handler]:
+    """Register what a command does."""
+    assert command in COMMANDS, command
+
+    def register(handler: Handler) -> Handler:
+        HANDLERS[command] = handler
+        return handler
+
+    return register
+
+
+class Software:
+    """State of the software, and what the acts of the microscope have in common.
+
+    Parameters
+    ----------
+    controller : Controller
+        The microscope behind it.
+    folder : path
+        Session path: images and spectra are saved there.
+    release : int
+        Host release that it claims.
+    """
+
+    def __init__(self, controller: Controller, folder: Path, release: int = RELEASE) -> None:
+        self.controller, self.folder, self.release = controller, folder, release
+        self.registers = Registers(_of_instrument(controller))
+        self.pool = ThreadPoolExecutor(8, thread_name_prefix="nanonis-sim-act")
+        self.closing = threading.Event()
+        self.tip_event = False
+        """A Safe Tip event that nobody has seen to yet."""
+        self.overload = False
+        """The preamplifier is at the end of its range, whatever the microscope says."""
+        self.lift = 0.0
+        """Height, in nm, of the tip above where the feedback was opened."""
+        self.channels = [SIGNALS.index(name) for name in (CURRENT, LOCKIN_X, LOCKIN_Y)]
+        self.scan: ScanBuffer | None = None
+        self._under_way: Counter[str] = Counter()
+        self._changed = threading.Condition()
+        self._published: dict[str, tuple[float, Any]] = {}
+        self._saved = 0
+
+    def answer(self, command: str, values: list[Any]) -> tuple[Sequence[Any], str]:
+        """Do what a command says: the values of the answer, and the text of the error, empty when all is well."""
+        try:
+            if self.registers.keeps(command) and command not in HANDLERS:
+                return self.registers.handle(command, values), ""
+            return HANDLERS[command](self, *values) or (), ""
+        except STMError as error:
+            return defaults(COMMANDS[command].answer), str(error)
+
+    # ---- acts ----
+
+    @contextmanager
+    def doing(self, act: str) -> Iterator[None]:
+        """Something is under way, and others can see it."""
+        with self._changed:
+            self._under_way[act] += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._under_way[act] -= 1
+                self._changed.notify_all()
+
+    def is_doing(self, *acts: str) -> bool:
+        """Whether one of these acts is under way."""
+        return any(self._under_way[act] for act in acts)
+
+    def halt(self, *acts: str, patience: float = 10.0) -> None:
+        """End these acts if they are under way, and wait until they have ended."""
+        end = time.monotonic() + patience
+        while self.is_doing(*acts) and time.monotonic() < end:
+            self.controller.stop()
+            with self._changed:
+                self._changed.wait(0.01)
+
+    def start(self, act: Callable[[], Any]) -> Future[Any]:
+        """Do something without waiting for it."""
+        return self.pool.submit(act)
+
+    def perform(self, act: Callable[[], Any], waited_for: bool, timeout: int = -1) -> bool:
+        """Do something, waited for or not; whether a time-out of ``timeout`` ms (-1: none) was over before it."""
+        future = self.start(act)
+        if not waited_for:
+            return False
+        done, _ = wait([future], None if timeout < 0 else timeout / 1000)
+        if done:
+            future.result()
+        return not done
+
+    def move(self, act: Callable[[], None]) -> Callable[[], None]:
+        """A motion that may be stopped: it then ends where it is, which is no error."""
+
+        def moving() -> None:
+            with self.doing("move"):
+                try:
+                    act()
+                except MotionStoppedError:
+                    return
+
+        return moving
+
+    # ---- what the tip suffers ----
+
+    def check_current(self, largest: float) -> None:
+        """Safe Tip: a current, in nA, above its threshold withdraws the tip."""
+        _, _, threshold = self.registers.get("SafeTip.Props")
+        if self.registers.get("SafeTip.OnOff") == (1,) and abs(si(largest, units.CURRENT)) > threshold:
+            self.retract_for_safety()
+
+    def retract_for_safety(self) -> None:
+        """A Safe Tip event."""
+        self.tip_event, self.overload = True, False
+        self.withdraw()
+
+    def withdraw(self) -> None:
+        """End everything and pull the tip back."""
+        with self.doing("withdraw"):
+            self.halt(*(act for act in ACTS if act != "withdraw"))
+            self.lift, self.overload = 0.0, False
+            self.controller.withdraw()
+
+    def overload_now(self) -> None:
+        """The current runs to the end of the range of the preamplifier."""
+        self.overload = True
+        self.check_current(self.full_scale)
+
+    @property
+    def full_scale(self) -> float:
+        """End of the range of the preamplifier, in nA."""
+        return self.controller.ranges["current"][1]
+
+    # ---- signals ----
+
+    def publish(self, name: str, read: Callable[[], Any], newest: bool) -> Any:
+        """A value as the real-time side published it last: up to a period old, or newer than the question."""
+        (period,) = self.registers.get("Util.AcqPeriod")
+        if newest:
+            self.closing.wait(period)
+        when, value = self._published.get(name, (-period, None))
+        if newest or time.monotonic() - when >= period:
+            value = read()
+            self._published[name] = (time.monotonic(), value)
+        return value
+
+    def current(self) -> float:
+        """Current now, in nA."""
+        current = self.full_scale if self.overload else self.controller.read_current()
+        self.check_current(current)
+        return current
+
+    def saved_path(self, kind: str, suffix: str) -> Path:
+        """Where the next image or spectrum is saved."""
+        while True:
+            self._saved += 1
+            path = self.folder / f"{kind}{self._saved:04d}{suffix}"
+            if not path.exists():
+                return path
+
+    def close(self) -> None:
+        """End what is under way, the tip held by the feedback or withdrawn."""
+        self.closing.set()
+        self.halt(*ACTS)
+        self.controller.stop()
+        self.pool.shutdown()
+
+
+def _of_instrument(controller: Controller) -> dict[str, tuple[float, ...]]:
+    """Settings that follow from the scanner behind it, in SI."""
+    span = {axis: si(2 * max(map(abs, controller.ranges[axis])), units.LENGTH) for axis in "xyz" if axis in controller.ranges}
+    z = span.get("z", 1e-6)
+    return {"Piezo.Range": (span["x"], span["y"], z), "ZCtrl.Limits": (z / 2, -z / 2)}

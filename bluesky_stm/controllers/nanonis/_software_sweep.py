@@ -1,0 +1,122 @@
+"""Bias spectroscopy: one act that holds the feedback, sweeps, and restores what stood before."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bluesky_stm import units
+from bluesky_stm.controllers.nanonis._commands import CURRENT, LOCKIN_X, LOCKIN_Y, SWEPT
+from bluesky_stm.controllers.nanonis._errors import NanonisError
+from bluesky_stm.controllers.nanonis._si import ours, si
+from bluesky_stm.controllers.nanonis._software import SIGNALS, Answer, Software, handles
+from bluesky_stm.files import write_dat
+from bluesky_stm.geometry import Floats
+from bluesky_stm.measurements import Spectrum
+from bluesky_stm.protocols import SweepSettings
+
+PARAMETERS = ["Sweep Start", "Sweep End"]
+FIXED_PARAMETERS = ["X (m)", "Y (m)", "Z (m)", "Integration time (s)", "Settling time (s)"]
+BACKWARD = " [bwd]"
+
+
+@handles("BiasSpectr.Open")
+def _(software: Software) -> None:
+    """Nothing to open."""
+
+
+@handles("BiasSpectr.Start")
+def _(software: Software, get_data: int, base_name: str) -> Answer:
+    """Answers with the data when the sweep is over, or at once with nothing."""
+    if software.is_doing("sweep"):
+        raise NanonisError("A sweep is running: stop it first.")
+    if not get_data:
+        software.start(lambda: _measure(software))
+        return [[], np.empty((0, 0)), []]
+    spectrum = _measure(software)
+    names, rows = _table(software, spectrum)
+    return [names, rows, _parameters(software, spectrum)]
+
+
+@handles("BiasSpectr.Stop")
+def _(software: Software) -> None:
+    software.halt("sweep")
+
+
+@handles("BiasSpectr.StatusGet")
+def _(software: Software) -> Answer:
+    return [software.is_doing("sweep")]
+
+
+@handles("BiasSpectr.ChsSet")
+def _(software: Software, channels: list[int]) -> None:
+    if not all(0 <= channel < len(SIGNALS) for channel in channels):
+        raise NanonisError(f"Channels {list(channels)} are not all among the {len(SIGNALS)} signals.")
+    software.channels = [int(channel) for channel in channels]
+
+
+@handles("BiasSpectr.ChsGet")
+def _(software: Software) -> Answer:
+    return [software.channels, [SIGNALS[channel] for channel in software.channels]]
+
+
+@handles("BiasSpectr.PropsGet")
+def _(software: Software) -> Answer:
+    save_all, sweeps, backward, points, _, autosave, dialog = software.registers.get("BiasSpectr.Props")
+    return [save_all, sweeps, backward, points, PARAMETERS, FIXED_PARAMETERS, autosave, dialog]
+
+
+@handles("BiasSpectr.TimingSet")
+def _(software: Software, *asked: float) -> None:
+    """The Z offset stands in two places of the module, and is one."""
+    software.registers.set("BiasSpectr.Timing", asked)
+    software.registers.set("BiasSpectr.Props", (0, 0, 0, 0, asked[1], 0, 0))
+
+
+@handles("BiasSpectr.PropsSet")
+def _(software: Software, *asked: float) -> None:
+    software.registers.set("BiasSpectr.Props", asked)
+    average, _, *rest = software.registers.get("BiasSpectr.Timing")
+    software.registers.set("BiasSpectr.Timing", (average, asked[4], *rest))
+
+
+def _settings(software: Software) -> SweepSettings:
+    """What the module is set to, as our sweep."""
+    _, averages, backward, points, z_offset, *_ = software.registers.get("BiasSpectr.Props")
+    start, stop = software.registers.get("BiasSpectr.Limits")
+    *_, settle, integrate, _, _ = software.registers.get("BiasSpectr.Timing")
+    lift = software.lift + ours(z_offset, units.LENGTH)
+    return SweepSettings(start, stop, points, settle, integrate, averages, bool(backward), z_offset=lift)
+
+
+def _measure(software: Software) -> Spectrum:
+    settings = _settings(software)
+    with software.doing("sweep"):
+        spectrum = software.controller.sweep(settings)
+    largest = software.full_scale if software.overload else np.nanmax(np.abs(spectrum.current), initial=0.0)
+    software.check_current(float(largest))
+    if not software.registers.get("BiasSpectr.AdvProps")[0]:
+        software.controller.ramp_bias(settings.stop)
+    if software.registers.get("BiasSpectr.Props")[5]:
+        write_dat(software.saved_path("spectrum", ".dat"), spectrum)
+    return spectrum
+
+
+def _table(software: Software, spectrum: Spectrum) -> tuple[list[str], Floats]:
+    """Names and rows of the channels, in SI, as far as they were measured; a backward sweep reads the same."""
+    measured = int(np.isfinite(spectrum.current).sum())
+    names = [SIGNALS[channel] for channel in software.channels]
+    known = {
+        CURRENT: np.full_like(spectrum.current, software.full_scale) if software.overload else spectrum.current,
+        LOCKIN_X: spectrum.lockin_x,
+        LOCKIN_Y: spectrum.lockin_y,
+    }
+    rows = [units.to_si(known.get(name, np.zeros_like(spectrum.bias)), units.CURRENT) for name in names]
+    if software.registers.get("BiasSpectr.Props")[2]:
+        names, rows = names + [f"{name[:-4]}{BACKWARD}{name[-4:]}" for name in names], rows * 2
+    return [SWEPT, *names], np.array([spectrum.bias, *rows])[:, :measured]
+
+
+def _parameters(software: Software, spectrum: Spectrum) -> list[float]:
+    settings = _settings(software)
+    place = (si(value, units.LENGTH) for value in (*spectrum.position, spectrum.z))
+    return [settings.start, settings.stop, *place, settings.integrate, settings.settle]

@@ -1,0 +1,359 @@
+"""Bias, current, tip, z controller, safe tip, approach, tip care, lock-in, signals, drift, versions."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from typing import Any
+
+from bluesky_stm import units
+from bluesky_stm.controllers.nanonis._commands import (
+    BIAS,
+    CURRENT,
+    HEIGHT,
+    Pulse,
+    ZStatus,
+)
+from bluesky_stm.controllers.nanonis._errors import NanonisError
+from bluesky_stm.controllers.nanonis._si import ours, si
+from bluesky_stm.controllers.nanonis._software import REAL_TIME_RATE, SIGNALS, Answer, Software, handles
+from bluesky_stm.geometry import Point
+from bluesky_stm.protocols import FeedbackGains, LockInSettings
+
+SENSITIVITY = 10e-9
+"""Of the piezo, in m/V; nothing follows from it."""
+
+
+# ---- bias and current ----
+
+
+@handles("Bias.Set")
+def _(software: Software, bias: float) -> None:
+    software.controller.ramp_bias(bias)
+
+
+@handles("Bias.Get")
+def _(software: Software) -> Answer:
+    return [software.controller.get_bias()]
+
+
+@handles("Bias.Pulse")
+def _(software: Software, waited_for: int, width: float, bias: float, hold: int, mode: int) -> None:
+    target = bias + (software.controller.get_bias() if mode == Pulse.RELATIVE else 0.0)
+
+    def pulse() -> None:
+        with software.doing("pulse"):
+            software.controller.pulse(target, width)
+
+    software.perform(pulse, bool(waited_for))
+
+
+@handles("Current.Get")
+def _(software: Software) -> Answer:
+    return [si(software.publish(CURRENT, software.current, newest=False), units.CURRENT)]
+
+
+@handles("Current.GainsGet")
+def _(software: Software) -> Answer:
+    return [["1 nA/V", "10 nA/V"], 0, ["full bandwidth"], 0]
+
+
+# ---- tip ----
+
+
+@handles("FolMe.XYPosSet")
+def _(software: Software, x: float, y: float, waited_for: int) -> None:
+    speed, custom = software.registers.get("FolMe.Speed")
+    target = Point(ours(x, units.LENGTH), ours(y, units.LENGTH))
+    asked = ours(speed, units.LENGTH) if custom else None
+    software.perform(software.move(lambda: software.controller.move_tip(target, asked)), bool(waited_for))
+
+
+@handles("FolMe.XYPosGet")
+def _(software: Software, newest: int) -> Answer:
+    tip = software.publish("XY", software.controller.get_tip, bool(newest))
+    return [si(tip.x, units.LENGTH), si(tip.y, units.LENGTH)]
+
+
+@handles("FolMe.Stop")
+def _(software: Software) -> None:
+    software.halt("move")
+
+
+# ---- z controller ----
+
+
+@handles("ZCtrl.ZPosGet")
+def _(software: Software) -> Answer:
+    return [si(software.controller.get_tip().z + software.lift, units.LENGTH)]
+
+
+@handles("ZCtrl.ZPosSet")
+def _(software: Software, z: float) -> None:
+    _require_open(software)
+    software.lift = ours(z, units.LENGTH) - software.controller.get_tip().z
+
+
+@handles("ZCtrl.Home")
+def _(software: Software) -> None:
+    relative, home = software.registers.get("ZCtrl.HomeProps")
+    software.controller.set_feedback(False)
+    here = 0.0 if not relative else software.controller.get_tip().z + software.lift
+    software.lift = here + ours(home, units.LENGTH) - software.controller.get_tip().z
+
+
+@handles("ZCtrl.OnOffSet")
+def _(software: Software, on: int) -> None:
+    closed = software.controller.get_feedback()
+    if on:
+        software.tip_event, software.lift = False, 0.0
+    elif closed:
+        software.lift = ours(software.registers.get("ZCtrl.TipLift")[0], units.LENGTH)
+    software.controller.set_feedback(bool(on))
+
+
+@handles("ZCtrl.OnOffGet")
+def _(software: Software) -> Answer:
+    return [software.controller.get_feedback()]
+
+
+@handles("ZCtrl.StatusGet")
+def _(software: Software) -> Answer:
+    if software.is_doing("withdraw"):
+        return [ZStatus.WITHDRAWING]
+    if software.tip_event:
+        return [ZStatus.SAFE_TIP]
+    if software.is_doing("sweep", "pulse"):
+        return [ZStatus.HOLD]
+    return [ZStatus.ON if software.controller.get_feedback() else ZStatus.OFF]
+
+
+@handles("ZCtrl.SetpntSet")
+def _(software: Software, current: float) -> None:
+    software.controller.set_setpoint_current(ours(current, units.CURRENT))
+
+
+@handles("ZCtrl.SetpntGet")
+def _(software: Software) -> Answer:
+    return [si(software.controller.get_setpoint().current, units.CURRENT)]
+
+
+@handles("ZCtrl.GainSet")
+def _(software: Software, proportional: float, time: float, integral: float) -> None:
+    rate = integral or (proportional / time if time else 0.0)
+    software.controller.set_gains(FeedbackGains(ours(proportional, units.LENGTH), ours(rate, units.LENGTH)))
+
+
+@handles("ZCtrl.GainGet")
+def _(software: Software) -> Answer:
+    gains = software.controller.get_gains()
+    time = gains.proportional / gains.integral if gains.integral else 0.0
+    return [si(gains.proportional, units.LENGTH), time, si(gains.integral, units.LENGTH)]
+
+
+@handles("ZCtrl.Withdraw")
+def _(software: Software, waited_for: int, timeout: int) -> None:
+    software.perform(software.withdraw, bool(waited_for), timeout)
+
+
+@handles("SafeTip.SignalGet")
+def _(software: Software) -> Answer:
+    return [si(software.current(), units.CURRENT)]
+
+
+# ---- approach, coarse motor, tip shaper ----
+
+
+@handles("AutoApproach.Open")
+def _(software: Software) -> None:
+    """Nothing to open."""
+
+
+@handles("AutoApproach.OnOffSet")
+def _(software: Software, on: int) -> None:
+    if not on:
+        return software.halt("approach")
+    begun = threading.Event()
+
+    def approach() -> None:
+        with software.doing("approach"):
+            begun.set()
+            software.controller.approach()
+            software.tip_event, software.lift = False, 0.0
+
+    software.start(approach)
+    begun.wait(1.0)
+    return None
+
+
+@handles("AutoApproach.OnOffGet")
+def _(software: Software) -> Answer:
+    return [software.is_doing("approach")]
+
+
+@handles("Motor.StartMove")
+def _(software: Software, direction: int, steps: int, group: int, waited_for: int) -> None:
+    _require_open(software)
+
+
+@handles("Motor.StopMove")
+def _(software: Software) -> None:
+    """A step is over at once."""
+
+
+@handles("TipShaper.Start")
+def _(software: Software, waited_for: int, timeout: int) -> None:
+    _, change, bias, _, first, lifted, *_ = software.registers.get("TipShaper.Props")
+
+    def shape() -> None:
+        with software.doing("pulse"):
+            software.controller.pulse(bias if change else lifted, first)
+
+    software.perform(shape, bool(waited_for), timeout)
+
+
+# ---- lock-in ----
+
+
+def _change_lockin(software: Software, number: int, **changes: Any) -> None:
+    _require_first(number)
+    software.controller.set_lockin(replace(software.controller.get_lockin(), **changes))
+
+
+def _lockin(software: Software, number: int) -> LockInSettings:
+    _require_first(number)
+    return software.controller.get_lockin()
+
+
+@handles("LockIn.ModOnOffSet")
+def _(software: Software, number: int, on: int) -> None:
+    _change_lockin(software, number, on=bool(on))
+
+
+@handles("LockIn.ModOnOffGet")
+def _(software: Software, number: int) -> Answer:
+    return [_lockin(software, number).on]
+
+
+@handles("LockIn.ModAmpSet")
+def _(software: Software, number: int, amplitude: float) -> None:
+    _change_lockin(software, number, amplitude=amplitude)
+
+
+@handles("LockIn.ModAmpGet")
+def _(software: Software, number: int) -> Answer:
+    return [_lockin(software, number).amplitude]
+
+
+@handles("LockIn.ModPhasFreqSet")
+def _(software: Software, number: int, frequency: float) -> None:
+    _change_lockin(software, number, frequency=frequency)
+
+
+@handles("LockIn.ModPhasFreqGet")
+def _(software: Software, number: int) -> Answer:
+    return [_lockin(software, number).frequency]
+
+
+@handles("LockIn.DemodPhasSet")
+def _(software: Software, number: int, phase: float) -> None:
+    _change_lockin(software, number, phase=phase)
+
+
+@handles("LockIn.DemodPhasGet")
+def _(software: Software, number: int) -> Answer:
+    return [_lockin(software, number).phase]
+
+
+# ---- signals, drift ----
+
+
+def _signal(software: Software, index: int, newest: bool) -> float:
+    if not 0 <= index < len(SIGNALS):
+        raise NanonisError(f"There is no signal {index}, only 0 to {len(SIGNALS) - 1}.")
+    controller = software.controller
+    read = {
+        CURRENT: lambda: si(software.current(), units.CURRENT),
+        BIAS: controller.get_bias,
+        HEIGHT: lambda: si(controller.get_tip().z + software.lift, units.LENGTH),
+        "X (m)": lambda: si(controller.get_tip().x, units.LENGTH),
+        "Y (m)": lambda: si(controller.get_tip().y, units.LENGTH),
+    }.get(SIGNALS[index], lambda: 0.0)
+    return software.publish(f"signal {index}", read, newest)
+
+
+@handles("Signals.NamesGet")
+def _(software: Software) -> Answer:
+    return [SIGNALS]
+
+
+@handles("Signals.ValGet")
+def _(software: Software, index: int, newest: int) -> Answer:
+    return [_signal(software, index, bool(newest))]
+
+
+@handles("Signals.ValsGet")
+def _(software: Software, indexes: list[int], newest: int) -> Answer:
+    return [[_signal(software, index, bool(newest)) for index in indexes]]
+
+
+@handles("Signals.RangeGet")
+def _(software: Software, index: int) -> Answer:
+    ranges = software.controller.ranges
+    current = si(software.full_scale, units.CURRENT)
+    limits = {CURRENT: (current, -current), BIAS: ranges["bias"][::-1]}
+    return limits.get(SIGNALS[index % len(SIGNALS)], (10.0, -10.0))
+
+
+@handles("Piezo.SensGet")
+def _(software: Software) -> Answer:
+    return [SENSITIVITY] * 3
+
+
+@handles("Piezo.DriftCompSet")
+def _(software: Software, *asked: float) -> None:
+    software.registers.set("Piezo.DriftComp", asked)
+    on, vx, vy, *_ = software.registers.get("Piezo.DriftComp")
+    software.controller.set_drift((ours(vx, units.LENGTH), ours(vy, units.LENGTH)) if on else (0.0, 0.0))
+
+
+@handles("Piezo.DriftCompGet")
+def _(software: Software) -> Answer:
+    on, vx, vy, vz, saturation = software.registers.get("Piezo.DriftComp")
+    if on:
+        vx, vy = (si(v, units.LENGTH) for v in software.controller.get_drift())
+    return [on, vx, vy, vz, 0, 0, 0, saturation]
+
+
+# ---- session ----
+
+
+@handles("Util.SessionPathGet")
+def _(software: Software) -> Answer:
+    return [str(software.folder)]
+
+
+@handles("Util.RTFreqGet")
+def _(software: Software) -> Answer:
+    return [REAL_TIME_RATE]
+
+
+@handles("Util.VersionGet")
+def _(software: Software) -> Answer:
+    return ["bluesky_stm simulated Nanonis", "Generic 5", software.release, software.release]
+
+
+@handles("Util.Lock")
+@handles("Util.UnLock")
+def _(software: Software) -> None:
+    """There is no window to lock."""
+
+
+def _require_open(software: Software) -> None:
+    if software.controller.get_feedback():
+        raise NanonisError("The Z-Controller is on: switch it off first. Nothing has moved.")
+
+
+def _require_first(number: int) -> None:
+    if number != 1:
+        raise NanonisError(f"There is no lock-in {number}, only number 1.")
