@@ -88,7 +88,7 @@ class RecordedController(Standing):
 
     def suggested_scale(self) -> dict[str, Any]:
         """A length scale that fits: fields of `settings.LengthScale`, less its name."""
-        return self._recording.suggested_scale()
+        return self._recording.run.suggested_scale()
 
     def describe(self) -> dict[str, Any]:
         """Name, file with its hash, number of spectra, sweep and frame."""

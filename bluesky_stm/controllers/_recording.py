@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Self
 
 import numpy as np
 from scipy.ndimage import map_coordinates
 
 from bluesky_stm.errors import FileFormatError, LimitError, NotCapableError
-from bluesky_stm.files import RecordedRun, Sweeps, read
+from bluesky_stm.files import RecordedRun, Sweeps, fingerprint, read
 from bluesky_stm.geometry import Floats, Frame, Point
 from bluesky_stm.measurements import Grid, Spectrum
 from bluesky_stm.protocols import LockInSettings, SweepSettings
-
-PUBLISHED_WINDOW: Final = 30 / 512
-"""Side of the window that the published agents saw, as a share of the frame; candidates lay a third of it apart."""
-
-PRISTINE_GAP: Final = 1.5
-"""Gap of EuZn2As2, in V; a sweep that does not span it can't show a gap."""
 
 
 class Recording:
@@ -50,18 +43,14 @@ class Recording:
             When it holds no spectra of different places with a topograph.
         """
         if isinstance(source, (str, Path)):
-            return cls(_as_run(read(source)), _origin(Path(source)))
+            return cls(_as_run(read(source)), fingerprint(source))
         return cls(_as_run(source))
-
-    @property
-    def bias(self) -> Floats:
-        """The recorded bias axis, in V."""
-        return self.run.spectra[0].bias
 
     @property
     def sweep(self) -> SweepSettings:
         """The recorded sweep, the only one that answers; its times per point are the usual ones."""
-        return SweepSettings(round(float(self.bias[0]), 6), round(float(self.bias[-1]), 6), len(self.bias))
+        bias = self.run.bias
+        return SweepSettings(round(float(bias[0]), 6), round(float(bias[-1]), 6), len(bias))
 
     @property
     def reach(self) -> float:
@@ -78,25 +67,6 @@ class Recording:
                 gain, offset = np.polyfit(spectrum.didv[seen], spectrum.lockin_x[seen], 1)
                 return LockInSettings(math.nan, math.nan, float(gain), float(offset), math.nan)
         return unknown
-
-    def suggested_scale(self) -> dict[str, Any]:
-        """A length scale that fits: fields of `settings.LengthScale`, less its name.
-
-        A run has the window and step of the published agents; in a grid the window is a fifth of it and every pixel a
-        candidate. A sweep wider than the gap of a pristine surface is asked for the gap, others for the zero-bias conductance.
-        """
-        pixel, pixels, count = max(self.frame.pixel_size), min(self.frame.pixels), len(self.places)
-        published = max(3, round(PUBLISHED_WINDOW * pixels))
-        window, step = (max(3, pixels // 5), 1) if self.run.complete else (published, max(1, published // 3))
-        return {
-            "frame": min(self.frame.size),
-            "pixels": pixels,
-            "patch": window * pixel,
-            "step": step * pixel,
-            "budget": min(60, count),
-            "seeds": min(20, count),
-            "scalarizer": "gap" if np.ptp(self.bias) > PRISTINE_GAP else {"name": "conductance", "bias": 0.0},
-        }
 
     def height_at(self, point: Point) -> float:
         """Tip height at the nearest pixel, in nm."""
@@ -142,10 +112,6 @@ class Recording:
                 f"{own.center.y:g}) nm. Nothing was scanned. Choose a frame inside."
             )
         return map_coordinates(height, np.moveaxis(own.to_pixel(frame.points()), -1, 0), order=1, mode="nearest")
-
-
-def _origin(path: Path) -> dict[str, str]:
-    return {"file": str(path.resolve()), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
 
 
 def _as_run(data: object) -> RecordedRun:

@@ -14,7 +14,7 @@ import numpy as np
 
 from bluesky_stm import units
 from bluesky_stm.errors import FileFormatError
-from bluesky_stm.files._channels import date_of, in_our_unit, in_si, spectroscopy, split_unit, timestamp
+from bluesky_stm.files._channels import date_of, in_our_unit, in_si, our_unit, spectroscopy, split_unit, timestamp
 from bluesky_stm.files._header import Header, frame_from_si, number, numbers, setpoint_of, split_file
 from bluesky_stm.geometry import Floats, Frame, Point
 from bluesky_stm.measurements import Grid, Quality, Setpoint
@@ -38,6 +38,8 @@ class Sweeps:
         What was recorded, in nA, V, nm ...; NaN where not measured.
     parameters : mapping of str to ndarray of shape (rows, columns)
         What was recorded once a pixel (``"X"``, ``"Z"``, ``"Settling time"`` ...), in nm, s ...; NaN where not measured.
+    units : mapping of str to str
+        Unit of what was swept, of each channel and of each parameter, by name.
     setpoint : Setpoint or None
         None in files that do not carry it.
     time : float
@@ -49,6 +51,7 @@ class Sweeps:
     values: Floats
     channels: Mapping[str, Floats]
     parameters: Mapping[str, Floats]
+    units: Mapping[str, str]
     setpoint: Setpoint | None = None
     time: float = 0.0
 
@@ -112,6 +115,7 @@ def read_sweeps(path: str | Path) -> Sweeps:
         in_our_unit(_axis(path.name, header, pixels, points), unit),
         _named(labels, np.moveaxis(pixels[..., len(names) :].reshape(rows, columns, len(labels), points), 2, 0)),
         parameters,
+        {name: our_unit(unit) for name, unit in map(split_unit, [*names, *labels, header.get("Sweep Signal", "Bias (V)")])},
         setpoint_of(header),
         timestamp(header.get("Start time") or header.get("Date")),
     )

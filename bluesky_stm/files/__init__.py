@@ -2,9 +2,10 @@
 
 from bluesky_stm.files._3ds import Sweeps, read_3ds, read_sweeps, write_3ds
 from bluesky_stm.files._dat import read_dat, write_dat
+from bluesky_stm.files._documents import documents
 from bluesky_stm.files._nexus import read_nexus, write_nexus
 from bluesky_stm.files._nsid import read_hf5, write_hf5
-from bluesky_stm.files._read import Recording, read, write
+from bluesky_stm.files._read import Recording, fingerprint, read, write
 from bluesky_stm.files._recorded import RecordedRun
 from bluesky_stm.files._sxm import Scan, read_scan, read_sxm, write_sxm
 
@@ -13,6 +14,8 @@ __all__ = [
     "Recording",
     "Scan",
     "Sweeps",
+    "documents",
+    "fingerprint",
     "read",
     "read_3ds",
     "read_dat",

@@ -52,6 +52,11 @@ def split_unit(label: str) -> tuple[str, str]:
     return (match[1] + match[3], match[2]) if match else (label.strip(), "")
 
 
+def our_unit(unit: str) -> str:
+    """The unit that `in_our_unit` turns a unit of SI into."""
+    return _OURS.get(unit, unit)
+
+
 def in_our_unit(values: ArrayLike, unit: str) -> Floats:
     """Values in nm, nA, V ... of values in a unit of SI; what has no unit of ours stays as it is."""
     values = np.asarray(values, dtype=float)

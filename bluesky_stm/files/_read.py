@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -39,9 +40,7 @@ def read(path: str | Path) -> Recording:
     FileFormatError
         When the file is absent, none of these, or damaged.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileFormatError(f"There is no file {path}. Check its name and folder.")
+    path = _existing(path)
     with path.open("rb") as file:
         start = file.read(16)
     for mark, reader in _READERS.items():
@@ -76,6 +75,19 @@ def write(path: str | Path, recording: Grid | RecordedRun | Topograph | Spectrum
             f"Choose {' or '.join(fitting)}."
         )
     writer(path, recording)
+
+
+def fingerprint(path: str | Path) -> dict[str, str]:
+    """Which file it was, and what was in it: ``{"file": ..., "sha256": ...}`` for a start document."""
+    path = _existing(path)
+    return {"file": str(path.resolve()), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+
+
+def _existing(path: str | Path) -> Path:
+    path = Path(path)
+    if not path.is_file():
+        raise FileFormatError(f"There is no file {path}. Check its name and folder.")
+    return path
 
 
 def _read_hdf5(path: Path) -> Recording:

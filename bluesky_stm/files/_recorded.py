@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Any, Final, Self
 
 import numpy as np
 
@@ -11,6 +11,12 @@ from bluesky_stm.errors import FileFormatError
 from bluesky_stm.files._channels import qualities
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import Grid, Quality, Spectrum, Topograph
+
+PUBLISHED_WINDOW: Final = 30 / 512
+"""Side of the window that the published agents saw, as a share of the frame; candidates lay a third of it apart."""
+
+PRISTINE_GAP: Final = 1.5
+"""Gap of EuZn2As2, in V; a sweep that does not span it can't show a gap."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +37,31 @@ class RecordedRun:
     spectra: tuple[Spectrum, ...]
     scalars: Floats | None = None
     complete: bool = False
+
+    @property
+    def bias(self) -> Floats:
+        """The bias axis of the spectra, in V; empty where there are none."""
+        return self.spectra[0].bias if self.spectra else np.empty(0)
+
+    def suggested_scale(self) -> dict[str, Any]:
+        """A length scale that fits: fields of `settings.LengthScale`, less its name.
+
+        A run has the window and step of the published agents; in a grid the window is a fifth of it and every pixel a
+        candidate. A sweep wider than the gap of a pristine surface is asked for the gap, others for the zero-bias conductance.
+        """
+        frame, count = self.topograph.frame, max(1, len(self.spectra))
+        pixel, pixels = max(frame.pixel_size), min(frame.pixels)
+        published = max(3, round(PUBLISHED_WINDOW * pixels))
+        window, step = (max(3, pixels // 5), 1) if self.complete else (published, max(1, published // 3))
+        return {
+            "frame": min(frame.size),
+            "pixels": pixels,
+            "patch": window * pixel,
+            "step": step * pixel,
+            "budget": min(60, count),
+            "seeds": min(20, count),
+            "scalarizer": "gap" if np.ptp([*self.bias, 0.0]) > PRISTINE_GAP else {"name": "conductance", "bias": 0.0},
+        }
 
     @classmethod
     def of_grid(cls, grid: Grid) -> Self:

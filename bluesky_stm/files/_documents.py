@@ -1,0 +1,184 @@
+"""A measurement of others as a Bluesky run: the documents that our own plans would have emitted (``docs/documents.md``).
+
+What the instrument of others did not record is NaN; who chose the places is not known, so there is no stream ``agent``.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from event_model import ComposeRunBundle, compose_run
+
+from bluesky_stm import units
+from bluesky_stm.files._3ds import Sweeps
+from bluesky_stm.files._groups import CHANNELS
+from bluesky_stm.files._read import Recording, fingerprint, read
+from bluesky_stm.files._recorded import RecordedRun
+from bluesky_stm.geometry import Floats
+from bluesky_stm.measurements import Grid, Setpoint, Spectrum, Topograph
+from bluesky_stm.settings import LengthScale
+
+Document = tuple[str, Mapping[str, Any]]
+Reading = dict[str, tuple[Any, str]]
+"""Value and unit by key."""
+
+PLAN: Final = "import_file"
+"""Name of the plan that these runs say they came from."""
+
+FEWEST_PIXELS: Final = 8
+"""Pixels along a side below which a grid, as a line cut, is no length scale to explore."""
+
+SCHEMA_VERSION: Final = 1
+"""Version of the contract in ``docs/documents.md``."""
+
+
+def documents(source: str | Path | Recording, **metadata: Any) -> Iterator[Document]:
+    """The documents of a measurement, in their order, valid by event-model; uids are new each time.
+
+    Parameters
+    ----------
+    source : path, or what `read` gives
+        Of a grid that ended early only what was measured becomes Events.
+    **metadata
+        For the start document: ``sample``, ``operator``, ``campaign`` ... Named ``length_scale`` or ``scalarizer``, they
+        replace what the measurement suggests.
+
+    Yields
+    ------
+    (str, dict)
+        Stream ``topograph`` with the image, stream ``primary`` with an Event a spectrum, as far as there are any; a value
+        that was stored with a spectrum is kept beside it, as ``stored_scalar``. A grid that swept something else than the
+        bias has no spectra: its sweeps are Events of a stream ``sweeps``.
+    """
+    recording = read(source) if isinstance(source, (str, Path)) else source
+    if isinstance(recording, Grid):
+        recording = RecordedRun.of_grid(recording)
+    origin = fingerprint(source) if isinstance(source, (str, Path)) else {}
+    run = compose_run(metadata={**_start(recording, origin), **metadata})
+    yield "start", run.start_doc
+    for name, readings in _streams(recording).items():
+        if readings:
+            yield from _stream(run, name, readings)
+    yield "stop", run.compose_stop()
+
+
+def _start(recording: RecordedRun | Sweeps | Topograph | Spectrum, origin: dict[str, str]) -> dict[str, Any]:
+    start: dict[str, Any] = {
+        "plan_name": PLAN,
+        "plan_args": dict(origin),
+        "schema_version": SCHEMA_VERSION,
+        "detectors": ["stm_sweep"],
+        "motors": ["stm_tip"],
+        "controller": {"name": "recorded", **origin},
+    }
+    if isinstance(recording, (Topograph, Sweeps)):
+        start["frame"] = recording.frame.as_dict()
+    if isinstance(recording, RecordedRun):
+        start["frame"] = recording.topograph.frame.as_dict()
+    if isinstance(recording, RecordedRun) and min(recording.topograph.frame.pixels) >= FEWEST_PIXELS:
+        scale = LengthScale.parse({"name": "recorded", **recording.suggested_scale()})
+        start |= {"length_scale": scale.model_dump(), "scalarizer": scale.scalarizer.as_dict()}
+    return start
+
+
+def _streams(recording: RecordedRun | Sweeps | Topograph | Spectrum) -> dict[str, list[Reading]]:
+    """Readings by stream, in the order measured."""
+    match recording:
+        case RecordedRun(topograph=image, spectra=spectra, scalars=scalars):
+            return {"topograph": [_image_reading(image)], "primary": _with_scalars(map(_spectrum_reading, spectra), scalars)}
+        case Topograph():
+            return {"topograph": [_image_reading(recording)]}
+        case Spectrum():
+            return {"primary": [_spectrum_reading(recording)]}
+        case _:
+            return {"sweeps": _sweep_readings(recording)}
+
+
+def _stream(run: ComposeRunBundle, name: str, readings: list[Reading]) -> Iterator[Document]:
+    """Descriptor and Events of one stream; their wall time is that of the import."""
+    keys = {key: _data_key(f"{PLAN}:{name}", *value) for key, value in readings[0].items()}
+    stream = run.compose_descriptor(name=name, data_keys=keys, hints={}, configuration={})
+    yield "descriptor", stream.descriptor_doc
+    for reading in readings:
+        now = time.time()
+        data = {key: value for key, (value, _) in reading.items()}
+        yield "event", stream.compose_event(data=data, timestamps=dict.fromkeys(data, now), time=now, validate=False)
+
+
+def _data_key(source: str, value: Any, unit: str) -> dict[str, Any]:
+    shape = list(np.shape(value))
+    dtype = "array" if shape else "integer" if isinstance(value, int) else "number"
+    return {
+        "source": source,
+        "dtype": dtype,
+        "dtype_numpy": "<i8" if dtype == "integer" else "<f8",
+        "shape": shape,
+        "units": unit,
+    }
+
+
+def _image_reading(image: Topograph) -> Reading:
+    frame = image.frame
+    reading: Reading = {
+        "topograph": (np.array(image.height, dtype=float), units.LENGTH),
+        "center_x": (frame.center.x, units.LENGTH),
+        "center_y": (frame.center.y, units.LENGTH),
+        "width": (frame.size[0], units.LENGTH),
+        "height": (frame.size[1], units.LENGTH),
+        "angle": (frame.angle, units.ANGLE),
+        **_circumstances(image),
+    }
+    return {f"stm_scanner_{name}": value for name, value in reading.items()}
+
+
+def _with_scalars(readings: Iterable[Reading], scalars: Floats | None) -> list[Reading]:
+    if scalars is None:
+        return list(readings)
+    return [{**reading, "stored_scalar": (float(scalar), "")} for reading, scalar in zip(readings, scalars, strict=True)]
+
+
+def _spectrum_reading(spectrum: Spectrum) -> Reading:
+    place = {"x": spectrum.position.x, "y": spectrum.position.y, "z": spectrum.z}
+    sweep: Reading = {
+        "bias": (np.array(spectrum.bias, dtype=float), units.BIAS),
+        **{name: (np.array(getattr(spectrum, name), dtype=float), unit) for name, unit in CHANNELS.items()},
+        **{axis: (value, units.LENGTH) for axis, value in place.items()},
+        **_circumstances(spectrum),
+    }
+    tip: Reading = {f"stm_tip_{axis}": (value, units.LENGTH) for axis, value in place.items()}
+    asked: Reading = {f"stm_tip_{axis}_setpoint": (place[axis], units.LENGTH) for axis in "xy"}
+    return {**{f"stm_sweep_{name}": value for name, value in sweep.items()}, **tip, **asked}
+
+
+def _sweep_readings(sweeps: Sweeps) -> list[Reading]:
+    """One for each pixel of which anything was measured."""
+    measured = np.any([np.isfinite(values).any(axis=-1) for values in sweeps.channels.values()], axis=0)
+    pixels = [(int(row), int(column)) for row, column in np.argwhere(measured)]
+    return [_pixel_reading(sweeps, pixel) for pixel in pixels]
+
+
+def _pixel_reading(sweeps: Sweeps, pixel: tuple[int, int]) -> Reading:
+    x, y = sweeps.frame.to_sample(pixel)
+    reading: Reading = {
+        "x": (float(x), units.LENGTH),
+        "y": (float(y), units.LENGTH),
+        "swept": (sweeps.values, sweeps.units[sweeps.swept]),
+        **{f"channel_{name}": (values[pixel], sweeps.units[name]) for name, values in sweeps.channels.items()},
+        **{f"parameter_{name}": (float(values[pixel]), sweeps.units[name]) for name, values in sweeps.parameters.items()},
+    }
+    return {f"stm_sweeps_{re.sub(r'[^a-z0-9]+', '_', name.lower()).strip('_')}": value for name, value in reading.items()}
+
+
+def _circumstances(measured: Topograph | Spectrum) -> Reading:
+    setpoint: Setpoint = measured.setpoint
+    return {
+        "setpoint_bias": (setpoint.bias, units.BIAS),
+        "setpoint_current": (setpoint.current, units.CURRENT),
+        "time": (measured.time, units.TIME),
+        "quality": (int(measured.quality), ""),
+    }
