@@ -107,7 +107,7 @@ def test_a_second_run_takes_the_place_of_the_first(campaign):
 
 def test_drawings_that_cost_too_much_become_rarer(campaign, canvas):
     FigureCanvasAgg(canvas)
-    clock = Clock(cost=4 * ALLOWANCE)
+    clock = Clock(cost=3.5 * ALLOWANCE)
     feed(LiveView(canvas, clock=clock), campaign[0][:-1])
     assert clock.drawings == 1 + 30 // 4  # the topograph, then every fourth spectrum
 

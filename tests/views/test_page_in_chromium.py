@@ -1,0 +1,224 @@
+"""The report page in a real browser: what is clicked is what is shown, and nothing complains."""
+
+import json
+import os
+import re
+import select
+import shutil
+import subprocess
+import sys
+from itertools import count
+
+import pytest
+
+from bluesky_stm.views import RunRecord, report
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
+    "--disable-sync", "--no-first-run", "--disable-dev-shm-usage", "--hide-scrollbars", "--remote-debugging-pipe",
+]  # fmt: skip
+LAUNCH = "import os, sys; os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4); os.execv(sys.argv[3], sys.argv[3:])"
+PATIENCE = 60
+COMPLAINTS = {"Runtime.exceptionThrown", "Log.entryAdded", "Network.requestWillBeSent"}
+
+pytestmark = [
+    pytest.mark.system,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed: install the package chromium to test the page"),
+]
+
+
+class Chromium:
+    """A headless browser with one page, driven over its DevTools pipe (file descriptors 3 and 4 of the browser)."""
+
+    def __init__(self, profile):
+        (reads, self._to), (self._from, writes) = os.pipe(), os.pipe()
+        command = [sys.executable, "-c", LAUNCH, str(reads), str(writes), CHROMIUM, *FLAGS, f"--user-data-dir={profile}"]
+        self._process = subprocess.Popen(command, pass_fds=(reads, writes), stderr=subprocess.DEVNULL)
+        os.close(reads), os.close(writes)
+        self._numbers, self._rest, self.happened = count(1), b"", []
+        self._session = None
+
+    def connect(self):
+        """Open the page that all tests use."""
+        target = self.ask("Target.createTarget", url="about:blank")["targetId"]
+        self._session = self.ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        for domain in ("Page", "Runtime", "Log", "Network"):
+            self.ask(f"{domain}.enable")
+
+    def ask(self, method, **params):
+        """Send a command and wait for its answer; what happens meanwhile is kept."""
+        number = next(self._numbers)
+        session = {"sessionId": self._session} if self._session else {}
+        os.write(self._to, json.dumps({"id": number, "method": method, "params": params, **session}).encode() + b"\0")
+        while (message := self._read()).get("id") != number:
+            self.happened.append(message)
+        assert "error" not in message, message
+        return message["result"]
+
+    def open(self, path, width, height=900, **media):
+        """Show a file in a window of this size."""
+        self.happened.clear()
+        self.ask("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 700)
+        self.ask("Emulation.setEmulatedMedia", features=[{"name": f"prefers-{k}", "value": v} for k, v in media.items()])
+        self.ask("Page.navigate", url=path.as_uri())
+        while not any(message.get("method") == "Page.loadEventFired" for message in self.happened):
+            self.happened.append(self._read())
+
+    def __call__(self, expression):
+        """Value of a JavaScript expression in the page."""
+        answer = self.ask("Runtime.evaluate", expression=expression, returnByValue=True)
+        assert "exceptionDetails" not in answer, answer
+        return answer["result"].get("value")
+
+    def click(self, selector):
+        """A real click with the mouse on the middle of an element."""
+        element = f"document.querySelector({json.dumps(selector)})"
+        self(f"{element}.scrollIntoView({{block: 'center', behavior: 'instant'}})")
+        box = self(
+            f"(({{x, y, width, height}}) => ({{x: x + width / 2, y: y + height / 2}}))({element}.getBoundingClientRect())"
+        )
+        for kind in ("mousePressed", "mouseReleased"):
+            self.ask("Input.dispatchMouseEvent", type=kind, button="left", clickCount=1, **box)
+
+    @property
+    def complaints(self):
+        """Errors, and requests other than for the page itself."""
+        found = [m for m in self.happened if m.get("method") in COMPLAINTS or _is_console_error(m)]
+        return [m for m in found if not _is_own(m.get("params", {}).get("request", {}).get("url", ""))]
+
+    def close(self):
+        self._process.terminate()
+        self._process.wait(10)
+        os.close(self._to), os.close(self._from)
+
+    def _read(self):
+        while b"\0" not in self._rest:
+            ready, _, _ = select.select([self._from], [], [], PATIENCE)
+            assert ready, f"the browser has said nothing for {PATIENCE} s"
+            self._rest += os.read(self._from, 1 << 20)
+        message, _, self._rest = self._rest.partition(b"\0")
+        return json.loads(message)
+
+
+def _is_console_error(message):
+    return message.get("method") == "Runtime.consoleAPICalled" and message["params"]["type"] in {"error", "warning", "assert"}
+
+
+def _is_own(url):
+    return url.startswith(("file:", "data:"))
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    chromium = Chromium(tmp_path_factory.mktemp("profile"))
+    try:
+        chromium.connect()
+        yield chromium
+    finally:
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def path(campaign, tmp_path_factory):
+    return report(campaign, tmp_path_factory.mktemp("page") / "report.html")
+
+
+@pytest.fixture
+def page(browser, path):
+    browser.open(path, 1400)
+    yield browser
+    assert browser.complaints == []
+
+
+@pytest.fixture(scope="module")
+def records(campaign):
+    return [RunRecord.of(run) for run in campaign]
+
+
+def test_every_scale_has_its_maps_and_every_spectrum_its_point(page, records):
+    for number, record in enumerate(records, 1):
+        section = f"document.querySelector('section:nth-of-type({number})')"
+        assert page(f"{section}.id") == record.uid
+        assert page(f"{section}.querySelectorAll('[data-spectrum].point').length") == len(record.spectra)
+        assert page(f"[...{section}.querySelectorAll('.map image')].every((i) => i.href.baseVal.startsWith('data:image/png'))")
+
+
+@pytest.mark.parametrize("number", [0, 3, 17, 29])
+def test_a_click_on_a_point_shows_its_spectrum(page, records, number):
+    """The dI/dV curve that is drawn, back in its own units, is the one measured; number 3 is one that failed."""
+    page("location.hash = ''")
+    page.click(f"section .map [data-spectrum='{number}']")
+    chart = "document.querySelectorAll('section:first-of-type .chart')[1]"
+    assert page(f"{chart}.dataset.spectrum") == str(number)
+    assert page("document.querySelector('.said').textContent").startswith(f"Spectrum {number + 1} of 30")
+    points = page(f"{chart}.querySelector('polyline:last-of-type').getAttribute('points')").split()
+    heights = [-float(point.split(",")[1]) for point in points]
+    drawn, measured = _normed(heights), _normed(records[0].spectra[number].didv)
+    assert len(drawn) == len(measured) and max(abs(a - b) for a, b in zip(drawn, measured, strict=True)) < 2e-3
+
+
+def test_the_slider_goes_back_to_an_earlier_decision(page, records):
+    slide = "(s => {{ s.value = {}; s.dispatchEvent(new Event('input')); }})(document.querySelector('section input'))"
+    last = page("document.querySelectorAll('section .map image')[1].href.baseVal")
+    page(slide.format(12))
+    assert page("document.querySelectorAll('section:first-of-type .map .point:not([visibility])').length") == 12
+    assert page("document.querySelector('.panel[data-after]').dataset.after") == "after 10 spectra"
+    assert page("document.querySelectorAll('section .map image')[1].href.baseVal") != last
+    decision = records[0].decisions[11]
+    words = page("document.querySelector('.said').textContent")
+    assert decision.why in words and f"{decision.mean:.4g}" in words
+    page(slide.format(30))
+    assert page("document.querySelectorAll('section .map image')[1].href.baseVal") == last
+
+
+def test_all_maps_of_a_scale_zoom_together_and_come_back(page):
+    boxes = "[...document.querySelectorAll('section:first-of-type .map')].map((m) => m.getAttribute('viewBox'))"
+    page.click("section button[title='Zoom in']")
+    zoomed = page(boxes)
+    assert len(set(zoomed)) == 1 and float(zoomed[0].split()[2]) == pytest.approx(200 / 1.6)
+    page.click("section button[title='Show the whole frame']")
+    assert page(boxes) == ["0 0 200 200"] * 3
+
+
+def test_a_child_frame_leads_to_its_section(page, records):
+    page.click("section .map .childname")
+    assert page("location.hash") == f"#{records[1].uid}"
+
+
+def test_the_order_can_be_shown_instead_of_the_value(page):
+    fill = "document.querySelector('section .map circle[data-spectrum=\"1\"]').getAttribute('fill')"
+    before = page(fill)
+    page.click("section .group button")
+    assert page(fill) != before and "order" in page("document.querySelector('section .key').textContent")
+
+
+def test_a_logarithmic_axis_shows_decades(page):
+    page.click("section .tools button")
+    assert "10\N{MINUS SIGN}2" in page("document.querySelector('section .chart').textContent")
+
+
+@pytest.mark.parametrize("width", [360, 768, 1400])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_fits_its_window_and_can_be_read(browser, path, width, scheme):
+    browser.open(path, width, **{"color-scheme": scheme})
+    assert browser("document.documentElement.scrollWidth") <= width
+    ink, paper = (_shade(browser(f"getComputedStyle(document.documentElement).{key}")) for key in ("color", "backgroundColor"))
+    assert abs(ink - paper) > 0.7 and (paper < 0.5) == (scheme == "dark")
+    assert browser.complaints == []
+
+
+def test_the_page_prints(page, tmp_path):
+    size = {"paperWidth": 8.27, "paperHeight": 11.69, "printBackground": True, "preferCSSPageSize": True}
+    pdf = page.ask("Page.printToPDF", **size)["data"]
+    assert len(pdf) > 50_000
+
+
+def _normed(values):
+    low, high = min(values), max(values)
+    return [(value - low) / (high - low) for value in values]
+
+
+def _shade(color):
+    """From 0, black, to 1, white, of ``rgb(r, g, b)``."""
+    return sum(map(int, re.findall(r"\d+", color)[:3])) / 765
