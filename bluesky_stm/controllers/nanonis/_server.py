@@ -159,8 +159,8 @@ class NanonisServer:
             try:
                 request = Header.unpack(head, LONGEST_REQUEST)
             except ProtocolError as wrong:
-                body = encode_answer("", [], str(wrong))
-                connection.sendall(HEADER.pack(head[:32], len(body), 0, 0) + body)
+                refusal = encode_answer("", [], str(wrong))
+                connection.sendall(HEADER.pack(head[:32], len(refusal), 0, 0) + refusal)
                 return
             body = _receive(connection, request.length)
             if body is None:

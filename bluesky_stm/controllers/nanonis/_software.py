@@ -10,16 +10,17 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from bluesky_stm import units
-from bluesky_stm.controllers.nanonis._commands import BIAS, COMMANDS, CURRENT, HEIGHT, LOCKIN_X, LOCKIN_Y, RELEASE
+from bluesky_stm.controllers.nanonis._commands import BIAS, COMMANDS, CURRENT, FOREVER, HEIGHT, LOCKIN_X, LOCKIN_Y, RELEASE
 from bluesky_stm.controllers.nanonis._registers import Registers
 from bluesky_stm.controllers.nanonis._si import si
 from bluesky_stm.controllers.nanonis._wire import defaults
-from bluesky_stm.errors import MotionStoppedError, STMError
+from bluesky_stm.errors import MotionStoppedError, STMError, TipCrashError
+from bluesky_stm.geometry import Point
 from bluesky_stm.protocols import Controller
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class Software:
     def __init__(self, controller: Controller, folder: Path, release: int = RELEASE) -> None:
         self.controller, self.folder, self.release = controller, folder, release
         self.registers = Registers(_of_instrument(controller))
-        self.pool = ThreadPoolExecutor(8, thread_name_prefix="nanonis-sim-act")
+        self._pool = ThreadPoolExecutor(8, thread_name_prefix="nanonis-sim-act")
         self.closing = threading.Event()
         self.tip_event = False
         """A Safe Tip event that nobody has seen to yet."""
@@ -91,6 +92,7 @@ class Software:
                 return self.registers.handle(command, values), ""
             return HANDLERS[command](self, *values) or (), ""
         except STMError as error:
+            self.tip_event |= isinstance(error, TipCrashError)
             return defaults(COMMANDS[command].answer), str(error)
 
     # ---- acts ----
@@ -98,14 +100,36 @@ class Software:
     @contextmanager
     def doing(self, act: str) -> Iterator[None]:
         """Something is under way, and others can see it."""
-        with self._changed:
-            self._under_way[act] += 1
+        self._count(act, 1)
         try:
             yield
         finally:
-            with self._changed:
-                self._under_way[act] -= 1
-                self._changed.notify_all()
+            self._count(act, -1)
+
+    def begin(self, act: str, do: Callable[[], Any]) -> Future[Any]:
+        """Do something that is under way from now on, without waiting for it."""
+
+        def run() -> Any:
+            try:
+                return do()
+            except TipCrashError:
+                self.tip_event = True
+                raise
+            finally:
+                self._count(act, -1)
+
+        self._count(act, 1)
+        return self._pool.submit(run)
+
+    def perform(self, act: str, do: Callable[[], Any], waited_for: int, timeout: int = FOREVER) -> bool:
+        """Do something, waited for or not; whether a time-out of ``timeout`` ms was over before it."""
+        future = self.begin(act, do)
+        if not waited_for:
+            return False
+        done, _ = wait([future], None if timeout < 0 else timeout / 1000)
+        if done:
+            future.result()
+        return not done
 
     def is_doing(self, *acts: str) -> bool:
         """Whether one of these acts is under way."""
@@ -119,31 +143,15 @@ class Software:
             with self._changed:
                 self._changed.wait(0.01)
 
-    def start(self, act: Callable[[], Any]) -> Future[Any]:
-        """Do something without waiting for it."""
-        return self.pool.submit(act)
+    def move(self, to: Point, speed: float | None = None) -> None:
+        """Move the tip; stopped, it ends where it is, which is no error."""
+        with suppress(MotionStoppedError):
+            self.controller.move_tip(to, speed)
 
-    def perform(self, act: Callable[[], Any], waited_for: bool, timeout: int = -1) -> bool:
-        """Do something, waited for or not; whether a time-out of ``timeout`` ms (-1: none) was over before it."""
-        future = self.start(act)
-        if not waited_for:
-            return False
-        done, _ = wait([future], None if timeout < 0 else timeout / 1000)
-        if done:
-            future.result()
-        return not done
-
-    def move(self, act: Callable[[], None]) -> Callable[[], None]:
-        """A motion that may be stopped: it then ends where it is, which is no error."""
-
-        def moving() -> None:
-            with self.doing("move"):
-                try:
-                    act()
-                except MotionStoppedError:
-                    return
-
-        return moving
+    def _count(self, act: str, change: int) -> None:
+        with self._changed:
+            self._under_way[act] += change
+            self._changed.notify_all()
 
     # ---- what the tip suffers ----
 
@@ -155,14 +163,14 @@ class Software:
 
     def retract_for_safety(self) -> None:
         """A Safe Tip event."""
-        self.tip_event, self.overload = True, False
         self.withdraw()
+        self.tip_event = True
 
     def withdraw(self) -> None:
         """End everything and pull the tip back."""
         with self.doing("withdraw"):
             self.halt(*(act for act in ACTS if act != "withdraw"))
-            self.lift, self.overload = 0.0, False
+            self.lift, self.overload, self.tip_event = 0.0, False, False
             self.controller.withdraw()
 
     def overload_now(self) -> None:
@@ -196,18 +204,16 @@ class Software:
 
     def saved_path(self, kind: str, suffix: str) -> Path:
         """Where the next image or spectrum is saved."""
-        while True:
-            self._saved += 1
-            path = self.folder / f"{kind}{self._saved:04d}{suffix}"
-            if not path.exists():
-                return path
+        numbers = (int(path.stem[-4:]) for path in self.folder.glob(f"{kind}????{suffix}") if path.stem[-4:].isdecimal())
+        self._saved = 1 + max(self._saved, *numbers, 0)
+        return self.folder / f"{kind}{self._saved:04d}{suffix}"
 
     def close(self) -> None:
         """End what is under way, the tip held by the feedback or withdrawn."""
         self.closing.set()
         self.halt(*ACTS)
         self.controller.stop()
-        self.pool.shutdown()
+        self._pool.shutdown()
 
 
 def _of_instrument(controller: Controller) -> dict[str, tuple[float, ...]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+import time
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -18,7 +18,7 @@ from bluesky_stm.controllers.nanonis._software import SIGNALS, Answer, Software,
 from bluesky_stm.errors import STMError
 from bluesky_stm.files import write_sxm
 from bluesky_stm.geometry import Floats, Frame, Point
-from bluesky_stm.measurements import Topograph
+from bluesky_stm.measurements import Setpoint, Topograph
 from bluesky_stm.units import LENGTH
 
 PACKET = 16
@@ -120,7 +120,7 @@ def _(software: Software, action: int, upwards: int) -> None:
     elif action == ScanAction.STOP:
         software.halt("scan")
     elif action == ScanAction.CENTER:
-        software.start(software.move(lambda: software.controller.move_tip(scan.frame.center)))
+        software.begin("move", lambda: software.move(scan.frame.center))
     elif action in {ScanAction.PAUSE, ScanAction.RESUME}:
         raise NanonisError("This simulated scan can be stopped, not paused.")
 
@@ -164,8 +164,7 @@ def _(software: Software, waited_for: int, timeout: int) -> Answer:
         raise NanonisError("There is no image to save.")
     timed_out = _wait(software, scan, timeout) if waited_for else False
     if not timed_out:
-        setpoint = software.controller.get_setpoint()
-        _save(software, scan, Topograph(scan.taken, scan.image, setpoint, software.controller.now()))
+        _save(software, scan, software.controller.get_setpoint())
     return [timed_out]
 
 
@@ -180,29 +179,22 @@ def _start(software: Software, scan: ScanBuffer, upwards: bool) -> None:
         raise NanonisError("A scan is running: stop it first.")
     scan.upwards, scan.lines, scan.saved, scan.taken = upwards, 0, "", scan.frame
     scan.image = np.full(scan.frame.pixels, np.nan)
-    begun = threading.Event()
-    scan.task = software.start(lambda: _run(software, scan, begun.set))
-    begun.wait(1.0)
+    scan.task = software.begin("scan", lambda: _run(software, scan))
 
 
-def _run(software: Software, scan: ScanBuffer, begun: Callable[[], None]) -> None:
-    frame, time = scan.frame, scan.speed[2] if scan.speed else None
+def _run(software: Software, scan: ScanBuffer) -> None:
+    frame, time_of_line = scan.frame, scan.speed[2] if scan.speed else None
     # A scan downwards is one upwards in the frame turned by half a turn, with its columns the other way round.
     turned = frame if scan.upwards else replace(frame, angle=frame.angle + 180.0)
 
     def tell(done: int, total: int) -> None:
-        scan.lines = done
         with scan.line_done:
+            scan.lines = done
             scan.line_done.notify_all()
 
-    with software.doing("scan"):
-        begun()
-        topograph = software.controller.scan(turned, time, tell)
-        scan.image = topograph.height if scan.upwards else topograph.height[:, ::-1]
-        rows = scan.image if scan.upwards else scan.image[::-1]
-        _save(software, scan, replace(topograph, frame=frame, height=rows))
-    with scan.line_done:
-        scan.line_done.notify_all()
+    topograph = software.controller.scan(turned, time_of_line, tell)
+    scan.image = topograph.height if scan.upwards else topograph.height[:, ::-1]
+    _save(software, scan, topograph.setpoint)
 
 
 def _wait(software: Software, scan: ScanBuffer, timeout: int) -> bool:
@@ -238,9 +230,11 @@ def _in_si(software: Software, channel: str, image: Floats) -> Floats:
     return np.where(np.isnan(image), np.nan, kept)
 
 
-def _save(software: Software, scan: ScanBuffer, topograph: Topograph) -> None:
+def _save(software: Software, scan: ScanBuffer, setpoint: Setpoint) -> None:
+    assert scan.image is not None and scan.taken is not None
+    rows = scan.image if scan.upwards else scan.image[::-1]
     path = software.saved_path("image", ".sxm")
-    write_sxm(path, topograph)
+    write_sxm(path, Topograph(scan.taken, rows, setpoint, time.time()))
     scan.saved = str(path)
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
+
 import numpy as np
 
 from bluesky_stm import units
@@ -30,7 +33,7 @@ def _(software: Software, get_data: int, base_name: str) -> Answer:
     if software.is_doing("sweep"):
         raise NanonisError("A sweep is running: stop it first.")
     if not get_data:
-        software.start(lambda: _measure(software))
+        software.begin("sweep", lambda: _measure(software))
         return [[], np.empty((0, 0)), []]
     spectrum = _measure(software)
     names, rows = _table(software, spectrum)
@@ -97,7 +100,7 @@ def _measure(software: Software) -> Spectrum:
     if not software.registers.get("BiasSpectr.AdvProps")[0]:
         software.controller.ramp_bias(settings.stop)
     if software.registers.get("BiasSpectr.Props")[5]:
-        write_dat(software.saved_path("spectrum", ".dat"), spectrum)
+        write_dat(software.saved_path("spectrum", ".dat"), replace(spectrum, time=time.time()))
     return spectrum
 
 

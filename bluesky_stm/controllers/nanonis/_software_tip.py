@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import replace
 from typing import Any
 
@@ -40,12 +39,7 @@ def _(software: Software) -> Answer:
 @handles("Bias.Pulse")
 def _(software: Software, waited_for: int, width: float, bias: float, hold: int, mode: int) -> None:
     target = bias + (software.controller.get_bias() if mode == Pulse.RELATIVE else 0.0)
-
-    def pulse() -> None:
-        with software.doing("pulse"):
-            software.controller.pulse(target, width)
-
-    software.perform(pulse, bool(waited_for))
+    software.perform("pulse", lambda: software.controller.pulse(target, width), waited_for)
 
 
 @handles("Current.Get")
@@ -66,7 +60,7 @@ def _(software: Software, x: float, y: float, waited_for: int) -> None:
     speed, custom = software.registers.get("FolMe.Speed")
     target = Point(ours(x, units.LENGTH), ours(y, units.LENGTH))
     asked = ours(speed, units.LENGTH) if custom else None
-    software.perform(software.move(lambda: software.controller.move_tip(target, asked)), bool(waited_for))
+    software.perform("move", lambda: software.move(target, asked), waited_for)
 
 
 @handles("FolMe.XYPosGet")
@@ -153,7 +147,7 @@ def _(software: Software) -> Answer:
 
 @handles("ZCtrl.Withdraw")
 def _(software: Software, waited_for: int, timeout: int) -> None:
-    software.perform(software.withdraw, bool(waited_for), timeout)
+    software.perform("withdraw", software.withdraw, waited_for, timeout)
 
 
 @handles("SafeTip.SignalGet")
@@ -173,17 +167,13 @@ def _(software: Software) -> None:
 def _(software: Software, on: int) -> None:
     if not on:
         return software.halt("approach")
-    begun = threading.Event()
-
-    def approach() -> None:
-        with software.doing("approach"):
-            begun.set()
-            software.controller.approach()
-            software.tip_event, software.lift = False, 0.0
-
-    software.start(approach)
-    begun.wait(1.0)
+    software.begin("approach", lambda: _approach(software))
     return None
+
+
+def _approach(software: Software) -> None:
+    software.controller.approach()
+    software.tip_event, software.lift = False, 0.0
 
 
 @handles("AutoApproach.OnOffGet")
@@ -204,12 +194,7 @@ def _(software: Software) -> None:
 @handles("TipShaper.Start")
 def _(software: Software, waited_for: int, timeout: int) -> None:
     _, change, bias, _, first, lifted, *_ = software.registers.get("TipShaper.Props")
-
-    def shape() -> None:
-        with software.doing("pulse"):
-            software.controller.pulse(bias if change else lifted, first)
-
-    software.perform(shape, bool(waited_for), timeout)
+    software.perform("pulse", lambda: software.controller.pulse(bias if change else lifted, first), waited_for, timeout)
 
 
 # ---- lock-in ----

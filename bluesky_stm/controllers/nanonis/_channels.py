@@ -1,0 +1,48 @@
+"""Channels of an instrument by name: indexes differ from one to the next, and from release to release."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+from bluesky_stm.controllers.nanonis._commands import BIAS, CURRENT, HEIGHT, LOCKIN_X, LOCKIN_Y
+from bluesky_stm.controllers.nanonis._errors import NanonisError
+
+
+@dataclass(frozen=True)
+class ChannelNames:
+    """Names, with unit, of the signals that are needed, as the instrument's signals manager has them."""
+
+    bias: str = BIAS
+    current: str = CURRENT
+    height: str = HEIGHT
+    lockin_x: str = LOCKIN_X
+    lockin_y: str = LOCKIN_Y
+
+
+@dataclass(frozen=True)
+class Channels:
+    """Their indexes."""
+
+    bias: int
+    current: int
+    height: int
+    lockin_x: int
+    lockin_y: int
+
+    @classmethod
+    def find(cls, names: ChannelNames, signals: list[str]) -> Self:
+        """Look the names up.
+
+        Raises
+        ------
+        NanonisError
+            When one is not there, with those that are.
+        """
+        asked = vars(names)
+        if missing := sorted(name for name in asked.values() if name not in signals):
+            raise NanonisError(
+                f"There is no signal {', '.join(map(repr, missing))}. Nothing has moved. The signals are {signals!r:.800}; "
+                "say which are meant with channels=ChannelNames(...)."
+            )
+        return cls(**{key: signals.index(name) for key, name in asked.items()})

@@ -1,0 +1,231 @@
+"""What all parts of a Nanonis controller share: two connections, one act at a time, and a state that is read, never assumed."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Final
+
+from bluesky_stm import units
+from bluesky_stm.controllers._clock import Clock, RealClock
+from bluesky_stm.controllers.nanonis._channels import ChannelNames, Channels
+from bluesky_stm.controllers.nanonis._commands import FOREVER, OLDEST_RELEASE, ScanAction, ZStatus
+from bluesky_stm.controllers.nanonis._errors import NanonisError
+from bluesky_stm.controllers.nanonis._link import Announce, Link
+from bluesky_stm.controllers.nanonis._si import ours
+from bluesky_stm.errors import LimitError, SettingsError, STMError, TipCrashError
+from bluesky_stm.settings import Limits
+
+log = logging.getLogger("bluesky_stm.nanonis")
+
+POLL: Final = 0.01
+"""Pause between two questions whether something is over, in s."""
+
+RETRACTED: Final = 0.01
+"""Part of the z range below its retracted end within which a tip counts as withdrawn."""
+
+WITHDRAWAL: Final = 120.0
+"""Longest time for a withdrawal, in s."""
+
+SMALLEST_SETPOINT: Final = 0.001
+"""In nA; the protocol does not say what the preamplifier can still hold."""
+
+FASTEST: Final = 10_000.0
+"""Speed of the tip, in nm/s; the protocol does not say what the scanner can do."""
+
+
+@dataclass(frozen=True)
+class Versions:
+    """What the software says of itself."""
+
+    product: str
+    version: str
+    host_release: int
+    rt_release: int
+
+
+class Connected:
+    """Two connections to a controller: one works, and may be blocked by what it does; the other one watches, and stops it.
+
+    Each takes the first of its ports that answers, work the 1st, 3rd ... and watch the 2nd, 4th ...
+
+    Raises
+    ------
+    LostConnectionError
+        When nobody answers.
+    NanonisError
+        When the release is too old or a channel is missing.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        ports: Sequence[int],
+        *,
+        timeout: float,
+        read_only: bool,
+        announce: Announce | None,
+        channels: ChannelNames,
+        clock: Clock | None,
+    ) -> None:
+        if len(ports) < 2:
+            raise SettingsError(f"Two ports are needed, one to work and one to watch and stop, not {list(ports)}.")
+        self.host, self._ports, self._timeout, self.read_only = host, tuple(ports), timeout, read_only
+        self.channel_names, self._announce = channels, announce
+        self._clock = clock or RealClock()
+        self._acting, self._stopped = threading.RLock(), threading.Event()
+        self._withdrawn_by_us = False
+        self._work = Link(
+            host, ports[0::2], timeout, read_only=read_only, announce=announce, on_connect=self._end_what_was_left
+        )
+        self._watch = Link(host, ports[1::2], timeout, read_only=read_only, announce=announce)
+        try:
+            self.versions = self._read_versions()
+            self.channels = Channels.find(channels, self._work.ask("Signals.NamesGet")[0])
+            self.ranges = self._read_ranges()
+        except BaseException:
+            self._hang_up()
+            raise
+        self._limits = Limits.within(self.ranges)
+
+    def status(self) -> ZStatus:
+        """State of the z controller."""
+        (code,) = self._watch.ask("ZCtrl.StatusGet")
+        try:
+            return ZStatus(code)
+        except ValueError:
+            raise NanonisError(f"The z controller is in state {code}, which is not known. Look at the microscope.") from None
+
+    def is_withdrawn(self) -> bool:
+        """Whether the feedback is open with the tip at the retracted end of its range."""
+        if self._watch.ask("ZCtrl.OnOffGet")[0]:
+            return False
+        return self._withdrawn_by_us or self._at_retracted_end(self._watch)
+
+    # ---- acts ----
+
+    @contextmanager
+    def _act(self) -> Iterator[None]:
+        """One act at a time; a `stop` ends this one and not the next. A Safe Tip event within it is its fault."""
+        with self._acting:
+            self._stopped.clear()
+            try:
+                yield
+            except NanonisError as refusal:
+                self._check_tip(refusal)
+                raise
+            self._check_tip()
+
+    def _check(self, **asked: float) -> None:
+        for quantity, value in asked.items():
+            self._limits.check(quantity, value)
+
+    def _check_tip(self, refusal: NanonisError | None = None) -> None:
+        if self.status() is ZStatus.SAFE_TIP:
+            raise TipCrashError(
+                f"Safe Tip has withdrawn the tip: the current was above its threshold. {refusal or ''} What was being measured "
+                "is not to be used. Look at the tip before you approach."
+            ) from refusal
+
+    def _until(self, done: Callable[[], bool], what: str, seconds: float) -> None:
+        """Ask again and again; an error when it is not so in time."""
+        end = time.monotonic() + seconds
+        while not done():
+            if time.monotonic() > end:
+                raise NanonisError(f"{what} did not happen within {seconds:g} s. Look at the microscope before going on.")
+            time.sleep(POLL)
+
+    def _confirm(self, what: str, asked: float, read: float, unit: str, tolerance: float) -> None:
+        """What was set must be what is read back."""
+        if not math.isclose(asked, read, rel_tol=1e-5, abs_tol=tolerance):
+            raise NanonisError(
+                f"{what} was set to {asked:g} {unit} and reads back {read:g} {unit}. Nothing else was done. "
+                "Look at the limits and the ranges in the Nanonis software."
+            )
+
+    # ---- state ----
+
+    def _end_what_was_left(self, link: Link) -> None:
+        """After (re)connecting: a sweep or scan that nobody waits for is ended, and a tip left without feedback withdrawn."""
+        self._withdrawn_by_us = False
+        sweeping, scanning = link.ask("BiasSpectr.StatusGet")[0], link.ask("Scan.StatusGet")[0]
+        if self.read_only:
+            return
+        if sweeping:
+            log.warning("A sweep was still running: it was stopped.")
+            link.ask("BiasSpectr.Stop")
+            self._until(lambda: not link.ask("BiasSpectr.StatusGet")[0], "The end of a sweep", self._timeout)
+        if scanning:
+            log.warning("A scan was still running: it was stopped.")
+            link.ask("Scan.Action", ScanAction.STOP, 0)
+        if not link.ask("ZCtrl.OnOffGet")[0] and not self._at_retracted_end(link):
+            log.warning("The feedback was open with the tip in reach of the surface: it was withdrawn.")
+            self._withdraw_over(link)
+
+    def _withdraw_over(self, link: Link) -> None:
+        """Not waited for by the controller, so that a silent one is noticed within the time-out."""
+        link.ask("ZCtrl.Withdraw", 0, FOREVER)
+        self._until(lambda: self._is_over(link), "The withdrawal of the tip", WITHDRAWAL)
+        self._withdrawn_by_us = True
+
+    @staticmethod
+    def _is_over(link: Link) -> bool:
+        return link.ask("ZCtrl.StatusGet")[0] != ZStatus.WITHDRAWING and not link.ask("ZCtrl.OnOffGet")[0]
+
+    @staticmethod
+    def _at_retracted_end(link: Link) -> bool:
+        high, low = link.ask("ZCtrl.LimitsGet")
+        return link.ask("ZCtrl.ZPosGet")[0] >= high - RETRACTED * (high - low)
+
+    def _read_versions(self) -> Versions:
+        versions = Versions(*self._work.ask("Util.VersionGet"))
+        if versions.host_release < OLDEST_RELEASE:
+            raise NanonisError(
+                f"Release {versions.host_release} of {versions.product} speaks another protocol: {OLDEST_RELEASE} or later is "
+                "needed. Nothing has moved. Update the Nanonis software."
+            )
+        return versions
+
+    def _read_ranges(self) -> Mapping[str, tuple[float, float]]:
+        x, y, _ = (ours(span, units.LENGTH) / 2 for span in self._work.ask("Piezo.RangeGet"))
+        high, low = (ours(end, units.LENGTH) for end in self._work.ask("ZCtrl.LimitsGet"))
+        current = ours(max(map(abs, self._work.ask("Signals.RangeGet", self.channels.current))), units.CURRENT)
+        most, least = self._work.ask("Signals.RangeGet", self.channels.bias)
+        ranges = {
+            "bias": (least, most),
+            "current": (0.0, current),
+            "setpoint": (SMALLEST_SETPOINT, current),
+            "x": (-x, x),
+            "y": (-y, y),
+            "z": (low, high),
+            "speed": (0.0, FASTEST),
+        }
+        if wrong := {name: pair for name, pair in ranges.items() if not pair[0] < pair[1]}:
+            raise NanonisError(f"The Nanonis software gives ranges that make no sense: {wrong}. Nothing has moved.")
+        return ranges
+
+    def _hang_up(self) -> None:
+        self._work.close()
+        self._watch.close()
+
+
+HARMLESS = (LimitError, SettingsError)
+"""Refusals before anything happened."""
+
+
+@contextmanager
+def rescued(rescue: Callable[[], None]) -> Iterator[None]:
+    """Call ``rescue`` when what is inside fails; what fails in it does not hide why."""
+    try:
+        yield
+    except HARMLESS:
+        raise
+    except BaseException:
+        with suppress(STMError):
+            rescue()
+        raise

@@ -1,0 +1,144 @@
+"""The controller of a real microscope: Nanonis, over TCP."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from typing import Any
+
+from bluesky_stm.controllers._clock import Clock
+from bluesky_stm.controllers.nanonis._channels import ChannelNames
+from bluesky_stm.controllers.nanonis._commands import ScanAction, ZStatus
+from bluesky_stm.controllers.nanonis._interlocks import Interlocks, read_interlocks
+from bluesky_stm.controllers.nanonis._link import Announce
+from bluesky_stm.controllers.nanonis._server import PORTS
+from bluesky_stm.controllers.nanonis._spectroscopy import Spectroscopy
+from bluesky_stm.errors import STMError
+from bluesky_stm.geometry import Floats
+from bluesky_stm.protocols import Capability
+
+
+class NanonisController(Spectroscopy):
+    """Fulfils `protocols.Controller` with a Nanonis controller, real or simulated.
+
+    It takes two connections: one works, the other one watches, stops and withdraws. A lost connection is reported, never
+    papered over; the next command connects again, and before it is sent the state is read, what was left running is ended, and
+    a tip without feedback in reach of the surface is withdrawn.
+
+    Parameters
+    ----------
+    host : str
+    ports : sequence of int
+        At least two of the controller's ports; further ones are tried where these don't answer.
+    lockin : (float, float), optional
+        Gain (V) and offset (nA) that turn lock-in X into dI/dV, see `LockInSettings`; the modulation's amplitude and 0 if not
+        given.
+    channels : ChannelNames, optional
+        What the signals are called, if not as Nanonis calls them.
+    interlocks : Interlocks or mapping, optional
+        Of the controller's own, set now.
+    read_only : bool
+        Nothing that changes anything can leave.
+    announce : callable, optional
+        Told of everything that changes something just before it is sent.
+    timeout : float
+        Longest time, in s, for an answer beyond what the command itself takes.
+    clock : Clock, optional
+        Gives the times of measurements; wall time if not given.
+
+    Raises
+    ------
+    LostConnectionError
+        When nobody answers there.
+    NanonisError
+        When the release is too old, or a channel is missing.
+    """
+
+    capabilities = frozenset(Capability)
+
+    def __init__(
+        self,
+        host: str = "127.0.0.1",
+        ports: Sequence[int] = PORTS,
+        *,
+        lockin: tuple[float, float] | None = None,
+        channels: ChannelNames = ChannelNames(),  # noqa: B008 - it cannot change
+        interlocks: Interlocks | Mapping[str, Any] = Interlocks(),  # noqa: B008
+        read_only: bool = False,
+        announce: Announce | None = None,
+        timeout: float = 5.0,
+        clock: Clock | None = None,
+        name: str = "nanonis",
+    ) -> None:
+        self.name = name
+        wanted = Interlocks.parse(interlocks)
+        if lockin is not None:
+            self._lockin_gain, self._lockin_offset = lockin
+        super().__init__(host, ports, timeout=timeout, read_only=read_only, announce=announce, channels=channels, clock=clock)
+        try:
+            wanted.arm(self._work, self.channels)
+        except BaseException:
+            self._hang_up()
+            raise
+
+    def now(self) -> float:
+        """Time since the connection was made, in s: the protocol tells none."""
+        return self._clock.now()
+
+    def source(self, signal: str) -> str:
+        """``"nanonis:bias"``."""
+        return f"{self.name}:{signal}"
+
+    def locations(self) -> Floats | None:
+        """A spectrum can be had anywhere."""
+        return None
+
+    def describe(self) -> dict[str, Any]:
+        """Name, address, versions, session path, channels, lock-in and interlocks as they stand."""
+        return {
+            "name": self.name,
+            "host": self.host,
+            "ports": list(self._ports),
+            "versions": asdict(self.versions),
+            "session_path": self._watch.ask("Util.SessionPathGet")[0],
+            "channels": asdict(self.channel_names),
+            "lockin": asdict(self.get_lockin()),
+            "gains": asdict(self.get_gains()),
+            "interlocks": self.read_interlocks(),
+        }
+
+    def read_interlocks(self) -> dict[str, Any]:
+        """Safe Tip and z limits as they stand in the controller, nA and nm."""
+        return read_interlocks(self._watch)
+
+    def stop(self) -> None:
+        """End motion, approach, scan and sweep over the connection that nothing blocks; feedback closed unless withdrawn."""
+        self._stopped.set()
+        if self.read_only:
+            return
+        watch = self._watch
+        watch.ask("FolMe.Stop")
+        watch.ask("BiasSpectr.Stop")
+        watch.ask("Scan.Action", ScanAction.STOP, 0)
+        if watch.ask("AutoApproach.OnOffGet")[0]:
+            watch.ask("AutoApproach.OnOffSet", 0)
+        if self.status() is ZStatus.OFF and not self.is_withdrawn():
+            watch.ask("ZCtrl.OnOffSet", 1)
+            self._until(self.get_feedback, "Feedback on", self._timeout)
+
+    def close(self) -> None:
+        """Stop, withdraw if the feedback can't be closed, hang up."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            self.stop()
+        except STMError:
+            with suppress(STMError):
+                self.withdraw()
+            raise
+        finally:
+            self._hang_up()
+
+    _closed = False

@@ -1,0 +1,266 @@
+"""One connection to a Nanonis controller: the vendor's client over a socket that keeps a deadline.
+
+The client sends the requests. Its answers are decoded by `_wire`, because it ignores the status word, guesses where the text
+of an error stands and takes a torn body for a whole one. The socket it is given hides what else is wrong with it: it would set
+the time-out to 1000 s after each command, spin on a connection that was closed, send only part of a long message, and go on
+with the answer to another command.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from bluesky_stm.controllers.nanonis._commands import COMMANDS, only_reads
+from bluesky_stm.controllers.nanonis._errors import NanonisError, ProtocolError, ReadOnlyError
+from bluesky_stm.controllers.nanonis._wire import (
+    HEADER,
+    LONGEST_ANSWER,
+    Header,
+    client_types,
+    decode_answer,
+    encode,
+)
+from bluesky_stm.errors import LostConnectionError, STMError
+
+FIRST_PAUSE: Final = 0.05
+"""Wait before the second attempt to connect, in s; it doubles with each further one."""
+
+Announce = Callable[[str], None]
+
+
+class Link:
+    """A connection that says when it is lost, and connects again when it is asked next.
+
+    Parameters
+    ----------
+    host : str
+    ports : sequence of int
+        Tried in this order; a port that another client holds does not answer.
+    timeout : float
+        Longest time for an answer, in s, where a command does not say more; and for a connection to come about.
+    read_only : bool
+        Hold back every command that changes something.
+    announce : callable, optional
+        Told of every such command before it is sent.
+    on_connect : callable
+        Called with the link after it connected, before anything else is sent: reads the state.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        ports: Sequence[int],
+        timeout: float,
+        *,
+        read_only: bool = False,
+        announce: Announce | None = None,
+        on_connect: Callable[[Link], None] = lambda link: None,
+    ) -> None:
+        self.host, self.ports, self.timeout, self.read_only = host, tuple(ports), timeout, read_only
+        self._announce, self._on_connect = announce, on_connect
+        self._lock = threading.RLock()
+        self._socket: GuardedSocket | None = None
+        self._client: Any = None
+        self._closed = False
+
+    @property
+    def connected(self) -> bool:
+        """Whether the connection stood when it was used last."""
+        return self._socket is not None
+
+    def ask(self, command: str, *values: Any, timeout: float | None = None) -> list[Any]:
+        """Send a command and wait for its answer; one at a time.
+
+        Parameters
+        ----------
+        command : str
+        *values
+            Of the request, in SI.
+        timeout : float, optional
+            Longest time for this answer, in s.
+
+        Raises
+        ------
+        ReadOnlyError
+            The command changes something, and the link is read-only. Nothing was sent.
+        NanonisError
+            The controller refused it.
+        LostConnectionError
+            There was no answer in time, or none that makes sense. Whether the command was done is not known.
+        """
+        types = COMMANDS[command]
+        encode(types.request, values)
+        if not only_reads(command):
+            self._permit(command, values)
+        with self._lock:
+            connection = self._connected()
+            body = self._exchange(connection, command, values, timeout or self.timeout)
+            try:
+                answer, error = decode_answer(types.answer, body)
+                _check_numbers(command, answer, error)
+            except ProtocolError:
+                self.drop()
+                raise
+        if error:
+            raise NanonisError(f"{command} was refused by the Nanonis controller: {error}")
+        return answer
+
+    def drop(self) -> None:
+        """Hang up; the next command connects again."""
+        with self._lock:
+            if self._socket is not None:
+                self._socket.close()
+            self._socket = self._client = None
+
+    def close(self) -> None:
+        """Hang up for good."""
+        self._closed = True
+        self.drop()
+
+    def _permit(self, command: str, values: Sequence[Any]) -> None:
+        if self.read_only:
+            raise ReadOnlyError(
+                f"{command} would change something, and this connection is read-only. Nothing was sent. "
+                "Connect without read_only."
+            )
+        if self._announce:
+            self._announce(f"{command} {' '.join(f'{value!s:.60}' for value in values)}".strip())
+
+    def _exchange(self, connection: GuardedSocket, command: str, values: Sequence[Any], timeout: float) -> bytes:
+        types = client_types(COMMANDS[command].request)
+        fresh = [list(value) if isinstance(value, Sequence) and not isinstance(value, str) else value for value in values]
+        connection.deadline = time.monotonic() + timeout
+        try:
+            return bytes(self._client.send(command, fresh, types))
+        except OSError as error:
+            self.drop()
+            if isinstance(error, STMError):
+                raise
+            raise LostConnectionError(
+                f"{command} had no answer from {self.host}:{connection.port} within {timeout:g} s "
+                f"({error or type(error).__name__}). Whether it was done is not known. The connection was closed; "
+                "the next command connects again."
+            ) from error
+
+    def _connected(self) -> GuardedSocket:
+        if self._closed:
+            raise LostConnectionError("This connection was closed for good. Nothing was sent. Make a new controller.")
+        if self._socket is None:
+            self._connect()
+            try:
+                self._on_connect(self)
+            except BaseException:
+                self.drop()
+                raise
+        assert self._socket is not None
+        return self._socket
+
+    def _connect(self) -> None:
+        """Try the ports in turn, with longer and longer pauses, until one of them answers or the time is over."""
+        end, pause, faults = time.monotonic() + self.timeout, FIRST_PAUSE, dict[int, str]()
+        while True:
+            for port in self.ports:
+                try:
+                    return self._open(port, min(1.0, self.timeout))
+                except (OSError, NanonisError) as error:
+                    faults[port] = str(error) or type(error).__name__
+                    self.drop()
+            if time.monotonic() + pause > end:
+                break
+            time.sleep(pause)
+            pause *= 2
+        told = "; ".join(f"port {port}: {fault}" for port, fault in faults.items())
+        raise LostConnectionError(
+            f"No Nanonis controller answers at {self.host} ({told}). Nothing was sent. Start its software, look at the TCP "
+            "programming interface in its options, and at who else holds these ports."
+        )
+
+    def _open(self, port: int, patience: float) -> None:
+        client = _client_class()
+        self._socket = GuardedSocket(socket.create_connection((self.host, port), patience), self.read_only)
+        self._client = client(self._socket)
+        self._exchange(self._socket, "Util.VersionGet", [], patience)
+
+
+class GuardedSocket:
+    """What the vendor's client takes for its socket.
+
+    ``send`` sends all, ``recv`` answers with all that was asked for or raises, both before ``deadline`` (of `time.monotonic`).
+    """
+
+    def __init__(self, connection: socket.socket, read_only: bool) -> None:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.port: int = connection.getpeername()[1]
+        self.deadline = 0.0
+        self._connection, self._read_only = connection, read_only
+        self._asked = b""
+        self._awaits_header = False
+
+    def send(self, message: bytes | bytearray) -> int:
+        """Send the whole message; a read-only socket lets only pass what changes nothing."""
+        command = Header.unpack(bytes(message[: HEADER.size]), len(message)).command
+        if self._read_only and not only_reads(command):
+            raise ReadOnlyError(f"{command} would change something, and this connection is read-only. Nothing was sent.")
+        self._asked, self._awaits_header = bytes(message[:32]), True
+        self._connection.settimeout(self._left())
+        self._connection.sendall(message)
+        return len(message)
+
+    def recv(self, size: int) -> bytes:
+        """Exactly ``size`` bytes; a header must answer the command that was sent, with a length that is possible."""
+        received = bytearray()
+        while len(received) < size:
+            self._connection.settimeout(self._left())
+            part = self._connection.recv(min(size - len(received), 65536))
+            if not part:
+                raise ConnectionAbortedError("the other side hung up")
+            received += part
+        if self._awaits_header:
+            self._awaits_header = False
+            self._check(bytes(received))
+        return bytes(received)
+
+    def settimeout(self, seconds: float) -> None:
+        """The client would like 1000 s; the deadline stands."""
+
+    def close(self) -> None:
+        """Hang up."""
+        self._connection.close()
+
+    def _left(self) -> float:
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the time is over")
+        return left
+
+    def _check(self, header: bytes) -> None:
+        Header.unpack(header, LONGEST_ANSWER)
+        if header[:32] != self._asked:
+            raise ProtocolError(
+                f"{self._asked.rstrip(bytes(1))!r} was answered with {header[:32].rstrip(bytes(1))!r}: the stream is out of "
+                "step. It was closed; connect again."
+            )
+
+
+def _client_class() -> Any:
+    try:
+        from nanonis_spm import Nanonis
+    except ImportError as error:
+        raise STMError(
+            f"The vendor's client is not installed ({error}). Nothing was sent. Install it: pip install 'bluesky-stm[nanonis]'."
+        ) from error
+    return Nanonis
+
+
+def _check_numbers(command: str, answer: Sequence[Any], error: str) -> None:
+    """A number that is none is not taken for a value; in a matrix it stands for what was not measured."""
+    if not error and any(isinstance(value, float) and not np.isfinite(value) for value in answer):
+        raise ProtocolError(
+            f"{command} was answered with {list(answer)}: not a number. It was not used; the connection was closed."
+        )

@@ -1,0 +1,186 @@
+"""Bias sweeps of a Nanonis controller: it holds the feedback and restores it itself, also when nobody listens any more."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from bluesky_stm import units
+from bluesky_stm.controllers.nanonis._commands import Switch
+from bluesky_stm.controllers.nanonis._connected import rescued
+from bluesky_stm.controllers.nanonis._errors import NanonisError
+from bluesky_stm.controllers.nanonis._imaging import Imaging
+from bluesky_stm.controllers.nanonis._junction import BIAS_TOLERANCE, SLEW
+from bluesky_stm.controllers.nanonis._si import si
+from bluesky_stm.errors import STMError
+from bluesky_stm.geometry import Floats, Point
+from bluesky_stm.measurements import Quality, Setpoint, Spectrum
+from bluesky_stm.protocols import Progress, SweepSettings
+from bluesky_stm.units import CURRENT, LENGTH
+
+Z_AVERAGE, FIRST_SETTLE, END_SETTLE, Z_CONTROL = 0.05, 0.005, 0.005, 0.05
+"""Times of a sweep beside its points, in s: those of the published spectra."""
+
+OVERHEAD: Final = 10.0
+"""Longest time of a sweep beside its points, in s."""
+
+LOST: Final = 0.1
+"""Part of the set point below which the tip hangs in the air."""
+
+
+@dataclass(frozen=True)
+class _Before:
+    """What a sweep has to leave as it was."""
+
+    setpoint: Setpoint
+    feedback: bool
+
+
+class Spectroscopy(Imaging):
+    """The part of `protocols.Controller` that sweeps."""
+
+    def sweep(self, settings: SweepSettings, progress: Progress | None = None) -> Spectrum:
+        """Sweep the bias where the tip stands; ended by `stop` it comes back INCOMPLETE, padded with NaN.
+
+        Raises
+        ------
+        TipCrashError
+            When Safe Tip withdrew the tip meanwhile: the spectrum is not to be used.
+        NanonisError
+            When what was set does not read back, or what came back is not what was asked for.
+        """
+        self._check(bias=settings.start)
+        self._check(bias=settings.stop)
+        if settings.setpoint is not None:
+            self._check(bias=settings.setpoint.bias, setpoint=settings.setpoint.current)
+        with self._act():
+            if self.is_withdrawn():
+                raise STMError("The tip is withdrawn: nothing was swept. Approach first.")
+            before = _Before(self.get_setpoint(), self.get_feedback())
+            with rescued(lambda: self._leave_as(before)):
+                if settings.setpoint is not None:
+                    self._hold_at(settings.setpoint)
+                self._set_sweep(settings)
+                spectrum = self._sweep(settings, progress)
+                self._check_tip()
+                self._leave_as(before)
+        return spectrum
+
+    # ---- setting up ----
+
+    def _set_sweep(self, settings: SweepSettings) -> None:
+        """Set up the bias spectroscopy module and read it back: a person may have changed it since the last sweep."""
+        channels = [self.channels.current, self.channels.lockin_x, self.channels.lockin_y]
+        offset, backward = si(settings.z_offset, LENGTH), Switch.of(settings.backward)
+        points, averages = settings.points, settings.averages
+        timing = (Z_AVERAGE, offset, FIRST_SETTLE, SLEW, settings.settle, settings.integrate, END_SETTLE, Z_CONTROL)
+        ask = self._work.ask
+        ask("BiasSpectr.ChsSet", channels)
+        ask("BiasSpectr.PropsSet", Switch.OFF, averages, backward, points, offset, Switch.KEEP, Switch.OFF)
+        ask("BiasSpectr.TimingSet", *timing)
+        ask("BiasSpectr.LimitsSet", settings.start, settings.stop)
+        ask("BiasSpectr.AdvPropsSet", Switch.ON, Switch.ON, Switch.KEEP, Switch.ON)
+        ask("BiasSpectr.ZOffRevertSet", Switch.ON)
+        self._read_back("channels", [list(ask("BiasSpectr.ChsGet")[0])], [channels])
+        self._read_back("sweeps, backward, points", ask("BiasSpectr.PropsGet")[1:4], [averages, settings.backward, points])
+        self._read_back("timing", ask("BiasSpectr.TimingGet"), timing)
+        self._read_back("limits", ask("BiasSpectr.LimitsGet"), [settings.start, settings.stop])
+        self._read_back("bias reset and Z hold", ask("BiasSpectr.AdvPropsGet")[:2], [1, 1])
+
+    @staticmethod
+    def _read_back(what: str, read: Any, asked: Any) -> None:
+        if not np.allclose(np.asarray(read, dtype=float), np.asarray(asked, dtype=float), rtol=1e-5, atol=1e-15):
+            raise NanonisError(
+                f"The {what} of the bias spectroscopy were set to {asked} and read back {read}. Nothing was swept. "
+                "Look at the module in the Nanonis software."
+            )
+
+    def _hold_at(self, setpoint: Setpoint) -> None:
+        """Another set point; the feedback stands open while the bias goes there, it could lose the current on the way."""
+        self._switch_feedback(False)
+        self._ramp(setpoint.bias)
+        self._work.ask("ZCtrl.SetpntSet", si(setpoint.current, CURRENT))
+        self._confirm("The set point", setpoint.current, self.get_setpoint().current, CURRENT, 1e-6)
+        self._switch_feedback(True)
+
+    # ---- the sweep ----
+
+    def _sweep(self, settings: SweepSettings, progress: Progress | None) -> Spectrum:
+        tip, setpoint, started = self.get_tip(), self.get_setpoint(), self._clock.now()
+        hanging = self.get_feedback() and abs(self.read_current()) < LOST * setpoint.current
+        once = (settings.settle + settings.integrate) * settings.averages * (1 + settings.backward)
+        longest = self._timeout + OVERHEAD + 3 * settings.points * once
+        names, data, _ = self._work.ask("BiasSpectr.Start", 1, "", timeout=longest)
+        current, x, y = self._channels_of(settings, names, data)
+        done = int(np.isfinite(current).sum())
+        if progress and done:
+            progress(done, settings.points)
+        quality = Quality.GOOD if done == settings.points else Quality.INCOMPLETE
+        quality |= self._quality(current) | (Quality.LOST_CONTACT if hanging else Quality.GOOD)
+        didv, place = self.get_lockin().didv(x), Point(tip.x, tip.y)
+        return Spectrum(place, settings.bias, current, x, y, didv, setpoint, started, tip.z, quality)
+
+    def _channels_of(self, settings: SweepSettings, names: list[str], data: Floats) -> list[Floats]:
+        """Current and lock-in in nA, NaN where the sweep had ended; both directions averaged."""
+        measured = data.shape[1] if len(data) else 0
+        step = abs(settings.stop - settings.start) / (settings.points - 1)
+        if len(data) != len(names) or not 0 <= measured <= settings.points:
+            raise NanonisError(f"A sweep of {settings.points} points gave {names} and {data.shape} values. It was not used.")
+        if measured and not np.allclose(data[0], settings.bias[:measured], rtol=0, atol=step / 2):
+            raise NanonisError(
+                f"A sweep from {settings.start:g} to {settings.stop:g} V came back from {data[0][0]:g} to {data[0][-1]:g} V. "
+                "It was not used. Look at the bias spectroscopy module."
+            )
+        rows = dict(zip(names, data, strict=True))
+        wanted = (self.channel_names.current, self.channel_names.lockin_x, self.channel_names.lockin_y)
+        return [self._padded(rows, name, settings, measured) for name in wanted]
+
+    def _padded(self, rows: dict[str, Floats], name: str, settings: SweepSettings, measured: int) -> Floats:
+        label, _, unit = name.rpartition(" (")
+        found = [rows[key] for key in (name, f"{label} [bwd] ({unit}") if key in rows]
+        if measured and len(found) != 1 + settings.backward:
+            raise NanonisError(f"A sweep gave no {name!r} for each direction, only {sorted(rows)}. It was not used.")
+        values = np.full(settings.points, np.nan)
+        if measured:
+            values[:measured] = units.from_si(np.mean(found, axis=0), CURRENT)
+        return values
+
+    def _quality(self, current: Floats) -> Quality:
+        full = self.ranges["current"][1] * (1 - 1e-6)
+        return Quality.CLIPPED if np.nanmax(np.abs(current), initial=0.0) >= full else Quality.GOOD
+
+    # ---- after it ----
+
+    def _leave_as(self, before: _Before) -> None:
+        """Bias, set point and feedback as before the sweep, over the connection that watches; else the tip is withdrawn."""
+        if self.read_only:
+            return
+        try:
+            self._end_sweep()
+            self._restore(before)
+        except STMError:
+            self.withdraw()
+            raise
+
+    def _end_sweep(self) -> None:
+        if self._watch.ask("BiasSpectr.StatusGet")[0]:
+            self._watch.ask("BiasSpectr.Stop", timeout=self._timeout + OVERHEAD)
+            self._until(lambda: not self._watch.ask("BiasSpectr.StatusGet")[0], "The end of a sweep", self._timeout)
+
+    def _restore(self, before: _Before) -> None:
+        withdrawn, read = self.is_withdrawn(), self.get_setpoint()
+        moved = abs(read.bias - before.setpoint.bias) > BIAS_TOLERANCE
+        if moved and not withdrawn and self.get_feedback():
+            self._watch.ask("ZCtrl.OnOffSet", 0)
+        if moved:
+            self._watch.ask("Bias.Set", before.setpoint.bias)
+            self._until(
+                lambda: abs(self.get_bias() - before.setpoint.bias) < BIAS_TOLERANCE, "The bias of before", self._timeout
+            )
+        if not np.isclose(read.current, before.setpoint.current, rtol=1e-5, atol=0):
+            self._watch.ask("ZCtrl.SetpntSet", si(before.setpoint.current, CURRENT))
+        if before.feedback and not withdrawn and not self.get_feedback():
+            self._watch.ask("ZCtrl.OnOffSet", 1)
+            self._until(self.get_feedback, "Feedback on after the sweep", self._timeout)

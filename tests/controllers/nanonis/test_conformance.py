@@ -1,0 +1,25 @@
+"""The conformance suite, over TCP."""
+
+import pytest
+
+from bluesky_stm.controllers import RealClock, SimulatedController
+from bluesky_stm.controllers.conformance import ControllerConformance
+from bluesky_stm.controllers.nanonis import Fault, FaultKind, NanonisController, NanonisServer
+
+
+class TestNanonisController(ControllerConformance):
+    cycles = 30
+
+    @pytest.fixture
+    def unhurried(self):
+        with NanonisServer(SimulatedController(seed=3, clock=RealClock()), (0,) * 4) as slow:
+            controller = NanonisController(ports=slow.ports, timeout=2.0)
+            yield controller
+            controller.close()
+
+    @pytest.fixture(autouse=True)
+    def _server(self, server):
+        self.server = server
+
+    def break_next_sweep(self, controller):
+        self.server.faults.add(Fault(FaultKind.DROP, "BiasSpectr.Start"))
