@@ -125,6 +125,49 @@ class Frame:
         return math.cos(math.radians(self.angle)), math.sin(math.radians(self.angle))
 
 
+class Drift:
+    """How far the surface has moved under the tip since it was looked at first, over time.
+
+    What was at ``p`` in the first image is found at ``p + drift.at(t)`` at time ``t``. Between two measurements it is
+    interpolated; after the last one it grows with the velocity that was left uncompensated.
+
+    Parameters
+    ----------
+    time : float
+        When the first image was taken (the middle of its scan), in s.
+    """
+
+    def __init__(self, time: float) -> None:
+        self._times, self._shifts, self._velocity = [float(time)], [(0.0, 0.0)], (0.0, 0.0)
+
+    def measured(self, time: float, shift: tuple[float, float], velocity: tuple[float, float] = (0.0, 0.0)) -> None:
+        """At ``time`` the shift was ``shift`` nm; from then on ``velocity``, in nm/s, is expected.
+
+        Raises
+        ------
+        SettingsError
+            When ``time`` does not lie after the measurements before.
+        """
+        if not time > self._times[-1]:
+            raise SettingsError(
+                f"Drift at {time:g} s cannot be entered after that at {self._times[-1]:g} s. Nothing was changed."
+            )
+        self._times.append(float(time))
+        self._shifts.append((float(shift[0]), float(shift[1])))
+        self._velocity = float(velocity[0]), float(velocity[1])
+
+    @property
+    def last(self) -> tuple[float, Point]:
+        """Time, in s, and shift, in nm, of the last measurement."""
+        return self._times[-1], Point(*self._shifts[-1])
+
+    def at(self, time: ArrayLike) -> Floats:
+        """Shift at times (...), in nm; shape (..., 2)."""
+        time = np.asarray(time, dtype=float)
+        known = np.stack([np.interp(time, self._times, axis) for axis in zip(*self._shifts, strict=True)], axis=-1)
+        return known + np.maximum(time - self._times[-1], 0.0)[..., None] * np.asarray(self._velocity)
+
+
 def patch_centers(frame: Frame, patch: float, step: float) -> Floats:
     """Candidates for a spectrum: centres of the windows that fit into the frame, row by row from the lowest y.
 

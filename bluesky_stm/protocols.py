@@ -265,9 +265,10 @@ class Controller(
 
 @dataclass(frozen=True)
 class Failed:
-    """There is no value, and this is why."""
+    """There is no value, and this is why; with ``again`` the place may be measured another time."""
 
     reason: str
+    again: bool = False
 
 
 class Scalarizer(Protocol):
@@ -411,7 +412,7 @@ class Agent(Protocol):
         """Prediction at ``points`` (m, 2) in nm, or at the candidates."""
 
     def checkpoint(self) -> dict[str, Any]:
-        """Its whole state, as plain values and arrays."""
+        """Its whole state, as plain values and arrays; what a person may change while it runs stands under ``"settings"``."""
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go back to a `checkpoint`."""

@@ -18,12 +18,11 @@ from bluesky_stm import units
 from bluesky_stm.devices._signals import OMITTED, data_key
 from bluesky_stm.devices._worker import Worker
 from bluesky_stm.errors import SettingsError
-from bluesky_stm.geometry import Floats, Point
-from bluesky_stm.measurements import Topograph
+from bluesky_stm.geometry import Floats, Frame, Point
 from bluesky_stm.protocols import Agent, Decision, Health, Observation, Scalarizer
 from bluesky_stm.scalarizers import make_scalarizer
 from bluesky_stm.settings import LengthScale
-from bluesky_stm.teaching import Lesson, Teaching, give
+from bluesky_stm.teaching import Lesson, Pupil, Teaching, refusal
 
 Key = tuple[int, tuple[Point, ...], bytes | None]
 
@@ -111,13 +110,13 @@ class AgentDevice(Device):
             raise SettingsError("An AgentDevice needs scale= or scalarizer=, to know what a spectrum is worth.")
         self.agent = agent
         self.scale = scale
-        self.scalarizer = scalarizer or make_scalarizer(scale.scalarizer)  # type: ignore[union-attr]
         self.timeout = timeout
         self.decision: Decision | None = None
-        self.observations: list[Observation] = []
         self.agent_name = str(agent.describe()["name"])
-        self._teaching = Teaching(self.scalarizer)
+        self._teaching = Teaching(scalarizer or make_scalarizer(scale.scalarizer), fixed=False)  # type: ignore[union-attr]
+        self._pupil = Pupil(agent)
         self._lessons: list[Lesson] = []
+        self._taught = 0
         self._worker = Worker(name)
         self._status: Status | None = None
         self._answered: Key | None = None
@@ -131,7 +130,22 @@ class AgentDevice(Device):
     @property
     def candidates(self) -> Floats:
         """Places that the agent may suggest, (n, 2) in nm; none before its first topograph."""
-        return self.agent.candidates if self._observed else np.empty((0, 2))
+        return self._pupil.candidates
+
+    @property
+    def observations(self) -> Sequence[Observation]:
+        """What the agent has learned, as it knows it now: places corrected for drift, spectra of a changed tip taken back."""
+        return self._pupil.observations
+
+    @property
+    def masked(self) -> tuple[Frame, ...]:
+        """Areas in which it may not look."""
+        return self._pupil.areas
+
+    @property
+    def scalarizer(self) -> Scalarizer:
+        """Gives each spectrum its value."""
+        return self._teaching.scalarizer
 
     @property
     def point(self) -> Point | None:
@@ -158,9 +172,13 @@ class AgentDevice(Device):
         self._lessons += self._teaching.take()
         while self._lessons:
             lesson = self._lessons[0]
-            give(self.agent, [lesson])
-            self._remember(lesson)
+            self._pupil.give(lesson)
+            self._taught += 1
             del self._lessons[0]
+
+    def refusal(self, settings: Mapping[str, Any]) -> str:
+        """Why the agent would not take these settings while it runs; empty when it would."""
+        return refusal(self.agent, settings)
 
     @property
     def hints(self) -> dict[str, list[str]]:
@@ -188,24 +206,14 @@ class AgentDevice(Device):
     def stop(self, *, success: bool = False) -> None:
         """Nothing moves here; a fit under way comes to its end and its decision waits for the next `trigger`."""
 
-    _observed = False
-
-    def _remember(self, lesson: Lesson) -> None:
-        if isinstance(lesson, Topograph):
-            self._observed = True
-            self.observations = []
-            self.decision = self._answered = None
-        else:
-            self.observations.append(lesson)
-
     def _decide(self) -> None:
         begun = time.monotonic()
         self.learn()
         pending: Sequence[Point] = tuple(Point(*point) for point in self.pending.get())
         mask = self.mask.get()
-        asked = len(self.observations), pending, None if mask is None else np.asarray(mask, dtype=bool).tobytes()
+        asked = self._taught, pending, None if mask is None else np.asarray(mask, dtype=bool).tobytes()
         if self.decision is None or asked != self._answered:
-            self.decision = self.agent.suggest(1, pending, mask)[0]
+            self.decision = self._pupil.suggest(pending, mask)
             self._answered = asked
             self._elapsed, self._decided = time.monotonic() - begun, time.time()
 

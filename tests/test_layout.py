@@ -16,6 +16,7 @@ LEVELS = [
     {"measurements"},
     {"protocols", "settings"},
     {"surface", "scalarizers", "imaging", "files"},
+    {"steer"},
     {"teaching"},
     {"devices", "controllers", "agents", "views", "storage"},
     {"plans"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import platform
+import sys
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,11 +15,10 @@ import numpy as np
 
 from bluesky_stm.errors import ReplayError, SettingsError
 from bluesky_stm.geometry import Point
-from bluesky_stm.measurements import Topograph
-from bluesky_stm.protocols import Decision
+from bluesky_stm.protocols import Decision, Observation
 from bluesky_stm.runs._rebuild import as_run, rebuild_agent, taught_documents
 from bluesky_stm.storage import Run, once
-from bluesky_stm.teaching import Lesson, Teaching, decision_from, give
+from bluesky_stm.teaching import Lesson, Pupil, Revision, Teaching, decision_from
 
 if TYPE_CHECKING:
     from bluesky_stm.protocols import Agent
@@ -128,19 +128,19 @@ def replay(run: Any, agent: Agent | None = None) -> Replay:
     """
     run = as_run(run)
     agent = agent or rebuild_agent(run.start)
-    decisions = list(_compare(run, agent))
+    decisions = list(_compare(run, Pupil(agent)))
     if not decisions:
         raise ReplayError(f"{run!r} holds no decision of an agent: there is nothing to compare.")
     return Replay(run, agent, decisions, _changes(run.start.get("versions", {})))
 
 
-def _compare(run: Run, agent: Agent) -> Iterator[Compared]:
+def _compare(run: Run, pupil: Pupil) -> Iterator[Compared]:
     """Each decision again, at the moment it was made: after as many observations as it says, the later ones kept back."""
     teaching = Teaching()
     waiting: deque[Lesson] = deque()
     decided: list[Decision] = []
     streams: dict[str, str] = {}
-    learned, current = 0, ""
+    current = ""
     for name, doc in once(taught_documents(run)):
         teaching(name, doc)
         waiting.extend(teaching.take())
@@ -150,25 +150,29 @@ def _compare(run: Run, agent: Agent) -> Iterator[Compared]:
             streams[doc["uid"]] = doc["name"]
         elif name == "event" and streams[doc["descriptor"]] == "agent":
             recorded = decision_from(doc["data"])
-            learned = _catch_up(agent, waiting, learned, recorded.ingested)
+            _catch_up(pupil, waiting, recorded.ingested)
             if current == run.uid:
-                yield _again(agent, recorded, _pending(doc["data"], decided), len(decided))
+                yield _again(pupil, recorded, _pending(doc["data"], decided), len(decided))
             decided.append(recorded)
-    give(agent, waiting)
+    _catch_up(pupil, waiting, sys.maxsize)
 
 
-def _catch_up(agent: Agent, waiting: deque[Lesson], learned: int, until: int) -> int:
-    """Give lessons until ``until`` observations are learned; a topograph begins anew."""
-    while waiting and (learned < until or isinstance(waiting[0], Topograph)):
-        lesson = waiting.popleft()
-        give(agent, [lesson])
-        learned = 0 if isinstance(lesson, Topograph) else learned + 1
-    return learned
+def _catch_up(pupil: Pupil, waiting: deque[Lesson], until: int) -> None:
+    """Give lessons, but for those that would make it more than ``until`` observations."""
+    while waiting and _known_after(waiting[0], pupil) <= until:
+        pupil.give(waiting.popleft())
 
 
-def _again(agent: Agent, recorded: Decision, pending: list[Point], ordinal: int) -> Compared:
+def _known_after(lesson: Lesson, pupil: Pupil) -> int:
+    """How many observations the agent knows once it has had this lesson."""
+    if isinstance(lesson, Observation):
+        return len(pupil.observations) + 1
+    return len(lesson.observations) if isinstance(lesson, Revision) else 0
+
+
+def _again(pupil: Pupil, recorded: Decision, pending: list[Point], ordinal: int) -> Compared:
     try:
-        return Compared(ordinal, recorded, agent.suggest(1, pending)[0])
+        return Compared(ordinal, recorded, pupil.suggest(pending))
     except SettingsError as error:
         return Compared(ordinal, recorded, None, str(error))
 

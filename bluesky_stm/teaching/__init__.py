@@ -1,0 +1,35 @@
+"""Documents to lessons: the one way in which an agent learns, live or from a stored run."""
+
+from bluesky_stm.teaching._events import (
+    Document,
+    MeasuredDrift,
+    decision_from,
+    drift_from,
+    intervention_from,
+    revoked_from,
+    spectrum_from,
+    topograph_from,
+)
+from bluesky_stm.teaching._lessons import Lesson, Masking, Pupil, Retuning, Revision, give, refusal, retune
+from bluesky_stm.teaching._teaching import Teaching, teach
+
+__all__ = [
+    "Document",
+    "Lesson",
+    "Masking",
+    "MeasuredDrift",
+    "Pupil",
+    "Retuning",
+    "Revision",
+    "Teaching",
+    "decision_from",
+    "drift_from",
+    "give",
+    "intervention_from",
+    "refusal",
+    "retune",
+    "revoked_from",
+    "spectrum_from",
+    "teach",
+    "topograph_from",
+]

@@ -1,0 +1,135 @@
+"""Lessons, and the pupil who takes them in: the same live and in a replay."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bluesky_stm.errors import SettingsError, STMError
+from bluesky_stm.geometry import Floats, Frame, Point
+from bluesky_stm.measurements import Topograph
+from bluesky_stm.protocols import Agent, Decision, Observation
+
+
+@dataclass(frozen=True, eq=False)
+class Revision:
+    """All that was observed so far, seen anew: places corrected, values taken back, or judged by another scalarizer."""
+
+    topograph: Topograph
+    observations: Sequence[Observation]
+
+
+@dataclass(frozen=True, eq=False)
+class Retuning:
+    """A person changed settings of the agent."""
+
+    settings: Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Masking:
+    """Areas in which the agent may not look: all that hold from now on."""
+
+    areas: Sequence[Frame]
+
+
+Lesson = Topograph | Observation | Revision | Retuning | Masking
+
+
+class Pupil:
+    """An agent with what it was taught.
+
+    Attributes
+    ----------
+    agent : Agent
+    observations : list of Observation
+        As the agent knows them now.
+    areas : tuple of Frame
+        Where it may not look.
+    observed : bool
+        Whether it has seen a topograph.
+    """
+
+    def __init__(self, agent: Agent) -> None:
+        self.agent = agent
+        self.observations: list[Observation] = []
+        self.areas: tuple[Frame, ...] = ()
+        self.observed = False
+
+    def give(self, lesson: Lesson) -> None:
+        """Take in one lesson."""
+        match lesson:
+            case Topograph():
+                self._look(lesson, [])
+            case Revision():
+                self._look(lesson.topograph, lesson.observations)
+            case Retuning():
+                retune(self.agent, lesson.settings)
+            case Masking():
+                self.areas = tuple(lesson.areas)
+            case Observation():
+                self.agent.ingest([lesson])
+                self.observations.append(lesson)
+
+    @property
+    def candidates(self) -> Floats:
+        """Places that the agent may suggest, (n, 2) in nm; none before its first topograph."""
+        return self.agent.candidates if self.observed else np.empty((0, 2))
+
+    @property
+    def mask(self) -> NDArray[np.bool_] | None:
+        """Which candidates lie outside the masked areas; None for all."""
+        if not self.areas:
+            return None
+        return ~np.any([area.contains(self.candidates) for area in self.areas], axis=0)
+
+    def suggest(self, pending: Sequence[Point] = (), mask: NDArray[np.bool_] | None = None) -> Decision:
+        """Where the agent would measure next; ``mask`` in addition to the areas."""
+        allowed = self.mask
+        if mask is not None:
+            allowed = mask if allowed is None else allowed & mask
+        return self.agent.suggest(1, pending, allowed)[0]
+
+    def _look(self, topograph: Topograph, observations: Sequence[Observation]) -> None:
+        self.agent.observe(topograph)
+        self.agent.ingest(observations)
+        self.observations, self.observed = list(observations), True
+
+
+def give(agent: Agent, lessons: Iterable[Lesson]) -> None:
+    """Hand lessons to an agent, in their order."""
+    pupil = Pupil(agent)
+    for lesson in lessons:
+        pupil.give(lesson)
+
+
+def retune(agent: Agent, settings: Mapping[str, Any]) -> None:
+    """Change settings of an agent; it keeps what it has learned.
+
+    Raises
+    ------
+    SettingsError
+        For an agent whose settings can't be changed, or a setting that makes no sense.
+    """
+    state = agent.checkpoint()
+    if "settings" not in state:
+        raise SettingsError(
+            f"The agent {agent.describe()['name']!r} can't be changed while it runs. Start another run with it."
+        )
+    agent.restore({**state, "settings": {**state["settings"], **settings}})
+
+
+def refusal(agent: Agent, settings: Mapping[str, Any]) -> str:
+    """Why the agent would not take these settings; empty when it would. It stays as it is."""
+    state = agent.checkpoint()
+    try:
+        retune(agent, settings)
+    except STMError as error:
+        return str(error)
+    finally:
+        agent.restore(state)
+    return ""

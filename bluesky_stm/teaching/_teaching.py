@@ -1,0 +1,180 @@
+"""Documents to lessons: the one way in which an agent learns, live or from a stored run."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from event_model import DocumentRouter
+
+from bluesky_stm.geometry import Drift, Frame, Point
+from bluesky_stm.measurements import Spectrum, Topograph
+from bluesky_stm.protocols import Agent, Failed, Observation, Scalarizer
+from bluesky_stm.scalarizers import make_scalarizer
+from bluesky_stm.teaching._events import (
+    Document,
+    drift_from,
+    intervention_from,
+    revoked_from,
+    spectrum_from,
+    topograph_from,
+)
+from bluesky_stm.teaching._lessons import Lesson, Masking, Pupil, Retuning, Revision
+
+
+@dataclass
+class _Taken:
+    """A spectrum as it was taken, and why it is not to be believed (empty: it is)."""
+
+    spectrum: Spectrum
+    revoked: str = ""
+
+
+class Teaching(DocumentRouter):
+    """Turns the documents of a run into lessons, each Event once however often it comes by.
+
+    Spectra, images, measured drift, tip checks and interventions all become lessons: a decision that follows from them can be
+    reached again from the documents alone.
+
+    Parameters
+    ----------
+    scalarizer : Scalarizer or None
+        Gives each spectrum its value; None for the one named in the start document.
+    fixed : bool
+        Whether it stays even where a person changed it during the run: to ask what another one would have led to.
+    """
+
+    def __init__(self, scalarizer: Scalarizer | None = None, *, fixed: bool = True) -> None:
+        super().__init__()
+        self._scalarizer = scalarizer
+        self._fixed = fixed and scalarizer is not None
+        self._streams: dict[str, str] = {}
+        self._seen: set[tuple[str, int]] = set()
+        self._lessons: deque[Lesson] = deque()
+        self._areas: list[Frame] = []
+        self._topograph: Topograph | None = None
+        self._forget()
+
+    @property
+    def scalarizer(self) -> Scalarizer:
+        """By which spectra are judged now."""
+        assert self._scalarizer is not None, "no start document has named a scalarizer yet"
+        return self._scalarizer
+
+    @scalarizer.setter
+    def scalarizer(self, scalarizer: Scalarizer) -> None:
+        self._scalarizer = scalarizer
+
+    def start(self, doc: Mapping[str, Any]) -> None:
+        """A run begins: what is known of another one no longer matters, unless this one goes on with it."""
+        self._scalarizer = self._scalarizer or make_scalarizer(doc["scalarizer"])
+        self._streams.clear()
+        if "resumes" not in doc:
+            self._areas = []
+        masked = [Frame.from_dict(area) for area in doc.get("masked", ())]
+        if masked or self._areas:
+            self._mask([*self._areas, *masked])
+
+    def descriptor(self, doc: Mapping[str, Any]) -> None:
+        """A stream of the run is declared."""
+        self._streams[doc["uid"]] = doc["name"]
+
+    def event(self, doc: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What an Event teaches becomes a lesson."""
+        stream = self._streams.get(doc["descriptor"])
+        number = doc["descriptor"], doc["seq_num"]  # an Event that is repeated after a pause has the same, but another uid
+        if stream in _TEACHERS and number not in self._seen:
+            self._seen.add(number)
+            _TEACHERS[stream](self, doc["data"])
+        return doc
+
+    def take(self) -> list[Lesson]:
+        """Lessons since the last call, in the order of the documents. Safe beside a thread that feeds documents."""
+        lessons = []
+        while self._lessons:
+            lessons.append(self._lessons.popleft())
+        return lessons
+
+    # ---- what each stream teaches ----
+
+    def _look(self, data: Mapping[str, Any]) -> None:
+        self._topograph = topograph_from(data)
+        self._forget()
+        self._lessons.append(self._topograph)
+
+    def _learn(self, data: Mapping[str, Any]) -> None:
+        self._taken.append(_Taken(spectrum_from(data)))
+        self._lessons.append(self._observation(self._taken[-1]))
+
+    def _follow(self, data: Mapping[str, Any]) -> None:
+        measured = drift_from(data)
+        if not measured.trusted:
+            return
+        self._drift = self._drift or Drift(measured.reference_time)
+        self._drift.measured(measured.time, measured.shift, measured.velocity)
+        self._revise()
+
+    def _doubt(self, data: Mapping[str, Any]) -> None:
+        count, reason = revoked_from(data)
+        doubtful = self._taken[len(self._taken) - count :]
+        for taken in doubtful:
+            taken.revoked = reason
+        if doubtful:
+            self._revise()
+
+    def _obey(self, data: Mapping[str, Any]) -> None:
+        asked = intervention_from(data)
+        if asked is None:
+            return
+        match asked.kind:
+            case "mask" | "reject":
+                self._mask([*self._areas, asked.area])
+            case "unmask":
+                self._mask([])
+            case "agent":
+                self._lessons.append(Retuning(asked.settings))
+            case "scalarizer" if not self._fixed:
+                self._scalarizer = make_scalarizer(asked.settings)
+                self._revise()
+
+    # ---- inside ----
+
+    def _forget(self) -> None:
+        self._taken: list[_Taken] = []
+        self._drift: Drift | None = None
+
+    def _mask(self, areas: list[Frame]) -> None:
+        self._areas = areas
+        self._lessons.append(Masking(tuple(areas)))
+
+    def _revise(self) -> None:
+        if self._topograph is not None:
+            self._lessons.append(Revision(self._topograph, [self._observation(taken) for taken in self._taken]))
+
+    def _observation(self, taken: _Taken) -> Observation:
+        spectrum = taken.spectrum
+        if self._drift is not None:
+            x, y = spectrum.position - self._drift.at(spectrum.time)
+            spectrum = spectrum.at(Point(float(x), float(y)))
+        value = Failed(taken.revoked, again=True) if taken.revoked else self.scalarizer(spectrum)
+        return Observation(spectrum.position, value, spectrum)
+
+
+_TEACHERS = {
+    "topograph": Teaching._look,  # noqa: SLF001 - our own
+    "primary": Teaching._learn,  # noqa: SLF001
+    "drift": Teaching._follow,  # noqa: SLF001
+    "tip_check": Teaching._doubt,  # noqa: SLF001
+    "intervention": Teaching._obey,  # noqa: SLF001
+}
+
+
+def teach(agent: Agent, documents: Iterable[Document], scalarizer: Scalarizer | None = None) -> None:
+    """Teach an agent a whole stored run."""
+    teaching, pupil = Teaching(scalarizer), Pupil(agent)
+    for name, doc in documents:
+        teaching(name, doc)
+        for lesson in teaching.take():
+            pupil.give(lesson)
