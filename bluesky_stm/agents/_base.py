@@ -108,7 +108,8 @@ class BaseAgent:
         """Learn from spectra, in the order they were taken; a value that is not finite counts as failed."""
         assert self.topograph
         for observation in observations:
-            self._measured[self._nearest(observation.point)] = True
+            if not (isinstance(observation.value, Failed) and observation.value.again):
+                self._measured[self._nearest(observation.point)] = True
             self.observations.append(_finite(observation))
 
     def suggest(self, n: int = 1, pending: Sequence[Point] = (), mask: NDArray[np.bool_] | None = None) -> list[Decision]:
