@@ -195,3 +195,9 @@ def recorder():
 @pytest.fixture
 def toy_agent():
     return ToyAgent
+
+
+@pytest.fixture
+def synthetic_spectrum():
+    """``synthetic_spectrum(point, ordinal)``: data of the Event that the synthetic surface answers with."""
+    return spectrum_data

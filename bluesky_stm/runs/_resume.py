@@ -1,0 +1,111 @@
+"""Going on with a run: its agent taught what was measured, and what is left of its budget."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bluesky_stm.errors import ReplayError, SettingsError
+from bluesky_stm.geometry import Frame
+from bluesky_stm.runs._rebuild import as_run, lineage, rebuild_agent
+from bluesky_stm.scalarizers import make_scalarizer
+from bluesky_stm.settings import LengthScale
+from bluesky_stm.storage import Run, once
+from bluesky_stm.teaching import intervention_from
+
+if TYPE_CHECKING:
+    from bluesky_stm.devices import AgentDevice
+
+_INHERITED = ("sample", "operator", "campaign", "parent_run", "child_rule", "child_score")
+
+
+@dataclass(frozen=True, eq=False)
+class Resumption:
+    """What a plan needs to go on with a run.
+
+    Attributes
+    ----------
+    run : Run
+    agent : AgentDevice
+        It has been given all documents of the run; a place that was decided and not measured it decides again.
+    frame : Frame
+        Where the run looked.
+    measured : int
+        Spectra that are there.
+    budget : int
+        Spectra that are left to take.
+    look : bool
+        Whether the run ended before its topograph was there, so that one has to be taken.
+    metadata : dict
+        For the start document: ``resumes``, and sample, operator, campaign and parent as they were.
+    """
+
+    run: Run
+    agent: AgentDevice
+    frame: Frame
+    measured: int
+    budget: int
+    look: bool
+    metadata: dict[str, Any]
+
+
+def resume(run: Any, *, budget: int | None = None, name: str = "agent") -> Resumption:
+    """Rebuild agent and budget of a run from its documents, and from those of the runs that it goes on with.
+
+    Parameters
+    ----------
+    run : Run, or anything that `storage.documents` takes
+        Aborted, killed, or finished and to be given more.
+    budget : int, optional
+        Spectra in all, those there included; by default as the run was told.
+    name : str
+        Of the new agent device.
+
+    Raises
+    ------
+    SettingsError
+        When nothing of the budget is left.
+    ReplayError
+        When the run is going on still, or does not say enough.
+    """
+    run = as_run(run)
+    if run.stop is None:
+        raise ReplayError(f"{run!r} is not finished: it may be going on. Open its catalog to write, then it is ended and kept.")
+    history = lineage(run)
+    measured = sum(1 for one in history for _ in one.events("primary"))
+    total = budget or _budget(history)
+    if measured >= total:
+        raise SettingsError(
+            f"Run {run.uid[:8]} has {measured} spectra of a budget of {total}: nothing is left. Nothing has moved. "
+            "To add some, give the number of all: resume(run, budget=...)."
+        )
+    metadata = {"resumes": run.uid, **{key: run.start[key] for key in _INHERITED if key in run.start}}
+    frame = Frame.from_dict(run.start["frame"])
+    look = not any(True for one in history for _ in one.events("topograph"))
+    return Resumption(run, _taught(history, name), frame, measured, total - measured, look, metadata)
+
+
+def _taught(history: Iterable[Run], name: str) -> AgentDevice:
+    from bluesky_stm.devices import AgentDevice
+
+    first, *_ = history
+    scalarizer = make_scalarizer(first.start["scalarizer"])
+    scale = LengthScale.parse(first.start["length_scale"])
+    device = AgentDevice(rebuild_agent(first.start), scale, scalarizer=scalarizer, name=name)
+    for one in history:
+        for kind, doc in once(one.documents()):
+            device.documents(kind, doc)
+    return device
+
+
+def _budget(history: Iterable[Run]) -> int:
+    """What was asked for last: by the plan that began it, or by a person during it."""
+    first, *_ = history
+    total = int(first.start["length_scale"]["budget"])
+    for one in history:
+        for event in one.events("intervention"):
+            asked = intervention_from(event["data"])
+            if asked is not None and asked.kind == "budget":
+                total = int(asked.settings["spectra"])
+    return total

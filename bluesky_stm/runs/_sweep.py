@@ -1,0 +1,52 @@
+"""Many what-ifs at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
+from contextlib import nullcontext
+from multiprocessing import get_context
+from typing import Any
+
+from bluesky_stm.protocols import Progress
+from bluesky_stm.runs._rebuild import as_run, taught_documents
+from bluesky_stm.runs._what_if import WhatIf, what_if
+
+
+def sweep(
+    run: Any,
+    variations: Iterable[Mapping[str, Any]],
+    *,
+    executor: Executor | None = None,
+    progress: Progress | None = None,
+) -> list[WhatIf]:
+    """Many a what-if at once, each in a process of its own; results in the order of ``variations``.
+
+    Parameters
+    ----------
+    run : Run, or anything that `storage.documents` takes
+    variations : iterable of mapping
+        Arguments of `what_if`, by name.
+    executor : Executor, optional
+        Where they run: by default processes on this machine, one a core. On a Dask cluster:
+        ``dask.distributed.Client(...).get_executor()``.
+    progress : callable, optional
+        Called as ``progress(done, total)``.
+
+    Examples
+    --------
+    >>> sweep(catalog[-1], [{"seed": s, "agent": a} for s in range(5) for a in ("dkl", "random")])  # doctest: +SKIP
+    """
+    carried = list(taught_documents(as_run(run)))
+    # spawned, for a fork of a process that has threads and a RunEngine may hang
+    pool = nullcontext(executor) if executor else ProcessPoolExecutor(mp_context=get_context("spawn"))
+    with pool as running:
+        futures = [running.submit(_varied, carried, dict(variation)) for variation in variations]
+        for done, _ in enumerate(as_completed(futures), 1):
+            if progress:
+                progress(done, len(futures))
+        return [future.result() for future in futures]
+
+
+def _varied(carried: list[Any], variation: dict[str, Any]) -> WhatIf:
+    return what_if(carried, **variation)

@@ -1,0 +1,249 @@
+"""What if: another scalarizer or another agent, asked of the spectra that were measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bluesky_stm.errors import ReplayError
+from bluesky_stm.geometry import Floats, Frame
+from bluesky_stm.measurements import Topograph
+from bluesky_stm.protocols import Decision, Failed, Observation, Posterior
+from bluesky_stm.runs._answers import Answers, Archive, Simulator
+from bluesky_stm.runs._rebuild import as_run, rebuild_agent, taught_documents
+from bluesky_stm.scalarizers import make_scalarizer
+from bluesky_stm.settings import Named
+from bluesky_stm.storage import Run
+from bluesky_stm.teaching import Masking, Pupil, Revision, Teaching
+
+if TYPE_CHECKING:
+    from bluesky_stm.protocols import Agent, Scalarizer
+
+
+@dataclass(frozen=True, eq=False)
+class WhatIf:
+    """What another scalarizer or agent makes of a run.
+
+    Attributes
+    ----------
+    uid : str
+        Of the run.
+    scalarizer, agent : dict
+        What was asked, as in a start document.
+    recorded : ndarray of shape (n,)
+        Value of each spectrum of the run, in the order measured; NaN where it has none.
+    chosen : ndarray of shape (m,)
+        The same of the spectra that the agent asked for, in its own order.
+    decisions : list of Decision
+        Where it went, one for each of ``chosen``.
+    wishes : list of Decision or None
+        Where it would rather have gone but nothing was measured; None where it could go.
+    candidates : ndarray of shape (k, 2)
+        Places that it may suggest, in nm.
+    posterior : Posterior
+        What it predicts there from all spectra of the run.
+    before : ndarray of shape (k,) or None
+        What the run's own agent predicted there last, where its map is stored.
+    """
+
+    uid: str
+    scalarizer: Mapping[str, Any]
+    agent: Mapping[str, Any]
+    recorded: Floats
+    chosen: Floats
+    decisions: list[Decision]
+    wishes: list[Decision | None]
+    candidates: Floats
+    posterior: Posterior
+    before: Floats | None
+
+    @property
+    def curves(self) -> tuple[Floats, Floats]:
+        """Best value so far after each spectrum: of the run, and of the other order."""
+        return _best(self.recorded), _best(self.chosen)
+
+    @property
+    def on_policy(self) -> float:
+        """Share of the decisions for which a spectrum was there: the others had to make do with what was measured."""
+        return float(np.mean([wish is None for wish in self.wishes])) if self.wishes else float("nan")
+
+    @property
+    def agreement(self) -> float:
+        """Correlation of the two predicted maps; NaN where the run stored none over the same candidates."""
+        if self.before is None or np.isnan(self.posterior.mean).all():
+            return float("nan")
+        return float(np.corrcoef(self.before, self.posterior.mean)[0, 1])
+
+    def spectra_to(self, fraction: float = 1.0) -> tuple[int, int]:
+        """Spectra until the best value of the run, or ``fraction`` of the way to it from its first; 0 where never reached."""
+        recorded, chosen = self.curves
+        first = recorded[np.isfinite(recorded)][:1]
+        goal = (1 - fraction) * first + fraction * recorded[-1]
+        return _first(recorded >= goal), _first(chosen >= goal)
+
+    def __str__(self) -> str:
+        was, now = self.spectra_to()
+        found = f"finds its best value after {now} spectra" if now else "does not find its best value"
+        return (
+            f"Run {self.uid[:8]} with {self.agent['name']} on {self.scalarizer['name']}: {found} (the run: {was}); "
+            f"{self.on_policy:.0%} of its {len(self.decisions)} decisions could be answered as it wished"
+            + (f"; its map correlates {self.agreement:.2f} with the stored one." if np.isfinite(self.agreement) else ".")
+        )
+
+
+def what_if(
+    run: Any,
+    *,
+    scalarizer: str | Mapping[str, Any] | Scalarizer | None = None,
+    agent: str | Mapping[str, Any] | Agent | None = None,
+    acquisition: str | Mapping[str, Any] | None = None,
+    seed: int | None = None,
+    answers: Answers | None = None,
+    budget: int | None = None,
+) -> WhatIf:
+    """What another scalarizer or agent would have chosen, and what it predicts from the same spectra.
+
+    The agent starts anew and is answered by the spectra of the run. A place that was never measured cannot be answered: such a
+    wish is kept in ``wishes``, and the agent has to choose among what was measured. So the comparison is of orders of the same
+    spectra, honest at its beginning and forced at its end; ``answers`` lifts that where there is a simulator or a dense grid.
+
+    Parameters
+    ----------
+    run : Run, or anything that `storage.documents` takes
+    scalarizer, agent : str, mapping or instance, optional
+        By name, or ``{"name": ..., **settings}``; by default those of the run. Windows and candidates stay the run's.
+    acquisition : str or mapping, optional
+        Acquisition function of the agent.
+    seed : int, optional
+    answers : callable, optional
+        Gives a spectrum for any place; see `answered_by`.
+    budget : int, optional
+        Spectra to give it; by default as many as the run has.
+
+    Raises
+    ------
+    ReplayError
+        When the run holds no topograph or no spectrum, or its agent cannot be built again.
+    """
+    run = as_run(run)
+    judge = make_scalarizer(scalarizer or run.start["scalarizer"])
+    topograph, observations, areas = _lessons(run, judge)
+    make = _maker(run.start, agent, acquisition, seed)
+    pupil = Pupil(make())
+    pupil.give(topograph)
+    pupil.give(Masking(areas))
+    archive = Simulator(answers, judge) if answers else Archive(observations, pupil.candidates)
+    decisions, chosen, wishes = _explore(pupil, archive, budget or len(observations))
+    taught = Pupil(make())
+    taught.give(Revision(topograph, observations))
+    return WhatIf(
+        run.uid,
+        judge.describe(),
+        taught.agent.describe(),
+        _values(observations),
+        _values(chosen),
+        decisions,
+        wishes,
+        taught.candidates,
+        taught.agent.posterior(),
+        _stored_map(run, len(taught.candidates)),
+    )
+
+
+# ---- what the run taught -------------------------------------------------------------------------------------------
+
+
+def _lessons(run: Run, judge: Scalarizer) -> tuple[Topograph, list[Observation], tuple[Frame, ...]]:
+    """Topograph and observations as they are known at the end, and the areas that were masked then."""
+    teaching = Teaching(judge)
+    topograph, observations, areas = None, list[Observation](), tuple[Frame, ...]()
+    for name, doc in taught_documents(run):
+        teaching(name, doc)
+        for lesson in teaching.take():
+            match lesson:
+                case Topograph():
+                    topograph, observations = lesson, []
+                case Revision():
+                    topograph, observations = lesson.topograph, list(lesson.observations)
+                case Observation():
+                    observations.append(lesson)
+                case Masking():
+                    areas = tuple(lesson.areas)
+    if topograph is None or not observations:
+        raise ReplayError(f"{run!r} holds no topograph or no spectrum: there is nothing to ask.")
+    return topograph, observations, areas
+
+
+def _maker(
+    start: Mapping[str, Any], agent: Any, acquisition: str | Mapping[str, Any] | None, seed: int | None
+) -> Callable[[], Agent]:
+    """Makes the agent that is asked for, fresh each time."""
+    if agent is not None and not isinstance(agent, str | Mapping):
+        blank = agent.checkpoint()
+
+        def again() -> Agent:
+            agent.restore(blank)
+            return agent
+
+        return again
+    described = _described(start, agent)
+    if acquisition is not None:
+        described["settings"]["acquisition"] = acquisition
+    if seed is not None:
+        described["seed"] = seed
+    return lambda: rebuild_agent({**start, "agent": described})
+
+
+def _described(start: Mapping[str, Any], agent: str | Mapping[str, Any] | None) -> dict[str, Any]:
+    own = dict(start.get("agent") or {"name": "dkl", "seed": 0, "settings": _windows(start)})
+    if agent is None:
+        return {**own, "settings": dict(own.get("settings", {}))}
+    named = Named.parse({"name": agent} if isinstance(agent, str) else agent)
+    laid_out = {key: value for key, value in own.get("settings", {}).items() if key in {"patch", "step", "candidates", "seeds"}}
+    return {"name": named.name, "seed": own.get("seed", 0), "settings": {**laid_out, **named.settings}}
+
+
+def _windows(start: Mapping[str, Any]) -> dict[str, Any]:
+    """Of an imported run, which had another agent: the window and step of its scale."""
+    scale = start.get("length_scale", {})
+    return {key: scale[key] for key in ("patch", "step", "seeds") if key in scale}
+
+
+def _stored_map(run: Run, count: int) -> Floats | None:
+    last = None
+    for event in run.events("maps"):
+        last = next(value for key, value in event["data"].items() if key.endswith("_mean"))
+    return None if last is None or len(last) != count else np.asarray(last, dtype=float)
+
+
+def _explore(
+    pupil: Pupil, archive: Archive | Simulator, budget: int
+) -> tuple[list[Decision], list[Observation], list[Decision | None]]:
+    decisions, chosen, wishes = list[Decision](), list[Observation](), list[Decision | None]()
+    for _ in range(budget):
+        known = archive.can()
+        if known is not None and not (known if pupil.mask is None else known & pupil.mask).any():
+            break
+        wish = pupil.suggest()
+        answerable = known is None or known[wish.candidate]
+        decisions.append(wish if answerable else pupil.suggest(mask=known))
+        wishes.append(None if answerable else wish)
+        chosen.append(archive.answer(decisions[-1]))
+        pupil.give(chosen[-1])
+    return decisions, chosen, wishes
+
+
+def _values(observations: Iterable[Observation]) -> Floats:
+    return np.array([np.nan if isinstance(o.value, Failed) else o.value for o in observations], dtype=float)
+
+
+def _best(values: Floats) -> Floats:
+    return np.fmax.accumulate(values)
+
+
+def _first(true: NDArray[np.bool_]) -> int:
+    return int(np.argmax(true)) + 1 if true.any() else 0
