@@ -9,6 +9,7 @@ from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.measurements import Grid, Setpoint
 from bluesky_stm.protocols import Observation
 from bluesky_stm.settings import LengthScale
+from bluesky_stm.storage import open_catalog
 from bluesky_stm.teaching import Teaching, spectrum_from, topograph_from
 
 REAL = [
@@ -102,6 +103,19 @@ def test_a_z_sweep_is_imported_as_what_it_is(data_file):
     assert first["stm_sweeps_swept"][[0, -1]] == pytest.approx([0.2, -0.8])
     assert first["stm_sweeps_channel_current"].shape == (256,)
     assert first["stm_sweeps_x"] == pytest.approx(first["stm_sweeps_parameter_x"], abs=1e-3)
+
+
+def test_an_imported_night_is_stored_found_and_exported_again(data_file, tmp_path):
+    with open_catalog(tmp_path / "catalog") as catalog:
+        for name, doc in files.documents(data_file("Figure7_DKL1_200nm.hf5"), sample="EuZn2As2"):
+            catalog(name, doc)
+        stored = catalog[-1]
+        assert stored.start["sample"] == "EuZn2As2"
+        files.write(tmp_path / "night.nxs", files.RecordedRun(stored.topograph, tuple(stored.spectra)))
+    back, run = files.read(tmp_path / "night.nxs"), files.read(data_file("Figure7_DKL1_200nm.hf5"))
+    assert np.array_equal(back.topograph.height, run.topograph.height)
+    assert [s.position for s in back.spectra] == [s.position for s in run.spectra]
+    assert all(np.array_equal(one.didv, other.didv) for one, other in zip(back.spectra, run.spectra, strict=True))
 
 
 def test_units_are_ours_and_said(data_file):

@@ -1,5 +1,7 @@
 """The real files, asserted by what their headers, other programs and the literature say."""
 
+import os
+
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
@@ -42,6 +44,18 @@ def test_the_lock_in_of_a_grid_agrees_with_the_slope_of_its_current(data_file):
     slope = np.gradient(grid.current.mean(axis=(0, 1)), grid.bias)
     assert np.corrcoef(slope, grid.didv.mean(axis=(0, 1)))[0, 1] > 0.99
     assert np.trapezoid(grid.didv, grid.bias).mean() == pytest.approx(np.ptp(grid.current.mean(axis=(0, 1))), rel=0.1)
+
+
+def test_the_dense_grid_of_the_published_campaign():
+    """250 x 80 spectra of 121 points, where it is at hand."""
+    path = os.environ.get("BLUESKY_STM_DENSE_GRID")
+    if not path:
+        pytest.skip("BLUESKY_STM_DENSE_GRID names no file: the dense EuZn2As2 grid is not at hand")
+    grid = files.read_3ds(path)
+    assert sorted(grid.current.shape[:2]) == [80, 250]
+    assert grid.current.shape[2] == 121
+    run = files.RecordedRun.of_grid(grid)
+    assert len(run.spectra) == 80 * 250
 
 
 def test_an_aborted_z_sweep_grid_reads_as_what_it_is(data_file):

@@ -304,6 +304,26 @@ def test_nexusformat_finds_what_to_plot_in_our_grid(written):
     assert [axis.nxname for axis in grid.nxaxes] == ["y", "x", "bias"]
 
 
+@pytest.mark.parametrize(("recording", "group", "axes"), [(RUN, "topograph", ["y", "x"]), (GRID, "grid", ["y", "x", "bias"])])
+def test_silx_plots_our_nexus_files_by_default(written, recording, group, axes):
+    nxdata = outsider("silx.io.nxdata")
+    with h5py.File(written(recording, ".nxs")) as file:
+        default = nxdata.get_default(file)
+        assert default.is_valid, default.issues
+        assert default.group.name == f"/entry/{group}"
+        assert default.axes_dataset_names == axes
+        assert default.signal.attrs["units"] == ("nm" if group == "topograph" else "nS")
+
+
+def test_silx_takes_the_spectra_of_a_run_for_curves(written):
+    nxdata = outsider("silx.io.nxdata")
+    with h5py.File(written(RUN, ".nxs")) as file:
+        spectra = nxdata.NXdata(file["entry/spectra"])
+        assert spectra.is_valid, spectra.issues
+        assert spectra.axes[-1][()] == pytest.approx(GRID.bias)
+        assert set(spectra.auxiliary_signals_dataset_names) == {"current", "lockin_x", "lockin_y"}
+
+
 # ---- what does not fit
 
 
