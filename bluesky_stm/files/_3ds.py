@@ -108,14 +108,16 @@ def read_sweeps(path: str | Path) -> Sweeps:
     labels, points = _listed(header, "Channels"), int(number(header, "Points"))
     pixels = _pixels(path.name, body, (rows, columns), len(names) + len(labels) * points)
     parameters = _named(names, np.moveaxis(pixels[..., : len(names)], -1, 0))
-    swept, unit = split_unit(header.get("Sweep Signal", "Bias (V)"))
+    signal = header.get("Sweep Signal", "Bias (V)")
+    swept, unit = split_unit(signal)
+    values = in_our_unit(_axis(path.name, header, pixels, points), unit)
     return Sweeps(
         _frame(header, (rows, columns), parameters),
         swept,
-        in_our_unit(_axis(path.name, header, pixels, points), unit),
+        values,
         _named(labels, np.moveaxis(pixels[..., len(names) :].reshape(rows, columns, len(labels), points), 2, 0)),
         parameters,
-        {name: our_unit(unit) for name, unit in map(split_unit, [*names, *labels, header.get("Sweep Signal", "Bias (V)")])},
+        {name: our_unit(unit) for name, unit in map(split_unit, [*names, *labels, signal])},
         setpoint_of(header),
         timestamp(header.get("Start time") or header.get("Date")),
     )
@@ -129,15 +131,13 @@ def write_3ds(path: str | Path, grid: Grid) -> None:
     FileFormatError
         When the bias does not rise or fall in equal steps, which the format can't say.
     """
-    start, stop = float(grid.bias[0]), float(grid.bias[-1])
-    if not np.allclose(
-        grid.bias, np.linspace(start, stop, len(grid.bias)), rtol=0, atol=1e-3 * abs(stop - start) / len(grid.bias)
-    ):
+    steps = np.diff(grid.bias)
+    if np.ptp(steps) > 1e-3 * np.abs(steps).min():
         raise FileFormatError(
             "A .3ds grid has one linear sweep, and the bias of this one has unequal steps. Nothing was written."
         )
     channels = in_si(grid)
-    limits = np.broadcast_to([start, stop], (*grid.frame.pixels, 2))
+    limits = np.broadcast_to(grid.bias[[0, -1]], (*grid.frame.pixels, 2))
     place = units.to_si(np.concatenate([grid.frame.points(), grid.height[..., None]], axis=-1), units.LENGTH)
     pixels = np.concatenate([limits, place, *channels.values()], axis=-1)
     Path(path).write_bytes(_header(grid, list(channels)).encode("latin-1") + _END + pixels.astype(">f4").tobytes())

@@ -1,8 +1,9 @@
 """What the formats of others share: names and units of channels, clipping, and the calibration of a lock-in.
 
 A lock-in channel recorded in volts is that of the preamplifier's output, and 1 V there is taken as 1 nA (10^9 V/A). Its gain
-is fitted against the current of the same file, so that dI/dV does not depend on that choice. Without a lock-in channel dI/dV
-is the numerical derivative of the current. A channel ``dI/dV``, which our own files have, is taken as it is.
+is fitted against the current of the same file, so that dI/dV does not depend on that choice. Without a lock-in channel, or
+where that does not follow the current because it was off, dI/dV is the numerical derivative of the current. A channel
+``dI/dV``, which our own files have, is taken as it is.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ from bluesky_stm.measurements import Grid, Quality, Spectrum
 LINEAR_CURRENT: Final = 0.3
 """Current, in nA, below which the lock-in gain is constant; it grows by a third towards 10 nA (measured on EuZn2As2)."""
 
+LEAST_FOLLOWING: Final = 0.8
+"""Share of the lock-in that the current explains, below which it was off or on another signal; real ones reach 0.95."""
+
 _OURS: Final = {
     "m": units.LENGTH,
     "A": units.CURRENT,
@@ -35,8 +39,6 @@ _OURS: Final = {
 _CURRENT: Final = re.compile(r"Current( \[AVG])?", re.IGNORECASE)
 _CONDUCTANCE: Final = re.compile(r"dI/dV", re.IGNORECASE)
 _LOCKIN: Final = {axis: re.compile(rf"(LI|Lock-?In)[ _]*(Demod 1 )?{axis}( 1 omega)?( 1)?", re.IGNORECASE) for axis in "XY"}
-
-
 _CURRENT_LABEL: Final = "Current (A)"
 _LABELS: Final = {
     _CURRENT_LABEL: "current",
@@ -120,13 +122,14 @@ def in_si(measured: Spectrum | Grid) -> dict[str, Floats]:
 
 def conductance(bias: Floats, current: Floats, lockin_x: Floats) -> Floats:
     """Differential conductance, in nS, of spectra ``(..., n)``: of the calibrated lock-in, or the derivative of the current."""
-    if np.isnan(lockin_x).all():
-        return np.gradient(current, bias, axis=-1)
-    gain, offset = calibrate_lockin(bias, current, lockin_x)
-    return (lockin_x - offset) / gain
+    if np.isfinite(lockin_x).any():
+        gain, offset, following = calibrate_lockin(bias, current, lockin_x)
+        if following >= LEAST_FOLLOWING:
+            return (lockin_x - offset) / gain
+    return np.gradient(current, bias, axis=-1)
 
 
-def calibrate_lockin(bias: Floats, current: Floats, lockin_x: Floats) -> tuple[float, float]:
+def calibrate_lockin(bias: Floats, current: Floats, lockin_x: Floats) -> tuple[float, float, float]:
     """Gain (V) and offset (nA) for which ``(lockin_x - offset) / gain`` is the slope of the current.
 
     The integral of the lock-in over the bias is fitted by the current, which leaves the noise of a numerical derivative out;
@@ -140,14 +143,19 @@ def calibrate_lockin(bias: Floats, current: Floats, lockin_x: Floats) -> tuple[f
     Returns
     -------
     gain, offset : float
+    following : float
+        Share, 0 to 1, of what the offset does not explain that the current does.
     """
     current, lockin_x = (np.atleast_2d(a).reshape(-1, len(bias)) for a in (current, lockin_x))
     area = cumulative_trapezoid(lockin_x, bias, initial=0.0, axis=-1)
     magnitude = np.abs(current)
     use = np.isfinite(area) & (magnitude <= max(LINEAR_CURRENT, np.nanmedian(magnitude)))
-    terms = [_centred(values, use) for values in (current, np.broadcast_to(bias, current.shape), area)]
-    (gain, offset), *_ = np.linalg.lstsq(np.stack(terms[:2], axis=-1), terms[2])
-    return float(gain), float(offset)
+    signal, linear, target = (_centred(v, use) for v in (current, np.broadcast_to(bias, current.shape), area))
+    terms = np.stack([signal, linear], axis=-1)
+    (gain, offset), *_ = np.linalg.lstsq(terms, target)
+    unexplained = np.sum((target - linear * (linear @ target) / (linear @ linear)) ** 2)
+    following = 1 - np.sum((target - terms @ [gain, offset]) ** 2) / unexplained if unexplained else 0.0
+    return float(gain), float(offset), float(following)
 
 
 def clipping_level(values: Floats) -> float:

@@ -41,9 +41,8 @@ def read_hf5(path: str | Path) -> RecordedRun | Grid | Topograph:
     path = Path(path)
     try:
         with h5py.File(path) as file:
-            groups = [
-                _read(item) for name in sorted(file) for item in file[name].values() if item.name.rsplit("/", 1)[-1] in _TYPES
-            ]
+            measurements = [item for item in file.values() if isinstance(item, h5py.Group)]
+            groups = [_read(item) for measurement in measurements for name, item in measurement.items() if name in _TYPES]
             return from_groups(groups) if groups else read_published(path, file)
     except (OSError, KeyError) as error:
         raise FileFormatError(f"{path.name} is no NSID file or is damaged ({error}). Copy it again.") from None
@@ -72,16 +71,13 @@ def _write(target: h5py.Group, field: Field, group: Group) -> None:
 
 
 def _read(source: h5py.Group) -> Group:
-    fields = []
-    for name, part in source.items():
-        main = part[name]
-        axes = (part[main.dims[index].label] for index in range(main.ndim))
-        fields.append(
-            Field(
-                name,
-                main[()],
-                main.attrs["units"],
-                tuple(Axis(a.name.rsplit("/", 1)[-1], a[()], a.attrs["units"]) for a in axes),
-            )
-        )
-    return Group(source.name.rsplit("/", 1)[-1], tuple(fields), dict(part["metadata"].attrs))
+    fields = tuple(_read_field(name, part) for name, part in source.items())
+    metadata = next(iter(source.values()))["metadata"]
+    return Group(source.name.rsplit("/", 1)[-1], fields, dict(metadata.attrs))
+
+
+def _read_field(name: str, part: h5py.Group) -> Field:
+    main = part[name]
+    labels = [dimension.label for dimension in main.dims]
+    axes = tuple(Axis(label, part[label][()], part[label].attrs["units"]) for label in labels)
+    return Field(name, main[()], main.attrs["units"], axes)

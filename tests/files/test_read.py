@@ -9,7 +9,7 @@ from scipy.stats import spearmanr
 
 from bluesky_stm import files
 from bluesky_stm.errors import FileFormatError
-from bluesky_stm.files._channels import calibrate_lockin, clipping_level, split_unit, timestamp
+from bluesky_stm.files._channels import calibrate_lockin, clipping_level, conductance, split_unit, timestamp
 from bluesky_stm.measurements import Grid, Quality, Spectrum, Topograph
 from bluesky_stm.scalarizers import make_scalarizer
 
@@ -238,6 +238,15 @@ def test_gain_and_offset_of_a_lock_in_come_back_from_noisy_spectra():
     bias = np.linspace(-1.5, 1.5, 121)
     current = 0.1 * bias * (1 + bias**2) * rng.uniform(0.5, 1.5, (20, 1))
     lockin_x = 0.02 * np.gradient(current, bias, axis=-1) - 0.001 + rng.normal(0, 2e-4, current.shape)
-    gain, offset = calibrate_lockin(bias, current + rng.normal(0, 2e-4, current.shape), lockin_x)
+    gain, offset, following = calibrate_lockin(bias, current + rng.normal(0, 2e-4, current.shape), lockin_x)
+    assert following > 0.99
     assert gain == pytest.approx(0.02, rel=0.02)
     assert offset == pytest.approx(-0.001, abs=5e-5)
+
+
+def test_a_lock_in_that_was_off_is_not_taken_for_the_conductance():
+    bias = np.linspace(-1.5, 1.5, 121)
+    current = 0.3 * bias + 0.1 * bias**3
+    noise = 0.1 + np.random.default_rng(3).normal(0, 1e-3, bias.shape)
+    assert conductance(bias, current, noise) == pytest.approx(0.3 + 0.3 * bias**2, abs=0.02)
+    assert conductance(bias, current, np.full_like(bias, 0.1)) == pytest.approx(0.3 + 0.3 * bias**2, abs=0.02)
