@@ -216,7 +216,7 @@ class LockInControl(Protocol):
 
 
 class DriftControl(Protocol):
-    """Compensation of a steady drift of the sample under the tip."""
+    """Compensation of a steady drift: the velocity at which the surface moves in the coordinates of the tip."""
 
     def get_drift(self) -> tuple[float, float]:
         """Drift that is compensated, in nm/s, along x and y."""

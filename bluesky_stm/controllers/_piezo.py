@@ -22,7 +22,7 @@ class Piezo:
     Parameters
     ----------
     drift : (float, float)
-        Of the sample under the tip, in nm/s.
+        Of the sample under the tip, in nm/s: where it goes in +x, a resting tip comes to lie at ever smaller x on it.
     creep : float
         Part of a move that comes late.
     hysteresis, play : float
@@ -57,12 +57,12 @@ class Piezo:
     def displacement(self, time: ArrayLike) -> Floats:
         """Real place less the place asked for, at times (...), in nm; shape (..., 2)."""
         later = np.asarray(time, dtype=float)[..., None] - self._time
-        drifted = self._drifted + (self._drift - self._compensated) * later
+        drifted = self._drifted - (self._drift - self._compensated) * later
         late = np.exp(-later / RELAXATIONS) @ self._late
         return drifted + late - self._hysteresis * self._slack
 
     def _pass_to(self, time: float) -> None:
         later = time - self._time
-        self._drifted = self._drifted + (self._drift - self._compensated) * later
+        self._drifted = self._drifted - (self._drift - self._compensated) * later
         self._late = self._late * np.exp(-later / RELAXATIONS)[:, None]
         self._time = time
