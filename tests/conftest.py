@@ -147,7 +147,7 @@ class Recorder:
     """Emits an exploration by a toy agent as documents, step by step, to ``sink``."""
 
     def __init__(self, sink: Callable, agent=None, topograph=True, time=None, **metadata):
-        self.sink, self.agent = sink, agent or ToyAgent()
+        self.sink, self.agent, self.frame = sink, agent or ToyAgent(), FRAME
         self.bundle = event_model.compose_run(time=time, metadata=synthetic_start(self.agent, **metadata))
         self.uid, self.descriptors, self.values = self.bundle.start_doc["uid"], {}, []
         sink("start", self.bundle.start_doc)

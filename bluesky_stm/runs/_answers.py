@@ -31,7 +31,7 @@ def answered_by(controller: Controller, settings: SweepSettings | None = None) -
 
 
 class Archive:
-    """Answers with the spectra of the run, each once, where a candidate lies nearer to it than to its neighbour."""
+    """Answers with the spectra of the run, each once: for the candidate in whose cell of the lattice it was taken."""
 
     def __init__(self, observations: list[Observation], candidates: Floats) -> None:
         places = np.array([observation.point for observation in observations])
@@ -41,7 +41,7 @@ class Archive:
         self._of = {
             int(candidate): observation
             for candidate, observation, gap in zip(nearest, observations, distance, strict=True)
-            if gap <= spacing / 2 + 1e-9
+            if gap <= spacing / np.sqrt(2) + 1e-9
         }
         self._count = len(candidates)
 

@@ -16,7 +16,7 @@ import numpy as np
 from bluesky_stm.errors import ReplayError, SettingsError
 from bluesky_stm.geometry import Point
 from bluesky_stm.protocols import Decision, Observation
-from bluesky_stm.runs._rebuild import as_run, rebuild_agent, taught_documents
+from bluesky_stm.runs._rebuild import as_run, lineage, rebuild_agent, taught_documents
 from bluesky_stm.storage import Run, once
 from bluesky_stm.teaching import Lesson, Pupil, Revision, Teaching, decision_from
 
@@ -127,7 +127,7 @@ def replay(run: Any, agent: Agent | None = None) -> Replay:
         When the run holds no decision, or its agent cannot be built again.
     """
     run = as_run(run)
-    agent = agent or rebuild_agent(run.start)
+    agent = agent or rebuild_agent(lineage(run)[0].start)
     decisions = list(_compare(run, Pupil(agent)))
     if not decisions:
         raise ReplayError(f"{run!r} holds no decision of an agent: there is nothing to compare.")

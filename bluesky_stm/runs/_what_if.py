@@ -208,9 +208,9 @@ def _described(start: Mapping[str, Any], agent: str | Mapping[str, Any] | None) 
 
 
 def _windows(start: Mapping[str, Any]) -> dict[str, Any]:
-    """Of an imported run, which had another agent: the window and step of its scale."""
-    scale = start.get("length_scale", {})
-    return {key: scale[key] for key in ("patch", "step", "seeds") if key in scale}
+    """Of an imported run, which had another agent: the window and step of its scale, and the places that were measured."""
+    known = {**start.get("length_scale", {}), **{key: start[key] for key in ("candidates",) if key in start}}
+    return {key: known[key] for key in ("patch", "step", "seeds", "candidates") if key in known}
 
 
 def _stored_map(run: Run, count: int) -> Floats | None:

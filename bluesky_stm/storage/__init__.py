@@ -7,6 +7,7 @@
 
 from bluesky_stm.storage._catalog import Catalog, open_catalog
 from bluesky_stm.storage._documents import documents, once
+from bluesky_stm.storage._export import export, import_run
 from bluesky_stm.storage._journal import Document, Journal, read_journal
 from bluesky_stm.storage._lookup import Branch, campaign_tree, runs
 from bluesky_stm.storage._run import JournalRun, Run
@@ -21,6 +22,8 @@ __all__ = [
     "Run",
     "campaign_tree",
     "documents",
+    "export",
+    "import_run",
     "load_run",
     "once",
     "open_catalog",

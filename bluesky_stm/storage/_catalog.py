@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
 from bluesky_stm.errors import CatalogError
 from bluesky_stm.storage._index import Index
-from bluesky_stm.storage._journal import PART, SUFFIX, Journal, finish_torn
+from bluesky_stm.storage._journal import PART, SUFFIX, Document, Journal, finish_torn
 from bluesky_stm.storage._lock import WriterLock
 from bluesky_stm.storage._run import JournalRun, uid_of
 
@@ -57,6 +57,22 @@ class Catalog:
         self._journal(name, doc)
         if name == "stop":
             self._index.catch_up_later()
+
+    def insert(self, stream: Iterable[Document]) -> JournalRun:
+        """Keep a whole run that was recorded elsewhere, with the uid it has.
+
+        Raises
+        ------
+        CatalogError
+            When a run of that uid is there; nothing is changed.
+        """
+        documents = list(stream)
+        uid = documents[0][1]["uid"]
+        if uid in self:
+            raise CatalogError(f"{self.path} holds run {uid} already. Nothing has been imported.")
+        for name, doc in documents:
+            self(name, doc)
+        return self._ended(self[uid])
 
     def __len__(self) -> int:
         return len(self._names())
@@ -126,6 +142,13 @@ class Catalog:
         self._journal = Journal(self._journals, fsync)
         left = [self._journals / name for name in self._names() if name.endswith(PART)]
         self.recovered = [self._run(path.name) for part in left if (path := finish_torn(part))]
+
+    def _ended(self, run: JournalRun) -> JournalRun:
+        """The run, with a stop document if it came without."""
+        if run.stop is None and self._journal is not None:
+            self._journal.abandon(run.uid)
+            finish_torn(run.path)
+        return run
 
     def _names(self) -> list[str]:
         """Names of the files, oldest run first."""

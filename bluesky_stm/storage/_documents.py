@@ -10,6 +10,7 @@ from typing import Any
 import event_model
 
 from bluesky_stm.storage._journal import Document, read_journal
+from bluesky_stm.storage._plain import READERS
 
 
 def documents(source: Any) -> Iterator[Document]:
@@ -18,8 +19,8 @@ def documents(source: Any) -> Iterator[Document]:
     Parameters
     ----------
     source : path, Run, Tiled or databroker run, or iterable
-        A journal; a run of our catalog; a run of databroker 2 or Tiled; a run or a header of databroker 1.2; or any
-        iterable of ``(name, document)``, ``event_page`` and ``datum_page`` included.
+        A journal or a file of JSON lines; a run of our catalog; a run of databroker 2 or Tiled; a run or a header of
+        databroker 1.2; or any iterable of ``(name, document)``, ``event_page`` and ``datum_page`` included.
 
     Notes
     -----
@@ -48,7 +49,8 @@ def once(stream: Iterable[Document]) -> Iterator[Document]:
 
 def _stored(source: Any) -> Iterable[Document]:
     if isinstance(source, str | PathLike):
-        return read_journal(Path(source))
+        path = Path(source)
+        return READERS.get(path.suffix, read_journal)(path)
     if not hasattr(source, "documents"):
         return iter(source)
     # intake's runs of databroker 1.2 want to be told whether to open external files

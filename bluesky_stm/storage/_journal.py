@@ -69,6 +69,10 @@ class Journal:
             file.close()
         self._files.clear()
 
+    def abandon(self, run: str) -> None:
+        """Let go of the file of one run, which is left a ``.part``."""
+        self._files.pop(run).close()
+
     def _run(self, name: str, doc: Mapping[str, Any]) -> str:
         if name == "start":
             return str(doc["uid"])

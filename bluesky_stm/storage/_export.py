@@ -1,0 +1,120 @@
+"""Runs out to files and back: documents that carry everything, or the formats of other programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bluesky_stm import files
+from bluesky_stm.errors import CatalogError, FileFormatError
+from bluesky_stm.measurements import Grid, Quality, Spectrum, Topograph
+from bluesky_stm.storage._catalog import Catalog
+from bluesky_stm.storage._documents import documents
+from bluesky_stm.storage._journal import Document
+from bluesky_stm.storage._plain import READERS, WRITERS
+from bluesky_stm.storage._run import Run
+
+
+def export(run: Any, path: str | PathLike[str]) -> Path:
+    """Write a run to a new file, in the format that the end of its name says.
+
+    Parameters
+    ----------
+    run : Run, or anything that `documents` takes
+    path : path
+        ``.msgpack`` and ``.jsonl`` hold all documents and can be imported again with the same uid; ``.nxs`` (NeXus), ``.hf5``
+        (NSID) and the files of Nanonis (``.sxm`` the topograph, ``.3ds`` a grid, ``.dat`` one spectrum) hold what was measured.
+
+    Raises
+    ------
+    CatalogError
+        When the file exists already.
+    FileFormatError
+        When the format is not known or can't hold the run.
+    """
+    run, path = run if isinstance(run, Run) else Run(list(documents(run))), Path(path)
+    if path.exists():
+        raise CatalogError(f"{path} exists already. Nothing has been written; choose another name or remove it.")
+    if path.suffix in WRITERS:
+        WRITERS[path.suffix](path, run.documents())
+    else:
+        files.write(path, _measured(run, path.suffix))
+    return path
+
+
+def import_run(catalog: Catalog, source: Any, **metadata: Any) -> Run:
+    """Bring a run into a catalog: documents with the uids they have, a file of a microscope as a new run.
+
+    Parameters
+    ----------
+    catalog : Catalog
+    source : path, Run, or anything that `documents` takes
+        ``.msgpack`` or ``.jsonl`` of documents, or any file that `files.read` knows.
+    **metadata
+        For the start document of a microscope's file: ``sample``, ``operator`` ...
+
+    Returns
+    -------
+    Run
+        In the catalog. Documents without a stop are given one, as after a crash.
+
+    Raises
+    ------
+    CatalogError
+        When a run of this uid is there already.
+    FileFormatError
+        When the file is none of these, or damaged: then nothing has been imported.
+    """
+    stream = list(_incoming(source, metadata))
+    if not stream or stream[0][0] != "start":
+        raise FileFormatError(f"{source} does not begin with a start document: it is no run. Nothing has been imported.")
+    return catalog.insert(stream)
+
+
+def _incoming(source: Any, metadata: dict[str, Any]) -> Iterable[Document]:
+    if isinstance(source, str | PathLike):
+        path = Path(source)
+        if path.suffix not in READERS:
+            return ((name, dict(doc)) for name, doc in files.documents(path, **metadata))
+    return documents(source)
+
+
+def _measured(run: Run, suffix: str) -> files.RecordedRun | Grid | Topograph | Spectrum:
+    """What was measured, as the format wants it."""
+    spectra = tuple(run.spectra)
+    topographs = list(run.topographs)
+    if suffix == ".dat" and len(spectra) == 1:
+        return spectra[0]
+    if not topographs:
+        raise FileFormatError(f"{run!r} holds no topograph, which a {suffix} file needs. Nothing was written. Choose .msgpack.")
+    if suffix == ".sxm" or not spectra:
+        return topographs[0]
+    if suffix == ".3ds":
+        return _grid(topographs[0], spectra)
+    return files.RecordedRun(topographs[0], spectra, complete=len(spectra) == topographs[0].height.size)
+
+
+def _grid(topograph: Topograph, spectra: tuple[Spectrum, ...]) -> Grid:
+    """A grid from spectra taken pixel after pixel; NaN where it was not measured."""
+    frame, bias = topograph.frame, spectra[0].bias
+    places = np.array([spectrum.position for spectrum in spectra])
+    expected = frame.points().reshape(-1, 2)[: len(places)]
+    if len(places) > len(expected) or np.abs(places - expected).max() > 0.1 * min(frame.pixel_size):
+        raise FileFormatError(
+            "These spectra were not taken pixel after pixel: they are no grid. Nothing was written. Choose .nxs."
+        )
+
+    def cube(name: str) -> Any:
+        filled = np.full((topograph.height.size, len(bias)), np.nan)
+        filled[: len(spectra)] = [getattr(spectrum, name) for spectrum in spectra]
+        return filled.reshape(*frame.pixels, len(bias))
+
+    channels = {name: cube(name) for name in ("current", "lockin_x", "lockin_y", "didv")}
+    missing = Quality.INCOMPLETE if len(places) < topograph.height.size else Quality.GOOD
+    return Grid(
+        frame, bias, **channels, height=topograph.height, setpoint=spectra[0].setpoint, time=topograph.time, quality=missing
+    )

@@ -1,0 +1,95 @@
+"""Documents as plain files: msgpack, exact to the bit, and JSON lines, which everything reads.
+
+In JSON an array is a nested list, NaN is null and an infinity a word; the declared types (``data_keys``) bring them back.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bluesky_stm.errors import FileFormatError
+from bluesky_stm.storage._journal import Document, pack, read_journal
+
+
+def write_msgpack(path: Path, stream: Iterable[Document]) -> None:
+    """One record a document, as in the journal."""
+    with path.open("xb") as file:
+        for name, doc in stream:
+            file.write(pack(name, doc))
+
+
+def write_jsonl(path: Path, stream: Iterable[Document]) -> None:
+    """One line a document: ``["event", {...}]``."""
+    with path.open("x", encoding="utf-8") as file:
+        for record in stream:
+            file.write(json.dumps(_plain(record), allow_nan=False) + "\n")
+
+
+def read_jsonl(path: Path) -> Iterator[Document]:
+    """Documents of a file of JSON lines, arrays and NaN brought back as the descriptors declare them."""
+    keys: dict[str, Mapping[str, Any]] = {}
+    with path.open(encoding="utf-8") as file:
+        for number, line in enumerate(file, 1):
+            name, doc = _record(path, number, line)
+            if name == "descriptor":
+                keys[doc["uid"]] = doc["data_keys"]
+                for about in doc.get("configuration", {}).values():
+                    about["data"] = _restored(about.get("data", {}), about.get("data_keys", {}))
+            elif name == "event":
+                doc["data"] = _restored(doc["data"], keys.get(doc["descriptor"], {}))
+            yield name, doc
+
+
+READERS: dict[str, Callable[[Path], Iterator[Document]]] = {
+    ".msgpack": read_journal,
+    ".part": read_journal,
+    ".jsonl": read_jsonl,
+}
+WRITERS: dict[str, Callable[[Path, Iterable[Document]], None]] = {".msgpack": write_msgpack, ".jsonl": write_jsonl}
+
+
+def _record(path: Path, number: int, line: str) -> Document:
+    try:
+        name, doc = json.loads(line)
+    except ValueError as error:
+        raise FileFormatError(
+            f"Line {number} of {path} is no document: {error}. The {number - 1} before it are whole."
+        ) from None
+    return name, doc
+
+
+def _plain(value: Any) -> Any:
+    """Only what JSON knows."""
+    if isinstance(value, np.ndarray | np.generic):
+        return _plain(value.tolist())
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else str(value)
+    return value
+
+
+def _restored(data: Mapping[str, Any], keys: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    return {key: _as_declared(value, keys.get(key, {})) for key, value in data.items()}
+
+
+def _as_declared(value: Any, key: Mapping[str, Any]) -> Any:
+    if key.get("dtype") == "array":
+        kind = np.dtype(key.get("dtype_numpy") or float)
+        return np.asarray(value, dtype=kind) if kind.kind == "f" or _whole(value) else value
+    if key.get("dtype") == "number" and (value is None or isinstance(value, str)):
+        return math.nan if value is None else float(value)
+    return value
+
+
+def _whole(value: Any) -> bool:
+    """Whether a nested list holds no null: of whole numbers and words none can be made up."""
+    return value is not None and (not isinstance(value, list) or all(map(_whole, value)))

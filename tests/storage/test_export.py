@@ -1,0 +1,143 @@
+"""Runs go out to files and come back: the same documents, the same decisions, the same arrays."""
+
+import json
+
+import numpy as np
+import pytest
+
+from bluesky_stm import files
+from bluesky_stm.errors import CatalogError, FileFormatError
+from bluesky_stm.runs import replay, what_if
+from bluesky_stm.storage import documents, export, import_run, open_catalog, runs
+
+
+@pytest.fixture
+def catalog(tmp_path):
+    with open_catalog(tmp_path / "catalog") as catalog:
+        yield catalog
+
+
+@pytest.fixture
+def empty(tmp_path):
+    with open_catalog(tmp_path / "empty") as catalog:
+        yield catalog
+
+
+@pytest.mark.parametrize("suffix", [".msgpack", ".jsonl"])
+def test_documents_that_went_out_and_came_back_are_the_same_and_lead_to_the_same_decisions(
+    catalog, empty, tmp_path, recorder, toy_agent, suffix
+):
+    recorder(catalog, toy_agent(seed=6)).run(7)
+    path = export(catalog[-1], tmp_path / f"run{suffix}")
+    run = import_run(empty, path)
+    assert run.uid == catalog[-1].uid and runs(empty).equals(runs(catalog))
+    for (name, doc), (kind, original) in zip(run.documents(), catalog[-1].documents(), strict=True):
+        assert name == kind
+        np.testing.assert_equal(doc, original)
+    image, original = (next(r.events("topograph"))["data"]["stm_scanner_topograph"] for r in (run, catalog[-1]))
+    assert image.tobytes() == original.tobytes() and image.dtype == original.dtype
+    assert replay(run, toy_agent(seed=6)).exact
+    assert replay(path, toy_agent(seed=6)).exact
+
+
+def test_json_lines_are_json_that_everything_reads(catalog, tmp_path, recorder):
+    recorder(catalog).run(5)
+    path = export(catalog[-1], tmp_path / "run.jsonl")
+
+    def refuse(constant):
+        raise AssertionError(f"{constant} is no JSON")
+
+    lines = [json.loads(line, parse_constant=refuse) for line in path.read_text().splitlines()]
+    assert [name for name, _ in lines] == [name for name, _ in catalog[-1].documents()]
+
+
+def test_numbers_that_json_does_not_know_come_back(catalog, empty, tmp_path, recorder):
+    live = recorder(catalog)
+    strange = {"a": np.array([np.nan, np.inf, -np.inf, 0.1]), "b": float("nan"), "c": float("-inf"), "d": 7, "e": "null"}
+    live.emit("strange", {**strange, "f": np.array([[1, 2], [3, 4]], dtype=np.int32), "g": np.array([1 / 3], dtype=np.float32)})
+    live.run(1)
+    run = import_run(empty, export(catalog[-1], tmp_path / "run.jsonl"))
+    (event,) = run.events("strange")
+    np.testing.assert_equal({key: event["data"][key] for key in strange}, strange)
+    assert event["data"]["f"].dtype == np.int32 and event["data"]["g"][0] == np.float32(1 / 3)
+
+
+def test_a_run_is_imported_only_once_and_a_file_never_written_over(catalog, tmp_path, recorder):
+    recorder(catalog).run(1)
+    path = export(catalog[-1], tmp_path / "run.msgpack")
+    with pytest.raises(CatalogError, match="already"):
+        import_run(catalog, path)
+    with pytest.raises(CatalogError, match="exists already"):
+        export(catalog[-1], path)
+    assert len(catalog) == 1
+
+
+def test_documents_without_an_end_are_imported_as_a_run_that_was_killed(catalog, empty, recorder):
+    recorder(catalog).run(3)
+    run = import_run(empty, list(documents(catalog[-1]))[:-3])
+    assert run.stop["exit_status"] == "abort" and not run.complete and len(empty) == 1
+    recorder(empty).run(1)
+
+
+@pytest.mark.parametrize("text", ['["stop", {}]\n', "no json\n", ""])
+def test_a_file_that_is_no_run_is_refused_and_leaves_nothing(empty, tmp_path, text):
+    (tmp_path / "other.jsonl").write_text(text)
+    with pytest.raises(FileFormatError):
+        import_run(empty, tmp_path / "other.jsonl")
+    assert len(empty) == 0
+
+
+@pytest.mark.parametrize("suffix", [".nxs", ".hf5"])
+def test_what_was_measured_comes_back_from_the_formats_of_others(catalog, empty, tmp_path, recorder, suffix):
+    recorder(catalog).run(6)
+    run = catalog[-1]
+    back = import_run(empty, export(run, tmp_path / f"run{suffix}"), sample="EuZn2As2")
+    np.testing.assert_allclose(back.topograph.height, run.topograph.height, rtol=1e-6)
+    assert back.topograph.frame.angle == pytest.approx(10) and back.start["sample"] == "EuZn2As2"
+    for one, other in zip(back.spectra, run.spectra, strict=True):
+        np.testing.assert_allclose(one.didv, other.didv, rtol=1e-6)
+        assert one.position == pytest.approx(other.position)
+
+
+def test_the_topograph_goes_to_nanonis(catalog, tmp_path, recorder):
+    recorder(catalog).run(2)
+    image = files.read_sxm(export(catalog[-1], tmp_path / "run.sxm"))
+    np.testing.assert_allclose(image.height, catalog[-1].topograph.height, rtol=1e-6, atol=1e-6)
+
+
+def test_an_aborted_grid_goes_to_nanonis_with_nan_where_nothing_was_measured(catalog, tmp_path, recorder):
+    live = recorder(catalog)
+    places = live.frame.points().reshape(-1, 2)
+    for x, y in places[:40]:
+        live.measure(type(live.frame.center)(float(x), float(y)))
+    grid = files.read_3ds(export(catalog[-1], tmp_path / "grid.3ds"))
+    assert grid.current.shape == (24, 32, 61)
+    assert np.isnan(grid.current[2:]).all() and np.isnan(grid.current[1, 8:]).all()
+    np.testing.assert_allclose(grid.current[0, 3], catalog[-1].spectra[3].current, rtol=1e-6)
+
+
+def test_scattered_spectra_are_no_grid_and_a_format_that_nobody_knows_is_refused(catalog, tmp_path, recorder):
+    recorder(catalog).run(3)
+    with pytest.raises(FileFormatError, match="no grid"):
+        export(catalog[-1], tmp_path / "run.3ds")
+    with pytest.raises(FileFormatError, match="No format"):
+        export(catalog[-1], tmp_path / "run.docx")
+    assert not list(tmp_path.glob("run.*"))
+
+
+PUBLISHED = {
+    "Figure3_large_area_250nm.hf5": ("positive_channel_area", 1e-9),
+    "Figure7_DKL1_200nm.hf5": ({"name": "area_ratio", "offset": 0.005}, 1.0),
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_published_run_is_imported_with_its_scalars_and_asked_what_if(empty, data_file, name):
+    """The scalars in the file are in SI, and were computed by the formula that is named here."""
+    scalarizer, in_si = PUBLISHED[name]
+    run = import_run(empty, data_file(name))
+    stored = np.array([event["data"]["stored_scalar"] for event in run.events("primary")])
+    asked = what_if(run, scalarizer=scalarizer, agent="random", budget=40)
+    np.testing.assert_allclose(asked.recorded * in_si, stored, rtol=1e-6)
+    assert len(asked.decisions) == 40 and 0 < asked.on_policy < 1
+    assert np.isin(asked.chosen, asked.recorded).all()
