@@ -58,6 +58,8 @@ def documents(source: str | Path | Recording, **metadata: Any) -> Iterator[Docum
     recording = read(source) if isinstance(source, (str, Path)) else source
     if isinstance(recording, Grid):
         recording = RecordedRun.of_grid(recording)
+    if isinstance(recording, Topograph):
+        recording = RecordedRun(recording, ())
     origin = fingerprint(source) if isinstance(source, (str, Path)) else {}
     run = compose_run(metadata={**_start(recording, origin), **metadata})
     yield "start", run.start_doc
@@ -67,7 +69,7 @@ def documents(source: str | Path | Recording, **metadata: Any) -> Iterator[Docum
     yield "stop", run.compose_stop()
 
 
-def _start(recording: RecordedRun | Sweeps | Topograph | Spectrum, origin: dict[str, str]) -> dict[str, Any]:
+def _start(recording: RecordedRun | Sweeps | Spectrum, origin: dict[str, str]) -> dict[str, Any]:
     start: dict[str, Any] = {
         "plan_name": PLAN,
         "plan_args": dict(origin),
@@ -75,24 +77,32 @@ def _start(recording: RecordedRun | Sweeps | Topograph | Spectrum, origin: dict[
         "detectors": ["stm_sweep"],
         "motors": ["stm_tip"],
         "controller": {"name": "recorded", **origin},
+        "scalarizer": {"name": "gap"},
     }
-    if isinstance(recording, (Topograph, Sweeps)):
+    if isinstance(recording, Sweeps):
         start["frame"] = recording.frame.as_dict()
     if isinstance(recording, RecordedRun):
-        start["frame"] = recording.topograph.frame.as_dict()
-    if isinstance(recording, RecordedRun) and min(recording.topograph.frame.pixels) >= FEWEST_PIXELS:
-        scale = LengthScale.parse({"name": "recorded", **recording.suggested_scale()})
-        start |= {"length_scale": scale.model_dump(), "scalarizer": scale.scalarizer.as_dict()}
+        start |= _scale(recording)
     return start
 
 
-def _streams(recording: RecordedRun | Sweeps | Topograph | Spectrum) -> dict[str, list[Reading]]:
+def _scale(run: RecordedRun) -> dict[str, Any]:
+    """Frame, length scale and scalarizer that the measurement suggests, and its places where they are not all pixels."""
+    frame = run.topograph.frame
+    found: dict[str, Any] = {"frame": frame.as_dict()}
+    if min(frame.pixels) >= FEWEST_PIXELS:
+        scale = LengthScale.parse({"name": "recorded", **run.suggested_scale()})
+        found |= {"length_scale": scale.model_dump(), "scalarizer": scale.scalarizer.as_dict()}
+    if run.spectra and not run.complete:
+        found["candidates"] = [list(spectrum.position) for spectrum in run.spectra]
+    return found
+
+
+def _streams(recording: RecordedRun | Sweeps | Spectrum) -> dict[str, list[Reading]]:
     """Readings by stream, in the order measured."""
     match recording:
         case RecordedRun(topograph=image, spectra=spectra, scalars=scalars):
             return {"topograph": [_image_reading(image)], "primary": _with_scalars(map(_spectrum_reading, spectra), scalars)}
-        case Topograph():
-            return {"topograph": [_image_reading(recording)]}
         case Spectrum():
             return {"primary": [_spectrum_reading(recording)]}
         case _:
