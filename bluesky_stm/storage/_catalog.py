@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -12,6 +13,9 @@ from bluesky_stm.storage._index import Index
 from bluesky_stm.storage._journal import PART, SUFFIX, Document, Journal, finish_torn
 from bluesky_stm.storage._lock import WriterLock
 from bluesky_stm.storage._run import JournalRun, uid_of
+
+_SETTLED = 100_000_000
+"""How long, in ns, a folder must have been unchanged before its time of change tells one listing from another."""
 
 
 class Catalog:
@@ -44,6 +48,7 @@ class Catalog:
         self._lock: WriterLock | None = None
         self._journal: Journal | None = None
         self._index = Index(self.path / "index", self._finished)
+        self._listed: tuple[int, list[str]] = (0, [])
         self.recovered: list[JournalRun] = []
         if write:
             self._begin(fsync)
@@ -84,7 +89,7 @@ class Catalog:
         return (self._run(name) for name in reversed(self._names()))
 
     def __contains__(self, uid: object) -> bool:
-        return any(uid_of(Path(name)) == uid for name in self._names())
+        return any(uid_of(name) == uid for name in self._names())
 
     def __getitem__(self, key: int | str) -> JournalRun:
         names = self._names()
@@ -92,11 +97,11 @@ class Catalog:
             if not -len(names) <= key < len(names):
                 raise CatalogError(f"There is no run {key}: {self.path} holds {len(names)}.")
             return self._run(names[key])
-        found = [name for name in names if uid_of(Path(name)).startswith(key)]
+        found = [name for name in names if uid_of(name).startswith(key)]
         if len(found) != 1:
             raise CatalogError(
                 f"{len(found) or 'No'} runs of {len(names)} in {self.path} have a uid that begins with {key!r}"
-                + (f": {', '.join(uid_of(Path(name)) for name in found)}. Give more of it." if found else ".")
+                + (f": {', '.join(uid_of(name) for name in found)}. Give more of it." if found else ".")
             )
         return self._run(found[0])
 
@@ -151,8 +156,13 @@ class Catalog:
         return run
 
     def _names(self) -> list[str]:
-        """Names of the files, oldest run first."""
-        return sorted(name for name in os.listdir(self._journals) if name.endswith((SUFFIX, PART)))
+        """Names of the files, oldest run first; read again when the folder has changed."""
+        changed = os.stat(self._journals).st_mtime_ns
+        if changed != self._listed[0]:
+            settled = time.time_ns() - changed > _SETTLED  # a later change in the same tick of the clock would go unseen
+            names = sorted(name for name in os.listdir(self._journals) if name.endswith((SUFFIX, PART)))
+            self._listed = (changed if settled else 0), names
+        return self._listed[1]
 
     def _run(self, name: str) -> JournalRun:
         return JournalRun(self._journals / name, self)

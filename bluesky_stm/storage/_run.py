@@ -12,7 +12,7 @@ from bluesky_stm.errors import CatalogError
 from bluesky_stm.measurements import Spectrum, Topograph
 from bluesky_stm.protocols import Decision
 from bluesky_stm.storage._documents import documents, once
-from bluesky_stm.storage._journal import PART, Document, first_document, stop_document
+from bluesky_stm.storage._journal import PART, SUFFIX, Document, first_document, stop_document
 from bluesky_stm.teaching import decision_from, spectrum_from, topograph_from
 
 if TYPE_CHECKING:
@@ -135,9 +135,9 @@ class JournalRun(Run):
     @property
     def uid(self) -> str:
         """Its uid, which is in the name of the file."""
-        return uid_of(self._path)
+        return uid_of(self._path.name)
 
 
-def uid_of(path: Path) -> str:
+def uid_of(name: str) -> str:
     """The uid in the name of a journal's file."""
-    return path.name.removesuffix(PART).removesuffix(".msgpack").partition("-")[2]
+    return name.removesuffix(PART).removesuffix(SUFFIX).partition("-")[2]

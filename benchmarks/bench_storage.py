@@ -1,0 +1,137 @@
+"""What storage costs: for each event beside the bare parts it is made of, and for each look-up as the catalog grows.
+
+``python -m pytest benchmarks/bench_storage.py -s`` prints the figures and holds them against their bars.
+"""
+
+import statistics
+import time
+import uuid
+
+import event_model
+import msgpack
+import msgpack_numpy
+import numpy as np
+import pytest
+
+from bluesky_stm.storage import Catalog, open_catalog, runs
+
+EVENTS = 10_000
+SIZES = (10, 100, 1000)
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+
+def documents(events, metadata=None):
+    """A run of spectra: five arrays of 121 and a dozen numbers each."""
+    run = event_model.compose_run(metadata={"plan_name": "explore", "sample": "EuZn2As2", "scan_id": 1, **(metadata or {})})
+    yield "start", run.start_doc
+    channels = [f"stm_sweep_{name}" for name in ("bias", "current", "lockin_x", "lockin_y", "didv")]
+    numbers = [f"stm_sweep_{name}" for name in ("x", "y", "z", "setpoint_bias", "setpoint_current", "time")]
+    keys = {name: {"source": "benchmark", "dtype": "array", "shape": [121], "dtype_numpy": "<f8"} for name in channels}
+    keys |= {name: {"source": "benchmark", "dtype": "number", "shape": []} for name in numbers}
+    stream = run.compose_descriptor(name="primary", data_keys=keys)
+    yield "descriptor", stream.descriptor_doc
+    draw = np.random.default_rng(0)
+    for _ in range(events):
+        data = {name: draw.normal(size=121) for name in channels} | {name: float(draw.normal()) for name in numbers}
+        yield "event", stream.compose_event(data=data, timestamps=dict.fromkeys(data, 0.0), validate=False)
+    yield "stop", run.compose_stop()
+
+
+class Bare:
+    """The least that keeps every document and a Tiled catalog beside it: one file, one buffered writer."""
+
+    def __init__(self, folder):
+        from bluesky.callbacks.buffer import BufferingWrapper
+        from bluesky_tiled_plugins import TiledWriter
+
+        self.index = Catalog(folder)
+        self.file = (folder / "bare.msgpack").open("wb")
+        self.writer = BufferingWrapper(TiledWriter(self.index.client, batch_size=25))
+
+    def __call__(self, name, doc):
+        self.file.write(msgpack.packb([name, doc], default=msgpack_numpy.encode, use_bin_type=True))
+        self.file.flush()
+        self.writer(name, doc)
+
+    def close(self):
+        self.writer.shutdown()
+        self.file.close()
+        self.index.close()
+
+
+def timed(act, *arguments):
+    begun = time.perf_counter()
+    act(*arguments)
+    return time.perf_counter() - begun
+
+
+@pytest.mark.timeout(1800)
+def test_an_event_costs_at_most_half_more_than_the_bare_journal_with_a_buffered_writer(tmp_path):
+    """Side by side: each document goes to both, in turns first, while the writer's thread works behind."""
+    bare, catalog = Bare(tmp_path / "bare"), open_catalog(tmp_path / "ours")
+    ours, theirs = [], []
+    for number, (name, doc) in enumerate(documents(EVENTS)):
+        for keep, times in ((catalog, ours), (bare, theirs))[:: 1 if number % 2 else -1]:
+            times.append(timed(keep, name, doc))
+    drained = timed(bare.close)
+    indexed = timed(lambda: catalog.client)
+    read = timed(lambda: list(catalog[-1].documents()))
+    catalog.close()
+    ratio = sum(ours) / sum(theirs)
+    for who, times in (("ours", ours), ("bare journal and buffered writer", theirs)):
+        print(f"\n{who}: {sum(times) / EVENTS * 1e3:.3f} ms an event, median {statistics.median(times) * 1e3:.3f} ms", end="")
+    print(f"\n{EVENTS} events: ratio {ratio:.2f}. Afterwards the buffered writer drains for {drained:.1f} s; our index, asked")
+    print(f"for, catches up in {indexed:.1f} s; all documents are read from the journal in {read:.2f} s.")
+    assert ratio <= 1.5
+
+
+@pytest.fixture(scope="module")
+def catalogs(tmp_path_factory):
+    """Catalogs of several sizes, with runs of ten spectra."""
+    folders = {}
+    template = list(documents(10))
+    for size in SIZES:
+        folders[size] = tmp_path_factory.mktemp(f"runs{size}")
+        with open_catalog(folders[size]) as catalog:
+            for number in range(size):
+                for name, doc in renamed(template, str(uuid.uuid4()), 1.7e9 + number):
+                    catalog(name, doc)
+    return folders
+
+
+def renamed(template, uid, when):
+    """The same run under another uid, at another time."""
+    for name, doc in template:
+        doc = {**doc, "time": when} if name == "start" else dict(doc)
+        if name == "start":
+            doc["uid"] = uid
+        if "run_start" in doc:
+            doc["run_start"] = uid
+        yield name, doc
+
+
+def open_and_look(folder):
+    with open_catalog(folder) as catalog:
+        assert len(catalog[-1].stop) and len(list(catalog[-1].events("primary"))) == 10
+        assert len(runs(catalog, newest=10)) == 10
+
+
+def search_for_the_newest(folder):
+    with open_catalog(folder, write=False) as catalog:
+        assert len(runs(catalog, sample="euzn", newest=10)) == 10
+
+
+def table_of_all(folder):
+    with open_catalog(folder, write=False) as catalog:
+        runs(catalog)
+
+
+def test_listing_and_opening_a_run_take_the_same_time_as_the_catalog_grows(catalogs):
+    medians = {}
+    for act in (open_and_look, search_for_the_newest, table_of_all):
+        rounds = [{size: timed(act, folder) for size, folder in catalogs.items()} for _ in range(25)]
+        medians[act] = {size: statistics.median(one[size] for one in rounds) for size in SIZES}
+        print(f"\n{act.__name__}: " + ", ".join(f"{size} runs {t * 1e3:.2f} ms" for size, t in medians[act].items()))
+    for act in (open_and_look, search_for_the_newest):
+        assert medians[act][SIZES[-1]] <= 1.3 * medians[act][SIZES[0]], act.__name__
