@@ -90,6 +90,8 @@ class SimulatedController:
         response = self.profile.modulation * self.profile.lockin_response
         self._lockin = LockInSettings(self.profile.modulation, 977.1, response, self.profile.lockin_offset)
         self._acting, self._stopped = threading.RLock(), threading.Event()
+        self.image_under_way: Floats = np.full((0, 0), np.nan)
+        """The image being scanned, for those who look on: its lines are valid as far as ``progress`` was told."""
 
     # ---- what it says of itself ----
 
@@ -245,7 +247,7 @@ class SimulatedController:
             self._check_contact()
             started, rng = self.now(), self._noise.next("scan")
             line = frame.pixels[1] * PIXEL_TIME if line_time is None else line_time
-            height = np.full(frame.pixels, np.nan)
+            height = self.image_under_way = np.full(frame.pixels, np.nan)
             noise = image_noise(rng, frame, self.profile, line)
             if self.profile.converter:
                 noise += converter_lines(frame, self.profile.converter)
@@ -253,8 +255,9 @@ class SimulatedController:
                 band = slice(first, min(first + _BAND, frame.pixels[0]))
                 rows = self._followed(frame, band, line, started) + noise[band]
                 told = None if progress is None else _shifted(progress, first, frame.pixels[0])
+                height[band] = rows
                 done = self._pass_time(2 * line * len(rows), len(rows), told)
-                height[first : first + done] = rows[:done]
+                height[first + done : first + len(rows)] = np.nan
                 if done < len(rows):
                     break
             self._rest_at(frame, int(np.isfinite(height[:, 0]).sum()))

@@ -88,6 +88,7 @@ class Connected:
             self.versions = self._read_versions()
             self.channels = Channels.find(channels, self._work.ask("Signals.NamesGet")[0])
             self.ranges = self._read_ranges()
+            self.status()
         except BaseException:
             self._hang_up()
             raise

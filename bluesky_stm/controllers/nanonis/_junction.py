@@ -11,7 +11,7 @@ from bluesky_stm.controllers.nanonis._connected import Connected
 from bluesky_stm.controllers.nanonis._errors import NanonisError
 from bluesky_stm.controllers.nanonis._link import Link
 from bluesky_stm.controllers.nanonis._si import ours, si
-from bluesky_stm.errors import MotionStoppedError
+from bluesky_stm.errors import MotionStoppedError, STMError
 from bluesky_stm.geometry import Point
 from bluesky_stm.measurements import Setpoint
 from bluesky_stm.protocols import FeedbackGains, LockInSettings, TipState
@@ -122,6 +122,8 @@ class Junction(Connected):
     def set_feedback(self, on: bool) -> None:
         """Close or open the feedback; returns when the real-time side has done it."""
         with self._act():
+            if on and self.is_withdrawn():
+                raise STMError("The tip is withdrawn: the feedback would run it into the surface. Nothing was done. Approach.")
             self._switch_feedback(on)
 
     def _switch_feedback(self, on: bool) -> None:

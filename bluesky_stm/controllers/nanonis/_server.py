@@ -74,10 +74,9 @@ class NanonisServer:
                 "Allow it explicitly if that is meant."
             )
         self.host, self.faults = host, Faults()
-        self._temporary = tempfile.TemporaryDirectory(prefix="nanonis-sim-") if folder is None else None
-        self.folder = Path(self._temporary.name if self._temporary else folder or ".").absolute()
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.software = Software(controller, self.folder, release)
+        self.software = Software(controller, release)
+        self._folder = folder
+        self._temporary: tempfile.TemporaryDirectory[str] | None = None
         self._asked = tuple(ports)
         self._listeners: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
@@ -89,8 +88,19 @@ class NanonisServer:
         """Ports that it listens on."""
         return tuple(listener.getsockname()[1] for listener in self._listeners)
 
+    @property
+    def folder(self) -> Path:
+        """Session path."""
+        return self.software.folder
+
     def start(self) -> Self:
         """Listen."""
+        folder = self._folder
+        if folder is None:
+            self._temporary = tempfile.TemporaryDirectory(prefix="nanonis-sim-")
+            folder = self._temporary.name
+        self.software.folder = Path(folder).absolute()
+        self.folder.mkdir(parents=True, exist_ok=True)
         for port in self._asked:
             listener = socket.create_server((self.host, port), backlog=1)
             listener.settimeout(POLL)

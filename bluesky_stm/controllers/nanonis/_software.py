@@ -61,19 +61,21 @@ class Software:
     ----------
     controller : Controller
         The microscope behind it.
-    folder : path
-        Session path: images and spectra are saved there.
     release : int
         Host release that it claims.
     """
 
-    def __init__(self, controller: Controller, folder: Path, release: int = RELEASE) -> None:
-        self.controller, self.folder, self.release = controller, folder, release
+    folder = Path()
+    """Session path: images and spectra are saved there."""
+
+    def __init__(self, controller: Controller, release: int = RELEASE) -> None:
+        self.controller, self.release = controller, release
         self.registers = Registers(_of_instrument(controller))
         self._pool = ThreadPoolExecutor(8, thread_name_prefix="nanonis-sim-act")
         self.closing = threading.Event()
         self.tip_event = False
         """A Safe Tip event that nobody has seen to yet."""
+        self.withdrawn = False
         self.overload = False
         """The preamplifier is at the end of its range, whatever the microscope says."""
         self.lift = 0.0
@@ -92,7 +94,7 @@ class Software:
                 return self.registers.handle(command, values), ""
             return HANDLERS[command](self, *values) or (), ""
         except STMError as error:
-            self.tip_event |= isinstance(error, TipCrashError)
+            self.note(error)
             return defaults(COMMANDS[command].answer), str(error)
 
     # ---- acts ----
@@ -112,8 +114,8 @@ class Software:
         def run() -> Any:
             try:
                 return do()
-            except TipCrashError:
-                self.tip_event = True
+            except STMError as fault:
+                self.note(fault)
                 raise
             finally:
                 self._count(act, -1)
@@ -155,6 +157,11 @@ class Software:
 
     # ---- what the tip suffers ----
 
+    def note(self, fault: STMError) -> None:
+        """A tip that touched has been withdrawn by the microscope itself."""
+        if isinstance(fault, TipCrashError):
+            self.tip_event = self.withdrawn = True
+
     def check_current(self, largest: float) -> None:
         """Safe Tip: a current, in nA, above its threshold withdraws the tip."""
         _, _, threshold = self.registers.get("SafeTip.Props")
@@ -172,6 +179,12 @@ class Software:
             self.halt(*(act for act in ACTS if act != "withdraw"))
             self.lift, self.overload, self.tip_event = 0.0, False, False
             self.controller.withdraw()
+            self.withdrawn = True
+
+    def close_feedback(self) -> None:
+        """The feedback holds the tip from now on."""
+        self.tip_event, self.lift = False, 0.0
+        self.controller.set_feedback(True)
 
     def overload_now(self) -> None:
         """The current runs to the end of the range of the preamplifier."""

@@ -98,12 +98,12 @@ def _(software: Software) -> None:
 
 @handles("ZCtrl.OnOffSet")
 def _(software: Software, on: int) -> None:
-    closed = software.controller.get_feedback()
+    """Switched on, it brings a withdrawn tip back as far as the z range reaches."""
     if on:
-        software.tip_event, software.lift = False, 0.0
-    elif closed:
+        return _approach(software) if software.withdrawn else software.close_feedback()
+    if software.controller.get_feedback():
         software.lift = ours(software.registers.get("ZCtrl.TipLift")[0], units.LENGTH)
-    software.controller.set_feedback(bool(on))
+    return software.controller.set_feedback(False)
 
 
 @handles("ZCtrl.OnOffGet")
@@ -173,7 +173,8 @@ def _(software: Software, on: int) -> None:
 
 def _approach(software: Software) -> None:
     software.controller.approach()
-    software.tip_event, software.lift = False, 0.0
+    software.withdrawn = software.tip_event = False
+    software.lift = 0.0
 
 
 @handles("AutoApproach.OnOffGet")

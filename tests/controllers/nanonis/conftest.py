@@ -1,5 +1,6 @@
 """A simulated Nanonis server with a simulated microscope behind it, on ports that are free."""
 
+import socket
 import threading
 
 import pytest
@@ -42,3 +43,63 @@ def connect(server):
 @pytest.fixture
 def controller(connect):
     return connect()
+
+
+class Impostor:
+    """Listens on two ports and answers every request with whatever ``answer(command, body)`` gives; None: nothing."""
+
+    def __init__(self, answer):
+        self.answer, self.closing = answer, threading.Event()
+        self.listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
+        self.ports = [listener.getsockname()[1] for listener in self.listeners]
+        self.threads = [threading.Thread(target=self.serve, args=[listener], daemon=True) for listener in self.listeners]
+        for thread in self.threads:
+            thread.start()
+
+    def serve(self, listener):
+        listener.settimeout(0.05)
+        while not self.closing.is_set():
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                continue
+            connection.settimeout(0.05)
+            with connection:
+                self.talk(connection)
+
+    def talk(self, connection):
+        received = b""
+        while not self.closing.is_set():
+            try:
+                part = connection.recv(65536)
+            except TimeoutError:
+                continue
+            except OSError:
+                return
+            if not part:
+                return
+            received += part
+            if len(received) < 40 + int.from_bytes(received[32:36], "big"):
+                continue
+            try:
+                for piece in self.answer(received[:32], received[40:]):
+                    connection.sendall(piece)
+            except OSError:
+                return
+            received = b""
+
+    def close(self):
+        self.closing.set()
+        for thread in self.threads:
+            thread.join()
+        for listener in self.listeners:
+            listener.close()
+
+
+@pytest.fixture
+def impostor():
+    """``impostor(answer)``: a server that talks nonsense."""
+    made = []
+    yield lambda answer: made.append(Impostor(answer)) or made[-1]
+    for one in made:
+        one.close()
