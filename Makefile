@@ -11,7 +11,7 @@ demo: $(VENV)/installed
 	$(BIN)/bluesky-stm demo --catalog $(DATA)
 
 test: $(VENV)/installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: $(VENV)/installed
 	$(BIN)/ruff format --check .
