@@ -41,7 +41,7 @@ class Prior:
 
 LENGTHS = {"xy": Prior(0.4, 0.8), "picture": Prior(2.0, 0.7), "deep": Prior(1.0, 0.5)}
 VARIANCES = {"xy": Prior(0.4, 1.0), "picture": Prior(0.3, 1.0), "both": Prior(0.3, 1.0), "deep": Prior(0.1, 1.0)}
-NOISE = Prior(0.1, 1.0)
+NOISE = Prior(0.2, 0.7)
 
 
 @dataclass(frozen=True)

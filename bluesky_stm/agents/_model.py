@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bluesky_stm.agents._fit import fitted, noise_variance
+from bluesky_stm.agents._fit import Fit, fitted, leave_one_out, noise_variance
 from bluesky_stm.agents._health import USELESS
-from bluesky_stm.agents._kernel import Kernel
-from bluesky_stm.agents._process import Process
-from bluesky_stm.agents._targets import Warp
+from bluesky_stm.agents._kernel import Kernel, squared_distances
+from bluesky_stm.agents._process import Process, gram
+from bluesky_stm.agents._targets import TAILS, Warp
 from bluesky_stm.geometry import Floats
 
 Features = dict[str, Tensor]
@@ -48,12 +48,17 @@ class Model:
 
     @classmethod
     def fitted(cls, name: str, groups: Sequence[str], places: Features, values: Floats, candidates: Features) -> Self:
-        """To values (n,) measured at ``places``, with the kernel over ``groups``."""
-        warp = Warp.fitted(values)
-        warped = torch.as_tensor(warp(values))
-        measured, others = [places[g] for g in groups], [candidates[g] for g in groups]
-        fit = fitted(Kernel(tuple(groups)), measured, warped)
-        process = Process.conditioned(fit, measured, warped, others)
+        """To values (n,) measured at ``places``, with the kernel over ``groups`` and the tails that predict them best."""
+        measured = [places[g] for g in groups]
+        squared = squared_distances(measured, measured)
+        trials: list[tuple[float, Warp, Fit, Tensor]] = []
+        for far in TAILS:
+            warp = Warp.fitted(values, far)
+            warped = torch.as_tensor(warp(values))
+            fit = fitted(Kernel(tuple(groups)), squared, warped, trials[0][2].parameters if trials else None)
+            trials.append((log_score(fit, squared, warped) + float(warp.log_slope(values).sum()), warp, fit, warped))
+        _, warp, fit, warped = max(trials, key=lambda trial: trial[0])
+        process = Process.conditioned(fit, measured, warped, [candidates[g] for g in groups])
         return cls(name, len(values), len(values), warp, process)
 
     def extended(self, place: Features, value: float) -> Self:
@@ -92,3 +97,10 @@ class Model:
         residual, _ = self.leave_one_out()
         finite = bool(torch.isfinite(self.process.mean).all() and torch.isfinite(self.process.variance).all())
         return finite and bool(np.sqrt(np.mean(residual**2)) < USELESS + 2.0 / np.sqrt(self.count))
+
+
+def log_score(fit: Fit, squared: Sequence[Tensor], values: Tensor) -> float:
+    """Log density of all warped values, each predicted from all others."""
+    factor = torch.linalg.cholesky(gram(fit, squared))
+    residual, std = leave_one_out(factor, torch.cholesky_solve(values[:, None], factor)[:, 0])
+    return float((-0.5 * (residual / std) ** 2 - std.log()).sum())

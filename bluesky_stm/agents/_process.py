@@ -14,7 +14,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from bluesky_stm.agents._fit import Fit, noise_variance
+from bluesky_stm.agents._fit import Fit, leave_one_out, noise_variance
 from bluesky_stm.agents._kernel import squared_distances
 
 LEAST_VARIANCE = 1e-10
@@ -33,8 +33,6 @@ class Process:
         Features of the measured places, by group, each (n, d).
     candidates : list of Tensor
         Of the candidates, each (m, d).
-    noise : Tensor of shape (n,)
-        Noise variance of each value.
     factor : Tensor of shape (n, n)
         Cholesky factor of the covariance with noise.
     rows : Tensor of shape (n, m)
@@ -48,7 +46,6 @@ class Process:
     fit: Fit
     places: list[Tensor]
     candidates: list[Tensor]
-    noise: Tensor
     factor: Tensor
     rows: Tensor
     solved: Tensor
@@ -58,12 +55,11 @@ class Process:
     @classmethod
     def conditioned(cls, fit: Fit, places: list[Tensor], values: Tensor, candidates: list[Tensor]) -> Self:
         """On ``values`` (n,) measured at ``places``."""
-        squared = squared_distances(places, places)
-        factor = torch.linalg.cholesky(fit.kernel.covariance(squared, fit.parameters) + torch.diag(fit.noise))
+        factor = torch.linalg.cholesky(gram(fit, squared_distances(places, places)))
         solved = torch.linalg.solve_triangular(factor, values[:, None], upper=False)[:, 0]
         rows = solved_rows(fit, factor, places, candidates)
         variance = fit.kernel.variance(fit.parameters) - (rows * rows).sum(0)
-        return cls(fit, places, candidates, fit.noise, factor, rows, solved, solved @ rows, variance.clamp(min=LEAST_VARIANCE))
+        return cls(fit, places, candidates, factor, rows, solved, solved @ rows, variance.clamp(min=LEAST_VARIANCE))
 
     def extended(self, place: list[Tensor], value: Tensor) -> Self:
         """With one more value at ``place`` (features by group, each (1, d)); the parameters stay."""
@@ -78,7 +74,6 @@ class Process:
         return replace(
             self,
             places=[torch.cat([old, one]) for old, one in zip(self.places, place, strict=True)],
-            noise=torch.cat([self.noise, noise.reshape(1)]),
             factor=torch.cat([torch.cat([self.factor, side], 1), below]),
             rows=torch.cat([self.rows, new[None]]),
             solved=torch.cat([self.solved, solved[None]]),
@@ -100,13 +95,12 @@ class Process:
 
     def leave_one_out(self) -> tuple[Tensor, Tensor]:
         """Residual and standard deviation, noise included, of each value predicted from all others."""
-        precision = torch.cholesky_inverse(self.factor).diagonal()
-        return self._alpha / precision, precision.rsqrt()
+        return leave_one_out(self.factor, self._alpha)
 
     @property
     def mean_where_measured(self) -> Tensor:
         """Of the measured places, (n,): what is left of the values when their noise is taken off."""
-        return self.factor @ self.solved - self.noise * self._alpha
+        return self.factor @ self.solved - noise_variance(self.fit.parameters) * self._alpha
 
     @property
     def _alpha(self) -> Tensor:
@@ -114,6 +108,12 @@ class Process:
 
     def _covariance(self, a: Sequence[Tensor], b: Sequence[Tensor]) -> Tensor:
         return self.fit.kernel.covariance(squared_distances(a, b), self.fit.parameters)
+
+
+def gram(fit: Fit, squared: Sequence[Tensor]) -> Tensor:
+    """Covariance of the measured values, noise included, from their squared distances by group; (n, n)."""
+    noise = noise_variance(fit.parameters).expand(len(squared[0]))
+    return fit.kernel.covariance(squared, fit.parameters) + torch.diag(noise)
 
 
 def solved_rows(fit: Fit, factor: Tensor, places: list[Tensor], others: list[Tensor]) -> Tensor:

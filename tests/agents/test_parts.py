@@ -12,7 +12,7 @@ from scipy.stats import norm
 
 from bluesky_stm.agents._acquisition import ACQUISITIONS, Belief, log_expected_improvement, make_acquisition
 from bluesky_stm.agents._features import Pictures, leveled
-from bluesky_stm.agents._fit import _cost, fitted, leave_one_out
+from bluesky_stm.agents._fit import _cost, fitted, noise_variance
 from bluesky_stm.agents._kernel import Kernel, squared_distances
 from bluesky_stm.agents._model import fitted_at
 from bluesky_stm.agents._process import Process
@@ -52,10 +52,11 @@ def test_a_warp_does_not_know_the_unit(unit):
     assert Warp.fitted(values * unit)(values * unit) == pytest.approx(Warp.fitted(values)(values), abs=1e-9)
 
 
-def test_a_skewed_value_becomes_symmetric():
-    values = np.random.default_rng(0).lognormal(size=200)
-    warped = Warp.fitted(values)(values)
-    assert abs(np.mean(warped**3)) < 0.3 * abs(np.mean(((values - values.mean()) / values.std()) ** 3))
+def test_a_far_value_counts_by_its_logarithm():
+    values = np.append(np.random.default_rng(0).normal(size=100), 1e6)
+    warp = Warp.fitted(values)
+    assert warp(values)[-1] < 10
+    assert warp.back(warp(values))[-1] == pytest.approx(1e6)
 
 
 def test_the_slope_of_a_warp_is_its_derivative():
@@ -77,18 +78,18 @@ def test_no_prediction_leaves_the_values_by_more_than_their_span():
     values = np.random.default_rng(0).lognormal(sigma=2, size=40)
     mean, std = Warp.fitted(values).moments(np.array([-50.0, 50.0]), np.array([1.0, 1.0]))
     assert np.isfinite(std).all()
-    ends = values.min() - np.ptp(values), values.max() + np.ptp(values)
-    assert ends[0] * (1 - 1e-9) <= mean[0] <= mean[1] <= ends[1] * (1 + 1e-9)
+    slack = 1e-9 * np.ptp(values)
+    assert values.min() - np.ptp(values) - slack <= mean[0] <= mean[1] <= values.max() + np.ptp(values) + slack
 
 
 def test_the_gradient_of_the_evidence_is_its_slope():
     x = places(25)
     kernel, y = Kernel(GROUPS), wavy(x)
-    squared, weights = squared_distances(x, x), torch.linspace(1, 3, 25, dtype=torch.float64)
+    squared = squared_distances(x, x)
     point = np.array([prior.mean for prior in kernel.priors]) + 0.1
-    _, slope = _cost(kernel, squared, y, weights, point)
+    _, slope = _cost(kernel, squared, y, point)
     for i, step in enumerate(1e-5 * np.eye(len(point))):
-        up, down = (_cost(kernel, squared, y, weights, point + s)[0] for s in (step, -step))
+        up, down = (_cost(kernel, squared, y, point + s)[0] for s in (step, -step))
         assert slope[i] == pytest.approx((up - down) / 2e-5, rel=1e-4, abs=1e-6)
 
 
@@ -105,11 +106,11 @@ def test_a_covariance_is_symmetric_and_positive_with_its_variance_on_the_diagona
 def test_one_more_row_gives_what_a_fresh_factor_gives():
     x, candidates = places(30), places(50, seed=1)
     y = wavy(x)
-    fit = fitted(Kernel(GROUPS), [g[:20] for g in x], y[:20])
+    fit = fitted(Kernel(GROUPS), squared_distances([g[:20] for g in x], [g[:20] for g in x]), y[:20])
     grown = Process.conditioned(fit, [g[:20] for g in x], y[:20], candidates)
     for i in range(20, 30):
         grown = grown.extended([g[i : i + 1] for g in x], y[i])
-    whole = fit.kernel.covariance(squared_distances(x, x), fit.parameters) + torch.diag(grown.noise)
+    whole = fit.kernel.covariance(squared_distances(x, x), fit.parameters) + noise_variance(fit.parameters) * torch.eye(30)
     alpha = torch.linalg.solve(whole, y)
     cross = fit.kernel.covariance(squared_distances(x, candidates), fit.parameters)
     assert torch.allclose(grown.mean, alpha @ cross, atol=1e-9)
@@ -123,7 +124,7 @@ def test_one_more_row_gives_what_a_fresh_factor_gives():
 
 def test_leaving_one_out_is_what_refitting_without_it_predicts():
     x = places(15)
-    y, fit = wavy(x), fitted(Kernel(GROUPS), x, wavy(x))
+    y, fit = wavy(x), fitted(Kernel(GROUPS), squared_distances(x, x), wavy(x))
     process = Process.conditioned(fit, x, y, x)
     residual, std = process.leave_one_out()
     gram = process.factor @ process.factor.T
@@ -131,27 +132,17 @@ def test_leaving_one_out_is_what_refitting_without_it_predicts():
     weights = torch.linalg.solve(gram[rest][:, rest], gram[rest, 4])
     assert float(residual[4]) == pytest.approx(float(y[4] - weights @ y[rest]), abs=1e-9)
     assert float(std[4]) == pytest.approx(float((gram[4, 4] - weights @ gram[rest, 4]).sqrt()), abs=1e-9)
-    assert torch.allclose(leave_one_out(gram, y)[0], residual, atol=1e-9)
 
 
 def test_a_fit_finds_which_group_matters_and_how_noisy_the_values_are():
     x = places(150)
     noise = torch.randn(150, dtype=torch.float64, generator=torch.Generator().manual_seed(5))
     y = torch.sin(x[2][:, 0]) + 0.3 * noise
-    fit = fitted(Kernel(GROUPS), x, y / y.std())
+    fit = fitted(Kernel(GROUPS), squared_distances(x, x), y / y.std())
     assert float((fit.parameters[-1] / 2).exp() * y.std()) == pytest.approx(0.3, rel=0.3)
     lengths = dict(zip(GROUPS, fit.parameters.tolist(), strict=False))
     assert lengths["wide"] < lengths["near"]
     assert fit.kernel.share(fit.parameters, "picture") > fit.kernel.share(fit.parameters, "xy")
-
-
-def test_an_outlier_loses_weight():
-    x = places(40)
-    y = wavy(x).clone()
-    y[7] += 15.0
-    fit = fitted(Kernel(GROUPS), x, y)
-    others = torch.arange(40) != 7
-    assert float(fit.noise[7]) > 10 * float(fit.noise[others].median())
 
 
 def test_refits_come_at_each_value_first_and_then_every_few_percent():
