@@ -77,12 +77,12 @@ class LiveView(QtAwareCallback):
     def _take(self, name: str, doc: Mapping[str, Any]) -> None:
         if self._record is None:
             return
-        topograph, taken = self._record.topograph, len(self._record.spectra)
+        topograph, taken = self._record.topograph, len(self._record.observations)
         self._record(name, dict(doc))
         if self._record.topograph is not topograph:
             self._panels.begin(self._record)
             self._spend(self._draw_whole)
-        elif len(self._record.spectra) > taken:
+        elif len(self._record.observations) > taken:
             self._owed = max(0.0, self._owed - ALLOWANCE)
             if not self._owed:
                 self._spend(self._draw)

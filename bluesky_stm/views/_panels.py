@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bluesky_stm.geometry import Floats, Frame
-from bluesky_stm.views._pictures import COLORS, Mosaic, contrast, flattened, label, round_length, within
+from bluesky_stm.views._pictures import COLORS, Mosaic, contrast, flattened, round_length, toned, within
 from bluesky_stm.views._record import RunRecord
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import SubFigure
+    from matplotlib.image import AxesImage
     from matplotlib.text import Text
 
 PICKED, BEST, CHILD, QUIET = "#d1432b", "#2b6cb0", "#ffd166", "#8a949d"
@@ -46,8 +47,7 @@ class Panels:
         cells = [grid[divmod(place, shape[1])] for place in range(6)]
         split = cells[5].subgridspec(2, 1, height_ratios=[3, 1], hspace=0.12)
         self.title = figure.suptitle("", x=0.012, ha="left", fontsize=11, fontweight="bold")
-        colors = COLORS["value"], COLORS["value"], COLORS["std"]
-        self.maps = [MapPanel(figure.add_subplot(cell), cmap) for cell, cmap in zip(cells[:3], colors, strict=True)]
+        self.maps = [MapPanel(figure.add_subplot(cell)) for cell in cells[:3]]
         self.curves = [CurvePanel(figure.add_subplot(cell)) for cell in (*cells[3:5], split[0], split[1])]
         self._dress()
         self._mosaic: Mosaic | None = None
@@ -61,14 +61,15 @@ class Panels:
         """Show the topograph of a run; what belongs to another run disappears."""
         frame = record.frame
         self.title.set_text(record.title)
-        for panel in self.maps:
-            panel.show_nothing()
-            panel.begin(frame, [within(frame, child.frame.corners) for child in children])
+        value = COLORS["small" if record.sign < 0 else "value"]
+        for panel, cmap in zip(self.maps, (value, value, COLORS["std"]), strict=True):
+            panel.begin(frame, cmap, [within(frame, child.frame.corners) for child in children])
         if record.topograph is not None:
-            self.maps[0].show_fixed(flattened(record.topograph.height))
+            self.maps[0].show_fixed(toned(flattened(record.topograph.height)))
         self._mosaic = Mosaic(frame, record.candidates) if len(record.candidates) else None
         units = f" ({record.units})" if record.units else ""
-        self.curves[2].axes.set_ylabel(f"{label(record)}{units}")
+        self.curves[2].axes.set_ylabel(f"{record.quantity}{units}")
+        self.curves[2].color_dots(value)
         numbers = 0.0, record.budget + 1.0
         for curve, known in zip(self.curves, (None, None, numbers, numbers), strict=True):
             curve.begin(known)
@@ -89,7 +90,7 @@ class Panels:
             curve.lines(best=BEST, last=PICKED)
             curve.name_lines()
         learning.lines(best="black")
-        learning.dots(COLORS["value"])
+        learning.dots()
         learning.axes.tick_params(labelbottom=False)
         acquisition.lines(last=QUIET)
         acquisition.axes.set(xlabel="spectrum", ylabel="acq.")
@@ -98,7 +99,7 @@ class Panels:
         learning.axes.set_title("learning curve", loc="left", fontsize=9)
 
     def _update_maps(self, record: RunRecord) -> None:
-        values = np.asarray(record.values, dtype=float)
+        values = record.sign * record.values
         limits = contrast(values, tails=0)
         topograph, mean, std = self.maps
         topograph.show_points(within(record.frame, record.places), values, limits)
@@ -108,7 +109,7 @@ class Panels:
             return
         doubt = self._mosaic.image(record.maps[-1].std)
         deviations = 0.0, contrast(doubt, tails=0)[1]
-        mean.show(self._mosaic.image(record.maps[-1].mean), limits)
+        mean.show(self._mosaic.image(record.sign * record.maps[-1].mean), limits)
         std.show(doubt, deviations)
         std.show_limits(deviations, record.units)
 
@@ -116,12 +117,12 @@ class Panels:
         current, didv, learning, acquisition = self.curves
         best, last = record.best, record.spectra[-1]
         chosen = {"last": last, "best": record.spectra[best.number] if best else last}
-        values = np.asarray(record.values, dtype=float)
+        values = record.sign * record.values
         number, gains = np.arange(1, len(values) + 1), np.array([d.acquisition for d in record.decisions], dtype=float)
         grown = [
             current.show(**{name: (spectrum.bias, spectrum.current) for name, spectrum in chosen.items()}),
             didv.show(**{name: (spectrum.bias, spectrum.didv) for name, spectrum in chosen.items()}),
-            learning.show(best=(number, record.learning_curve)),
+            learning.show(best=(number, record.sign * record.learning_curve)),
             learning.show_dots(number, values, contrast(values, tails=0)),
             acquisition.show(last=(np.arange(1, len(gains) + 1), gains)),
         ]
@@ -131,28 +132,31 @@ class Panels:
 class MapPanel:
     """A map of the frame, in nm from its lower left corner, over the colour bar of its values."""
 
-    def __init__(self, axes: Axes, cmap: str) -> None:
+    def __init__(self, axes: Axes) -> None:
         self.axes = axes
         axes.set(xticks=[], yticks=[], anchor="W")
         axes.set_facecolor("#f0f1f3")
         self._fixed: list[Artist] = []
         self._above: list[Artist] = []
-        self._image = axes.imshow(np.full((1, 1), np.nan), origin="lower", interpolation="nearest", cmap=cmap)
-        self._points = axes.scatter([], [], s=26, c=[], cmap=COLORS["value"], linewidths=0.9, zorder=4)
+        self._image = axes.imshow(np.full((1, 1), np.nan), origin="lower", interpolation="nearest")
+        self._points = axes.scatter([], [], s=26, c=[], linewidths=0.9, zorder=4)
         self._failed = axes.scatter([], [], s=22, c="#f4b8ac", marker="x", linewidths=1.2, zorder=4)
         self._ring = axes.scatter([], [], s=110, facecolors="none", edgecolors=PICKED, linewidths=1.8, zorder=5)
-        self._ends = self._color_bar(cmap)
+        self._bar, *self._ends = self._color_bar()
 
     @property
     def moving(self) -> list[Artist]:
         """What changes with every spectrum, and what lies above it."""
         return [self._image, self._points, self._failed, self._ring, *self._above, *self._ends]
 
-    def begin(self, frame: Frame, outlines: Sequence[Floats]) -> None:
-        """Axes, scale bar and the outlines of child frames."""
+    def begin(self, frame: Frame, cmap: str, outlines: Sequence[Floats]) -> None:
+        """Empty, with axes, scale bar and the outlines of child frames."""
         for artist in (*self._fixed, *self._above):
             artist.remove()
         self._fixed = []
+        self._image.set_data(np.full((1, 1), np.nan))
+        for colored in (self._image, self._bar, self._points):
+            colored.set_cmap(cmap)
         width, height = frame.size
         self.axes.set(xlim=(0, width), ylim=(0, height))
         self._extent = (0, width, 0, height)
@@ -162,19 +166,14 @@ class MapPanel:
             self._above += self.axes.fill(*zip(*corners, strict=True), fill=False, edgecolor=CHILD, linewidth=1.6, zorder=6)
 
     def show_fixed(self, image: Floats) -> None:
-        """An image that stays for the run."""
-        low, high = contrast(image)
-        cmap = COLORS["height"]
-        self._fixed.append(self.axes.imshow(image, cmap=cmap, vmin=low, vmax=high, origin="lower", extent=self._extent))
+        """An image of brightness that stays for the run."""
+        shown = self.axes.imshow(image, cmap=COLORS["height"], vmin=0, vmax=1, origin="lower", extent=self._extent)
+        self._fixed.append(shown)
 
     def show(self, image: Floats, limits: tuple[float, float]) -> None:
         """An image of values."""
         self._image.set_data(image)
         self._image.set_clim(*limits)
-
-    def show_nothing(self) -> None:
-        """No map yet."""
-        self._image.set_data(np.full((1, 1), np.nan))
 
     def show_limits(self, limits: tuple[float, float], unit: str) -> None:
         """What the ends of the colour bar stand for."""
@@ -191,13 +190,13 @@ class MapPanel:
         self._failed.set_offsets(places[~known])
         self._ring.set_offsets(places[-1:])
 
-    def _color_bar(self, cmap: str) -> list[Text]:
+    def _color_bar(self) -> tuple[AxesImage, Text, Text]:
         bar = self.axes.inset_axes((0, -0.07, 1, 0.035))
-        bar.imshow(np.linspace(0, 1, 256)[None], aspect="auto", cmap=cmap)
+        ramp = bar.imshow(np.linspace(0, 1, 256)[None], aspect="auto")
         bar.set(xticks=[], yticks=[])
         bar.spines[:].set_visible(False)
         below: Any = {"transform": self.axes.transAxes, "va": "top", "fontsize": 8, "color": "#444"}
-        return [self.axes.text(0, -0.08, "", ha="left", **below), self.axes.text(1, -0.08, "", ha="right", **below)]
+        return ramp, self.axes.text(0, -0.08, "", ha="left", **below), self.axes.text(1, -0.08, "", ha="right", **below)
 
     def _ruler(self, width: float, height: float) -> list[Artist]:
         length = round_length(width / 4)
@@ -240,9 +239,13 @@ class CurvePanel:
         for row, (name, line) in enumerate(self._lines.items()):
             self.axes.text(0.03, 0.95 - 0.08 * row, name, transform=self.axes.transAxes, color=line.get_color(), fontsize=9)
 
-    def dots(self, cmap: str) -> None:
+    def dots(self) -> None:
         """Make dots that are coloured by value."""
-        self._dots = self.axes.scatter([], [], s=14, c=[], cmap=cmap, zorder=3)
+        self._dots = self.axes.scatter([], [], s=14, c=[], zorder=3)
+
+    def color_dots(self, cmap: str) -> None:
+        """Colour the dots by this map."""
+        self._dots.set_cmap(cmap)
 
     def begin(self, x: tuple[float, float] | None) -> None:
         """Empty, along ``x`` if that is known beforehand."""

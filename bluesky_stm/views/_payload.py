@@ -15,13 +15,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bluesky_stm.geometry import Floats, Frame
-from bluesky_stm.views._pictures import COLORS, Mosaic, contrast, flattened, label, shrunk, within
+from bluesky_stm.protocols import Decision
+from bluesky_stm.views._pictures import COLORS, Mosaic, contrast, flattened, shrunk, tones, within
 from bluesky_stm.views._record import RunRecord
 
-PIXELS = 800_000
-SAMPLES = 200_000
-MAP_VALUES = 130_000
-"""Shared by all runs of a page: pixels of topographs, samples of each channel of the spectra, values of mean maps."""
+PIXELS = 500_000
+SAMPLES = 360_000
+MAP_VALUES = 240_000
+"""Shared by all runs of a page: pixels of topographs, samples of spectra, values of maps."""
 
 ABOUT = ("plan_name", "length_scale", "scalarizer", "agent", "controller", "plan_args", "versions", "operator", "child_rule")
 """What of the start document is shown as it stands."""
@@ -48,7 +49,8 @@ def run(record: RunRecord, records: Sequence[RunRecord]) -> dict[str, Any]:
         "uid": record.uid,
         "parent": record.parent,
         "name": record.name,
-        "label": label(record),
+        "label": record.quantity,
+        "small": record.sign < 0,
         "units": record.units,
         "frame": record.frame.as_dict(),
         "children": [_outline(record.frame, child) for child in records if child.parent == record.uid],
@@ -56,11 +58,11 @@ def run(record: RunRecord, records: Sequence[RunRecord]) -> dict[str, Any]:
         "candidates": len(record.candidates),
         "budget": record.budget,
         "best": best and best.number,
-        "curve": numbers(record.learning_curve),
+        "curve": numbers(record.sign * record.learning_curve),
         "spectra": _spectra(record, SAMPLES // len(records)),
-        "decisions": [_decision(decision) for decision in record.decisions],
+        "decisions": [_decision(decision, record.sign) for decision in record.decisions],
         "maps": _maps(record, MAP_VALUES // len(records)),
-        "seed": start["agent"].get("seed"),
+        "seed": start.get("agent", {}).get("seed"),
         "exit": record.stop_document.get("exit_status", "not finished"),
         "about": {key: start[key] for key in ABOUT if start.get(key)},
     }
@@ -81,20 +83,21 @@ def _topograph(record: RunRecord, most: int) -> dict[str, Any] | None:
     if record.topograph is None:
         return None
     image = shrunk(flattened(record.topograph.height), most)
-    low, high = contrast(image)
+    low, high = contrast(image, tails=0)
     setpoint = record.topograph.setpoint
     return {
-        "levels": pack(_levels(image, low, high), "u1"),
-        "range": numbers([low, high]),
+        "levels": pack(_levels(image, low, high), "u2"),
+        "range": [low, high],
+        "tones": pack(tones(image)),
         "bias": setpoint.bias,
         "current": setpoint.current,
     }
 
 
-def _levels(image: Floats, low: float, high: float) -> NDArray[np.uint8]:
-    """1 to 255 from low to high, 0 where not measured."""
-    level = 1 + 254 * np.clip((image - low) / (high - low), 0, 1)
-    return np.where(np.isfinite(level), level, 0).astype(np.uint8)
+def _levels(image: Floats, low: float, high: float) -> NDArray[np.uint16]:
+    """1 to 65535 from low to high, 0 where not measured."""
+    level = 1 + 65534 * (image - low) / (high - low)
+    return np.where(np.isfinite(level), level, 0).round().astype(np.uint16)
 
 
 def _outline(frame: Frame, child: RunRecord) -> dict[str, Any]:
@@ -107,20 +110,22 @@ def _local(frame: Frame, points: Floats) -> list[list[float]]:
 
 def _spectra(record: RunRecord, most: int) -> dict[str, Any]:
     spectra = record.spectra
-    thin = max(1, math.ceil(sum(len(spectrum.bias) for spectrum in spectra) / most))
-    channels = {name: [getattr(spectrum, name)[::thin] for spectrum in spectra] for name in ("bias", "current", "didv")}
+    channels = {name: [getattr(spectrum, name) for spectrum in spectra] for name in ("bias", "current", "didv")}
+    if all(np.array_equal(bias, channels["bias"][0]) for bias in channels["bias"]):
+        channels["bias"] = channels["bias"][:1]
+    thin = max(1, math.ceil(sum(len(row) for rows in channels.values() for row in rows) / most))
     return {
         "at": _local(record.frame, record.places),
         "place": np.round(record.places, 3).tolist(),
-        "values": numbers(record.values),
+        "values": numbers(record.sign * record.values),
         "reasons": record.reasons,
         "quality": [spectrum.quality.words for spectrum in spectra],
-        **{name: pack(channel) for name, channel in channels.items()},
+        **{name: pack([row[::thin] for row in rows]) for name, rows in channels.items()},
     }
 
 
-def _decision(decision: Any) -> dict[str, Any]:
-    mean, std, acquisition = numbers([decision.mean, decision.std, decision.acquisition])
+def _decision(decision: Decision, sign: int) -> dict[str, Any]:
+    mean, std, acquisition = numbers([sign * decision.mean, decision.std, decision.acquisition])
     health = decision.health
     said = {"why": decision.why, "model": health.model, "warning": health.warning}
     return {**said, "mean": mean, "std": std, "acquisition": acquisition, "ingested": decision.ingested}
@@ -131,12 +136,12 @@ def _maps(record: RunRecord, most: int) -> dict[str, Any] | None:
     maps = [m for m in record.maps if len(m.mean) == len(candidates)]
     if not maps:
         return None
-    kept = max(1, min(len(maps), most // len(candidates)))
+    kept = max(1, min(len(maps), most // (2 * len(candidates))))
     maps = [maps[round(i)] for i in np.linspace(len(maps) - 1, 0, kept)][::-1]
     mosaic = Mosaic(record.frame, candidates)
     return {
         "ingested": [m.ingested for m in maps],
-        "mean": pack([m.mean for m in maps]),
+        "mean": pack([record.sign * m.mean for m in maps]),
         "std": pack([m.std for m in maps]),
         "cells": pack(np.where(mosaic.index < 0, 65535, mosaic.index), "u2"),
     }

@@ -46,7 +46,7 @@ class Status:
         if best is None:
             return "no value yet"
         x, y = self.record.spectra[best.number].position
-        return f"best {best.value:.4g} {self.record.units} at ({x:.4g}, {y:.4g}) nm"
+        return f"best {self.record.sign * best.value:.4g} {self.record.units} at ({x:.4g}, {y:.4g}) nm"
 
     @property
     def done(self) -> int:
@@ -114,7 +114,9 @@ class LineFace:
             self._say(status, f"up to {status.record.budget} spectra")
         elif status.end:
             self._say(status, f"{status.done} spectra, {status.best}, {status.end}")
-        elif status.done - count >= EVERY_SPECTRA or (status.done > count and status.elapsed - elapsed >= EVERY_SECONDS):
+        elif count < status.done < status.record.budget and (
+            status.done - count >= EVERY_SPECTRA or status.elapsed - elapsed >= EVERY_SECONDS
+        ):
             self._say(status, f"{status.done} of {status.record.budget} spectra, {status.best}, {status.left}")
 
     def _say(self, status: Status, text: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,9 +12,9 @@ from event_model import DocumentRouter
 from bluesky_stm.errors import SettingsError
 from bluesky_stm.geometry import Floats, Frame, patch_centers
 from bluesky_stm.measurements import Spectrum, Topograph
-from bluesky_stm.protocols import Decision, Failed
+from bluesky_stm.protocols import Decision, Failed, Observation, Scalarizer
 from bluesky_stm.scalarizers import make_scalarizer
-from bluesky_stm.teaching import Document, decision_from, spectrum_from, topograph_from
+from bluesky_stm.teaching import Document, Lesson, Revision, Teaching, decision_from
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,8 +37,8 @@ class Best:
 class RunRecord(DocumentRouter):
     """What one run measured and decided. Feed it documents live, or use `of` on stored ones.
 
-    A value is what the run's own scalarizer says of the spectrum. Where that scalarizer is not installed here, it is what the
-    agent recorded as ingested.
+    Spectra, their places and their values are those that the agent was taught: drift, doubts and interventions on record are
+    followed. Where the run's scalarizer is not installed here, its values are those that the agent recorded as ingested.
 
     Attributes
     ----------
@@ -46,16 +46,11 @@ class RunRecord(DocumentRouter):
         Empty before they come.
     topograph : Topograph or None
         The last one.
-    spectra : list of Spectrum
-    values : list of float
-        One for each spectrum, in ``units``; NaN where there is none.
-    reasons : list of str
-        One for each spectrum: why there is no value, else empty.
+    observations : list of Observation
+        One for each spectrum.
     decisions : list of Decision
         The first chose the place of the first spectrum, and so on; the last says where one would go on.
     maps : list of PredictedMap
-    units : str
-        Of the values.
     """
 
     def __init__(self) -> None:
@@ -63,14 +58,13 @@ class RunRecord(DocumentRouter):
         self.start_document: Mapping[str, Any] = {}
         self.stop_document: Mapping[str, Any] = {}
         self.topograph: Topograph | None = None
-        self.spectra: list[Spectrum] = []
-        self.values: list[float] = []
-        self.reasons: list[str] = []
+        self.observations: list[Observation] = []
         self.decisions: list[Decision] = []
         self.maps: list[PredictedMap] = []
-        self.units = ""
+        self._scalarizer: Scalarizer = Absent({})
+        self._teaching = Teaching(self._scalarizer)
         self._streams: dict[str, str] = {}
-        self._scalarizer: Any = None
+        self._seen: set[tuple[str, int]] = set()
 
     @classmethod
     def of(cls, documents: Iterable[Document]) -> RunRecord:
@@ -85,24 +79,24 @@ class RunRecord(DocumentRouter):
     def start(self, doc: Mapping[str, Any]) -> None:
         """A run begins."""
         self.start_document = doc
-        try:
-            self._scalarizer = make_scalarizer(doc["scalarizer"])
-            self.units = self._scalarizer.units
-        except SettingsError:
-            self._scalarizer = None
+        self._scalarizer = _scalarizer_of(doc)
+        self._teaching = Teaching(self._scalarizer, fixed=False)
+        self._teaching("start", dict(doc))
 
     def descriptor(self, doc: Mapping[str, Any]) -> None:
         """A stream is declared."""
         self._streams[doc["uid"]] = doc["name"]
-        if doc["name"] == "agent" and not self.units:
-            self.units = next((key.get("units") or "" for name, key in doc["data_keys"].items() if name.endswith("_best")), "")
+        self._teaching("descriptor", dict(doc))
 
     def event(self, doc: Mapping[str, Any]) -> Any:
-        """An image, a spectrum, a decision or a map."""
-        take = {"topograph": self._image, "primary": self._spectrum, "agent": self._decision, "maps": self._map}
-        stream = self._streams.get(doc["descriptor"])
-        if stream in take:
-            take[stream](doc["data"])
+        """A lesson, a decision or a map, each once: an Event that is repeated after a pause has the same number."""
+        self._teaching("event", dict(doc))
+        for lesson in self._teaching.take():
+            self._learn(lesson)
+        stream, number = self._streams.get(doc["descriptor"]), (doc["descriptor"], doc["seq_num"])
+        if stream in {"agent", "maps"} and number not in self._seen:
+            self._seen.add(number)
+            self._decide(doc["data"]) if stream == "agent" else self._predict(doc["data"])
         return doc
 
     def stop(self, doc: Mapping[str, Any]) -> None:
@@ -122,9 +116,14 @@ class RunRecord(DocumentRouter):
         return self.start_document.get("parent_run")
 
     @property
+    def scale(self) -> Mapping[str, Any]:
+        """The `LengthScale`, as it stands in the start document; empty for a run that had none."""
+        return self.start_document.get("length_scale", {})
+
+    @property
     def name(self) -> str:
         """Of the length scale."""
-        return str(self.start_document["length_scale"]["name"])
+        return str(self.scale.get("name", self.start_document.get("plan_name", "run")))
 
     @property
     def title(self) -> str:
@@ -135,12 +134,7 @@ class RunRecord(DocumentRouter):
     @property
     def budget(self) -> int:
         """Spectra that the run may take."""
-        return int(self.start_document["length_scale"]["budget"])
-
-    @property
-    def quantity(self) -> str:
-        """Name of the scalarizer: what the values are."""
-        return str(self.start_document["scalarizer"]["name"])
+        return int(self.scale.get("budget", len(self.observations)))
 
     @property
     def frame(self) -> Frame:
@@ -148,60 +142,111 @@ class RunRecord(DocumentRouter):
         return self.topograph.frame if self.topograph else Frame.from_dict(self.start_document["frame"])
 
     @property
+    def spectra(self) -> list[Spectrum]:
+        """In the order taken."""
+        return [o.spectrum for o in self.observations if o.spectrum is not None]
+
+    @property
     def places(self) -> Floats:
         """Where the spectra were taken, (n, 2) as (x, y) in nm."""
-        return np.array([spectrum.position for spectrum in self.spectra], dtype=float).reshape(-1, 2)
+        return np.array([o.point for o in self.observations], dtype=float).reshape(-1, 2)
 
     @property
     def candidates(self) -> Floats:
         """Where a spectrum might be taken, (n, 2) in nm: what the values of a map belong to; empty if not on record."""
-        settings = {**self.start_document["length_scale"], **self.start_document["agent"].get("settings", {})}
+        settings = {**self.scale, **self.start_document.get("agent", {}).get("settings", {})}
         if settings.get("candidates") is not None:
             return np.asarray(settings["candidates"], dtype=float).reshape(-1, 2)
         return patch_centers(self.frame, settings["patch"], settings["step"]) if "step" in settings else np.empty((0, 2))
 
+    # ---- values: the agent seeks the highest ---------------------------------------------------------------------------
+
+    @property
+    def quantity(self) -> str:
+        """What the values are, in words: the name of the scalarizer."""
+        return self._scalarizer.name.replace("_", " ")
+
+    @property
+    def units(self) -> str:
+        """Of the values."""
+        return self._scalarizer.units
+
+    @property
+    def values(self) -> Floats:
+        """One for each spectrum, (n,); NaN where there is none."""
+        return np.array([np.nan if isinstance(o.value, Failed) else o.value for o in self.observations], dtype=float)
+
+    @property
+    def reasons(self) -> list[str]:
+        """One for each spectrum: why there is no value, else empty."""
+        return [o.value.reason if isinstance(o.value, Failed) else "" for o in self.observations]
+
     @property
     def best(self) -> Best | None:
         """The highest value so far, None while there is none."""
-        if not np.isfinite(self.values).any():
+        values = self.values
+        if not np.isfinite(values).any():
             return None
-        number = int(np.nanargmax(self.values))
-        return Best(number, self.values[number])
+        return Best(int(np.nanargmax(values)), float(np.nanmax(values)))
 
     @property
     def learning_curve(self) -> Floats:
         """Highest value after each spectrum, (n,); NaN before the first value."""
-        return np.fmax.accumulate(np.asarray(self.values, dtype=float)) if self.values else np.empty(0)
+        return np.fmax.accumulate(self.values)
 
-    # ---- one for each stream -----------------------------------------------------------------------------------------
+    @property
+    def sign(self) -> int:
+        """What a value is multiplied by for people: -1 where the smallest is sought and the agent is given the negative."""
+        return -1 if self.start_document.get("scalarizer", {}).get("prefer") == "small" else 1
 
-    def _image(self, data: Mapping[str, Any]) -> None:
-        self.topograph = topograph_from(data)
+    # ---- inside ----------------------------------------------------------------------------------------------------------
 
-    def _spectrum(self, data: Mapping[str, Any]) -> None:
-        spectrum = spectrum_from(data)
-        value = self._scalarizer(spectrum) if self._scalarizer else Failed("not ingested yet")
-        self.spectra.append(spectrum)
-        self._set_value(value)
+    def _learn(self, lesson: Lesson) -> None:
+        match lesson:
+            case Topograph():
+                self.topograph, self.observations = lesson, []
+            case Revision():
+                self.observations = list(lesson.observations)
+            case Observation():
+                self.observations.append(lesson)
 
-    def _set_value(self, value: float | Failed) -> None:
-        self.values.append(float("nan") if isinstance(value, Failed) else float(value))
-        self.reasons.append(value.reason if isinstance(value, Failed) else "")
-
-    def _decision(self, data: Mapping[str, Any]) -> None:
+    def _decide(self, data: Mapping[str, Any]) -> None:
         self.decisions.append(decision_from(data))
-        if self._scalarizer is None and self.values:
-            self._recorded_value(next(value for key, value in data.items() if key.endswith("_value")))
+        if isinstance(self._scalarizer, Absent) and self.observations:
+            value = next(value for key, value in data.items() if key.endswith("_value"))
+            if value is not None and np.isfinite(value):
+                self.observations[-1] = replace(self.observations[-1], value=float(value))
 
-    def _recorded_value(self, value: float | None) -> None:
-        known = value is not None and np.isfinite(value)
-        self.values[-1] = float(value) if known else float("nan")  # type: ignore[arg-type]
-        self.reasons[-1] = "" if known else "no value on record"
-
-    def _map(self, data: Mapping[str, Any]) -> None:
+    def _predict(self, data: Mapping[str, Any]) -> None:
         field = {key.rpartition("_")[2]: value for key, value in data.items()}
         mean, std = (np.asarray(field[name], dtype=float) for name in ("mean", "std"))
         self.maps.append(PredictedMap(int(field["ingested"]), mean, std))
+
+
+class Absent:
+    """Stands in for the scalarizer of a run that is not known here: no value, because it is not."""
+
+    units = ""
+
+    def __init__(self, described: Mapping[str, Any]) -> None:
+        self.name = str(described.get("name", "value"))
+        self._described = dict(described)
+
+    def __call__(self, spectrum: Spectrum) -> float | Failed:
+        """Never a value."""
+        return Failed(f"the scalarizer {self.name!r} is not installed here, and no value is on record")
+
+    def describe(self) -> dict[str, Any]:
+        """As in the start document."""
+        return self._described
+
+
+def _scalarizer_of(start: Mapping[str, Any]) -> Scalarizer:
+    described = start.get("scalarizer", {})
+    try:
+        return make_scalarizer(described)
+    except SettingsError:
+        return Absent(described)
 
 
 def record_all(runs: Iterable[Iterable[Document] | RunRecord]) -> list[RunRecord]:

@@ -74,6 +74,19 @@ def test_pages_of_events_say_the_same_as_events(documents):
     assert RunRecord.of(paged).values == pytest.approx(RunRecord.of(documents).values, nan_ok=True)
 
 
+def test_events_that_are_repeated_after_a_pause_count_once(documents):
+    again = [(n, d) for n, d in documents for _ in range(2 if n == "event" else 1)]
+    repeated, record = RunRecord.of(again), RunRecord.of(documents)
+    assert len(repeated.spectra) == len(record.spectra) == 12
+    assert len(repeated.decisions) == len(record.decisions) and len(repeated.maps) == len(record.maps)
+
+
+def test_a_run_without_agent_and_scale_can_be_shown(documents):
+    bare = {k: v for k, v in documents[0][1].items() if k not in {"agent", "length_scale", "scalarizer"}}
+    record = RunRecord.of([("start", bare), *documents[1:]])
+    assert len(record.spectra) == record.budget == 12 and record.name == "explore" and not len(record.candidates)
+
+
 def test_a_run_that_has_only_begun_can_be_shown(documents):
     record = RunRecord.of(documents[:1])
     assert record.best is None and record.frame == FRAME and not len(record.learning_curve) and record.places.shape == (0, 2)

@@ -44,18 +44,25 @@ def test_a_child_frame_stands_in_its_parent(campaign, page):
     np.testing.assert_allclose(middle, RunRecord.of(campaign[1]).frame.center, atol=1e-3)
 
 
-def test_heights_are_within_one_of_254_levels(campaign, page):
+def test_heights_are_those_measured_but_for_a_plane(campaign, page):
     image = data_of(page)["runs"][2]["topograph"]
     low, high = image["range"]
     levels = unpacked(image["levels"])
     height = RunRecord.of(campaign[2]).topograph.height
-    assert levels.shape == height.shape and levels.min() >= 1
-    shown = low + (levels - 1.0) / 254 * (high - low)
+    assert levels.shape == height.shape and levels.min() == 1 and levels.max() == 65535
+    shown = low + (levels - 1.0) / 65534 * (high - low)
     rows, columns = np.indices(height.shape)
     plane = np.stack([rows, columns, np.ones_like(rows)], axis=-1).reshape(-1, 3)
-    residual = (height - shown).ravel()  # may hold a plane, as the page shows heights without theirs
+    residual = (height - shown).ravel()
     residual -= plane @ np.linalg.lstsq(plane, residual, rcond=None)[0]
-    assert np.percentile(np.abs(residual), 98) < 2 * (high - low) / 254
+    assert np.abs(residual).max() < (high - low) / 65534
+
+
+def test_where_small_is_sought_people_read_the_quantity_itself(make_run, tmp_path):
+    run = make_run(Frame(Point(0, 0), (50, 50), (32, 32)), "mesa", budget=10, scalarizer={"name": "gap", "prefer": "small"})
+    record, shown = RunRecord.of(run), data_of(report([run], tmp_path / "report.html"))["runs"][0]
+    assert record.best.value < 0 < shown["spectra"]["values"][shown["best"]] == min(filter(None, shown["spectra"]["values"]))
+    assert (np.diff(shown["curve"]) <= 0).all() and shown["small"]
 
 
 def test_nothing_is_loaded_from_anywhere(page):
@@ -70,7 +77,7 @@ def test_three_large_runs_stay_below_5_mb(make_run, tmp_path):
     runs = [make_run(frame, name, budget=12) for name in "abc"]
     records = [RunRecord.of(run) for run in runs]
     for record in records:  # as if each had taken four hundred spectra and a hundred maps
-        record.spectra, record.values, record.reasons = record.spectra * 34, record.values * 34, record.reasons * 34
+        record.observations *= 34
         record.maps *= 34
     path = report(records, tmp_path / "large.html")
     assert path.stat().st_size < 5e6

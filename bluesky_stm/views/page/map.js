@@ -102,12 +102,20 @@ class FrameMap {
     this.marked.push(draw);
     return node;
   }
+  /** A child frame; its name stands above it, or inside where there is no room. */
   outline(child, onpick) {
-    const points = child.corners.map((corner) => this.at(corner).join(",")).join(" ");
+    const corners = child.corners.map((corner) => this.at(corner));
+    const points = corners.map((corner) => corner.join(",")).join(" ");
+    const [left, right] = range(corners.map(([x]) => x));
+    const [top] = range(corners.map(([, y]) => y));
     const label = make("svg:text", { class: "childname" }, `${child.name}, ${tell(child.size, "nm")}`);
-    const top = child.corners.map((corner) => this.at(corner)).reduce((a, b) => (b[1] < a[1] - 1e-9 || (Math.abs(b[1] - a[1]) < 1e-9 && b[0] < a[0]) ? b : a));
     const frame = make("svg:g", { class: "child", onclick: onpick }, make("svg:polygon", { class: "casing", points }), make("svg:polygon", { points }), label);
-    this.mark(frame, (pixel) => set(label, { x: top[0], y: top[1] - 5 * pixel, "font-size": 12 * pixel, "stroke-width": 3 * pixel }));
+    this.mark(frame, (pixel) => {
+      const inside = top < 20 * pixel;
+      const turned = left + 110 * pixel > this.width;
+      const place = { x: turned ? right - (inside ? 5 : 0) * pixel : left + (inside ? 5 : 0) * pixel, y: top + (inside ? 16 : -5) * pixel };
+      set(label, { ...place, "text-anchor": turned ? "end" : "start", "font-size": 12 * pixel, "stroke-width": 3 * pixel });
+    });
   }
   follow() {
     set(this.svg, { viewBox: this.view.box });
@@ -129,15 +137,26 @@ class FrameMap {
   }
 }
 
-/** Image of a topograph, and what it reads at a share (along, up) of its frame. */
+/** Image of a topograph, and the height that it reads at a share (along, up) of its frame. */
 function heights(topograph, table) {
   const levels = unpack(topograph.levels);
   const [low, high] = topograph.range;
-  const url = paint(levels.length, levels[0].length, (row, column) => levels[row][column] && table[levels[row][column]]);
+  const [tones] = unpack({ ...topograph.tones, shape: [1, 256] });
+  const height = (level) => low + ((level - 1) / 65534) * (high - low);
+  const tone = (value) => {
+    let [from, to] = [0, 255];
+    while (from < to) {
+      const middle = (from + to) >> 1;
+      if (tones[middle] < value) from = middle + 1;
+      else to = middle;
+    }
+    return from;
+  };
+  const url = paint(levels.length, levels[0].length, (row, column) => levels[row][column] && table[tone(height(levels[row][column]))]);
   const read = ([along, up]) => {
     const row = levels[Math.floor(up * levels.length)];
     const level = row && row[Math.floor(along * row.length)];
-    return level ? low + ((level - 1) / 254) * (high - low) : null;
+    return level ? height(level) : null;
   };
   return { url, read };
 }

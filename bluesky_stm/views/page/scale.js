@@ -1,6 +1,9 @@
 // One length scale: three maps, two spectra and the learning curve, and the two numbers that they all show:
 // `count`, how many spectra had been taken, and `pick`, the one that is looked at.
 
+/** Acquisition functions by their full names. */
+const WORDS = { ei: "expected improvement", "log-ei": "log expected improvement", ucb: "upper confidence bound", variance: "largest uncertainty", thompson: "Thompson sample", seed: "seed point" };
+
 class Scale {
   constructor(run, tables) {
     Object.assign(this, { run, tables, count: run.spectra.at.length, pick: run.best ?? 0, byOrder: false });
@@ -10,7 +13,7 @@ class Scale {
       Object.assign(run.maps, { mean: unpack(run.maps.mean), std: unpack(run.maps.std) });
       this.cells = new Cells(run.maps.cells);
     }
-    this.palette = new Palette(tables.value, range(values));
+    this.palette = new Palette(run.small ? tables.small : tables.value, range(values));
     this.orders = new Palette(tables.value, [1, Math.max(2, this.count)]);
     this.doubt = new Palette(tables.std, [0, run.maps ? Math.max(...run.maps.std.map((row) => range(row)[1])) : 1]);
     this.heights = run.topograph && heights(run.topograph, tables.height);
@@ -47,7 +50,7 @@ class Scale {
       `${taken} spectra${share}`,
       `centre (${tell(x)}, ${tell(y)})\u202fnm${run.frame.angle ? `, turned by ${tell(run.frame.angle)}\u00b0` : ""}`,
       run.topograph && `set point ${tell(run.topograph.bias, "V")}, ${tell(run.topograph.current * 1000, "pA")}`,
-      run.best === null ? "no value" : `highest ${run.label} ${tell(run.spectra.values[run.best], run.units)}`,
+      run.best === null ? "no value" : `${run.small ? "lowest" : "highest"} ${run.label} ${tell(run.spectra.values[run.best], run.units)}`,
       run.exit === "success" ? null : `ended: ${run.exit}`,
     ];
     return make("div", { class: "heading" }, make("h2", {}, run.name, make("span", {}, size)), make("p", {}, facts.filter(Boolean).join(" \u00b7 ")));
@@ -76,14 +79,14 @@ class Scale {
   }
 
   makePoint(place, i) {
-    const { values, reasons } = this.run.spectra;
+    const { values } = this.run.spectra;
     const [x, y] = this.topograph.at(place);
     const failed = !isNumber(values[i]);
     const best = i === this.run.best;
     const node = make(failed || best ? "svg:path" : "svg:circle", {
       class: failed ? "point failed" : best ? "point best" : "point",
       "data-spectrum": i,
-      "data-tip": `no. ${i + 1}: ${failed ? reasons[i] : tell(values[i], this.run.units)}`,
+      "data-tip": `no. ${i + 1}: ${this.value(i)}`,
       onclick: () => this.choose(i),
     });
     return this.topograph.mark(node, (pixel) => {
@@ -111,7 +114,7 @@ class Scale {
     this.didv = curve("e", "Differential conductance", "dI/dV (nS)");
     this.learning = new Chart({ letter: "f", title: "Learning curve", x: "spectrum", y: run.label + (run.units ? ` (${run.units})` : "") });
     for (const [chart, name] of [[this.current, "current"], [this.didv, "didv"]]) {
-      chart.usual = run.spectra[name].length ? usual(run.spectra[name]) : null;
+      chart.usual = run.spectra.bias.length === 1 ? usual(run.spectra[name]) : null;
       chart.offerLog(() => this.drawSpectra(chart, name));
     }
     return [this.current, this.didv, this.learning];
@@ -215,31 +218,41 @@ class Scale {
   }
 
   drawSpectra(chart, name) {
-    const { spectra, best, units } = this.run;
+    const { spectra, best } = this.run;
     const rows = spectra[name];
     if (!rows.length) return;
-    const drawn = [rows[this.pick], ...(best === null ? [] : [rows[best]]), chart.usual.low, chart.usual.high];
-    const limits = range(drawn.flatMap((row) => Array.from(row)));
+    const shown = [this.pick, ...(best === null || best === this.pick ? [] : [best])];
+    const band = chart.usual ? [chart.usual.low, chart.usual.high] : [];
+    const limits = range([...shown.map((i) => rows[i]), ...band].flatMap((row) => Array.from(row)));
     const top = Math.log10(Math.max(Math.abs(limits[0]), Math.abs(limits[1]), 1e-12));
-    chart.axes(range(spectra.bias[this.pick]), chart.log ? [Math.floor(top) - 4, Math.ceil(top * 10) / 10] : limits);
-    chart.band(spectra.bias[0], chart.usual.low, chart.usual.high, "usual");
-    if (best !== null) chart.curve(spectra.bias[best], rows[best], "best");
-    chart.curve(spectra.bias[this.pick], rows[this.pick], "picked");
+    chart.axes(range(this.bias(this.pick)), chart.log ? [Math.floor(top) - 4, Math.ceil(top * 10) / 10] : limits);
+    if (chart.usual) chart.band(this.bias(0), ...band, "usual");
+    for (const i of shown.reverse()) chart.curve(this.bias(i), rows[i], i === this.pick ? "picked" : "best");
     chart.svg.dataset.spectrum = this.pick;
-    const value = (i) => (isNumber(spectra.values[i]) ? tell(spectra.values[i], units) : spectra.reasons[i]);
-    chart.note(["picked", `no. ${this.pick + 1}: ${value(this.pick)}`], best === null ? null : ["best", `best, no. ${best + 1}: ${value(best)}`], ["usual", "middle 80\u202f% of all"]);
-    chart.describe = (bias) => this.readout(chart, name, bias);
+    const notes = shown.reverse().map((i) => [i === this.pick ? "picked" : "best", `no. ${i + 1}${i === best ? ", best" : ""}: ${this.value(i)}`]);
+    chart.note(...notes, chart.usual ? ["usual", "middle 80\u202f% of all"] : null);
+    chart.describe = (bias) => this.readout(name, bias);
   }
 
-  readout(chart, name, bias) {
-    const { spectra } = this.run;
-    const axis = spectra.bias[this.pick];
+  /** Bias of a spectrum: all have the same, or each its own. */
+  bias(i) {
+    const { bias } = this.run.spectra;
+    return bias[Math.min(i, bias.length - 1)];
+  }
+
+  value(i) {
+    const { values, reasons } = this.run.spectra;
+    return isNumber(values[i]) ? tell(values[i], this.run.units) : `no value (${reasons[i]})`;
+  }
+
+  readout(name, bias) {
+    const axis = this.bias(this.pick);
     const i = Array.from(axis).reduce((near, value, k) => (Math.abs(value - bias) < Math.abs(axis[near] - bias) ? k : near), 0);
-    return `${tell(axis[i], "V", 3)}: ${tell(spectra[name][this.pick][i], name === "current" ? "nA" : "nS", 3)}`;
+    return `${tell(axis[i], "V", 3)}: ${tell(this.run.spectra[name][this.pick][i], name === "current" ? "nA" : "nS", 3)}`;
   }
 
   drawLearning() {
-    const { spectra, curve, decisions, units } = this.run;
+    const { spectra, curve, decisions } = this.run;
     const chart = this.learning;
     const total = spectra.values.length;
     const forecast = decisions.slice(0, total).map((d) => (isNumber(d.mean) && isNumber(d.std) ? [d.mean - d.std, d.mean + d.std] : null));
@@ -250,7 +263,7 @@ class Scale {
     chart.curve(corners.map(([n]) => n), corners.map(([, value]) => value), "learned");
     spectra.values.forEach((value, i) => {
       if (!isNumber(value)) return;
-      const said = `no. ${i + 1}: ${tell(value, units)}`;
+      const said = `no. ${i + 1}: ${this.value(i)}`;
       chart.dot(i + 1, value, { class: i === this.pick ? "point here" : "point", fill: this.palette.css(value), "data-tip": said, opacity: i < this.count ? 1 : 0.25, onclick: () => this.choose(i) });
     });
     if (this.count < total) chart.line(chart.px(this.count + 0.5), 10, chart.px(this.count + 0.5), 250, "now");
@@ -264,12 +277,11 @@ class Scale {
     const i = this.pick;
     const decision = decisions[i];
     const [x, y] = spectra.place[i] || [];
-    const value = isNumber(spectra.values[i]) ? tell(spectra.values[i], units) : `no value (${spectra.reasons[i]})`;
     const head = make("b", {}, `Spectrum ${i + 1} of ${spectra.at.length}`);
     const before = decision && isNumber(decision.mean) ? `, predicted ${tell(decision.mean)}\u202f\u00b1\u202f${tell(decision.std, units, 2)}` : "";
-    const why = decision ? ` \u00b7 ${decision.why}${before}` : "";
+    const why = decision ? ` \u00b7 ${WORDS[decision.why] || decision.why}${before}` : "";
     const warning = decision && decision.warning ? make("em", {}, ` ${decision.warning}`) : null;
-    return [head, `${why}, measured ${value} at (${tell(x)}, ${tell(y)})\u202fnm`, warning].filter(Boolean);
+    return [head, `${why}, measured ${this.value(i)} at (${tell(x)}, ${tell(y)})\u202fnm`, warning].filter(Boolean);
   }
 }
 
