@@ -18,7 +18,8 @@ from bluesky_stm import units
 from bluesky_stm.devices._signals import OMITTED, data_key
 from bluesky_stm.devices._worker import Worker
 from bluesky_stm.errors import SettingsError
-from bluesky_stm.geometry import Floats, Frame, Point
+from bluesky_stm.geometry import Drift, Floats, Frame, Point
+from bluesky_stm.measurements import Topograph
 from bluesky_stm.protocols import Agent, Decision, Health, Observation, Scalarizer
 from bluesky_stm.scalarizers import make_scalarizer
 from bluesky_stm.settings import LengthScale
@@ -62,6 +63,12 @@ class PosteriorMap(Device):
         mean, std, ingested, then = self._map or (unknown, unknown, 0, time.time())
         values = {"mean": mean, "std": std, "ingested": ingested}
         return {f"{self.name}_{key}": {"value": value, "timestamp": then} for key, value in values.items()}
+
+    @property
+    def values(self) -> tuple[Floats, Floats]:
+        """Mean and standard deviation as predicted last, (n,) each; NaN before the first prediction."""
+        unknown = np.full(len(self.parent.candidates), np.nan)
+        return (self._map[0], self._map[1]) if self._map else (unknown, unknown)
 
     _map: tuple[Floats, Floats, int, float] | None = None
 
@@ -141,6 +148,21 @@ class AgentDevice(Device):
     def masked(self) -> tuple[Frame, ...]:
         """Areas in which it may not look."""
         return self._pupil.areas
+
+    @property
+    def left(self) -> int:
+        """How many candidates are neither measured nor masked."""
+        return self._pupil.left
+
+    @property
+    def topograph(self) -> Topograph | None:
+        """What the agent has looked at."""
+        return self._pupil.topograph
+
+    @property
+    def drift(self) -> Drift | None:
+        """How far the surface has moved since that topograph; None before it was measured."""
+        return self._teaching.drift
 
     @property
     def scalarizer(self) -> Scalarizer:

@@ -52,5 +52,5 @@ class Measuring(Part):
     def _end(self) -> None:
         if self._status is not None and not self._status.done:
             with suppress(STMError):  # the status of the measurement carries the fault, and a pause must not fail
-                self.stm.hold_still()
+                self.stm.hold_still(success=True)
         self._status = None

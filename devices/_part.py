@@ -37,17 +37,20 @@ class Part(Device):
         return self.stm.controller
 
     def stage(self) -> list[object]:
-        """Make ready for a run; the first part staged remembers how the tip rests."""
-        staged = super().stage()
-        self.stm.rest.enter(self)
-        return staged
+        """Make ready for a run, and remember how the tip rests."""
+        if not self.stm.is_staged:
+            self.stm.rest.enter(self)
+        return super().stage()
 
     def unstage(self) -> list[object]:
-        """End what is under way; the last part unstaged puts the tip back to rest, or withdraws it after a fault."""
+        """End what is under way; put the tip back to rest, or withdraw it after a fault."""
         unstaged = super().unstage()
         self.stm.rest.leave(self)
         return unstaged
 
     def stop(self, *, success: bool = False) -> None:
-        """Hold still: end motion, scan and sweep, feedback closed. Never a retract; called at each end of a plan, too."""
-        self.stm.hold_still()
+        """Hold still: end motion, scan and sweep, feedback closed. Never a retract; called at each end of a plan, too.
+
+        With ``success`` what is ended so has not failed: bluesky asks for that when it pauses.
+        """
+        self.stm.hold_still(success)

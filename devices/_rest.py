@@ -33,6 +33,12 @@ class Rest:
         """As it stands now."""
         return cls(controller.get_bias(), controller.get_setpoint().current, controller.get_feedback())
 
+    def reached(self, controller: Controller) -> bool:
+        """Whether the tip rests so; a feedback that has been closed meanwhile may stay so."""
+        now = Rest.of(controller)
+        same = not (_differs(now.bias, self.bias) or _differs(now.current, self.current))
+        return same and (now.feedback or not self.feedback)
+
     def restore(self, controller: Controller) -> None:
         """Bring back what differs; the feedback is closed where it was, and never opened.
 
@@ -51,15 +57,18 @@ def _differs(now: float, before: float) -> bool:
 
 
 class RestKeeper(Device):
-    """Settable state of rest of an `STM`: ``bps.mv(stm.rest, before)`` brings it back, or withdraws the tip after a fault."""
+    """Settable state of rest of an `STM`: ``bps.mv(stm.rest, before)`` brings it back, or withdraws the tip after a fault.
+
+    What is staged - parts, and the guards of plans - is remembered in its order with the rest it found; what is unstaged
+    brings that back, whatever was staged after it. So it comes out right in any order: ``halt`` unstages in none.
+    """
 
     timeout = 120.0
     """Longest time to come to rest, in s of wall time."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._staged_parts: set[Device] = set()
-        self._before: Rest | None = None
+        self._found: list[tuple[object, Rest]] = []
 
     @property
     def stm(self) -> STM:
@@ -76,21 +85,28 @@ class RestKeeper(Device):
 
     def set(self, rest: Rest) -> Status:
         """End what is under way; then restore ``rest`` or, after a fault or where that fails, withdraw the tip."""
-        self.stm.worker.drop_queued()
+        self.stm.worker.stopping(success=True)
         return self.stm.worker.submit(self, self._go_home, rest, timeout=self.timeout, urgent=True)
 
-    def enter(self, part: Device) -> None:
-        """A part was staged; the first one remembers how the tip rests."""
-        if not self._staged_parts:
-            self._before = self.position
-        self._staged_parts.add(part)
+    def enter(self, holder: object) -> Rest:
+        """Remember for ``holder`` how the tip rests."""
+        rest = self.position
+        self._found.append((holder, rest))
+        return rest
 
-    def leave(self, part: Device) -> None:
-        """A part was unstaged; with the last one the tip comes to rest as before."""
-        if part in self._staged_parts:
-            self._staged_parts.remove(part)
-            if not self._staged_parts and self._before is not None:
-                self.set(self._before).wait()
+    def leave(self, holder: object) -> None:
+        """Bring back what ``holder`` found, and forget who came after it."""
+        held = [known for known, _ in self._found]
+        if holder in held:
+            place = held.index(holder)
+            rest = self._found[place][1]
+            del self._found[place:]
+            if self.stm.fault is not None or not rest.reached(self.stm.controller):
+                self.set(rest).wait()
+
+    def guard(self) -> Guard:
+        """Something to stage around a plan."""
+        return Guard(self)
 
     def describe(self) -> dict[str, DataKey]:
         """Bias, set point and feedback."""
@@ -108,15 +124,42 @@ class RestKeeper(Device):
         return {key: {"value": value, "timestamp": now} for key, value in values}
 
     def _go_home(self, rest: Rest) -> None:
+        """The first way that leads to safety; a way that failed is told even where the next one led there."""
         if self.stm.withdrawn:
             return
-        try:
-            self.stm.controller.stop()
-            if self.stm.fault is None:
-                rest.restore(self.stm.controller)
-                self.stm.bias.forget_setpoint()
-        except Exception:
-            self.stm.withdraw_now()
-            raise
-        if self.stm.fault is not None:
-            self.stm.withdraw_now()
+        ways = [lambda: self._restore(rest), self.stm.withdraw_now]
+        faults: list[Exception] = []
+        for way in reversed(ways) if self.stm.fault is not None else ways:
+            try:
+                way()
+                break
+            except Exception as fault:
+                faults.append(fault)
+        if faults:
+            raise faults[0]
+
+    def _restore(self, rest: Rest) -> None:
+        self.stm.controller.stop()
+        rest.restore(self.stm.controller)
+        self.stm.bias.forget_setpoint()
+
+
+class Guard:
+    """Staged around a plan, it remembers how the tip rests; unstaged, also by ``halt``, it brings that back."""
+
+    parent = None
+
+    def __init__(self, keeper: RestKeeper) -> None:
+        self.name = f"{keeper.name}_guard"
+        self.before: Rest | None = None
+        self._keeper = keeper
+
+    def stage(self) -> list[object]:
+        """Remember."""
+        self.before = self._keeper.enter(self)
+        return [self]
+
+    def unstage(self) -> list[object]:
+        """Bring back."""
+        self._keeper.leave(self)
+        return [self]

@@ -23,6 +23,8 @@ class Scanner(Measuring):
     """Constant-current images of a frame: a detector whose frame is settable, as a whole or field by field."""
 
     unit = "line"
+    patience = 6 * 3600.0
+    """Wall time, in s, that an image may take beyond three times its lines, forth and back."""
 
     center_x = Cpt(Parameter, value=0.0, units=units.LENGTH, precision=3, quantity="x", kind=NORMAL)
     center_y = Cpt(Parameter, value=0.0, units=units.LENGTH, precision=3, quantity="y", kind=NORMAL)
@@ -75,7 +77,7 @@ class Scanner(Measuring):
         """Take a topograph; the status reports progress by lines and ends with the image or the fault."""
         frame, line_time = self.frame, self.line_time.get()
         self.check_value(frame)
-        longest = 600.0 + 10 * frame.pixels[0] * line_time if line_time else 6 * 3600.0
+        longest = self.patience + 6 * frame.pixels[0] * line_time
         return self.stm.worker.submit(
             self, self._scan, frame, line_time or None, timeout=longest, unit=self.unit, progress=True
         )

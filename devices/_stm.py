@@ -9,14 +9,16 @@ from typing import Any
 
 from ophyd import Component as Cpt
 from ophyd import Device
+from ophyd.device import Staged
 
+from bluesky_stm import units
 from bluesky_stm.devices._bias import Bias
 from bluesky_stm.devices._current import TunnelingCurrent
 from bluesky_stm.devices._lockin import LockIn
 from bluesky_stm.devices._pulse import TipPulse
 from bluesky_stm.devices._rest import RestKeeper
 from bluesky_stm.devices._scanner import Scanner
-from bluesky_stm.devices._signals import CONFIG, NORMAL, OMITTED
+from bluesky_stm.devices._signals import CONFIG, NORMAL, OMITTED, ControllerSignal
 from bluesky_stm.devices._sweep import BiasSweep
 from bluesky_stm.devices._tip import TipPosition
 from bluesky_stm.devices._watch import Watch
@@ -51,6 +53,15 @@ class STM(Device):
     lockin = Cpt(LockIn, kind=CONFIG)
     scanner = Cpt(Scanner, kind=OMITTED, labels={"detectors"})
     pulse = Cpt(TipPulse, kind=OMITTED)
+    drift = Cpt(
+        ControllerSignal,
+        read=lambda c: c.get_drift(),
+        write=lambda c, velocity: c.set_drift(velocity),
+        units=units.SPEED,
+        form="array",
+        kind=OMITTED,
+    )
+    """Drift that is compensated, in nm/s, along x and y: ``bps.mv(stm.drift, (vx, vy))``."""
     watch = Cpt(Watch, kind=OMITTED)
     rest = Cpt(RestKeeper, kind=OMITTED)
 
@@ -65,6 +76,23 @@ class STM(Device):
         self.withdrawn = False
         self._limits = limits
         super().__init__(prefix, name=name, **kwargs)
+
+    @property
+    def is_staged(self) -> bool:
+        """Whether it is staged as a whole, as bluesky's plans stage it; then it takes care of its parts' rest, too."""
+        return self._staged != Staged.no
+
+    def stage(self) -> list[object]:
+        """Make ready for a run, and remember how the tip rests."""
+        if not self.is_staged:
+            self.rest.enter(self)
+        return super().stage()
+
+    def unstage(self) -> list[object]:
+        """End what is under way; put the tip back to rest, or withdraw it after a fault."""
+        unstaged = super().unstage()
+        self.rest.leave(self)
+        return unstaged
 
     @cached_property
     def limits(self) -> Limits:
@@ -95,21 +123,21 @@ class STM(Device):
                 "Nothing has been done. Be faster, or start from a lower set point."
             )
 
-    def hold_still(self) -> None:
+    def hold_still(self, success: bool = False) -> None:
         """End motion, scan and sweep now, and forget what waits for its turn; the feedback stays closed."""
-        self.worker.drop_queued()
+        self.worker.stopping(success)
         self.controller.stop()
 
     def stop(self, *, success: bool = False) -> None:
         """Hold still. Never a retract."""
-        self.hold_still()
+        self.hold_still(success)
 
     def withdraw_now(self) -> None:
         """End what is under way and withdraw; blocks. Tried even where the controller could not be stopped."""
-        self.withdrawn = True
         with suppress(STMError):
             self.controller.stop()
         self.controller.withdraw()
+        self.withdrawn = True
 
     def require_contact(self) -> None:
         """Refuse to measure with the tip withdrawn."""

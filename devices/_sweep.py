@@ -48,6 +48,9 @@ class BiasSweep(Measuring):
     ``start`` to ``end`` in ``points`` steps; what is swept is in settable signals, so that `check_limits` sees it.
     """
 
+    patience = 60.0
+    """Wall time, in s, that a sweep may take beyond three times what it should."""
+
     start = Cpt(Parameter, value=DEFAULT.start, units=units.BIAS, precision=4, quantity="bias", kind=CONFIG)
     end = Cpt(Parameter, value=DEFAULT.stop, units=units.BIAS, precision=4, quantity="bias", kind=CONFIG)
     points = Cpt(Parameter, value=DEFAULT.points, form="integer", low=2, high=100_000, kind=CONFIG)
@@ -116,7 +119,9 @@ class BiasSweep(Measuring):
         self.check_value(settings)
         if settings.z_offset:
             self.stm.check("z", self.controller.get_tip().z + settings.z_offset, f"{self.name} z with its offset")
-        return self.stm.worker.submit(self, self._sweep, settings, timeout=longest(settings), unit=self.unit, progress=True)
+        return self.stm.worker.submit(
+            self, self._sweep, settings, timeout=self.patience + 3 * duration(settings), unit=self.unit, progress=True
+        )
 
     def describe(self) -> dict[str, DataKey]:
         """Complete without a sweep: the arrays are as long as ``points`` says."""
@@ -144,11 +149,6 @@ class BiasSweep(Measuring):
 def duration(settings: SweepSettings) -> float:
     """Time that a sweep takes, in s, without what the controller adds."""
     return settings.points * (settings.settle + settings.integrate) * settings.averages * (1 + settings.backward)
-
-
-def longest(settings: SweepSettings) -> float:
-    """Wall time, in s, after which a sweep is given up: three times what it should take, and a minute."""
-    return 60.0 + 3 * duration(settings)
 
 
 def values_of(spectrum: Spectrum) -> dict[str, Any]:

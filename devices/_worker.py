@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -75,8 +74,7 @@ class Worker:
         self._acts = ThreadPoolExecutor(1, thread_name_prefix=f"{name}-acts")
         self._urgent = ThreadPoolExecutor(1, thread_name_prefix=f"{name}-urgent")
         self._on_fault = on_fault
-        self._round = 0
-        self._lock = threading.Lock()
+        self._round = _Round()
 
     def submit(
         self,
@@ -95,25 +93,41 @@ class Worker:
         status = ActStatus(device, timeout, unit=unit, on_fault=self._on_fault)
         arguments = (*args, status.report) if progress else args
         lane = self._urgent if urgent else self._acts
-        lane.submit(self._perform, status, None if urgent else self._round, act, arguments)
+        lane.submit(self._perform, status, _Round() if urgent else self._round, act, arguments)
         return status
 
-    def drop_queued(self) -> None:
-        """Acts that wait for their turn fail with `MotionStoppedError`; the one under way is the controller's to stop."""
-        with self._lock:
-            self._round += 1
+    def stopping(self, success: bool) -> None:
+        """The controller is about to be stopped: acts asked so far end with `MotionStoppedError`, those that wait too.
+
+        With ``success`` that is no fault, and their statuses end well: so bluesky stops what moves when it pauses, and does it
+        again on resuming.
+        """
+        self._round.over, self._round.well = True, success
+        self._round = _Round()
 
     def close(self) -> None:
         """Take no more acts, and let the threads end."""
         self._acts.shutdown(wait=False)
         self._urgent.shutdown(wait=False)
 
-    def _perform(self, status: ActStatus, asked_in: int | None, act: Callable[..., Any], args: tuple[Any, ...]) -> None:
+    def _perform(self, status: ActStatus, asked_in: _Round, act: Callable[..., Any], args: tuple[Any, ...]) -> None:
         try:
-            if status.done or asked_in not in {None, self._round}:
+            if status.done or asked_in.over:
                 raise MotionStoppedError(f"{status.device.name} was stopped before this began. Nothing has moved. Ask again.")
             act(*args)
+        except MotionStoppedError as fault:
+            if asked_in.well:
+                status.set_finished()
+            else:
+                status.set_exception(fault)
         except Exception as fault:
             status.set_exception(fault)
         else:
             status.set_finished()
+
+
+class _Round:
+    """The acts between two stops: whether it is over, and whether it was ended on purpose."""
+
+    over = False
+    well = False

@@ -75,7 +75,7 @@ class ZController(Part):
 
     def withdraw(self) -> Status:
         """End what is under way and pull the tip back to the end of its range; waits for nothing else."""
-        self.stm.worker.drop_queued()
+        self.stm.worker.stopping(success=True)
         return self.stm.worker.submit(self, self.stm.withdraw_now, timeout=self.timeout, urgent=True)
 
     def approach(self) -> Status:

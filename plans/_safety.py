@@ -19,14 +19,20 @@ def safely(stm: STM, plan: MsgGenerator[T]) -> MsgGenerator[T]:
     """Run ``plan``; on any exit - end, exception, abort, stop - bias, set point and feedback are as before.
 
     After a fault of the microscope the tip is withdrawn instead, and so it is where it can't be brought to rest. ``halt`` runs
-    no finalizer: there the parts that were staged bring the tip to rest, and the controller's watchdog a killed client.
+    no finalizer, but it unstages the guard, which does the same; a killed client leaves that to the controller's watchdog.
     """
-    before = stm.rest.position
+    guard = stm.rest.guard()
+
+    def guarded() -> MsgGenerator[T]:
+        yield from bps.stage(guard)
+        return (yield from plan)
 
     def come_to_rest() -> MsgGenerator[None]:
-        yield from bps.mv(stm.rest, before)
+        if guard.before is not None:
+            yield from bps.mv(stm.rest, guard.before)
+        yield from bps.unstage(guard)
 
-    return (yield from bpp.finalize_wrapper(plan, come_to_rest))
+    return (yield from bpp.finalize_wrapper(guarded(), come_to_rest))
 
 
 def with_bias(stm: STM, value: float, plan: MsgGenerator[T]) -> MsgGenerator[T]:

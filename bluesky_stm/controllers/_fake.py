@@ -120,8 +120,11 @@ class FakeController:
         self._delays[name] = seconds
 
     def lose_connection(self, lost: bool = True) -> None:
-        """From now on nothing is answered, and nothing done."""
+        """From now on nothing is answered, and nothing done; as that of a real one, its watchdog withdraws the tip."""
         self._lost = lost
+        if lost:
+            self._halt.set()
+            self._feedback, self._withdrawn = False, True
 
     def names_asked(self) -> list[str]:
         """Names of the acts and settings asked, in their order."""

@@ -85,13 +85,23 @@ def test_stop_ends_the_move_and_what_waits_behind_it(stm, fake):
     fake.delay("move_tip", 1.0)
     first, second = stm.tip.set(Point(100, 0)), stm.tip.set(Point(0, 100))
     time.sleep(0.25)
-    stm.tip.stop(success=True)
+    stm.tip.stop()
     for status in (first, second):
         with pytest.raises(MotionStoppedError):
             status.wait(5)
     assert 0 < stm.tip.position.x < 100
     assert stm.tip.position.y == 0
     assert "withdraw" not in fake.names_asked()
+
+
+def test_stopped_by_a_pause_the_move_has_not_failed(stm, fake):
+    fake.delay("move_tip", 1.0)
+    first, second = stm.tip.set(Point(100, 0)), stm.tip.set(Point(0, 100))
+    time.sleep(0.25)
+    stm.tip.stop(success=True)
+    first.wait(5)
+    second.wait(5)
+    assert 0 < stm.tip.position.x < 100
 
 
 def test_a_speed_that_the_feedback_cannot_follow_is_refused(stm, fake):
