@@ -1,6 +1,7 @@
 """Nanonis over TCP: the controller of a real microscope, and a simulated server to prove it against."""
 
 from bluesky_stm.controllers.nanonis._channels import ChannelNames
+from bluesky_stm.controllers.nanonis._check import Finding, check
 from bluesky_stm.controllers.nanonis._controller import NanonisController
 from bluesky_stm.controllers.nanonis._errors import NanonisError, ProtocolError, ReadOnlyError
 from bluesky_stm.controllers.nanonis._faults import Fault, FaultKind
@@ -12,10 +13,12 @@ __all__ = [
     "ChannelNames",
     "Fault",
     "FaultKind",
+    "Finding",
     "Interlocks",
     "NanonisController",
     "NanonisError",
     "NanonisServer",
     "ProtocolError",
     "ReadOnlyError",
+    "check",
 ]

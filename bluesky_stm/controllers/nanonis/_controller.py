@@ -112,6 +112,11 @@ class NanonisController(Spectroscopy):
         """Safe Tip and z limits as they stand in the controller, nA and nm."""
         return read_interlocks(self._watch)
 
+    def running(self) -> dict[str, bool]:
+        """Whether a sweep, a scan or an approach is under way, whoever began it."""
+        asked = {"sweep": "BiasSpectr.StatusGet", "scan": "Scan.StatusGet", "approach": "AutoApproach.OnOffGet"}
+        return {act: bool(self._watch.ask(command)[0]) for act, command in asked.items()}
+
     def stop(self) -> None:
         """End motion, approach, scan and sweep over the connection that nothing blocks; feedback closed unless withdrawn."""
         self._stopped.set()

@@ -93,6 +93,11 @@ class Faults:
         with self._lock:
             self._waiting[fault.command, self._counts[fault.command] + fault.at] = fault
 
+    @property
+    def pending(self) -> int:
+        """How many are still to come."""
+        return len(self._waiting)
+
     def clear(self) -> None:
         """Nothing goes wrong any more."""
         with self._lock:

@@ -32,7 +32,7 @@ from bluesky_stm.protocols import Controller
 PORTS: Final = (6501, 6502, 6503, 6504)
 """Ports of the vendor's software; each takes one client."""
 
-POLL: Final = 0.1
+POLL: Final = 0.02
 """How often a port that nobody calls looks whether it is to close, in s."""
 
 

@@ -5,6 +5,7 @@ The handlers stand beside it by subject and register themselves; settings that n
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import Counter
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bluesky_stm import units
 from bluesky_stm.controllers.nanonis._commands import BIAS, COMMANDS, CURRENT, FOREVER, HEIGHT, LOCKIN_X, LOCKIN_Y, RELEASE
+from bluesky_stm.controllers.nanonis._errors import NanonisError
 from bluesky_stm.controllers.nanonis._registers import Registers
 from bluesky_stm.controllers.nanonis._si import si
 from bluesky_stm.controllers.nanonis._wire import defaults
@@ -90,6 +92,7 @@ class Software:
     def answer(self, command: str, values: list[Any]) -> tuple[Sequence[Any], str]:
         """Do what a command says: the values of the answer, and the text of the error, empty when all is well."""
         try:
+            _check_finite(command, values)
             if self.registers.keeps(command) and command not in HANDLERS:
                 return self.registers.handle(command, values), ""
             return HANDLERS[command](self, *values) or (), ""
@@ -227,6 +230,13 @@ class Software:
         self.halt(*ACTS)
         self.controller.stop()
         self._pool.shutdown()
+
+
+def _check_finite(command: str, values: Sequence[Any]) -> None:
+    """Refuse NaN and infinity, but where NaN means to keep what stands."""
+    odd = [value for value in values if isinstance(value, float) and not math.isfinite(value)]
+    if odd and not command.startswith("BiasSpectr.SafeCond"):
+        raise NanonisError(f"{command} takes no {odd[0]}. Nothing was done.")
 
 
 def _of_instrument(controller: Controller) -> dict[str, tuple[float, ...]]:

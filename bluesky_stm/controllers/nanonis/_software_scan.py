@@ -27,6 +27,9 @@ PACKET = 16
 LARGEST = 4096
 """Pixels along a side of an image."""
 
+SLOWEST = 3600.0
+"""Time for a line, in s."""
+
 PIXEL_TIME = 7.8e-3
 """Time for a pixel, in s, where no speed was set: as published."""
 
@@ -101,6 +104,8 @@ def _(software: Software, *asked: float) -> None:
         forth, back = (width / time if time else 0.0 for time in (time_forth, time_back))
     else:
         time_forth, time_back = (width / speed if speed else 0.0 for speed in (forth, back))
+    if not (0 < time_forth <= SLOWEST and 0 < time_back <= SLOWEST):
+        raise NanonisError(f"Lines of {time_forth:g} and {time_back:g} s cannot be scanned, only up to {SLOWEST:g} s.")
     scan.speed = (forth, back, time_forth, time_back, float(by_time), ratio)
 
 

@@ -19,6 +19,9 @@ from bluesky_stm.protocols import SweepSettings
 
 PARAMETERS = ["Sweep Start", "Sweep End"]
 FIXED_PARAMETERS = ["X (m)", "Y (m)", "Z (m)", "Integration time (s)", "Settling time (s)"]
+LONGEST, SLOWEST = 100_000, 3600.0
+"""Points and sweeps, and time for a point in s, that are still simulated."""
+
 BACKWARD = " [bwd]"
 
 
@@ -87,6 +90,8 @@ def _settings(software: Software) -> SweepSettings:
     _, averages, backward, points, z_offset, *_ = software.registers.get("BiasSpectr.Props")
     start, stop = software.registers.get("BiasSpectr.Limits")
     *_, settle, integrate, _, _ = software.registers.get("BiasSpectr.Timing")
+    if not (points <= LONGEST and averages <= LONGEST and settle + integrate <= SLOWEST):
+        raise NanonisError(f"A sweep of {points} points, {averages} times, {settle + integrate:g} s each is too long.")
     lift = software.lift + ours(z_offset, units.LENGTH)
     return SweepSettings(start, stop, points, settle, integrate, averages, bool(backward), z_offset=lift)
 

@@ -314,6 +314,13 @@ def _(software: Software) -> Answer:
 # ---- session ----
 
 
+@handles("Util.AcqPeriodSet")
+def _(software: Software, period: float) -> None:
+    if not 0 < period <= 1:
+        raise NanonisError(f"Signals can't be published every {period:g} s, only up to every second.")
+    software.registers.set("Util.AcqPeriod", [period])
+
+
 @handles("Util.SessionPathGet")
 def _(software: Software) -> Answer:
     return [str(software.folder)]
