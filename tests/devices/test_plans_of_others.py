@@ -42,15 +42,16 @@ def measured(RE, stm, docs):
     """Runs a plan with the callbacks that people have."""
     stm.sweep.set(SHORT)
     stm.scanner.set(Frame.square((0, 0), 10, 8))
-    RE.subscribe(BestEffortCallback())
+    table = BestEffortCallback()
+    table.disable_plots()  # several figures a second are matplotlib's affair
+    RE.subscribe(table)
     RE.waiting_hook = ProgressBarManager()
 
     def run(plan):
         RE(plan)
         return docs
 
-    yield run
-    plt.close("all")
+    return run
 
 
 @pytest.mark.parametrize("name", PLANS)
@@ -91,7 +92,15 @@ def test_it_leaves_no_trace(measured, stm, fake, name):
     assert fake.get_setpoint().current == pytest.approx(0.1)
 
 
-@pytest.mark.parametrize("name", set(PLANS) - {"adaptive_scan"})
+def test_best_effort_plots_what_is_hinted(RE, stm):
+    RE.subscribe(BestEffortCallback())
+    RE(bp.scan([stm.current], stm.tip.x, -5, 5, 3))
+    (axes,) = plt.gcf().axes
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("stm_tip_x", "stm_current")
+    plt.close("all")
+
+
+@pytest.mark.parametrize("name", sorted(set(PLANS) - {"adaptive_scan"}))
 def test_it_can_be_checked_and_summarised_without_a_move(stm, fake, name, capsys):
     stm.sweep.set(SHORT)
     stm.scanner.set(Frame.square((0, 0), 10, 8))
