@@ -65,7 +65,9 @@ class Panels:
         for panel, cmap in zip(self.maps, (value, value, COLORS["std"]), strict=True):
             panel.begin(frame, cmap, [within(frame, child.frame.corners) for child in children])
         if record.topograph is not None:
-            self.maps[0].show_fixed(toned(flattened(record.topograph.height)))
+            ground = toned(flattened(record.topograph.height))
+            for panel, alpha in zip(self.maps, (1.0, 0.4, 0.4), strict=True):
+                panel.show_ground(ground, alpha)
         self._mosaic = Mosaic(frame, record.candidates) if len(record.candidates) else None
         units = f" ({record.units})" if record.units else ""
         self.curves[2].axes.set_ylabel(f"{record.quantity}{units}")
@@ -165,10 +167,10 @@ class MapPanel:
         for corners in outlines:
             self._above += self.axes.fill(*zip(*corners, strict=True), fill=False, edgecolor=CHILD, linewidth=1.6, zorder=6)
 
-    def show_fixed(self, image: Floats) -> None:
-        """An image of brightness that stays for the run."""
-        shown = self.axes.imshow(image, cmap=COLORS["height"], vmin=0, vmax=1, origin="lower", extent=self._extent)
-        self._fixed.append(shown)
+    def show_ground(self, brightness: Floats, alpha: float) -> None:
+        """The topograph, below all else and for the whole run."""
+        style: Any = {"cmap": COLORS["height"], "vmin": 0, "vmax": 1, "alpha": alpha}
+        self._fixed.append(self.axes.imshow(brightness, origin="lower", extent=self._extent, zorder=-1, **style))
 
     def show(self, image: Floats, limits: tuple[float, float]) -> None:
         """An image of values."""

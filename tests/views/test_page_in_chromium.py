@@ -141,7 +141,7 @@ def test_every_scale_has_its_maps_and_every_spectrum_its_point(page, records):
         section = f"document.querySelector('section:nth-of-type({number})')"
         assert page(f"{section}.id") == record.uid
         assert page(f"{section}.querySelectorAll('[data-spectrum].point').length") == len(record.spectra)
-        assert page(f"[...{section}.querySelectorAll('.map image')].every((i) => i.href.baseVal.startsWith('data:image/png'))")
+        assert page(f"[...{section}.querySelectorAll('.map .layer')].every((i) => i.href.baseVal.startsWith('data:image/png'))")
 
 
 @pytest.mark.parametrize("number", [0, 3, 17, 29])
@@ -160,16 +160,16 @@ def test_a_click_on_a_point_shows_its_spectrum(page, records, number):
 
 def test_the_slider_goes_back_to_an_earlier_decision(page, records):
     slide = "(s => {{ s.value = {}; s.dispatchEvent(new Event('input')); }})(document.querySelector('section input'))"
-    last = page("document.querySelectorAll('section .map image')[1].href.baseVal")
+    last = page("document.querySelectorAll('section .map .layer')[1].href.baseVal")
     page(slide.format(12))
     assert page("document.querySelectorAll('section:first-of-type .map .point:not([visibility])').length") == 12
     assert page("document.querySelector('.panel[data-after]').dataset.after") == "after 10 spectra"
-    assert page("document.querySelectorAll('section .map image')[1].href.baseVal") != last
+    assert page("document.querySelectorAll('section .map .layer')[1].href.baseVal") != last
     decision = records[0].decisions[11]
     words = page("document.querySelector('.said').textContent")
     assert decision.why in words and f"{decision.mean:.4g}" in words
     page(slide.format(30))
-    assert page("document.querySelectorAll('section .map image')[1].href.baseVal") == last
+    assert page("document.querySelectorAll('section .map .layer')[1].href.baseVal") == last
 
 
 def test_all_maps_of_a_scale_zoom_together_and_come_back(page):

@@ -3,7 +3,7 @@
 /** The part of a frame that is seen, in nm from its upper left corner; every map that listens follows. */
 class View {
   constructor([width, height]) {
-    Object.assign(this, { width, height, listeners: [] });
+    Object.assign(this, { width, height, listeners: [], printing: false });
     this.reset();
   }
   reset() {
@@ -59,14 +59,15 @@ function steer(svg, view) {
   svg.addEventListener("wheel", wheel, { passive: false });
 }
 
-/** One map: `figure` is its element; `layer` its image, `marks` what lies on it. */
+/** One map: `figure` is its element; `ground` its faint topograph, `layer` its image, `marks` what lies on it. */
 class FrameMap {
   constructor(run, view, { title, letter, describe }) {
     const [width, height] = run.frame.size;
     Object.assign(this, { run, view, width, height, marked: [] });
-    this.layer = make("svg:image", { width, height, preserveAspectRatio: "none" });
+    this.layer = make("svg:image", { class: "layer", width, height, preserveAspectRatio: "none" });
+    this.ground = make("svg:image", { class: "ground", width, height, preserveAspectRatio: "none" });
     this.marks = make("svg:g");
-    this.svg = make("svg:svg", { class: "map", style: `aspect-ratio:${width}/${height}`, role: "img", "aria-label": title }, this.layer, this.marks);
+    this.svg = make("svg:svg", { class: "map", style: `aspect-ratio:${width}/${height}`, role: "img", "aria-label": title }, this.ground, this.layer, this.marks);
     this.bar = make("div", { class: "scalebar" }, make("span"), make("i"));
     this.key = make("div", { class: "key" });
     this.figure = make(
@@ -121,7 +122,7 @@ class FrameMap {
     set(this.svg, { viewBox: this.view.box });
     this.svg.classList.toggle("zoomed", this.view.zoom > 1);
     const seen = this.width / this.view.zoom;
-    const pixel = seen / (this.svg.clientWidth || 380);
+    const pixel = seen / ((!this.view.printing && this.svg.clientWidth) || 400);
     this.marked.forEach((draw) => draw(pixel));
     const length = ticks([0, seen], 4)[1];
     this.bar.style.width = `${(100 * length) / seen}%`;

@@ -19,7 +19,8 @@ function heading(data) {
   const { runs } = data;
   const taken = runs.reduce((sum, run) => sum + run.spectra.at.length, 0);
   const sizes = runs.map((run) => tell(run.frame.size[0])).join(" \u2192 ");
-  const story = `${taken} spectra at ${runs.length} length scale${runs.length > 1 ? "s" : ""}, ${sizes}\u202fnm, each placed by an agent that learns from the topograph and the spectra before it.`;
+  const where = runs.length > 1 ? `at ${runs.length} length scales, ${sizes}` : `in a frame of ${sizes}`;
+  const story = `${taken} spectra ${where}\u202fnm, each placed by an agent that learns from the topograph and the spectra before it.`;
   const agents = [...new Set(runs.map((run) => run.about.agent && run.about.agent.name))].join(", ");
   const seeds = [...new Set(runs.map((run) => run.seed))].filter((seed) => seed !== null && seed !== undefined);
   const versions = runs[0].about.versions || {};
@@ -66,11 +67,12 @@ function main() {
   document.getElementById("head").append(...heading(data));
   document.getElementById("main").replaceChildren(...(scales.length > 1 ? [overview(scales)] : []), ...parts);
   document.getElementById("foot").textContent = "bluesky_stm \u00b7 places in nm on the sample, x to the right and y up \u00b7 Ctrl and wheel, two fingers or a double click zoom the maps";
-  const settle = () => scales.forEach((scale) => scale.view.reset());
+  const settle = (printing) => scales.forEach(({ view }) => Object.assign(view, { printing }).reset());
   scales.forEach((scale) => scale.draw());
-  settle();
-  addEventListener("resize", settle);
-  addEventListener("beforeprint", settle);
+  settle(false);
+  addEventListener("resize", () => settle(false));
+  addEventListener("beforeprint", () => settle(true));
+  addEventListener("afterprint", () => settle(false));
 }
 
 main();

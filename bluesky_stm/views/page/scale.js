@@ -66,7 +66,10 @@ class Scale {
     this.topograph = new FrameMap(run, view, { letter: "a", title: "Topograph and spectra", describe: height });
     this.mean = new FrameMap(run, view, { letter: "b", title: `Predicted ${run.label}`, describe: read("mean", "predicted") });
     this.std = new FrameMap(run, view, { letter: "c", title: "Uncertainty", describe: read("std", "\u00b1") });
-    if (this.heights) this.topograph.show(this.heights.url);
+    if (this.heights) {
+      this.topograph.show(this.picture);
+      for (const map of [this.mean, this.std]) set(map.ground, { href: this.picture });
+    }
     this.mean.legend(this.palette, run.label, run.units);
     this.std.legend(this.doubt, "standard deviation", run.units);
     const all = [this.topograph, this.mean, this.std];
