@@ -5,7 +5,8 @@ Nothing is built at import, nothing is global: two sessions in one program do no
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +18,7 @@ from bluesky_stm.agents import make_agent
 from bluesky_stm.devices import STM, AgentDevice
 from bluesky_stm.errors import UnknownNameError
 from bluesky_stm.geometry import Frame
-from bluesky_stm.settings import LengthScale, Named
+from bluesky_stm.settings import LengthScale, Limits, Named
 from bluesky_stm.storage import Catalog, open_catalog
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ class Session:
         Of every agent made here.
     frame : Frame or None
         Where an exploration starts; None for a square around the scanner's present frame.
+    extras : ExitStack
+        What else ends with the session, before the microscope and the catalog do.
     """
 
     stm: STM
@@ -64,6 +67,7 @@ class Session:
     seed: int = 0
     frame: Frame | None = None
     RE: RunEngine = field(default_factory=RunEngine)
+    extras: ExitStack = field(default_factory=ExitStack)
 
     def __post_init__(self) -> None:
         self.RE.subscribe(self.catalog)
@@ -78,6 +82,7 @@ class Session:
 
     def close(self) -> None:
         """Leave the tip safe and the catalog whole."""
+        self.extras.close()
         self.stm.controller.close()
         self.catalog.close()
 
@@ -97,7 +102,7 @@ def make_agent_device(scale: LengthScale, controller: Controller, seed: int) -> 
     return AgentDevice(agent, scale, name="agent")
 
 
-def simulated(seed: int = 0, catalog: str | Path = FOLDER, *, profile: str = "good_day") -> Session:
+def simulated(seed: int = 0, catalog: str | Path = FOLDER, *, profile: str = "good_day", **common: Any) -> Session:
     """A session at the simulated EuZn2As2 surface, in simulated time.
 
     Parameters
@@ -108,22 +113,80 @@ def simulated(seed: int = 0, catalog: str | Path = FOLDER, *, profile: str = "go
         Folder of the catalog; made if it is not there.
     profile : str
         State of the instrument: ``"ideal"``, ``"good_day"`` or ``"bad_day"``.
+    **common
+        ``limits``: interlocks, narrower than the hardware's. ``RE``: a RunEngine that is there already.
     """
     from bluesky_stm.controllers import SimulatedController
 
-    stm = STM(controller=SimulatedController(seed=seed, profile=profile), name="stm")
-    return Session(stm, open_catalog(catalog), {s.name: s for s in SCALES}, "EuZn2As2 (simulated)", seed)
+    controller = SimulatedController(seed=seed, profile=profile)
+    return _put_together(controller, open_catalog(catalog), SCALES, "EuZn2As2 (simulated)", seed, **common)
 
 
-def recorded(path: str | Path, seed: int = 0, catalog: str | Path = FOLDER) -> Session:
+def recorded(path: str | Path, seed: int = 0, catalog: str | Path = FOLDER, **common: Any) -> Session:
     """A session in which a recorded file answers: a dense grid anywhere, a published run where it was measured.
 
-    Its one length scale is called ``"recorded"``.
+    Its one length scale is called ``"recorded"``; ``common`` as for `simulated`.
     """
     from bluesky_stm.controllers import RecordedController
 
     controller = RecordedController(path)
     scale = LengthScale.parse({"name": "recorded", **controller.suggested_scale()})
-    stm = STM(controller=controller, name="stm")
-    stm.sweep.settings = controller.sweep_settings
-    return Session(stm, open_catalog(catalog), {scale.name: scale}, Path(path).stem, seed, controller.frame)
+    session = _put_together(controller, open_catalog(catalog), [scale], Path(path).stem, seed, **common)
+    session.stm.sweep.settings = controller.sweep_settings
+    session.frame = controller.frame
+    return session
+
+
+def nanonis(
+    host: str = "127.0.0.1",
+    ports: Sequence[int] | None = None,
+    seed: int = 0,
+    catalog: str | Path = FOLDER,
+    *,
+    sample: str = "unnamed",
+    limits: Mapping[str, Any] | None = None,
+    RE: RunEngine | None = None,  # noqa: N803 - its name everywhere
+    **options: Any,
+) -> Session:
+    """A session at a real microscope, or at a simulated server: Nanonis, over TCP. Every document is on the disk at once.
+
+    Parameters
+    ----------
+    host : str
+    ports : sequence of int, optional
+        The vendor's if not given.
+    seed : int
+        Of the agents.
+    catalog : path
+        Folder of the catalog; made if it is not there.
+    sample : str
+        For the start documents.
+    limits, RE
+        As for `simulated`.
+    **options
+        Of `NanonisController`: ``lockin``, ``interlocks``, ``channels``, ``read_only``, ``announce``.
+
+    Raises
+    ------
+    LostConnectionError
+        When nobody answers there.
+    """
+    from bluesky_stm.controllers.nanonis import PORTS, NanonisController
+
+    controller = NanonisController(host, ports or PORTS, **options)
+    return _put_together(controller, open_catalog(catalog, fsync=True), SCALES, sample, seed, limits=limits, RE=RE)
+
+
+def _put_together(
+    controller: Controller,
+    catalog: Catalog,
+    scales: Iterable[LengthScale],
+    sample: str,
+    seed: int,
+    *,
+    limits: Mapping[str, Any] | None = None,
+    RE: RunEngine | None = None,  # noqa: N803
+) -> Session:
+    narrower = Limits.within(controller.ranges, **limits) if limits else None
+    stm = STM(controller=controller, limits=narrower, name="stm")
+    return Session(stm, catalog, {scale.name: scale for scale in scales}, sample, seed, RE=RE or RunEngine())
