@@ -69,6 +69,7 @@ class Panels:
             for panel, alpha in zip(self.maps, (1.0, 0.4, 0.4), strict=True):
                 panel.show_ground(ground, alpha)
         self._mosaic = Mosaic(frame, record.candidates) if len(record.candidates) else None
+        self.maps[1].axes.set_title(f"predicted {record.quantity}", loc="left", fontsize=9)
         units = f" ({record.units})" if record.units else ""
         self.curves[2].axes.set_ylabel(f"{record.quantity}{units}")
         self.curves[2].color_dots(value)

@@ -54,6 +54,7 @@ def run(record: RunRecord, records: Sequence[RunRecord]) -> dict[str, Any]:
         "units": record.units,
         "frame": record.frame.as_dict(),
         "children": [_outline(record.frame, child) for child in records if child.parent == record.uid],
+        "masked": [_local(record.frame, area.corners) for area in record.masked],
         "topograph": _topograph(record, PIXELS // len(records)),
         "candidates": len(record.candidates),
         "budget": record.budget,

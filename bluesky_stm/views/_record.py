@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from bluesky_stm.geometry import Floats, Frame, patch_centers
 from bluesky_stm.measurements import Spectrum, Topograph
 from bluesky_stm.protocols import Decision, Failed, Observation, Scalarizer
 from bluesky_stm.scalarizers import make_scalarizer
-from bluesky_stm.teaching import Document, Lesson, Revision, Teaching, decision_from
+from bluesky_stm.teaching import Document, Lesson, Masking, Revision, Teaching, decision_from
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +51,8 @@ class RunRecord(DocumentRouter):
     decisions : list of Decision
         The first chose the place of the first spectrum, and so on; the last says where one would go on.
     maps : list of PredictedMap
+    masked : sequence of Frame
+        Where the agent may not look.
     """
 
     def __init__(self) -> None:
@@ -61,6 +63,7 @@ class RunRecord(DocumentRouter):
         self.observations: list[Observation] = []
         self.decisions: list[Decision] = []
         self.maps: list[PredictedMap] = []
+        self.masked: Sequence[Frame] = ()
         self._scalarizer: Scalarizer = Absent({})
         self._teaching = Teaching(self._scalarizer)
         self._streams: dict[str, str] = {}
@@ -82,6 +85,7 @@ class RunRecord(DocumentRouter):
         self._scalarizer = _scalarizer_of(doc)
         self._teaching = Teaching(self._scalarizer, fixed=False)
         self._teaching("start", dict(doc))
+        self._learn_all()
 
     def descriptor(self, doc: Mapping[str, Any]) -> None:
         """A stream is declared."""
@@ -91,8 +95,7 @@ class RunRecord(DocumentRouter):
     def event(self, doc: Mapping[str, Any]) -> Any:
         """A lesson, a decision or a map, each once: an Event that is repeated after a pause has the same number."""
         self._teaching("event", dict(doc))
-        for lesson in self._teaching.take():
-            self._learn(lesson)
+        self._learn_all()
         stream, number = self._streams.get(doc["descriptor"]), (doc["descriptor"], doc["seq_num"])
         if stream in {"agent", "maps"} and number not in self._seen:
             self._seen.add(number)
@@ -201,10 +204,16 @@ class RunRecord(DocumentRouter):
 
     # ---- inside ----------------------------------------------------------------------------------------------------------
 
+    def _learn_all(self) -> None:
+        for lesson in self._teaching.take():
+            self._learn(lesson)
+
     def _learn(self, lesson: Lesson) -> None:
         match lesson:
             case Topograph():
-                self.topograph, self.observations = lesson, []
+                self.topograph, self.observations, self.decisions, self.maps = lesson, [], [], []
+            case Masking():
+                self.masked = lesson.areas
             case Revision():
                 self.observations = list(lesson.observations)
             case Observation():

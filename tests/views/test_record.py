@@ -1,5 +1,8 @@
 """What a record holds is what the documents say."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from event_model import pack_event_page
@@ -81,6 +84,12 @@ def test_events_that_are_repeated_after_a_pause_count_once(documents):
     assert len(repeated.decisions) == len(record.decisions) and len(repeated.maps) == len(record.maps)
 
 
+def test_areas_that_are_masked_from_the_start_are_known(documents):
+    area = Frame(Point(0.0, 0.0), (5.0, 5.0), (1, 1))
+    record = RunRecord.of([("start", {**documents[0][1], "masked": [area.as_dict()]}), *documents[1:]])
+    assert list(record.masked) == [area] and len(record.spectra) == 12
+
+
 def test_a_run_without_agent_and_scale_can_be_shown(documents):
     bare = {k: v for k, v in documents[0][1].items() if k not in {"agent", "length_scale", "scalarizer"}}
     record = RunRecord.of([("start", bare), *documents[1:]])
@@ -90,3 +99,10 @@ def test_a_run_without_agent_and_scale_can_be_shown(documents):
 def test_a_run_that_has_only_begun_can_be_shown(documents):
     record = RunRecord.of(documents[:1])
     assert record.best is None and record.frame == FRAME and not len(record.learning_curve) and record.places.shape == (0, 2)
+
+
+def test_importing_the_views_loads_nothing_heavy():
+    code = (
+        "import sys, bluesky_stm.views; print([m for m in ('matplotlib', 'torch', 'tiled', 'databroker') if m in sys.modules])"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"

@@ -103,6 +103,11 @@ class FrameMap {
     this.marked.push(draw);
     return node;
   }
+  /** An area where the agent may not look. */
+  mask(corners) {
+    const points = corners.map((corner) => this.at(corner).join(",")).join(" ");
+    this.marks.append(make("svg:polygon", { class: "masked", points }));
+  }
   /** A child frame; its name stands above it, or inside where there is no room. */
   outline(child, onpick) {
     const corners = child.corners.map((corner) => this.at(corner));

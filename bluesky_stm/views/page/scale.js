@@ -73,6 +73,7 @@ class Scale {
     this.mean.legend(this.palette, run.label, run.units);
     this.std.legend(this.doubt, "standard deviation", run.units);
     const all = [this.topograph, this.mean, this.std];
+    for (const area of run.masked) for (const map of all) map.mask(area);
     for (const child of run.children) for (const map of all) map.outline(child, () => (location.hash = child.uid));
     this.points = run.spectra.at.map((place, i) => this.makePoint(place, i));
     this.places = [this.mean, this.std].map((map) => run.spectra.at.map((place) => this.makePlace(map, place)));
