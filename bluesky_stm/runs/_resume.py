@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,14 +15,20 @@ from bluesky_stm.storage import Run, once
 from bluesky_stm.teaching import intervention_from
 
 if TYPE_CHECKING:
-    from bluesky_stm.devices import AgentDevice
+    from bluesky.utils import MsgGenerator
+
+    from bluesky_stm.devices import STM, AgentDevice
+    from bluesky_stm.steer import Steer
+
+_OPTIONS = ("maps_every", "ahead", "drift", "tip")
+"""What the plan was asked for beside its scale and its frame."""
 
 _INHERITED = ("sample", "operator", "campaign", "parent_run", "child_rule", "child_score")
 
 
 @dataclass(frozen=True, eq=False)
 class Resumption:
-    """What a plan needs to go on with a run.
+    """A run that can go on.
 
     Attributes
     ----------
@@ -49,6 +55,15 @@ class Resumption:
     look: bool
     metadata: dict[str, Any]
 
+    def plan(self, stm: STM, steer: Steer | None = None) -> MsgGenerator[str]:
+        """Go on measuring, as a new run: ``RE(resume(catalog[-1]).plan(stm))``."""
+        from bluesky_stm.plans import explore
+
+        asked = self.run.start.get("plan_args", {})
+        options = {name: asked[name] for name in _OPTIONS if name in asked}
+        known = {"budget": self.budget, "frame": self.frame, "look": self.look, "md": self.metadata}
+        return explore(stm, self.agent, steer=steer, **options, **known)
+
 
 def resume(run: Any, *, budget: int | None = None, name: str = "agent") -> Resumption:
     """Rebuild agent and budget of a run from its documents, and from those of the runs that it goes on with.
@@ -73,7 +88,7 @@ def resume(run: Any, *, budget: int | None = None, name: str = "agent") -> Resum
     if run.stop is None:
         raise ReplayError(f"{run!r} is not finished: it may be going on. Open its catalog to write, then it is ended and kept.")
     history = lineage(run)
-    measured = sum(1 for one in history for _ in one.events("primary"))
+    measured = _measured(history)
     total = budget or _budget(history)
     if measured >= total:
         raise SettingsError(
@@ -86,10 +101,10 @@ def resume(run: Any, *, budget: int | None = None, name: str = "agent") -> Resum
     return Resumption(run, _taught(history, name), frame, measured, total - measured, look, metadata)
 
 
-def _taught(history: Iterable[Run], name: str) -> AgentDevice:
+def _taught(history: Sequence[Run], name: str) -> AgentDevice:
     from bluesky_stm.devices import AgentDevice
 
-    first, *_ = history
+    first = history[0]
     scalarizer = make_scalarizer(first.start["scalarizer"])
     scale = LengthScale.parse(first.start["length_scale"])
     device = AgentDevice(rebuild_agent(first.start), scale, scalarizer=scalarizer, name=name)
@@ -99,13 +114,16 @@ def _taught(history: Iterable[Run], name: str) -> AgentDevice:
     return device
 
 
-def _budget(history: Iterable[Run]) -> int:
-    """What was asked for last: by the plan that began it, or by a person during it."""
-    first, *_ = history
-    total = int(first.start["length_scale"]["budget"])
-    for one in history:
-        for event in one.events("intervention"):
-            asked = intervention_from(event["data"])
-            if asked is not None and asked.kind == "budget":
-                total = int(asked.settings["spectra"])
-    return total
+def _budget(history: Sequence[Run]) -> int:
+    """Spectra in all, as the last of the runs was asked for: by its plan, or by a person during it."""
+    *earlier, last = history
+    budget = int(last.start["length_scale"]["budget"])
+    for event in last.events("intervention"):
+        asked = intervention_from(event["data"])
+        if asked is not None and asked.kind == "budget":
+            budget = int(asked.settings["spectra"])
+    return _measured(earlier) + budget
+
+
+def _measured(history: Iterable[Run]) -> int:
+    return sum(1 for run in history for _ in run.events("primary"))

@@ -25,7 +25,9 @@ def interrupted(folder, recorder, spectra, **metadata):
 
 def go_on(catalog, recorder, resumption):
     resumption.agent.learn()
-    second = recorder(catalog, resumption.agent.agent, topograph=resumption.look, **resumption.metadata)
+    scale = {**resumption.run.start["length_scale"], "budget": resumption.budget}
+    metadata = {**resumption.metadata, "length_scale": scale}
+    second = recorder(catalog, resumption.agent.agent, topograph=resumption.look, **metadata)
     second.values = [observation.value for observation in resumption.agent.observations]
     second.run(resumption.budget)
     return second
@@ -51,9 +53,10 @@ def test_a_killed_run_that_goes_on_measures_what_an_uninterrupted_one_measures(t
 
 def test_a_run_can_be_resumed_again_and_again(tmp_path, recorder):
     with interrupted(tmp_path, recorder, 2) as catalog:
-        once = resume(catalog[-1], budget=4)
-        go_on(catalog, recorder, once)
-        twice = resume(catalog[-1])
+        go_on(catalog, recorder, resume(catalog[-1], budget=4))
+        with pytest.raises(SettingsError, match="4 spectra of a budget of 4"):
+            resume(catalog[-1])
+        twice = resume(catalog[-1], budget=8)
         assert (twice.measured, twice.budget, twice.metadata["resumes"]) == (4, 4, catalog[-1].uid)
         go_on(catalog, recorder, twice)
         assert replay(catalog[-1]).exact and [len(run.spectra) for run in catalog] == [2, 2, 4]
