@@ -1,4 +1,7 @@
-"""The command line: ``bluesky-stm demo``, ``run``, ``ls``, ``show``, ``replay``, ``report``, ``doctor``."""
+"""The command line: ``bluesky-stm demo``, ``run``, ``ls``, ``show``, ``replay``, ``report``, ``doctor``.
+
+And for Nanonis ``nanonis-sim`` and ``nanonis-check``.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import closing, suppress
 from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -39,7 +43,10 @@ Folder = Annotated[Path, typer.Option("--catalog", help="Folder of the catalog; 
 Seed = Annotated[int, typer.Option(help="Of the surface, of the noise and of the agents.")]
 Uids = Annotated[list[str] | None, typer.Argument(help="uids or starts of uids; else the newest campaign.")]
 Page = Annotated[Path | None, typer.Option("--report", help="Where to write the report; else into the catalog's folder.")]
+Host = Annotated[str, typer.Option(help="Address of the Nanonis controller.")]
+Ports = Annotated[str, typer.Option(help="Its TCP ports, at least two.")]
 FOLDER = Path("bluesky_stm_data")
+PORTS = "6501,6502,6503,6504"
 
 
 class ControllerName(StrEnum):
@@ -47,6 +54,7 @@ class ControllerName(StrEnum):
 
     SIMULATED = "simulated"
     RECORDED = "recorded"
+    NANONIS = "nanonis"
 
 
 @app.command()
@@ -71,17 +79,30 @@ def run(
     catalog: Folder = FOLDER,
     seed: Seed = 0,
     report: Page = None,
+    host: Host = "127.0.0.1",
+    ports: Ports = PORTS,
+    sample: Annotated[str, typer.Option(help="What lies under a real microscope.")] = "unnamed",
+    lockin: Annotated[str | None, typer.Option(help="Gain (V) and offset (nA) of the lock-in, as in 0.0156,-0.0002.")] = None,
+    safe_tip: Annotated[float | None, typer.Option(help="Threshold of Safe Tip, in nA; else as it stands.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Nanonis: print every write before it is sent. It is sent.")
+    ] = False,
 ) -> None:
-    """Explore with any microscope: simulated, or a recorded file that answers.
+    """Explore with any microscope: simulated, or a recorded file that answers, or Nanonis over TCP.
 
     Ctrl-C once pauses at a safe place; twice ends the run with the feedback restored. What was measured is in the catalog.
     """
-    from bluesky_stm.session import recorded, simulated
+    from bluesky_stm.session import nanonis, recorded, simulated
 
     changes = {"budget": budget, "scalarizer": scalarizer, "agent": agent}
     if controller is ControllerName.RECORDED and file is None:
         raise SettingsError("A recorded microscope needs the file that answers: bluesky-stm run --controller recorded FILE.")
-    session = recorded(file, seed, catalog) if file and controller is ControllerName.RECORDED else simulated(seed, catalog)
+    if controller is ControllerName.NANONIS:
+        options: dict[str, Any] = {"lockin": _numbers(lockin, float) if lockin else None, "interlocks": {"safe_tip": safe_tip}}
+        options["announce"] = (lambda text: out.print(f"  {text}", markup=False)) if dry_run else None
+        session = nanonis(host, _numbers(ports, int), seed, catalog, sample=sample, **options)
+    else:
+        session = recorded(file, seed, catalog) if file and controller is ControllerName.RECORDED else simulated(seed, catalog)
     with session:
         chosen = _read_scales(scales) if scales else list(session.scales.values())
         uids = _explore(session, [_changed(scale, changes) for scale in chosen])
@@ -152,6 +173,53 @@ def doctor() -> None:
     table.add_row("agents", ", ".join(known_agents()))
     table.add_row("scalarizers", ", ".join(known_scalarizers()))
     out.print(table)
+
+
+@app.command("nanonis-sim")
+def nanonis_sim(
+    ports: Ports = PORTS,
+    seed: Seed = 0,
+    profile: Annotated[str, typer.Option(help="State of the instrument: ideal, good_day or bad_day.")] = "good_day",
+    speed: Annotated[float, typer.Option(min=0, help="How many times as fast as a real one; 0: acts take no time.")] = 1.0,
+    folder: Annotated[Path | None, typer.Option(help="Session path: images and spectra are saved there.")] = None,
+    fault: Annotated[list[str] | None, typer.Option(help="kind:command:at:seconds, as in drop:BiasSpectr.Start:3.")] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    anywhere: Annotated[bool, typer.Option("--anywhere", help="Allow an address that others reach: no password!")] = False,
+) -> None:
+    """Be a Nanonis controller: its TCP protocol, with the simulated EuZn2As2 surface behind it, until Ctrl-C."""
+    from bluesky_stm.controllers import InstantClock, RealClock, SimulatedController
+    from bluesky_stm.controllers.nanonis import Fault, NanonisServer
+
+    microscope = SimulatedController(seed=seed, profile=profile, clock=RealClock(speed) if speed else InstantClock())
+    server = NanonisServer(microscope, _numbers(ports, int), host=host, anywhere=anywhere, folder=folder)
+    for text in fault or []:
+        server.faults.add(Fault.parse(text))
+    with server:
+        lockin = microscope.get_lockin()
+        out.print(
+            f"Listening at {host}, ports {','.join(map(str, server.ports))}. Session path: {server.folder}", soft_wrap=True
+        )
+        out.print(f"Its lock-in, for whoever connects: --lockin {lockin.gain:g},{lockin.offset:g}. Ctrl-C ends it.")
+        with suppress(KeyboardInterrupt):
+            while True:
+                time.sleep(0.5)
+
+
+@app.command("nanonis-check")
+def nanonis_check(host: Host = "127.0.0.1", ports: Ports = PORTS) -> None:
+    """Look at a Nanonis controller and say what an autonomous run would still need. Writes nothing."""
+    from bluesky_stm.controllers.nanonis import NanonisController, check
+
+    with closing(NanonisController(host, _numbers(ports, int), read_only=True)) as controller:
+        findings = check(controller)
+    table = Table("", "what", "found", "what to do", box=None)
+    for finding in findings:
+        mark = "[red]!![/]" if finding.missing else "[yellow]![/]" if finding.advice else "[green]ok[/]"
+        table.add_row(mark, finding.what, finding.found, finding.advice)
+    out.print(table)
+    missing = sum(finding.missing for finding in findings)
+    out.print("Ready for a supervised run." if not missing else f"Not ready: {missing} of {len(findings)} need somebody.")
+    raise typer.Exit(1 if missing else 0)
 
 
 def main() -> None:
@@ -277,6 +345,13 @@ def _last_campaign(catalog: Catalog) -> list[str]:
     if "campaign" not in last:
         return [last["uid"]]
     return [stored.uid for stored in catalog if stored.start.get("campaign") == last["campaign"]]
+
+
+def _numbers(text: str, kind: type[int] | type[float]) -> list[Any]:
+    try:
+        return [kind(part) for part in text.split(",")]
+    except ValueError:
+        raise SettingsError(f"These should be numbers with commas between: {text!r}. Nothing has been started.") from None
 
 
 def _version(package: str) -> str:

@@ -24,17 +24,20 @@ class Finding:
     ----------
     what, found : str
     advice : str
-        What is missing for an autonomous run, and what to do; empty when all is well.
+        What to do about it; empty when all is well.
+    missing : bool
+        Whether an autonomous run must wait until it is done.
     """
 
     what: str
     found: str
     advice: str = ""
+    missing: bool = False
 
-    @property
-    def fine(self) -> bool:
-        """Whether nothing is missing."""
-        return not self.advice
+
+def _finding(what: str, found: str, advice: str = "") -> Finding:
+    """What has an advice is missing."""
+    return Finding(what, found, advice, missing=bool(advice))
 
 
 def check(controller: NanonisController) -> list[Finding]:
@@ -44,18 +47,18 @@ def check(controller: NanonisController) -> list[Finding]:
 
 def _software(controller: NanonisController) -> Iterator[Finding]:
     versions, described = controller.versions, controller.describe()
-    yield Finding("software", f"{versions.product} {versions.version}, release {versions.host_release}")
-    yield Finding("session path", described["session_path"])
-    yield Finding(
+    yield _finding("software", f"{versions.product} {versions.version}, release {versions.host_release}")
+    yield _finding("session path", described["session_path"])
+    yield _finding(
         "signals", ", ".join(f"{name} at {getattr(controller.channels, key)}" for key, name in described["channels"].items())
     )
     begun = time.perf_counter()
     for _ in range(ROUND_TRIPS):
         controller.status()
-    yield Finding("round trip", f"{(time.perf_counter() - begun) / ROUND_TRIPS * 1e3:.2f} ms")
+    yield _finding("round trip", f"{(time.perf_counter() - begun) / ROUND_TRIPS * 1e3:.2f} ms")
     ranges = controller.ranges
-    yield Finding("scanner", ", ".join(f"{axis} {ranges[axis][0]:.4g} to {ranges[axis][1]:.4g} nm" for axis in "xyz"))
-    yield Finding("preamplifier", f"up to {ranges['current'][1]:.4g} nA")
+    yield _finding("scanner", ", ".join(f"{axis} {ranges[axis][0]:.4g} to {ranges[axis][1]:.4g} nm" for axis in "xyz"))
+    yield _finding("preamplifier", f"up to {ranges['current'][1]:.4g} nA")
 
 
 def _interlocks(controller: NanonisController) -> Iterator[Finding]:
@@ -63,12 +66,16 @@ def _interlocks(controller: NanonisController) -> Iterator[Finding]:
     threshold = read["safe_tip_threshold"]
     off = "" if read["safe_tip"] else "Nothing withdraws a crashed tip when this program is gone: switch Safe Tip on."
     recovers = "A crashed tip would come back by itself, unseen: switch the auto recovery of Safe Tip off."
-    yield Finding("Safe Tip", f"{'on' if read['safe_tip'] else 'off'}, above {threshold:.4g} nA", off)
-    yield Finding(
+    yield _finding("Safe Tip", f"{'on' if read['safe_tip'] else 'off'}, above {threshold:.4g} nA", off)
+    full = controller.ranges["current"][1]
+    if read["safe_tip"] and threshold > full:
+        unseen = f"The preamplifier ends at {full:.4g} nA: set it below, and sweep so that spectra stay below it, too."
+        yield Finding("Safe Tip threshold", "never reached", unseen)
+    yield _finding(
         "Safe Tip recovery", "on" if read["safe_tip_recovers"] else "off", recovers if read["safe_tip_recovers"] else ""
     )
     low, high = read["z_limits"]
-    yield Finding("z limits", f"{low:.4g} to {high:.4g} nm, {'enabled' if read['z_limits_enabled'] else 'those of the piezo'}")
+    yield _finding("z limits", f"{low:.4g} to {high:.4g} nm, {'enabled' if read['z_limits_enabled'] else 'those of the piezo'}")
 
 
 def _state(controller: NanonisController) -> Iterator[Finding]:
@@ -78,25 +85,27 @@ def _state(controller: NanonisController) -> Iterator[Finding]:
         ZStatus.SAFE_TIP: "Safe Tip has withdrawn the tip: look at it, then approach.",
         ZStatus.HOLD: "The feedback is held: somebody is measuring. Wait for the end.",
     }.get(status, "The feedback is not on: approach first.")
-    yield Finding("z controller", status.name.lower().replace("_", " "), advice)
+    yield _finding("z controller", status.name.lower().replace("_", " "), advice)
     tip, z = controller.get_tip(), controller.ranges["z"]
     middle = 0.1 < (tip.z - z[0]) / (z[1] - z[0]) < 0.9
     near = "" if middle or advice else "Drift will take it out of the z range: approach again with the coarse motor."
-    yield Finding("tip", f"({tip.x:.2f}, {tip.y:.2f}) nm, z {tip.z:.3f} nm", near)
+    yield _finding("tip", f"({tip.x:.2f}, {tip.y:.2f}) nm, z {tip.z:.3f} nm", near)
     weak = "There is hardly a bias: set one." if abs(setpoint.bias) < SMALLEST_BIAS else ""
-    yield Finding("set point", f"{setpoint.bias:.4g} V, {setpoint.current:.4g} nA", weak)
+    yield _finding("set point", f"{setpoint.bias:.4g} V, {setpoint.current:.4g} nA", weak)
     tunnels = 0.5 * setpoint.current < abs(current) < 2 * setpoint.current
     lost = "" if tunnels or advice else "The feedback does not hold its set point: look at gains, noise and tip."
-    yield Finding("current", f"{current:.4g} nA", lost)
+    yield _finding("current", f"{current:.4g} nA", lost)
     gains = controller.get_gains()
-    yield Finding("gains", f"P {gains.proportional:.4g} nm, I {gains.integral:.4g} nm/s")
+    yield _finding("gains", f"P {gains.proportional:.4g} nm, I {gains.integral:.4g} nm/s")
 
 
 def _measuring(controller: NanonisController) -> Iterator[Finding]:
     lockin = controller.get_lockin()
     found = f"{lockin.amplitude * 1e3:.4g} mV at {lockin.frequency:.5g} Hz, {'on' if lockin.on else 'on during sweeps only'}"
-    yield Finding("lock-in", found, "" if lockin.amplitude > 0 else "Without a modulation there is no dI/dV: set an amplitude.")
+    yield _finding(
+        "lock-in", found, "" if lockin.amplitude > 0 else "Without a modulation there is no dI/dV: set an amplitude."
+    )
     busy = [name for name, running in controller.running().items() if running]
-    yield Finding("running", ", ".join(busy) or "nothing", "Somebody is measuring: wait for the end." if busy else "")
+    yield _finding("running", ", ".join(busy) or "nothing", "Somebody is measuring: wait for the end." if busy else "")
     vx, vy = controller.get_drift()
-    yield Finding("drift compensation", f"{vx * 1e3:.3g}, {vy * 1e3:.3g} pm/s" if vx or vy else "off")
+    yield _finding("drift compensation", f"{vx * 1e3:.3g}, {vy * 1e3:.3g} pm/s" if vx or vy else "off")

@@ -12,7 +12,7 @@ def looking(connect):
 
 
 def missing(controller):
-    return {finding.what for finding in check(controller) if not finding.fine}
+    return {finding.what for finding in check(controller) if finding.missing}
 
 
 def test_a_tip_in_tunneling_with_safe_tip_on_lacks_nothing(looking, server, monkeypatch):
@@ -28,10 +28,17 @@ def test_what_is_missing_is_named_with_what_to_do(looking, server, microscope):
     server.software.registers.set("SafeTip.Props", [1, 1, 5e-9])
     server.software.withdraw()
     found = {finding.what: finding for finding in check(looking)}
-    assert {name for name, finding in found.items() if not finding.fine} == {"Safe Tip", "Safe Tip recovery", "z controller"}
+    assert {name for name, finding in found.items() if finding.missing} == {"Safe Tip", "Safe Tip recovery", "z controller"}
     assert "approach" in found["z controller"].advice
 
 
 def test_a_feedback_that_does_not_hold_its_set_point_is_noticed(looking, microscope, monkeypatch):
     monkeypatch.setattr(microscope, "read_current", lambda: -0.001)
     assert missing(looking) == {"current"}
+
+
+def test_a_safe_tip_that_the_preamplifier_never_reaches_is_noted(looking, server):
+    """It ends at 10 nA; what stands above is no protection."""
+    assert "Safe Tip threshold" in {finding.what for finding in check(looking)}
+    server.software.registers.set("SafeTip.Props", [0, 1, 9e-9])
+    assert "Safe Tip threshold" not in {finding.what for finding in check(looking)}
