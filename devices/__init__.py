@@ -3,6 +3,7 @@
 from bluesky_stm.devices._agent import AgentDevice, PosteriorMap
 from bluesky_stm.devices._bias import Bias
 from bluesky_stm.devices._current import TunnelingCurrent
+from bluesky_stm.devices._grid import GridSpectroscopy
 from bluesky_stm.devices._lockin import LockIn
 from bluesky_stm.devices._pulse import Pulse, TipPulse
 from bluesky_stm.devices._rest import Rest, RestKeeper
@@ -18,6 +19,7 @@ __all__ = [
     "AgentDevice",
     "Bias",
     "BiasSweep",
+    "GridSpectroscopy",
     "LockIn",
     "PosteriorMap",
     "Pulse",

@@ -49,8 +49,12 @@ class Measuring(Part):
         self._end()
         return super().unstage()
 
+    def under_way(self) -> bool:
+        """Whether a measurement is under way."""
+        return self._status is not None and not self._status.done
+
     def _end(self) -> None:
-        if self._status is not None and not self._status.done:
+        if self.under_way():
             with suppress(STMError):  # the status of the measurement carries the fault, and a pause must not fail
                 self.stm.hold_still(success=True)
         self._status = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,29 +11,23 @@ from ophyd import Component as Cpt
 from ophyd.status import Status
 
 from bluesky_stm import units
-from bluesky_stm.devices._measuring import Measuring
-from bluesky_stm.devices._signals import CONFIG, HINTED, NORMAL, Parameter, Result
+from bluesky_stm.devices._flying import Flying
+from bluesky_stm.devices._framed import Framed, fields_of
+from bluesky_stm.devices._signals import CONFIG, HINTED, NORMAL, Parameter, Result, data_key
+from bluesky_stm.devices._worker import ActStatus
 from bluesky_stm.errors import NotCapableError
-from bluesky_stm.geometry import Frame, Point
+from bluesky_stm.geometry import Frame
 from bluesky_stm.measurements import Quality, Topograph
 
-LARGEST_IMAGE = 16_384
 
-
-class Scanner(Measuring):
-    """Constant-current images of a frame: a detector whose frame is settable, as a whole or field by field."""
+class Scanner(Flying, Framed):
+    """Constant-current images of a frame: a detector; kicked off as a flyer, it gives an Event for each line."""
 
     unit = "line"
+    stream = "lines"
     patience = 6 * 3600.0
     """Wall time, in s, that an image may take beyond three times its lines, forth and back."""
 
-    center_x = Cpt(Parameter, value=0.0, units=units.LENGTH, precision=3, quantity="x", kind=NORMAL)
-    center_y = Cpt(Parameter, value=0.0, units=units.LENGTH, precision=3, quantity="y", kind=NORMAL)
-    width = Cpt(Parameter, value=100.0, units=units.LENGTH, precision=3, low=1e-3, high=1e6, kind=NORMAL)
-    height = Cpt(Parameter, value=100.0, units=units.LENGTH, precision=3, low=1e-3, high=1e6, kind=NORMAL)
-    angle = Cpt(Parameter, value=0.0, units=units.ANGLE, precision=2, low=-360.0, high=360.0, kind=NORMAL)
-    rows = Cpt(Parameter, value=256, form="integer", low=1, high=LARGEST_IMAGE, kind=CONFIG)
-    columns = Cpt(Parameter, value=256, form="integer", low=1, high=LARGEST_IMAGE, kind=CONFIG)
     line_time = Cpt(Parameter, value=0.0, units=units.TIME, precision=4, low=0.0, high=3600.0, kind=CONFIG)
     """Time for one line forth, in s; 0 for the controller's own."""
 
@@ -44,43 +39,34 @@ class Scanner(Measuring):
 
     _taken: Frame | None = None
 
-    @property
-    def frame(self) -> Frame:
-        """The frame that the next image will have."""
-        return Frame(
-            Point(self.center_x.get(), self.center_y.get()),
-            (self.width.get(), self.height.get()),
-            (self.rows.get(), self.columns.get()),
-            self.angle.get(),
-        )
-
     def check_value(self, frame: Frame) -> None:
         """Refuse a frame with a corner outside the limits, or whose lines are too fast."""
-        for x, y in frame.corners:
-            self.stm.check("x", x, f"{self.name} corner x")
-            self.stm.check("y", y, f"{self.name} corner y")
+        super().check_value(frame)
         if line_time := self.line_time.get():
             self.stm.check("speed", frame.size[0] / line_time, f"{self.name} speed")
 
-    def set(self, frame: Frame) -> Status:
-        """Take ``frame`` for the next image, or refuse it as a whole."""
-        self.check_value(frame)
-        for name, value in fields_of(frame).items():
-            getattr(self, name).put(value)
-        self.rows.put(frame.pixels[0])
-        self.columns.put(frame.pixels[1])
-        status = Status(self)
-        status.set_finished()
-        return status
-
     def begin(self) -> Status:
         """Take a topograph; the status reports progress by lines and ends with the image or the fault."""
+        return self._start(self._scan)
+
+    def take_off(self, anew: bool) -> Status:
+        """Take a topograph, anew after a pause, too; its lines are the Events."""
+        self._events.clear()
+        return self._start(self._scan_lines)
+
+    def describe_event(self) -> dict[str, DataKey]:
+        """Height along one line, and which."""
+        source, columns = self.controller.source(f"{self.attr_name}_line"), (self.columns.get(),)
+        return {
+            f"{self.name}_line": data_key(source, units.LENGTH, "array", columns, 4, dims=(f"{self.name}_column",)),
+            f"{self.name}_row": data_key(source, dtype="integer"),
+        }
+
+    def _start(self, act: Callable[..., None]) -> Status:
         frame, line_time = self.frame, self.line_time.get()
         self.check_value(frame)
         longest = self.patience + 6 * frame.pixels[0] * line_time
-        return self.stm.worker.submit(
-            self, self._scan, frame, line_time or None, timeout=longest, unit=self.unit, progress=True
-        )
+        return self.stm.worker.submit(self, act, frame, line_time or None, timeout=longest, unit=self.unit, tells=True)
 
     def describe(self) -> dict[str, DataKey]:
         """Complete without an image: its shape is that of the frame."""
@@ -98,8 +84,8 @@ class Scanner(Measuring):
                 reading[f"{self.name}_{name}"] = {"value": value, "timestamp": self.topograph.timestamp}
         return reading
 
-    def _scan(self, frame: Frame, line_time: float | None, progress: Any) -> None:
-        image = self.controller.scan(frame, line_time, progress)
+    def _scan(self, frame: Frame, line_time: float | None, status: ActStatus) -> None:
+        image = self.controller.scan(frame, line_time, status.report)
         if image.height.shape != frame.pixels:
             raise NotCapableError(
                 f"{self.controller.name} gave an image of {image.height.shape} pixels for a frame of {frame.pixels}. It is not "
@@ -108,16 +94,13 @@ class Scanner(Measuring):
         self._taken = image.frame
         self.fill(values_of(image))
 
-
-def fields_of(frame: Frame) -> dict[str, float]:
-    """A frame as it stands in an Event, its pixels left to the shape of the image."""
-    return {
-        "center_x": frame.center.x,
-        "center_y": frame.center.y,
-        "width": frame.size[0],
-        "height": frame.size[1],
-        "angle": frame.angle,
-    }
+    def _scan_lines(self, frame: Frame, line_time: float | None, status: ActStatus) -> None:
+        self._scan(frame, line_time, status)
+        image = self.topograph.get()
+        for row in np.flatnonzero(np.isfinite(image).all(axis=1)):
+            self.keep({"line": image[row].copy(), "row": int(row)})
+        if len(self._events) == len(image):
+            self.arrive()
 
 
 def values_of(image: Topograph) -> dict[str, Any]:

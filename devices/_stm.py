@@ -14,6 +14,7 @@ from ophyd.device import Staged
 from bluesky_stm import units
 from bluesky_stm.devices._bias import Bias
 from bluesky_stm.devices._current import TunnelingCurrent
+from bluesky_stm.devices._grid import GridSpectroscopy
 from bluesky_stm.devices._lockin import LockIn
 from bluesky_stm.devices._pulse import TipPulse
 from bluesky_stm.devices._rest import RestKeeper
@@ -33,7 +34,7 @@ HARMLESS = (MotionStoppedError, LimitError, NotCapableError, SettingsError)
 
 
 class STM(Device):
-    """A scanning tunneling microscope: tip, bias, sweep, current, z, lockin, scanner.
+    """A scanning tunneling microscope: tip, bias, sweep, current, z, lockin, scanner, grid; pulse, watch and rest.
 
     Parameters
     ----------
@@ -63,6 +64,7 @@ class STM(Device):
     )
     """Drift that is compensated, in nm/s, along x and y: ``bps.mv(stm.drift, (vx, vy))``."""
     watch = Cpt(Watch, kind=OMITTED)
+    grid = Cpt(GridSpectroscopy, kind=OMITTED, labels={"flyers"})
     rest = Cpt(RestKeeper, kind=OMITTED)
 
     controller_of_parts = True

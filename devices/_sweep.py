@@ -13,9 +13,10 @@ from ophyd.status import Status
 from bluesky_stm import units
 from bluesky_stm.devices._measuring import Measuring
 from bluesky_stm.devices._signals import CONFIG, HINTED, NORMAL, Parameter, Result
+from bluesky_stm.devices._worker import ActStatus
 from bluesky_stm.errors import NotCapableError
 from bluesky_stm.measurements import Quality, Setpoint, Spectrum
-from bluesky_stm.protocols import SweepSettings
+from bluesky_stm.protocols import Progress, SweepSettings
 
 ARRAYS = ("bias", "current", "lockin_x", "lockin_y", "didv")
 DEFAULT = SweepSettings()
@@ -91,10 +92,7 @@ class BiasSweep(Measuring):
 
     @settings.setter
     def settings(self, wanted: SweepSettings) -> None:
-        self.start.check_value(wanted.start)
-        self.end.check_value(wanted.stop)
-        for field, value in vars(wanted).items():
-            getattr(self, "end" if field == "stop" else field).put(value)
+        self.set(wanted)
 
     def check_value(self, settings: SweepSettings) -> None:
         """Refuse a sweep that leaves the interlocks of bias, set point or dose."""
@@ -119,9 +117,8 @@ class BiasSweep(Measuring):
         self.check_value(settings)
         if settings.z_offset:
             self.stm.check("z", self.controller.get_tip().z + settings.z_offset, f"{self.name} z with its offset")
-        return self.stm.worker.submit(
-            self, self._sweep, settings, timeout=self.patience + 3 * duration(settings), unit=self.unit, progress=True
-        )
+        timeout = self.patience + 3 * duration(settings)
+        return self.stm.worker.submit(self, self._sweep, settings, timeout=timeout, unit=self.unit, tells=True)
 
     def describe(self) -> dict[str, DataKey]:
         """Complete without a sweep: the arrays are as long as ``points`` says."""
@@ -130,20 +127,34 @@ class BiasSweep(Measuring):
             signal.array_shape, signal.dims = (int(self.points.get()),), (f"{self.name}_step",)
         return super().describe()
 
+    def describe_spectrum(self, name: str) -> dict[str, DataKey]:
+        """The same keys for a spectrum that stands under another device's name."""
+        return {f"{name}{key.removeprefix(self.name)}": declared for key, declared in self.describe().items()}
+
     def read(self) -> dict[str, dict[str, Any]]:
         """The last spectrum; before the first, NaN and ``Quality.INCOMPLETE``."""
         if self.bias.get() is None:
             self.fill(dict.fromkeys(ARRAYS, np.full(int(self.points.get()), np.nan)))
         return super().read()
 
-    def _sweep(self, settings: SweepSettings, progress: Any) -> None:
+    def measure(self, settings: SweepSettings, progress: Progress | None = None) -> Spectrum:
+        """Sweep where the tip stands; blocks.
+
+        Raises
+        ------
+        NotCapableError
+            When the controller gives another number of points than was asked for.
+        """
         spectrum = self.controller.sweep(settings, progress)
         if len(spectrum.bias) != settings.points:
             raise NotCapableError(
                 f"{self.controller.name} gave {len(spectrum.bias)} points of the {settings.points} asked for. The spectrum is "
                 f"not used. Set {self.points.name} to what it can do."
             )
-        self.fill(values_of(spectrum))
+        return spectrum
+
+    def _sweep(self, settings: SweepSettings, status: ActStatus) -> None:
+        self.fill(values_of(self.measure(settings, status.report)))
 
 
 def duration(settings: SweepSettings) -> float:

@@ -11,7 +11,7 @@ from typing import Any
 from ophyd import Component as Cpt
 
 from bluesky_stm import units
-from bluesky_stm.devices._part import Part
+from bluesky_stm.devices._part import Part, stm_of
 from bluesky_stm.devices._signals import OMITTED, ControllerSignal
 from bluesky_stm.errors import STMError
 from bluesky_stm.protocols import Controller
@@ -23,12 +23,13 @@ LOST = 0.1
 class WatchedSignal(ControllerSignal):
     """A value that is asked for every ``period`` s in a thread, as long as there are subscribers.
 
-    A controller that does not answer leaves the last value standing: that fault is for the acts to tell.
+    A controller that does not answer leaves the last value standing: that fault is for the acts to tell. So does, unless
+    ``always``, a tip that is held during a spectrum: of the feedback it tells nothing.
     """
 
-    def __init__(self, *args: Any, period: float = 0.2, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, period: float = 0.2, always: bool = True, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.period = period
+        self.period, self.always = period, always
         self._over: threading.Event | None = None
 
     def subscribe(self, callback: Callable[..., Any], event_type: str | None = None, run: bool = True) -> int:
@@ -49,8 +50,13 @@ class WatchedSignal(ControllerSignal):
     def _look(self, over: threading.Event) -> None:
         while not over.wait(self.period):
             with suppress(STMError):
-                before, now = self._readback, self.get()
-                self._run_subs(sub_type=self.SUB_VALUE, old_value=before, value=now, timestamp=self.timestamp)
+                if self._tells():
+                    before, now = self._readback, self.get()
+                    self._run_subs(sub_type=self.SUB_VALUE, old_value=before, value=now, timestamp=self.timestamp)
+
+    def _tells(self) -> bool:
+        stm = stm_of(self)
+        return self.always or stm.withdrawn or stm.controller.get_feedback()
 
 
 def lost_contact(controller: Controller) -> bool:
@@ -71,6 +77,6 @@ class Watch(Part):
     """Values for suspenders: magnitude of the current, lost contact, room in z, speed of the drift that is compensated."""
 
     current = Cpt(WatchedSignal, read=lambda c: abs(c.read_current()), units=units.CURRENT, precision=5, kind=OMITTED)
-    lost_contact = Cpt(WatchedSignal, read=lost_contact, form="boolean", kind=OMITTED)
-    z_margin = Cpt(WatchedSignal, read=z_margin, units=units.LENGTH, precision=2, kind=OMITTED)
+    lost_contact = Cpt(WatchedSignal, read=lost_contact, form="boolean", always=False, kind=OMITTED)
+    z_margin = Cpt(WatchedSignal, read=z_margin, units=units.LENGTH, precision=2, always=False, kind=OMITTED)
     drift = Cpt(WatchedSignal, read=lambda c: math.hypot(*c.get_drift()), units=units.SPEED, precision=4, kind=OMITTED)

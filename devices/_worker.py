@@ -15,6 +15,13 @@ from bluesky_stm.errors import MotionStoppedError
 Latch = Callable[[BaseException], None]
 
 
+class Round:
+    """The acts between two stops: whether it is over, and whether it was ended on purpose."""
+
+    over = False
+    well = False
+
+
 class ActStatus(DeviceStatus):
     """Status of an act of a device; `report` tells those who watch it, and a failure stops the device.
 
@@ -32,6 +39,7 @@ class ActStatus(DeviceStatus):
     def __init__(
         self, device: OphydObject, timeout: float | None = None, *, unit: str = "step", on_fault: Latch | None = None
     ) -> None:
+        self.round = Round()
         self._begun = time.monotonic()
         self._unit, self._on_fault = unit, on_fault
         super().__init__(device, timeout=timeout)
@@ -50,6 +58,11 @@ class ActStatus(DeviceStatus):
                 fraction=1 - done / total, time_elapsed=elapsed, time_remaining=left,
             )  # fmt: skip
 
+    def go_on(self) -> None:
+        """Between two steps of an act: raises `MotionStoppedError` when it has been stopped meanwhile."""
+        if self.round.over:
+            raise MotionStoppedError(f"{self.device.name} was stopped. The tip stands still with the feedback on. Ask again.")
+
     def __str__(self) -> str:
         """With the fault, so that what bluesky raises says it."""
         fault = self._exception
@@ -59,6 +72,7 @@ class ActStatus(DeviceStatus):
     __repr__ = __str__
 
     def _handle_failure(self) -> None:
+        self.round.over = True
         if self._on_fault and self._exception is not None:
             self._on_fault(self._exception)
         super()._handle_failure()
@@ -74,7 +88,7 @@ class Worker:
         self._acts = ThreadPoolExecutor(1, thread_name_prefix=f"{name}-acts")
         self._urgent = ThreadPoolExecutor(1, thread_name_prefix=f"{name}-urgent")
         self._on_fault = on_fault
-        self._round = _Round()
+        self._round = Round()
 
     def submit(
         self,
@@ -84,16 +98,18 @@ class Worker:
         timeout: float | None = None,
         unit: str = "step",
         urgent: bool = False,
-        progress: bool = False,
+        tells: bool = False,
     ) -> ActStatus:
         """Do ``act(*args)`` in a thread; the status ends with it, or with its fault.
 
-        With ``progress`` the act is called with a further argument, ``progress(done, total)``.
+        An act that ``tells`` is called with its status as a further argument: it reports to it, and asks it between its steps
+        whether it has been stopped.
         """
         status = ActStatus(device, timeout, unit=unit, on_fault=self._on_fault)
-        arguments = (*args, status.report) if progress else args
+        if not urgent:
+            status.round = self._round
         lane = self._urgent if urgent else self._acts
-        lane.submit(self._perform, status, _Round() if urgent else self._round, act, arguments)
+        lane.submit(self._perform, status, act, (*args, status) if tells else args)
         return status
 
     def stopping(self, success: bool) -> None:
@@ -103,20 +119,19 @@ class Worker:
         again on resuming.
         """
         self._round.over, self._round.well = True, success
-        self._round = _Round()
+        self._round = Round()
 
     def close(self) -> None:
         """Take no more acts, and let the threads end."""
         self._acts.shutdown(wait=False)
         self._urgent.shutdown(wait=False)
 
-    def _perform(self, status: ActStatus, asked_in: _Round, act: Callable[..., Any], args: tuple[Any, ...]) -> None:
+    def _perform(self, status: ActStatus, act: Callable[..., Any], args: tuple[Any, ...]) -> None:
         try:
-            if status.done or asked_in.over:
-                raise MotionStoppedError(f"{status.device.name} was stopped before this began. Nothing has moved. Ask again.")
+            status.go_on()
             act(*args)
         except MotionStoppedError as fault:
-            if asked_in.well:
+            if status.round.well:
                 status.set_finished()
             else:
                 status.set_exception(fault)
@@ -124,10 +139,3 @@ class Worker:
             status.set_exception(fault)
         else:
             status.set_finished()
-
-
-class _Round:
-    """The acts between two stops: whether it is over, and whether it was ended on purpose."""
-
-    over = False
-    well = False

@@ -5,7 +5,7 @@ from collections import defaultdict
 import numpy as np
 import pytest
 from bluesky import RunEngine
-from event_model import DocumentNames, schema_validators
+from event_model import DocumentNames, schema_validators, unpack_event_page
 
 from bluesky_stm.controllers import FakeController
 from bluesky_stm.devices import STM, AgentDevice
@@ -33,7 +33,10 @@ class Documents(list):
 
     def __call__(self, name, doc):
         schema_validators[DocumentNames[name]].validate(_plain(doc))
-        self.append((name, doc))
+        if name == "event_page":
+            self.extend(("event", event) for event in unpack_event_page(doc))
+        else:
+            self.append((name, doc))
 
     def of(self, kind):
         return [doc for name, doc in self if name == kind]

@@ -1,0 +1,64 @@
+"""A frame as settable signals: what scanner and grid share."""
+
+from __future__ import annotations
+
+from ophyd import Component as Cpt
+from ophyd.status import Status
+
+from bluesky_stm import units
+from bluesky_stm.devices._measuring import Measuring
+from bluesky_stm.devices._signals import CONFIG, NORMAL, Parameter
+from bluesky_stm.geometry import Frame, Point
+
+LARGEST = 16_384
+"""Rows or columns."""
+
+
+class Framed(Measuring):
+    """A device whose frame is settable, as a whole or field by field."""
+
+    center_x = Cpt(Parameter, value=0.0, units=units.LENGTH, precision=3, quantity="x", kind=NORMAL)
+    center_y = Cpt(Parameter, value=0.0, units=units.LENGTH, precision=3, quantity="y", kind=NORMAL)
+    width = Cpt(Parameter, value=100.0, units=units.LENGTH, precision=3, low=1e-3, high=1e6, kind=NORMAL)
+    height = Cpt(Parameter, value=100.0, units=units.LENGTH, precision=3, low=1e-3, high=1e6, kind=NORMAL)
+    angle = Cpt(Parameter, value=0.0, units=units.ANGLE, precision=2, low=-360.0, high=360.0, kind=NORMAL)
+    rows = Cpt(Parameter, value=256, form="integer", low=1, high=LARGEST, kind=CONFIG)
+    columns = Cpt(Parameter, value=256, form="integer", low=1, high=LARGEST, kind=CONFIG)
+
+    @property
+    def frame(self) -> Frame:
+        """The frame that the next measurement will have."""
+        return Frame(
+            Point(self.center_x.get(), self.center_y.get()),
+            (self.width.get(), self.height.get()),
+            (self.rows.get(), self.columns.get()),
+            self.angle.get(),
+        )
+
+    def check_value(self, frame: Frame) -> None:
+        """Refuse a frame with a corner outside the limits."""
+        for x, y in frame.corners:
+            self.stm.check("x", x, f"{self.name} corner x")
+            self.stm.check("y", y, f"{self.name} corner y")
+
+    def set(self, frame: Frame) -> Status:
+        """Take ``frame`` for the next measurement, or refuse it as a whole."""
+        self.check_value(frame)
+        for name, value in fields_of(frame).items():
+            getattr(self, name).put(value)
+        self.rows.put(frame.pixels[0])
+        self.columns.put(frame.pixels[1])
+        status = Status(self)
+        status.set_finished()
+        return status
+
+
+def fields_of(frame: Frame) -> dict[str, float]:
+    """A frame as it stands in an Event, its pixels left to the shape of the image."""
+    return {
+        "center_x": frame.center.x,
+        "center_y": frame.center.y,
+        "width": frame.size[0],
+        "height": frame.size[1],
+        "angle": frame.angle,
+    }

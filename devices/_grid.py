@@ -1,0 +1,64 @@
+"""CITS grids: one spectrum for each pixel of a frame."""
+
+from __future__ import annotations
+
+from event_model import DataKey
+from ophyd.status import Status
+
+from bluesky_stm.devices._flying import Flying
+from bluesky_stm.devices._framed import Framed
+from bluesky_stm.devices._signals import data_key
+from bluesky_stm.devices._sweep import duration, values_of
+from bluesky_stm.devices._worker import ActStatus
+from bluesky_stm.geometry import Frame, Point
+from bluesky_stm.measurements import Quality
+from bluesky_stm.protocols import SweepSettings
+
+
+class GridSpectroscopy(Flying, Framed):
+    """A dense grid of spectra, row by row from the lowest y: a flyer; the sweep is that of ``stm.sweep``.
+
+    Each Event is a spectrum, as one of ``stm.sweep`` is, with its row and column. Ended early, what was measured is kept.
+    """
+
+    unit = "spectrum"
+
+    _pixel = 0
+    """The next one, counted row by row."""
+
+    def begin(self) -> Status:
+        """As a detector it can be triggered, too; its Events are collected."""
+        self.kickoff()
+        return self.complete()
+
+    def take_off(self, anew: bool) -> Status:
+        """Move and sweep, pixel by pixel; the status reports progress and ends with the grid or the fault."""
+        frame, settings = self.frame, self.stm.sweep.settings
+        self.check_value(frame)
+        self.stm.sweep.check_value(settings)
+        if anew:
+            self._pixel = 0
+        timeout = frame.pixels[0] * frame.pixels[1] * (self.stm.sweep.patience + 3 * duration(settings))
+        return self.stm.worker.submit(self, self._fly, frame, settings, timeout=timeout, unit=self.unit, tells=True)
+
+    def describe_event(self) -> dict[str, DataKey]:
+        """Keys of a spectrum, and its pixel."""
+        spectrum = self.stm.sweep.describe_spectrum(self.name)
+        source = self.controller.source(self.attr_name)
+        return {**spectrum, **{f"{self.name}_{index}": data_key(source, dtype="integer") for index in ("row", "column")}}
+
+    def _fly(self, frame: Frame, settings: SweepSettings, status: ActStatus) -> None:
+        rows, columns = frame.pixels
+        places = frame.points().reshape(-1, 2)
+        while self._pixel < len(places):
+            status.go_on()
+            x, y = places[self._pixel]
+            self.controller.move_tip(Point(float(x), float(y)), self.stm.tip.speed.get() or None)
+            spectrum = self.stm.sweep.measure(settings)
+            if spectrum.quality & Quality.INCOMPLETE:
+                status.go_on()
+            row, column = divmod(self._pixel, columns)
+            self.keep({**values_of(spectrum), "row": row, "column": column})
+            self._pixel += 1
+            status.report(self._pixel, rows * columns)
+        self.arrive()
