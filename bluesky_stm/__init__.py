@@ -7,7 +7,17 @@
 from importlib import import_module
 from typing import Any
 
-_LAZY = {"simulated": "session", "recorded": "session", "open_catalog": "storage", "replay": "runs", "report": "views"}
+_LAZY = {
+    "simulated": "session",
+    "recorded": "session",
+    "open_catalog": "storage",
+    "load_run": "storage",
+    "replay": "runs",
+    "resume": "runs",
+    "what_if": "runs",
+    "figure": "views",
+    "report": "views",
+}
 """Names at the top of the package, and the room each comes from: loaded when used, as some rooms are heavy."""
 
 

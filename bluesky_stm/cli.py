@@ -114,8 +114,9 @@ def ls(catalog: Folder = FOLDER) -> None:
     """List the stored runs, the newest last."""
     from bluesky_stm.storage import open_catalog, runs
 
-    with open_catalog(catalog) as opened:
+    with open_catalog(catalog, write=False) as opened:
         listed = runs(opened)
+        listed[["uid", "campaign"]] = listed[["uid", "campaign"]].map(lambda uid: str(uid)[:8])
         table = Table(*map(str, listed.columns), box=None)
         for row in listed.itertuples(index=False):
             table.add_row(*map(str, row))
@@ -130,7 +131,7 @@ def show(
     """Show what is known of one run."""
     from bluesky_stm.storage import open_catalog
 
-    with open_catalog(catalog) as opened:
+    with open_catalog(catalog, write=False) as opened:
         stored = opened[uid or -1]
         out.print(stored)
         for name, value in stored.start.items():
@@ -142,7 +143,7 @@ def replay(uid: Uids = None, catalog: Folder = FOLDER) -> None:
     """Teach a fresh agent the stored documents and check that it reaches every recorded decision again."""
     from bluesky_stm.storage import open_catalog
 
-    with open_catalog(catalog) as opened:
+    with open_catalog(catalog, write=False) as opened:
         same = _replay(opened, uid or _last_campaign(opened))
     raise typer.Exit(0 if same else 1)
 
@@ -156,7 +157,7 @@ def report(
     """Write one self-contained page about stored runs."""
     from bluesky_stm.storage import open_catalog
 
-    with open_catalog(catalog) as opened:
+    with open_catalog(catalog, write=False) as opened:
         _report(opened, uid or _last_campaign(opened), path)
 
 
