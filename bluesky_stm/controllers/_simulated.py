@@ -290,6 +290,11 @@ class SimulatedController:
             self._clock.sleep(math.prod(frame.pixels) * (SWEEP_OVERHEAD + settings.points * once))
             return self._gridded(frame, settings, rng, started)
 
+    def spectra(self, places: Floats, settings: SweepSettings) -> Reading:
+        """Spectra at the places (n, 2) in nm, noise included, without moving there: many at once, for tests and benchmarks."""
+        setpoint = settings.setpoint or self.get_setpoint()
+        return self._instrument.spectra(places, settings, setpoint, self._lockin, self._noise.next("spectra"))
+
     # ---- the truth, for tests and benchmarks ----
 
     def truth_grid(self, frame: Frame, settings: SweepSettings) -> Grid:
@@ -305,14 +310,12 @@ class SimulatedController:
 
     def _gridded(self, frame: Frame, settings: SweepSettings, rng: np.random.Generator | None, started: float) -> Grid:
         setpoint = settings.setpoint or self.get_setpoint()
-        channels = np.empty((4, *frame.pixels, settings.points))
+        current, x, y = np.empty((3, *frame.pixels, settings.points))
         height = np.empty(frame.pixels)
         for row, places in enumerate(frame.points()):
             reading = self._instrument.spectra(places, settings, setpoint, self._lockin, rng)
-            channels[:3, row] = reading.current, reading.lockin_x, reading.lockin_y
-            height[row] = reading.height
-        channels[3] = self._lockin.didv(channels[1])
-        return Grid(frame, settings.bias, *channels, height, setpoint, started)
+            current[row], x[row], y[row], height[row] = reading.current, reading.lockin_x, reading.lockin_y, reading.height
+        return Grid(frame, settings.bias, current, x, y, self._lockin.didv(x), height, setpoint, started)
 
     def _followed(self, frame: Frame, band: slice, line_time: float, started: float) -> Floats:
         """Heights of some lines of an image, in nm, where drift and creep take the tip."""

@@ -4,6 +4,7 @@ from bluesky_stm.surface._defects import Defect
 from bluesky_stm.surface._patch import Patch
 from bluesky_stm.surface._sample import Sample
 from bluesky_stm.surface._surface import SAMPLES, Surface
+from bluesky_stm.surface._truth import sites
 from bluesky_stm.surface._tunneling import Barrier, Sweep
 
-__all__ = ["SAMPLES", "Barrier", "Defect", "Patch", "Sample", "Surface", "Sweep"]
+__all__ = ["SAMPLES", "Barrier", "Defect", "Patch", "Sample", "Surface", "Sweep", "sites"]

@@ -12,6 +12,7 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from bluesky_stm.geometry import Floats
 from bluesky_stm.surface._envelopes import Envelope
@@ -20,6 +21,9 @@ from bluesky_stm.surface._regions import Regions
 
 _BLOCK = 32.0
 """Side of the blocks in which defects are drawn, in nm."""
+
+_MANY = 2**20
+"""Pairs of place and defect above which a search tree is faster than looking at all."""
 
 _MOST = 1.5
 """Highest local density, in units of the mean one."""
@@ -35,10 +39,14 @@ class Relief:
 
 @dataclass(frozen=True, eq=False)
 class Influence:
-    """A change of the states: parameters of the sample's `StateModel` that are added, times an envelope."""
+    """A change of the states: parameters of the sample's `StateModel` that are added, times an envelope.
+
+    ``part`` names it where a defect has places of more than one kind.
+    """
 
     change: Mapping[str, float]
     envelope: Envelope
+    part: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +79,8 @@ class Species:
     @property
     def reach(self) -> float:
         """Distance beyond which it has no effect, in nm."""
-        envelopes = [part.envelope for part in (*self.relief, *self.influences)] + [e for e, _ in self.clearer_atoms]
+        envelopes = [part.envelope for part in self.relief] + [part.envelope for part in self.influences]
+        envelopes += [envelope for envelope, _ in self.clearer_atoms]
         return max((envelope.reach for envelope in envelopes), default=0.0)
 
 
@@ -100,7 +109,7 @@ class Neighbours:
         if not len(self.place):
             return np.zeros(self.places)
         values = envelope(self.dx, self.dy)
-        return np.bincount(self.place, values * self.size if sized else values, minlength=self.places)
+        return np.bincount(self.place, values * self.size if sized else values, minlength=self.places).astype(float)
 
 
 @dataclass(frozen=True)
@@ -135,15 +144,25 @@ class Population:
         """All pairs of a place (n, 2) and a defect within reach of it."""
         reach = self.species.reach
         defects = self.within(points.min(axis=0) - reach, points.max(axis=0) + reach)
-        dx, dy = (points[:, None, axis] - defects[:, axis] for axis in (0, 1))
-        place, defect = np.nonzero(dx**2 + dy**2 < reach**2)
-        return Neighbours(len(points), place, dx[place, defect], dy[place, defect], defects[defect, 2])
+        place, defect = _pairs(points, defects[:, :2], reach)
+        dx, dy = (points[place] - defects[defect, :2]).T
+        return Neighbours(len(points), place, dx, dy, defects[defect, 2])
 
     def local_density(self, points: Floats) -> Floats:
         """Density at the places (n, 2), in units of the mean one."""
         gradient = SmoothField(self.seed, "gradient", self.gradient_length)(points)
         region = 1 + (self.species.in_region - 1) * self.regions.share(points)
         return region * np.clip(1 + self.gradient * gradient, 0.0, _MOST)
+
+
+def _pairs(points: Floats, others: Floats, reach: float) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Indices of all pairs closer than ``reach``: by brute force for places close together, by a tree for scattered ones."""
+    if len(points) * len(others) > _MANY:
+        pairs = cKDTree(points).sparse_distance_matrix(cKDTree(others), reach, output_type="ndarray")
+        return pairs["i"], pairs["j"]
+    dx, dy = (points[:, None, axis] - others[:, axis] for axis in (0, 1))
+    place, other = np.nonzero(dx**2 + dy**2 < reach**2)
+    return place, other
 
 
 @lru_cache(maxsize=16384)

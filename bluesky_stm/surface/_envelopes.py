@@ -65,15 +65,18 @@ class Triangle:
     Attributes
     ----------
     side : float
-        Of the triangle at half height, in nm.
+        Of the triangle at half height before its corners are rounded, in nm.
     edge : float
         Length over which the value falls by e outside, in nm.
+    rounding : float
+        Radius of the corners, in nm.
     corner : float
         Direction of one corner, in degrees from x; the others are 120 degrees away.
     """
 
     side: float
     edge: float
+    rounding: float = 0.25
     corner: float = 63.0
 
     @property
@@ -83,8 +86,11 @@ class Triangle:
 
     def __call__(self, dx: Floats, dy: Floats) -> Floats:
         """Value at ``dx``, ``dy`` nm from the defect."""
-        inradius = self.side / (2 * np.sqrt(3))
         facing = np.radians(self.corner + np.array([60.0, 180.0, 300.0]))
-        over = sum(np.exp((dx * np.cos(a) + dy * np.sin(a) - inradius) / self.edge) for a in facing)
-        full = 1 + 3 * np.exp(-inradius / self.edge)
-        return full / (1 + over)
+        over = sum(np.exp((dx * np.cos(a) + dy * np.sin(a)) / self.rounding) for a in facing)
+        outside = over ** (self.rounding / self.edge) * np.exp(-self.side / (2 * np.sqrt(3)) / self.edge)
+        return (1 + self._at_center) / (1 + outside)
+
+    @property
+    def _at_center(self) -> float:
+        return float(3 ** (self.rounding / self.edge) * np.exp(-self.side / (2 * np.sqrt(3)) / self.edge))

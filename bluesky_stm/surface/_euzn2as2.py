@@ -1,10 +1,21 @@
-"""EuZn2As2 at 77 K: numbers from the published measurements [1]_, fitted where said.
+"""EuZn2As2 at 77 K: what is known of its surface, as numbers.
+
+Electronic parameters were fitted with ``benchmarks/fit_classes.py`` to the median spectra of the published runs [1]_ (at
+most twelve numbers for each kind of place); relief, sizes and densities were measured on the published images; the lattice is that of
+[2]_. Energies are in eV from the Fermi level, lengths in nm, densities in defects per 100 nm2.
+
+The names of the areas are those of the published figures. The two electronic regions of figure 3 lie on one terrace; they are
+not labelled with a termination because the data do not say which is which.
 
 References
 ----------
-.. [1] G. Narasimha et al., npj Comput. Mater. 11, 189 (2025), doi:10.1038/s41524-025-01642-1; data at
-   https://github.com/gnganesh99/DKL_on_STM
+.. [1] G. Narasimha et al., npj Comput. Mater. 11, 189 (2025), doi:10.1038/s41524-025-01642-1
+.. [2] A. Mewis' structure type CaAl2Si2, P-3m1, a = 0.4211 nm, c = 0.7181 nm; compare CeZn2As2 in
+   doi:10.1515/znb-2011-0302
 """
+
+from dataclasses import replace
+from typing import Final
 
 from bluesky_stm.measurements import Setpoint
 from bluesky_stm.surface._defects import Influence, Relief, Species
@@ -14,67 +25,152 @@ from bluesky_stm.surface._sample import Lattice, Sample
 from bluesky_stm.surface._states import Level, Semiconductor
 from bluesky_stm.surface._terraces import Steps
 
-TERRACE = {"valence": -1.03, "valence_power": 2.6, "conduction": 0.36, "conduction_power": 2.1, "log_ratio": -1.05}
+Row = dict[str, float]
 
-EUZN2AS2 = Sample(
-    name="EuZn2As2",
-    lattice=Lattice(constant=0.421, angle=33.0, corrugation=0.024),
-    steps=Steps(layer=0.718, bunch=(1, 2, 3, 3, 4, 6)),
-    model=Semiconductor(
-        (
-            Level("triangle_filled", -0.73, 0.09),
-            Level("triangle_empty", 0.27, 0.05),
-            Level("substitution", -1.05, 0.07),
-        )
+LEVELS: Final = (
+    Level("triangle_filled", -0.717, 0.0803),
+    Level("triangle_empty", 0.273, 0.0579),
+    Level("tall_filled", -0.740, 0.0779),
+    Level("tall_empty", 0.280, 0.0565),
+    Level("substitution", -1.044, 0.0549),
+    Level("vacancy_pit", -1.055, 0.0769),
+    Level("tail_filled", -1.186, 0.1115),
+    Level("tail_empty", 1.934, 0.19),
+    Level("edge_filled", -0.280, 0.5),
+    Level("edge_empty", 1.920, 0.3246),
+)
+"""States in the gap; each kind of place has at most two of them."""
+
+
+def _bands(valence: float, valence_power: float, conduction: float, conduction_power: float, log_ratio: float) -> Row:
+    return {
+        "valence": valence,
+        "valence_power": valence_power,
+        "conduction": conduction,
+        "conduction_power": conduction_power,
+        "log_ratio": log_ratio,
+    }
+
+
+def _from(before: Row, after: Row, **levels: float) -> Row:
+    """What turns the states ``before`` into ``after``, and what levels come in."""
+    return {name: after[name] - before[name] for name in after} | levels
+
+
+AREAS: Final[dict[str, Row]] = {
+    "figure 3": _bands(-1.1, 2.052, 0.5240, 2.292, -1.876),
+    "figure 4": _bands(-0.9307, 3.823, 1.716, 5.013, -1.007) | {"tail_empty": 0.00023},
+    "figure 5": _bands(-0.9793, 3.1727, 0.3990, 3.0069, -2.1792),
+    "figure 6": _bands(-1.067, 1.982, 0.2446, 2.347, -1.079),
+    "figure 7a": _bands(-1.055, 2.022, 0.3930, 2.052, -1.018),
+    "figure 7c": _bands(-1.05, 2.336, 0.3570, 2.045, -0.94),
+}
+"""States of the undisturbed terrace in the published frames: all of one sample, hundreds of nm apart."""
+
+REGION_B: Final = _from(
+    AREAS["figure 3"],
+    _bands(-1.083, 2.136, 1.983, 4.237, -4.852),
+    tail_filled=0.01264,
+    tail_empty=4.762e-05,
+)
+STEP_EDGE: Final = _from(
+    AREAS["figure 3"], _bands(-0.5546, 2.041, 1.398, 0.8197, -0.03937), edge_filled=0.00476, edge_empty=0.209
+)
+TRIANGLE: Final = _from(
+    AREAS["figure 6"], _bands(-1.048, 1.913, 0.1221, 2.004, -1.193), triangle_filled=0.03524, triangle_empty=0.03583
+)
+VACANCY_PIT: Final = _from(AREAS["figure 6"], _bands(-1.0698, 2.1479, 0.0788, 2.7867, -1.7128), vacancy_pit=0.0025)
+TALL_TRIANGLE: Final = _from(
+    AREAS["figure 7c"], _bands(-0.9793, 2.055, 0.2418, 1.511, -0.7226), tall_filled=0.04135, tall_empty=0.02046
+)
+SUBSTITUTION: Final = _from(AREAS["figure 5"], _bands(-1.0632, 2.2518, 0.3918, 2.0801, -1.6189), substitution=0.0152)
+PIT: Final = _from(AREAS["figure 7c"], _bands(-0.9975, 2.981, 0.3193, 1.58, -0.9933))
+ADSORBATE: Final = _from(AREAS["figure 4"], _bands(-0.8784, 4.152, 1.759, 4.939, -3.81), tail_empty=4.273e-05 - 0.00023)
+SMALL_ADSORBATE: Final = _from(AREAS["figure 4"], _bands(-0.9315, 4.034, 1.634, 5.32, -2.453), tail_empty=0.0001321 - 0.00023)
+
+_ADSORBED: Final = 0.02
+"""Density of each kind of adsorbate in the first region; in the second there are `_COLLECTED` times as many."""
+
+_COLLECTED: Final = 6.0
+
+_PARTNER: Final = (0.4, -1.5)
+"""Where a triangle of the smaller kind has its pit."""
+
+SPECIES: Final = (
+    Species("dot", 0.62, relief=(Relief(0.049, Round(1.0)),)),
+    Species(
+        "charged dot",
+        0.25,
+        relief=(Relief(0.055, Round(1.0)), Relief(0.006, Round(4.5))),
+        influences=(Influence({"conduction": 0.15, "valence": 0.008}, Round(4.5)),),
+        spread=0.3,
     ),
-    terrace=TERRACE,
-    work_function=4.5,
-    reference=Setpoint(-1.5, 0.2),
-    species=(
-        Species("dot", 0.62, relief=(Relief(0.049, Round(1.0)),)),
-        Species(
-            "charged dot",
-            0.25,
-            relief=(Relief(0.057, Round(1.0)), Relief(0.008, Round(4.5))),
-            influences=(Influence({"conduction": 0.2}, Round(4.5)),),
-        ),
-        Species(
-            "pit",
-            0.15,
-            relief=(Relief(-0.015, Round(2.0)),),
-            influences=(Influence({"conduction": -0.08}, Round(2.0)),),
-        ),
-        Species(
-            "triangle",
-            0.010,
-            relief=(Relief(0.03, Triangle(1.7, 0.12)), Relief(-0.07, Round(0.9, offset=(0.7, -1.0)))),
-            influences=(
-                Influence(
-                    {"triangle_filled": 0.02, "triangle_empty": 0.014, "conduction": -0.12, "conduction_power": 0.0},
-                    Triangle(1.8, 0.2),
-                ),
-                Influence({"conduction": -0.12}, Screened(0.9)),
-            ),
-        ),
-        Species(
-            "substitution",
-            0.008,
-            relief=(Relief(0.018, Triangle(1.6, 0.25)),),
-            influences=(Influence({"substitution": 0.010, "conduction": -0.1}, Triangle(1.6, 0.25)),),
-            clearer_atoms=((Round(1.8), 25.0),),
-        ),
-        Species(
-            "adsorbate",
-            0.03,
-            relief=(Relief(0.38, Round(1.8)),),
-            influences=(Influence({"conduction": 0.25}, Round(1.8)),),
-            in_region=6.0,
+    Species("pit", 0.15, relief=(Relief(-0.011, Round(2.0)),), influences=(Influence(PIT, Round(2.5)),), spread=0.3),
+    Species(
+        "triangle",
+        0.008,
+        relief=(Relief(0.005, Triangle(1.6, 0.1)), Relief(-0.070, Round(1.0, offset=_PARTNER))),
+        influences=(
+            Influence(TRIANGLE | {"conduction": TRIANGLE["conduction"] + 0.1}, Triangle(1.8, 0.08)),
+            Influence({"conduction": -0.1}, Screened(0.9)),
+            Influence(VACANCY_PIT | {"conduction": VACANCY_PIT["conduction"] + 0.05}, Round(1.2, offset=_PARTNER), "pit"),
         ),
     ),
-    edge={"valence": 0.2, "conduction": 0.6},
-    band=Band({"valence": 0.1, "valence_power": 1.0, "conduction": 1.3, "conduction_power": 1.5, "log_ratio": -2.5}),
-    puddles=(
-        Puddle({"valence": 0.02, "conduction": 0.05}, length=9.0),
-        Puddle({"valence": 0.02, "conduction": 0.05}, length=27.0),
+    Species(
+        "tall triangle",
+        0.006,
+        relief=(Relief(0.055, Triangle(1.9, 0.15)),),
+        influences=(
+            Influence(TALL_TRIANGLE | {"conduction": TALL_TRIANGLE["conduction"] + 0.1}, Triangle(2.2, 0.15)),
+            Influence({"conduction": -0.1}, Screened(0.9)),
+        ),
+    ),
+    Species(
+        "substitution",
+        0.006,
+        relief=(Relief(0.001, Triangle(2.0, 0.25)),),
+        influences=(Influence(SUBSTITUTION, Triangle(2.4, 0.25)),),
+        clearer_atoms=((Triangle(2.4, 0.3), 25.0),),
+    ),
+    Species(
+        "adsorbate",
+        _ADSORBED,
+        relief=(Relief(0.371, Round(1.8)),),
+        influences=(Influence(ADSORBATE, Round(2.6)),),
+        in_region=_COLLECTED,
+    ),
+    Species(
+        "small adsorbate",
+        _ADSORBED,
+        relief=(Relief(0.208, Round(0.95)),),
+        influences=(Influence(SMALL_ADSORBATE, Round(1.6)),),
+        in_region=_COLLECTED,
     ),
 )
+"""Heights are those seen at -1.5 V and 200 pA less what the states add to them."""
+
+
+def euzn2as2(area: str = "figure 7a") -> Sample:
+    """The sample in one of the `AREAS`; figure 4 lies within the second region, which is its terrace then."""
+    inside_b = area == "figure 4"
+    crowd = {s: s.in_region if inside_b else 1.0 for s in SPECIES}
+    return Sample(
+        name=f"EuZn2As2, {area}",
+        lattice=Lattice(constant=0.4211, angle=33.0, corrugation=0.024),
+        steps=Steps(layer=0.7181, bunch=(1, 2, 3, 3, 4, 6)),
+        model=Semiconductor(LEVELS),
+        terrace=AREAS[area],
+        work_function=4.5,
+        reference=Setpoint(-1.5, 0.2),
+        species=tuple(replace(s, density=s.density * crowd[s]) for s in SPECIES),
+        edge=STEP_EDGE,
+        band=None if inside_b else Band(REGION_B),
+        puddles=(
+            Puddle({"valence": 0.02, "conduction": 0.05}, length=9.0),
+            Puddle({"valence": 0.02, "conduction": 0.05}, length=27.0),
+        ),
+    )
+
+
+EUZN2AS2: Final = replace(euzn2as2(), name="EuZn2As2")
+"""The sample as it is where nothing else is said."""

@@ -28,7 +28,7 @@ class Patch:
     def parameters(self) -> Floats:
         """Parameters of the states: the terrace's, and what puddles, region, edges and defects add to them; shape (n, P)."""
         table = self.surface.changes
-        return table[0] + np.stack(self._shares, axis=1) @ table[1:]
+        return table[0] + np.stack([share for _, share in self.shares], axis=1) @ table[1:]
 
     def density(self, energy: Floats) -> Floats:
         """Local density of states at ``energy`` (K,), in eV from the Fermi level; shape (n, K)."""
@@ -72,14 +72,19 @@ class Patch:
         return [population.near(self.points) for population in self.surface.populations]
 
     @cached_property
-    def _shares(self) -> list[Floats]:
-        """How much of each change of the states there is, in the order of ``Surface.changes``."""
+    def shares(self) -> list[tuple[str, Floats]]:
+        """How much of each change of the states there is, in the order of ``Surface.changes``, and what it comes from."""
         surface, sample = self.surface, self.surface.sample
-        shares = [SmoothField(surface.seed, f"puddle {i}", p.length)(self.points) for i, p in enumerate(sample.puddles)]
+        shares = [
+            ("puddle", SmoothField(surface.seed, f"puddle {i}", puddle.length)(self.points))
+            for i, puddle in enumerate(sample.puddles)
+        ]
         if sample.band is not None:
-            shares.append(surface.regions.share(self.points))
+            shares.append(("region", surface.regions.share(self.points)))
         if sample.edge is not None:
-            shares.append(np.exp2(-((surface.staircase.distance(self._downhill) / sample.edge_width) ** 4)))
+            distance = surface.staircase.distance(self._downhill)
+            shares.append(("edge", np.exp2(-((distance / sample.edge_width) ** 4))))
         for population, near in zip(surface.populations, self._neighbours, strict=True):
-            shares += [near.sum(part.envelope) for part in population.species.influences]
+            species = population.species
+            shares += [(f"{species.name} {part.part}".strip(), near.sum(part.envelope)) for part in species.influences]
         return shares

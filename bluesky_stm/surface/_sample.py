@@ -8,6 +8,7 @@ from typing import Self
 
 import numpy as np
 
+from bluesky_stm.errors import UnknownNameError
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import Setpoint
 from bluesky_stm.surface._defects import Species
@@ -93,7 +94,7 @@ class Sample:
     def with_density(self, **per_100_nm2: float) -> Self:
         """The same sample with other densities of defects, by the names of the species (``_`` for a space)."""
         wanted = {name.replace("_", " "): value for name, value in per_100_nm2.items()}
-        unknown = set(wanted) - {species.name for species in self.species}
-        if unknown:
-            raise KeyError(f"{sorted(unknown)} are not defects of {self.name}; they are {[s.name for s in self.species]}.")
+        for name in wanted:
+            if name not in (known := [species.name for species in self.species]):
+                raise UnknownNameError.among(f"defect of {self.name}", name, known)
         return replace(self, species=tuple(replace(s, density=wanted.get(s.name, s.density)) for s in self.species))

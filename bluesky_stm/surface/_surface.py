@@ -17,7 +17,7 @@ from bluesky_stm.errors import UnknownNameError
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import Setpoint
 from bluesky_stm.surface._defects import Defect, Population
-from bluesky_stm.surface._euzn2as2 import EUZN2AS2
+from bluesky_stm.surface._euzn2as2 import AREAS, EUZN2AS2, euzn2as2
 from bluesky_stm.surface._gold import AU111
 from bluesky_stm.surface._patch import Patch
 from bluesky_stm.surface._regions import Regions
@@ -26,8 +26,8 @@ from bluesky_stm.surface._states import row
 from bluesky_stm.surface._terraces import Staircase
 from bluesky_stm.surface._tunneling import Barrier, energy_bins, gap_at
 
-SAMPLES: dict[str, Sample] = {sample.name: sample for sample in (EUZN2AS2, AU111)}
-"""Samples by name."""
+SAMPLES: dict[str, Sample] = {sample.name: sample for sample in (EUZN2AS2, AU111, *map(euzn2as2, AREAS))}
+"""Samples by name: EuZn2As2, the areas of its published figures, and Au(111)."""
 
 _SIDE = 64
 """Side of the squares in which an image is computed: memory grows with these, not with the image."""
@@ -86,7 +86,7 @@ class Surface:
                 result = np.empty((*places.shape[:2], *values.shape[1:]))
             result[square] = values.reshape(*patch.shape[:2], *values.shape[1:])
         assert result is not None
-        return result.reshape(*np.shape(points)[:-1], *result.shape[2:])
+        return result.reshape((*np.shape(points)[:-1], *result.shape[2:]))
 
     # ---- what its patches have in common --------------------------------------------------------------------------
 

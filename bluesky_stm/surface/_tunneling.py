@@ -184,8 +184,8 @@ def gap_at(density: Floats, energy: Floats, barrier: Barrier, bias: float, curre
     ndarray of shape (n,)
         In nm; ``-inf`` where there are no states to carry a current.
     """
-    gaps = np.linspace(0.2, 1.6, 5)
-    decay, window = barrier.decay([bias], energy)[0], barrier.window([bias], energy)[0]
+    gaps, at = np.linspace(0.2, 1.6, 5), np.array([bias])
+    decay, window = barrier.decay(at, energy)[0], barrier.window(at, energy)[0]
     kernel = np.abs(window)[:, None] * np.exp(-decay[:, None] * gaps)
     with np.errstate(divide="ignore", invalid="ignore"):
         missing = np.log(barrier.conductance * (density @ kernel) / current)

@@ -1,0 +1,70 @@
+"""What only tests and benchmarks may ask: where a surface shows what."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bluesky_stm.errors import UnknownNameError
+from bluesky_stm.geometry import Floats
+from bluesky_stm.surface._patch import Patch
+from bluesky_stm.surface._surface import Surface
+
+_REST = 0.06
+"""Largest share of anything else that a site may have."""
+
+_WIDE = ("terrace", "region", "edge")
+
+
+def sites(surface: Surface, kind: str, count: int, reach: float = 400.0, spread: float = 0.0) -> Floats:
+    """Places where a surface shows one kind of thing and hardly anything else.
+
+    Parameters
+    ----------
+    surface : Surface
+    kind : str
+        ``"terrace"``, ``"region"``, ``"edge"``, the name of a species, or of a species and a part of it (``"triangle pit"``).
+    count : int
+        At most so many, chosen at random.
+    reach : float
+        Half the side of the square around the origin in which they are looked for, in nm.
+    spread : float
+        How far from the centre of a defect a site may be, in nm.
+
+    Returns
+    -------
+    ndarray of shape (at most ``count``, 2)
+        (x, y) in nm.
+    """
+    rng = np.random.default_rng(surface.seed)
+    found: Floats
+    if kind in _WIDE:
+        found = rng.uniform(-reach, reach, (100 * count, 2))
+    else:
+        found = _around_defects(surface, kind, count, reach, spread, rng)
+    return found[_shows(surface, found, kind)][:count]
+
+
+def _around_defects(surface: Surface, kind: str, count: int, reach: float, spread: float, rng: np.random.Generator) -> Floats:
+    centers = {
+        f"{species.name} {part.part}".strip(): (species.name, getattr(part.envelope, "offset", (0.0, 0.0)))
+        for species in surface.sample.species
+        for part in species.influences
+    } | {species.name: (species.name, (0.0, 0.0)) for species in surface.sample.species}
+    if kind not in centers:
+        raise UnknownNameError.among("kind of site", kind, [*_WIDE, *centers])
+    name, offset = centers[kind]
+    defects = [(d.x, d.y) for d in surface.defects((-reach, -reach), (reach, reach)) if d.species == name]
+    found = np.array(defects).reshape(-1, 2)[rng.integers(len(defects), size=4 * count)] + offset
+    angle, distance = rng.uniform(0, 2 * np.pi, len(found)), spread * np.sqrt(rng.random(len(found)))
+    return found + np.column_stack([distance * np.cos(angle), distance * np.sin(angle)])
+
+
+def _shows(surface: Surface, points: Floats, kind: str) -> NDArray[np.bool_]:
+    """Where the share of ``kind`` is whole, if it is no defect, and that of all else nearly none."""
+    shares = Patch(surface, points).shares
+    of_defect = kind.rsplit(" ", 1)[0] if any(name == kind and " " in kind for name, _ in shares) else kind
+    others = [np.abs(share) for name, share in shares if name != "puddle" and not name.startswith((kind, of_defect))]
+    alone = np.max(others, axis=0) < _REST if others else np.ones(len(points), dtype=bool)
+    own = [share for name, share in shares if name == kind and kind in _WIDE]
+    return alone & (own[0] > 0.99) if own else alone
