@@ -94,7 +94,7 @@ class Pictures:
 
 def leveled(height: Floats) -> Floats:
     """Image without holes, offset and tilt, in standard deviations; zeros where nothing varies."""
-    image = _filled(np.asarray(height, dtype=float))
+    image = filled(np.asarray(height, dtype=float))
     image = image - image.mean()  # before anything else: an offset of metres must not cost the picometres
     size = np.abs(image).max()
     if size == 0:
@@ -107,7 +107,7 @@ def leveled(height: Floats) -> Floats:
     return flat / spread if spread > 1e-9 else np.zeros_like(flat)
 
 
-def _filled(height: Floats) -> Floats:
+def filled(height: Floats) -> Floats:
     """Pixels that were not measured, as the nearest that was."""
     holes = ~np.isfinite(height)
     if holes.all():

@@ -1,6 +1,6 @@
 """The covariance of two places: how far apart they are, how different they look, and what the net makes of them.
 
-    k = xy + picture + xy * picture + deep + xy * deep,   each a Matern 5/2 times its variance
+    k = xy + picture + xy * picture + deep + xy * deep,   each a Matern 5/2, or a product of two, times its variance
 
 ``picture`` has one length scale for each group of image features, ``deep`` one for the output of the net. All parameters are
 logarithms with normal priors; that of the deep variance sits near zero, so that depth has to be earned from the data: with
@@ -40,7 +40,13 @@ class Prior:
 
 
 LENGTHS = {"xy": Prior(0.4, 0.8), "picture": Prior(2.0, 0.7), "deep": Prior(1.0, 0.5)}
-VARIANCES = {"xy": Prior(0.4, 1.0), "picture": Prior(0.3, 1.0), "both": Prior(0.3, 1.0), "deep": Prior(0.1, 1.0)}
+VARIANCES = {
+    "xy": Prior(0.4, 1.0),
+    "picture": Prior(0.3, 1.0),
+    "xy * picture": Prior(0.3, 1.0),
+    "deep": Prior(0.1, 1.0),
+    "xy * deep": Prior(0.1, 1.0),
+}
 NOISE = Prior(0.2, 0.7)
 
 
@@ -56,9 +62,9 @@ class Kernel:
     @property
     def terms(self) -> tuple[str, ...]:
         """Names of the terms of the sum."""
-        has_xy, has_picture = "xy" in self.groups, bool(self._picture)
-        present = {"xy": has_xy, "picture": has_picture, "both": has_xy and has_picture, "deep": "deep" in self.groups}
-        return tuple(name for name, there in present.items() if there)
+        parts = [name for name in ("xy", "picture", "deep") if name in self.groups or (name == "picture" and self._picture)]
+        products = [f"xy * {name}" for name in parts[1:]] if "xy" in parts else []
+        return tuple(parts + products)
 
     @property
     def priors(self) -> tuple[Prior, ...]:
@@ -74,18 +80,19 @@ class Kernel:
         parts: dict[str, Tensor] = {name: _matern(scaled[name]) for name in ("xy", "deep") if name in scaled}
         if self._picture:
             parts["picture"] = _matern(sum((scaled[group] for group in self._picture[1:]), scaled[self._picture[0]]))
-        if "both" in variance:
-            parts["both"] = parts["xy"] * parts["picture"]
+        for name in ("picture", "deep"):
+            if f"xy * {name}" in variance:
+                parts[f"xy * {name}"] = parts["xy"] * parts[name]
         return sum((variance[term] * parts[term] for term in self.terms), torch.full_like(squared[0], CONSTANT))
 
     def variance(self, parameters: Tensor) -> Tensor:
         """Of the value at one place, without noise."""
         return torch.exp(parameters[len(self.groups) : -1]).sum() + CONSTANT
 
-    def share(self, parameters: Tensor, term: str) -> float:
-        """Share of a term in the prior variance; 0 if there is no such term."""
+    def share(self, parameters: Tensor, part: str) -> float:
+        """Share in the prior variance of the terms that contain a part; 0 if there is none."""
         variance = dict(zip(self.terms, torch.exp(parameters[len(self.groups) : -1]).tolist(), strict=True))
-        return variance.get(term, 0.0) / sum(variance.values())
+        return sum(v for term, v in variance.items() if part in term.split(" * ")) / sum(variance.values())
 
     @property
     def _picture(self) -> tuple[str, ...]:

@@ -17,6 +17,8 @@ from bluesky_stm.agents._base import AgentSettings, BaseAgent
 from bluesky_stm.agents._features import Pictures
 from bluesky_stm.agents._fit import one_thread
 from bluesky_stm.agents._model import Features, Model, fitted_at
+from bluesky_stm.agents._net import features, weights_hash
+from bluesky_stm.agents._rings import Rings
 from bluesky_stm.errors import SettingsError
 from bluesky_stm.geometry import Floats, Point
 from bluesky_stm.measurements import Topograph
@@ -175,8 +177,8 @@ class KernelAgent(BaseAgent):
         places = {g: torch.cat([p[g] for p in self._places[: len(values)]]) for g in self._known}
         model: Model | None = None
         for name, takes in self.kernels.items():
-            groups = [g for g in self._known if ("xy" if g == "xy" else "picture") in takes]
-            if not groups:
+            groups = [g for g in self._known if (g if g in {"xy", "deep"} else "picture") in takes]
+            if not groups or ("deep" in takes) > ("deep" in groups):
                 continue
             try:
                 model = Model.fitted(name, groups, places, values, self._known)
@@ -224,8 +226,38 @@ class PatchAgent(KernelAgent):
     kernels = {"kernel on patches": ("picture",), "kernel on xy": ("xy",)}
 
 
+class DKLSettings(KernelSettings):
+    """What the deep kernel can be told besides; ``net=False`` switches the net off."""
+
+    net: bool = False
+
+
 class DKLAgent(KernelAgent):
-    """Position, picture and their product; a deep term over them, once there is evidence for it."""
+    """Position, picture, and what a net trained on simulated surfaces makes of the picture.
+
+    The net's terms start small and grow where the spectra ask for it; where the kernel without the net predicts the values
+    better (each left out once), that one decides.
+    """
 
     name = "dkl"
-    kernels = {"kernel, net off": ("xy", "picture"), "kernel on xy": ("xy",)}
+    Settings = DKLSettings
+    kernels = {
+        "deep kernel": ("xy", "picture", "deep"),
+        "kernel, net off": ("xy", "picture"),
+        "kernel on xy": ("xy",),
+    }
+
+    def observe(self, topograph: Topograph, prior: Sequence[Experience] = ()) -> None:
+        """Take in the topograph, compute the features of all candidates once; forgets everything learned before."""
+        if self.settings.net:
+            patch, _ = self.settings.windows(topograph.frame)
+            self._rings = Rings(topograph, self.settings.layout(topograph.frame), patch)
+        super().observe(topograph, prior)
+
+    def describe(self) -> dict[str, Any]:
+        """JSON-able ``{"name", "settings", "seed", "weights"}``; the weights by their hash, None with the net off."""
+        return {**super().describe(), "weights": weights_hash() if self.settings.net else None}
+
+    def _features(self, points: Floats) -> Features:
+        deep = {"deep": features(self._rings(points))} if self.settings.net else {}
+        return super()._features(points) | deep

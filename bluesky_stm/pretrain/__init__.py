@@ -1,1 +1,9 @@
-"""Feature weights from simulated surfaces."""
+"""Free knowledge: simulated surfaces, and the weights that agents start from.
+
+``python -m bluesky_stm.pretrain`` made the weights that come with the package; see `train`.
+"""
+
+from bluesky_stm.pretrain._scenes import Scene, scene, varied
+from bluesky_stm.pretrain._train import Task, components, task, train
+
+__all__ = ["Scene", "Task", "components", "scene", "task", "train", "varied"]

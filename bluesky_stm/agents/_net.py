@@ -1,0 +1,52 @@
+"""The deep part: a small net from the rings around a place to features in which places with like spectra are close.
+
+It was trained once on simulated surfaces (``bluesky_stm.pretrain``) and comes with the package. In a run it stands still: what
+a few dozen spectra can still say about it is how much to trust it, and that is the variance of its term in the kernel.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from bluesky_stm.agents._rings import INPUTS
+
+WIDTH, OUTPUTS = 64, 8
+WEIGHTS = files("bluesky_stm.agents") / "weights.npz"
+
+
+class Net(nn.Sequential):
+    """Rings (n, `INPUTS`) -> features (n, `OUTPUTS`)."""
+
+    def __init__(self) -> None:
+        super().__init__(nn.Linear(INPUTS, WIDTH), nn.SiLU(), nn.Linear(WIDTH, WIDTH), nn.SiLU(), nn.Linear(WIDTH, OUTPUTS))
+
+    def save(self, path: str | Path) -> None:
+        """As single-precision arrays by name."""
+        np.savez_compressed(path, **{name: value.detach().numpy().astype("f4") for name, value in self.state_dict().items()})
+
+
+@lru_cache
+def pretrained() -> Net:
+    """The net that comes with the package, in double precision."""
+    net = Net().double()
+    with WEIGHTS.open("rb") as file, np.load(file) as arrays:
+        net.load_state_dict({name: torch.as_tensor(arrays[name].astype("f8")) for name in arrays.files})
+    return net.requires_grad_(False)
+
+
+@lru_cache
+def weights_hash() -> str:
+    """Of the weights that come with the package: sixteen digits of the SHA-256."""
+    return hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()[:16]
+
+
+def features(rings: np.ndarray) -> Tensor:
+    """Features (n, `OUTPUTS`) by the pretrained net."""
+    return pretrained()(torch.as_tensor(np.ascontiguousarray(rings)))

@@ -1,0 +1,34 @@
+"""Train the net on simulated scenes and write its weights: ``python -m bluesky_stm.pretrain weights.npz``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from bluesky_stm.agents._fit import one_thread
+from bluesky_stm.pretrain import train
+
+
+def main(
+    path: Annotated[Path, typer.Argument(help="File to write.")],
+    scenes: Annotated[int, typer.Option(help="Simulated scenes.")] = 400,
+    steps: Annotated[int, typer.Option(help="Steps of the optimiser.")] = 3000,
+    seed: Annotated[int, typer.Option(help="Of the net, and of the first scene.")] = 0,
+) -> None:
+    """Train and save."""
+    losses: list[float] = []
+
+    def report(step: int, loss: float) -> None:
+        losses.append(loss)
+        if (step + 1) % 200 == 0:
+            typer.echo(f"step {step + 1}: loss {np.mean(losses[-200:]):.4f} a value")
+
+    with one_thread():
+        train(range(seed, seed + scenes), steps, seed, report).save(path)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,73 @@
+"""Simulated scenes to learn from: a topograph as an agent gets it, and the spectra of many places in it.
+
+Every scene has another surface, another area of the sample, another instrument, frame, patch and rotation; heights, densities
+and electronic strength of the defects are varied, so that the net learns how a picture and spectra belong together and not the
+numbers of one sample. Rare defects are put into most frames: a frame is looked at for what is in it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from bluesky_stm.controllers import PROFILES, SimulatedController
+from bluesky_stm.geometry import Floats, Frame, Point
+from bluesky_stm.measurements import Topograph
+from bluesky_stm.protocols import SweepSettings
+from bluesky_stm.surface import SAMPLES, Sample, Surface
+
+PIXELS = 128
+PLACES = 16
+"""Rows and columns of the spectra of a scene."""
+
+BIAS = SweepSettings(-1.5, 1.5, 61)
+VARIATION = 0.35
+"""Standard deviation of the logarithm by which heights, densities and strengths of the species vary."""
+
+CROWD, CROWDING, EMPTY = 4.0, 1.0, 0.4
+"""Median number of defects of a species in a frame, standard deviation of its logarithm, share of species left as rare as
+they are."""
+
+SIDES = (8.0, 250.0)
+PATCHES = (0.05, 0.15)
+"""Sides of the frame, in nm, and patches, in frames."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """Topograph, patch (nm), places (n, 2) in nm, and dI/dV there (n, K), in nS, without noise."""
+
+    topograph: Topograph
+    patch: float
+    places: Floats
+    didv: Floats
+
+
+def scene(seed: int) -> Scene:
+    """The scene of a seed."""
+    rng = np.random.default_rng([seed, 1])
+    area = SAMPLES[str(rng.choice([name for name in SAMPLES if name.startswith("EuZn2As2,")]))]
+    side = float(np.exp(rng.uniform(*np.log(SIDES))))
+    surface = Surface(varied(area, side, rng), seed)
+    profile = str(rng.choice([name for name in PROFILES if name != "ideal"]))
+    controller = SimulatedController(surface, seed=seed, profile=profile)
+    frame = Frame.square(tuple(rng.uniform(-600, 600, 2)), side, PIXELS, float(rng.uniform(0, 360)))
+    inner = Frame(Point(*frame.center), (0.92 * side, 0.92 * side), (PLACES, PLACES), frame.angle)
+    topograph = controller.scan(frame)
+    didv = controller.truth_grid(inner, BIAS).didv.reshape(PLACES**2, -1)
+    return Scene(topograph, side * float(rng.uniform(*PATCHES)), inner.points().reshape(-1, 2), didv)
+
+
+def varied(sample: Sample, side: float, rng: np.random.Generator) -> Sample:
+    """The same kinds of defects with other heights and effects on the states, as many as a frame of ``side`` nm may hold."""
+    species = []
+    for one in sample.species:
+        tall, strong = np.exp(VARIATION * rng.standard_normal(2)).tolist()
+        crowd = 0.0 if rng.random() < EMPTY else 100 * CROWD * np.exp(CROWDING * rng.standard_normal()) / side**2
+        relief = tuple(replace(part, height=part.height * tall) for part in one.relief)
+        influences = tuple(
+            replace(part, change={name: value * strong for name, value in part.change.items()}) for part in one.influences
+        )
+        species.append(replace(one, density=max(one.density, float(crowd)), relief=relief, influences=influences))
+    return replace(sample, species=tuple(species))
