@@ -102,6 +102,17 @@ def test_the_report_is_one_page_that_needs_nothing_else(demo):
     assert all(run.start["uid"][:8] in page for run in demo[2])
 
 
+def test_a_stored_run_is_listed_exported_imported_and_asked_what_if(demo, tmp_path):
+    folder, _, runs = demo
+    assert runs[0].uid[:8] in call("ls", "--catalog", folder)
+    call("export", tmp_path / "run.jsonl", runs[2].uid, "--catalog", folder)
+    call("import", tmp_path / "run.jsonl", "--catalog", tmp_path / "elsewhere")
+    with open_catalog(tmp_path / "elsewhere", write=False) as catalog:
+        assert catalog[-1].uid == runs[2].uid
+    assert "61 of 61 decisions reproduced" in call("replay", "--catalog", tmp_path / "elsewhere")
+    assert "could be answered" in call("what-if", "--agent", "gp-xy", "--catalog", tmp_path / "elsewhere")
+
+
 def test_the_same_seed_gives_the_same_night(tmp_path):
     """Noise, surface and decisions follow from the seed alone."""
     for name in ("one", "two"):

@@ -1,0 +1,37 @@
+"""The command line itself: the application, where it prints, and the options that commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from bluesky_stm.errors import SettingsError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="A scanning tunneling microscope that explores a surface by itself.",
+)
+out = Console(highlight=False)
+
+FOLDER = Path("bluesky_stm_data")
+PORTS = "6501,6502,6503,6504"
+
+Folder = Annotated[Path, typer.Option("--catalog", help="Folder of the catalog; made if it is not there.")]
+Seed = Annotated[int, typer.Option(help="Of the surface, of the noise and of the agents.")]
+Uids = Annotated[list[str] | None, typer.Argument(help="uids or starts of uids; else the newest campaign.")]
+Host = Annotated[str, typer.Option(help="Address of the Nanonis controller.")]
+Ports = Annotated[str, typer.Option(help="Its TCP ports, at least two.")]
+Page = Annotated[Path | None, typer.Option("--report", help="Where to write the report; else into the catalog's folder.")]
+
+
+def numbers(text: str, kind: type[int] | type[float]) -> list[Any]:
+    """Numbers with commas between, as an option gives them."""
+    try:
+        return [kind(part) for part in text.split(",")]
+    except ValueError:
+        raise SettingsError(f"These should be numbers with commas between: {text!r}. Nothing has been started.") from None
