@@ -13,7 +13,7 @@ from bluesky_stm.teaching import Document
 from bluesky_stm.views._payload import payload
 from bluesky_stm.views._record import RunRecord, record_all
 
-SCRIPTS = ("tools.js", "map.js", "chart.js", "chain.js", "scale.js", "report.js")
+SCRIPTS = ("tools.js", "map.js", "chart.js", "spectra.js", "chain.js", "scale.js", "report.js")
 """Parts of the page's script, in this order."""
 
 

@@ -208,10 +208,29 @@ def test_the_page_fits_its_window_and_can_be_read(browser, path, width, scheme):
     assert browser.complaints == []
 
 
+@pytest.mark.parametrize("kept", [1, 3, 4, 6, 12])
+def test_a_run_that_broke_off_early_opens_too(browser, campaign, tmp_path, kept):
+    browser.open(report([campaign[0][:kept]], tmp_path / "report.html"), 1000)
+    taken = len(RunRecord.of(campaign[0][:kept]).spectra)
+    browser.click("section button[title='Play the decisions']")
+    assert browser("document.querySelectorAll('.map [data-spectrum].point').length") == taken
+    assert browser("document.querySelector('.said').textContent").startswith("Spectrum 1" if taken else "No spectrum")
+    assert browser.complaints == []
+
+
 def test_the_page_prints(page, tmp_path):
     size = {"paperWidth": 8.27, "paperHeight": 11.69, "printBackground": True, "preferCSSPageSize": True}
     pdf = page.ask("Page.printToPDF", **size)["data"]
     assert len(pdf) > 50_000
+
+
+def test_an_error_in_the_page_would_be_noticed(browser, path):
+    browser.open(path, 1000)
+    browser.ask(
+        "Runtime.evaluate", expression="new Promise(() => { throw Error('on purpose'); }); fetch('http://localhost:9/')"
+    )
+    browser("1 + 1")
+    assert browser.complaints
 
 
 def _normed(values):

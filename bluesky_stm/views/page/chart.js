@@ -95,12 +95,3 @@ class Chart {
     tip.show(event, this.describe(this.xr[0] + share * (this.xr[1] - this.xr[0])));
   }
 }
-
-/** Lower, middle and upper tenths of the spectra at each sample: what is usual in this run. */
-function usual(rows) {
-  const at = (share) => Array.from(rows[0], (_, i) => {
-    const column = rows.map((row) => row[i]).filter(Number.isFinite).sort((a, b) => a - b);
-    return column.length ? column[Math.round(share * (column.length - 1))] : 0;
-  });
-  return { low: at(0.1), high: at(0.9) };
-}

@@ -183,3 +183,13 @@ class Cells {
     return row ? values[row[Math.floor(along * row.length)]] : undefined;
   }
 }
+
+function star(x, y, radius) {
+  const corners = Array.from({ length: 10 }, (_, i) => {
+    const r = i % 2 ? radius * 0.45 : radius;
+    return `${x + r * Math.sin((i * Math.PI) / 5)},${y - r * Math.cos((i * Math.PI) / 5)}`;
+  });
+  return `M${corners.join("L")}Z`;
+}
+
+const cross = (x, y, r) => `M${x - r},${y - r}L${x + r},${y + r}M${x - r},${y + r}L${x + r},${y - r}`;

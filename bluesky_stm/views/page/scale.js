@@ -7,13 +7,12 @@ const WORDS = { ei: "expected improvement", "log-ei": "log expected improvement"
 class Scale {
   constructor(run, tables) {
     Object.assign(this, { run, tables, count: run.spectra.at.length, pick: run.best ?? 0, byOrder: false });
-    for (const name of ["bias", "current", "didv"]) run.spectra[name] = unpack(run.spectra[name]);
-    const values = run.spectra.values.filter(isNumber);
+    run.spectra = new Spectra(run.spectra, run.units);
     if (run.maps) {
       Object.assign(run.maps, { mean: unpack(run.maps.mean), std: unpack(run.maps.std) });
       this.cells = new Cells(run.maps.cells);
     }
-    this.palette = new Palette(run.small ? tables.small : tables.value, range(values));
+    this.palette = new Palette(run.small ? tables.small : tables.value, range(run.spectra.values));
     this.orders = new Palette(tables.value, [1, Math.max(2, this.count)]);
     this.doubt = new Palette(tables.std, [0, run.maps ? Math.max(...run.maps.std.map((row) => range(row)[1])) : 1]);
     this.heights = run.topograph && heights(run.topograph, tables.height);
@@ -83,14 +82,13 @@ class Scale {
   }
 
   makePoint(place, i) {
-    const { values } = this.run.spectra;
     const [x, y] = this.topograph.at(place);
-    const failed = !isNumber(values[i]);
+    const failed = !this.run.spectra.isValued(i);
     const best = i === this.run.best;
     const node = make(failed || best ? "svg:path" : "svg:circle", {
       class: failed ? "point failed" : best ? "point best" : "point",
       "data-spectrum": i,
-      "data-tip": `no. ${i + 1}: ${this.value(i)}`,
+      "data-tip": `no. ${i + 1}: ${this.run.spectra.said(i)}`,
       onclick: () => this.choose(i),
     });
     return this.topograph.mark(node, (pixel) => {
@@ -113,14 +111,10 @@ class Scale {
 
   makeCharts() {
     const { run } = this;
-    const curve = (letter, title, y) => new Chart({ letter, title, x: "sample bias (V)", y });
-    this.current = curve("d", "Current", "current (nA)");
-    this.didv = curve("e", "Differential conductance", "dI/dV (nS)");
+    const { spectra } = run;
+    this.current = new SpectrumChart(spectra, "current", "nA", { letter: "d", title: "Current", y: "current (nA)" });
+    this.didv = new SpectrumChart(spectra, "didv", "nS", { letter: "e", title: "Differential conductance", y: "dI/dV (nS)" });
     this.learning = new Chart({ letter: "f", title: "Learning curve", x: "spectrum", y: run.label + (run.units ? ` (${run.units})` : "") });
-    for (const [chart, name] of [[this.current, "current"], [this.didv, "didv"]]) {
-      chart.usual = run.spectra.bias.length === 1 ? usual(run.spectra[name]) : null;
-      chart.offerLog(() => this.drawSpectra(chart, name));
-    }
     return [this.current, this.didv, this.learning];
   }
 
@@ -170,7 +164,7 @@ class Scale {
   }
 
   play() {
-    if (this.timer) return this.pause();
+    if (this.timer || !this.points.length) return this.pause();
     if (this.count >= this.points.length) this.goto(1);
     this.player.textContent = "\u275a\u275a";
     this.timer = setInterval(() => (this.count < this.points.length ? this.goto(this.count + 1) : this.pause()), 160);
@@ -187,8 +181,7 @@ class Scale {
   draw() {
     this.drawPoints();
     this.drawMaps();
-    this.drawSpectra(this.current, "current");
-    this.drawSpectra(this.didv, "didv");
+    for (const chart of [this.current, this.didv]) chart.draw(this.pick, this.run.best);
     this.drawLearning();
     this.said.replaceChildren(...this.words());
   }
@@ -221,40 +214,6 @@ class Scale {
     for (const map of [this.mean, this.std]) map.figure.dataset.after = shown ? `after ${shown.ingested} spectra` : "no map yet";
   }
 
-  drawSpectra(chart, name) {
-    const { spectra, best } = this.run;
-    const rows = spectra[name];
-    if (!rows.length) return;
-    const shown = [this.pick, ...(best === null || best === this.pick ? [] : [best])];
-    const band = chart.usual ? [chart.usual.low, chart.usual.high] : [];
-    const limits = range([...shown.map((i) => rows[i]), ...band].flatMap((row) => Array.from(row)));
-    const top = Math.log10(Math.max(Math.abs(limits[0]), Math.abs(limits[1]), 1e-12));
-    chart.axes(range(this.bias(this.pick)), chart.log ? [Math.floor(top) - 4, Math.ceil(top * 10) / 10] : limits);
-    if (chart.usual) chart.band(this.bias(0), ...band, "usual");
-    for (const i of shown.reverse()) chart.curve(this.bias(i), rows[i], i === this.pick ? "picked" : "best");
-    chart.svg.dataset.spectrum = this.pick;
-    const notes = shown.reverse().map((i) => [i === this.pick ? "picked" : "best", `no. ${i + 1}${i === best ? ", best" : ""}: ${this.value(i)}`]);
-    chart.note(...notes, chart.usual ? ["usual", "middle 80\u202f% of all"] : null);
-    chart.describe = (bias) => this.readout(name, bias);
-  }
-
-  /** Bias of a spectrum: all have the same, or each its own. */
-  bias(i) {
-    const { bias } = this.run.spectra;
-    return bias[Math.min(i, bias.length - 1)];
-  }
-
-  value(i) {
-    const { values, reasons } = this.run.spectra;
-    return isNumber(values[i]) ? tell(values[i], this.run.units) : `no value (${reasons[i]})`;
-  }
-
-  readout(name, bias) {
-    const axis = this.bias(this.pick);
-    const i = Array.from(axis).reduce((near, value, k) => (Math.abs(value - bias) < Math.abs(axis[near] - bias) ? k : near), 0);
-    return `${tell(axis[i], "V", 3)}: ${tell(this.run.spectra[name][this.pick][i], name === "current" ? "nA" : "nS", 3)}`;
-  }
-
   drawLearning() {
     const { spectra, curve, decisions } = this.run;
     const chart = this.learning;
@@ -267,7 +226,7 @@ class Scale {
     chart.curve(corners.map(([n]) => n), corners.map(([, value]) => value), "learned");
     spectra.values.forEach((value, i) => {
       if (!isNumber(value)) return;
-      const said = `no. ${i + 1}: ${this.value(i)}`;
+      const said = `no. ${i + 1}: ${this.run.spectra.said(i)}`;
       chart.dot(i + 1, value, { class: i === this.pick ? "point here" : "point", fill: this.palette.css(value), "data-tip": said, opacity: i < this.count ? 1 : 0.25, onclick: () => this.choose(i) });
     });
     if (this.count < total) chart.line(chart.px(this.count + 0.5), 10, chart.px(this.count + 0.5), 250, "now");
@@ -278,6 +237,7 @@ class Scale {
   /** What was decided for the spectrum that is looked at, and what came of it. */
   words() {
     const { spectra, decisions, units } = this.run;
+    if (!spectra.count) return ["No spectrum was taken."];
     const i = this.pick;
     const decision = decisions[i];
     const [x, y] = spectra.place[i] || [];
@@ -285,19 +245,9 @@ class Scale {
     const before = decision && isNumber(decision.mean) ? `, predicted ${tell(decision.mean)}\u202f\u00b1\u202f${tell(decision.std, units, 2)}` : "";
     const why = decision ? ` \u00b7 ${WORDS[decision.why] || decision.why}${before}` : "";
     const warning = decision && decision.warning ? make("em", {}, ` ${decision.warning}`) : null;
-    return [head, `${why}, measured ${this.value(i)} at (${tell(x)}, ${tell(y)})\u202fnm`, warning].filter(Boolean);
+    return [head, `${why}, measured ${this.run.spectra.said(i)} at (${tell(x)}, ${tell(y)})\u202fnm`, warning].filter(Boolean);
   }
 }
-
-function star(x, y, radius) {
-  const corners = Array.from({ length: 10 }, (_, i) => {
-    const r = i % 2 ? radius * 0.45 : radius;
-    return `${x + r * Math.sin((i * Math.PI) / 5)},${y - r * Math.cos((i * Math.PI) / 5)}`;
-  });
-  return `M${corners.join("L")}Z`;
-}
-
-const cross = (x, y, r) => `M${x - r},${y - r}L${x + r},${y + r}M${x - r},${y + r}L${x + r},${y - r}`;
 
 /** Settings as they stand in the start document, for reading. */
 function settings(value) {
