@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -132,7 +132,7 @@ class AgentDevice(Device):
 
     def documents(self, name: str, doc: Mapping[str, Any]) -> None:
         """Take in a document; to be subscribed to the RunEngine or to a stream of documents."""
-        self._teaching(name, doc)
+        self._teaching(name, dict(doc))
 
     @property
     def candidates(self) -> Floats:
@@ -231,7 +231,7 @@ class AgentDevice(Device):
     def _decide(self) -> None:
         begun = time.monotonic()
         self.learn()
-        pending: Sequence[Point] = tuple(Point(*point) for point in self.pending.get())
+        pending = tuple(Point(*point) for point in self.pending.get())
         mask = self.mask.get()
         asked = self._taught, pending, None if mask is None else np.asarray(mask, dtype=bool).tobytes()
         if self.decision is None or asked != self._answered:

@@ -15,7 +15,7 @@ from bluesky_stm.devices._signals import data_key
 class TunnelingCurrent(Part):
     """Tunneling current now, in nA, with the sign of the bias; ``_over`` says whether it exceeds the limit."""
 
-    def get(self) -> float:  # type: ignore[override]
+    def get(self) -> float:
         """Current now, in nA."""
         return self.controller.read_current()
 

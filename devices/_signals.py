@@ -77,8 +77,7 @@ class DescribedSignal(Signal):
     def limits(self) -> tuple[float, float]:
         """What may be asked, lowest and highest; (0, 0) where nothing is known."""
         if self.quantity:
-            low, high = stm_of(self).limits_of(self.quantity)
-            return low, high
+            return stm_of(self).limits_of(self.quantity)
         low, high = self._bounds
         return (0.0, 0.0) if low is None or high is None else (low, high)
 

@@ -103,7 +103,7 @@ class STM(Device):
         asked = self._limits or Limits.within(ranges)
         inside = {
             name: (max(low, ranges[name][0]), min(high, ranges[name][1]))
-            for name, (low, high) in asked.model_dump(include=QUANTITIES.keys()).items()
+            for name, (low, high) in asked.model_dump(include=set(QUANTITIES)).items()
             if name in ranges
         }
         return Limits.parse({**asked.model_dump(), **inside})

@@ -68,6 +68,12 @@ class TipPosition(Part):
         self._asked: Point | None = None
 
     @property
+    def limits(self) -> tuple[Point, Point]:
+        """Lowest and highest x and y that may be asked, in nm."""
+        (left, right), (low, high) = self.stm.limits_of("x"), self.stm.limits_of("y")
+        return Point(left, low), Point(right, high)
+
+    @property
     def position(self) -> Point:
         """Where the tip is now."""
         return self.controller.get_tip().point

@@ -14,6 +14,7 @@ tested to be refused, and otherwise left out.
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 import threading
@@ -389,8 +390,10 @@ class ControllerConformance:
         threads = threading.active_count()
         tracemalloc.start()
         try:
+            gc.collect()
             before = tracemalloc.get_traced_memory()[0]
             work(self.cycles)
+            gc.collect()
             after = tracemalloc.get_traced_memory()[0]
         finally:
             tracemalloc.stop()
