@@ -111,6 +111,16 @@ class Frame:
         reach = np.asarray(self.size) / 2 - margin + 1e-9
         return (np.abs(cos * x + sin * y) <= reach[0]) & (np.abs(-sin * x + cos * y) <= reach[1])
 
+    def overlaps(self, other: Frame) -> bool:
+        """Whether both have an area in common; frames that only touch do not (a hair of 1e-9 nm is forgiven)."""
+        for angle in {self.angle, other.angle}:  # two rectangles are apart if they are along a side of one of them
+            cos, sin = math.cos(math.radians(angle)), math.sin(math.radians(angle))
+            turned = [frame.corners @ np.array([[cos, -sin], [sin, cos]]) for frame in (self, other)]
+            low, high = (np.array([getattr(corners, end)(axis=0) for corners in turned]) for end in ("min", "max"))
+            if (high.min(axis=0) - low.max(axis=0) <= 1e-9).any():
+                return False
+        return True
+
     def as_dict(self) -> dict[str, Any]:
         """JSON-able form, as it stands in a start document."""
         return {**asdict(self), "center": list(self.center), "size": list(self.size), "pixels": list(self.pixels)}

@@ -1,7 +1,9 @@
 """Bluesky plans for a scanning tunneling microscope."""
 
 from bluesky_stm.plans._adaptive import explore
+from bluesky_stm.plans._drift import DriftCheck, measure_drift
 from bluesky_stm.plans._multiscale import explore_multiscale
+from bluesky_stm.plans._overview import Parent
 from bluesky_stm.plans._safety import (
     approach,
     safely,
@@ -12,16 +14,26 @@ from bluesky_stm.plans._safety import (
     with_bias,
     withdraw,
 )
-from bluesky_stm.plans._spectroscopy import scan_topograph, short_way, spectra_at, spectrum_at
-from bluesky_stm.plans._stubs import decide, draw_map, measure_at, take_topograph
+from bluesky_stm.plans._spectroscopy import cits_grid, move_frame, scan_topograph, short_way, spectra_at, spectrum_at
+from bluesky_stm.plans._stubs import decide, draw_map, measure_and_decide, measure_at, take_topograph
+from bluesky_stm.plans._tip import TipCheck, check_tip, judge
 
 __all__ = [
+    "DriftCheck",
+    "Parent",
+    "TipCheck",
     "approach",
+    "check_tip",
+    "cits_grid",
     "decide",
     "draw_map",
     "explore",
     "explore_multiscale",
+    "judge",
+    "measure_and_decide",
     "measure_at",
+    "measure_drift",
+    "move_frame",
     "safely",
     "scan_topograph",
     "short_way",

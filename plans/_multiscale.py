@@ -1,10 +1,15 @@
-"""Many length scales: the best region of one becomes the frame of the next; one run each, linked by campaign and parent."""
+"""Many length scales: the best region of one becomes the frame of the next; one run each, linked by campaign and parent.
+
+Straight down, or as a small tree: several children of one parent, and back to the parent when a child disappoints.
+"""
 
 from __future__ import annotations
 
+import math
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from itertools import pairwise, zip_longest
+from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from bluesky.utils import MsgGenerator
@@ -12,19 +17,38 @@ from bluesky.utils import MsgGenerator
 from bluesky_stm.errors import SettingsError
 from bluesky_stm.geometry import Frame
 from bluesky_stm.plans._adaptive import explore
-from bluesky_stm.plans._zoom import Knowledge, check_child_rule, choose_child
+from bluesky_stm.plans._drift import DriftCheck
+from bluesky_stm.plans._overview import Parent
+from bluesky_stm.plans._queue import queueable
+from bluesky_stm.plans._step_back import StepBack, make_step_back_rule
+from bluesky_stm.plans._stubs import as_frame
+from bluesky_stm.plans._tip import TipCheck
+from bluesky_stm.plans._zoom import ChildFrame, Knowledge, check_child_rule, choose_child
 from bluesky_stm.settings import LengthScale
+from bluesky_stm.steer import Steer
 
 if TYPE_CHECKING:
     from bluesky_stm.devices import STM, AgentDevice
 
+_NEVER = 1_000_000
 
+
+@queueable
 def explore_multiscale(
     stm: STM,
     scales: Sequence[LengthScale | Mapping[str, Any]],
     make_agent: Callable[[LengthScale], AgentDevice],
     *,
-    frame: Frame | None = None,
+    frame: Frame | Mapping[str, Any] | None = None,
+    children: int = 1,
+    step_back: StepBack | Mapping[str, Any] | None = None,
+    budget: int | None = None,
+    overview: bool = True,
+    maps_every: int = 10,
+    ahead: bool = False,
+    drift: DriftCheck | Mapping[str, Any] | None = None,
+    tip: TipCheck | Mapping[str, Any] | None = None,
+    steer: Steer | None = None,
     md: Mapping[str, Any] | None = None,
 ) -> MsgGenerator[list[str]]:
     """Explore from the largest scale to the smallest: each has its own agent, its own run, and a frame inside its parent's.
@@ -36,29 +60,128 @@ def explore_multiscale(
         From large to small.
     make_agent : callable
         Gives the agent of a scale, as ``session.agent`` does.
-    frame : Frame, optional
+    frame : Frame or mapping, optional
         Of the first scale; else a square of the scale's size around the centre of the scanner's present frame.
+    children : int
+        How many frames of the next scale are explored inside one frame at most, the most promising first.
+    step_back : StepBack or mapping, optional
+        When a child disappoints; the parent is then explored further, in a run that resumes it, before its next child. Without
+        it all children are explored.
+    budget : int, optional
+        Spectra in all; else as many as the scales have once each.
+    overview : bool
+        Whether to find the place of a child again, with an image around it, before its topograph is taken.
+    maps_every, ahead, drift, tip, steer
+        As of `explore`, for every run.
     md : mapping, optional
         Metadata for every start document.
 
     Returns
     -------
     list of str
-        uids of the runs, parents first.
+        uids of the runs, in the order they were made.
     """
-    scales = [LengthScale.parse(scale) for scale in scales]
-    _check(scales)
+    parsed = [LengthScale.parse(scale) for scale in scales]
+    _check(parsed)
+    if children < 1:
+        raise SettingsError(f"A frame needs at least one child, not {children}. Nothing has moved.")
+    options = {"maps_every": maps_every, "ahead": ahead, "drift": drift, "tip": tip, "steer": steer}
     common = {"campaign": str(uuid.uuid4()), **(md or {})}
-    uids: list[str] = []
-    link: dict[str, Any] = {}
-    for scale, following in zip_longest(scales, scales[1:]):
-        agent = make_agent(scale)
-        uids.append((yield from explore(stm, agent, frame=frame, md={**common, **link})))
-        if following and agent.decision:
-            known = Knowledge(stm.scanner.frame, agent.candidates, agent.agent.posterior(), agent.observations)
-            child = choose_child(scale.child, known, following.frame, following.pixels, stm.limits)
-            frame, link = child.frame, {"parent_run": uids[-1], "child_rule": child.rule, "child_score": child.score}
-    return uids
+    left = sum(scale.budget for scale in parsed) if budget is None else budget
+    rule = None if step_back is None else StepBack.parse(step_back)
+    tree = _Tree(stm, parsed, make_agent, children, rule, left, overview, options, common)
+    yield from tree.visit(0, as_frame(frame), None)
+    return tree.uids
+
+
+@dataclass(eq=False)
+class _Visit:
+    """A frame that was explored, perhaps several times; the last of its runs, and the best value found in the frames below."""
+
+    scale: LengthScale
+    agent: AgentDevice
+    frame: Frame
+    uid: str
+    tried: list[Frame] = field(default_factory=list)
+    best_below: float = -math.inf
+
+    @property
+    def best(self) -> float:
+        """Highest value measured; minus infinity for none."""
+        values = [o.value for o in self.agent.observations if isinstance(o.value, float)]
+        return max(values, default=-math.inf)
+
+
+@dataclass(eq=False)
+class _Tree:
+    """An exploration over many scales under way."""
+
+    stm: STM
+    scales: Sequence[LengthScale]
+    make_agent: Callable[[LengthScale], AgentDevice]
+    children: int
+    step_back: StepBack | None
+    left: int
+    overview: bool
+    options: Mapping[str, Any]
+    common: Mapping[str, Any]
+    uids: list[str] = field(default_factory=list)
+
+    def visit(self, depth: int, frame: Frame | None, link: tuple[_Visit, ChildFrame] | None) -> MsgGenerator[_Visit]:
+        """Explore a frame and what lies below it."""
+        here = yield from self._explore(self.scales[depth], frame, link)
+        for number in range(self.children if depth + 1 < len(self.scales) else 0):
+            child = self._choose(here, self.scales[depth + 1])
+            if child is None or self.left < 1:
+                break
+            here.tried.append(child.frame)
+            below = yield from self.visit(depth + 1, child.frame, (here, child))
+            here.best_below = max(here.best_below, below.best, below.best_below)
+            if self.step_back is None:
+                continue
+            threshold = make_step_back_rule(self.step_back)(child, here.best)
+            if max(below.best, below.best_below) >= threshold:
+                break
+            if number + 1 < self.children:
+                yield from self._go_on(here, child, below, threshold)
+        return here
+
+    def _explore(self, scale: LengthScale, frame: Frame | None, link: tuple[_Visit, ChildFrame] | None) -> MsgGenerator[_Visit]:
+        agent, metadata, parent = self.make_agent(scale), dict(self.common), None
+        if link:
+            above, child = link
+            metadata |= {"parent_run": above.uid, "child_rule": child.rule, "child_score": child.score}
+            if self.overview and above.agent.topograph is not None:
+                parent = Parent(above.agent.topograph, above.agent.drift)
+        budget = min(scale.budget, max(self.left, 1))
+        uid = yield from explore(self.stm, agent, budget=budget, frame=frame, parent=parent, md=metadata, **self.options)
+        self.uids.append(uid)
+        self.left -= len(agent.observations)
+        seen = agent.topograph.frame if agent.topograph else self.stm.scanner.frame
+        return _Visit(scale, agent, seen, uid)
+
+    def _go_on(self, here: _Visit, child: ChildFrame, below: _Visit, threshold: float) -> MsgGenerator[None]:
+        """Explore a parent further, its disappointing child masked: a run that resumes the parent's."""
+        assert self.step_back
+        budget, before = min(self.step_back.spectra, self.left), len(here.agent.observations)
+        if budget < 1:
+            return
+        best = max(below.best, below.best_below)
+        why = {"rule": self.step_back.name, "threshold": threshold, "child": below.uid, "best": best, "expected": child.score}
+        metadata = {**self.common, "resumes": here.uid, "masked": [child.frame.as_dict()], "step_back": why}
+        options = {**self.options, "drift": self.options["drift"] or DriftCheck(every=_NEVER, compensate=False)}
+        here.uid = yield from explore(self.stm, here.agent, budget=budget, frame=here.frame, look=False, md=metadata, **options)
+        self.uids.append(here.uid)
+        self.left -= len(here.agent.observations) - before
+
+    def _choose(self, here: _Visit, scale: LengthScale) -> ChildFrame | None:
+        if here.agent.decision is None:  # the plan is only simulated
+            return None
+        known = Knowledge(here.frame, here.agent.candidates, here.agent.agent.posterior(), here.agent.observations)
+        masked = [area for area in here.agent.masked if area not in here.tried]
+        return choose_child(
+            here.scale.child, known, scale.frame, scale.pixels, self.stm.limits, masked=masked, tried=here.tried
+        )
 
 
 def _check(scales: Sequence[LengthScale]) -> None:

@@ -9,6 +9,8 @@ import bluesky.preprocessors as bpp
 from bluesky.suspenders import SuspendBoolHigh, SuspendCeil, SuspenderBase, SuspendFloor
 from bluesky.utils import MsgGenerator
 
+from bluesky_stm.plans._queue import queueable
+
 if TYPE_CHECKING:
     from bluesky_stm.devices import STM
 
@@ -45,11 +47,13 @@ def with_bias(stm: STM, value: float, plan: MsgGenerator[T]) -> MsgGenerator[T]:
     return (yield from safely(stm, there_and_on()))
 
 
+@queueable
 def withdraw(stm: STM) -> MsgGenerator[None]:
     """Pull the tip back to the end of its range."""
     yield from bps.mv(stm.z.contact, False)
 
 
+@queueable
 def approach(stm: STM) -> MsgGenerator[None]:
     """Bring the tip back to the surface, the feedback closed."""
     yield from bps.mv(stm.z.contact, True)

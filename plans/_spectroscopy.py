@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import bluesky.plan_stubs as bps
 import bluesky.preprocessors as bpp
 import numpy as np
 from bluesky.utils import MsgGenerator
@@ -12,26 +14,31 @@ from bluesky.utils import MsgGenerator
 from bluesky_stm.errors import SettingsError
 from bluesky_stm.geometry import Floats, Frame, Point
 from bluesky_stm.plans._metadata import describe_run
+from bluesky_stm.plans._queue import queueable
 from bluesky_stm.plans._safety import safely
-from bluesky_stm.plans._stubs import measure_at, take_topograph
+from bluesky_stm.plans._stubs import as_frame, measure_at, take_topograph
 
 if TYPE_CHECKING:
     from bluesky_stm.devices import STM
 
 
-def scan_topograph(stm: STM, frame: Frame | None = None, *, md: Mapping[str, Any] | None = None) -> MsgGenerator[str]:
+@queueable
+def scan_topograph(
+    stm: STM, frame: Frame | Mapping[str, Any] | None = None, *, md: Mapping[str, Any] | None = None
+) -> MsgGenerator[str]:
     """Take one constant-current image of ``frame``, else of the scanner's present frame."""
-    frame = frame or stm.scanner.frame
-    stm.scanner.check_value(frame)
+    place = as_frame(frame) or stm.scanner.frame
+    stm.scanner.check_value(place)
 
     @bpp.stage_decorator([stm.scanner])
-    @bpp.run_decorator(md={**describe_run("scan_topograph", {"frame": frame.as_dict()}, stm, frame), **(md or {})})
+    @bpp.run_decorator(md={**describe_run("scan_topograph", {"frame": place.as_dict()}, stm, place), **(md or {})})
     def run() -> MsgGenerator[None]:
-        yield from take_topograph(stm, frame)
+        yield from take_topograph(stm, place)
 
     return (yield from safely(stm, run()))
 
 
+@queueable
 def spectra_at(
     stm: STM, points: Iterable[tuple[float, float]], *, shortest: bool = False, md: Mapping[str, Any] | None = None
 ) -> MsgGenerator[str]:
@@ -58,9 +65,50 @@ def spectra_at(
     return (yield from safely(stm, run()))
 
 
+@queueable
 def spectrum_at(stm: STM, point: tuple[float, float], *, md: Mapping[str, Any] | None = None) -> MsgGenerator[str]:
     """Take one spectrum at ``point``, (x, y) in nm."""
     return (yield from spectra_at(stm, [point], md=md))
+
+
+@queueable
+def cits_grid(
+    stm: STM,
+    shape: Sequence[int],
+    frame: Frame | Mapping[str, Any] | None = None,
+    *,
+    md: Mapping[str, Any] | None = None,
+) -> MsgGenerator[str]:
+    """Take a topograph of ``frame`` and then a spectrum in each of ``shape`` (rows, columns) pixels of it: the dense reference.
+
+    Row by row from the lowest y, every second row backwards; one Event in ``primary`` a pixel. An agent finds as much with a
+    few per cent of it.
+    """
+    rows, columns = shape
+    place = as_frame(frame) or stm.scanner.frame
+    pixels = replace(place, pixels=(rows, columns))
+    stm.scanner.check_value(place)
+    arguments = {"shape": [rows, columns], "frame": place.as_dict()}
+    metadata = {**describe_run("cits_grid", arguments, stm, pixels), "shape": [rows, columns], **(md or {})}
+
+    @bpp.stage_decorator([stm.scanner, stm.sweep])
+    @bpp.run_decorator(md=metadata)
+    def run() -> MsgGenerator[None]:
+        yield from take_topograph(stm, place)
+        for number, row in enumerate(pixels.points()):
+            for x, y in row[:: -1 if number % 2 else 1]:
+                yield from measure_at(stm, Point(float(x), float(y)))
+
+    return (yield from safely(stm, run()))
+
+
+@queueable
+def move_frame(stm: STM, frame: Frame | Mapping[str, Any]) -> MsgGenerator[None]:
+    """Make ``frame`` the one that is scanned next, and move the tip to its centre; no run."""
+    place = as_frame(frame)
+    assert place is not None
+    yield from bps.mv(stm.scanner, place)
+    yield from safely(stm, bps.mv(stm.tip, place.center))
 
 
 def short_way(points: Floats) -> list[int]:

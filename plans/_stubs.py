@@ -1,22 +1,36 @@
-"""The smallest acts inside a run: look, decide, measure, draw the map."""
+"""The smallest acts inside a run: look, decide, measure, draw the map.
+
+Each ends with a checkpoint: what has been recorded is not repeated after a pause.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import bluesky.plan_stubs as bps
+import numpy as np
 from bluesky.utils import MsgGenerator
+
+from bluesky_stm.geometry import Frame, Point
+from bluesky_stm.measurements import Quality, Setpoint, Spectrum, Topograph
 
 if TYPE_CHECKING:
     from bluesky_stm.devices import STM, AgentDevice
-    from bluesky_stm.geometry import Frame, Point
     from bluesky_stm.protocols import Decision
+
+
+def scan(stm: STM, frame: Frame) -> MsgGenerator[None]:
+    """Take an image of ``frame``; it stays in the scanner until it is read."""
+    yield from bps.mv(stm.scanner, frame)
+    yield from bps.trigger(stm.scanner, wait=True)
 
 
 def take_topograph(stm: STM, frame: Frame, stream: str = "topograph") -> MsgGenerator[None]:
     """Scan ``frame`` into ``stream`` of the open run."""
     yield from bps.mv(stm.scanner, frame)
     yield from bps.trigger_and_read([stm.scanner], name=stream)
+    yield from bps.checkpoint()
 
 
 def decide(agent: AgentDevice) -> MsgGenerator[Decision | None]:
@@ -26,6 +40,7 @@ def decide(agent: AgentDevice) -> MsgGenerator[Decision | None]:
     """
     yield from bps.checkpoint()
     yield from bps.trigger_and_read([agent], name="agent")
+    yield from bps.checkpoint()
     return agent.decision
 
 
@@ -34,9 +49,57 @@ def measure_at(stm: STM, point: Point) -> MsgGenerator[None]:
     yield from bps.checkpoint()
     yield from bps.mv(stm.tip, point)
     yield from bps.trigger_and_read([stm.sweep, stm.tip], name="primary")
+    yield from bps.checkpoint()
+
+
+def measure_and_decide(stm: STM, agent: AgentDevice, place: Point, pending: Point) -> MsgGenerator[Decision | None]:
+    """As `measure_at`, and during the sweep the agent decides where to go next, ``pending`` being under way.
+
+    ``place`` is where the tip goes, ``pending`` the same place as the agent knows it. The decision is read first: it was made
+    without the spectrum.
+    """
+    yield from bps.checkpoint()
+    yield from bps.mv(stm.tip, place, agent.pending, (pending,))
+    yield from bps.trigger(agent, group="ahead")
+    yield from bps.trigger(stm.sweep, group="ahead")
+    yield from bps.wait("ahead")
+    for stream, readables in (("agent", [agent]), ("primary", [stm.sweep, stm.tip])):
+        yield from bps.create(stream)
+        for readable in readables:
+            yield from bps.read(readable)
+        yield from bps.save()
+    yield from bps.mv(agent.pending, ())
+    return agent.decision
 
 
 def draw_map(agent: AgentDevice) -> MsgGenerator[None]:
     """Record what the agent predicts for every candidate; one Event in the stream ``maps``."""
     yield from bps.checkpoint()
     yield from bps.trigger_and_read([agent.map], name="maps")
+    yield from bps.checkpoint()
+
+
+def image_of(stm: STM) -> Topograph | None:
+    """The image that the scanner took last; None before the first."""
+    scanner = stm.scanner
+    height = scanner.topograph.get()
+    if height is None:
+        return None
+    setpoint = Setpoint(scanner.setpoint_bias.get(), scanner.setpoint_current.get())
+    return Topograph(scanner.frame, height, setpoint, scanner.time.get(), Quality(scanner.quality.get()))
+
+
+def spectrum_of(stm: STM) -> Spectrum | None:
+    """The spectrum that was taken last; None before the first."""
+    sweep = stm.sweep
+    if sweep.bias.get() is None:
+        return None
+    arrays = (np.array(getattr(sweep, name).get()) for name in ("bias", "current", "lockin_x", "lockin_y", "didv"))
+    setpoint = Setpoint(sweep.setpoint_bias.get(), sweep.setpoint_current.get())
+    quality = Quality(sweep.quality.get())
+    return Spectrum(Point(sweep.x.get(), sweep.y.get()), *arrays, setpoint, sweep.time.get(), sweep.z.get(), quality)
+
+
+def as_frame(frame: Frame | Mapping[str, Any] | None) -> Frame | None:
+    """A frame, also from its JSON-able form."""
+    return Frame.from_dict(frame) if isinstance(frame, Mapping) else frame

@@ -73,8 +73,9 @@ def largest_sum(known: Knowledge, centers: Floats, side: float) -> Floats:
 def expected_maximum(known: Knowledge, centers: Floats, side: float) -> Floats:
     """Expected highest value inside, from mean and uncertainty of the posterior at the candidates there.
 
-    ``E[max] = t0 + integral over t > t0 of (1 - prod_i Phi((t - mean_i) / std_i)) dt``, with ``t0`` the lowest mean. The candidates
-    are taken as independent, which overrates a frame of many correlated ones; the frames compared here are of one size.
+    ``E[max] = t0 + integral over t > t0 of (1 - prod_i Phi((t - mean_i) / std_i)) dt``, with ``t0`` the lowest mean. The
+    candidates are taken as independent, which overrates a frame of many correlated ones; the frames compared here are of one
+    size.
     """
     mean, std = known.posterior.mean, np.maximum(known.posterior.std, 1e-12 * (1 + np.abs(known.posterior.mean)))
     levels = np.linspace(mean.min(), (mean + 4 * std).max(), 64)
@@ -96,15 +97,29 @@ def check_child_rule(choice: Named) -> Rule:
     return _RULES[choice.name]
 
 
-def choose_child(choice: Named, known: Knowledge, side: float, pixels: int, limits: Limits) -> ChildFrame:
-    """Frame of ``side`` nm where the rule scores highest, inside the parent frame and the scan range.
+def choose_child(
+    choice: Named,
+    known: Knowledge,
+    side: float,
+    pixels: int,
+    limits: Limits,
+    *,
+    masked: Sequence[Frame] = (),
+    tried: Sequence[Frame] = (),
+) -> ChildFrame | None:
+    """Frame of ``side`` nm where the rule scores highest, inside the parent frame and the scan range; None where none is left.
 
-    Ties (no knowledge at all) go to the place nearest to the centre of the parent.
+    It overlaps no ``masked`` area, and its centre lies in none of the frames ``tried`` before. Ties (no knowledge at all) go to
+    the place nearest to the centre of the parent.
     """
     rule = check_child_rule(choice)
     parent = known.frame
-    frames = [Frame.square(c, side, pixels, parent.angle) for c in known.candidates if parent.contains(c, side / 2 - 1e-6)]
-    frames = [f for f in frames if _allowed(f, limits)] or [Frame.square(parent.center, side, pixels, parent.angle)]
+    centers = [*known.candidates, np.asarray(parent.center)]
+    frames = [Frame.square(c, side, pixels, parent.angle) for c in centers if parent.contains(c, side / 2 - 1e-6)]
+    frames = [f for f in frames if _allowed(f, limits) and not any(f.overlaps(area) for area in masked)]
+    frames = [f for f in frames if not any(earlier.contains(f.center) for earlier in tried)]
+    if not frames:
+        return None
     centers = np.array([f.center for f in frames])
     scores = rule(known, centers, side)
     distance = np.hypot(*(centers - np.asarray(parent.center)).T)

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import KDTree
 
 from bluesky_stm.errors import SettingsError, STMError
 from bluesky_stm.geometry import Floats, Frame, Point
 from bluesky_stm.measurements import Topograph
-from bluesky_stm.protocols import Agent, Decision, Observation
+from bluesky_stm.protocols import Agent, Decision, Failed, Observation
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,15 +51,15 @@ class Pupil:
         As the agent knows them now.
     areas : tuple of Frame
         Where it may not look.
-    observed : bool
-        Whether it has seen a topograph.
+    topograph : Topograph or None
+        What it has looked at.
     """
 
     def __init__(self, agent: Agent) -> None:
         self.agent = agent
         self.observations: list[Observation] = []
         self.areas: tuple[Frame, ...] = ()
-        self.observed = False
+        self.topograph: Topograph | None = None
 
     def give(self, lesson: Lesson) -> None:
         """Take in one lesson."""
@@ -78,7 +79,16 @@ class Pupil:
     @property
     def candidates(self) -> Floats:
         """Places that the agent may suggest, (n, 2) in nm; none before its first topograph."""
-        return self.agent.candidates if self.observed else np.empty((0, 2))
+        return np.empty((0, 2)) if self.topograph is None else self.agent.candidates
+
+    @property
+    def left(self) -> int:
+        """How many candidates are neither measured nor masked."""
+        free = np.ones(len(self.candidates), dtype=bool) if self.mask is None else self.mask.copy()
+        done = [o.point for o in self.observations if not (isinstance(o.value, Failed) and o.value.again)]
+        if done:
+            free[KDTree(self.candidates).query(np.array(done))[1]] = False
+        return int(free.sum())
 
     @property
     def mask(self) -> NDArray[np.bool_] | None:
@@ -97,7 +107,7 @@ class Pupil:
     def _look(self, topograph: Topograph, observations: Sequence[Observation]) -> None:
         self.agent.observe(topograph)
         self.agent.ingest(observations)
-        self.observations, self.observed = list(observations), True
+        self.observations, self.topograph = list(observations), topograph
 
 
 def give(agent: Agent, lessons: Iterable[Lesson]) -> None:

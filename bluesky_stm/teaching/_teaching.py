@@ -63,9 +63,10 @@ class Teaching(DocumentRouter):
         assert self._scalarizer is not None, "no start document has named a scalarizer yet"
         return self._scalarizer
 
-    @scalarizer.setter
-    def scalarizer(self, scalarizer: Scalarizer) -> None:
-        self._scalarizer = scalarizer
+    @property
+    def drift(self) -> Drift | None:
+        """How far the surface has moved since the topograph; None before it was measured."""
+        return self._drift
 
     def start(self, doc: Mapping[str, Any]) -> None:
         """A run begins: what is known of another one no longer matters, unless this one goes on with it."""

@@ -1,0 +1,240 @@
+"""Drift: how far the surface has moved under the tip, measured with quick images; positions and candidates follow it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import bluesky.plan_stubs as bps
+import bluesky.preprocessors as bpp
+import numpy as np
+from bluesky.utils import MsgGenerator
+from pydantic import Field
+
+from bluesky_stm import units
+from bluesky_stm.geometry import Drift, Floats, Frame, Point
+from bluesky_stm.imaging import Registration, level, register, resample
+from bluesky_stm.measurements import Topograph
+from bluesky_stm.plans._metadata import describe_run
+from bluesky_stm.plans._notes import FLAG, WORDS, Note, record
+from bluesky_stm.plans._queue import queueable
+from bluesky_stm.plans._safety import safely
+from bluesky_stm.plans._stubs import as_frame, image_of, scan, take_topograph
+from bluesky_stm.protocols import Capability
+from bluesky_stm.settings import Positive, Settings
+
+if TYPE_CHECKING:
+    from bluesky_stm.devices import STM
+
+FIELDS = {
+    "x": units.LENGTH,
+    "y": units.LENGTH,
+    "correlation": "",
+    "method": WORDS,
+    "trusted": FLAG,
+    "reference_time": units.TIME,
+    "time": units.TIME,
+    "velocity_x": units.SPEED,
+    "velocity_y": units.SPEED,
+    "compensated_x": units.SPEED,
+    "compensated_y": units.SPEED,
+    "contrast": "",
+}
+"""Of an Event in the stream ``drift``, beside the image: the shift since the first image, and what follows from it."""
+
+_INSTANT = 1e-3
+"""Time that passes at least between two images, in s, also where the clock stands, as that of a recorded microscope does."""
+
+
+class DriftCheck(Settings):
+    """When and how drift is measured.
+
+    Attributes
+    ----------
+    every : int
+        Spectra between two measurements.
+    tolerance : float, optional
+        In nm: measure as well when the error of the position may have grown beyond it.
+    speed : float
+        Drift that is possible before anything was measured, in nm/s.
+    pixels : int
+        Rows and columns of the quick image.
+    share : float
+        Its side, as a share of that of the topograph.
+    compensate : bool
+        Let the controller compensate the drift found, where it can.
+    """
+
+    every: int = Field(25, ge=1)
+    tolerance: Positive | None = None
+    speed: Positive = 3e-4
+    pixels: int = Field(64, ge=16, le=1024)
+    share: float = Field(1.0, gt=0.2, le=1)
+    compensate: bool = True
+
+
+class DriftWatch:
+    """Follows the surface since its first image.
+
+    Attributes
+    ----------
+    reference : Topograph
+        The first image.
+    reference_time : float
+        Middle of its scan, in s.
+    drift : Drift or None
+        What was found; None before the first trusted measurement.
+    contrast : float
+        Of the last quick image, relative to that of the reference.
+    """
+
+    def __init__(
+        self, stm: STM, check: DriftCheck, reference: Topograph, reference_time: float, drift: Drift | None = None
+    ) -> None:
+        self.stm, self.check = stm, check
+        self.reference, self.reference_time, self.drift = reference, reference_time, drift
+        self.contrast = 1.0
+        self._path = _Path(*(drift.last if drift else (reference_time, Point(0.0, 0.0))))
+        self._speed = check.speed
+        self._note = Note("drift", FIELDS)
+
+    @property
+    def error(self) -> float:
+        """How far off positions may be now, in nm: the time since the last measurement times the drift that it missed."""
+        since = self.drift.last[0] if self.drift else self.reference_time
+        return self._speed * max(self.stm.controller.now() - since, 0.0)
+
+    def due(self, spectra: int) -> bool:
+        """Whether to measure again, ``spectra`` after the last time."""
+        return spectra >= self.check.every or (self.check.tolerance is not None and self.error > self.check.tolerance)
+
+    def where(self, point: Point) -> Point:
+        """Where the tip has to go now to stand on ``point`` of the first image."""
+        return follow(self.drift, point, self.stm.controller.now())
+
+    def measure(self) -> MsgGenerator[bool]:
+        """Take a quick image and find out; one Event in the stream ``drift``. Whether the result can be trusted.
+
+        Where the quick image does not do, one with all pixels of the reference is taken. Where that does not do either, the
+        drift stays as it was expected.
+        """
+        finest = min(self.reference.frame.pixels)
+        for pixels in dict.fromkeys((min(self.check.pixels, finest), finest)):
+            found = yield from self._try(pixels)
+            if found is None or found.trusted:
+                return found is not None
+        return False
+
+    def _try(self, pixels: int) -> MsgGenerator[Registration | None]:
+        """None where the plan is only simulated."""
+        began = self.stm.controller.now()
+        side = self.check.share * min(self.reference.frame.size)
+        center = self.where(self.reference.frame.center)
+        yield from scan(self.stm, Frame.square(center, side, pixels, self.reference.frame.angle))
+        image = image_of(self.stm)
+        if image is None:
+            return None
+        found = register(self.reference, image)
+        middle = max((began + self.stm.controller.now()) / 2, self._last + _INSTANT)
+        yield from self._conclude(found, image, middle)
+        return found
+
+    def _conclude(self, found: Registration, image: Topograph, time: float) -> MsgGenerator[None]:
+        compensated, left = np.array(self.stm.controller.get_drift()), np.zeros(2)
+        if found.trusted:
+            self._speed = max(math.dist(found.shift, follow(self.drift, Point(0, 0), time)) / (time - self._last), 1e-5)
+            velocity = self._path.velocity(time, found.shift, compensated, 0.1 * max(image.frame.pixel_size))
+            if self.check.compensate and Capability.DRIFT in self.stm.controller.capabilities:
+                compensated = compensated + velocity
+                yield from bps.mv(self.stm.drift, tuple(compensated.tolist()))
+            else:
+                left = velocity
+            self.drift = self.drift or Drift(self.reference_time)
+            self.drift.measured(time, found.shift, (float(left[0]), float(left[1])))
+        self.contrast = contrast(self.reference, image)
+        yield from record("drift", self._note, self.stm.scanner, **self._fields(found, time, left, compensated))
+
+    def _fields(self, found: Registration, time: float, left: Floats, compensated: Floats) -> dict[str, Any]:
+        return {
+            **zip_xy("", found.shift),
+            "correlation": found.correlation,
+            "method": found.method,
+            "trusted": found.trusted,
+            "reference_time": self.reference_time,
+            "time": time,
+            **zip_xy("velocity_", left),
+            **zip_xy("compensated_", compensated),
+            "contrast": self.contrast,
+        }
+
+    @property
+    def _last(self) -> float:
+        return self.drift.last[0] if self.drift else self.reference_time
+
+
+class _Path:
+    """Shifts as they would be without compensation, and the velocity in them."""
+
+    def __init__(self, time: float, shift: tuple[float, float]) -> None:
+        self._times, self._shifts = [time], [np.array(shift)]
+        self._undone = np.zeros(2)
+
+    def velocity(self, time: float, shift: tuple[float, float], compensated: Floats, error: float) -> Floats:
+        """Velocity left by the compensation ``compensated``, in nm/s; zero where it does not stand out of ``error``, in nm.
+
+        A straight line through all shifts: two of them alone would turn their error into drift.
+        """
+        self._undone = self._undone + compensated * (time - self._times[-1])
+        self._times.append(time)
+        self._shifts.append(np.array(shift) + self._undone)
+        apart = np.array(self._times) - np.mean(self._times)
+        slope = apart @ np.array(self._shifts) / (apart @ apart)
+        return np.where(np.abs(slope - compensated) > 2 * error / math.sqrt(apart @ apart), slope - compensated, 0.0)
+
+
+def follow(drift: Drift | None, point: Point, time: float) -> Point:
+    """Where ``point`` of the first image is at ``time``."""
+    if drift is None:
+        return Point(*point)
+    x, y = drift.at(time)
+    return Point(float(point[0] + x), float(point[1] + y))
+
+
+def contrast(reference: Topograph, image: Topograph) -> float:
+    """Spread of the heights of an image, relative to that of the reference at the same place."""
+    there = level(resample(reference, image.frame))
+    return float(np.nanstd(level(image.height)[np.isfinite(there)]) / max(np.nanstd(there), 1e-9))
+
+
+def zip_xy(prefix: str, pair: Sequence[float] | Floats) -> dict[str, float]:
+    """Both coordinates of a pair, by name."""
+    return {f"{prefix}x": float(pair[0]), f"{prefix}y": float(pair[1])}
+
+
+@queueable
+def measure_drift(
+    stm: STM,
+    frame: Frame | Mapping[str, Any] | None = None,
+    *,
+    wait: float = 0.0,
+    compensate: bool = True,
+    md: Mapping[str, Any] | None = None,
+) -> MsgGenerator[str]:
+    """Take two images of ``frame``, ``wait`` s apart, and compensate the drift between them if asked; one run."""
+    place = as_frame(frame) or stm.scanner.frame
+    stm.scanner.check_value(place)
+    arguments = {"frame": place.as_dict(), "wait": wait, "compensate": compensate}
+
+    @bpp.stage_decorator([stm.scanner])
+    @bpp.run_decorator(md={**describe_run("measure_drift", arguments, stm, place), **(md or {})})
+    def run() -> MsgGenerator[None]:
+        began = stm.controller.now()
+        yield from take_topograph(stm, place)
+        middle, reference = (began + stm.controller.now()) / 2, image_of(stm)
+        yield from bps.sleep(wait)
+        if reference is not None:
+            check = DriftCheck(pixels=min(1024, *place.pixels), compensate=compensate)
+            yield from DriftWatch(stm, check, reference, middle).measure()
+
+    return (yield from safely(stm, run()))

@@ -1,0 +1,50 @@
+"""What a queue server needs to know of a plan's parameters: their types, in plain JSON; devices and agents go by name."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+Plan = TypeVar("Plan", bound=Callable[..., Any])
+
+_NUMBERS, _SETTINGS = "typing.List[float]", "typing.Dict[str, typing.Any]"
+
+TYPES: Final[dict[str, str]] = {
+    "stm": "__DEVICE__",
+    "agent": "__DEVICE__",
+    "frame": f"typing.Optional[{_SETTINGS}]",
+    "point": f"typing.Optional[{_NUMBERS}]",
+    "points": f"typing.List[{_NUMBERS}]",
+    "scales": f"typing.List[{_SETTINGS}]",
+    "shape": "typing.List[int]",
+    "budget": "typing.Optional[int]",
+    "maps_every": "int",
+    "times": "int",
+    "children": "int",
+    "wait": "float",
+    "look": "bool",
+    "ahead": "bool",
+    "shortest": "bool",
+    "compensate": "bool",
+    "overview": "bool",
+    "drift": f"typing.Optional[{_SETTINGS}]",
+    "tip": f"typing.Optional[{_SETTINGS}]",
+    "settings": f"typing.Optional[{_SETTINGS}]",
+    "step_back": f"typing.Optional[{_SETTINGS}]",
+    "md": f"typing.Optional[{_SETTINGS}]",
+    "make_agent": "typing.Any",
+    "steer": "typing.Any",
+    "parent": "typing.Any",
+}
+"""Type of each parameter, by name: the same name means the same in every plan."""
+
+
+def queueable(plan: Plan) -> Plan:
+    """Annotate ``plan`` for a queue server; without one installed, the plan stays as it is."""
+    try:
+        from bluesky_queueserver import parameter_annotation_decorator
+    except ImportError:
+        return plan
+    names = [name for name in inspect.signature(plan).parameters if name in TYPES]
+    return parameter_annotation_decorator({"parameters": {name: {"annotation": TYPES[name]} for name in names}})(plan)

@@ -1,0 +1,25 @@
+"""A run that says why it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import bluesky.plan_stubs as bps
+import bluesky.preprocessors as bpp
+from bluesky.utils import MsgGenerator, RunEngineControlException
+
+
+def run_with_reason(plan: MsgGenerator[str], md: Mapping[str, Any]) -> MsgGenerator[str]:
+    """Run ``plan`` inside a run; what it returns is the ``reason`` in the stop document. The uid of the run."""
+    uid = yield from bps.open_run(dict(md))
+
+    def failed(error: Exception) -> MsgGenerator[None]:
+        if isinstance(error, RunEngineControlException):
+            yield from bps.close_run(exit_status=error.exit_status)
+        else:
+            yield from bps.close_run(exit_status="fail", reason=str(error))
+
+    reason = yield from bpp.contingency_wrapper(plan, except_plan=failed)
+    yield from bps.close_run(reason=reason)
+    return uid

@@ -1,0 +1,145 @@
+"""Drift is measured, compensated, and taken out of the positions; a frame is found again after creep."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from bluesky_stm.controllers import PROFILES, FakeController, SimulatedController
+from bluesky_stm.errors import SettingsError
+from bluesky_stm.files import read
+from bluesky_stm.geometry import Drift, Frame, Point
+from bluesky_stm.plans import DriftCheck, Parent, explore, measure_drift
+from bluesky_stm.runs import replay
+
+DRIFTING = replace(PROFILES["ideal"], drift=(2e-3, -1e-3))
+"""7 nm/h: as much as half a pixel of a quick image between two of them."""
+
+
+class TestDrift:
+    def test_it_is_linear_between_measurements_and_grows_with_its_velocity_after_the_last(self):
+        drift = Drift(100.0)
+        drift.measured(200.0, (1.0, -2.0))
+        drift.measured(300.0, (1.0, 0.0), velocity=(0.1, 0.0))
+        np.testing.assert_allclose(
+            drift.at([50, 100, 150, 200, 250, 300, 310]),
+            [[0, 0], [0, 0], [0.5, -1], [1, -2], [1, -1], [1, 0], [2, 0]],
+            atol=1e-12,
+        )
+
+    def test_time_does_not_run_backwards(self):
+        drift = Drift(100.0)
+        with pytest.raises(SettingsError, match="after that"):
+            drift.measured(99.0, (0.0, 0.0))
+
+
+def true_shift(controller, since):
+    """How far the surface has moved in the coordinates of the tip, by the simulation itself."""
+    piezo = controller._junction.piezo
+    return since - piezo.displacement(controller.now())
+
+
+def drifted(make_stm, **changes):
+    stm = make_stm(SimulatedController(seed=2, profile=replace(DRIFTING, **changes)))
+    return stm
+
+
+def test_two_images_tell_the_drift_between_them_and_it_is_compensated(RE, docs, make_stm):
+    stm = drifted(make_stm)
+    RE(measure_drift(stm, Frame.square((0, 0), 30, 96)))
+    (event,) = docs.events("drift")
+    passed = event["drift_time"] - event["drift_reference_time"]
+    pixel = 30 / 96
+    assert event["drift_trusted"]
+    assert event["drift_x"] == pytest.approx(2e-3 * passed, abs=0.2 * pixel)
+    assert event["drift_y"] == pytest.approx(-1e-3 * passed, abs=0.2 * pixel)
+    assert stm.controller.get_drift() == pytest.approx((2e-3, -1e-3), abs=0.2 * pixel / passed)
+
+
+def test_a_velocity_that_is_lost_in_the_error_of_registration_is_not_compensated(RE, docs, make_stm):
+    stm = drifted(make_stm, drift=(1e-6, 0.0))
+    RE(measure_drift(stm, Frame.square((0, 0), 30, 64)))
+    assert stm.controller.get_drift() == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("compensate", [True, False])
+def test_spectra_are_placed_where_they_were_taken_on_the_topograph(RE, docs, make_stm, agent_for, scale, compensate):
+    stm = drifted(make_stm)
+    controller, truth, began = stm.controller, [], []
+
+    def watch(name, doc):
+        if name == "event" and "stm_sweep_x" in doc["data"]:
+            truth.append(true_shift(controller, 0.0))
+        elif name == "event" and "stm_scanner_topograph" in doc["data"] and not began:
+            began.append(true_shift(controller, 0.0) / controller.now() * (controller.now() / 2))
+
+    RE.subscribe(watch)
+    agent = agent_for(scale.changed(budget=24))
+    RE(explore(stm, agent, drift={"every": 6, "compensate": compensate}))
+    raw = np.array([(d["stm_sweep_x"], d["stm_sweep_y"]) for d in docs.events()])
+    places = raw - (np.array(truth) - began[0])
+    known = np.array([o.point for o in agent.observations])
+    assert np.hypot(*(raw - places).T).max() > 0.3  # left alone, they would be off by this
+    assert np.hypot(*(known - places).T).max() < 0.2  # of a candidate step
+    assert replay(docs).exact
+
+
+def test_images_that_do_not_agree_are_recorded_and_not_believed(RE, docs, make_stm, agent):
+    stm = make_stm(profile="ideal")
+    honest = stm.controller.scan
+
+    def blind(frame, line_time=None, progress=None):
+        taken = honest(frame, line_time, progress)
+        if not docs.events("topograph"):
+            return taken
+        return replace(taken, height=np.random.default_rng(len(docs)).normal(size=taken.height.shape))
+
+    stm.controller.scan = blind
+    RE(explore(stm, agent, drift={"every": 4, "pixels": 24}))
+    events = docs.events("drift")
+    assert len(events) == 2  # the quick one, and the one with all pixels
+    assert not any(e["drift_trusted"] for e in events)
+    assert agent.drift is None
+    assert replay(docs).exact
+
+
+def test_a_tolerance_asks_for_a_measurement_before_the_interval_is_over():
+    from bluesky_stm.plans._drift import DriftWatch
+
+    class Still:
+        class controller:  # noqa: N801
+            @staticmethod
+            def now():
+                return 1000.0
+
+    watch = DriftWatch(Still, DriftCheck(every=50, tolerance=0.2, speed=3e-4), None, 0.0)
+    assert watch.error == pytest.approx(0.3)
+    assert watch.due(1)
+    assert not DriftWatch(Still, DriftCheck(every=50), None, 0.0).due(49)
+
+
+def test_a_frame_is_found_again_after_the_sample_has_moved(RE, docs, make_stm, agent_for, scale):
+    """Creep made the published move miss by 1.6 nm."""
+    stm = make_stm(profile="ideal")
+    before = stm.controller.scan(Frame.square((5, 5), 60, 192))
+    stm.controller._junction.piezo._drifted += (-1.6, 0.9)  # the place of the tip; the surface goes the other way
+    chosen = Frame.square((8, 1), 20, 48)
+    RE(explore(stm, agent_for(), budget=4, frame=chosen, parent=Parent(before)))
+    (event,) = docs.events("overview")
+    assert event["overview_trusted"]
+    assert (event["overview_x"], event["overview_y"]) == pytest.approx((1.6, -0.9), abs=0.15)
+    topograph = docs.events("topograph")[0]
+    assert topograph["stm_scanner_center_x"] == pytest.approx(9.6, abs=0.15)
+    assert docs.order()[:2] == ["overview", "topograph"]
+
+
+def test_the_real_pair_of_images_of_silicon_is_found_to_have_drifted_by_eleven_nanometres(RE, docs, make_stm, data_file):
+    """Taken one after the other at what the controller believed to be one place; the shift is that of another program."""
+    fake = FakeController()
+    first, second = (read(data_file(f"Si_7x7_{number}.sxm")) for number in ("028", "032"))
+    frame = replace(first.frame, center=Point(0.0, 0.0))
+    fake.answer("scan", replace(first, frame=frame), replace(second, frame=frame))
+    RE(measure_drift(make_stm(fake), frame))
+    (event,) = docs.events("drift")
+    assert event["drift_trusted"]
+    assert (event["drift_x"], event["drift_y"]) == pytest.approx((2.1, -10.9), abs=0.2)

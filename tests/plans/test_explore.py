@@ -1,0 +1,103 @@
+"""One exploration: what it does, in which order, and what it leaves in its documents."""
+
+import threading
+
+import numpy as np
+import pytest
+
+from bluesky_stm.errors import LimitError, SettingsError, UnknownNameError
+from bluesky_stm.geometry import Frame
+from bluesky_stm.plans import explore
+from bluesky_stm.runs import replay
+from bluesky_stm.settings import LengthScale
+
+
+def test_a_topograph_comes_first_then_decisions_and_spectra_take_turns(RE, docs, stm, agent):
+    RE(explore(stm, agent))
+    order = [stream for stream in docs.order() if stream != "maps"]
+    assert order == ["topograph", *["agent", "primary"] * 8, "agent"]
+    assert replay(docs).exact
+
+
+def test_the_stop_document_says_why_the_run_ended(RE, docs, stm, agent):
+    RE(explore(stm, agent, budget=5))
+    assert docs.reasons == ["the budget of 5 spectra is spent"]
+
+
+def test_a_stop_rule_ends_the_run_with_its_reason(RE, docs, stm, agent_for, scale):
+    easy = scale.changed(stop={"name": "target", "value": -100.0})  # any gap is narrower than 100 V
+    RE(explore(stm, agent_for(easy)))
+    assert 4 <= len(docs.events()) < 8
+    assert "target -100 is reached" in docs.reasons[0]
+
+
+def test_the_run_ends_when_its_time_is_over_on_the_clock_of_the_microscope(RE, docs, stm, agent_for, scale):
+    start = stm.controller.now()
+    RE(explore(stm, agent_for(scale.changed(stop={"name": "time", "seconds": 50.0}))))
+    assert 0 < len(docs.events()) < 8
+    assert stm.controller.now() - start == pytest.approx(50, abs=5)
+    assert "50 s were given" in docs.reasons[0]
+
+
+def test_deciding_ahead_measures_as_many_different_places_and_is_replayed_exactly(RE, docs, stm, agent):
+    RE(explore(stm, agent, ahead=True))
+    decisions = docs.events("agent")
+    assert [d["agent_ingested"] for d in decisions] == [0, 0, 1, 2, 3, 4, 5, 6, 8]
+    assert [d["agent_pending"] for d in decisions] == [0, *[1] * 7, 0]
+    places = {(d["stm_tip_x"], d["stm_tip_y"]) for d in docs.events()}
+    assert len(places) == len(docs.events()) == 8
+    assert replay(docs).exact
+
+
+def test_deciding_ahead_survives_a_pause_in_the_middle(RE, docs, stm, agent):
+    from bluesky.utils import RunEngineInterrupted
+
+    seen = []
+
+    def interrupt(name, doc):
+        if name == "event" and "stm_sweep_x" in doc["data"]:
+            seen.append(doc)
+            if len(seen) == 4:
+                threading.Thread(target=RE.request_pause).start()
+
+    RE.subscribe(interrupt)
+    with pytest.raises(RunEngineInterrupted):
+        RE(explore(stm, agent, ahead=True))
+    RE.resume()
+    assert len({doc["seq_num"] for doc in docs.of("event") if "stm_sweep_x" in doc["data"]}) == 8
+    assert docs.of("stop")[0]["exit_status"] == "success"
+
+
+def test_a_frame_may_come_as_plain_json(RE, docs, stm, agent):
+    frame = Frame.square((30, -20), 20, 48).as_dict()
+    RE(explore(stm, agent, frame=frame, budget=4))
+    assert docs.of("start")[0]["frame"] == frame
+    assert docs.events("topograph")[0]["stm_scanner_center_x"] == 30
+
+
+def test_what_makes_no_sense_is_refused_before_anything_moves(RE, docs, stm, agent_for, scale):
+    with pytest.raises(SettingsError, match="larger than the"):
+        RE(explore(stm, agent_for(), budget=5000))
+    with pytest.raises(LimitError):
+        RE(explore(stm, agent_for(), frame=Frame.square((995, 0), 20, 48)))
+    with pytest.raises(UnknownNameError, match="no-improvement"):
+        RE(explore(stm, agent_for(scale.changed(stop="no-improvment"))))
+    with pytest.raises(SettingsError, match="every"):
+        RE(explore(stm, agent_for(), drift={"every": 0}))
+    assert docs == [] and stm.controller.now() == 0
+
+
+def test_a_run_goes_on_with_another_without_a_new_topograph(RE, docs, stm, agent):
+    (first,) = RE(explore(stm, agent, budget=5))
+    RE(explore(stm, agent, budget=3, look=False, md={"resumes": first}))
+    again = docs.runs()[1]
+    streams = {doc["name"] for name, doc in again if name == "descriptor"}
+    assert "topograph" not in streams
+    assert len(agent.observations) == 8
+
+
+def test_when_every_place_is_measured_the_run_ends(RE, docs, stm, agent_for):
+    tiny = LengthScale(name="tiny", frame=4, pixels=16, patch=2, step=2, budget=4, seeds=2, scalarizer="gap", agent="random")
+    RE(explore(stm, agent_for(tiny)))
+    assert np.isfinite([d["stm_tip_x"] for d in docs.events()]).all()
+    assert len(docs.events()) >= 3

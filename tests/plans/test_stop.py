@@ -1,0 +1,65 @@
+"""Rules that end a scale early."""
+
+import numpy as np
+import pytest
+
+from bluesky_stm.errors import SettingsError, UnknownNameError
+from bluesky_stm.geometry import Point
+from bluesky_stm.plans._stop import Standing, make_stop_rule
+from bluesky_stm.protocols import Decision, Health
+from bluesky_stm.settings import Named
+
+
+def rule(name, **settings):
+    return make_stop_rule(Named.parse({"name": name, **settings}))
+
+
+def decision(acquisition=1.0, mean=0.0, std=1.0, noise=0.1):
+    return Decision(Point(0, 0), 0, "ei", mean, std, acquisition, health=Health("toy", noise=noise))
+
+
+def test_no_improvement_waits_until_hope_is_gone_several_times_in_a_row():
+    stop = rule("no-improvement", patience=3, fraction=0.1)
+    assert stop(Standing([decision(0.001)] * 2)) is None
+    assert stop(Standing([decision(0.001), decision(0.02), decision(0.001)])) is None
+    assert "0.1 of the noise" in stop(Standing([decision(0.5)] + [decision(0.009)] * 3))
+
+
+def test_seed_points_never_end_a_scale():
+    assert rule("no-improvement", patience=1)(Standing([decision(float("nan"))])) is None
+
+
+def test_a_target_is_reached_with_confidence_or_not_at_all():
+    stop = rule("target", value=1.0)
+    assert stop(Standing([decision(mean=1.5, std=0.5)])) is None
+    assert stop(Standing([decision(mean=1.5, std=0.2)])) is not None
+
+
+def test_time_is_that_of_the_microscope_unless_the_wall_is_asked():
+    assert rule("time", seconds=60)(Standing(seconds=59)) is None
+    assert "60 s were given" in rule("time", seconds=60)(Standing(seconds=61))
+    assert rule("time", seconds=1000, clock="wall")(Standing(seconds=5000)) is None
+
+
+def test_a_map_has_converged_when_it_stands_still_and_is_known():
+    mean = np.linspace(0, 1, 50)
+    known, unknown = np.full(50, 0.01), np.full(50, 1.0)
+    stop = rule("map-converged", change=0.05, uncertainty=0.2)
+    assert stop(Standing(maps=[(mean, known)])) is None
+    assert stop(Standing(maps=[(mean, known)] * 3)) is not None
+    assert stop(Standing(maps=[(mean, unknown)] * 3)) is None
+    assert stop(Standing(maps=[(mean, known), (mean[::-1], known), (mean, known)])) is None
+    assert stop(Standing(maps=[(np.full(50, np.nan), known)] * 3)) is None
+
+
+def test_several_rules_end_with_the_first_that_says_so():
+    stop = rule("any", of=["budget", {"name": "time", "seconds": 10}])
+    assert stop(Standing(seconds=5)) is None
+    assert "10 s were given" in stop(Standing(seconds=11))
+
+
+def test_unknown_rules_and_settings_are_refused():
+    with pytest.raises(UnknownNameError, match="map-converged"):
+        rule("map-convergd")
+    with pytest.raises(SettingsError, match="does not take"):
+        rule("time", second=3)

@@ -1,0 +1,133 @@
+"""The tip is looked after: a changed one is noticed, what it measured is taken back, and a good one is left in peace."""
+
+import numpy as np
+import pytest
+from bluesky.utils import RunEngineInterrupted
+
+from bluesky_stm.geometry import Frame
+from bluesky_stm.measurements import Quality, Setpoint, Topograph
+from bluesky_stm.plans import TipCheck, check_tip, explore, judge
+from bluesky_stm.plans._tip import smoothest
+from bluesky_stm.protocols import Failed, SweepSettings
+from bluesky_stm.runs import replay
+
+
+@pytest.fixture(scope="module")
+def spectra():
+    """Twenty repeats at one place on a good day."""
+    from bluesky_stm.controllers import SimulatedController
+
+    controller = SimulatedController(seed=4)
+    controller.move_tip((3.0, 4.0))
+    return [controller.sweep(SweepSettings()) for _ in range(20)]
+
+
+def test_repeats_with_one_tip_are_never_called_another(spectra):
+    assert [judge(spectra[0], one, TipCheck()) for one in spectra[1:]] == [""] * 19
+
+
+@pytest.mark.parametrize(
+    ("how", "said"), [("leak", "gap"), ("shift", "moved by"), ("blunt", "factor"), ("flagged", "tip changed")]
+)
+def test_another_tip_is_told_by_what_it_does_to_a_spectrum(spectra, spoiled, how, said):
+    for one in spectra[1:]:
+        assert said in judge(spectra[0], spoiled(one, how), TipCheck())
+
+
+def test_the_place_of_reference_is_a_flat_one():
+    height = np.random.default_rng(1).normal(size=(64, 64))
+    height[20:30, 40:50] = 0.0
+    frame = Frame.square((100, 50), 64, 64)
+    x, y = smoothest(Topograph(frame, height, Setpoint(-1.5, 0.2)))
+    row, column = frame.to_pixel((x, y))
+    assert 20 <= row < 30 and 40 <= column < 50
+
+
+def changing(make_stm, changing_tip, **how):
+    return make_stm(changing_tip(seed=2, profile="good_day", **how))
+
+
+def test_a_good_tip_is_checked_as_often_as_asked_and_nothing_is_taken_back(RE, docs, make_stm, agent_for, scale):
+    agent = agent_for(scale.changed(budget=20))
+    RE(explore(make_stm(profile="good_day"), agent, tip={"every": 5}))
+    verdicts = [e["tip_check_verdict"] for e in docs.events("tip_check")]
+    assert verdicts == ["reference"] * 3 + ["good"] * 3
+    assert not any(isinstance(o.value, Failed) for o in agent.observations)
+
+
+@pytest.mark.parametrize("how", ["leak", "shift", "blunt"])
+def test_spectra_since_the_last_good_check_are_taken_back_and_no_decision_uses_them(
+    RE, docs, make_stm, changing_tip, agent_for, scale, how
+):
+    agent = agent_for(scale.changed(budget=20))
+    stm = changing(make_stm, changing_tip, changes_at=3 + 5 + 1 + 3, how=how)  # 3 of reference, 5, a check, 3rd of the next 5
+    RE(explore(stm, agent, tip={"every": 5, "then": "stop"}))
+    changed = [e for e in docs.events("tip_check") if e["tip_check_verdict"] == "changed"]
+    assert [e["tip_check_revoked"] for e in changed] == [5]
+    assert len(docs.events()) == 10
+    assert "the tip has changed" in docs.reasons[0]
+    assert [isinstance(o.value, Failed) for o in agent.observations] == [False] * 5 + [True] * 5
+    after = docs.order()[::-1].index("tip_check")
+    assert docs.order()[::-1][:after].count("agent") >= 1  # the last decision was made with the values taken back
+    last = docs.events("agent")[-1]
+    assert last["agent_best"] == max(o.value for o in agent.observations if not isinstance(o.value, Failed))
+    assert replay(docs).exact
+
+
+def test_a_place_whose_spectrum_was_taken_back_may_be_measured_again(RE, docs, make_stm, changing_tip, agent_for, scale):
+    agent = agent_for(scale.changed(budget=20))
+    stm = changing(make_stm, changing_tip, changes_at=3 + 5 + 1 + 1)
+    RE(explore(stm, agent, tip={"every": 5, "then": "stop"}))
+    revoked = [o.point for o in agent.observations[5:]]
+    measured = agent.agent._measured
+    assert not any(measured[np.hypot(*(agent.candidates - p).T).argmin()] for p in revoked)
+
+
+def test_pulses_bring_a_tip_back_and_the_run_goes_on(RE, docs, make_stm, changing_tip, agent_for, scale):
+    agent = agent_for(scale.changed(budget=16))
+    stm = changing(make_stm, changing_tip, changes_at=10, heals=2)
+    RE(explore(stm, agent, tip={"every": 5, "pulse": (4.0, 0.05)}))
+    events = docs.events("tip_check")
+    said = [(e["tip_check_verdict"], e["tip_check_attempt"]) for e in events if e["tip_check_verdict"] != "reference"]
+    assert said[1:5] == [("doubtful", 0), ("changed", 0), ("changed", 1), ("good", 2)]
+    assert stm.controller.pulses == 2
+    assert docs.reasons == ["the budget of 16 spectra is spent"]
+    assert replay(docs).exact
+
+
+def test_a_tip_that_stays_changed_pauses_for_a_person_who_may_go_on_with_it(RE, docs, make_stm, changing_tip, agent_for, scale):
+    agent = agent_for(scale.changed(budget=14))
+    stm = changing(make_stm, changing_tip, changes_at=10)
+    with pytest.raises(RunEngineInterrupted):
+        RE(explore(stm, agent, tip={"every": 5}))
+    assert RE.state == "paused"
+    RE.resume()
+    verdicts = [e["tip_check_verdict"] for e in docs.events("tip_check")]
+    assert verdicts.count("renewed") == 3
+    assert verdicts[-1] == "renewed" or verdicts[-1] == "good"  # the new tip is the reference now
+    assert docs.of("stop")[0]["exit_status"] == "success"
+    assert replay(docs).exact
+
+
+def test_a_suspicious_spectrum_calls_for_a_check_at_once(RE, docs, make_stm, agent_for, scale, spoiled):
+    stm = make_stm(profile="good_day")
+    honest, count = stm.controller.sweep, []
+
+    def sweep(settings, progress=None):
+        count.append(1)
+        taken = honest(settings, progress)
+        return spoiled(taken, "flagged") if len(count) == 3 + 4 else taken
+
+    stm.controller.sweep = sweep
+    RE(explore(stm, agent_for(scale.changed(budget=8)), tip={"every": 50}))
+    order = [stream for stream in docs.order() if stream in {"primary", "tip_check"}]
+    assert order == ["tip_check"] * 3 + ["primary"] * 4 + ["tip_check"] + ["primary"] * 4
+    assert docs.events()[3]["stm_sweep_quality"] & Quality.TIP_CHANGED
+
+
+def test_a_tip_can_be_checked_by_itself(RE, docs, make_stm, changing_tip):
+    stm = changing(make_stm, changing_tip, changes_at=5)
+    RE(check_tip(stm, (2.0, 3.0), times=3, settings={"then": "stop"}))
+    verdicts = [e["tip_check_verdict"] for e in docs.events("tip_check")]
+    assert verdicts == ["reference"] * 3 + ["good", "doubtful", "changed"]
+    assert docs.of("start")[0]["plan_args"]["point"] == [2.0, 3.0]
