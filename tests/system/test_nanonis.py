@@ -10,12 +10,12 @@ from itertools import islice
 
 import numpy as np
 import pytest
+from bluesky.utils import FailedStatus
 from typer.testing import CliRunner
 
-from bluesky_stm.agents import make_agent
 from bluesky_stm.cli import app
 from bluesky_stm.controllers import SimulatedController
-from bluesky_stm.devices import STM, AgentDevice
+from bluesky_stm.devices import STM
 from bluesky_stm.errors import STMError
 from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.measurements import Quality, Setpoint
@@ -128,3 +128,132 @@ def test_the_same_values_are_learned_over_tcp(both):
             np.testing.assert_array_equal(one.current, other.current)
             np.testing.assert_array_equal(one.didv, other.didv)
             assert one.quality == other.quality
+
+
+# ---- what goes wrong in a run ----
+
+TINY = LengthScale(name="tiny", frame=16, pixels=16, patch=4, step=2, budget=4, seeds=4, agent="random")
+COMMANDS = ["FolMe.XYPosSet", "FolMe.XYPosGet", "BiasSpectr.Start", "BiasSpectr.LimitsGet", "ZCtrl.StatusGet", "Bias.Get"]
+COMMANDS += ["Scan.Action", "Scan.WaitEndOfScan", "Scan.FrameDataGrab", "ZCtrl.OnOffGet", "ZCtrl.SetpntGet", "*"]
+
+
+class Witness(SimulatedController):
+    """Keeps all that it measured."""
+
+    def __init__(self, **settings):
+        super().__init__(**settings)
+        self.swept = []
+
+    def sweep(self, settings, progress=None):
+        self.swept.append(super().sweep(settings, progress))
+        return self.swept[-1]
+
+
+def run_hit_by(faults, folder):
+    """A small exploration with faults in it; the witness, what was stored, and how long it took."""
+    witness = Witness(seed=3)
+    with NanonisServer(witness, (0,) * 4) as server:
+        server.software.registers.set("Util.AcqPeriod", [0.001])
+        begun = time.monotonic()
+        session = nanonis("127.0.0.1", server.ports, 1, folder, sample="EuZn2As2", timeout=0.4)
+        plan = explore(session.stm, session.agent(TINY))
+        for fault in faults:
+            server.faults.add(fault)
+        try:
+            session.RE(plan)
+        except Exception as error:  # whatever the run ended with: it must be stored, and the tip safe
+            assert isinstance(error, STMError | FailedStatus), repr(error)
+        safe = witness.get_feedback() or abs(witness.read_current()) < 0.01
+        server.faults.clear()
+        try:
+            session.close()
+        except STMError:
+            session.catalog.close()
+        return witness, safe, time.monotonic() - begun
+
+
+def storm(seed, runs, folder):
+    draw = random.Random(seed)
+    for number in range(runs):
+        faults = [
+            Fault(draw.choice(list(FaultKind)), draw.choice(COMMANDS), draw.randint(1, 12), draw.choice([0.01, 1.6]))
+            for _ in range(draw.randint(1, 3))
+        ]
+        where = folder / str(number)
+        witness, safe, took = run_hit_by(faults, where)
+        assert safe, f"{faults}: the tip is not safe"
+        assert took < 30, f"{faults}: {took:.0f} s"
+        with open_catalog(where) as catalog:
+            runs = list(catalog)
+            assert len(runs) == 1 or not witness.swept, f"{faults}: what was measured is not stored"
+            assert all(run.stop["exit_status"] in {"success", "fail", "abort"} for run in runs)
+            for stored in (spectrum for run in runs for spectrum in run.spectra):
+                if not stored.quality & Quality.CLIPPED:
+                    assert any(np.allclose(stored.current, true.current, rtol=1e-5, atol=1e-8) for true in witness.swept)
+
+
+@pytest.fixture(autouse=True)
+def _quick_sweeps(monkeypatch):
+    monkeypatch.setattr(_spectroscopy, "OVERHEAD", 0.1)
+
+
+def test_a_run_without_faults_is_whole(tmp_path):
+    """So that the next ones test something."""
+    witness, safe, _ = run_hit_by([], tmp_path)
+    assert safe
+    with open_catalog(tmp_path) as catalog:
+        assert len(catalog[-1].spectra) == len(witness.swept) == 4
+
+
+def test_runs_hit_by_faults_are_stored_and_leave_the_tip_safe(tmp_path):
+    storm(1, 8, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3000)
+@pytest.mark.parametrize("seed", range(2, 7))
+def test_many_runs_hit_by_faults_are_stored_and_leave_the_tip_safe(tmp_path, seed):
+    storm(seed, 40, tmp_path)
+
+
+# ---- the command line ----
+
+
+@pytest.fixture
+def sim(request):
+    """``bluesky-stm nanonis-sim`` as a process of its own; its ports."""
+    arguments = ["--ports", "0,0,0,0", "--speed", "0", "--seed", "3", *getattr(request, "param", [])]
+    command = [sys.executable, "-u", "-c", "from bluesky_stm.cli import main; main()", "nanonis-sim", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        told = "".join(islice(process.stdout, 2))
+        yield re.search(r"ports ([\d,]+)", told)[1], re.search(r"--lockin (\S+?)\.? ", told)[1]
+        process.kill()
+
+
+def test_a_person_checks_then_runs_at_the_simulated_server(sim, tmp_path):
+    """Two processes, two commands; every write is printed before it is sent."""
+    ports, lockin = sim
+    checked = CliRunner().invoke(app, ["nanonis-check", "--ports", ports], catch_exceptions=False)
+    assert checked.exit_code == 0, checked.output
+    assert "Ready for a supervised run" in checked.output
+    scales = tmp_path / "scales.yaml"
+    scales.write_text("- {name: tiny, frame: 16, pixels: 16, patch: 4, step: 2, budget: 3, seeds: 3, agent: random}\n")
+    arguments = ["run", "--controller", "nanonis", "--ports", ports, "--lockin", lockin, "--scales", str(scales), "--dry-run"]
+    done = CliRunner().invoke(app, [*arguments, "--catalog", str(tmp_path / "catalog")], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    assert done.output.count("BiasSpectr.Start 1") == 3
+    with open_catalog(tmp_path / "catalog") as catalog:
+        (run,) = catalog
+        assert run.start["controller"]["versions"]["host_release"] == 14718
+        assert len(run.spectra) == 3
+
+
+@pytest.mark.parametrize("sim", [["--fault", "drop:BiasSpectr.Start:2"]], indirect=True)
+def test_a_fault_asked_for_on_the_command_line_ends_the_run_and_is_stored(sim, tmp_path):
+    ports, _ = sim
+    arguments = ["run", "--controller", "nanonis", "--ports", ports, "--budget", "3", "--agent", "random"]
+    done = CliRunner().invoke(app, [*arguments, "--catalog", str(tmp_path)])
+    assert done.exit_code != 0
+    with open_catalog(tmp_path) as catalog:
+        assert catalog[-1].stop["exit_status"] == "fail"
+        assert len(catalog[-1].spectra) == 1

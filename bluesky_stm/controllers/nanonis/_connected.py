@@ -80,6 +80,8 @@ class Connected:
         self._clock = clock or RealClock()
         self._acting, self._stopped = threading.RLock(), threading.Event()
         self._withdrawn_by_us = False
+        self._deciding = threading.Lock()
+        """Held while the feedback is closed or a withdrawal begins, so that a tip on its way back stays on it."""
         self._work = Link(
             host, ports[0::2], timeout, read_only=read_only, announce=announce, on_connect=self._end_what_was_left
         )
@@ -153,7 +155,6 @@ class Connected:
 
     def _end_what_was_left(self, link: Link) -> None:
         """After (re)connecting: a sweep or scan that nobody waits for is ended, and a tip left without feedback withdrawn."""
-        self._withdrawn_by_us = False
         sweeping, scanning = link.ask("BiasSpectr.StatusGet")[0], link.ask("Scan.StatusGet")[0]
         if self.read_only:
             return
@@ -164,15 +165,28 @@ class Connected:
         if scanning:
             log.warning("A scan was still running: it was stopped.")
             link.ask("Scan.Action", ScanAction.STOP, 0)
-        if not link.ask("ZCtrl.OnOffGet")[0] and not self._at_retracted_end(link):
+        if link.ask("ZCtrl.StatusGet")[0] == ZStatus.WITHDRAWING:
+            return
+        feedback = link.ask("ZCtrl.OnOffGet")[0]
+        self._withdrawn_by_us = not feedback and self._at_retracted_end(link)
+        if not feedback and not self._withdrawn_by_us:
             log.warning("The feedback was open with the tip in reach of the surface: it was withdrawn.")
             self._withdraw_over(link)
 
     def _withdraw_over(self, link: Link) -> None:
         """Not waited for by the controller, so that a silent one is noticed within the time-out."""
-        link.ask("ZCtrl.Withdraw", 0, FOREVER)
+        with self._deciding:
+            self._withdrawn_by_us = True
+            link.ask("ZCtrl.Withdraw", 0, FOREVER)
         self._until(lambda: self._is_over(link), "The withdrawal of the tip", WITHDRAWAL)
-        self._withdrawn_by_us = True
+
+    def _close_feedback(self, link: Link) -> None:
+        """Close the feedback, but not of a tip that is withdrawn, or on its way back."""
+        with self._deciding:
+            if self.is_withdrawn():
+                return
+            link.ask("ZCtrl.OnOffSet", 1)
+        self._until(lambda: bool(self._watch.ask("ZCtrl.OnOffGet")[0]), "Feedback on", self._timeout)
 
     @staticmethod
     def _is_over(link: Link) -> bool:

@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 
 from bluesky_stm.controllers._clock import Clock
 from bluesky_stm.controllers.nanonis._channels import ChannelNames
 from bluesky_stm.controllers.nanonis._commands import ScanAction, ZStatus
+from bluesky_stm.controllers.nanonis._errors import NanonisError
 from bluesky_stm.controllers.nanonis._interlocks import Interlocks, read_interlocks
 from bluesky_stm.controllers.nanonis._link import Announce
 from bluesky_stm.controllers.nanonis._server import PORTS
 from bluesky_stm.controllers.nanonis._spectroscopy import Spectroscopy
-from bluesky_stm.errors import STMError
+from bluesky_stm.errors import LostConnectionError, STMError
 from bluesky_stm.geometry import Floats
 from bluesky_stm.protocols import Capability
+
+STOPS: Final = {"FolMe.Stop": (), "BiasSpectr.Stop": (), "Scan.Action": (ScanAction.STOP, 0), "AutoApproach.OnOffSet": (0,)}
+"""What ends all acts; harmless where none is under way."""
 
 
 class NanonisController(Spectroscopy):
@@ -122,15 +126,23 @@ class NanonisController(Spectroscopy):
         self._stopped.set()
         if self.read_only:
             return
-        watch = self._watch
-        watch.ask("FolMe.Stop")
-        watch.ask("BiasSpectr.Stop")
-        watch.ask("Scan.Action", ScanAction.STOP, 0)
-        if watch.ask("AutoApproach.OnOffGet")[0]:
-            watch.ask("AutoApproach.OnOffSet", 0)
-        if self.status() is ZStatus.OFF and not self.is_withdrawn():
-            watch.ask("ZCtrl.OnOffSet", 1)
-            self._until(self.get_feedback, "Feedback on", self._timeout)
+        try:
+            self._stop_everything()
+        except LostConnectionError:
+            self._stop_everything()  # over a fresh connection: it must not fail for a cable that was out for a moment
+
+    def _stop_everything(self) -> None:
+        """Try all of it, and raise the first refusal only then."""
+        refusals = []
+        for command, values in STOPS.items():
+            try:
+                self._watch.ask(command, *values)
+            except NanonisError as refusal:
+                refusals.append(refusal)
+        if self.status() is ZStatus.OFF:
+            self._close_feedback(self._watch)
+        if refusals:
+            raise refusals[0]
 
     def close(self) -> None:
         """Stop, withdraw if the feedback can't be closed, hang up."""

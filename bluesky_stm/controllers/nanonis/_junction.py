@@ -124,12 +124,14 @@ class Junction(Connected):
         with self._act():
             if on and self.is_withdrawn():
                 raise STMError("The tip is withdrawn: the feedback would run it into the surface. Nothing was done. Approach.")
-            self._switch_feedback(on)
+            if on:
+                self._close_feedback(self._work)
+            else:
+                self._open_feedback()
 
-    def _switch_feedback(self, on: bool) -> None:
-        self._work.ask("ZCtrl.OnOffSet", bool(on))
-        self._until(lambda: self.get_feedback() == bool(on), f"Feedback {'on' if on else 'off'}", self._timeout)
-        self._withdrawn_by_us &= not on
+    def _open_feedback(self) -> None:
+        self._work.ask("ZCtrl.OnOffSet", 0)
+        self._until(lambda: not self.get_feedback(), "Feedback off", self._timeout)
 
     def get_setpoint(self) -> Setpoint:
         """Bias and current that the feedback keeps."""
@@ -157,13 +159,13 @@ class Junction(Connected):
     def approach(self) -> None:
         """Bring a withdrawn tip back with the auto-approach, until the feedback holds it."""
         with self._act():
+            self._withdrawn_by_us = False
             self._work.ask("AutoApproach.Open")
             self._work.ask("AutoApproach.OnOffSet", 1)
             self._until(self._approach_is_over, "The end of the approach", APPROACH)
             if self._stopped.is_set():
                 raise MotionStoppedError("The approach was stopped on its way. Ask for it again, or withdraw.")
             self._until(lambda: self.status() is ZStatus.ON, "Feedback on after the approach", self._timeout)
-            self._withdrawn_by_us = False
 
     def _approach_is_over(self) -> bool:
         return not self._watch.ask("AutoApproach.OnOffGet")[0] or self._stopped.is_set()

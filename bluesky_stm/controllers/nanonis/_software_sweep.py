@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +20,9 @@ from bluesky_stm.protocols import SweepSettings
 
 PARAMETERS = ["Sweep Start", "Sweep End"]
 FIXED_PARAMETERS = ["X (m)", "Y (m)", "Z (m)", "Integration time (s)", "Settling time (s)"]
+STOP = 3
+"""Action of a safe condition that ends the sweep."""
+
 LONGEST, SLOWEST = 100_000, 3600.0
 """Points and sweeps, and time for a point in s, that are still simulated."""
 
@@ -100,6 +104,7 @@ def _measure(software: Software) -> Spectrum:
     settings = _settings(software)
     with software.doing("sweep"):
         spectrum = software.controller.sweep(settings)
+    spectrum = _ended_early(software, spectrum)
     largest = software.full_scale if software.overload else np.nanmax(np.abs(spectrum.current), initial=0.0)
     software.check_current(float(largest))
     if not software.registers.get("BiasSpectr.AdvProps")[0]:
@@ -107,6 +112,22 @@ def _measure(software: Software) -> Spectrum:
     if software.registers.get("BiasSpectr.Props")[5]:
         write_dat(software.saved_path("spectrum", ".dat"), replace(spectrum, time=time.time()))
     return spectrum
+
+
+def _ended_early(software: Software, spectrum: Spectrum) -> Spectrum:
+    """What is left of a sweep that a safe condition on the current ended."""
+    current, ends = spectrum.current, len(spectrum.current)
+    for number in (1, 2):
+        action, threshold, signal, below = software.registers.get(f"BiasSpectr.SafeCond{number}")
+        if action == STOP and SIGNALS[signal] == CURRENT:
+            level = ours(threshold, units.CURRENT)
+            crossed = np.flatnonzero(current < level if below else current > level)
+            ends = min([ends, *crossed])
+    kept = np.arange(len(current)) < ends
+    channels: dict[str, Any] = {
+        name: np.where(kept, getattr(spectrum, name), np.nan) for name in ("current", "lockin_x", "lockin_y", "didv")
+    }
+    return replace(spectrum, **channels)
 
 
 def _table(software: Software, spectrum: Spectrum) -> tuple[list[str], Floats]:

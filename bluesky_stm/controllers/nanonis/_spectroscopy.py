@@ -99,11 +99,11 @@ class Spectroscopy(Imaging):
 
     def _hold_at(self, setpoint: Setpoint) -> None:
         """Another set point; the feedback stands open while the bias goes there, it could lose the current on the way."""
-        self._switch_feedback(False)
+        self._open_feedback()
         self._ramp(setpoint.bias)
         self._work.ask("ZCtrl.SetpntSet", si(setpoint.current, CURRENT))
         self._confirm("The set point", setpoint.current, self.get_setpoint().current, CURRENT, 1e-6)
-        self._switch_feedback(True)
+        self._close_feedback(self._work)
 
     # ---- the sweep ----
 
@@ -181,6 +181,5 @@ class Spectroscopy(Imaging):
             )
         if not np.isclose(read.current, before.setpoint.current, rtol=1e-5, atol=0):
             self._watch.ask("ZCtrl.SetpntSet", si(before.setpoint.current, CURRENT))
-        if before.feedback and not withdrawn and not self.get_feedback():
-            self._watch.ask("ZCtrl.OnOffSet", 1)
-            self._until(self.get_feedback, "Feedback on after the sweep", self._timeout)
+        if before.feedback and not self.get_feedback():
+            self._close_feedback(self._watch)

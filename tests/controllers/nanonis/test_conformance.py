@@ -8,7 +8,7 @@ from bluesky_stm.controllers.nanonis import Fault, FaultKind, NanonisController,
 
 
 class TestNanonisController(ControllerConformance):
-    cycles = 30
+    cycles = 100
 
     @pytest.fixture
     def unhurried(self):
@@ -23,3 +23,7 @@ class TestNanonisController(ControllerConformance):
 
     def break_next_sweep(self, controller):
         self.server.faults.add(Fault(FaultKind.DROP, "BiasSpectr.Start"))
+
+    @pytest.mark.slow
+    def test_nothing_is_left_over(self, controller, sweep_settings, places):
+        super().test_nothing_is_left_over(controller, sweep_settings, places)

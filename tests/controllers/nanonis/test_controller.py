@@ -233,6 +233,34 @@ def test_interlocks_are_set_and_read_back(connect, server):
     assert level == pytest.approx(9e-9)
 
 
+def test_a_sweep_ends_where_the_current_passes_the_safe_condition(connect):
+    """On either side; what was measured before is whole."""
+    controller = connect(interlocks=Interlocks(end_sweep=0.5))
+    spectrum = controller.sweep(SweepSettings(-1.5, 2.0, 61, 0.001, 0.001))
+    measured = np.isfinite(spectrum.current)
+    assert spectrum.quality & Quality.INCOMPLETE
+    assert 20 < measured.sum() < 61
+    assert np.abs(spectrum.current[measured]).max() <= 0.5
+    assert controller.get_feedback()
+
+
+def test_a_withdrawal_in_the_middle_of_a_sweep_is_not_undone_by_its_end():
+    """The sweep restores what stood before it, but never closes the feedback of a tip on its way back."""
+    microscope = SimulatedController(seed=3, clock=RealClock(4.0))
+    with NanonisServer(microscope, (0, 0)) as server:
+        controller = NanonisController(ports=server.ports)
+        for delay in (0.1, 0.25):
+            thread = threading.Thread(target=lambda: controller.sweep(SHORT))
+            thread.start()
+            time.sleep(delay)
+            controller.withdraw()
+            thread.join(5)
+            assert not microscope.get_feedback()
+            assert controller.is_withdrawn()
+            controller.approach()
+        controller.close()
+
+
 def test_an_interlock_that_does_not_hold_is_refused(connect, server, monkeypatch):
     monkeypatch.setattr(server.software.registers, "set", lambda *args: None)
     with pytest.raises(NanonisError, match="interlocks"):
