@@ -6,7 +6,7 @@ import sys
 
 from rich.console import Console
 
-from bluesky_stm.cli import _doctor, _measure, _nanonis, _stored  # noqa: F401 - they enter their commands into the application
+from bluesky_stm.cli import _doctor, _facility, _measure, _nanonis, _stored  # noqa: F401 - they enter their commands into the app
 from bluesky_stm.cli._app import app
 from bluesky_stm.errors import STMError
 

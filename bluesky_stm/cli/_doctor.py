@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import platform
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
+from rich.markup import escape
 from rich.table import Table
 
 from bluesky_stm.cli._app import app, out
@@ -12,8 +14,9 @@ from bluesky_stm.cli._app import app, out
 
 @app.command()
 def doctor() -> None:
-    """Say what is installed and what can be chosen by name."""
+    """Say what is installed, what can be chosen by name, and what the settings file says."""
     from bluesky_stm.agents import known_agents
+    from bluesky_stm.facility import read_settings, settings_file
     from bluesky_stm.scalarizers import known_scalarizers
 
     table = Table("what", "found", box=None)
@@ -22,7 +25,19 @@ def doctor() -> None:
         table.add_row(package, _version(package))
     table.add_row("agents", ", ".join(known_agents()))
     table.add_row("scalarizers", ", ".join(known_scalarizers()))
+    table.add_row("settings file", str(settings_file() or "none: all as the package has it"))
+    for name, value in read_settings().model_dump(mode="json").items():
+        table.add_row(f"  {name}", _words(value))
     out.print(table)
+
+
+def _words(value: Any) -> str:
+    """A setting as a person reads it."""
+    if isinstance(value, list):
+        return (
+            ", ".join(str(item["name"]) if isinstance(item, dict) else str(item) for item in value) or "those of the microscope"
+        )
+    return escape(str(value))
 
 
 def _version(package: str) -> str:

@@ -76,7 +76,7 @@ def run(
         session = recorded(file, seed, catalog) if file and controller is ControllerName.RECORDED else simulated(seed, catalog)
     with session:
         chosen = _read_scales(scales) if scales else list(session.scales.values())
-        uids = _explore(session, [_changed(scale, changes) for scale in chosen])
+        uids = _explore(session, [scale.chosen(**changes) for scale in chosen])
         write_report(session.catalog, uids, report or catalog / "report.html")
 
 
@@ -108,10 +108,3 @@ def _read_scales(path: Path) -> list[LengthScale]:
             f"{path} should hold a list of length scales, not {type(listed).__name__}. Nothing has been started."
         )
     return [LengthScale.parse(scale) for scale in listed]
-
-
-def _changed(scale: LengthScale, changes: dict[str, Any]) -> LengthScale:
-    given = {name: value for name, value in changes.items() if value is not None}
-    if "budget" in given:
-        given["seeds"] = min(scale.seeds, given["budget"])
-    return scale.changed(**given)

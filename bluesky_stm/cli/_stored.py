@@ -23,7 +23,9 @@ def ls(catalog: Folder = FOLDER) -> None:
     with open_catalog(catalog, write=False) as opened:
         listed = runs(opened)
         listed[["uid", "campaign"]] = listed[["uid", "campaign"]].map(lambda uid: str(uid)[:8])
-        table = Table(*map(str, listed.columns), box=None)
+        table = Table(box=None, padding=(0, 1, 0, 0))
+        for name in listed.columns:
+            table.add_column(name, no_wrap=name in {"uid", "campaign"})
         for row in listed.itertuples(index=False):
             table.add_row(*map(str, row))
         out.print(table)

@@ -1,0 +1,73 @@
+"""``ipython``, ``queue-files``, ``agent``: the package inside a facility."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bluesky_stm.cli._app import Seed, app, out
+
+SettingsFile = Annotated[Path | None, typer.Option("--settings", help="Settings file; else ./bluesky_stm.yaml, if there.")]
+Microscope = Annotated[
+    str | None, typer.Argument(help="simulated, recorded:FILE or nanonis:HOST; else as the settings file says.")
+]
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def ipython(
+    context: typer.Context,
+    microscope: Microscope = None,
+    settings: SettingsFile = None,
+    startup: Annotated[Path | None, typer.Option(help="Your copy of bluesky_stm/facility/startup.py.")] = None,
+) -> None:
+    """Open IPython with RE, stm, catalog, agents and plans by name; what is unknown here is passed on to IPython."""
+    from bluesky_stm.facility import prompt
+
+    _choose(settings, microscope)
+    prompt(*([startup] if startup else []), arguments=context.args)
+
+
+@app.command("queue-files")
+def queue_files(
+    folder: Annotated[Path, typer.Argument(help="Where to write them.")] = Path("."),
+    settings: SettingsFile = None,
+) -> None:
+    """Write what a queue server needs to know, the list of plans and devices and the permissions, and say how to start it."""
+    from bluesky_stm.facility import write_queue_files
+
+    _choose(settings, None)
+    command = write_queue_files(folder)
+    out.print(f"Written to {folder.absolute()}. Start the server, with Redis running, by:", soft_wrap=True)
+    out.print(command, soft_wrap=True)
+
+
+@app.command()
+def agent(
+    subscribe: Annotated[str, typer.Option(help="Where documents come from: out-address of a 0MQ proxy.")],
+    scale: Annotated[str, typer.Option(help="Length scale, by name.")],
+    queue: Annotated[str, typer.Option(help="Control address of the queue server.")] = "tcp://127.0.0.1:60615",
+    name: Annotated[str | None, typer.Option("--agent", help="Who chooses, by name; else as the scale says.")] = None,
+    scalarizer: Annotated[str | None, typer.Option(help="What counts, by name; else as the scale says.")] = None,
+    budget: Annotated[int | None, typer.Option(help="Spectra.")] = None,
+    seed: Seed = 0,
+    settings: SettingsFile = None,
+) -> None:
+    """Be the agent of one exploration from another machine: it learns from the stream and drives through the queue server."""
+    from bluesky_stm.facility import explore_remotely, known_scale, read_settings
+
+    _choose(settings, None)
+    chosen = known_scale(read_settings(), scale).chosen(agent=name, scalarizer=scalarizer, budget=budget)
+    stop = explore_remotely(chosen, seed, subscribe, queue, tell=out.print)
+    raise typer.Exit(0 if stop["exit_status"] == "success" else 1)
+
+
+def _choose(settings: Path | None, microscope: str | None) -> None:
+    """By the environment, which start-up files and worker processes see, too."""
+    from bluesky_stm.facility import FILE, MICROSCOPE
+
+    for variable, value in ((FILE, settings), (MICROSCOPE, microscope)):
+        if value is not None:
+            os.environ[variable] = str(value)
