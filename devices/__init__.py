@@ -4,6 +4,7 @@ from bluesky_stm.devices._agent import AgentDevice, PosteriorMap
 from bluesky_stm.devices._bias import Bias
 from bluesky_stm.devices._current import TunnelingCurrent
 from bluesky_stm.devices._grid import GridSpectroscopy
+from bluesky_stm.devices._images import ImageStore
 from bluesky_stm.devices._lockin import LockIn
 from bluesky_stm.devices._pulse import Pulse, TipPulse
 from bluesky_stm.devices._rest import Rest, RestKeeper
@@ -20,6 +21,7 @@ __all__ = [
     "Bias",
     "BiasSweep",
     "GridSpectroscopy",
+    "ImageStore",
     "LockIn",
     "PosteriorMap",
     "Pulse",

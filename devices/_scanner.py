@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 from event_model import DataKey
 from ophyd import Component as Cpt
+from ophyd.device import Staged
 from ophyd.status import Status
 
 from bluesky_stm import units
 from bluesky_stm.devices._flying import Flying
 from bluesky_stm.devices._framed import Framed, fields_of
+from bluesky_stm.devices._images import sha256
 from bluesky_stm.devices._signals import CONFIG, HINTED, NORMAL, Parameter, Result, data_key
 from bluesky_stm.devices._worker import ActStatus
 from bluesky_stm.errors import NotCapableError
@@ -38,6 +40,8 @@ class Scanner(Flying, Framed):
     quality = Cpt(Result, value=int(Quality.INCOMPLETE), form="integer", kind=HINTED)
 
     _taken: Frame | None = None
+    _stored: tuple[str, str] | None = None
+    """Id and sha256 of the last image, when it stands in a file."""
 
     def check_value(self, frame: Frame) -> None:
         """Refuse a frame with a corner outside the limits, or whose lines are too fast."""
@@ -62,6 +66,16 @@ class Scanner(Flying, Framed):
             f"{self.name}_row": data_key(source, dtype="integer"),
         }
 
+    def collect_asset_docs(self, index: int | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Documents of the images that stand in files; bluesky asks for them before it emits the Event."""
+        yield from self.stm.images.documents()
+
+    def unstage(self) -> list[object]:
+        """End the image under way; the files of the run are whole."""
+        unstaged = super().unstage()
+        self.stm.images.close()
+        return unstaged
+
     def _start(self, act: Callable[..., None]) -> Status:
         frame, line_time = self.frame, self.line_time.get()
         self.check_value(frame)
@@ -72,13 +86,22 @@ class Scanner(Flying, Framed):
         """Complete without an image: its shape is that of the frame."""
         self.topograph.array_shape = self.frame.pixels
         self.topograph.dims = (f"{self.name}_row", f"{self.name}_column")
-        return super().describe()
+        keys = super().describe()
+        if self.stm.images.takes(self.frame.pixels):
+            keys[self.topograph.name]["external"] = "FILESTORE:"
+            keys[f"{self.topograph.name}_sha256"] = data_key(self.topograph.source_name, dtype="string")
+        return keys
 
     def read(self) -> dict[str, dict[str, Any]]:
         """The last image and the frame it was taken in; before the first, NaN and ``Quality.INCOMPLETE``."""
         if self.topograph.get() is None:
-            self.topograph.fill(np.full(self.frame.pixels, np.nan), self.topograph.timestamp)
+            self.fill({"topograph": np.full(self.frame.pixels, np.nan)})
+            self._store()
         reading = super().read()
+        if self._stored is not None:
+            datum, digest = self._stored
+            reading[self.topograph.name] = {**reading[self.topograph.name], "value": datum}
+            reading[f"{self.topograph.name}_sha256"] = {**reading[self.topograph.name], "value": digest}
         if self._taken is not None:
             for name, value in fields_of(self._taken).items():
                 reading[f"{self.name}_{name}"] = {"value": value, "timestamp": self.topograph.timestamp}
@@ -93,6 +116,13 @@ class Scanner(Flying, Framed):
             )
         self._taken = image.frame
         self.fill(values_of(image))
+        self._store()
+
+    def _store(self) -> None:
+        image, images = self.topograph.get(), self.stm.images
+        self._stored = (images.write(image), sha256(image)) if images.takes(image.shape) else None
+        if not self.stm.is_staged and self._staged == Staged.no:
+            images.close()  # nobody will say when the run is over
 
     def _scan_lines(self, frame: Frame, line_time: float | None, status: ActStatus) -> None:
         self._scan(frame, line_time, status)

@@ -15,6 +15,7 @@ from bluesky_stm import units
 from bluesky_stm.devices._bias import Bias
 from bluesky_stm.devices._current import TunnelingCurrent
 from bluesky_stm.devices._grid import GridSpectroscopy
+from bluesky_stm.devices._images import ImageStore
 from bluesky_stm.devices._lockin import LockIn
 from bluesky_stm.devices._pulse import TipPulse
 from bluesky_stm.devices._rest import RestKeeper
@@ -44,6 +45,8 @@ class STM(Device):
         What does the work: simulated, recorded or a real one.
     limits : Limits, optional
         Interlocks, narrower than what the hardware can do; that if not given.
+    images : ImageStore, optional
+        Where images go that are too large for a document; all stay inline if not given.
     """
 
     tip = Cpt(TipPosition, kind=NORMAL, labels={"motors"})
@@ -70,12 +73,20 @@ class STM(Device):
     controller_of_parts = True
 
     def __init__(
-        self, prefix: str = "", *, controller: Controller, limits: Limits | None = None, name: str = "stm", **kwargs: Any
+        self,
+        prefix: str = "",
+        *,
+        controller: Controller,
+        limits: Limits | None = None,
+        images: ImageStore | None = None,
+        name: str = "stm",
+        **kwargs: Any,
     ) -> None:
         self.controller = controller
         self.worker = Worker(name, on_fault=self._latch)
         self.fault: BaseException | None = None
         self.withdrawn = False
+        self.images = images or ImageStore()
         self._limits = limits
         super().__init__(prefix, name=name, **kwargs)
 

@@ -21,6 +21,7 @@ from bluesky_stm.teaching._events import (
     spectrum_from,
     topograph_from,
 )
+from bluesky_stm.teaching._external import ExternalArrays
 from bluesky_stm.teaching._lessons import Lesson, Masking, Pupil, Retuning, Revision
 
 
@@ -52,6 +53,7 @@ class Teaching(DocumentRouter):
         self._fixed = fixed and scalarizer is not None
         self._streams: dict[str, str] = {}
         self._seen: set[tuple[str, int]] = set()
+        self._external = ExternalArrays()
         self._lessons: deque[Lesson] = deque()
         self._areas: list[Frame] = []
         self._topograph: Topograph | None = None
@@ -88,8 +90,16 @@ class Teaching(DocumentRouter):
         number = doc["descriptor"], doc["seq_num"]  # an Event that is repeated after a pause has the same, but another uid
         if stream in _TEACHERS and number not in self._seen:
             self._seen.add(number)
-            _TEACHERS[stream](self, doc["data"])
+            _TEACHERS[stream](self, self._external.data(doc))
         return doc
+
+    def resource(self, doc: Mapping[str, Any]) -> None:
+        """A file of large arrays is declared."""
+        self._external.resource(doc)
+
+    def datum(self, doc: Mapping[str, Any]) -> None:
+        """A large array is declared."""
+        self._external.datum(doc)
 
     def take(self) -> list[Lesson]:
         """Lessons since the last call, in the order of the documents. Safe beside a thread that feeds documents."""

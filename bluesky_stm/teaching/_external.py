@@ -1,0 +1,55 @@
+"""Arrays that stand in a file beside the documents come back into their Event."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bluesky_stm.errors import FileFormatError
+
+
+class ExternalArrays:
+    """Remembers where the arrays of a run are, and loads those that an Event refers to."""
+
+    def __init__(self) -> None:
+        self._resources: dict[str, Mapping[str, Any]] = {}
+        self._datums: dict[str, Mapping[str, Any]] = {}
+
+    def resource(self, doc: Mapping[str, Any]) -> None:
+        """A file is declared."""
+        self._resources[doc["uid"]] = doc
+
+    def datum(self, doc: Mapping[str, Any]) -> None:
+        """An array in it is declared."""
+        self._datums[doc["datum_id"]] = doc
+
+    def data(self, event: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Data of an Event, with the arrays of files in the place of what refers to them.
+
+        Raises
+        ------
+        FileFormatError
+            When the file is not there, or does not hold what it held when it was written.
+        """
+        missing = [key for key, filled in event.get("filled", {}).items() if filled is False]
+        return {**event["data"], **{key: self._load(key, event["data"]) for key in missing}} if missing else event["data"]
+
+    def _load(self, key: str, data: Mapping[str, Any]) -> np.ndarray:
+        import h5py
+
+        datum = self._datums[data[key]]
+        resource = self._resources[datum["resource"]]
+        path = Path(resource["root"]) / resource["resource_path"]
+        try:
+            with h5py.File(path, "r", swmr=True) as file:
+                array = np.asarray(file[resource["resource_kwargs"]["dataset"]][datum["datum_kwargs"]["point_number"]])
+        except (OSError, KeyError, ValueError) as error:
+            raise FileFormatError(f"The array of {key!r} can't be read from {path}: {error}. Bring the file back.") from error
+        digest = hashlib.sha256(np.ascontiguousarray(array, dtype="<f8").tobytes()).hexdigest()
+        if digest != data.get(f"{key}_sha256", digest):
+            raise FileFormatError(f"{path} no longer holds the array of {key!r}: its sha256 is {digest}. Bring the file back.")
+        return array

@@ -1,0 +1,102 @@
+"""Large images stand in HDF5 beside the documents, as databroker and Tiled read them with no set-up."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from bluesky_stm.errors import SettingsError
+from bluesky_stm.geometry import Floats
+
+INLINE: Final = 4 * 2**20
+"""Bytes of an image up to which it stands in the document itself."""
+
+DATASET: Final = "/entry/data/data"
+
+
+class ImageStore:
+    """Writes the images of a run, one file for each shape, flushed after each image: a killed run keeps them.
+
+    Parameters
+    ----------
+    folder : path, optional
+        Where the files go, made with the first one. Without it every image stays inline.
+    inline : int
+        Bytes up to which an image stays inline.
+    """
+
+    def __init__(self, folder: str | Path | None = None, inline: int = INLINE) -> None:
+        if inline < 0:
+            raise SettingsError(f"inline = {inline} bytes makes no sense: give 0 to write every image to a file.")
+        self.folder = None if folder is None else Path(folder)
+        self.inline = inline
+        self._files: dict[tuple[int, ...], _ImageFile] = {}
+        self._documents: deque[tuple[str, dict[str, Any]]] = deque()
+
+    def takes(self, shape: tuple[int, ...]) -> bool:
+        """Whether an image of that shape goes to a file."""
+        return self.folder is not None and 8 * int(np.prod(shape)) > self.inline
+
+    def write(self, image: Floats) -> str:
+        """Write an image; gives the id by which its Event refers to it."""
+        assert self.folder is not None
+        if image.shape not in self._files:
+            self._files[image.shape] = _ImageFile(self.folder, image.shape)
+            self._documents.append(("resource", self._files[image.shape].resource))
+        datum = self._files[image.shape].append(image)
+        self._documents.append(("datum", datum))
+        return datum["datum_id"]
+
+    def documents(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Documents of what was written, each once."""
+        while self._documents:
+            yield self._documents.popleft()
+
+    def close(self) -> None:
+        """The run is over: the next one has files of its own."""
+        while self._files:
+            self._files.popitem()[1].close()
+
+
+class _ImageFile:
+    """Images of one shape, (n, rows, columns), readable while it grows."""
+
+    def __init__(self, folder: Path, shape: tuple[int, ...]) -> None:
+        import h5py
+
+        folder.mkdir(parents=True, exist_ok=True)
+        name, chunk = f"{uuid.uuid4()}.h5", (1, *shape)
+        self._file = h5py.File(folder / name, "w", libver="latest")
+        self._images = self._file.create_dataset(DATASET, (0, *shape), "<f8", maxshape=(None, *shape), chunks=chunk)
+        self._file.swmr_mode = True
+        self.resource: dict[str, Any] = {
+            "uid": str(uuid.uuid4()),
+            "spec": "AD_HDF5_SWMR",
+            "root": str(folder.resolve()),
+            "resource_path": name,
+            "resource_kwargs": {"dataset": DATASET, "swmr": True, "chunk_shape": list(chunk), "frame_per_point": 1},
+            "path_semantics": "posix",
+        }
+
+    def append(self, image: Floats) -> dict[str, Any]:
+        """Write an image; gives its datum."""
+        number = len(self._images)
+        self._images.resize(number + 1, axis=0)
+        self._images[number] = image
+        self._images.flush()
+        uid = self.resource["uid"]
+        return {"datum_id": f"{uid}/{number}", "resource": uid, "datum_kwargs": {"point_number": number}}
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def sha256(image: Floats) -> str:
+    """Digest of the values of an image, as doubles, row by row."""
+    return hashlib.sha256(np.ascontiguousarray(image, dtype="<f8").tobytes()).hexdigest()
