@@ -163,7 +163,7 @@ def test_the_slider_goes_back_to_an_earlier_decision(page, records):
     last = page("document.querySelectorAll('section .map .layer')[1].href.baseVal")
     page(slide.format(12))
     assert page("document.querySelectorAll('section:first-of-type .map .point:not([visibility])').length") == 12
-    assert page("document.querySelector('.panel[data-after]').dataset.after") == "after 10 spectra"
+    assert page("document.querySelectorAll('section .aside')[1].textContent") == "after 10 spectra"
     assert page("document.querySelectorAll('section .map .layer')[1].href.baseVal") != last
     decision = records[0].decisions[11]
     words = page("document.querySelector('.said').textContent")

@@ -70,9 +70,10 @@ class FrameMap {
     this.svg = make("svg:svg", { class: "map", style: `aspect-ratio:${width}/${height}`, role: "img", "aria-label": title }, this.ground, this.layer, this.marks);
     this.bar = make("div", { class: "scalebar" }, make("span"), make("i"));
     this.key = make("div", { class: "key" });
+    this.aside = make("span", { class: "aside" });
     this.figure = make(
       "figure", { class: "panel" },
-      make("figcaption", {}, letter ? make("b", {}, letter) : null, title),
+      make("figcaption", {}, letter ? make("b", {}, letter) : null, title, this.aside),
       make("div", { class: "stage" }, this.svg, this.bar),
       this.key,
     );

@@ -20,7 +20,8 @@ function heading(data) {
   const taken = runs.reduce((sum, run) => sum + run.spectra.at.length, 0);
   const sizes = runs.map((run) => tell(run.frame.size[0])).join(" \u2192 ");
   const where = runs.length > 1 ? `at ${runs.length} length scales, ${sizes}` : `in a frame of ${sizes}`;
-  const story = `${taken} spectra ${where}\u202fnm, each placed by an agent that learns from the topograph and the spectra before it.`;
+  const placed = runs.every((run) => run.decisions.length) ? ", each placed by an agent that learns from the topograph and the spectra before it" : "";
+  const story = `${taken} spectra ${where}\u202fnm${placed}.`;
   const agents = [...new Set(runs.map((run) => run.about.agent && run.about.agent.name))].join(", ");
   const seeds = [...new Set(runs.map((run) => run.seed))].filter((seed) => seed !== null && seed !== undefined);
   const versions = runs[0].about.versions || {};

@@ -211,7 +211,7 @@ class Scale {
     this.shown = shown;
     this.mean.show(shown ? this.cells.image(shown.mean, this.palette) : "");
     this.std.show(shown ? this.cells.image(shown.std, this.doubt) : "");
-    for (const map of [this.mean, this.std]) map.figure.dataset.after = shown ? `after ${shown.ingested} spectra` : "no map yet";
+    for (const map of [this.mean, this.std]) map.aside.textContent = shown ? `after ${shown.ingested} spectra` : "no map yet";
   }
 
   drawLearning() {
