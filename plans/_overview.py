@@ -36,6 +36,9 @@ FIELDS = {
 LARGER = 2.5
 """Side of the overview, in sides of the frame that is looked for: creep and hysteresis miss by a few per cent of a move."""
 
+PACKET = 16
+"""Scan controllers take the pixels of a line in packets of so many."""
+
 
 @dataclass(frozen=True, eq=False)
 class Parent:
@@ -74,7 +77,8 @@ def _around(stm: STM, frame: Frame, parent: Parent, expected: Point) -> Frame:
     reach = (np.asarray(whole.size) - side) / 2
     offset = np.clip(turn @ (np.asarray(frame.center) - middle), -reach, reach)
     center = middle + turn.T @ offset
-    pixels = int(np.clip(round(side / min(whole.pixel_size)), 64, 256))
+    packets = np.ceil(side / min(whole.pixel_size) / PACKET - 1e-6)
+    pixels = int(np.clip(PACKET * packets, 64, 256))
     return _moved(Frame.square((float(center[0]), float(center[1])), side, pixels, whole.angle), expected)
 
 
