@@ -20,7 +20,7 @@ lint: $(VENV)/installed
 # mypy does not follow the mapping devices/ -> bluesky_stm.devices of an editable install: give it the real tree.
 types: $(VENV)/installed
 	rm -rf build/tree && $(BIN)/pip install -q --no-deps --target build/tree .
-	cd build/tree && ../../$(BIN)/mypy --config-file ../../pyproject.toml -p bluesky_stm
+	cd build/tree && $(abspath $(BIN))/mypy --config-file ../../pyproject.toml -p bluesky_stm
 
 benchmarks: $(VENV)/installed
 	$(BIN)/python -m pytest benchmarks

@@ -21,11 +21,10 @@ def ls(catalog: Folder = FOLDER) -> None:
     from bluesky_stm.storage import open_catalog, runs
 
     with open_catalog(catalog, write=False) as opened:
-        listed = runs(opened)
-        listed[["uid", "campaign"]] = listed[["uid", "campaign"]].map(lambda uid: str(uid)[:8])
-        table = Table(box=None, padding=(0, 1, 0, 0))
-        for name in listed.columns:
-            table.add_column(name, no_wrap=name in {"uid", "campaign"})
+        listed = runs(opened).drop(columns=["plan", "campaign"])
+        listed["uid"] = listed["uid"].str[:8]
+        listed["time"] = listed["time"].dt.strftime("%m-%d %H:%M")
+        table = Table(*listed.columns, box=None, padding=(0, 1, 0, 0))
         for row in listed.itertuples(index=False):
             table.add_row(*map(str, row))
         out.print(table)
