@@ -21,7 +21,10 @@ from torch import Tensor
 from bluesky_stm.agents._kernel import FLOOR, Kernel, Prior
 from bluesky_stm.geometry import Floats
 
-ITERATIONS = 40
+ITERATIONS, FURTHER = 40, 15
+"""Of L-BFGS: from the prior, and from parameters that fitted nearly the same values."""
+
+TOLERANCE = {"ftol": 1e-6, "gtol": 1e-3}
 REACH = 4.0
 """Prior standard deviations that a parameter may move."""
 
@@ -69,7 +72,14 @@ def fitted(kernel: Kernel, squared: Sequence[Tensor], values: Tensor, start: Ten
     def cost(point: Floats) -> tuple[float, Floats]:
         return _cost(kernel, squared, values, point)
 
-    found = minimize(cost, first, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": ITERATIONS})
+    found = minimize(
+        cost,
+        first,
+        jac=True,
+        method="L-BFGS-B",
+        bounds=bounds,
+        options={"maxiter": ITERATIONS if start is None else FURTHER, **TOLERANCE},
+    )
     return Fit(kernel, torch.as_tensor(found.x), -float(found.fun))
 
 

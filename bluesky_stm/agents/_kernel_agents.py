@@ -229,14 +229,14 @@ class PatchAgent(KernelAgent):
 class DKLSettings(KernelSettings):
     """What the deep kernel can be told besides; ``net=False`` switches the net off."""
 
-    net: bool = False
+    net: bool = True
 
 
 class DKLAgent(KernelAgent):
     """Position, picture, and what a net trained on simulated surfaces makes of the picture.
 
-    The net's terms start small and grow where the spectra ask for it; where the kernel without the net predicts the values
-    better (each left out once), that one decides.
+    The net's terms start small and grow where the spectra ask for it; where the fit is not sound, the kernel without the net
+    decides, and then the one on position.
     """
 
     name = "dkl"
