@@ -81,7 +81,10 @@ class Connected:
         self._acting, self._stopped = threading.RLock(), threading.Event()
         self._withdrawn_by_us = False
         self._deciding = threading.Lock()
-        """Held while the feedback is closed or a withdrawal begins, so that a tip on its way back stays on it."""
+        """Held while the feedback is closed or a withdrawal begins, so that a tip on its way back stays on it.
+
+        Who holds it asks over the watching connection only: the working one takes it when it connects again.
+        """
         self._work = Link(
             host, ports[0::2], timeout, read_only=read_only, announce=announce, on_connect=self._end_what_was_left
         )
@@ -180,12 +183,12 @@ class Connected:
             link.ask("ZCtrl.Withdraw", 0, FOREVER)
         self._until(lambda: self._is_over(link), "The withdrawal of the tip", WITHDRAWAL)
 
-    def _close_feedback(self, link: Link) -> None:
+    def _close_feedback(self) -> None:
         """Close the feedback, but not of a tip that is withdrawn, or on its way back."""
         with self._deciding:
             if self.is_withdrawn():
                 return
-            link.ask("ZCtrl.OnOffSet", 1)
+            self._watch.ask("ZCtrl.OnOffSet", 1)
         self._until(lambda: bool(self._watch.ask("ZCtrl.OnOffGet")[0]), "Feedback on", self._timeout)
 
     @staticmethod

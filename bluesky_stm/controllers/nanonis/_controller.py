@@ -140,7 +140,7 @@ class NanonisController(Spectroscopy):
             except NanonisError as refusal:
                 refusals.append(refusal)
         if self.status() is ZStatus.OFF:
-            self._close_feedback(self._watch)
+            self._close_feedback()
         if refusals:
             raise refusals[0]
 

@@ -125,7 +125,7 @@ class Junction(Connected):
             if on and self.is_withdrawn():
                 raise STMError("The tip is withdrawn: the feedback would run it into the surface. Nothing was done. Approach.")
             if on:
-                self._close_feedback(self._work)
+                self._close_feedback()
             else:
                 self._open_feedback()
 

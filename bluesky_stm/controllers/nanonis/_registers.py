@@ -7,6 +7,11 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+from bluesky_stm.controllers.nanonis._errors import NanonisError
+
+LOCKINS: Final = 8
+"""Modulators, and demodulators."""
+
 Value = Any
 Values = tuple[Value, ...]
 
@@ -66,11 +71,14 @@ class Registers:
 
     def handle(self, command: str, values: list[Value]) -> Values:
         """Set or get; of modulators and demodulators, the first value says which."""
-        name = command[:-3]
-        index = values[0] if name.startswith("LockIn.") else 0
+        name, index = command[:-3], 0
+        if name.startswith("LockIn."):
+            index, *values = values
+            if not 1 <= index <= LOCKINS:
+                raise NanonisError(f"There is no modulator or demodulator {index}, only 1 to {LOCKINS}.")
         if command.endswith("Get"):
             return self.get(name, index)
-        self.set(name, values[1:] if index else values, index)
+        self.set(name, values, index)
         return ()
 
     def get(self, name: str, index: int = 0) -> Values:

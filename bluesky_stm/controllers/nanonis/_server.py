@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import socket
 import tempfile
@@ -13,7 +14,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from bluesky_stm.controllers.nanonis import _software_scan, _software_sweep, _software_tip  # noqa: F401 - they register handlers
+from bluesky_stm.controllers.nanonis import (  # noqa: F401 - they register what the commands do
+    _software_scan,
+    _software_signals,
+    _software_sweep,
+    _software_tip,
+)
 from bluesky_stm.controllers.nanonis._commands import COMMANDS, RELEASE
 from bluesky_stm.controllers.nanonis._errors import ProtocolError
 from bluesky_stm.controllers.nanonis._faults import CONNECT, Fault, FaultKind, Faults
@@ -31,6 +37,8 @@ from bluesky_stm.protocols import Controller
 
 PORTS: Final = (6501, 6502, 6503, 6504)
 """Ports of the vendor's software; each takes one client."""
+
+log = logging.getLogger("bluesky_stm.nanonis")
 
 POLL: Final = 0.02
 """How often a port that nobody calls looks whether it is to close, in s."""
@@ -154,6 +162,8 @@ class NanonisServer:
                     self._talk(connection)
             except OSError:
                 pass  # the other side has hung up
+            except Exception:  # a fault of this simulation: it is told, and the port stays open
+                log.exception("The simulated Nanonis server failed; the connection was closed.")
             finally:
                 with self._lock:
                     self._connections.discard(connection)

@@ -6,6 +6,7 @@ The handlers stand beside it by subject and register themselves; settings that n
 from __future__ import annotations
 
 import math
+import re
 import threading
 import time
 from collections import Counter
@@ -220,8 +221,10 @@ class Software:
 
     def saved_path(self, kind: str, suffix: str) -> Path:
         """Where the next image or spectrum is saved."""
-        numbers = (int(path.stem[-4:]) for path in self.folder.glob(f"{kind}????{suffix}") if path.stem[-4:].isdecimal())
-        self._saved = 1 + max(self._saved, *numbers, 0)
+        if not self._saved:
+            found = (re.search(r"(\d+)$", path.stem) for path in self.folder.iterdir())
+            self._saved = max((int(number[1]) for number in found if number), default=0)
+        self._saved += 1
         return self.folder / f"{kind}{self._saved:04d}{suffix}"
 
     def close(self) -> None:

@@ -103,7 +103,7 @@ class Spectroscopy(Imaging):
         self._ramp(setpoint.bias)
         self._work.ask("ZCtrl.SetpntSet", si(setpoint.current, CURRENT))
         self._confirm("The set point", setpoint.current, self.get_setpoint().current, CURRENT, 1e-6)
-        self._close_feedback(self._work)
+        self._close_feedback()
 
     # ---- the sweep ----
 
@@ -182,4 +182,4 @@ class Spectroscopy(Imaging):
         if not np.isclose(read.current, before.setpoint.current, rtol=1e-5, atol=0):
             self._watch.ask("ZCtrl.SetpntSet", si(before.setpoint.current, CURRENT))
         if before.feedback and not self.get_feedback():
-            self._close_feedback(self._watch)
+            self._close_feedback()

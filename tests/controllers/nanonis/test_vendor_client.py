@@ -145,6 +145,16 @@ def test_what_is_set_is_what_is_read_back(client, name):
     assert read == [pytest.approx(v, rel=1e-6) if isinstance(v, float) else v for v in exact]
 
 
+def test_a_lock_in_that_is_not_there_is_refused(client):
+    for call in (
+        lambda: client.LockIn_ModAmpGet(2),
+        lambda: client.LockIn_ModSignalSet(0, 24),
+        lambda: client.LockIn_DemodPhasGet(9),
+    ):
+        with pytest.raises(RuntimeError, match="There is no"):
+            call()
+
+
 def test_codes_that_keep_what_stands_keep_it(client):
     """0 in a switch, -1 in an order, NaN in a threshold."""
     before = client.BiasSpectr_AdvPropsGet()
