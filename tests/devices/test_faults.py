@@ -222,6 +222,34 @@ def test_resumed_at_any_message_the_run_is_complete(RE, stm, fake, agent, toy, d
     assert all(not s["stm_sweep_quality"] for s in docs.events())
 
 
+@pytest.mark.parametrize("way_out", ["abort", "stop", "halt", "resume"])
+@pytest.mark.parametrize("act", ["scan", "move_tip", "sweep"])
+def test_interrupted_in_the_middle_of_an_act_it_is_ended_at_once(RE, stm, fake, agent, toy, docs, act, way_out):
+    """Not when the act would have ended by itself; and resumed, the act is done again, whole."""
+    stm.sweep.set(SHORT)
+    fake.delay(act, 1.5)
+
+    def pause():
+        while act not in fake.names_asked():
+            time.sleep(0.01)
+        time.sleep(0.2)
+        RE.request_pause(defer=False)
+
+    threading.Thread(target=pause, daemon=True).start()
+    with pytest.raises(RunEngineInterrupted):
+        RE(experiment(stm, agent))
+    paused = time.monotonic()
+    fake.delay(act, 0.0)
+    getattr(RE, way_out)()
+    assert time.monotonic() - paused < 1.5
+    assert is_home(fake)
+    assert "withdraw" not in fake.names_asked()
+    assert docs.of("stop")[0]["exit_status"] == {"stop": "success", "resume": "success"}.get(way_out, "abort")
+    if way_out == "resume":
+        assert len(toy.heard) == 2
+        assert not any(event["stm_sweep_quality"] for event in docs.events())
+
+
 def test_a_pulse_is_fired_once_however_often_the_plan_comes_back_to_it(RE, stm, fake):
     paused = []
 
