@@ -8,7 +8,7 @@ import pytest
 from bluesky_stm.controllers import SimulatedController
 from bluesky_stm.controllers.nanonis import NanonisController, NanonisServer
 
-pytest.importorskip("nanonis_spm", reason="the vendor's client is not installed: pip install 'bluesky-stm[nanonis]'")
+NO_CLIENT = "the vendor's client is not installed: pip install 'bluesky-stm[nanonis]'"
 
 
 @pytest.fixture
@@ -28,6 +28,7 @@ def server(microscope):
 @pytest.fixture
 def connect(server):
     """``connect(**options)``: a controller at the server, closed afterwards."""
+    pytest.importorskip("nanonis_spm", reason=NO_CLIENT)
     made = []
 
     def connect(**options):

@@ -6,6 +6,8 @@ from bluesky_stm.controllers import RealClock, SimulatedController
 from bluesky_stm.controllers.conformance import ControllerConformance
 from bluesky_stm.controllers.nanonis import Fault, FaultKind, NanonisController, NanonisServer
 
+pytest.importorskip("nanonis_spm", reason="the vendor's client is not installed")
+
 
 class TestNanonisController(ControllerConformance):
     cycles = 100

@@ -23,6 +23,8 @@ from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.measurements import Quality, Setpoint
 from bluesky_stm.protocols import SweepSettings
 
+pytest.importorskip("nanonis_spm", reason="the vendor's client is not installed")
+
 SHORT = SweepSettings(-1.5, 1.0, 26, settle=0.001, integrate=0.001)
 
 

@@ -13,6 +13,8 @@ from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.measurements import Quality
 from bluesky_stm.protocols import SweepSettings
 
+pytest.importorskip("nanonis_spm", reason="the vendor's client is not installed")
+
 TIMEOUT = 0.4
 LATE = 4 * TIMEOUT
 LONGEST = 10 * TIMEOUT

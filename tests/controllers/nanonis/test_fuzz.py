@@ -22,6 +22,8 @@ from bluesky_stm.controllers.nanonis._wire import (
 )
 from bluesky_stm.errors import LostConnectionError, STMError
 
+pytest.importorskip("nanonis_spm", reason="the vendor's client is not installed")
+
 TIMEOUT = 0.4
 
 

@@ -17,7 +17,7 @@ from bluesky_stm.files import read_dat, read_sxm
 from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.protocols import SweepSettings
 
-nanonis_spm = pytest.importorskip("nanonis_spm")
+nanonis_spm = pytest.importorskip("nanonis_spm", reason="the vendor's client is not installed")
 
 SETTINGS = {
     "Bias": ([-1.25], [-1.25]),
@@ -468,3 +468,24 @@ def test_nothing_is_answered_where_no_answer_is_wanted(server):
 def test_types_of_all_commands_are_known():
     assert all(isinstance(types, Types) for types in COMMANDS.values())
     assert len(COMMANDS) > 100
+
+
+def test_a_closed_loop_through_the_vendors_client_alone(client):
+    """Image, then spectra at its three highest places, then withdrawn; all as from the microscope directly."""
+    mirror = SimulatedController(seed=3)
+    client.Scan_FrameSet(0.0, 0.0, 32e-9, 32e-9, 0.0)
+    client.Scan_BufferSet([Z], 32, 32)
+    client.Scan_Action(0, 1)
+    client.Scan_WaitEndOfScan(-1)
+    *_, image, _ = client.Scan_FrameDataGrab(Z, 1)
+    frame = Frame.square((0.0, 0.0), float(np.float32(32e-9)) / 1e-9, 32)
+    assert image * 1e9 == pytest.approx(mirror.scan(frame).height, rel=1e-5, abs=1e-5)
+    highest = np.column_stack(np.unravel_index(np.argsort(image, axis=None)[-3:], image.shape))
+    settle, integrate = (float(np.float32(time)) for time in (0.004, 0.010))
+    for x, y in frame.to_sample(highest):
+        client.FolMe_XYPosSet(x * 1e-9, y * 1e-9, 1)
+        mirror.move_tip(Point(x, y))
+        spectrum = mirror.sweep(SweepSettings(settle=settle, integrate=integrate))
+        assert sweep(client)[2]["Current (A)"] * 1e9 == pytest.approx(spectrum.current, rel=1e-5, abs=1e-9)
+    client.ZCtrl_Withdraw(1, -1)
+    assert abs(client.Current_Get()[0]) < 5e-12
