@@ -8,6 +8,7 @@
 from bluesky_stm.storage._catalog import Catalog, open_catalog
 from bluesky_stm.storage._documents import documents, once
 from bluesky_stm.storage._export import export, import_run
+from bluesky_stm.storage._index import Index
 from bluesky_stm.storage._journal import Document, Journal, read_journal
 from bluesky_stm.storage._lookup import Branch, campaign_tree, runs
 from bluesky_stm.storage._run import JournalRun, Run
@@ -17,6 +18,7 @@ __all__ = [
     "Branch",
     "Catalog",
     "Document",
+    "Index",
     "Journal",
     "JournalRun",
     "Run",

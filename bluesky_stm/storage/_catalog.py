@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
 from bluesky_stm.errors import CatalogError
-from bluesky_stm.storage._index import Index
+from bluesky_stm.storage._index import PROFILE, Index, connect
 from bluesky_stm.storage._journal import PART, SUFFIX, Document, Journal, finish_torn
 from bluesky_stm.storage._lock import WriterLock
 from bluesky_stm.storage._run import JournalRun, uid_of
 
+_ADDRESSES = ("http://", "https://")
 _SETTLED = 100_000_000
 """How long, in ns, a folder must have been unchanged before its time of change tells one listing from another."""
 
@@ -30,6 +32,8 @@ class Catalog:
         False to read along while another session writes.
     fsync : bool
         See `Journal`.
+    connect : callable, optional
+        Gives the client of a facility's catalog, which every finished run is sent to; see `open_catalog`.
 
     Attributes
     ----------
@@ -42,12 +46,19 @@ class Catalog:
         When the folder cannot be used, or another session writes there.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], *, write: bool = True, fsync: bool = False) -> None:
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        write: bool = True,
+        fsync: bool = False,
+        connect: Callable[[Path], Any] | None = None,
+    ) -> None:
         self.path = Path(folder).expanduser().absolute()
         self._journals = self.path / "journal"
         self._lock: WriterLock | None = None
         self._journal: Journal | None = None
-        self._index = Index(self.path / "index", self._finished)
+        self._index = Index(self.path / "index", self.finished, connect)
         self._listed: tuple[int, list[str]] = (0, [])
         self.recovered: list[JournalRun] = []
         if write:
@@ -79,6 +90,10 @@ class Catalog:
             self(name, doc)
         return self._ended(self[uid])
 
+    def finished(self) -> list[JournalRun]:
+        """Runs that have ended, oldest first."""
+        return [self._run(name) for name in self._names() if name.endswith(SUFFIX)]
+
     def __len__(self) -> int:
         return len(self._names())
 
@@ -108,7 +123,8 @@ class Catalog:
     @property
     def client(self) -> Any:
         """The finished runs as a databroker/Tiled client (layout v3): ``catalog.client[uid]["primary"].read()``."""
-        return self._index.client.v3
+        client = self._index.client
+        return getattr(client, "v3", client)  # said each time: a look through .v1 changes what the client gives
 
     @property
     def index_faults(self) -> dict[str, str]:
@@ -147,6 +163,7 @@ class Catalog:
         self._journal = Journal(self._journals, fsync)
         left = [self._journals / name for name in self._names() if name.endswith(PART)]
         self.recovered = [self._run(path.name) for part in left if (path := finish_torn(part))]
+        self._index.catch_up_later()
 
     def _ended(self, run: JournalRun) -> JournalRun:
         """The run, with a stop document if it came without."""
@@ -167,10 +184,25 @@ class Catalog:
     def _run(self, name: str) -> JournalRun:
         return JournalRun(self._journals / name, self)
 
-    def _finished(self) -> list[JournalRun]:
-        return [self._run(name) for name in self._names() if name.endswith(SUFFIX)]
 
+def open_catalog(
+    where: str | os.PathLike[str], *, write: bool = True, fsync: bool = False, folder: str | os.PathLike[str] | None = None
+) -> Catalog:
+    """The catalog in a folder, made where there is none; or a facility's, with a journal here.
 
-def open_catalog(where: str | os.PathLike[str], *, write: bool = True, fsync: bool = False) -> Catalog:
-    """The catalog in a folder, made where there is none. See `Catalog`."""
-    return Catalog(where, write=write, fsync=fsync)
+    Parameters
+    ----------
+    where : str or path
+        A folder; or the address of a Tiled server (``"https://..."``; its key in ``TILED_API_KEY``), or ``"tiled:NAME"``, a
+        profile of Tiled, which databroker 2 calls a catalog. A facility is sent each run when it is finished, in the
+        background; while it cannot be reached the runs wait here and the run goes on.
+    write, fsync : bool
+        See `Catalog`.
+    folder : path, optional
+        Of the journal where the catalog is a facility's; by default below ``~/.bluesky_stm``.
+    """
+    place = str(where)
+    if not place.startswith((*_ADDRESSES, PROFILE)):
+        return Catalog(where, write=write, fsync=fsync)
+    here = folder or Path.home() / ".bluesky_stm" / re.sub(r"\W+", "_", place)
+    return Catalog(here, write=write, fsync=fsync, connect=lambda _: connect(place))

@@ -8,6 +8,7 @@ import event_model
 import numpy as np
 import pytest
 
+from bluesky_stm.errors import CatalogError
 from bluesky_stm.runs import replay
 from bluesky_stm.storage import documents, load_run, open_catalog
 
@@ -42,22 +43,29 @@ print(*[name for name in ("tiled", "databroker", "torch") if name in sys.modules
     assert run_python(code, tmp_path).split() == []
 
 
-def test_the_client_holds_every_event_and_array_of_the_journal(catalog, recorder):
-    recorder(catalog).run(60)
-    stored = catalog.client[catalog[-1].uid]
-    assert stored.metadata["start"]["sample"] == "EuZn2As2" and not catalog.index_faults
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    """One catalog for all tests that only add runs: to open Tiled takes seconds."""
+    with open_catalog(tmp_path_factory.mktemp("shared")) as catalog:
+        yield catalog
+
+
+def test_the_client_holds_every_event_and_array_of_the_journal(shared, recorder):
+    recorder(shared).run(60)
+    stored = shared.client[shared[-1].uid]
+    assert stored.metadata["start"]["sample"] == "EuZn2As2" and not shared.index_faults
     spectra = stored["primary"].read()
-    np.testing.assert_array_equal(spectra["stm_sweep_didv"], [s.didv for s in catalog[-1].spectra])
-    assert len(list(catalog.path.glob("index/data/**/*"))) < 60, "an array file for each spectrum would choke the disk"
+    np.testing.assert_array_equal(spectra["stm_sweep_didv"], [s.didv for s in shared[-1].spectra])
+    assert len(list(shared.path.glob("index/data/**/*"))) < 60, "an array file for each spectrum would choke the disk"
 
 
-def test_documents_of_a_tiled_run_are_valid_and_lead_to_the_same_decisions(catalog, recorder, toy_agent):
-    recorder(catalog, toy_agent(seed=4)).run(7)
-    stored = catalog.client[catalog[-1].uid]
+def test_documents_of_a_tiled_run_are_valid_and_lead_to_the_same_decisions(shared, recorder, toy_agent):
+    recorder(shared, toy_agent(seed=4)).run(7)
+    stored = shared.client[shared[-1].uid]
     for name, doc in documents(stored):
         event_model.schema_validators[event_model.DocumentNames[name]].validate(doc)
     assert replay(stored, toy_agent(seed=4)).exact
-    assert load_run(stored)["spectra"].didv.equals(load_run(catalog[-1])["spectra"].didv)
+    assert load_run(stored)["spectra"].didv.equals(load_run(shared[-1])["spectra"].didv)
 
 
 def test_a_recovered_run_is_indexed_with_its_events_and_its_stop(catalog, recorder):
@@ -72,11 +80,11 @@ def test_a_recovered_run_is_indexed_with_its_events_and_its_stop(catalog, record
         assert [name for name, _ in documents(stored)][-1] == "stop"
 
 
-def test_the_old_databroker_interface_works_and_does_not_change_the_new_one(catalog, recorder):
-    uid = recorder(catalog).run(3)
-    header = catalog.client.v1[-1]
+def test_the_old_databroker_interface_works_and_does_not_change_the_new_one(shared, recorder):
+    uid = recorder(shared).run(3)
+    header = shared.client.v1[-1]
     assert header.start["uid"] == uid and len(header.table("primary")) == 3
-    assert type(catalog.client[uid]).__name__ == "BlueskyRunV3"
+    assert type(shared.client[uid]).__name__ == "BlueskyRunV3"
 
 
 def test_a_failing_index_does_not_end_the_run_is_seen_and_is_caught_up_later(catalog, recorder, monkeypatch):
@@ -116,20 +124,20 @@ def test_a_run_that_was_indexed_by_half_is_indexed_anew(catalog, recorder):
     assert len(catalog.client[uid]["primary"].read().time) == 4
 
 
-def test_another_process_reads_journals_and_index_while_this_one_has_them_open(catalog, recorder):
-    uid = recorder(catalog).run(3)
-    live = recorder(catalog)
+def test_another_process_reads_journals_and_index_while_this_one_has_them_open(shared, recorder):
+    uid = recorder(shared).run(3)
+    live = recorder(shared)
     live.measure(live.decide().point)
-    assert uid in catalog.client
+    assert uid in shared.client
     code = """
 import sys
 from bluesky_stm.storage import open_catalog
 with open_catalog(sys.argv[1], write=False) as catalog:
-    print(len(catalog), len(catalog[-1].spectra), len(catalog.client[sys.argv[2]]["primary"].read().time))
+    print(len(catalog[-1].spectra), len(catalog.client[sys.argv[2]]["primary"].read().time))
 """
-    assert run_python(code, catalog.path, uid).split() == ["2", "1", "3"]
+    assert run_python(code, shared.path, uid).split() == ["1", "3"]
     live.run(1)
-    assert live.uid in catalog.client
+    assert live.uid in shared.client
 
 
 def test_runs_that_end_after_the_first_look_are_indexed_behind_the_back(catalog, recorder):
@@ -137,3 +145,33 @@ def test_runs_that_end_after_the_first_look_are_indexed_behind_the_back(catalog,
     uid = recorder(catalog).run(1)
     catalog.close()
     assert uid in (catalog.path / "index" / "indexed.txt").read_text()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    from tiled.server import SimpleTiledServer
+
+    with SimpleTiledServer(tmp_path_factory.mktemp("server"), api_key="secret") as server:
+        yield server
+
+
+def test_a_facility_is_sent_each_finished_run_and_the_journal_stays_here(server, tmp_path, recorder, toy_agent, monkeypatch):
+    monkeypatch.setenv("TILED_API_KEY", "secret")
+    with open_catalog(server.uri.split("?")[0], folder=tmp_path) as catalog:
+        uid = recorder(catalog, toy_agent(seed=2)).run(5)
+        assert uid in catalog.client and len(catalog) == 1 and not catalog.index_faults
+        assert len(catalog.client[uid]["primary"].read().time) == 5
+    with open_catalog(server.uri.split("?")[0], folder=tmp_path) as catalog:
+        assert uid in catalog.client and replay(catalog[uid], toy_agent(seed=2)).exact
+
+
+def test_while_a_facility_cannot_be_reached_runs_wait_here_and_a_flag_says_so(tmp_path, recorder, server, monkeypatch):
+    with open_catalog("http://127.0.0.1:9/", folder=tmp_path) as catalog:
+        uid = recorder(catalog).run(1)
+        assert catalog[-1].complete
+        with pytest.raises(CatalogError, match="cannot be reached"):
+            assert catalog.client
+    assert "cannot be reached" in catalog.index_faults["index"] and "not in the index" in repr(catalog)
+    monkeypatch.setenv("TILED_API_KEY", "secret")
+    with open_catalog(server.uri.split("?")[0], folder=tmp_path) as catalog:
+        assert uid in catalog.client

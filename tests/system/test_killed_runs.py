@@ -10,6 +10,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from bluesky_stm.errors import SettingsError
 from bluesky_stm.runs import rebuild_agent, replay, resume
 from bluesky_stm.session import simulated
 from bluesky_stm.teaching import teach
@@ -46,6 +47,10 @@ def check(folder, seed, kept):
         (recovered,) = session.catalog.recovered
         stored = sum(1 for _ in recovered.documents()) - 1
         assert recovered.uid == killed.uid and kept <= stored <= kept + 1
+        if len(killed.spectra) == BUDGET:  # killed with all measured, before the last map
+            with pytest.raises(SettingsError, match="nothing is left"):
+                resume(killed)
+            return
         resumption = resume(killed)
         assert resumption.measured + resumption.budget == BUDGET
         session.RE(resumption.plan(session.stm))
