@@ -84,9 +84,9 @@ def test_a_controller_that_is_silent_for_a_moment_does_not_end_the_watch(stm, fa
     stm.watch.current.period = 0.02
     stm.watch.current.subscribe(look := lambda value, **_: seen.append(value))
     time.sleep(0.1)
-    fake._lost = True
+    fake.silent = True
     time.sleep(0.1)
-    fake._lost = False
+    fake.silent = False
     before = len(seen)
     time.sleep(0.1)
     stm.watch.current.clear_sub(look)
