@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -66,7 +65,8 @@ class Imaging(Junction):
         self._work.ask("Scan.BufferSet", [self.channels.height, self.channels.current], columns, rows)
         pixels = self._work.ask("Scan.BufferGet")[1:]
         read = self._work.ask("Scan.FrameGet")
-        if pixels != [columns, rows] or not np.allclose(read, asked, rtol=1e-5, atol=1e-13):
+        turned = (read[4] - asked[4] + 180) % 360 - 180
+        if pixels != [columns, rows] or abs(turned) > 1e-3 or not np.allclose(read[:4], asked[:4], rtol=1e-5, atol=1e-13):
             raise NanonisError(
                 f"A frame of {asked} m and {[columns, rows]} pixels was set and reads back {read} and {pixels}. "
                 "Nothing was scanned. Look at the scan control of the Nanonis software."
@@ -78,8 +78,8 @@ class Imaging(Junction):
         *_, forth, back, _, _ = self._work.ask("Scan.SpeedGet")
         self._work.ask("Scan.Action", ScanAction.START, UPWARD)
         told = self._wait_for_end(rows, 60.0 + 3 * rows * (forth + back), progress)
-        height = self._grab(frame)
-        done = int(np.isfinite(height[:, 0]).sum())
+        height = self._image(frame)
+        done = _lines(height)
         if progress and told < done:
             progress(done, rows)
         quality = Quality.GOOD if done == rows else Quality.INCOMPLETE
@@ -92,18 +92,18 @@ class Imaging(Junction):
             timed_out, _path = self._work.ask("Scan.WaitEndOfScan", WAIT, timeout=self._timeout + WAIT / 1000)
             if not timed_out and not self._work.ask("Scan.StatusGet")[0]:
                 return told
-            if progress and (done := int(np.isfinite(self._image()[0][:, 0]).sum())) > told:
+            if progress and (done := _lines(self._grab()[1])) > told:
                 progress(done, rows)
                 told = done
         raise NanonisError(f"The scan did not end within {longest:g} s. It was stopped. Look at the scan control.")
 
-    def _image(self) -> tuple[Floats, Sequence[Any]]:
-        name, data, upwards = self._work.ask("Scan.FrameDataGrab", self.channels.height, FORWARD)
-        return data, (name, upwards)
+    def _grab(self) -> list[Any]:
+        """Name of the channel, image in m in the order acquired, and whether that was upwards."""
+        return self._work.ask("Scan.FrameDataGrab", self.channels.height, FORWARD)
 
-    def _grab(self, frame: Frame) -> Floats:
+    def _image(self, frame: Frame) -> Floats:
         """The image in nm, row 0 at the lowest y; of a line that was not finished nothing is kept."""
-        data, (name, upwards) = self._image()
+        name, data, upwards = self._grab()
         if data.shape != frame.pixels:
             raise NanonisError(f"The image of {name!r} has {data.shape} pixels, not {frame.pixels}. It was not used.")
         height = units.from_si(data if upwards else data[::-1], LENGTH)
@@ -113,3 +113,8 @@ class Imaging(Junction):
     def _stop_scan(self) -> None:
         if not self.read_only:
             self._watch.ask("Scan.Action", ScanAction.STOP, UPWARD)
+
+
+def _lines(image: Floats) -> int:
+    """How many lines were scanned."""
+    return int(np.isfinite(image).all(axis=1).sum())

@@ -42,6 +42,9 @@ SIGNALS: Final = tuple(
 """Names of the 128 signals; those that are not named for something read 0."""
 
 ACTS: Final = ("move", "scan", "sweep", "approach", "pulse", "withdraw")
+FULL_SCALE: Final = (0.0, 10.0)
+"""Range of the preamplifier, in nA, of a microscope that does not say its own."""
+
 REAL_TIME_RATE: Final = 10_000.0
 """Rate of the real-time controller, in Hz."""
 
@@ -198,7 +201,7 @@ class Software:
     @property
     def full_scale(self) -> float:
         """End of the range of the preamplifier, in nA."""
-        return self.controller.ranges["current"][1]
+        return self.controller.ranges.get("current", FULL_SCALE)[1]
 
     # ---- signals ----
 
