@@ -20,6 +20,7 @@ _AGENTS = {
     "dkl": "bluesky_stm.agents._kernel_agents:DKLAgent",
     "gp-patch": "bluesky_stm.agents._kernel_agents:PatchAgent",
     "gp-xy": "bluesky_stm.agents._kernel_agents:PositionAgent",
+    "novelty": "bluesky_stm.agents._novelty:NoveltyAgent",
     "paper-dkl": "bluesky_stm.agents._published:PublishedAgent",
     "random": "bluesky_stm.agents._plain:RandomAgent",
     "space-filling": "bluesky_stm.agents._plain:SpaceFillingAgent",

@@ -25,6 +25,10 @@ PUBLISHED_PATCH, PUBLISHED_STEP = 30 / 512, 10 / 512
 """Window and step of the published runs, as shares of the frame."""
 
 
+SAME = 1e-9
+"""Candidates closer than this, in nm, are one place."""
+
+
 class AgentSettings(Settings):
     """What every agent can be told.
 
@@ -109,7 +113,7 @@ class BaseAgent:
         assert self.topograph
         for observation in observations:
             if not (isinstance(observation.value, Failed) and observation.value.again):
-                self._measured[self._nearest(observation.point)] = True
+                self._measured[self._same(observation.point)] = True
             self.observations.append(_finite(observation))
 
     def suggest(self, n: int = 1, pending: Sequence[Point] = (), mask: NDArray[np.bool_] | None = None) -> list[Decision]:
@@ -125,7 +129,7 @@ class BaseAgent:
         for _ in range(n):
             decision = self._next(free, [*pending, *(d.point for d in decisions)])
             decisions.append(decision)
-            free[decision.candidate] = False
+            free[self._same(decision.point)] = False
         return decisions
 
     def posterior(self, points: ArrayLike | None = None) -> Posterior:
@@ -200,13 +204,17 @@ class BaseAgent:
                 )
             free &= np.asarray(mask, dtype=bool)
         for point in pending:
-            free[self._nearest(point)] = False
+            free[self._same(point)] = False
         return free
 
     def _nearest(self, point: Sequence[float]) -> int:
         if not np.isfinite(point).all():
             raise SettingsError(f"A spectrum needs a place that is finite, not {tuple(point)}.")
         return int(self._tree.query(np.asarray(point, dtype=float))[1])
+
+    def _same(self, point: Sequence[float]) -> list[int]:
+        """The candidate nearest to a place, and any other that lies where it does."""
+        return self._tree.query_ball_point(self._candidates[self._nearest(point)], SAME)
 
 
 def _finite(observation: Observation) -> Observation:

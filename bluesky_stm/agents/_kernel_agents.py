@@ -19,6 +19,7 @@ from bluesky_stm.agents._fit import one_thread
 from bluesky_stm.agents._model import Features, Model, fitted_at
 from bluesky_stm.agents._net import features, weights_hash
 from bluesky_stm.agents._rings import Rings
+from bluesky_stm.agents._spectra import Cube, Curves, enough, whole
 from bluesky_stm.errors import SettingsError
 from bluesky_stm.geometry import Floats, Point
 from bluesky_stm.measurements import Topograph
@@ -57,6 +58,7 @@ class KernelAgent(BaseAgent):
         super().observe(topograph, prior)
         self._half = min(topograph.frame.size) / 2
         self._model: Model | None = None
+        self._curves: tuple[int, Curves, list[Model], Floats] | None = None
         self._places: list[Features] = []
         with one_thread():
             self._pictures = Pictures(topograph, self._candidates, self.settings.windows(topograph.frame)[0])
@@ -90,6 +92,26 @@ class KernelAgent(BaseAgent):
             values = np.asarray(values, dtype=float)
             z = (model.warp(values) - mean) / std
             return -0.5 * z**2 - np.log(std) - 0.5 * np.log(2 * np.pi) + model.warp.log_slope(values)
+
+    def reconstruct(self, points: ArrayLike | None = None) -> Cube:
+        """The dI/dV that was not measured, at ``points`` (m, 2) in nm or at the candidates, with its uncertainty.
+
+        Each principal component of the spectra so far is predicted with the kernel of this agent, fitted to it.
+
+        Raises
+        ------
+        SettingsError
+            Before five whole spectra, or where lessons came without their spectrum.
+        """
+        enough(whole(self.observations), 5)
+        with one_thread():
+            curves, models, _ = self._components()
+            count = len(self._candidates if points is None else np.atleast_2d(np.asarray(points)))
+            mean, std = np.zeros((count, len(models))), np.zeros((count, len(models)))
+            for k, model in enumerate(models):
+                middle, spread = self._warped(model, points)
+                mean[:, k], std[:, k] = model.warp.moments(middle, np.hypot(spread, model.noise))
+            return curves.cube(mean, std)
 
     def restore(self, state: Any) -> None:
         """Go back to a `checkpoint`, settings and seed included."""
@@ -187,6 +209,20 @@ class KernelAgent(BaseAgent):
             if model.sound:
                 break
         return model
+
+    def _components(self) -> tuple[Curves, list[Model], Floats]:
+        """Components of the whole spectra so far, a model of each, and the scores (n, c)."""
+        spectra = whole(self.observations)
+        if self._curves is None or self._curves[0] != len(spectra):
+            curves = Curves.fitted([spectrum for _, spectrum in spectra])
+            scores = curves.scores([spectrum for _, spectrum in spectra])
+            places = [self._features(np.array([self.observations[i].point], dtype=float)) for i, _ in spectra]
+            stacked = {group: torch.cat([place[group] for place in places]) for group in self._known}
+            takes = next(iter(self.kernels.values()))
+            groups = [g for g in self._known if (g if g in {"xy", "deep"} else "picture") in takes]
+            models = [Model.fitted("components", groups, stacked, column, self._known) for column in scores.T]
+            self._curves = len(spectra), curves, models, scores
+        return self._curves[1:]
 
     def _features(self, points: Floats) -> Features:
         """By group: "xy" in half sides of the frame, and the groups of the picture."""

@@ -1,0 +1,100 @@
+"""Whole spectra as a few numbers: what an agent predicts when it predicts more than one scalar.
+
+A spectrum counts as asinh(dI/dV / `LEAST`): linear in the gap, logarithmic above, so that no decade drowns another. Its
+principal components over the spectra so far are the numbers; what they leave out is kept as a spread for each bias.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from bluesky_stm.errors import SettingsError
+from bluesky_stm.geometry import Floats
+from bluesky_stm.measurements import Spectrum
+from bluesky_stm.protocols import Observation
+
+LEAST = 0.05
+"""Conductance, in nS, at which the logarithm begins."""
+
+COMPONENTS = 5
+
+
+@dataclass(frozen=True, eq=False)
+class Cube:
+    """dI/dV predicted at some places.
+
+    Attributes
+    ----------
+    bias : ndarray of shape (k,)
+        In V.
+    didv, low, high : ndarray of shape (m, k)
+        Median and the ends of the 90 % interval, in nS, noise included as far as the spectra showed it.
+    """
+
+    bias: Floats
+    didv: Floats
+    low: Floats
+    high: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Curves:
+    """Principal components of spectra on one bias axis.
+
+    Attributes
+    ----------
+    bias, center, rest : ndarray of shape (k,)
+        Bias (V), mean curve, and spread of what the components leave out.
+    axes : ndarray of shape (c, k)
+    """
+
+    bias: Floats
+    center: Floats
+    axes: Floats
+    rest: Floats
+
+    @classmethod
+    def fitted(cls, spectra: Sequence[Spectrum]) -> Self:
+        """To the bias axis of the first spectrum; needs two at least."""
+        bias = spectra[0].bias
+        curves = np.array([_curve(spectrum, bias) for spectrum in spectra])
+        center = curves.mean(axis=0)
+        _, sizes, axes = np.linalg.svd(curves - center, full_matrices=False)
+        kept = axes[:COMPONENTS][sizes[:COMPONENTS] > 1e-9]
+        rest = curves - center - (curves - center) @ kept.T @ kept
+        return cls(bias, center, kept, rest.std(axis=0))
+
+    def scores(self, spectra: Sequence[Spectrum]) -> Floats:
+        """Components of each; shape (n, c)."""
+        return np.array([self.axes @ (_curve(spectrum, self.bias) - self.center) for spectrum in spectra])
+
+    def cube(self, mean: Floats, std: Floats) -> Cube:
+        """From means and standard deviations of the components, both (m, c)."""
+        middle = self.center + mean @ self.axes
+        spread = 1.6449 * np.sqrt(std**2 @ self.axes**2 + self.rest**2)
+        return Cube(self.bias, *(LEAST * np.sinh(curve) for curve in (middle, middle - spread, middle + spread)))
+
+
+def whole(observations: Sequence[Observation]) -> list[tuple[int, Spectrum]]:
+    """Those with a spectrum that was measured to its end, value or not, and their ordinal."""
+    found = [(i, o.spectrum) for i, o in enumerate(observations) if o.spectrum is not None]
+    return [(i, s) for i, s in found if len(s.bias) > 1 and np.isfinite(s.didv).all() and np.isfinite(s.bias).all()]
+
+
+def enough(spectra: Sequence[object], least: int) -> None:
+    """Refuse fewer than ``least``."""
+    if len(spectra) < least:
+        raise SettingsError(
+            f"Spectra are predicted from {least} whole ones on; this agent was given {len(spectra)}. "
+            "Lessons need their spectrum: Observation(point, value, spectrum)."
+        )
+
+
+def _curve(spectrum: Spectrum, bias: Floats) -> Floats:
+    order = np.argsort(spectrum.bias)
+    didv = np.interp(bias, spectrum.bias[order], spectrum.didv[order])
+    return np.arcsinh(didv / LEAST)

@@ -1,0 +1,69 @@
+"""Whatever comes in the night: a valid suggestion or a clear refusal, never NaN, never another exception."""
+
+import os
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bluesky_stm.agents import make_agent
+from bluesky_stm.errors import SettingsError
+from bluesky_stm.geometry import Frame, Point
+from bluesky_stm.measurements import Setpoint, Topograph
+from bluesky_stm.protocols import Failed, Observation
+
+EXAMPLES = int(os.environ.get("BLUESKY_STM_NASTY", "40"))
+"""How many inputs are tried; ten thousand take an hour."""
+
+IMAGES = {
+    "constant": lambda rng: np.full((16, 16), 3.0),
+    "steps": lambda rng: np.repeat(rng.integers(0, 2, 16), 16).reshape(16, 16) * 1e-9,
+    "noise": lambda rng: rng.standard_normal((16, 16)) * 10.0 ** rng.integers(-15, 9),
+    "holes": lambda rng: np.where(rng.random((16, 16)) < 0.9, np.nan, rng.standard_normal((16, 16))),
+    "nothing": lambda rng: np.full((16, 16), np.nan),
+    "infinite": lambda rng: np.where(rng.random((16, 16)) < 0.1, np.inf, rng.standard_normal((16, 16))),
+    "one pixel": lambda rng: np.pad(np.ones((1, 1)), ((3, 12), (9, 6))) * 1e12,
+}
+value = st.one_of(
+    st.just(Failed("clipped")),
+    st.floats(allow_nan=True, allow_infinity=True),
+    st.floats(-1, 1),
+    st.sampled_from([0.0, 1.0, -1e300, 1e-300]),
+)
+
+
+@given(
+    image=st.sampled_from(sorted(IMAGES)),
+    name=st.sampled_from(["dkl", "gp-xy", "gp-patch", "random", "space-filling"]),
+    acquisition=st.sampled_from(["ei", "log-ei", "ucb", "annealed-ucb", "variance", "thompson", "near", "per-time"]),
+    places=st.lists(st.tuples(st.floats(-5, 5), st.floats(-5, 5)), min_size=1, max_size=12),
+    lessons=st.lists(st.tuples(st.floats(-6, 6), st.floats(-6, 6), value), max_size=12),
+    pending=st.integers(0, 2),
+    seed=st.integers(0, 2**31),
+)
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_a_suggestion_or_a_refusal(image, name, acquisition, places, lessons, pending, seed):
+    weighing = {"acquisition": acquisition} if name in {"dkl", "gp-xy", "gp-patch"} else {}
+    agent = make_agent(name, seed=seed, candidates=places, patch=2.0, seeds=1, **weighing)
+    height = IMAGES[image](np.random.default_rng(seed))
+    agent.observe(Topograph(Frame.square((0.0, 0.0), 10.0, 16), height, Setpoint(-1.5, 0.2)))
+    agent.ingest([Observation(Point(x, y), v) for x, y, v in lessons])
+    waiting = [Point(*p) for p in places[:pending]]
+    try:
+        decision = agent.suggest(1, waiting)[0]
+    except SettingsError as refusal:
+        assert "candidates are left" in str(refusal)
+        return
+    assert tuple(decision.point) == tuple(agent.candidates[decision.candidate])
+    assert tuple(decision.point) not in {tuple(p) for p in waiting}
+    if decision.why not in {"seed", "random", "space filling"}:
+        assert np.isfinite([decision.mean, decision.std, decision.acquisition]).all()
+
+
+@pytest.mark.parametrize("bad", [(float("nan"), 0.0), (float("inf"), 0.0)])
+def test_a_spectrum_from_nowhere_is_refused(bad):
+    agent = make_agent("dkl", candidates=[(0.0, 0.0)], patch=2.0)
+    agent.observe(Topograph(Frame.square((0.0, 0.0), 10.0, 16), np.zeros((16, 16)), Setpoint(-1.5, 0.2)))
+    with pytest.raises(SettingsError, match="finite"):
+        agent.ingest([Observation(Point(*bad), 1.0)])
