@@ -30,6 +30,10 @@ class Quality(IntFlag):
         return ", ".join(flag.name.lower().replace("_", " ") for flag in self if flag.name) or "good"
 
 
+CHANNELS = ("bias", "current", "lockin_x", "lockin_y", "didv")
+"""The arrays of a spectrum, in the order of its fields."""
+
+
 @dataclass(frozen=True)
 class Setpoint:
     """Where the feedback holds the tip: bias in V, current in nA (its magnitude; the sign is that of the bias)."""

@@ -236,10 +236,17 @@ class Controller(
     ``ranges`` is refused with `LimitError` before anything moves.
     """
 
-    name: str
-    capabilities: frozenset[Capability]
-    ranges: Mapping[str, tuple[float, float]]
-    """What the hardware can do: ``bias`` V, ``current`` nA, ``setpoint`` nA, ``x`` ``y`` ``z`` nm, ``speed`` nm/s."""
+    @property
+    def name(self) -> str:
+        """What it is called in sources and messages."""
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """What it can do."""
+
+    @property
+    def ranges(self) -> Mapping[str, tuple[float, float]]:
+        """What the hardware can do: ``bias`` V, ``current`` nA, ``setpoint`` nA, ``x`` ``y`` ``z`` nm, ``speed`` nm/s."""
 
     def now(self) -> float:
         """Time on the controller's own clock, in s: simulated time for a simulated microscope."""

@@ -7,6 +7,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import bluesky.plan_stubs as bps
 import bluesky.preprocessors as bpp
 from bluesky.utils import MsgGenerator
 
@@ -25,7 +26,6 @@ from bluesky_stm.plans._stubs import (
     as_frame,
     decide,
     draw_map,
-    image_of,
     measure_and_decide,
     measure_at,
     spectrum_of,
@@ -94,7 +94,7 @@ def explore(
     SettingsError, LimitError
         Before anything moves: a budget larger than the candidates, a frame outside the scan range.
     """
-    scale = agent.scale if budget is None else agent.scale.changed(budget=budget, seeds=min(agent.scale.seeds, budget))
+    scale = _scale(agent, budget)
     place = as_frame(frame) or _around(stm, scale)
     options = _Options(
         maps_every,
@@ -160,9 +160,9 @@ class _Course:
         began = self.stm.controller.now()
         yield from self._look()
         ahead: Decision | None = None
-        while not (reason := self._over()):
+        while True:
             reason, changed = yield from self._attend()
-            if reason:
+            if reason := reason or self._over():
                 break
             if self.person.forced:
                 yield from self._measure(self.person.forced.pop(0))
@@ -188,10 +188,11 @@ class _Course:
         began = self.stm.controller.now()
         if self.options.look:
             yield from take_topograph(self.stm, self.frame)
-        middle = (began + self.stm.controller.now()) / 2
-        image = image_of(self.stm) if self.options.look else self.agent.topograph
+        yield from bps.trigger(self.agent.map, wait=True)  # the agent looks, too: masks are judged by its candidates
+        image = self.agent.topograph
         if image is not None:
-            yield from self._begin_watches(image, middle)
+            earlier = self.agent.drift.first if self.agent.drift else image.time
+            yield from self._begin_watches(image, (began + self.stm.controller.now()) / 2 if self.options.look else earlier)
 
     def _begin_watches(self, image: Topograph, middle: float) -> MsgGenerator[None]:
         if self.options.drift:
@@ -258,6 +259,12 @@ class _Course:
     @property
     def _spectrum(self) -> Spectrum | None:
         return spectrum_of(self.stm) if self.since_tip else None
+
+
+def _scale(agent: AgentDevice, budget: int | None) -> LengthScale:
+    if agent.scale is None:
+        raise SettingsError(f"The agent {agent.name!r} knows no length scale. Nothing has moved; make it with scale=.")
+    return agent.scale if budget is None else agent.scale.changed(budget=budget, seeds=min(agent.scale.seeds, budget))
 
 
 def _around(stm: STM, scale: LengthScale) -> Frame:

@@ -13,8 +13,9 @@ from bluesky.utils import MsgGenerator
 from pydantic import Field
 
 from bluesky_stm import units
+from bluesky_stm.errors import SettingsError
 from bluesky_stm.geometry import Drift, Floats, Frame, Point
-from bluesky_stm.imaging import Registration, level, register, resample
+from bluesky_stm.imaging import Registration, Shift, level, register, resample
 from bluesky_stm.measurements import Topograph
 from bluesky_stm.plans._metadata import describe_run
 from bluesky_stm.plans._notes import FLAG, WORDS, Note, record
@@ -135,13 +136,14 @@ class DriftWatch:
         image = image_of(self.stm)
         if image is None:
             return None
-        found = register(self.reference, image)
+        found = locate(self.reference, image)
         middle = max((began + self.stm.controller.now()) / 2, self._last + _INSTANT)
         yield from self._conclude(found, image, middle)
         return found
 
     def _conclude(self, found: Registration, image: Topograph, time: float) -> MsgGenerator[None]:
-        compensated, left = np.array(self.stm.controller.get_drift()), np.zeros(2)
+        compensated: Floats = np.array(self.stm.controller.get_drift())
+        left: Floats = np.zeros(2)
         if found.trusted:
             self._speed = max(math.dist(found.shift, follow(self.drift, Point(0, 0), time)) / (time - self._last), 1e-5)
             velocity = self._path.velocity(time, found.shift, compensated, 0.1 * max(image.frame.pixel_size))
@@ -193,6 +195,14 @@ class _Path:
         return np.where(np.abs(slope - compensated) > 2 * error / math.sqrt(apart @ apart), slope - compensated, 0.0)
 
 
+def locate(reference: Topograph, image: Topograph) -> Registration:
+    """As `register`; where the images have too little in common, a result that is not trusted."""
+    try:
+        return register(reference, image)
+    except SettingsError:
+        return Registration(Shift(0.0, 0.0), 0.0, "none")
+
+
 def follow(drift: Drift | None, point: Point, time: float) -> Point:
     """Where ``point`` of the first image is at ``time``."""
     if drift is None:
@@ -204,7 +214,7 @@ def follow(drift: Drift | None, point: Point, time: float) -> Point:
 def contrast(reference: Topograph, image: Topograph) -> float:
     """Spread of the heights of an image, relative to that of the reference at the same place."""
     there = level(resample(reference, image.frame))
-    return float(np.nanstd(level(image.height)[np.isfinite(there)]) / max(np.nanstd(there), 1e-9))
+    return float(np.nanstd(level(image.height)[np.isfinite(there)])) / max(float(np.nanstd(there)), 1e-9)
 
 
 def zip_xy(prefix: str, pair: Sequence[float] | Floats) -> dict[str, float]:

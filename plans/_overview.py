@@ -11,9 +11,8 @@ from bluesky.utils import MsgGenerator
 from bluesky_stm import units
 from bluesky_stm.errors import LimitError
 from bluesky_stm.geometry import Drift, Frame, Point
-from bluesky_stm.imaging import register
 from bluesky_stm.measurements import Topograph
-from bluesky_stm.plans._drift import follow, zip_xy
+from bluesky_stm.plans._drift import follow, locate, zip_xy
 from bluesky_stm.plans._notes import FLAG, WORDS, Note, record
 from bluesky_stm.plans._stubs import image_of, scan
 
@@ -58,7 +57,7 @@ def find_again(stm: STM, frame: Frame, parent: Parent) -> MsgGenerator[Frame]:
     image = image_of(stm)
     if image is None:  # the plan is only simulated
         return frame
-    found = register(parent.image, image)
+    found = locate(parent.image, image)
     used = Point(*found.shift) if found.trusted and _allowed(stm, _moved(frame, found.shift)) else expected
     note = Note("overview", FIELDS)
     said = {"correlation": found.correlation, "method": found.method, "trusted": found.trusted}

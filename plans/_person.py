@@ -96,7 +96,7 @@ class Person:
             match asked.kind:
                 case "measure":
                     self._check_point(asked.point)
-                case "mask" if all(area_holds(asked, point) for point in self._agent.candidates):
+                case "mask" if asked.area.contains(self._agent.candidates).all():
                     return "the area holds every candidate: nothing would be left to measure"
                 case "agent":
                     return self._agent.refusal(asked.settings)
@@ -105,8 +105,3 @@ class Person:
         except STMError as error:
             return str(error)
         return ""
-
-
-def area_holds(asked: Intervention, point: tuple[float, float]) -> bool:
-    """Whether the area of a mask holds ``point``."""
-    return bool(asked.area.contains(point))

@@ -16,7 +16,7 @@ def run_with_reason(plan: MsgGenerator[str], md: Mapping[str, Any]) -> MsgGenera
 
     def failed(error: Exception) -> MsgGenerator[None]:
         if isinstance(error, RunEngineControlException):
-            yield from bps.close_run(exit_status=error.exit_status)
+            yield from bps.close_run(exit_status=getattr(error, "exit_status", "abort"))
         else:
             yield from bps.close_run(exit_status="fail", reason=str(error))
 

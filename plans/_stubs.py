@@ -13,7 +13,7 @@ import numpy as np
 from bluesky.utils import MsgGenerator
 
 from bluesky_stm.geometry import Frame, Point
-from bluesky_stm.measurements import Quality, Setpoint, Spectrum, Topograph
+from bluesky_stm.measurements import CHANNELS, Quality, Setpoint, Spectrum, Topograph
 
 if TYPE_CHECKING:
     from bluesky_stm.devices import STM, AgentDevice
@@ -94,10 +94,10 @@ def spectrum_of(stm: STM) -> Spectrum | None:
     sweep = stm.sweep
     if sweep.bias.get() is None:
         return None
-    arrays = (np.array(getattr(sweep, name).get()) for name in ("bias", "current", "lockin_x", "lockin_y", "didv"))
-    setpoint = Setpoint(sweep.setpoint_bias.get(), sweep.setpoint_current.get())
+    bias, current, x, y, didv = (np.array(getattr(sweep, name).get()) for name in CHANNELS)
+    place, setpoint = Point(sweep.x.get(), sweep.y.get()), Setpoint(sweep.setpoint_bias.get(), sweep.setpoint_current.get())
     quality = Quality(sweep.quality.get())
-    return Spectrum(Point(sweep.x.get(), sweep.y.get()), *arrays, setpoint, sweep.time.get(), sweep.z.get(), quality)
+    return Spectrum(place, bias, current, x, y, didv, setpoint, sweep.time.get(), sweep.z.get(), quality)
 
 
 def as_frame(frame: Frame | Mapping[str, Any] | None) -> Frame | None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import log_ndtr
 
 from bluesky_stm.errors import SettingsError, UnknownNameError
@@ -114,8 +115,8 @@ def choose_child(
     """
     rule = check_child_rule(choice)
     parent = known.frame
-    centers = [*known.candidates, np.asarray(parent.center)]
-    frames = [Frame.square(c, side, pixels, parent.angle) for c in centers if parent.contains(c, side / 2 - 1e-6)]
+    places = [*known.candidates, np.asarray(parent.center)]
+    frames = [Frame.square(c, side, pixels, parent.angle) for c in places if parent.contains(c, side / 2 - 1e-6)]
     frames = [f for f in frames if _allowed(f, limits) and not any(f.overlaps(area) for area in masked)]
     frames = [f for f in frames if not any(earlier.contains(f.center) for earlier in tried)]
     if not frames:
@@ -132,7 +133,7 @@ def _allowed(frame: Frame, limits: Limits) -> bool:
     return bool(limits.x[0] <= x.min() and x.max() <= limits.x[1] and limits.y[0] <= y.min() and y.max() <= limits.y[1])
 
 
-def _inside(centers: Floats, points: Floats, side: float, angle: float) -> Floats:
+def _inside(centers: Floats, points: Floats, side: float, angle: float) -> NDArray[np.bool_]:
     """Which points (m, 2) lie in the square around which centre (k, 2); boolean (k, m)."""
     unit = Frame(Point(0, 0), (side, side), (1, 1), angle)
     return unit.contains(points[None, :, :] - centers[:, None, :])

@@ -61,7 +61,7 @@ class Resumption:
 
         asked = self.run.start.get("plan_args", {})
         options = {name: asked[name] for name in _OPTIONS if name in asked}
-        known = {"budget": self.budget, "frame": self.frame, "look": self.look, "md": self.metadata}
+        known: dict[str, Any] = {"budget": self.budget, "frame": self.frame, "look": self.look, "md": self.metadata}
         return explore(stm, self.agent, steer=steer, **options, **known)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from bluesky_stm.errors import FileFormatError
 from bluesky_stm.geometry import Frame, Point
-from bluesky_stm.measurements import Quality, Setpoint, Spectrum, Topograph
+from bluesky_stm.measurements import CHANNELS, Quality, Setpoint, Spectrum, Topograph
 from bluesky_stm.protocols import Decision, Health
 from bluesky_stm.steer import Intervention
 
@@ -41,29 +41,20 @@ def topograph_from(data: Mapping[str, Any]) -> Topograph:
 def spectrum_from(data: Mapping[str, Any]) -> Spectrum:
     """The spectrum in the ``data`` of an Event of the stream ``primary``."""
     field = _fields(data, "lockin_x")
-    channels = (np.asarray(field[name], dtype=float) for name in ("bias", "current", "lockin_x", "lockin_y", "didv"))
-    return Spectrum(
-        Point(float(field["x"]), float(field["y"])),
-        *channels,
-        Setpoint(field["setpoint_bias"], field["setpoint_current"]),
-        field["time"],
-        _number(field["z"]),
-        Quality(int(field["quality"])),
-    )
+    bias, current, x, y, didv = (np.asarray(field[name], dtype=float) for name in CHANNELS)
+    place, setpoint = Point(float(field["x"]), float(field["y"])), Setpoint(field["setpoint_bias"], field["setpoint_current"])
+    quality = Quality(int(field["quality"]))
+    return Spectrum(place, bias, current, x, y, didv, setpoint, field["time"], _number(field["z"]), quality)
 
 
 def decision_from(data: Mapping[str, Any]) -> Decision:
     """The decision in the ``data`` of an Event of the stream ``agent``."""
     field = _fields(data, "candidate")
-    health = {f.name: field[f"health_{f.name}"] for f in fields(Health)}
-    return Decision(
-        Point(float(field["x"]), float(field["y"])),
-        int(field["candidate"]),
-        str(field["why"]),
-        *(_number(field[name]) for name in ("mean", "std", "acquisition")),
-        ingested=int(field["ingested"]),
-        health=Health(**{k: v if k in {"model", "warning"} else _number(v) for k, v in health.items()}),
-    )
+    health: dict[str, Any] = {f.name: field[f"health_{f.name}"] for f in fields(Health)}
+    place, candidate = Point(float(field["x"]), float(field["y"])), int(field["candidate"])
+    mean, std, acquisition = (_number(field[name]) for name in ("mean", "std", "acquisition"))
+    health |= {name: _number(value) for name, value in health.items() if name not in {"model", "warning"}}
+    return Decision(place, candidate, str(field["why"]), mean, std, acquisition, int(field["ingested"]), Health(**health))
 
 
 @dataclass(frozen=True)

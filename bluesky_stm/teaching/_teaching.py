@@ -84,7 +84,7 @@ class Teaching(DocumentRouter):
         """A stream of the run is declared."""
         self._streams[doc["uid"]] = doc["name"]
 
-    def event(self, doc: Mapping[str, Any]) -> Mapping[str, Any]:
+    def event(self, doc: Any) -> Any:
         """What an Event teaches becomes a lesson."""
         stream = self._streams.get(doc["descriptor"])
         number = doc["descriptor"], doc["seq_num"]  # an Event that is repeated after a pause has the same, but another uid
@@ -97,9 +97,10 @@ class Teaching(DocumentRouter):
         """A file of large arrays is declared."""
         self._external.resource(doc)
 
-    def datum(self, doc: Mapping[str, Any]) -> None:
+    def datum(self, doc: Any) -> Any:
         """A large array is declared."""
         self._external.datum(doc)
+        return doc
 
     def take(self) -> list[Lesson]:
         """Lessons since the last call, in the order of the documents. Safe beside a thread that feeds documents."""
@@ -152,9 +153,12 @@ class Teaching(DocumentRouter):
 
     # ---- inside ----
 
+    _taken: list[_Taken]
+    _drift: Drift | None
+
     def _forget(self) -> None:
-        self._taken: list[_Taken] = []
-        self._drift: Drift | None = None
+        self._taken = []
+        self._drift = None
 
     def _mask(self, areas: list[Frame]) -> None:
         self._areas = areas
@@ -186,6 +190,6 @@ def teach(agent: Agent, documents: Iterable[Document], scalarizer: Scalarizer | 
     """Teach an agent a whole stored run."""
     teaching, pupil = Teaching(scalarizer), Pupil(agent)
     for name, doc in documents:
-        teaching(name, doc)
+        teaching(name, dict(doc))
         for lesson in teaching.take():
             pupil.give(lesson)
