@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bluesky_stm import files
 from bluesky_stm.errors import CatalogError, FileFormatError
+from bluesky_stm.geometry import Frame
 from bluesky_stm.measurements import Grid, Quality, Spectrum, Topograph
 from bluesky_stm.storage._catalog import Catalog
 from bluesky_stm.storage._documents import documents
 from bluesky_stm.storage._journal import Document
 from bluesky_stm.storage._plain import READERS, WRITERS
 from bluesky_stm.storage._run import Run
+from bluesky_stm.storage._xarray import CHANNELS
 
 
 def export(run: Any, path: str | PathLike[str]) -> Path:
@@ -89,32 +92,45 @@ def _measured(run: Run, suffix: str) -> files.RecordedRun | Grid | Topograph | S
     topographs = list(run.topographs)
     if suffix == ".dat" and len(spectra) == 1:
         return spectra[0]
+    if suffix == ".3ds":
+        return _grid(run, spectra)
     if not topographs:
         raise FileFormatError(f"{run!r} holds no topograph, which a {suffix} file needs. Nothing was written. Choose .msgpack.")
     if suffix == ".sxm" or not spectra:
         return topographs[0]
-    if suffix == ".3ds":
-        return _grid(topographs[0], spectra)
     return files.RecordedRun(topographs[0], spectra, complete=len(spectra) == topographs[0].height.size)
 
 
-def _grid(topograph: Topograph, spectra: tuple[Spectrum, ...]) -> Grid:
-    """A grid from spectra taken pixel after pixel; NaN where it was not measured."""
-    frame, bias = topograph.frame, spectra[0].bias
-    places = np.array([spectrum.position for spectrum in spectra])
-    expected = frame.points().reshape(-1, 2)[: len(places)]
-    if len(places) > len(expected) or np.abs(places - expected).max() > 0.1 * min(frame.pixel_size):
+def _grid(run: Run, spectra: tuple[Spectrum, ...]) -> Grid:
+    """A grid from spectra taken row by row, in whatever direction; NaN where it was not measured."""
+    frame = Frame.from_dict(run.start["frame"]) if "frame" in run.start else run.topograph.frame
+    pixels = _pixels(frame, spectra)
+
+    def filled(values: Sequence[Any]) -> Any:
+        whole = np.full((*frame.pixels, *np.shape(values)[1:]), np.nan)
+        whole[pixels] = values
+        return whole
+
+    channels = {name: filled([getattr(spectrum, name) for spectrum in spectra]) for name in CHANNELS}
+    height = filled([spectrum.z for spectrum in spectra])
+    missing = Quality.INCOMPLETE if np.isnan(height).any() else Quality.GOOD
+    first = spectra[0]
+    return Grid(frame, first.bias, **channels, height=height, setpoint=first.setpoint, time=first.time, quality=missing)
+
+
+def _pixels(frame: Frame, spectra: tuple[Spectrum, ...]) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
+    """Row and column of each spectrum: all rows are full but the last."""
+    rows, columns = frame.pixels
+    places = np.array([spectrum.position for spectrum in spectra], dtype=float).reshape(-1, 2)
+    nearest = np.rint(frame.to_pixel(places)).astype(int)
+    inside = ((nearest >= 0) & (nearest < (rows, columns))).all()
+    visited = np.bincount(nearest[:, 0], minlength=rows) if inside else np.zeros(rows)
+    full = len(spectra) // columns
+    once = len(np.unique(nearest, axis=0)) == len(spectra)
+    if not (
+        len(spectra) and inside and once and (visited[:full] == columns).all() and visited[: full + 1].sum() == len(spectra)
+    ):
         raise FileFormatError(
-            "These spectra were not taken pixel after pixel: they are no grid. Nothing was written. Choose .nxs."
+            "These spectra were not taken pixel after pixel, row after row: they are no grid. Nothing was written. Choose .nxs."
         )
-
-    def cube(name: str) -> Any:
-        filled = np.full((topograph.height.size, len(bias)), np.nan)
-        filled[: len(spectra)] = [getattr(spectrum, name) for spectrum in spectra]
-        return filled.reshape(*frame.pixels, len(bias))
-
-    channels = {name: cube(name) for name in ("current", "lockin_x", "lockin_y", "didv")}
-    missing = Quality.INCOMPLETE if len(places) < topograph.height.size else Quality.GOOD
-    return Grid(
-        frame, bias, **channels, height=topograph.height, setpoint=spectra[0].setpoint, time=topograph.time, quality=missing
-    )
+    return nearest[:, 0], nearest[:, 1]

@@ -105,15 +105,38 @@ def test_the_topograph_goes_to_nanonis(catalog, tmp_path, recorder):
     np.testing.assert_allclose(image.height, catalog[-1].topograph.height, rtol=1e-6, atol=1e-6)
 
 
-def test_an_aborted_grid_goes_to_nanonis_with_nan_where_nothing_was_measured(catalog, tmp_path, recorder):
+@pytest.mark.parametrize("back_and_forth", [False, True])
+def test_an_aborted_grid_goes_to_nanonis_with_nan_where_nothing_was_measured(catalog, tmp_path, recorder, back_and_forth):
     live = recorder(catalog)
-    places = live.frame.points().reshape(-1, 2)
-    for x, y in places[:40]:
+    places = live.frame.points()
+    if back_and_forth:
+        places[1::2] = places[1::2, ::-1]
+    for x, y in places.reshape(-1, 2)[:40]:
         live.measure(type(live.frame.center)(float(x), float(y)))
     grid = files.read_3ds(export(catalog[-1], tmp_path / "grid.3ds"))
     assert grid.current.shape == (24, 32, 61)
-    assert np.isnan(grid.current[2:]).all() and np.isnan(grid.current[1, 8:]).all()
+    missing = np.isnan(grid.current).all(axis=-1)
+    assert missing.sum() == 24 * 32 - 40 and missing[2:].all()
+    assert missing[1, :24].all() if back_and_forth else missing[1, 8:].all()
     np.testing.assert_allclose(grid.current[0, 3], catalog[-1].spectra[3].current, rtol=1e-6)
+    assert grid.height[0, 3] == pytest.approx(0.3, rel=1e-6) and np.isnan(grid.height[3, 3])
+
+
+def test_the_real_aborted_grid_is_imported_as_the_sweeps_it_is_and_is_no_cits_grid(empty, tmp_path, data_file):
+    """It swept z, not the bias: nothing to learn from, nothing to make a bias grid of."""
+    run = import_run(empty, data_file("SpmGrids_Grid_Spectroscopy006_incomplete.3ds"))
+    assert len(list(run.events("sweeps"))) == 88 and not run.spectra
+    with pytest.raises(FileFormatError, match="no grid"):
+        export(run, tmp_path / "grid.3ds")
+
+
+def test_a_dense_grid_goes_through_a_catalog_and_comes_out_as_it_went_in(empty, tmp_path, data_file):
+    path = data_file("NanonisReader_STS_grid_lockin.3ds")
+    run = import_run(empty, path)
+    before, after = files.read_3ds(path), files.read_3ds(export(run, tmp_path / "grid.3ds"))
+    np.testing.assert_allclose(after.current, before.current, rtol=1e-6)
+    np.testing.assert_allclose(after.lockin_x, before.lockin_x, rtol=1e-6)
+    np.testing.assert_allclose(after.frame.points(), before.frame.points(), atol=1e-6)
 
 
 def test_scattered_spectra_are_no_grid_and_a_format_that_nobody_knows_is_refused(catalog, tmp_path, recorder):
