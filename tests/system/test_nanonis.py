@@ -90,26 +90,29 @@ def decisions(catalog):
     return [[(d.candidate, d.why, d.point) for d in run.decisions] for run in catalog]
 
 
-def explored(session):
+def explored(session, scales):
     with session:
-        session.RE(explore_multiscale(session.stm, SMALL, session.agent, md={"sample": session.sample}))
+        session.RE(explore_multiscale(session.stm, scales, session.agent, md={"sample": session.sample}))
         return decisions(session.catalog), [run.spectra for run in session.catalog]
 
 
-@pytest.fixture(scope="module", name="both")
-def _both(tmp_path_factory):
+def explored_both_ways(scales, folder):
     """The same three scales, directly and over TCP."""
-    direct = Rounded(SimulatedController(seed=7))
-    scales = {scale.name: scale for scale in SMALL}
-    stm = STM(controller=direct, name="stm")
-    here = explored(Session(stm, open_catalog(tmp_path_factory.mktemp("direct")), scales, "EuZn2As2", 7))
+    stm = STM(controller=Rounded(SimulatedController(seed=7)), name="stm")
+    named = {scale.name: scale for scale in scales}
+    here = explored(Session(stm, open_catalog(folder / "direct"), named, "EuZn2As2", 7), scales)
     behind = SimulatedController(seed=7)
     lockin = behind.get_lockin()
     with NanonisServer(behind, (0,) * 4) as server:
         server.software.registers.set("Util.AcqPeriod", [0.001])
         options = {"lockin": (lockin.gain, lockin.offset), "sample": "EuZn2As2"}
-        there = explored(nanonis("127.0.0.1", server.ports, 7, tmp_path_factory.mktemp("tcp"), **options))
+        there = explored(nanonis("127.0.0.1", server.ports, 7, folder / "tcp", **options), scales)
     return here, there
+
+
+@pytest.fixture(scope="module", name="both")
+def _both(tmp_path_factory):
+    return explored_both_ways(SMALL, tmp_path_factory.mktemp("both"))
 
 
 def test_the_same_seed_makes_the_same_decisions_over_tcp(both):
@@ -128,6 +131,15 @@ def test_the_same_values_are_learned_over_tcp(both):
             np.testing.assert_array_equal(one.current, other.current)
             np.testing.assert_array_equal(one.didv, other.didv)
             assert one.quality == other.quality
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_the_whole_demo_makes_the_same_decisions_over_tcp(tmp_path):
+    """Three scales of sixty spectra."""
+    (here, _), (there, _) = explored_both_ways(SCALES, tmp_path)
+    assert sum(map(len, here)) > 180
+    assert there == here
 
 
 # ---- what goes wrong in a run ----
