@@ -223,7 +223,10 @@ class ControllerConformance:
         self.needs(unhurried, Capability.TIP)
         start, end = places[0], max(places, key=lambda p: math.dist(p, places[0]))
         unhurried.move_tip(start)
-        with self.stopped_soon(unhurried, lambda: unhurried.move_tip(end)) as moved, pytest.raises(MotionStoppedError):
+        with (
+            self.stopped_soon(unhurried, lambda: unhurried.move_tip(end), after=0.04) as moved,
+            pytest.raises(MotionStoppedError),
+        ):
             moved.result(SOON)
         here = unhurried.get_tip().point
         detour = math.dist(start, here) + math.dist(here, end) - math.dist(start, end)
@@ -301,6 +304,8 @@ class ControllerConformance:
             for read in (unhurried.get_tip, unhurried.get_bias, unhurried.read_current, unhurried.get_feedback, unhurried.now):
                 read()
             assert time.monotonic() - begun < SOON
+            assert not swept.done()
+            unhurried.stop()
             swept.result(SOON)
 
     def test_a_fault_inside_a_sweep_leaves_the_tip_safe(
@@ -429,7 +434,7 @@ class _StoppedSoon:
 
     def __enter__(self) -> Future[Any]:
         future = self._pool.submit(self._act)
-        time.sleep(max(self._after, 0.05))
+        time.sleep(self._after or 0.05)
         if self._after:
             self._controller.stop()
         return future

