@@ -27,7 +27,10 @@ from bluesky_stm.surface import SAMPLES, Surface
 SIDES = (250.0, 50.0, 10.0)
 SIDE = 48
 SWEEP = SweepSettings(-1.5, 1.5, 61)
-SCALARS = {"smallest gap": {"name": "gap", "prefer": "small"}, "conductance at 0.8 V": {"name": "conductance", "bias": 0.8}}
+SCALARS = {
+    "smallest gap": {"name": "gap", "prefer": "small", "least": 1e-3},
+    "conductance at 0.8 V": {"name": "conductance", "bias": 0.8},
+}
 AGENTS = {
     "random": ("random", {}),
     "gp-xy": ("gp-xy", {}),

@@ -1,0 +1,73 @@
+import numpy as np
+import pytest
+import torch
+
+from bluesky_stm.agents._net import Net, pretrained, weights_hash
+from bluesky_stm.agents._rings import INPUTS, Rings
+from bluesky_stm.geometry import Frame
+from bluesky_stm.measurements import Setpoint, Topograph
+from bluesky_stm.pretrain import components, scene, train
+
+
+def test_a_scene_follows_from_its_seed():
+    one, again, other = scene(3), scene(3), scene(4)
+    assert np.array_equal(one.topograph.height, again.topograph.height) and np.array_equal(one.didv, again.didv)
+    assert one.topograph.frame != other.topograph.frame
+    assert one.topograph.frame.contains(one.places).all()
+    assert one.didv.shape == (256, 61)
+
+
+def test_components_are_uncorrelated_with_unit_variance():
+    scores = components(np.random.default_rng(0).random((50, 30)))
+    assert scores.T @ scores / 50 == pytest.approx(np.eye(scores.shape[1]), abs=1e-9)
+    assert components(np.ones((20, 10))).shape == (20, 0)
+
+
+def test_training_lowers_the_loss_and_repeats_itself():
+    losses = []
+    net = train(range(4), 40, 0, lambda step, loss: losses.append(loss))
+    assert np.mean(losses[-10:]) < np.mean(losses[:10])
+    again = train(range(4), 40, 0)
+    assert all(torch.equal(a, b) for a, b in zip(net.parameters(), again.parameters(), strict=True))
+
+
+def test_weights_that_are_saved_come_back(tmp_path, monkeypatch):
+    net = Net()
+    net.save(tmp_path / "weights.npz")
+    monkeypatch.setattr("bluesky_stm.agents._net.WEIGHTS", tmp_path / "weights.npz")
+    pretrained.cache_clear()
+    try:
+        rings = torch.randn(5, INPUTS)
+        assert torch.allclose(pretrained()(rings.double()).float(), net(rings), atol=1e-5)
+    finally:
+        pretrained.cache_clear()
+
+
+def test_the_weights_that_come_with_the_package_are_named_by_their_hash():
+    assert len(weights_hash()) == 16
+    assert all(torch.isfinite(p).all() for p in pretrained().parameters())
+
+
+def test_rings_are_blind_to_unit_offset_tilt_and_turn():
+    frame = Frame.square((0.0, 0.0), 10.0, 64)
+    image = np.random.default_rng(0).standard_normal((64, 64)).cumsum(0).cumsum(1)
+    points = np.random.default_rng(1).uniform(-4, 4, (30, 2))
+
+    def rings(height, places):
+        return Rings(Topograph(frame, height, Setpoint(-1.5, 0.2)), places, 2.0)(places)
+
+    same = rings(image, points)
+    assert same.shape == (30, INPUTS)
+    assert rings(1e-9 * (image + 5e3 + 3 * frame.points()[..., 0]), points) == pytest.approx(same, abs=1e-6)
+    turned = np.stack([-points[:, 1], points[:, 0]], axis=1)
+    assert rings(np.rot90(image, -1), turned) == pytest.approx(same, abs=1e-6)
+
+
+def test_a_step_shows_in_the_first_harmonic_and_a_ridge_in_the_second():
+    frame = Frame.square((0.0, 0.0), 10.0, 101)
+    x = frame.points()[..., 0]
+    place = np.array([[0.0, 0.0]])
+    step = Rings(Topograph(frame, np.tanh(8 * x), Setpoint(-1.5, 0.2)), place, 3.0)._raw(place)[0, :40].reshape(8, 5)
+    ridge = Rings(Topograph(frame, np.exp(-8 * x**2), Setpoint(-1.5, 0.2)), place, 3.0)._raw(place)[0, :40].reshape(8, 5)
+    assert np.abs(step[:, 1:]).argmax(axis=1)[2:7].tolist() == [0] * 5
+    assert np.abs(ridge[:, 1:]).argmax(axis=1)[2:7].tolist() == [1] * 5
