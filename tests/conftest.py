@@ -154,6 +154,8 @@ class Recorder:
         if topograph:
             self.look()
 
+    topograph = staticmethod(topograph_data)
+
     def look(self) -> None:
         self.emit("topograph", topograph_data())
         give(self.agent, [Topograph(FRAME, topograph_data()["stm_scanner_topograph"], Setpoint(1.0, 0.1))])

@@ -128,3 +128,11 @@ def test_a_sweep_in_processes_gives_the_same(run):
     here = what_if(run, seed=5)
     np.testing.assert_array_equal(swept.chosen, here.chosen)
     np.testing.assert_allclose(swept.posterior.mean, here.posterior.mean, rtol=1e-9)
+
+
+@pytest.mark.slow
+def test_a_sweep_on_a_dask_cluster_gives_the_same(run):
+    distributed = pytest.importorskip("distributed", reason="sweeps on a cluster need dask.distributed")
+    with distributed.Client(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as client:
+        (swept,) = sweep(run, [{"agent": "random", "seed": 5}], executor=client.get_executor())
+    np.testing.assert_array_equal(swept.chosen, what_if(run, agent="random", seed=5).chosen)

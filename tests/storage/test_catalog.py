@@ -1,5 +1,8 @@
 """A catalog keeps every document, finds every run, and lets nobody else write."""
 
+import subprocess
+import sys
+
 import event_model
 import numpy as np
 import pytest
@@ -136,3 +139,35 @@ def test_documents_come_from_a_path_a_run_or_an_iterable_and_pages_are_taken_apa
     page = event_model.pack_event_page(*events)
     again = [doc for name, doc in documents([("event_page", page)]) if name == "event"]
     assert all(same(a["data"], b["data"]) and a["uid"] == b["uid"] for a, b in zip(again, events, strict=True))
+
+
+READER = """
+import sys, time
+from bluesky_stm.storage import open_catalog
+counts = []
+with open_catalog(sys.argv[1], write=False) as catalog:
+    print("reading", flush=True)
+    while not catalog[-1].complete:
+        counts.append(len(catalog[-1].spectra))
+        assert catalog[-1].topograph.height.shape == (24, 32)
+    counts.append(len(catalog[-1].spectra))
+print(*counts)
+"""
+
+
+def test_another_process_reads_a_run_as_it_grows(catalog, recorder):
+    live = recorder(catalog)
+    live.measure(live.decide().point)
+    with subprocess.Popen([sys.executable, "-c", READER, str(catalog.path)], stdout=subprocess.PIPE, text=True) as reader:
+        assert reader.stdout.readline() == "reading\n"
+        live.run(100)
+        counts = [int(count) for count in reader.stdout.read().split()]
+    assert reader.returncode == 0
+    assert counts == sorted(counts) and counts[-1] == 101 and len(set(counts)) > 2
+
+
+def test_a_topograph_of_eight_megabytes_is_kept_like_a_small_one(catalog, recorder):
+    live = recorder(catalog, topograph=False)
+    big = np.random.default_rng(0).normal(size=(1024, 1024))
+    live.emit("topograph", recorder.topograph() | {"stm_scanner_topograph": big})
+    assert np.array_equal(catalog[-1].topograph.height, big) and big.nbytes == 8 * 2**20
