@@ -17,6 +17,8 @@ _LAZY = {
     "what_if": "runs",
     "figure": "views",
     "report": "views",
+    "load_ipython_extension": "facility",
+    "unload_ipython_extension": "facility",
 }
 """Names at the top of the package, and the room each comes from: loaded when used, as some rooms are heavy."""
 

@@ -22,7 +22,7 @@ from bluesky_stm.settings import LengthScale, Limits, Named
 from bluesky_stm.storage import Catalog, open_catalog
 
 if TYPE_CHECKING:
-    from bluesky_stm.protocols import Controller
+    from bluesky_stm.protocols import Agent, Controller
 
 FOLDER = Path("bluesky_stm_data")
 """Where the catalog lies when nobody says otherwise."""
@@ -97,9 +97,13 @@ def make_agent_device(scale: LengthScale, controller: Controller, seed: int) -> 
     """The agent that a length scale names, restricted to where the controller can answer."""
     places = controller.locations()
     restricted = {} if places is None else {"candidates": places.tolist()}
+    return AgentDevice(make_scale_agent(scale, seed, **restricted), scale, name="agent")
+
+
+def make_scale_agent(scale: LengthScale, seed: int, **restricted: Any) -> Agent:
+    """The agent that a length scale names, without a device: for a host that has no microscope."""
     laid_out = {"patch": scale.patch, "step": scale.step, "seeds": scale.seeds}
-    agent = make_agent(scale.agent.name, seed=seed, **laid_out, **restricted, **scale.agent.settings)
-    return AgentDevice(agent, scale, name="agent")
+    return make_agent(scale.agent.name, seed=seed, **laid_out, **restricted, **scale.agent.settings)
 
 
 def simulated(seed: int = 0, catalog: str | Path = FOLDER, *, profile: str = "good_day", **common: Any) -> Session:
@@ -119,7 +123,7 @@ def simulated(seed: int = 0, catalog: str | Path = FOLDER, *, profile: str = "go
     from bluesky_stm.controllers import SimulatedController
 
     controller = SimulatedController(seed=seed, profile=profile)
-    return _put_together(controller, open_catalog(catalog), SCALES, "EuZn2As2 (simulated)", seed, **common)
+    return _put_together(controller, catalog, SCALES, "EuZn2As2 (simulated)", seed, **common)
 
 
 def recorded(path: str | Path, seed: int = 0, catalog: str | Path = FOLDER, **common: Any) -> Session:
@@ -131,7 +135,7 @@ def recorded(path: str | Path, seed: int = 0, catalog: str | Path = FOLDER, **co
 
     controller = RecordedController(path)
     scale = LengthScale.parse({"name": "recorded", **controller.suggested_scale()})
-    session = _put_together(controller, open_catalog(catalog), [scale], Path(path).stem, seed, **common)
+    session = _put_together(controller, catalog, [scale], Path(path).stem, seed, **common)
     session.stm.sweep.settings = controller.sweep_settings
     session.frame = controller.frame
     return session
@@ -174,19 +178,25 @@ def nanonis(
     from bluesky_stm.controllers.nanonis import PORTS, NanonisController
 
     controller = NanonisController(host, ports or PORTS, **options)
-    return _put_together(controller, open_catalog(catalog, fsync=True), SCALES, sample, seed, limits=limits, RE=RE)
+    return _put_together(controller, catalog, SCALES, sample, seed, fsync=True, limits=limits, RE=RE)
 
 
 def _put_together(
     controller: Controller,
-    catalog: Catalog,
+    folder: str | Path,
     scales: Iterable[LengthScale],
     sample: str,
     seed: int,
     *,
+    fsync: bool = False,
     limits: Mapping[str, Any] | None = None,
     RE: RunEngine | None = None,  # noqa: N803
 ) -> Session:
-    narrower = Limits.within(controller.ranges, **limits) if limits else None
-    stm = STM(controller=controller, limits=narrower, name="stm")
+    try:
+        narrower = Limits.within(controller.ranges, **limits) if limits else None
+        stm = STM(controller=controller, limits=narrower, name="stm")
+        catalog = open_catalog(folder, fsync=fsync)
+    except BaseException:
+        controller.close()
+        raise
     return Session(stm, catalog, {scale.name: scale for scale in scales}, sample, seed, RE=RE or RunEngine())

@@ -166,6 +166,13 @@ class LengthScale(Settings):
         """The same scale with some fields changed, validated again."""
         return self.parse({**self.model_dump(), **changes})
 
+    def chosen(self, **choices: Any) -> Self:
+        """The same scale with those choices that are not None; its seed points fit a smaller budget."""
+        given = {name: value for name, value in choices.items() if value is not None}
+        if "budget" in given:
+            given.setdefault("seeds", min(self.seeds, given["budget"]))
+        return self.changed(**given)
+
     @property
     def candidates(self) -> int:
         """How many places there are to choose from."""

@@ -21,7 +21,8 @@ LEVELS = [
     {"devices", "controllers", "agents", "views", "storage"},
     {"plans"},
     {"runs", "pretrain"},
-    {"session", "facility"},
+    {"session"},
+    {"facility"},
     {"cli"},
 ]
 FORBIDDEN = {("agents", "teaching"), ("plans", "teaching"), ("plans", "agents"), ("plans", "controllers"), ("plans", "storage")}

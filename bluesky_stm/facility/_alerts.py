@@ -1,0 +1,106 @@
+"""The night watch: what happens in a run becomes log records; handlers of the standard library carry them to people."""
+
+from __future__ import annotations
+
+import logging
+import math
+import subprocess
+from collections.abc import Mapping, Sequence
+from logging.handlers import SMTPHandler
+from typing import TYPE_CHECKING, Any
+
+from event_model import DocumentRouter
+
+from bluesky_stm.teaching import drift_from, revoked_from
+
+if TYPE_CHECKING:
+    from bluesky_stm.facility._settings import Alerts
+
+logger = logging.getLogger("bluesky_stm.alerts")
+
+FAST = 0.05
+"""Drift, in nm/s and not compensated, that a person should know of: a frame of 10 nm is lost within minutes."""
+
+_LEVELS = {"success": logging.INFO, "abort": logging.WARNING, "fail": logging.ERROR}
+
+
+class NightWatch(DocumentRouter):
+    """Document callback that logs to ``bluesky_stm.alerts``: begin and end, faults, a bad tip, drift."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._what = ""
+        self._streams: dict[str, str] = {}
+
+    def start(self, doc: Mapping[str, Any]) -> None:
+        """A run begins."""
+        scale = (doc.get("length_scale") or {}).get("name", "")
+        self._what = f"{doc.get('plan_name', 'run')} {scale} {doc['uid'][:8]}".replace("  ", " ")
+        self._streams.clear()
+        logger.info("%s begins.", self._what)
+
+    def descriptor(self, doc: Mapping[str, Any]) -> None:
+        """A stream is declared."""
+        self._streams[doc["uid"]] = doc["name"]
+
+    def event(self, doc: Mapping[str, Any]) -> Any:
+        """A tip check or a measurement of drift is looked at."""
+        match self._streams.get(doc["descriptor"]):
+            case "tip_check":
+                count, reason = revoked_from(doc["data"])
+                if reason:
+                    logger.warning("%s: the tip: %s; %d spectra are taken back.", self._what, reason, count)
+            case "drift":
+                speed = math.hypot(*drift_from(doc["data"]).velocity)
+                if not speed <= FAST:
+                    logger.warning("%s: it drifts by %.3g nm/s.", self._what, speed)
+
+    def stop(self, doc: Mapping[str, Any]) -> None:
+        """A run has ended: well, by a person, or by a fault."""
+        status = doc["exit_status"]
+        logger.log(_LEVELS[status], "%s has ended: %s. %s", self._what, status, doc.get("reason", ""))
+
+
+class CommandHandler(logging.Handler):
+    """Runs a program for each record, the message its last argument; it is not waited for."""
+
+    def __init__(self, command: Sequence[str]) -> None:
+        super().__init__()
+        self._command = tuple(command)
+        self._running: list[subprocess.Popen[bytes]] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Start the program."""
+        self._running = [process for process in self._running if process.poll() is None]
+        try:
+            self._running.append(subprocess.Popen([*self._command, self.format(record)], stdin=subprocess.DEVNULL))
+        except OSError:
+            self.handleError(record)
+
+    def close(self) -> None:
+        """Wait for the programs, but not for long."""
+        for process in self._running:
+            try:
+                process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        super().close()
+
+
+def handlers(alerts: Alerts) -> list[logging.Handler]:
+    """The handlers that the settings ask for."""
+    asked: list[logging.Handler] = []
+    if alerts.file:
+        alerts.file.parent.mkdir(parents=True, exist_ok=True)
+        asked.append(logging.FileHandler(alerts.file, encoding="utf-8"))
+    if alerts.command:
+        asked.append(CommandHandler(alerts.command))
+    if alerts.mail:
+        host, _, port = alerts.mail.host.partition(":")
+        where = (host, int(port)) if port else host
+        asked.append(SMTPHandler(where, alerts.mail.sender, list(alerts.mail.to), "bluesky_stm: an alert", timeout=10))
+    for handler in asked:
+        handler.setLevel(alerts.level)
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    return asked

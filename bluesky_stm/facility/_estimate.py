@@ -1,0 +1,70 @@
+"""How long an exploration will take, before it begins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bluesky_stm.plans._overview import LARGER
+
+if TYPE_CHECKING:
+    from bluesky_stm.devices import STM
+    from bluesky_stm.settings import LengthScale
+
+PIXEL_TIME = 7.8e-3
+"""Where no line time is set, in s: two seconds for a line of 256, as in the paper and in the simulated microscope."""
+HANDLING = 1.0
+"""What a spectrum takes beside its sweep, in s: feedback off, bias to its start and back, feedback on."""
+SPEED = 60.0
+"""Where no speed is set, in nm/s."""
+MEAN_WAY = 0.52
+"""Mean distance of two random places in a square, in sides."""
+DECISION_TIME = 1.0
+"""Wall time of a fit and a decision, in s; a deep kernel on one core of a processor needs about that."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Time of an exploration, in s: of its topographs, of its spectra, and of its decisions."""
+
+    topographs: float
+    spectra: float
+    decisions: float
+
+    @property
+    def total(self) -> float:
+        """All of it, in s."""
+        return self.topographs + self.spectra + self.decisions
+
+    def __str__(self) -> str:
+        shares = (f"{name} {_words(getattr(self, name))}" for name in ("topographs", "spectra", "decisions"))
+        return f"about {_words(self.total)}: {', '.join(shares)}"
+
+
+def estimate(stm: STM, scales: Sequence[LengthScale]) -> Estimate:
+    """From the settings that stand: lines forth and back, the overview before each child, points of a sweep, ways, budgets.
+
+    Checks of tip and drift come on top, and so do children beyond the first and steps back.
+    """
+    line_time, speed = stm.scanner.line_time.get(), stm.tip.speed.get() or SPEED
+    lines = [*(scale.pixels for scale in scales), *(_overview(*pair) for pair in pairwise(scales))]
+    topographs = sum(2 * pixels * (line_time or pixels * PIXEL_TIME) for pixels in lines)
+    sweep = stm.sweep.settings
+    one = HANDLING + sweep.points * (sweep.settle + sweep.integrate) * sweep.averages * (2 if sweep.backward else 1)
+    spectra = sum(scale.budget * (one + MEAN_WAY * scale.frame / speed) for scale in scales)
+    return Estimate(topographs, spectra, DECISION_TIME * sum(scale.budget for scale in scales))
+
+
+def _overview(parent: LengthScale, child: LengthScale) -> int:
+    """Rows and columns of the image in which a child's frame is found again."""
+    side = min(LARGER * child.frame, parent.frame)
+    return int(np.clip(round(side * parent.pixels / parent.frame), 64, 256))
+
+
+def _words(seconds: float) -> str:
+    return str(timedelta(seconds=round(seconds)))

@@ -1,0 +1,58 @@
+"""An IPython session as beamline staff expect it: ``%load_ext bluesky_stm``, or ``bluesky-stm ipython``."""
+
+from __future__ import annotations
+
+import atexit
+import runpy
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bluesky_stm.session import Session
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+STARTUP = Path(__file__).with_name("startup.py")
+"""What a session begins with, unless somebody has a copy."""
+
+
+def namespace(startup: Path = STARTUP, **present: Any) -> dict[str, Any]:
+    """The names that a start-up file leaves behind; it finds ``present`` already there."""
+    names = runpy.run_path(str(startup), init_globals=present)
+    return {name: value for name, value in names.items() if not name.startswith("_")}
+
+
+def load_ipython_extension(shell: InteractiveShell) -> None:
+    """Put RE, stm, catalog, agents, plans ... at the prompt, and bluesky's magics; what is there already is used."""
+    from bluesky.magics import BlueskyMagics
+
+    shell.register_magics(BlueskyMagics)
+    if not isinstance(shell.user_ns.get("session"), Session):
+        there = {"RE": shell.user_ns["RE"]} if "RE" in shell.user_ns else {}
+        names = namespace(**there)
+        atexit.register(names["session"].close)
+        shell.push(names)
+
+
+def unload_ipython_extension(shell: InteractiveShell) -> None:
+    """End the session: the tip safe, the catalog whole."""
+    session = shell.user_ns.pop("session", None)
+    if isinstance(session, Session):
+        session.close()
+
+
+def prompt(startup: Path = STARTUP, arguments: Sequence[str] = ()) -> None:
+    """Open IPython with everything that ``startup`` makes; ``arguments`` are IPython's own."""
+    from IPython import start_ipython
+    from traitlets.config import Config
+
+    names = namespace(startup)
+    with names["session"]:
+        shown = ", ".join(name for name in ("RE", "stm", "catalog", "agents", "scales", "steer", "bec") if name in names)
+        config = Config()
+        config.InteractiveShellApp.extensions = ["bluesky_stm"]
+        config.TerminalInteractiveShell.banner2 = (
+            f"{names['stm'].controller.name} microscope, {names['catalog']!r}\n{shown}; plans by name, bps, %wa, %mov, %ct\n"
+        )
+        start_ipython(argv=list(arguments), user_ns=names, config=config)

@@ -1,0 +1,214 @@
+"""An agent on another machine: it learns from the stream of documents, its decisions come back through the queue server.
+
+The plan on the instrument runs as always, with an agent device around a `RemoteAgent` that waits for answers. An answer counts
+only if it was made from the very lessons that the instrument knows of: both sides form a digest of topograph and observations.
+So a measurement that was taken in twice, or missed, cannot lead the tip anywhere, and the documents are those of a local agent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from bluesky_stm.agents import make_agent
+from bluesky_stm.errors import NotCapableError, SettingsError, STMError
+from bluesky_stm.geometry import Floats, Point
+from bluesky_stm.measurements import Topograph
+from bluesky_stm.protocols import Agent, Decision, Experience, Failed, Health, Observation, Posterior
+from bluesky_stm.teaching import Pupil, Teaching
+
+_LAYOUT = ("patch", "step", "candidates", "seeds")
+
+
+class Mailbox:
+    """Where answers wait for the agent device; safe between threads."""
+
+    def __init__(self) -> None:
+        self._answers: dict[str, Mapping[str, Any]] = {}
+        self._arrived = threading.Condition()
+
+    def put(self, answer: Mapping[str, Any]) -> None:
+        """An answer has come; the last one for the same lessons counts."""
+        with self._arrived:
+            self._answers[answer["lessons"]] = answer
+            self._arrived.notify_all()
+
+    def wait(self, lessons: str, mask: str | None, timeout: float) -> Mapping[str, Any]:
+        """The answer for these lessons, and where it matters, for this mask.
+
+        Raises
+        ------
+        STMError
+            When none came in ``timeout`` s.
+        """
+        deadline = time.monotonic() + timeout
+        with self._arrived:
+            while not (answer := self._answers.get(lessons)) or (mask is not None and answer["mask"] != mask):
+                if not self._arrived.wait(deadline - time.monotonic()):
+                    raise STMError(
+                        f"The remote agent has not answered in {timeout:g} s ({len(self._answers)} answers came for other "
+                        "lessons). The tip stays where it is. Is it running, and does it get every document?"
+                    )
+            return answer
+
+
+class RemoteAgent:
+    """On the instrument: an agent that is somewhere else. It needs no torch.
+
+    Parameters
+    ----------
+    description : mapping
+        What the agent says in `describe`: the run is recorded, and replayed, as that agent's.
+    mailbox : Mailbox
+    timeout : float
+        Longest time for an answer, in s.
+    """
+
+    def __init__(self, description: Mapping[str, Any], mailbox: Mailbox, timeout: float = 120.0) -> None:
+        self._description = dict(description)
+        self._mailbox, self._timeout = mailbox, timeout
+        layout = {key: value for key, value in description["settings"].items() if key in _LAYOUT}
+        self._lessons = make_agent("space-filling", **layout)
+
+    @property
+    def candidates(self) -> Floats:
+        """Places that it may suggest."""
+        return self._lessons.candidates
+
+    def observe(self, topograph: Topograph, prior: Sequence[Experience] = ()) -> None:
+        """Lay out the candidates; the agent sees the same topograph in the stream."""
+        self._lessons.observe(topograph)
+
+    def ingest(self, observations: Sequence[Observation]) -> None:
+        """Note what the agent has to know before it answers."""
+        self._lessons.ingest(observations)
+
+    def suggest(self, n: int = 1, pending: Sequence[Point] = (), mask: NDArray[np.bool_] | None = None) -> list[Decision]:
+        """Wait for its answer."""
+        if n != 1 or pending:
+            raise NotCapableError("A remote agent decides one place at a time, without looking ahead. Use ahead=False.")
+        answer = self._mailbox.wait(lessons_digest(self._lessons), mask_digest(mask), self._timeout)
+        if refused := answer.get("refused"):
+            raise SettingsError(str(refused))
+        return [_read_decision(answer["decision"])]
+
+    def posterior(self, points: ArrayLike | None = None) -> Posterior:
+        """What it predicts for its candidates."""
+        if points is not None:
+            raise NotCapableError("A remote agent predicts its candidates, not other places.")
+        answer = self._mailbox.wait(lessons_digest(self._lessons), None, self._timeout)
+        return Posterior(*(np.array([_number(value) for value in answer[name]]) for name in ("mean", "std")))
+
+    def checkpoint(self) -> dict[str, Any]:
+        """What it has to know; its settings are the agent host's and can't be changed from here."""
+        state = self._lessons.checkpoint()
+        return {key: state[key] for key in ("topograph", "observations")}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go back to a `checkpoint`."""
+        self._lessons.restore({**self._lessons.checkpoint(), **state})
+
+    def describe(self) -> dict[str, Any]:
+        """As the agent itself does."""
+        return dict(self._description)
+
+
+class AgentHost:
+    """On the other machine: feed it documents; after each lesson it sends an answer. A document that comes twice counts once.
+
+    Parameters
+    ----------
+    agent : Agent
+    run : str
+        Which run it is for: ``remote`` in the start document.
+    send : callable
+        Brings an answer, plain JSON, to the instrument's `Mailbox`.
+
+    Attributes
+    ----------
+    stop : mapping or None
+        The stop document of the run, once it has ended.
+    """
+
+    def __init__(self, agent: Agent, run: str, send: Callable[[dict[str, Any]], Any]) -> None:
+        self.agent, self.run, self.stop = agent, run, None
+        self._send = send
+        self._teaching: Teaching = Teaching(fixed=False)
+        self._pupil = Pupil(agent)
+        self._uids: set[str] = set()
+
+    def __call__(self, name: str, doc: Mapping[str, Any]) -> None:
+        """Take in a document of any run."""
+        if name == "start" and doc.get("remote") == self.run:
+            self._uids.add(doc["uid"])
+        elif name == "descriptor" and doc["run_start"] in self._uids:
+            self._uids.add(doc["uid"])
+        if not {doc.get("uid"), doc.get("run_start"), doc.get("descriptor")} & self._uids:
+            return
+        if name == "stop":
+            self.stop = doc
+        self._teaching(name, dict(doc))
+        lessons = self._teaching.take()
+        for lesson in lessons:
+            self._pupil.give(lesson)
+        if lessons and self._pupil.topograph is not None:
+            self._send(self._answer())
+
+    def _answer(self) -> dict[str, Any]:
+        answer = {"lessons": lessons_digest(self.agent), "mask": mask_digest(self._pupil.mask)}
+        try:
+            decision = self._pupil.suggest()
+        except SettingsError as error:
+            answer["refused"] = str(error)
+        else:
+            answer["decision"] = _plain(asdict(decision))
+        posterior = self.agent.posterior()
+        return {**answer, "mean": _plain(posterior.mean.tolist()), "std": _plain(posterior.std.tolist())}
+
+
+def lessons_digest(agent: Agent) -> str:
+    """What an agent knows, in a word: topograph and observations, in their order, to the last bit."""
+    state = agent.checkpoint()
+    topograph: Topograph = state["topograph"]
+    digest = hashlib.sha256(np.ascontiguousarray(topograph.height, dtype="<f8").tobytes())
+    digest.update(json.dumps(topograph.frame.as_dict()).encode())
+    for observation in state["observations"]:
+        value = observation.value
+        said = [value.reason, value.again] if isinstance(value, Failed) else float(value).hex()
+        digest.update(json.dumps([[float(x).hex() for x in observation.point], said]).encode())
+    return digest.hexdigest()
+
+
+def mask_digest(mask: NDArray[np.bool_] | None) -> str:
+    """Which candidates are allowed, in a word; empty for all."""
+    return "" if mask is None else hashlib.sha256(np.asarray(mask, dtype=bool).tobytes()).hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    """JSON that every parser reads: no NaN."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else float(value)
+
+
+def _read_decision(plain: Mapping[str, Any]) -> Decision:
+    """Inverse of `_plain(asdict(decision))`."""
+    health = {key: value if isinstance(value, str) else _number(value) for key, value in plain["health"].items()}
+    numbers = {key: _number(plain[key]) for key in ("mean", "std", "acquisition")}
+    point = Point(*map(float, plain["point"]))
+    return Decision(point, plain["candidate"], plain["why"], **numbers, ingested=plain["ingested"], health=Health(**health))

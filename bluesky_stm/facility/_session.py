@@ -1,0 +1,136 @@
+"""A session as the settings file says, with what a facility adds: metadata that lasts, alerts, a stream, a Tiled server."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from contextlib import ExitStack
+from logging.handlers import RotatingFileHandler
+from tempfile import mkdtemp
+from typing import TYPE_CHECKING, Any
+
+from bluesky import RunEngine
+
+from bluesky_stm import session as sessions
+from bluesky_stm.errors import SettingsError, UnknownNameError
+from bluesky_stm.facility._alerts import NightWatch, handlers, logger
+from bluesky_stm.facility._metadata import PersistentMetadata
+from bluesky_stm.facility._server import publish_finished
+from bluesky_stm.session import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bluesky_stm.devices import AgentDevice
+    from bluesky_stm.facility._settings import Facility
+
+LOG_SIZE = 5_000_000
+"""Size of a log file, in bytes, after which the next one begins; three are kept."""
+
+
+def open_session(settings: Facility, RE: RunEngine | None = None) -> Session:  # noqa: N803 - its name everywhere
+    """A session with everything that the settings ask for.
+
+    Parameters
+    ----------
+    settings : Facility
+    RE : RunEngine, optional
+        One that is there already: a second one is never made, and its metadata stay as they are.
+
+    Raises
+    ------
+    STMError
+        Before anything has moved: settings that don't fit, a microscope that does not answer, a catalog that is in use.
+    """
+    session = _open(settings, RE)
+    try:
+        if RE is None:
+            _remember(session, settings)
+        if settings.scales:
+            session.scales = {scale.name: scale for scale in settings.scales}
+        _log(session, settings)
+        if settings.publish:
+            _publish(session, settings.publish)
+        if settings.server:
+            session.extras.callback(publish_finished(session, settings.server).close)
+    except BaseException:
+        session.close()
+        raise
+    return session
+
+
+def rehearsal(settings: Facility) -> Facility:
+    """The same settings where nothing real is to be touched: to list plans and devices."""
+    chosen = {} if settings.microscope.name == "recorded" else {"microscope": "simulated"}
+    silent = {"catalog": mkdtemp(prefix="bluesky_stm-"), "server": "", "publish": "", "alerts": {}}
+    return settings.parse({**settings.model_dump(), **chosen, **silent})
+
+
+class Agents(Mapping[str, "AgentDevice"]):
+    """``agents["terrace"]``: a fresh agent for a length scale of the session; one that has learned is not given twice."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def __getitem__(self, scale: str) -> AgentDevice:
+        try:
+            return self._session.agent(scale)
+        except UnknownNameError as error:
+            raise KeyError(str(error)) from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._session.scales)
+
+    def __len__(self) -> int:
+        return len(self._session.scales)
+
+    def __repr__(self) -> str:
+        named = (f"{name}: {scale.agent.name}, {scale.scalarizer.name}" for name, scale in self._session.scales.items())
+        return f"<Agents {'; '.join(named)}>"
+
+
+def _open(settings: Facility, engine: RunEngine | None) -> Session:
+    chosen = settings.microscope
+    arguments: dict[str, Any] = {"catalog": settings.catalog, "limits": settings.limits, "RE": engine, **chosen.settings}
+    try:
+        return getattr(sessions, chosen.name)(**arguments)
+    except TypeError as error:
+        raise SettingsError(
+            f"The microscope {chosen.name!r} cannot be opened with {chosen.settings}: {error}. Nothing has been started."
+        ) from error
+
+
+def _remember(session: Session, settings: Facility) -> None:
+    """Metadata of all runs, kept beside the catalog: what was set at the prompt holds until the settings say otherwise."""
+    md = PersistentMetadata(session.catalog.path / "metadata.json")
+    md.update({key: value for key in ("sample", "operator") if (value := getattr(settings, key))})
+    md.setdefault("sample", session.sample)
+    session.sample = md["sample"]
+    session.RE.md = md
+
+
+def _log(session: Session, settings: Facility) -> None:
+    """Warnings of the package and of bluesky into the catalog's folder; alerts to those who want them."""
+    path = session.catalog.path / "bluesky_stm.log"
+    file = RotatingFileHandler(path, maxBytes=LOG_SIZE, backupCount=2, encoding="utf-8", delay=True)
+    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    for name in ("bluesky_stm", "bluesky", "ophyd"):
+        _attach(logging.getLogger(name), file, session.extras)
+    for handler in handlers(settings.alerts):
+        _attach(logger, handler, session.extras)
+    logger.setLevel(logging.INFO)
+    session.RE.subscribe(NightWatch())
+
+
+def _attach(target: logging.Logger, handler: logging.Handler, extras: ExitStack) -> None:
+    target.addHandler(handler)
+    extras.callback(handler.close)
+    extras.callback(target.removeHandler, handler)
+
+
+def _publish(session: Session, address: str) -> None:
+    from bluesky.callbacks.zmq import Publisher
+
+    publisher = Publisher(address.removeprefix("tcp://"))
+    session.RE.subscribe(publisher)
+    session.extras.callback(publisher.close)

@@ -1,0 +1,166 @@
+"""Start-up of the queue server's worker: the microscope, and plans whose parameters are plain JSON, everything by its name.
+
+``bluesky-stm queue-files`` writes what else the server needs and says how to start it. Or copy this file, edit the copy and
+give it as ``--startup-script``. Where plans are only listed, no instrument is touched.
+"""
+
+from multiprocessing.util import Finalize
+
+from bluesky.utils import MsgGenerator
+from bluesky_queueserver import is_re_worker_active, parameter_annotation_decorator
+
+from bluesky_stm import plans
+from bluesky_stm.agents import known_agents
+from bluesky_stm.devices import AgentDevice
+from bluesky_stm.errors import NotCapableError
+from bluesky_stm.facility import Mailbox, RemoteAgent, open_session, read_settings, rehearsal
+from bluesky_stm.geometry import Frame
+from bluesky_stm.scalarizers import known_scalarizers
+from bluesky_stm.settings import LengthScale
+
+_settings = read_settings()
+_session = open_session(_settings if is_re_worker_active() else rehearsal(_settings))
+Finalize(_session, _session.close, exitpriority=1)  # a worker process ends without atexit
+_mailbox = Mailbox()
+RE, stm = _session.RE, _session.stm
+
+_SCALES = tuple(_session.scales)
+_OR_SETTINGS = "typing.Union[{}, typing.Dict[str, typing.Any], None]"
+_CHOICES = {
+    "agent": {"annotation": _OR_SETTINGS.format("Agent"), "enums": {"Agent": tuple(known_agents())}},
+    "scalarizer": {"annotation": _OR_SETTINGS.format("Scalarizer"), "enums": {"Scalarizer": tuple(known_scalarizers())}},
+    "budget": {"annotation": "typing.Optional[int]", "min": 1, "max": 100_000},
+}
+_MANY = {"scales": {"annotation": "typing.List[Scale]", "enums": {"Scale": _SCALES}, "default": list(_SCALES)}}
+_ONE = {"scale": {"annotation": "Scale", "enums": {"Scale": _SCALES}}}
+_CENTER = {"center": {"annotation": "typing.Optional[typing.List[float]]"}}
+_FRAME = {"size": {"annotation": "float", "min": 0.1, "max": 1e5}, "pixels": {"annotation": "int", "min": 8, "max": 8192}}
+
+
+@parameter_annotation_decorator({"parameters": {**_MANY, **_CHOICES}})
+def explore_multiscale(
+    scales: list[str] = list(_SCALES),  # noqa: B006 - the queue server wants to see it; nobody changes it
+    agent: str | dict | None = None,
+    scalarizer: str | dict | None = None,
+    budget: int | None = None,
+    *,
+    md: dict | None = None,
+) -> MsgGenerator:
+    """Explore from the largest scale to the smallest: the best region of one is the frame of the next.
+
+    Parameters
+    ----------
+    scales : list of str
+        Names, from large to small.
+    agent : str or dict
+        Who chooses the places, by name or ``{"name": ..., settings}``; as the scale says if not given.
+    scalarizer : str or dict
+        What counts, in the same way.
+    budget : int
+        Spectra at each scale; as the scale says if not given.
+    md : dict
+        Metadata for the start documents.
+    """
+    chosen = [_session.scales[name].chosen(agent=agent, scalarizer=scalarizer, budget=budget) for name in scales]
+    return (yield from plans.explore_multiscale(stm, chosen, _session.agent, frame=_session.frame, md=md))
+
+
+@parameter_annotation_decorator({"parameters": {**_ONE, **_CENTER, **_CHOICES}})
+def explore(
+    scale: str,
+    center: list[float] | None = None,
+    agent: str | dict | None = None,
+    scalarizer: str | dict | None = None,
+    budget: int | None = None,
+    *,
+    md: dict | None = None,
+) -> MsgGenerator:
+    """Explore one frame at one scale.
+
+    Parameters
+    ----------
+    scale : str
+        Its name.
+    center : list of float
+        x and y of the frame's centre, in nm; where the scanner stands if not given.
+    agent : str or dict
+        Who chooses the places, by name or ``{"name": ..., settings}``; as the scale says if not given.
+    scalarizer : str or dict
+        What counts, in the same way.
+    budget : int
+        Spectra; as the scale says if not given.
+    md : dict
+        Metadata for the start document.
+    """
+    chosen = _session.scales[scale].chosen(agent=agent, scalarizer=scalarizer, budget=budget)
+    frame = Frame.square(center, chosen.frame, chosen.pixels) if center else _session.frame
+    return (yield from plans.explore(stm, _session.agent(chosen), frame=frame, md=md))
+
+
+def explore_remotely(remote: str, scale: dict, agent: dict, *, md: dict | None = None) -> MsgGenerator:
+    """Explore with an agent on another machine: ``bluesky-stm agent`` asks for this.
+
+    Parameters
+    ----------
+    remote : str
+        By which the agent host knows its run.
+    scale : dict
+        A length scale, in full.
+    agent : dict
+        What the agent says of itself.
+    md : dict
+        Metadata for the start document.
+    """
+    if stm.controller.locations() is not None:
+        raise NotCapableError("A recorded microscope answers where it was measured only: a remote agent does not know where.")
+    device = AgentDevice(RemoteAgent(agent, _mailbox), LengthScale.parse(scale), name="agent")
+    return (yield from plans.explore(stm, device, frame=_session.frame, md={**(md or {}), "remote": remote}))
+
+
+@parameter_annotation_decorator({"parameters": {**_FRAME, **_CENTER}})
+def scan_topograph(
+    size: float, center: list[float] | None = None, pixels: int = 256, *, md: dict | None = None
+) -> MsgGenerator:
+    """Take a topograph.
+
+    Parameters
+    ----------
+    size : float
+        Side of the frame, in nm.
+    center : list of float
+        x and y of its centre, in nm; where the scanner stands if not given.
+    pixels : int
+        Rows and columns.
+    md : dict
+        Metadata for the start document.
+    """
+    frame = Frame.square(center or stm.scanner.frame.center, size, pixels)
+    return (yield from plans.scan_topograph(stm, frame, md=md))
+
+
+def spectra_at(points: list[list[float]], *, md: dict | None = None) -> MsgGenerator:
+    """Take a spectrum at each of some places.
+
+    Parameters
+    ----------
+    points : list of [x, y]
+        In nm.
+    md : dict
+        Metadata for the start document.
+    """
+    return (yield from plans.spectra_at(stm, points, md=md))
+
+
+def withdraw() -> MsgGenerator:
+    """Open the feedback and pull the tip back."""
+    yield from plans.withdraw(stm)
+
+
+def approach() -> MsgGenerator:
+    """Bring a withdrawn tip back to its set point."""
+    yield from plans.approach(stm)
+
+
+def take_answer(answer: dict) -> None:
+    """An answer of a remote agent; not a plan, so that it comes in while one runs."""
+    _mailbox.put(answer)

@@ -1,0 +1,92 @@
+"""One settings file for everything; what is wrong in it is said before anything starts."""
+
+import pytest
+from typer.testing import CliRunner
+
+from bluesky_stm.cli import app
+from bluesky_stm.errors import SettingsError
+from bluesky_stm.facility import Facility, microscope, open_session, read_settings
+
+TEXT = """
+microscope: {name: simulated, seed: 7, profile: ideal}
+limits: {bias: [-1.5, 1.5]}
+sample: EuZn2As2, cleaved on Monday
+operator: Ada
+scales:
+  - {name: terrace, frame: 50, pixels: 32, patch: 8, step: 4, budget: 3, seeds: 3, agent: random}
+"""
+
+
+@pytest.fixture(name="file")
+def _file(tmp_path):
+    path = tmp_path / "bluesky_stm.yaml"
+    path.write_text(f"{TEXT}\ncatalog: {tmp_path / 'catalog'}\n")
+    return path
+
+
+def test_a_session_is_as_the_file_says(file):
+    settings = read_settings({"BLUESKY_STM_SETTINGS": str(file)})
+    with open_session(settings) as session:
+        assert session.stm.limits.bias == (-1.5, 1.5)
+        assert list(session.scales) == ["terrace"]
+        assert session.stm.controller.describe()["seed"] == 7
+        assert session.RE.md["operator"] == "Ada"
+        assert session.catalog.path == settings.catalog
+
+
+def test_without_a_file_all_is_as_the_package_has_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert read_settings({}) == Facility()
+
+
+def test_the_environment_chooses_another_microscope(file):
+    settings = read_settings({"BLUESKY_STM_SETTINGS": str(file), "BLUESKY_STM": "nanonis:stm-pc"})
+    assert settings.microscope.as_dict() == {"name": "nanonis", "host": "stm-pc"}
+    assert settings.operator == "Ada"
+
+
+def test_a_path_may_follow_the_name_of_the_microscope():
+    assert microscope("recorded:C:/data/grid.3ds") == {"name": "recorded", "path": "C:/data/grid.3ds"}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("catalogue: here", "catalogue"),
+        ("limits: {bias: [2, -2]}", "must lie below"),
+        ("limits: {temperature: [0, 300]}", "temperature"),
+        ("microscope: simulatd", "Did you mean 'simulated'"),
+        ("scales: [{name: a, frame: -5}]", "greater than 0"),
+        ("alerts: {level: PANIC}", "PANIC"),
+        ("publish: somewhere", "publish"),
+        ("a: [", "cannot be read"),
+        ("- a list", "valid dictionary"),
+    ],
+)
+def test_what_is_wrong_is_said_with_the_name_of_the_file(tmp_path, text, said):
+    path = tmp_path / "wrong.yaml"
+    path.write_text(text)
+    with pytest.raises(SettingsError, match=said) as caught:
+        Facility.read(path)
+    assert str(path) in str(caught.value)
+
+
+def test_limits_wider_than_the_hardware_are_refused_and_the_catalog_stays_free(tmp_path):
+    wide = Facility.parse({"limits": {"bias": [-50, 50]}, "catalog": tmp_path})
+    with pytest.raises(SettingsError, match="beyond what the hardware can do"):
+        open_session(wide)
+    with open_session(Facility.parse({"catalog": tmp_path})):
+        pass
+
+
+def test_a_microscope_that_does_not_take_a_setting_says_so(tmp_path):
+    with pytest.raises(SettingsError, match="colour"):
+        open_session(Facility.parse({"microscope": {"name": "simulated", "colour": "blue"}, "catalog": tmp_path}))
+
+
+def test_the_doctor_shows_what_holds(file, monkeypatch):
+    monkeypatch.setenv("BLUESKY_STM_SETTINGS", str(file))
+    shown = CliRunner().invoke(app, ["doctor"], catch_exceptions=False).output
+    unwrapped = "".join(shown.split())
+    for word in ("bluesky_stm.yaml", "cleavedonMonday", "Ada", "-1.5,1.5", "terrace"):
+        assert word in unwrapped
