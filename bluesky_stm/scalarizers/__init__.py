@@ -13,7 +13,7 @@ from bluesky_stm.errors import UnknownNameError
 from bluesky_stm.protocols import Scalarizer
 from bluesky_stm.scalarizers._base import Recipe
 from bluesky_stm.scalarizers._edges import ConductionEdge, Gap, ValenceEdge
-from bluesky_stm.scalarizers._parts import Conductance, InGapWeight, Integral, PeakHeight, PeakPosition
+from bluesky_stm.scalarizers._parts import Conductance, InGapWeight, Integral, PeakHeight, PeakPosition, Similarity
 from bluesky_stm.scalarizers._published import AreaRatio, BandgapSlopefit, PositiveChannelArea
 from bluesky_stm.scalarizers._sum import WeightedSum
 from bluesky_stm.settings import Named
@@ -29,6 +29,7 @@ __all__ = [
     "PeakHeight",
     "PeakPosition",
     "PositiveChannelArea",
+    "Similarity",
     "ValenceEdge",
     "WeightedSum",
     "known_scalarizers",
@@ -46,6 +47,7 @@ _RECIPES: dict[str, type[Recipe]] = {
         InGapWeight,
         PeakPosition,
         PeakHeight,
+        Similarity,
         PositiveChannelArea,
         AreaRatio,
         BandgapSlopefit,

@@ -174,6 +174,16 @@ def test_parts_of_a_known_curve():
     assert weight(spectrum) == pytest.approx(1)
 
 
+def test_similarity_knows_the_shape_and_not_the_size():
+    one, other = semiconductor(), semiconductor(valence=-0.3, conduction=1.2)
+    reference = {"name": "similarity", "between": (-1.5, 1.5), "reference": list(zip(one.bias, one.didv, strict=True))}
+    alike = make_scalarizer(reference)
+    assert alike(one) == pytest.approx(1)
+    assert alike(spectrum_of(one.bias, one.current, 7 * one.didv + 3)) == pytest.approx(1)
+    assert alike(other) < 0.9
+    assert isinstance(alike(spectrum_of(one.bias, one.bias, np.ones_like(one.bias))), Failed)
+
+
 ALL = (
     "gap",
     "valence_edge",
@@ -185,6 +195,7 @@ ALL = (
     {"name": "in_gap_weight", "between": [-0.9, 0.2], "of": [-1.4, 1.4]},
     {"name": "peak_position", "between": [0.3, 0.6]},
     {"name": "peak_height", "between": [0.3, 0.6]},
+    {"name": "similarity", "between": [-1.4, 1.4], "reference": [[-1.5, 1], [-1.0, 0], [0.4, 0], [1.5, 1]]},
     {"name": "weighted_sum", "terms": ["gap", {"name": "conductance", "bias": 1.0}], "weights": [1, -0.5]},
 )
 
