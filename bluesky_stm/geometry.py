@@ -167,6 +167,11 @@ class Drift:
         self._velocity = float(velocity[0]), float(velocity[1])
 
     @property
+    def first(self) -> float:
+        """Time of the first image, in s."""
+        return self._times[0]
+
+    @property
     def last(self) -> tuple[float, Point]:
         """Time, in s, and shift, in nm, of the last measurement."""
         return self._times[-1], Point(*self._shifts[-1])

@@ -11,12 +11,19 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import log_ndtr
+from scipy.spatial import KDTree
+from scipy.special import ndtr
 
 from bluesky_stm.errors import SettingsError, UnknownNameError
 from bluesky_stm.geometry import Floats, Frame, Point
 from bluesky_stm.protocols import Observation, Posterior
 from bluesky_stm.settings import Limits, Named
+
+INDEPENDENT = 16
+"""Candidates in a child frame whose values are independent, at most."""
+
+NEIGHBOURS = 4
+"""Spectra from which the chance is estimated that one beside them has a value."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,16 +81,27 @@ def largest_sum(known: Knowledge, centers: Floats, side: float) -> Floats:
 def expected_maximum(known: Knowledge, centers: Floats, side: float) -> Floats:
     """Expected highest value inside, from mean and uncertainty of the posterior at the candidates there.
 
-    ``E[max] = t0 + integral over t > t0 of (1 - prod_i Phi((t - mean_i) / std_i)) dt``, with ``t0`` the lowest mean. The
-    candidates are taken as independent, which overrates a frame of many correlated ones; the frames compared here are of one
-    size.
+    ``E[max] = t0 + integral over t > t0 of (1 - prod_i (1 - p_i (1 - Phi((t - mean_i) / std_i))) ** s) dt``, with ``t0`` the
+    lowest mean and ``p_i`` the chance that a spectrum there has a value at all, from its measured neighbours. Neighbouring
+    candidates say much the same: however many lie inside, they count as `INDEPENDENT` ones (``s``), or a frame would be chosen
+    for its uncertainty alone.
     """
     mean, std = known.posterior.mean, np.maximum(known.posterior.std, 1e-12 * (1 + np.abs(known.posterior.mean)))
     levels = np.linspace(mean.min(), (mean + 4 * std).max(), 64)
-    log_below = log_ndtr((levels[:, None] - mean) / std)  # (levels, candidates)
+    log_below = np.log1p(-_chance(known) * ndtr((mean - levels[:, None]) / std))  # (levels, candidates)
     inside = _inside(centers, known.candidates, side, known.frame.angle).astype(float)
-    below = np.exp(inside @ log_below.T)  # (centers, levels): all candidates inside lie below the level
+    weight = np.minimum(1.0, INDEPENDENT / np.maximum(inside.sum(axis=1, keepdims=True), 1.0))
+    below = np.exp(weight * (inside @ log_below.T))  # (centers, levels): all candidates inside lie below the level
     return levels[0] + np.trapezoid(1 - below, levels, axis=1)
+
+
+def _chance(known: Knowledge) -> Floats:
+    """Chance that a spectrum has a value, for each candidate: that of its measured neighbours; 1 where nothing is measured."""
+    if len(known.observations) < NEIGHBOURS:
+        return np.full(len(known.candidates), 1 - 1e-9)
+    valid = np.array([isinstance(o.value, float) for o in known.observations], dtype=float)
+    _, nearest = KDTree(np.array([o.point for o in known.observations])).query(known.candidates, NEIGHBOURS)
+    return np.minimum(valid[nearest].mean(axis=1), 1 - 1e-9)
 
 
 _RULES: dict[str, Rule] = {"most-points": most_points, "largest-sum": largest_sum, "posterior": expected_maximum}

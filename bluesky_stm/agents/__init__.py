@@ -9,10 +9,11 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
 
+from bluesky_stm.agents._optimizer import as_optimizer
 from bluesky_stm.errors import UnknownNameError
 from bluesky_stm.protocols import Agent
 
-__all__ = ["known_agents", "make_agent"]
+__all__ = ["as_optimizer", "known_agents", "make_agent"]
 
 ENTRY_POINT = "bluesky_stm.agents"
 

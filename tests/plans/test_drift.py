@@ -97,7 +97,7 @@ def test_images_that_do_not_agree_are_recorded_and_not_believed(RE, docs, make_s
     stm.controller.scan = blind
     RE(explore(stm, agent, drift={"every": 4, "pixels": 24}))
     events = docs.events("drift")
-    assert len(events) == 2  # the quick one, and the one with all pixels
+    assert [e["stm_scanner_topograph"].shape[0] for e in events] == [24, 48] * 2  # the quick one, and one with all pixels
     assert not any(e["drift_trusted"] for e in events)
     assert agent.drift is None
     assert replay(docs).exact

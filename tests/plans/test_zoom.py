@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bluesky_stm.errors import UnknownNameError
@@ -59,6 +59,7 @@ def test_a_failed_spectrum_counts_for_no_rule_that_sums_measurements():
     assert child("most-points", knowledge(observations=failed + valid)).frame.contains(CANDIDATES[400])
 
 
+@settings(deadline=None)
 @given(st.integers(0, len(CANDIDATES) - 1), st.sampled_from(RULES))
 def test_a_child_frame_never_leaves_its_parent(index, rule):
     bump = np.zeros(len(CANDIDATES))
@@ -71,6 +72,21 @@ def test_a_child_frame_stays_inside_the_scan_range():
     bump = CANDIDATES[:, 0].copy()
     limits = Limits(x=(-40, 15))
     assert child("posterior", knowledge(mean=bump), limits).frame.corners[:, 0].max() <= 15
+
+
+def test_the_posterior_rule_shuns_a_region_where_spectra_have_no_value():
+    """There the model knows nothing, and its uncertainty would attract."""
+    left = CANDIDATES[:, 0] < FRAME.center.x
+    measured = [Observation(Point(*p), Failed("no gap") if p[0] < FRAME.center.x else 0.0) for p in CANDIDATES[::3]]
+    known = knowledge(std=np.where(left, 1.0, 0.9), observations=measured)
+    assert child("posterior", known).frame.center.x > FRAME.center.x
+
+
+def test_many_uncertain_candidates_do_not_outweigh_a_promising_one():
+    there = CANDIDATES[250]
+    near = np.hypot(*(CANDIDATES - there).T) < 3
+    known = knowledge(mean=np.where(near, 2.4, 0.0), std=np.where(near, 0.1, np.where(CANDIDATES[:, 1] > -5, 1.0, 0.1)))
+    assert child("posterior", known).frame.contains(there)
 
 
 def test_an_unknown_rule_is_refused_with_the_known_ones():

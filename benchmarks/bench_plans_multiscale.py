@@ -1,0 +1,121 @@
+"""Three scales down to one vacancy: how often the last frame holds one, by rule, at the same budget; chance beside it.
+
+``python benchmarks/bench_plans_multiscale.py --seeds 20`` writes ``results/plans_multiscale.*``; about a minute a seed and way.
+The surface is the simulated EuZn2As2 on a good day, the target the smallest gap, and a frame counts when the centre of a vacancy
+(a triangle, of either kind) lies inside of where the tip really was.
+"""
+
+import argparse
+import time
+
+import numpy as np
+from plans_common import agents, carry_out, frame_of, write
+
+from bluesky_stm.controllers import SimulatedController
+from bluesky_stm.plans import explore_multiscale
+from bluesky_stm.settings import LengthScale
+
+BUDGET = 115
+"""Spectra a scale: 5 % of a grid of 48 x 48."""
+
+FOUND = -1.1
+"""Less the gap of a vacancy, in V, with room for noise: halfway between its 0.7 and the 1.5 of the terrace."""
+
+
+def scales(child, agent="dkl", budgets=(BUDGET, BUDGET, BUDGET)):
+    sizes = (("mesa", 200, 8, 4), ("terrace", 50, 3, 1), ("defect", 10, 1.2, 0.2))
+    smallest = {"name": "gap", "prefer": "small"}
+    return [
+        LengthScale(name=n, frame=f, patch=p, step=s, budget=b, scalarizer=smallest, agent=agent, child=child)
+        for (n, f, p, s), b in zip(sizes, budgets, strict=True)
+    ]
+
+
+TREE = {"children": 4, "step_back": {"name": "below-value", "value": FOUND, "spectra": 5}, "budget": 3 * BUDGET}
+WAYS = {
+    "posterior": (scales("posterior"), {}),
+    "largest sum (paper)": (scales("largest-sum"), {}),
+    "most points (paper)": (scales("most-points"), {}),
+    "random places, largest sum": (scales("largest-sum", agent="random"), {}),
+    "tree, posterior": (scales("posterior", budgets=(50, 60, 30)), TREE),
+    "tree, largest sum": (scales("largest-sum", budgets=(50, 60, 30)), TREE),
+}
+
+
+def vacancies(controller, center, side):
+    """Number of vacancies in a square of the sample."""
+    found = controller.surface.defects(center - side / 2, center + side / 2)
+    return sum("triangle" in defect.species for defect in found)
+
+
+def once(seed, way):
+    controller = SimulatedController(seed=seed, profile="good_day")
+    the_scales, options = WAYS[way]
+    began = time.monotonic()
+    runs = carry_out(controller, lambda stm: explore_multiscale(stm, the_scales, agents(seed), **options))
+    last = [run for run in runs if run["start"]["length_scale"]["name"] == "defect"]
+    best = max(last, key=lambda run: np.nanmax([run["events"]["agent"][-1]["agent_best"], -99]))
+    center, side = frame_of(best["events"]["topograph"][0])
+    return {
+        "seed": seed,
+        "way": way,
+        "holds": vacancies(controller, center + best["off"]["topograph"][0], side) > 0,
+        "runs": [run["start"]["length_scale"]["name"] for run in runs],
+        "frames": [[*frame_of(run["events"]["topograph"][0])[0]] for run in runs if run["events"]["topograph"]],
+        "held": [
+            vacancies(controller, frame_of(run["events"]["topograph"][0])[0] + run["off"]["topograph"][0],
+                      frame_of(run["events"]["topograph"][0])[1])
+            for run in runs if run["events"]["topograph"]
+        ],
+        "best": [run["events"]["agent"][-1]["agent_best"] for run in runs],
+        "spectra": sum(len(run["events"]["primary"]) for run in runs),
+        "hours": controller.now() / 3600,
+        "seconds": time.monotonic() - began,
+    }  # fmt: skip
+
+
+def chance(seeds, frames=2000):
+    """Share of frames of 10 nm, anywhere in the first frame, that hold a vacancy."""
+    held = []
+    for seed in seeds:
+        controller = SimulatedController(seed=seed)
+        places = np.array([(d.x, d.y) for d in controller.surface.defects((-100, -100), (100, 100)) if "triangle" in d.species])
+        centers = np.random.default_rng(seed).uniform(-95, 95, (frames, 2))
+        near = np.abs(centers[:, None] - places.reshape(-1, 2)[None]).max(axis=2) < 5
+        held.append(near.any(axis=1).mean())
+    return float(np.mean(held))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--ways", nargs="*", default=list(WAYS))
+    asked = parser.parse_args()
+    seeds, rows = range(1, asked.seeds + 1), []
+    by_chance = chance(seeds)
+    for seed in seeds:
+        for way in asked.ways:
+            rows.append(once(seed, way))
+            print(rows[-1], flush=True)
+        table(rows, asked.ways, by_chance)
+
+
+def table(rows, ways, by_chance):
+    lines = [
+        f"Three scales (200, 50, 10 nm), good_day, smallest gap; a frame of 10 nm holds a vacancy by chance in {by_chance:.1%}.",
+        "",
+        "| way | last frame holds a vacancy | 50 nm frame does | spectra | simulated h |",
+        "|---|---|---|---|---|",
+    ]
+    for way in ways:
+        mine = [row for row in rows if row["way"] == way]
+        if not mine:
+            continue
+        holds, middle = sum(r["holds"] for r in mine), sum(r["held"][1] > 0 for r in mine)
+        spectra, hours = (np.mean([r[key] for r in mine]) for key in ("spectra", "hours"))
+        lines.append(f"| {way} | {holds} of {len(mine)} | {middle} of {len(mine)} | {spectra:.0f} | {hours:.1f} |")
+    write("plans_multiscale", lines, rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,126 @@
+"""Many scales: straight down, or as a tree that steps back to a parent when a child disappoints."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bluesky_stm.errors import SettingsError
+from bluesky_stm.geometry import Frame, Point, patch_centers
+from bluesky_stm.plans import explore_multiscale
+from bluesky_stm.plans._step_back import StepBack, make_step_back_rule
+from bluesky_stm.plans._zoom import ChildFrame
+from bluesky_stm.runs import replay
+from bluesky_stm.settings import LengthScale
+from bluesky_stm.storage import open_catalog
+
+LARGE = LengthScale(
+    name="large", frame=40, pixels=48, patch=4, step=2, budget=6, seeds=4, scalarizer={"name": "gap", "prefer": "small"},
+    agent="gp-xy",
+)  # fmt: skip
+SMALL = LARGE.changed(name="small", frame=10, patch=2, step=1, budget=5)
+
+
+def starts(docs):
+    return docs.of("start")
+
+
+def frame(start):
+    return Frame.from_dict(start["frame"])
+
+
+def test_a_child_is_found_again_and_lies_inside_its_parent(RE, docs, make_stm, agent_for):
+    RE(explore_multiscale(make_stm(profile="good_day"), [LARGE, SMALL], agent_for))
+    parent, child = starts(docs)
+    assert child["parent_run"] == parent["uid"] and child["campaign"] == parent["campaign"]
+    assert frame(parent).contains(frame(child).corners, margin=-1e-6).all()
+    (overview,) = docs.events("overview")
+    assert overview["overview_trusted"]
+
+
+def test_without_an_overview_the_child_is_looked_at_where_it_should_be(RE, docs, stm, agent_for):
+    RE(explore_multiscale(stm, [LARGE, SMALL], agent_for, overview=False))
+    assert docs.events("overview") == []
+    center = docs.events("topograph")[1]
+    assert (center["stm_scanner_center_x"], center["stm_scanner_center_y"]) == tuple(frame(starts(docs)[1]).center)
+
+
+def test_several_children_of_one_parent_lie_apart_and_share_its_budget(RE, docs, stm, agent_for):
+    RE(explore_multiscale(stm, [LARGE, SMALL], agent_for, children=3, budget=6 + 5 + 5 + 3, overview=False))
+    names = [start["length_scale"]["name"] for start in starts(docs)]
+    assert names == ["large", "small", "small", "small"]
+    first, *others = (frame(start) for start in starts(docs)[1:])
+    assert not any(first.contains(other.center) for other in others)
+    assert len(docs.events()) == 6 + 5 + 5 + 3
+    assert len({start["parent_run"] for start in starts(docs)[1:]}) == 1
+
+
+def test_a_disappointing_child_leads_back_to_its_parent_and_from_there_to_another(RE, docs, stm, agent_for, tmp_path):
+    hopeless = {"name": "below-value", "value": 100.0, "spectra": 3}
+    with open_catalog(tmp_path) as catalog:
+        RE.subscribe(catalog)
+        RE(explore_multiscale(stm, [LARGE, SMALL], agent_for, children=2, step_back=hopeless, budget=30))
+        parent, child, back, second = starts(docs)
+        assert back["resumes"] == parent["uid"] and second["parent_run"] == back["uid"]
+        why = back["step_back"]
+        assert why["child"] == child["uid"] and why["threshold"] == 100.0 and why["best"] < 100.0
+        assert back["masked"] == [child["frame"]]
+        area = Frame.from_dict(back["masked"][0])
+        again = [doc["data"] for name, doc in docs.runs()[2] if name == "event" and "stm_sweep_x" in doc["data"]]
+        assert len(again) == 3
+        assert not any(area.contains((e["stm_sweep_x"], e["stm_sweep_y"])) for e in again)
+        assert [replay(run).exact for run in catalog] == [True] * 4
+        (check,) = docs.events("drift")  # the parent's place is found again
+        assert check["drift_trusted"] and check["drift_reference_time"] < check["drift_time"] - 50
+
+
+def test_a_child_that_keeps_its_promise_is_the_last(RE, docs, stm, agent_for):
+    easy = {"name": "below-value", "value": -100.0}
+    RE(explore_multiscale(stm, [LARGE, SMALL], agent_for, children=3, step_back=easy, budget=60))
+    assert [start["length_scale"]["name"] for start in starts(docs)] == ["large", "small"]
+
+
+def test_a_person_masks_an_area_and_no_child_is_placed_on_it(RE, docs, stm, agent_for):
+    from bluesky_stm.steer import Steer
+
+    steer, left = Steer(), Frame.square((-10, 0), 20, 1)
+    left = Frame(left.center, (20, 40), (1, 1))
+    steer.mask(left)
+    RE(explore_multiscale(stm, [LARGE, SMALL], agent_for, steer=steer, overview=False))
+    assert not left.overlaps(frame(starts(docs)[1]))
+
+
+def test_rules_for_stepping_back_compare_with_the_promise_the_parent_or_a_value():
+    child = ChildFrame(Frame.square((0, 0), 10, 8), "posterior", 3.0)
+    assert make_step_back_rule(StepBack(name="below-expected", tolerance=0.5))(child, 7.0) == 2.5
+    assert make_step_back_rule(StepBack(name="below-parent", tolerance=1.0))(child, 7.0) == 6.0
+    assert make_step_back_rule(StepBack(name="below-value", value=5.0))(child, 7.0) == 5.0
+
+
+def test_what_makes_no_sense_is_refused_before_anything_moves(RE, docs, stm, agent_for):
+    for wrong in ({"scales": []}, {"scales": [SMALL, LARGE]}, {"scales": [LARGE], "children": 0}):
+        with pytest.raises(SettingsError):
+            RE(explore_multiscale(stm, make_agent=agent_for, **wrong))
+    with pytest.raises(SettingsError, match="below-parent"):
+        RE(explore_multiscale(stm, [LARGE, SMALL], agent_for, step_back={"name": "below"}))
+    assert docs == []
+
+
+coordinates = st.floats(-30, 30)
+frames = st.builds(
+    lambda x, y, w, h, angle: Frame(Point(x, y), (w, h), (4, 4), angle),
+    coordinates, coordinates, st.floats(1, 20), st.floats(1, 20), st.floats(-180, 180),
+)  # fmt: skip
+
+
+@given(frames, frames)
+def test_frames_overlap_if_a_point_lies_well_inside_both_and_the_other_way_round(one, other):
+    assert one.overlaps(other) == other.overlaps(one)
+    grid = patch_centers(Frame(one.center, one.size, (24, 24), one.angle), min(one.size) / 24, min(one.size) / 24)
+    if other.contains(grid, margin=1e-3).any():
+        assert one.overlaps(other)
+
+
+def test_frames_that_only_touch_do_not_overlap():
+    assert not Frame.square((0, 0), 10, 1).overlaps(Frame.square((10, 0), 10, 1))
+    assert Frame.square((0, 0), 10, 1).overlaps(Frame.square((9.9, 0), 10, 1))
+    assert not Frame.square((0, 0), 10, 1, 45).overlaps(Frame.square((9.9, 9.9), 10, 1))
