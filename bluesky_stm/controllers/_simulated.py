@@ -248,12 +248,13 @@ class SimulatedController:
             started, rng = self.now(), self._noise.next("scan")
             line = frame.pixels[1] * PIXEL_TIME if line_time is None else line_time
             height = self.image_under_way = np.full(frame.pixels, np.nan)
+            places = frame.points()
             noise = image_noise(rng, frame, self.profile, line)
             if self.profile.converter:
-                noise += converter_lines(frame, self.profile.converter)
+                noise += converter_lines(places, min(frame.pixel_size), self.profile.converter)
             for first in range(0, frame.pixels[0], _BAND):
                 band = slice(first, min(first + _BAND, frame.pixels[0]))
-                rows = self._followed(frame, band, line, started) + noise[band]
+                rows = self._followed(places[band], started + 2 * line * np.arange(frame.pixels[0])[band]) + noise[band]
                 told = None if progress is None else _shifted(progress, first, frame.pixels[0])
                 height[band] = rows
                 done = self._pass_time(2 * line * len(rows), len(rows), told)
@@ -317,12 +318,10 @@ class SimulatedController:
             current[row], x[row], y[row], height[row] = reading.current, reading.lockin_x, reading.lockin_y, reading.height
         return Grid(frame, settings.bias, current, x, y, self._lockin.didv(x), height, setpoint, started)
 
-    def _followed(self, frame: Frame, band: slice, line_time: float, started: float) -> Floats:
-        """Heights of some lines of an image, in nm, where drift and creep take the tip."""
-        rows, columns = np.arange(frame.pixels[0])[band], np.arange(frame.pixels[1])
-        time = started + 2 * line_time * rows[:, None] + line_time * columns / len(columns)
-        places = frame.points()[band] + self._junction.piezo.displacement(time)
-        return self._instrument.image(places, self.get_setpoint()) + self.profile.z_drift * time
+    def _followed(self, places: Floats, times: Floats) -> Floats:
+        """Heights of some lines (rows, columns, 2) of an image that begin at ``times``, where drift and creep take the tip."""
+        moved = places + self._junction.piezo.displacement(times)[:, None]
+        return self._instrument.image(moved, self.get_setpoint()) + self.profile.z_drift * times[:, None]
 
     def _spectrum(
         self, point: Point, settings: SweepSettings, reading: Reading, setpoint: Setpoint, started: float, done: int
@@ -371,10 +370,12 @@ class SimulatedController:
     @contextmanager
     def _at_setpoint(self, setpoint: Setpoint | None) -> Iterator[None]:
         """What stood before comes back, after a fault too."""
+        if setpoint is None:
+            yield
+            return
         before = self.get_setpoint()
-        if setpoint is not None:
-            self._check(bias=setpoint.bias, setpoint=setpoint.current)
-            self._set(setpoint)
+        self._check(bias=setpoint.bias, setpoint=setpoint.current)
+        self._set(setpoint)
         try:
             yield
         finally:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,29 +96,48 @@ class Defect:
 
 @dataclass(frozen=True, eq=False)
 class Neighbours:
-    """Pairs of a place and a defect: the index of the place, the way from defect to place (nm), the size of the defect."""
+    """Pairs of a place and a defect near it, by the number of the species.
+
+    Attributes
+    ----------
+    places : int
+        Number of places.
+    first : ndarray
+        Where the pairs of each species begin, and where the last ones end.
+    place : ndarray
+        Index of the place of each pair.
+    dx, dy : ndarray
+        Way from the defect to the place, in nm.
+    size : ndarray
+        Size of the defect relative to its species.
+    """
 
     places: int
+    first: NDArray[np.intp]
     place: NDArray[np.intp]
     dx: Floats
     dy: Floats
     size: Floats
 
-    def sum(self, envelope: Envelope, sized: bool = False) -> Floats:
+    def any(self, species: int) -> bool:
+        """Whether a defect of that species is near any of the places."""
+        return bool(self.first[species] < self.first[species + 1])
+
+    def sum(self, species: int, envelope: Envelope, sized: bool = False) -> Floats:
         """The envelope summed over the defects near each place, each times its size if ``sized``; shape (places,)."""
-        if not len(self.place):
-            return np.zeros(self.places)
-        values = envelope(self.dx, self.dy)
-        return np.bincount(self.place, values * self.size if sized else values, minlength=self.places).astype(float)
+        pairs = slice(self.first[species], self.first[species + 1])
+        values = envelope(self.dx[pairs], self.dy[pairs])
+        weights = values * self.size[pairs] if sized else values
+        return np.bincount(self.place[pairs], weights, minlength=self.places).astype(float)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Population:
-    """All defects of one species on one surface.
+    """All defects of one surface.
 
     Attributes
     ----------
-    species : Species
+    species : tuple of Species
     regions : Regions
     seed : int
     gradient : float
@@ -127,53 +146,69 @@ class Population:
         Distance over which it varies, in nm.
     """
 
-    species: Species
+    species: tuple[Species, ...]
     regions: Regions
     seed: int
     gradient: float = 0.15
     gradient_length: float = 150.0
 
     def within(self, low: Floats, high: Floats) -> Floats:
-        """Defects of the rectangle from ``low`` to ``high`` (x, y) in nm; rows (x, y, size)."""
-        first, last = np.floor(low / _BLOCK).astype(int), np.floor(high / _BLOCK).astype(int)
-        blocks = [_block(self, i, j) for i in range(first[0], last[0] + 1) for j in range(first[1], last[1] + 1)]
+        """Defects of the rectangle from ``low`` to ``high`` (x, y) in nm; rows (x, y, size, number of the species), by species."""
+        (left, bottom), (right, top) = (np.floor(corner / _BLOCK).astype(int).tolist() for corner in (low, high))
+        blocks = [_block(self, i, j) for i in range(left, right + 1) for j in range(bottom, top + 1)]
         found = np.concatenate(blocks)
-        return found[((found[:, :2] >= low) & (found[:, :2] < high)).all(axis=1)]
+        found = found[((found[:, :2] >= low) & (found[:, :2] < high)).all(axis=1)]
+        return found[np.argsort(found[:, 3], kind="stable")]
 
     def near(self, points: Floats) -> Neighbours:
         """All pairs of a place (n, 2) and a defect within reach of it."""
-        reach = self.species.reach
-        defects = self.within(points.min(axis=0) - reach, points.max(axis=0) + reach)
-        place, defect = _pairs(points, defects[:, :2], reach)
+        reaches = self._reaches
+        defects = self.within(points.min(axis=0) - reaches.max(), points.max(axis=0) + reaches.max())
+        species = defects[:, 3].astype(int)
+        defect, place = _pairs(defects[:, :2], points, reaches[species])
+        first = np.searchsorted(species[defect], np.arange(len(self.species) + 1))
         dx, dy = (points[place] - defects[defect, :2]).T
-        return Neighbours(len(points), place, dx, dy, defects[defect, 2])
+        return Neighbours(len(points), first, place, dx, dy, defects[defect, 2])
 
-    def local_density(self, points: Floats) -> Floats:
-        """Density at the places (n, 2), in units of the mean one."""
+    def local_density(self, points: Floats, species: NDArray[np.intp]) -> Floats:
+        """Density at the places (n, 2) of the species with the numbers (n,), in units of their mean ones."""
         gradient = SmoothField(self.seed, "gradient", self.gradient_length)(points)
-        region = 1 + (self.species.in_region - 1) * self.regions.share(points)
-        return region * np.clip(1 + self.gradient * gradient, 0.0, _MOST)
+        preference = np.array([s.in_region for s in self.species])[species]
+        return (1 + (preference - 1) * self.regions.share(points)) * np.clip(1 + self.gradient * gradient, 0.0, _MOST)
+
+    @cached_property
+    def _reaches(self) -> Floats:
+        return np.array([species.reach for species in self.species])
 
 
-def _pairs(points: Floats, others: Floats, reach: float) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Indices of all pairs closer than ``reach``: by brute force for places close together, by a tree for scattered ones."""
-    if len(points) * len(others) > _MANY:
-        pairs = cKDTree(points).sparse_distance_matrix(cKDTree(others), reach, output_type="ndarray")
+def _pairs(defects: Floats, points: Floats, reaches: Floats) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Indices of all pairs within reach, defect by defect: by brute force, or by a tree for places far apart."""
+    if len(points) * len(defects) > _MANY:
+        pairs = cKDTree(defects).sparse_distance_matrix(cKDTree(points), reaches.max(), output_type="ndarray")
+        pairs = pairs[pairs["v"] < reaches[pairs["i"]]]
+        pairs = pairs[np.lexsort((pairs["j"], pairs["i"]))]
         return pairs["i"], pairs["j"]
-    dx, dy = (points[:, None, axis] - others[:, axis] for axis in (0, 1))
-    place, other = np.nonzero(dx**2 + dy**2 < reach**2)
-    return place, other
+    squared = (defects[:, :1] - points[:, 0]) ** 2 + (defects[:, 1:] - points[:, 1]) ** 2
+    defect, place = np.nonzero(squared < reaches[:, None] ** 2)
+    return defect, place
 
 
 @lru_cache(maxsize=16384)
 def _block(population: Population, i: int, j: int) -> Floats:
-    species = population.species
+    """All defects of a block; each species is drawn for itself, so that its density changes no other."""
+    drawn = np.concatenate([np.empty((0, 5)), *(_drawn(population, k, i, j) for k in range(len(population.species)))])
+    if not len(drawn):
+        return drawn[:, :4]
+    kept = drawn[:, 4] < population.local_density(drawn[:, :2], drawn[:, 3].astype(int))
+    return drawn[kept, :4]
+
+
+def _drawn(population: Population, number: int, i: int, j: int) -> Floats:
+    """Defects of one species as if its density were the highest everywhere: (x, y, size, number, the density they need)."""
+    species = population.species[number]
     rng = block_rng(population.seed, species.name, i, j)
     most = _MOST * max(1.0, species.in_region)
     count = rng.poisson(species.density / 100 * _BLOCK**2 * most)
     places = (np.array([i, j]) + rng.random((count, 2))) * _BLOCK
     size = 1 + species.spread * np.clip(rng.standard_normal(count), -2.5, 2.5)
-    if count == 0:
-        return np.empty((0, 3))
-    kept = rng.random(count) * most < population.local_density(places)
-    return np.column_stack([places, size])[kept]
+    return np.column_stack([places, size, np.full(count, number), rng.random(count) * most])

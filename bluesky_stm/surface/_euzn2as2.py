@@ -1,8 +1,8 @@
 """EuZn2As2 at 77 K: what is known of its surface, as numbers.
 
 Electronic parameters were fitted with ``benchmarks/fit_classes.py`` to the median spectra of the published runs [1]_ (at
-most twelve numbers for each kind of place); relief, sizes and densities were measured on the published images; the lattice is that of
-[2]_. Energies are in eV from the Fermi level, lengths in nm, densities in defects per 100 nm2.
+most twelve numbers for each kind of place); relief, sizes and densities were measured on the published images; the lattice
+is that of [2]_. Energies are in eV from the Fermi level, lengths in nm, densities in defects per 100 nm2.
 
 The names of the areas are those of the published figures. The two electronic regions of figure 3 lie on one terrace; they are
 not labelled with a termination because the data do not say which is which.
@@ -84,7 +84,7 @@ TALL_TRIANGLE: Final = _from(
     AREAS["figure 7c"], _bands(-0.9793, 2.055, 0.2418, 1.511, -0.7226), tall_filled=0.04135, tall_empty=0.02046
 )
 SUBSTITUTION: Final = _from(AREAS["figure 5"], _bands(-1.0632, 2.2518, 0.3918, 2.0801, -1.6189), substitution=0.0152)
-PIT: Final = _from(AREAS["figure 7c"], _bands(-0.9975, 2.981, 0.3193, 1.58, -0.9933))
+PIT: Final = _from(AREAS["figure 7c"], _bands(-0.9975, 2.981, 0.3155, 1.58, -0.9933))
 ADSORBATE: Final = _from(AREAS["figure 4"], _bands(-0.8784, 4.152, 1.759, 4.939, -3.81), tail_empty=4.273e-05 - 0.00023)
 SMALL_ADSORBATE: Final = _from(AREAS["figure 4"], _bands(-0.9315, 4.034, 1.634, 5.32, -2.453), tail_empty=0.0001321 - 0.00023)
 
@@ -113,7 +113,7 @@ SPECIES: Final = (
         influences=(
             Influence(TRIANGLE | {"conduction": TRIANGLE["conduction"] + 0.1}, Triangle(1.8, 0.08)),
             Influence({"conduction": -0.1}, Screened(0.9)),
-            Influence(VACANCY_PIT | {"conduction": VACANCY_PIT["conduction"] + 0.05}, Round(1.2, offset=_PARTNER), "pit"),
+            Influence(VACANCY_PIT | {"conduction": VACANCY_PIT["conduction"] + 0.038}, Round(1.2, offset=_PARTNER), "pit"),
         ),
     ),
     Species(

@@ -9,7 +9,7 @@ import numpy as np
 
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import Setpoint
-from bluesky_stm.surface._defects import Neighbours
+from bluesky_stm.surface._defects import Neighbours, Species
 from bluesky_stm.surface._random import SmoothField
 from bluesky_stm.surface._tunneling import BIN, energy_bins, gap_at
 
@@ -17,18 +17,34 @@ if TYPE_CHECKING:
     from bluesky_stm.surface._surface import Surface
 
 
+_MARGIN = 0.15
+"""Energies beyond bias and Fermi level, in eV, that still count at a set point."""
+
+
 class Patch:
     """Places (n, 2), in nm, on a surface. Every answer has n rows."""
 
     def __init__(self, surface: Surface, points: Floats) -> None:
         self.surface = surface
-        self.points = points
+        self.points = np.asfortranarray(points)
 
     @cached_property
     def parameters(self) -> Floats:
         """Parameters of the states: the terrace's, and what puddles, region, edges and defects add to them; shape (n, P)."""
         table = self.surface.changes
-        return table[0] + np.stack([share for _, share in self.shares], axis=1) @ table[1:]
+        shares = np.zeros((len(table), len(self.points)))
+        shares[0] = 1.0
+        for number, (_, share) in self._present.items():
+            shares[number] = share
+        return shares.T @ table
+
+    @property
+    def shares(self) -> dict[str, Floats]:
+        """How much there is of what changes the states here, by its name; what is nowhere near is left out."""
+        named: dict[str, Floats] = {}
+        for name, share in self._present.values():
+            named[name] = np.maximum(named.get(name, 0.0), np.abs(share))
+        return named
 
     def density(self, energy: Floats) -> Floats:
         """Local density of states at ``energy`` (K,), in eV from the Fermi level; shape (n, K)."""
@@ -37,16 +53,19 @@ class Patch:
     def relief(self, slope: float = np.inf) -> Floats:
         """Height of the atoms, in nm, as a tip with flanks of ``slope`` can follow them."""
         height = self.surface.staircase.height(self._downhill, slope)
-        for population, near in zip(self.surface.populations, self._neighbours, strict=True):
-            for part in population.species.relief:
-                height = height + part.height * near.sum(part.envelope, sized=True)
+        for number, species in self._species:
+            for part in species.relief:
+                height += part.height * self._neighbours.sum(number, part.envelope, sized=True)
         return height
 
     def gap(self, setpoint: Setpoint) -> Floats:
-        """Distance between tip and atoms at constant current, in nm; ``-inf`` where nothing can carry the current."""
-        margin = 12 * BIN
-        energy = energy_bins(min(setpoint.bias, 0.0) - margin, max(setpoint.bias, 0.0) + margin)
-        return gap_at(self.density(energy), energy, self.surface.barrier, setpoint.bias, setpoint.current)
+        """Distance between tip and atoms at constant current, in nm; ``-inf`` where nothing can carry the current.
+
+        Wider bins and single precision than in a spectrum are enough: 1e-7 nm.
+        """
+        energy = energy_bins(min(setpoint.bias, 0.0) - _MARGIN, max(setpoint.bias, 0.0) + _MARGIN, 2 * BIN)
+        density = self.surface.sample.model.density(self.parameters.astype(np.float32), energy.astype(np.float32))
+        return gap_at(density, energy, self.surface.barrier, setpoint.bias, setpoint.current)
 
     def height(self, setpoint: Setpoint, slope: float = np.inf) -> Floats:
         """Height of the tip at constant current, in nm: relief, gap, and the atoms as far as they show through the gap."""
@@ -58,9 +77,9 @@ class Patch:
         lattice, decay = self.surface.sample.lattice, self.surface.barrier.mean_decay
         fall = np.hypot(decay, lattice.wave_number) - decay
         strength = np.ones(len(self.points))
-        for population, near in zip(self.surface.populations, self._neighbours, strict=True):
-            for envelope, factor in population.species.clearer_atoms:
-                strength += (factor - 1) * near.sum(envelope)
+        for number, species in self._species:
+            for envelope, factor in species.clearer_atoms:
+                strength += (factor - 1) * self._neighbours.sum(number, envelope)
         return lattice.corrugation * np.exp(-fall * np.maximum(gap, 0.0)) * strength * lattice(self.points)
 
     @cached_property
@@ -68,23 +87,32 @@ class Patch:
         return self.surface.staircase.downhill(self.points)
 
     @cached_property
-    def _neighbours(self) -> list[Neighbours]:
-        return [population.near(self.points) for population in self.surface.populations]
+    def _neighbours(self) -> Neighbours:
+        return self.surface.population.near(self.points)
 
     @cached_property
-    def shares(self) -> list[tuple[str, Floats]]:
-        """How much of each change of the states there is, in the order of ``Surface.changes``, and what it comes from."""
+    def _species(self) -> list[tuple[int, Species]]:
+        """The species that are near, with their numbers."""
+        return [(number, s) for number, s in enumerate(self.surface.sample.species) if self._neighbours.any(number)]
+
+    @cached_property
+    def _present(self) -> dict[int, tuple[str, Floats]]:
+        """Of what changes the states here: its row in ``Surface.changes``, its name, and how much there is of it."""
         surface, sample = self.surface, self.surface.sample
-        shares = [
-            ("puddle", SmoothField(surface.seed, f"puddle {i}", puddle.length)(self.points))
-            for i, puddle in enumerate(sample.puddles)
-        ]
+        present: dict[int, tuple[str, Floats]] = {}
+        for i, puddle in enumerate(sample.puddles):
+            present[1 + i] = "puddle", SmoothField(surface.seed, f"puddle {i}", puddle.length)(self.points)
+        row = 1 + len(sample.puddles)
         if sample.band is not None:
-            shares.append(("region", surface.regions.share(self.points)))
+            present[row] = "region", surface.regions.share(self.points)
+            row += 1
         if sample.edge is not None:
             distance = surface.staircase.distance(self._downhill)
-            shares.append(("edge", np.exp2(-((distance / sample.edge_width) ** 4))))
-        for population, near in zip(surface.populations, self._neighbours, strict=True):
-            species = population.species
-            shares += [(f"{species.name} {part.part}".strip(), near.sum(part.envelope)) for part in species.influences]
-        return shares
+            present[row] = "edge", np.exp2(-((distance / sample.edge_width) ** 4))
+            row += 1
+        for number, species in self._species:
+            before = sum(len(other.influences) for other in sample.species[:number])
+            for i, part in enumerate(species.influences):
+                name = f"{species.name} {part.part}".strip()
+                present[row + before + i] = name, self._neighbours.sum(number, part.envelope)
+        return present

@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy import ndimage
+from numpy.lib.stride_tricks import sliding_window_view
 
 from bluesky_stm.geometry import Floats
 
 _BLOCK = 16
 """Nodes of a smooth field, along each axis, that are drawn together."""
+
+_SPLINE = np.array([[1, 4, 1, 0], [-3, 0, 3, 0], [3, -6, 3, 0], [-1, 3, -3, 1]]) / 6
+"""Coefficients of the powers of the place in a cell (rows) for the four nodes of a uniform cubic B-spline (columns)."""
 
 _SPLINE_RMS = 151 / 315
 """Root mean square of a cubic B-spline surface with independent unit coefficients: the integral of the squared spline."""
@@ -48,21 +51,38 @@ class SmoothField:
     def __call__(self, points: Floats) -> Floats:
         """Values at the places ``(n, 2)``, in nm; shape (n,)."""
         position = points * (CORRELATION / self.length)
-        low = np.floor(position.min(axis=0)).astype(int) - 1
-        high = np.floor(position.max(axis=0)).astype(int) + 3
-        nodes = self._nodes(low, high)
-        return ndimage.map_coordinates(nodes, (position - low).T, order=3, prefilter=False, mode="nearest")
+        cell = np.floor(position)
+        along, up = (position - cell).T
+        i, j = cell.T.astype(int)
+        low, high = (int(i.min()), int(j.min())), (int(i.max()), int(j.max()))
+        cells = self._cells(low, high)
+        patches = cells.reshape(16, -1).take((i - low[0]) * cells.shape[2] + (j - low[1]), axis=1)
+        return _cubic(_cubic(patches.reshape(4, 4, -1), along), up)
 
-    def _nodes(self, low: np.ndarray, high: np.ndarray) -> Floats:
-        """Coefficients of the nodes from ``low`` up to ``high``, the latter left out."""
-        first, last = low // _BLOCK, (high - 1) // _BLOCK
+    def _cells(self, low: tuple[int, int], high: tuple[int, int]) -> Floats:
+        """Coefficients of the bicubic patches of the cells from ``low`` to ``high``; shape (16, i, j)."""
+        first, last = ([index // _BLOCK for index in corner] for corner in (low, high))
         columns = [
-            np.concatenate([_block_of_nodes(self.seed, self.layer, i, j) for j in range(first[1], last[1] + 1)], axis=1)
+            np.concatenate([_block_of_cells(self.seed, self.layer, i, j) for j in range(first[1], last[1] + 1)], axis=2)
             for i in range(first[0], last[0] + 1)
         ]
-        start = low - first * _BLOCK
-        stop = start + (high - low)
-        return np.concatenate(columns)[start[0] : stop[0], start[1] : stop[1]]
+        start = [index - block * _BLOCK for index, block in zip(low, first, strict=True)]
+        stop = [index - block * _BLOCK + 1 for index, block in zip(high, first, strict=True)]
+        return np.ascontiguousarray(np.concatenate(columns, axis=1)[:, start[0] : stop[0], start[1] : stop[1]])
+
+
+def _cubic(coefficients: Floats, x: Floats) -> Floats:
+    """The cubic polynomial with ``coefficients`` (4, ...), lowest power first, by Horner's rule."""
+    c0, c1, c2, c3 = coefficients
+    return ((c3 * x + c2) * x + c1) * x + c0
+
+
+@lru_cache(maxsize=1024)
+def _block_of_cells(seed: int, layer: str, i: int, j: int) -> Floats:
+    """The patches of a block, from its nodes and three rows of those behind it."""
+    nodes = np.block([[_block_of_nodes(seed, layer, i + k, j + m) for m in (0, 1)] for k in (0, 1)])
+    windows = sliding_window_view(nodes, (4, 4))[:_BLOCK, :_BLOCK]
+    return (_SPLINE @ windows @ _SPLINE.T).reshape(_BLOCK, _BLOCK, 16).transpose(2, 0, 1)
 
 
 @lru_cache(maxsize=1024)

@@ -43,8 +43,8 @@ class Lattice:
     def __call__(self, points: Floats) -> Floats:
         """From 1 on an atom to 0 in a hollow, at the places (n, 2); shape (n,)."""
         directions = np.radians(self.angle + np.array([30.0, 90.0, 150.0]))
-        phases = self.wave_number * points @ np.array([np.cos(directions), np.sin(directions)])
-        return (np.cos(phases).sum(axis=1) + 1.5) / 4.5
+        phases = self.wave_number * np.column_stack([np.cos(directions), np.sin(directions)]) @ points.T
+        return (np.cos(phases).sum(axis=0) + 1.5) / 4.5
 
 
 @dataclass(frozen=True)

@@ -67,25 +67,28 @@ class Semiconductor:
         return bands + tuple(level.name for level in self.levels)
 
     def density(self, parameters: Floats, energy: Floats) -> Floats:
-        """Density of states, relative to that of the valence band 1 eV below its edge."""
+        """Density of states, relative to that of the valence band 1 eV below its edge; ``energy`` increases."""
         valence, valence_power, conduction, conduction_power, log_ratio = parameters[:, :5, None].swapaxes(0, 1)
-        density = np.zeros((len(parameters), len(energy)))
-        below = energy < valence.max()
-        above = energy > conduction.min()
+        density = np.zeros((len(parameters), len(energy)), parameters.dtype)
+        below = slice(0, np.searchsorted(energy, valence.max()))
+        above = slice(np.searchsorted(energy, conduction.min()), len(energy))
         density[:, below] = _power(valence - energy[below], valence_power)
         density[:, above] += np.exp(log_ratio) * _power(energy[above] - conduction, conduction_power)
-        density += parameters[:, 5:] @ self._shapes(energy)
+        present = parameters[:, 5:].any(axis=0)
+        if present.any():
+            density += parameters[:, 5:][:, present] @ self._shapes(energy)[present]
         return density
 
     def _shapes(self, energy: Floats) -> Floats:
-        centers = np.array([level.energy for level in self.levels])[:, None]
-        widths = np.array([level.width for level in self.levels])[:, None]
+        centers = np.array([[level.energy] for level in self.levels], energy.dtype)
+        widths = np.array([[level.width] for level in self.levels], energy.dtype)
         return np.exp(-(((energy - centers) / widths) ** 2) / 2)
 
 
 def _power(distance: Floats, power: Floats) -> Floats:
     """``distance ** power``, 0 where the distance is negative."""
-    return np.exp(power * np.log(np.maximum(distance, 1e-30)))
+    logarithm = np.log(np.maximum(distance, distance.dtype.type(1e-30)))
+    return np.exp(np.multiply(logarithm, power, out=logarithm), out=logarithm)
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ class Surface:
         self.seed = seed
         self.staircase = Staircase(self.sample.steps, seed)
         self.regions = Regions(self.sample.band, seed)
-        self.populations = tuple(Population(species, self.regions, seed) for species in self.sample.species)
+        self.population = Population(self.sample.species, self.regions, seed)
 
     def describe(self) -> dict[str, Any]:
         """JSON-able name of the sample, and seed."""
@@ -121,7 +121,8 @@ class Surface:
     def defects(self, low: ArrayLike, high: ArrayLike) -> list[Defect]:
         """All defects in the rectangle from ``low`` to ``high``, (x, y) in nm."""
         corners = np.asarray(low, dtype=float), np.asarray(high, dtype=float)
-        return [Defect(p.species.name, *map(float, found)) for p in self.populations for found in p.within(*corners)]
+        names = [species.name for species in self.sample.species]
+        return [Defect(names[int(k)], float(x), float(y), float(size)) for x, y, size, k in self.population.within(*corners)]
 
     def region(self, points: ArrayLike) -> Floats:
         """Share of the second electronic region at the places (..., 2): 0 to 1."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -65,17 +66,17 @@ class Staircase:
         height = np.empty(len(downhill))
         for tile, chosen in self._tiles(downhill):
             edges, layers = _bunch(self.steps, self.seed, tile)
-            past = downhill[chosen, None] - edges
+            past = downhill[chosen] - edges[:, None]
             levels = self._floor(tile) + self.steps.layer * np.append(np.cumsum(layers[::-1])[::-1], 0)
-            beyond = np.where(past > 0, levels[:-1] - slope * np.maximum(past, 1e-12), -np.inf)
-            height[chosen] = np.maximum(levels[(past > 0).sum(axis=1)], beyond.max(axis=1))
+            beyond = np.where(past > 0, levels[:-1, None] - slope * np.maximum(past, 1e-12), -np.inf)
+            height[chosen] = np.maximum(levels[(past > 0).sum(axis=0)], beyond.max(axis=0))
         return height
 
     def distance(self, downhill: Floats) -> Floats:
         """Distance to the nearest edge, in nm; shape (n,)."""
         distance = np.empty(len(downhill))
         for tile, chosen in self._tiles(downhill):
-            distance[chosen] = np.abs(downhill[chosen, None] - _bunch(self.steps, self.seed, tile)[0]).min(axis=1)
+            distance[chosen] = np.abs(downhill[chosen] - _bunch(self.steps, self.seed, tile)[0][:, None]).min(axis=0)
         return distance
 
     def edges(self, tile: int) -> tuple[Floats, Floats]:
@@ -85,9 +86,10 @@ class Staircase:
     def _floor(self, tile: int) -> float:
         return -tile * sum(self.steps.bunch) * self.steps.layer
 
-    def _tiles(self, downhill: Floats) -> list[tuple[int, Floats]]:
-        tiles = np.floor(downhill / self.steps.period + 0.5).astype(int)
-        return [(int(tile), tiles == tile) for tile in np.unique(tiles)]
+    def _tiles(self, downhill: Floats) -> list[tuple[int, Any]]:
+        tiles = np.floor(downhill / self.steps.period + 0.5)
+        first, last = int(tiles.min()), int(tiles.max())
+        return [(tile, tiles == tile if first < last else slice(None)) for tile in range(first, last + 1)]
 
 
 @lru_cache(maxsize=256)

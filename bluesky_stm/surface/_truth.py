@@ -13,7 +13,8 @@ from bluesky_stm.surface._surface import Surface
 _REST = 0.06
 """Largest share of anything else that a site may have."""
 
-_WIDE = ("terrace", "region", "edge")
+_TRIES = {"terrace": 15, "region": 15, "edge": 80}
+"""Random places that are looked at for each that is wanted."""
 
 
 def sites(surface: Surface, kind: str, count: int, reach: float = 400.0, spread: float = 0.0) -> Floats:
@@ -38,8 +39,8 @@ def sites(surface: Surface, kind: str, count: int, reach: float = 400.0, spread:
     """
     rng = np.random.default_rng(surface.seed)
     found: Floats
-    if kind in _WIDE:
-        found = rng.uniform(-reach, reach, (100 * count, 2))
+    if kind in _TRIES:
+        found = rng.uniform(-reach, reach, (_TRIES[kind] * count, 2))
     else:
         found = _around_defects(surface, kind, count, reach, spread, rng)
     return found[_shows(surface, found, kind)][:count]
@@ -52,7 +53,7 @@ def _around_defects(surface: Surface, kind: str, count: int, reach: float, sprea
         for part in species.influences
     } | {species.name: (species.name, (0.0, 0.0)) for species in surface.sample.species}
     if kind not in centers:
-        raise UnknownNameError.among("kind of site", kind, [*_WIDE, *centers])
+        raise UnknownNameError.among("kind of site", kind, [*_TRIES, *centers])
     name, offset = centers[kind]
     defects = [(d.x, d.y) for d in surface.defects((-reach, -reach), (reach, reach)) if d.species == name]
     found = np.array(defects).reshape(-1, 2)[rng.integers(len(defects), size=4 * count)] + offset
@@ -63,8 +64,11 @@ def _around_defects(surface: Surface, kind: str, count: int, reach: float, sprea
 def _shows(surface: Surface, points: Floats, kind: str) -> NDArray[np.bool_]:
     """Where the share of ``kind`` is whole, if it is no defect, and that of all else nearly none."""
     shares = Patch(surface, points).shares
-    of_defect = kind.rsplit(" ", 1)[0] if any(name == kind and " " in kind for name, _ in shares) else kind
-    others = [np.abs(share) for name, share in shares if name != "puddle" and not name.startswith((kind, of_defect))]
+    others = [share for name, share in shares.items() if name != "puddle" and not _same(kind, name)]
     alone = np.max(others, axis=0) < _REST if others else np.ones(len(points), dtype=bool)
-    own = [share for name, share in shares if name == kind and kind in _WIDE]
-    return alone & (own[0] > 0.99) if own else alone
+    return alone & (shares[kind] > 0.99) if kind in _TRIES and kind in shares else alone
+
+
+def _same(kind: str, name: str) -> bool:
+    """Whether both belong to one species."""
+    return name.startswith(kind) or kind.startswith(name)

@@ -67,11 +67,12 @@ class Barrier:
 
     def window(self, bias: Floats, energy: Floats) -> Floats:
         """``f(E - V) - f(E)`` integrated over each bin around ``energy`` (K,), in eV; shape (J, K)."""
-        return self._occupied(energy - np.asarray(bias)[:, None]) - self._occupied(energy)
+        half = (energy[1] - energy[0]) / 2
+        return self._occupied(energy - np.asarray(bias)[:, None], half) - self._occupied(energy, half)
 
-    def _occupied(self, energy: Floats) -> Floats:
+    def _occupied(self, energy: Floats, half: float) -> Floats:
         thermal = BOLTZMANN * self.temperature
-        low, high = (np.logaddexp(0, -(energy + side) / thermal) for side in (-BIN / 2, BIN / 2))
+        low, high = (np.logaddexp(0, -(energy + side) / thermal) for side in (-half, half))
         return thermal * (low - high)
 
     def current(self, density: Floats, energy: Floats, bias: Floats, gap: Floats) -> Floats:
@@ -96,9 +97,9 @@ class Barrier:
         return self.conductance * np.array(rows)
 
 
-def energy_bins(low: float, high: float) -> Floats:
-    """Centres of the energy bins from ``low`` to ``high``, in eV."""
-    return (np.arange(np.floor(low / BIN), np.ceil(high / BIN)) + 0.5) * BIN
+def energy_bins(low: float, high: float, width: float = BIN) -> Floats:
+    """Centres of the energy bins of ``width`` from ``low`` to ``high``, in eV."""
+    return (np.arange(np.floor(low / width), np.ceil(high / width)) + 0.5) * width
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,19 +185,21 @@ def gap_at(density: Floats, energy: Floats, barrier: Barrier, bias: float, curre
     ndarray of shape (n,)
         In nm; ``-inf`` where there are no states to carry a current.
     """
-    gaps, at = np.linspace(0.2, 1.6, 5), np.array([bias])
+    gaps, at = np.linspace(0.3, 1.5, 5), np.array([bias])
     decay, window = barrier.decay(at, energy)[0], barrier.window(at, energy)[0]
-    kernel = np.abs(window)[:, None] * np.exp(-decay[:, None] * gaps)
+    kernel = (np.abs(window)[:, None] * np.exp(-decay[:, None] * gaps)).astype(density.dtype)
     with np.errstate(divide="ignore", invalid="ignore"):
-        missing = np.log(barrier.conductance * (density @ kernel) / current)
-        gap = (_lagrange_at_zero(missing) * gaps).sum(axis=1)
-    return np.where(np.isfinite(missing).all(axis=1), gap, -np.inf)
+        missing = np.log((kernel.T @ density.T).astype(float) * (barrier.conductance / current))
+        gap = _neville_at_zero(missing, gaps)
+    return np.where(np.isfinite(missing).all(axis=0), gap, -np.inf)
 
 
-def _lagrange_at_zero(nodes: Floats) -> Floats:
-    """Lagrange weights at 0 for ``nodes`` (n, R): what interpolates the inverse function; shape (n, R)."""
-    apart = nodes[:, :, None] - nodes[:, None, :] + np.eye(nodes.shape[1])
-    factors = -nodes[:, None, :] / apart
-    index = np.arange(nodes.shape[1])
-    factors[:, index, index] = 1.0
-    return factors.prod(axis=2)
+def _neville_at_zero(nodes: Floats, values: Floats) -> Floats:
+    """What the polynomial through ``values`` (R,) at ``nodes`` (R, n) is at 0, by Neville's scheme; shape (n,)."""
+    count = len(nodes)
+    rows = list(np.broadcast_to(values[:, None], nodes.shape))
+    for order in range(1, count):
+        for i in range(count - order):
+            near, far = nodes[i], nodes[i + order]
+            rows[i] = (near * rows[i + 1] - far * rows[i]) / (near - far)
+    return rows[0]

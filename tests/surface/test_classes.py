@@ -31,11 +31,11 @@ GOOD = {"6", "7a", "7c"}
 """Figures of the days on which the instrument was quiet."""
 
 
-def measure(figure, kind, spread, bias, count=300):
+def measure(figure, kind, spread, bias, count=800):
     """Spectra at sites of one kind, noise included, and the conductance by the lock-in."""
     surface = Surface(f"EuZn2As2, figure {figure}", seed=5)
     stm = SimulatedController(surface, seed=2, profile="good_day" if figure in GOOD else "bad_day")
-    places = sites(surface, kind, count, reach=500.0, spread=spread)
+    places = sites(surface, kind, count, reach=600.0, spread=spread)
     reading = stm.spectra(places, SweepSettings(bias[0], bias[-1], len(bias)))
     return reading.current, stm.get_lockin().didv(reading.lockin_x)
 
