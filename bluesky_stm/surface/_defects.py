@@ -153,7 +153,7 @@ class Population:
     gradient_length: float = 150.0
 
     def within(self, low: Floats, high: Floats) -> Floats:
-        """Defects of the rectangle from ``low`` to ``high`` (x, y) in nm; rows (x, y, size, number of the species), by species."""
+        """Defects of the rectangle from ``low`` to ``high`` (x, y) in nm; rows (x, y, size, number of the species), sorted."""
         (left, bottom), (right, top) = (np.floor(corner / _BLOCK).astype(int).tolist() for corner in (low, high))
         blocks = [_block(self, i, j) for i in range(left, right + 1) for j in range(bottom, top + 1)]
         found = np.concatenate(blocks)
