@@ -5,13 +5,17 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 DATA ?= bluesky_stm_data
 
-.PHONY: demo test lint types benchmarks clean
+.PHONY: demo test experiments lint types benchmarks clean
 
 demo: $(VENV)/installed
 	$(BIN)/bluesky-stm demo --catalog $(DATA)
 
 test: $(VENV)/installed
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow"
+
+# The long forms of the tests: every message of a plan interrupted, thirty killed runs, a thousand faults.
+experiments: $(VENV)/installed
+	$(BIN)/python -m pytest -n auto --dist loadfile -m slow --timeout 3600
 
 lint: $(VENV)/installed
 	$(BIN)/ruff format --check .
