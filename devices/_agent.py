@@ -59,8 +59,8 @@ class PosteriorMap(Device):
 
     def read(self) -> dict[str, dict[str, Any]]:
         """The prediction; NaN before the first."""
-        unknown = np.full(len(self.parent.candidates), np.nan)
-        mean, std, ingested, then = self._map or (unknown, unknown, 0, time.time())
+        mean, std = self.values
+        ingested, then = self._map[2:] if self._map else (0, time.time())
         values = {"mean": mean, "std": std, "ingested": ingested}
         return {f"{self.name}_{key}": {"value": value, "timestamp": then} for key, value in values.items()}
 

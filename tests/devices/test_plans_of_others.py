@@ -33,6 +33,7 @@ PLANS = {
     "adaptive_scan": lambda stm: bp.adaptive_scan(
         [stm.z], stm.z.height.name, stm.tip.x, start=0, stop=5, min_step=0.5, max_step=2, target_delta=0.02, backstep=False
     ),
+    "fly": lambda stm: bp.fly([stm.grid]),
     "spiral": lambda stm: bp.spiral_fermat([stm.current], stm.tip.x, stm.tip.y, 0, 0, 4, 4, 1.5, 1.0),
 }
 
@@ -42,6 +43,7 @@ def measured(RE, stm, docs):
     """Runs a plan with the callbacks that people have."""
     stm.sweep.set(SHORT)
     stm.scanner.set(Frame.square((0, 0), 10, 8))
+    stm.grid.set(Frame.square((0, 0), 10, 2))
     table = BestEffortCallback()
     table.disable_plots()  # several figures a second are matplotlib's affair
     RE.subscribe(table)
