@@ -18,7 +18,7 @@ __all__ = ["as_optimizer", "known_agents", "make_agent"]
 ENTRY_POINT = "bluesky_stm.agents"
 
 _AGENTS = {
-    "dkl": "bluesky_stm.agents._kernel_agents:DKLAgent",
+    "dkl": "bluesky_stm.agents._deep:DKLAgent",
     "gp-patch": "bluesky_stm.agents._kernel_agents:PatchAgent",
     "gp-xy": "bluesky_stm.agents._kernel_agents:PositionAgent",
     "novelty": "bluesky_stm.agents._novelty:NoveltyAgent",

@@ -101,7 +101,11 @@ class BaseAgent:
         return self._topograph
 
     def observe(self, topograph: Topograph, prior: Sequence[Experience] = ()) -> None:
-        """Take in the topograph and lay out the candidates; forgets everything learned before."""
+        """Take in the topograph and lay out the candidates; forgets everything learned before.
+
+        The agents of this package learn every frame afresh: what they know of others is in the weights of the net, and
+        ``prior`` is left to agents that can use it.
+        """
         self._candidates = self.settings.layout(topograph.frame)
         self._topograph = topograph
         self._tree = KDTree(self._candidates)

@@ -1,4 +1,4 @@
-"""Agents around a Gaussian process: on position, on the picture, on both with a net."""
+"""Agents around a Gaussian process: what all of them share, and those on position or on the picture alone."""
 
 from __future__ import annotations
 
@@ -17,8 +17,6 @@ from bluesky_stm.agents._base import AgentSettings, BaseAgent
 from bluesky_stm.agents._features import Pictures
 from bluesky_stm.agents._fit import one_thread
 from bluesky_stm.agents._model import Features, Model, fitted_at
-from bluesky_stm.agents._net import features, weights_hash
-from bluesky_stm.agents._rings import Rings
 from bluesky_stm.agents._spectra import Cube, Curves, enough, whole
 from bluesky_stm.errors import SettingsError
 from bluesky_stm.geometry import Floats, Point
@@ -47,7 +45,7 @@ class KernelAgent(BaseAgent):
 
     Settings = KernelSettings
     kernels: ClassVar[dict[str, tuple[str, ...]]]
-    """Names of kernels, the best first, and what each takes: "xy", "picture". The next is tried when one is not sound."""
+    """Names of kernels and what each takes ("xy", "picture", "deep"), the best first; where one is not sound, the next."""
 
     def __init__(self, *, seed: int = 0, **settings: Any) -> None:
         super().__init__(seed=seed, **settings)
@@ -199,7 +197,7 @@ class KernelAgent(BaseAgent):
         places = {g: torch.cat([p[g] for p in self._places[: len(values)]]) for g in self._known}
         model: Model | None = None
         for name, takes in self.kernels.items():
-            groups = [g for g in self._known if (g if g in {"xy", "deep"} else "picture") in takes]
+            groups = self._groups(takes)
             if not groups or ("deep" in takes) > ("deep" in groups):
                 continue
             try:
@@ -218,11 +216,14 @@ class KernelAgent(BaseAgent):
             scores = curves.scores([spectrum for _, spectrum in spectra])
             places = [self._features(np.array([self.observations[i].point], dtype=float)) for i, _ in spectra]
             stacked = {group: torch.cat([place[group] for place in places]) for group in self._known}
-            takes = next(iter(self.kernels.values()))
-            groups = [g for g in self._known if (g if g in {"xy", "deep"} else "picture") in takes]
+            groups = self._groups(next(iter(self.kernels.values())))
             models = [Model.fitted("components", groups, stacked, column, self._known) for column in scores.T]
             self._curves = len(spectra), curves, models, scores
         return self._curves[1:]
+
+    def _groups(self, takes: tuple[str, ...]) -> list[str]:
+        """Groups of features that there are of what a kernel takes."""
+        return [group for group in self._known if (group if group in {"xy", "deep"} else "picture") in takes]
 
     def _features(self, points: Floats) -> Features:
         """By group: "xy" in half sides of the frame, and the groups of the picture."""
@@ -260,40 +261,3 @@ class PatchAgent(KernelAgent):
 
     name = "gp-patch"
     kernels = {"kernel on patches": ("picture",), "kernel on xy": ("xy",)}
-
-
-class DKLSettings(KernelSettings):
-    """What the deep kernel can be told besides; ``net=False`` switches the net off."""
-
-    net: bool = True
-
-
-class DKLAgent(KernelAgent):
-    """Position, picture, and what a net trained on simulated surfaces makes of the picture.
-
-    The net's terms start small and grow where the spectra ask for it; where the fit is not sound, the kernel without the net
-    decides, and then the one on position.
-    """
-
-    name = "dkl"
-    Settings = DKLSettings
-    kernels = {
-        "deep kernel": ("xy", "picture", "deep"),
-        "kernel, net off": ("xy", "picture"),
-        "kernel on xy": ("xy",),
-    }
-
-    def observe(self, topograph: Topograph, prior: Sequence[Experience] = ()) -> None:
-        """Take in the topograph, compute the features of all candidates once; forgets everything learned before."""
-        if self.settings.net:
-            patch, _ = self.settings.windows(topograph.frame)
-            self._rings = Rings(topograph, self.settings.layout(topograph.frame), patch)
-        super().observe(topograph, prior)
-
-    def describe(self) -> dict[str, Any]:
-        """JSON-able ``{"name", "settings", "seed", "weights"}``; the weights by their hash, None with the net off."""
-        return {**super().describe(), "weights": weights_hash() if self.settings.net else None}
-
-    def _features(self, points: Floats) -> Features:
-        deep = {"deep": features(self._rings(points))} if self.settings.net else {}
-        return super()._features(points) | deep

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from bluesky_stm.agents._deep import DKLAgent, DKLSettings
 from bluesky_stm.agents._fit import one_thread
-from bluesky_stm.agents._kernel_agents import DKLAgent, DKLSettings
 from bluesky_stm.agents._spectra import whole
 from bluesky_stm.geometry import Floats, Point
 from bluesky_stm.protocols import Decision

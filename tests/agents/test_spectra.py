@@ -67,6 +67,7 @@ def test_expected_novelty_is_the_distance_to_what_is_known():
     assert expected_novelty(mean, std, known, 1) == pytest.approx([3.0, 2.0])
 
 
+@pytest.mark.slow
 def test_curiosity_finds_rare_spectra_sooner_than_chance():
     """A corner of the frame, one place in twenty, has a state in the gap."""
     odd = (PLACES[:, 0] > 5) & (PLACES[:, 1] > 5)

@@ -1,0 +1,51 @@
+"""The deep kernel: the agent of choice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from bluesky_stm.agents._kernel_agents import KernelAgent, KernelSettings
+from bluesky_stm.agents._model import Features
+from bluesky_stm.agents._net import features, weights_hash
+from bluesky_stm.agents._rings import Rings
+from bluesky_stm.geometry import Floats
+from bluesky_stm.measurements import Topograph
+from bluesky_stm.protocols import Experience
+
+
+class DKLSettings(KernelSettings):
+    """What the deep kernel can be told besides; ``net=False`` switches the net off."""
+
+    net: bool = True
+
+
+class DKLAgent(KernelAgent):
+    """Position, picture, and what a net trained on simulated surfaces makes of the picture.
+
+    The net's terms start small and grow where the spectra ask for it; where the fit is not sound, the kernel without the net
+    decides, and then the one on position.
+    """
+
+    name = "dkl"
+    Settings = DKLSettings
+    kernels = {
+        "deep kernel": ("xy", "picture", "deep"),
+        "kernel, net off": ("xy", "picture"),
+        "kernel on xy": ("xy",),
+    }
+
+    def observe(self, topograph: Topograph, prior: Sequence[Experience] = ()) -> None:
+        """Take in the topograph, compute the features of all candidates once; forgets everything learned before."""
+        if self.settings.net:
+            patch, _ = self.settings.windows(topograph.frame)
+            self._rings = Rings(topograph, self.settings.layout(topograph.frame), patch)
+        super().observe(topograph, prior)
+
+    def describe(self) -> dict[str, Any]:
+        """JSON-able ``{"name", "settings", "seed", "weights"}``; the weights by their hash, None with the net off."""
+        return {**super().describe(), "weights": weights_hash() if self.settings.net else None}
+
+    def _features(self, points: Floats) -> Features:
+        deep = {"deep": features(self._rings(points))} if self.settings.net else {}
+        return super()._features(points) | deep
