@@ -14,6 +14,12 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
 from scipy.spatial import KDTree
 
+from bluesky_stm.agents._checkpoint import (
+    packed_observations,
+    packed_topograph,
+    unpacked_observations,
+    unpacked_topograph,
+)
 from bluesky_stm.agents._sampling import quasi_random
 from bluesky_stm.errors import SettingsError
 from bluesky_stm.geometry import Floats, Frame, Point, patch_centers
@@ -143,18 +149,15 @@ class BaseAgent:
 
     def checkpoint(self) -> dict[str, Any]:
         """Its lessons, from which all else follows."""
-        return {
-            **self.describe(),
-            "topograph": self._topograph,
-            "observations": list(self.observations),
-        }
+        topograph = self._topograph and packed_topograph(self._topograph)
+        return {**self.describe(), "topograph": topograph, "observations": packed_observations(self.observations)}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go back to a `checkpoint`, settings and seed included."""
         self.seed, self.settings = int(state["seed"]), self.Settings.parse(state["settings"])
         if state["topograph"] is not None:
-            self.observe(state["topograph"])
-            self.ingest(state["observations"])
+            self.observe(unpacked_topograph(state["topograph"]))
+            self.ingest(unpacked_observations(state["observations"]))
 
     def describe(self) -> dict[str, Any]:
         """JSON-able ``{"name", "settings", "seed", "weights"}``, from which it can be made again."""

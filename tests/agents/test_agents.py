@@ -4,6 +4,8 @@ import json
 import subprocess
 import sys
 
+import msgpack
+import msgpack_numpy
 import numpy as np
 import pytest
 
@@ -69,10 +71,15 @@ def test_decisions_follow_from_the_lessons_and_not_from_how_often_it_was_asked(n
     assert np.array_equal(asked.posterior().mean, quiet.posterior().mean, equal_nan=True)
 
 
+def kept(state):
+    """Written with msgpack, as it would be on a disk, and read again."""
+    return msgpack.unpackb(msgpack.packb(state, default=msgpack_numpy.encode), object_hook=msgpack_numpy.decode)
+
+
 @pytest.mark.parametrize("name", known_agents())
 def test_an_agent_goes_back_to_its_checkpoint(name):
     agent = taught(name)
-    before, state = str(agent.suggest(2)), agent.checkpoint()
+    before, state = str(agent.suggest(2)), kept(agent.checkpoint())
     agent.ingest([Observation(Point(*agent.candidates[0]), 40.0)])
     agent.restore(state)
     assert str(agent.suggest(2)) == before

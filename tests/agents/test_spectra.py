@@ -54,6 +54,13 @@ def test_spectra_are_predicted_where_the_scalarizer_failed():
     assert np.isfinite(agent.reconstruct(PLACES[:3]).didv).all()
 
 
+def test_a_checkpoint_keeps_the_spectra():
+    agent, other = agent_at(), agent_at()
+    agent.ingest([lesson(p) for p in PLACES[::30]])
+    other.restore(agent.checkpoint())
+    assert np.array_equal(other.reconstruct().didv, agent.reconstruct().didv)
+
+
 def test_without_spectra_reconstruction_is_refused():
     agent = agent_at()
     agent.ingest([Observation(Point(*p), 1.0) for p in PLACES[:10]])
