@@ -13,7 +13,7 @@ from bluesky_stm.errors import CatalogError
 from bluesky_stm.storage._index import PROFILE, Index, connect
 from bluesky_stm.storage._journal import PART, SUFFIX, Document, Journal, finish_torn
 from bluesky_stm.storage._lock import WriterLock
-from bluesky_stm.storage._run import JournalRun, uid_of
+from bluesky_stm.storage._run import JournalRun, Run, uid_of
 
 _ADDRESSES = ("http://", "https://")
 _SETTLED = 100_000_000
@@ -23,7 +23,8 @@ _SETTLED = 100_000_000
 class Catalog:
     """Runs in a folder. ``RE.subscribe(catalog)`` keeps every document.
 
-    ``catalog[-1]`` is the newest run, ``catalog["3f2a"]`` the one whose uid begins so; iteration goes from the oldest.
+    ``catalog[-1]`` is the newest run, ``catalog["3f2a"]`` the one whose uid begins so; iteration goes from the oldest. A run
+    that was measured elsewhere is found in a facility's catalog by its whole uid.
 
     Parameters
     ----------
@@ -58,6 +59,7 @@ class Catalog:
         self._journals = self.path / "journal"
         self._lock: WriterLock | None = None
         self._journal: Journal | None = None
+        self._facility = connect is not None
         self._index = Index(self.path / "index", self.finished, connect)
         self._listed: tuple[int, list[str]] = (0, [])
         self.recovered: list[JournalRun] = []
@@ -80,15 +82,19 @@ class Catalog:
         Raises
         ------
         CatalogError
-            When a run of that uid is there; nothing is changed.
+            When a run of that uid is there, or the documents don't belong together; nothing is changed.
         """
         documents = list(stream)
         uid = documents[0][1]["uid"]
         if uid in self:
             raise CatalogError(f"{self.path} holds run {uid} already. Nothing has been imported.")
-        for name, doc in documents:
-            self(name, doc)
-        return self._ended(self[uid])
+        try:
+            for name, doc in documents:
+                self(name, doc)
+        except Exception:
+            self._drop(uid)
+            raise
+        return self._ended(uid)
 
     def finished(self) -> list[JournalRun]:
         """Runs that have ended, oldest first."""
@@ -106,19 +112,21 @@ class Catalog:
     def __contains__(self, uid: object) -> bool:
         return any(uid_of(name) == uid for name in self._names())
 
-    def __getitem__(self, key: int | str) -> JournalRun:
+    def __getitem__(self, key: int | str) -> Run:
         names = self._names()
         if isinstance(key, int):
             if not -len(names) <= key < len(names):
                 raise CatalogError(f"There is no run {key}: {self.path} holds {len(names)}.")
             return self._run(names[key])
         found = [name for name in names if uid_of(name).startswith(key)]
-        if len(found) != 1:
-            raise CatalogError(
-                f"{len(found) or 'No'} runs of {len(names)} in {self.path} have a uid that begins with {key!r}"
-                + (f": {', '.join(uid_of(name) for name in found)}. Give more of it." if found else ".")
-            )
-        return self._run(found[0])
+        if len(found) == 1:
+            return self._run(found[0])
+        if not found and self._facility and key in self.client:
+            return Run(self.client[key], self)
+        raise CatalogError(
+            f"{len(found) or 'No'} runs of {len(names)} in {self.path} have a uid that begins with {key!r}"
+            + (f": {', '.join(uid_of(name) for name in found)}. Give more of it." if found else ".")
+        )
 
     @property
     def client(self) -> Any:
@@ -165,12 +173,22 @@ class Catalog:
         self.recovered = [self._run(path.name) for part in left if (path := finish_torn(part))]
         self._index.catch_up_later()
 
-    def _ended(self, run: JournalRun) -> JournalRun:
+    def _ended(self, uid: str) -> JournalRun:
         """The run, with a stop document if it came without."""
+        run = self._named(uid)
         if run.stop is None and self._journal is not None:
-            self._journal.abandon(run.uid)
+            self._journal.abandon(uid)
             finish_torn(run.path)
         return run
+
+    def _drop(self, uid: str) -> None:
+        """Forget a run of which only a part could be kept."""
+        if self._journal is not None and uid in self:
+            self._journal.abandon(uid)
+            self._named(uid).path.unlink()
+
+    def _named(self, uid: str) -> JournalRun:
+        return next(self._run(name) for name in self._names() if uid_of(name) == uid)
 
     def _names(self) -> list[str]:
         """Names of the files, oldest run first; read again when the folder has changed."""

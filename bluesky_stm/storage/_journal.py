@@ -70,8 +70,9 @@ class Journal:
         self._files.clear()
 
     def abandon(self, run: str) -> None:
-        """Let go of the file of one run, which is left a ``.part``."""
-        self._files.pop(run).close()
+        """Let go of the file of one run, which is left as it is."""
+        if run in self._files:
+            self._files.pop(run).close()
 
     def _run(self, name: str, doc: Mapping[str, Any]) -> str:
         if name == "start":
@@ -79,7 +80,12 @@ class Journal:
         if "run_start" in doc:
             run = self._run_of[doc["uid"]] = doc["run_start"]
             return str(run)
-        return self._run_of[doc.get("descriptor") or doc.get("resource") or doc["stream_resource"]]
+        belongs = doc.get("descriptor") or doc.get("resource") or doc.get("stream_resource")
+        if belongs not in self._run_of:
+            raise CatalogError(
+                f"This {name} belongs to {belongs!r}, which has not been declared in any open run: it is not kept."
+            )
+        return self._run_of[belongs]
 
     def _create(self, start: Mapping[str, Any]) -> FileIO:
         path = self.folder / (file_name(start) + PART)

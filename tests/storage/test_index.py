@@ -161,8 +161,20 @@ def test_a_facility_is_sent_each_finished_run_and_the_journal_stays_here(server,
         uid = recorder(catalog, toy_agent(seed=2)).run(5)
         assert uid in catalog.client and len(catalog) == 1 and not catalog.index_faults
         assert len(catalog.client[uid]["primary"].read().time) == 5
-    with open_catalog(server.uri.split("?")[0], folder=tmp_path) as catalog:
-        assert uid in catalog.client and replay(catalog[uid], toy_agent(seed=2)).exact
+    with open_catalog(server.uri.split("?")[0], folder=tmp_path / "elsewhere") as catalog:
+        assert len(catalog) == 0
+        with pytest.raises(CatalogError, match="json_seq_exporter"):
+            replay(catalog[uid], toy_agent(seed=2))
+        give_documents_away()
+        assert replay(catalog[uid], toy_agent(seed=2)).exact
+
+
+def give_documents_away():
+    """What a server's configuration does with media_types."""
+    from bluesky_tiled_plugins.exporters import json_seq_exporter
+    from tiled.media_type_registration import default_serialization_registry
+
+    default_serialization_registry.register("BlueskyRun", "application/json-seq", json_seq_exporter)
 
 
 def test_while_a_facility_cannot_be_reached_runs_wait_here_and_a_flag_says_so(tmp_path, recorder, server, monkeypatch):
