@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 DATA ?= bluesky_stm_data
 
-.PHONY: demo test experiments lint types benchmarks clean
+.PHONY: demo test experiments lint types docs benchmarks clean
 
 demo: $(VENV)/installed
 	$(BIN)/bluesky-stm demo --catalog $(DATA)
@@ -25,6 +25,9 @@ lint: $(VENV)/installed
 types: $(VENV)/installed
 	rm -rf build/tree && $(BIN)/pip install -q --no-deps --target build/tree .
 	cd build/tree && $(abspath $(BIN))/mypy --config-file ../../pyproject.toml -p bluesky_stm
+
+docs: $(VENV)/installed
+	$(BIN)/python -m sphinx -q -E -W --keep-going -b html docs build/docs
 
 benchmarks: $(VENV)/installed
 	$(BIN)/python -m pytest benchmarks

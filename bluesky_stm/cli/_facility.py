@@ -16,18 +16,21 @@ Microscope = Annotated[
 ]
 
 
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+@app.command()
 def ipython(
-    context: typer.Context,
     microscope: Microscope = None,
     settings: SettingsFile = None,
     startup: Annotated[Path | None, typer.Option(help="Your copy of bluesky_stm/facility/startup.py.")] = None,
+    passed_on: Annotated[list[str] | None, typer.Argument(help="After --: IPython's own options.")] = None,
 ) -> None:
-    """Open IPython with RE, stm, catalog, agents and plans by name; what is unknown here is passed on to IPython."""
+    """Open IPython with RE, stm, catalog, agents and plans by name."""
     from bluesky_stm.facility import prompt
 
+    arguments = list(passed_on or [])
+    if microscope and microscope.startswith("-"):  # nobody chose a microscope: this stood behind the --
+        arguments, microscope = [microscope, *arguments], None
     _choose(settings, microscope)
-    prompt(*([startup] if startup else []), arguments=context.args)
+    prompt(*([startup] if startup else []), arguments=arguments)
 
 
 @app.command("queue-files")

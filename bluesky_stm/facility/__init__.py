@@ -4,7 +4,7 @@ from bluesky_stm.facility._alerts import CommandHandler, NightWatch
 from bluesky_stm.facility._devices import make_stm
 from bluesky_stm.facility._drive import explore_remotely, known_scale
 from bluesky_stm.facility._estimate import Estimate, estimate
-from bluesky_stm.facility._ipython import load_ipython_extension, prompt, unload_ipython_extension
+from bluesky_stm.facility._ipython import load_ipython_extension, prompt, startup_file, unload_ipython_extension
 from bluesky_stm.facility._metadata import PersistentMetadata
 from bluesky_stm.facility._queue_files import write_queue_files
 from bluesky_stm.facility._remote import AgentHost, Mailbox, RemoteAgent
@@ -36,6 +36,7 @@ __all__ = [
     "read_settings",
     "rehearsal",
     "settings_file",
+    "startup_file",
     "unload_ipython_extension",
     "write_queue_files",
 ]

@@ -14,7 +14,11 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
 STARTUP = Path(__file__).with_name("startup.py")
-"""What a session begins with, unless somebody has a copy."""
+
+
+def startup_file() -> Path:
+    """What a session begins with, unless somebody has a copy."""
+    return STARTUP
 
 
 def namespace(startup: Path = STARTUP, **present: Any) -> dict[str, Any]:

@@ -19,6 +19,7 @@ class STMItem(OphydItem):
     device_class.default = DEVICE_CLASS
     args = copy.copy(OphydItem.args)
     args.default = []
+    prefix = EntryInfo("Not used: the controller knows its address", enforce=str, default="", optional=True)
     limits = EntryInfo("Interlocks narrower than the hardware's, by quantity", enforce=dict, default={}, optional=True)
 
 

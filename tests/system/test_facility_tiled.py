@@ -1,0 +1,106 @@
+"""A running Tiled server: finished runs arrive there, another process reads them, the web page answers."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import bluesky_stm.facility
+from bluesky_stm.facility import Facility, open_session
+from bluesky_stm.plans import explore
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
+
+CONFIG = Path(bluesky_stm.facility.__file__).with_name("tiled_server.yml")
+SCALE = {"name": "s", "frame": 20, "pixels": 32, "patch": 4, "step": 2, "budget": 4, "seeds": 4, "agent": "random"}
+KEY = "secret0of0the0test"
+
+READER = """
+import json, sys
+from tiled.client import from_uri
+from tiled.queries import Key
+client = from_uri(sys.argv[1]).v3
+(uid,) = client.search(Key("sample") == "Au(111)")
+run = client[uid]
+primary = run["primary"]
+names = [name for name, doc in run.documents()]
+current = primary["stm_sweep_current"].read()
+print(json.dumps({"uid": uid, "names": names, "shape": current.shape, "last": float(current[-1, -1]),
+                  "image": run["topograph"]["stm_scanner_topograph"].read().shape}))
+"""
+
+
+def serve(folder, port):
+    folder.mkdir(exist_ok=True)
+    environment = {**os.environ, "TILED_FOLDER": str(folder), "TILED_SINGLE_USER_API_KEY": KEY}
+    command = [Path(sys.executable).parent / "tiled", "serve", "config", CONFIG, "--host", "127.0.0.1", "--port", str(port)]
+    with (folder / "server.log").open("a") as log:
+        process = subprocess.Popen([str(part) for part in command], env=environment, stdout=log, stderr=log)
+    deadline = time.monotonic() + 90
+    while not answers(port):
+        assert time.monotonic() < deadline and process.poll() is None, (folder / "server.log").read_text()
+        time.sleep(0.2)
+    return process
+
+
+def answers(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def end(process):
+    process.terminate()
+    process.wait(timeout=30)
+
+
+@pytest.fixture(name="place")
+def _place(tmp_path, monkeypatch):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    monkeypatch.setenv("TILED_API_KEY", KEY)
+    uri = f"http://127.0.0.1:{port}/api/v1"
+    settings = Facility.parse({"catalog": tmp_path / "data", "scales": [SCALE], "server": uri, "sample": "Au(111)"})
+    return tmp_path / "server", port, uri, settings
+
+
+def test_a_run_is_read_back_from_the_server_by_another_process_and_in_its_web_page(place):
+    folder, port, uri, settings = place
+    server = serve(folder, port)
+    try:
+        with open_session(settings) as session:
+            (uid,) = session.RE(explore(session.stm, session.agent("s")))
+            spectra = session.catalog[uid].spectra
+        read = subprocess.run([sys.executable, "-c", READER, uri], capture_output=True, text=True, timeout=120)
+        assert read.returncode == 0, read.stderr
+        found = json.loads(read.stdout)
+        assert found["uid"] == uid
+        assert found["names"][0] == "start" and found["names"][-1] == "stop"
+        assert found["shape"] == [4, 121] and found["image"] == [1, 32, 32]
+        assert found["last"] == pytest.approx(np.asarray(spectra[-1].current)[-1], rel=1e-12)
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/ui/", timeout=30) as page:
+            assert page.status == 200 and b"<html" in page.read().lower()
+    finally:
+        end(server)
+
+
+def test_a_server_that_is_down_ends_nothing_and_gets_the_run_later(place):
+    folder, port, uri, settings = place
+    with open_session(settings) as session:
+        (uid,) = session.RE(explore(session.stm, session.agent("s")))
+        assert session.catalog[uid].stop["exit_status"] == "success"
+    server = serve(folder, port)
+    try:
+        open_session(settings).close()
+        read = subprocess.run([sys.executable, "-c", READER, uri], capture_output=True, text=True, timeout=120)
+        assert read.returncode == 0, read.stderr
+        assert json.loads(read.stdout)["uid"] == uid
+    finally:
+        end(server)
