@@ -24,13 +24,13 @@ def ipython(
     passed_on: Annotated[list[str] | None, typer.Argument(help="After --: IPython's own options.")] = None,
 ) -> None:
     """Open IPython with RE, stm, catalog, agents and plans by name."""
-    from bluesky_stm.facility import prompt
+    from bluesky_stm.facility import prompt, startup_file
 
     arguments = list(passed_on or [])
     if microscope and microscope.startswith("-"):  # nobody chose a microscope: this stood behind the --
         arguments, microscope = [microscope, *arguments], None
     _choose(settings, microscope)
-    prompt(*([startup] if startup else []), arguments=arguments)
+    prompt(startup or startup_file(), arguments)
 
 
 @app.command("queue-files")

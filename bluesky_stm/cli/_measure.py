@@ -81,12 +81,14 @@ def run(
 
 
 def _explore(session: Session, scales: Sequence[LengthScale]) -> list[str]:
+    from bluesky_stm.facility import estimate
     from bluesky_stm.plans import explore_multiscale
     from bluesky_stm.views import Progress
 
     session.RE.subscribe(Progress())
     started: list[str] = []
     session.RE.subscribe(lambda name, doc: started.append(doc["uid"]), "start")
+    out.print(f"On a real microscope {estimate(session.stm, scales)}.")
     began = time.monotonic()
     plan = explore_multiscale(session.stm, scales, session.agent, frame=session.frame, md={"sample": session.sample})
     execute(session.RE, plan)

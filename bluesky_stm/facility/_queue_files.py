@@ -26,7 +26,7 @@ def write_queue_files(folder: Path) -> str:
     program = Path(sysconfig.get_path("scripts")) / "qserver-list-plans-devices"
     if not program.exists():
         raise STMError("The queue server is not installed: pip install 'bluesky-stm[queueserver]'. Nothing was written.")
-    listing = [program, "--startup-module", STARTUP_MODULE, "--file-dir", folder]
+    listing = [str(program), "--startup-module", STARTUP_MODULE, "--file-dir", str(folder)]
     done = subprocess.run(listing, capture_output=True, text=True)
     if done.returncode:
         raise STMError(f"The plans could not be listed: {(done.stdout + done.stderr).strip()[-2000:]}")

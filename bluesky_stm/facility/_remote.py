@@ -77,26 +77,29 @@ class RemoteAgent:
         self._description = dict(description)
         self._mailbox, self._timeout = mailbox, timeout
         layout = {key: value for key, value in description["settings"].items() if key in _LAYOUT}
-        self._lessons = make_agent("space-filling", **layout)
+        self._layout = make_agent("space-filling", **layout)
+        self._topograph: Topograph | None = None
+        self._observations: list[Observation] = []
 
     @property
     def candidates(self) -> Floats:
         """Places that it may suggest."""
-        return self._lessons.candidates
+        return self._layout.candidates
 
     def observe(self, topograph: Topograph, prior: Sequence[Experience] = ()) -> None:
         """Lay out the candidates; the agent sees the same topograph in the stream."""
-        self._lessons.observe(topograph)
+        self._layout.observe(topograph)
+        self._topograph, self._observations = topograph, []
 
     def ingest(self, observations: Sequence[Observation]) -> None:
         """Note what the agent has to know before it answers."""
-        self._lessons.ingest(observations)
+        self._observations += observations
 
     def suggest(self, n: int = 1, pending: Sequence[Point] = (), mask: NDArray[np.bool_] | None = None) -> list[Decision]:
         """Wait for its answer."""
         if n != 1 or pending:
             raise NotCapableError("A remote agent decides one place at a time, without looking ahead. Use ahead=False.")
-        answer = self._mailbox.wait(lessons_digest(self._lessons), mask_digest(mask), self._timeout)
+        answer = self._mailbox.wait(self._known, mask_digest(mask), self._timeout)
         if refused := answer.get("refused"):
             raise SettingsError(str(refused))
         return [_read_decision(answer["decision"])]
@@ -105,21 +108,28 @@ class RemoteAgent:
         """What it predicts for its candidates."""
         if points is not None:
             raise NotCapableError("A remote agent predicts its candidates, not other places.")
-        answer = self._mailbox.wait(lessons_digest(self._lessons), None, self._timeout)
+        answer = self._mailbox.wait(self._known, None, self._timeout)
         return Posterior(*(np.array([_number(value) for value in answer[name]]) for name in ("mean", "std")))
 
     def checkpoint(self) -> dict[str, Any]:
         """What it has to know; its settings are the agent host's and can't be changed from here."""
-        state = self._lessons.checkpoint()
-        return {key: state[key] for key in ("topograph", "observations")}
+        return {"topograph": self._topograph, "observations": list(self._observations)}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go back to a `checkpoint`."""
-        self._lessons.restore({**self._lessons.checkpoint(), **state})
+        if state["topograph"] is not None:
+            self.observe(state["topograph"])
+            self.ingest(state["observations"])
 
     def describe(self) -> dict[str, Any]:
         """As the agent itself does."""
         return dict(self._description)
+
+    @property
+    def _known(self) -> str:
+        if self._topograph is None:
+            raise SettingsError("A remote agent has to see a topograph before it is asked.")
+        return lessons_digest(self._topograph, self._observations)
 
 
 class AgentHost:
@@ -140,7 +150,8 @@ class AgentHost:
     """
 
     def __init__(self, agent: Agent, run: str, send: Callable[[dict[str, Any]], Any]) -> None:
-        self.agent, self.run, self.stop = agent, run, None
+        self.agent, self.run = agent, run
+        self.stop: Mapping[str, Any] | None = None
         self._send = send
         self._teaching: Teaching = Teaching(fixed=False)
         self._pupil = Pupil(agent)
@@ -164,7 +175,9 @@ class AgentHost:
             self._send(self._answer())
 
     def _answer(self) -> dict[str, Any]:
-        answer = {"lessons": lessons_digest(self.agent), "mask": mask_digest(self._pupil.mask)}
+        assert self._pupil.topograph is not None
+        known = lessons_digest(self._pupil.topograph, self._pupil.observations)
+        answer: dict[str, Any] = {"lessons": known, "mask": mask_digest(self._pupil.mask)}
         try:
             decision = self._pupil.suggest()
         except SettingsError as error:
@@ -175,13 +188,11 @@ class AgentHost:
         return {**answer, "mean": _plain(posterior.mean.tolist()), "std": _plain(posterior.std.tolist())}
 
 
-def lessons_digest(agent: Agent) -> str:
+def lessons_digest(topograph: Topograph, observations: Sequence[Observation]) -> str:
     """What an agent knows, in a word: topograph and observations, in their order, to the last bit."""
-    state = agent.checkpoint()
-    topograph: Topograph = state["topograph"]
     digest = hashlib.sha256(np.ascontiguousarray(topograph.height, dtype="<f8").tobytes())
     digest.update(json.dumps(topograph.frame.as_dict()).encode())
-    for observation in state["observations"]:
+    for observation in observations:
         value = observation.value
         said = [value.reason, value.again] if isinstance(value, Failed) else float(value).hex()
         digest.update(json.dumps([[float(x).hex() for x in observation.point], said]).encode())
@@ -208,7 +219,9 @@ def _number(value: float | None) -> float:
 
 def _read_decision(plain: Mapping[str, Any]) -> Decision:
     """Inverse of `_plain(asdict(decision))`."""
-    health = {key: value if isinstance(value, str) else _number(value) for key, value in plain["health"].items()}
+    health: dict[str, Any] = {
+        key: value if isinstance(value, str) else _number(value) for key, value in plain["health"].items()
+    }
     numbers = {key: _number(plain[key]) for key in ("mean", "std", "acquisition")}
     point = Point(*map(float, plain["point"]))
     return Decision(point, plain["candidate"], plain["why"], **numbers, ingested=plain["ingested"], health=Health(**health))

@@ -107,7 +107,7 @@ def _remember(session: Session, settings: Facility) -> None:
     md.update({key: value for key in ("sample", "operator") if (value := getattr(settings, key))})
     md.setdefault("sample", session.sample)
     session.sample = md["sample"]
-    session.RE.md = md
+    session.RE.md = md  # type: ignore[assignment]  # any mapping will do
 
 
 def _log(session: Session, settings: Facility) -> None:

@@ -14,7 +14,7 @@ from bluesky_stm.agents import known_agents
 from bluesky_stm.devices import AgentDevice
 from bluesky_stm.errors import NotCapableError
 from bluesky_stm.facility import Mailbox, RemoteAgent, open_session, read_settings, rehearsal
-from bluesky_stm.geometry import Frame
+from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.scalarizers import known_scalarizers
 from bluesky_stm.settings import LengthScale
 
@@ -93,7 +93,7 @@ def explore(
         Metadata for the start document.
     """
     chosen = _session.scales[scale].chosen(agent=agent, scalarizer=scalarizer, budget=budget)
-    frame = Frame.square(center, chosen.frame, chosen.pixels) if center else _session.frame
+    frame = Frame.square(Point(*center), chosen.frame, chosen.pixels) if center else _session.frame
     return (yield from plans.explore(stm, _session.agent(chosen), frame=frame, md=md))
 
 
@@ -134,7 +134,7 @@ def scan_topograph(
     md : dict
         Metadata for the start document.
     """
-    frame = Frame.square(center or stm.scanner.frame.center, size, pixels)
+    frame = Frame.square(Point(*center) if center else stm.scanner.frame.center, size, pixels)
     return (yield from plans.scan_topograph(stm, frame, md=md))
 
 
@@ -148,7 +148,7 @@ def spectra_at(points: list[list[float]], *, md: dict | None = None) -> MsgGener
     md : dict
         Metadata for the start document.
     """
-    return (yield from plans.spectra_at(stm, points, md=md))
+    return (yield from plans.spectra_at(stm, [Point(*point) for point in points], md=md))
 
 
 def withdraw() -> MsgGenerator:
