@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import event_model
 from bluesky_stm.errors import CatalogError
 from bluesky_stm.storage._journal import Document, read_journal
 from bluesky_stm.storage._plain import READERS
+from bluesky_stm.teaching import ExternalArrays
 
 NOT_ACCEPTABLE = 406
 """What a Tiled server answers that has no exporter for documents."""
@@ -62,6 +63,26 @@ def once(stream: Iterable[Document]) -> Iterator[Document]:
             yield name, doc
         if number is not None:
             seen.add(number)
+
+
+def inlined(stream: Iterable[Document]) -> Iterator[Document]:
+    """With the arrays that stand in files put into their Events, so that the documents alone carry everything."""
+    external = ExternalArrays()
+    for name, doc in stream:
+        if name == "resource":
+            external.resource(doc)
+        elif name == "datum":
+            external.datum(doc)
+        elif name == "event":
+            yield name, {**doc, "data": dict(external.data(doc)), "filled": {}}
+        elif name == "descriptor":
+            yield name, {**doc, "data_keys": {key: _inside(about) for key, about in doc["data_keys"].items()}}
+        else:
+            yield name, doc
+
+
+def _inside(about: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in about.items() if key != "external"}
 
 
 def _stored(source: Any) -> Iterable[Document]:

@@ -15,7 +15,7 @@ from bluesky_stm.errors import CatalogError, FileFormatError
 from bluesky_stm.geometry import Frame
 from bluesky_stm.measurements import Grid, Quality, Spectrum, Topograph
 from bluesky_stm.storage._catalog import Catalog
-from bluesky_stm.storage._documents import documents
+from bluesky_stm.storage._documents import documents, inlined
 from bluesky_stm.storage._journal import Document
 from bluesky_stm.storage._plain import READERS, WRITERS
 from bluesky_stm.storage._run import Run
@@ -29,8 +29,9 @@ def export(run: Any, path: str | PathLike[str]) -> Path:
     ----------
     run : Run, or anything that `documents` takes
     path : path
-        ``.msgpack`` and ``.jsonl`` hold all documents and can be imported again with the same uid; ``.nxs`` (NeXus), ``.hf5``
-        (NSID) and the files of Nanonis (``.sxm`` the topograph, ``.3ds`` a grid, ``.dat`` one spectrum) hold what was measured.
+        ``.msgpack`` and ``.jsonl`` hold all documents, with the arrays that stood in files of their own, and can be imported
+        again with the same uid; ``.nxs`` (NeXus), ``.hf5`` (NSID) and the files of Nanonis (``.sxm`` the topograph, ``.3ds`` a
+        grid, ``.dat`` one spectrum) hold what was measured.
 
     Raises
     ------
@@ -43,7 +44,7 @@ def export(run: Any, path: str | PathLike[str]) -> Path:
     if path.exists():
         raise CatalogError(f"{path} exists already. Nothing has been written; choose another name or remove it.")
     if path.suffix in WRITERS:
-        WRITERS[path.suffix](path, run.documents())
+        _write_whole(path, inlined(run.documents()))
     else:
         files.write(path, _measured(run, path.suffix))
     return path
@@ -76,6 +77,16 @@ def import_run(catalog: Catalog, source: Any, **metadata: Any) -> Run:
     if not stream or stream[0][0] != "start":
         raise FileFormatError(f"{source} does not begin with a start document: it is no run. Nothing has been imported.")
     return catalog.insert(stream)
+
+
+def _write_whole(path: Path, stream: Iterable[Document]) -> None:
+    """Under its name stands the whole file or nothing."""
+    under_way = path.with_name(f"{path.name}.part")
+    try:
+        WRITERS[path.suffix](under_way, stream)
+        under_way.rename(path)
+    finally:
+        under_way.unlink(missing_ok=True)
 
 
 def _incoming(source: Any, metadata: dict[str, Any]) -> Iterable[Document]:

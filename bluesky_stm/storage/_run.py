@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bluesky_stm.errors import CatalogError
 from bluesky_stm.measurements import Spectrum, Topograph
 from bluesky_stm.protocols import Decision
-from bluesky_stm.storage._documents import documents, once
+from bluesky_stm.storage._documents import documents, inlined, once
 from bluesky_stm.storage._journal import PART, SUFFIX, Document, first_document, stop_document
 from bluesky_stm.teaching import decision_from, spectrum_from, topograph_from
 
@@ -61,9 +61,9 @@ class Run:
         return (self.stop or {}).get("exit_status") == "success"
 
     def events(self, stream: str) -> Iterator[Mapping[str, Any]]:
-        """Events of one stream, in their order; one that was emitted again after a pause comes once."""
+        """Events of one stream, in their order, with their arrays; one that was emitted again after a pause comes once."""
         ours: set[str] = set()
-        for name, doc in once(self.documents()):
+        for name, doc in inlined(once(self.documents())):
             if name == "descriptor" and doc["name"] == stream:
                 ours.add(doc["uid"])
             elif name == "event" and doc["descriptor"] in ours:

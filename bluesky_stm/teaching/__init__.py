@@ -10,11 +10,13 @@ from bluesky_stm.teaching._events import (
     spectrum_from,
     topograph_from,
 )
+from bluesky_stm.teaching._external import ExternalArrays
 from bluesky_stm.teaching._lessons import Lesson, Masking, Pupil, Retuning, Revision, give, refusal, retune
 from bluesky_stm.teaching._teaching import Teaching, teach
 
 __all__ = [
     "Document",
+    "ExternalArrays",
     "Lesson",
     "Masking",
     "MeasuredDrift",

@@ -1,0 +1,51 @@
+"""An image that stands in a file of its own is read, replayed and packed along like one inside its document."""
+
+import numpy as np
+import pytest
+from bluesky import RunEngine
+
+from bluesky_stm.agents import make_agent
+from bluesky_stm.controllers import SimulatedController
+from bluesky_stm.devices import STM, AgentDevice, ImageStore
+from bluesky_stm.errors import FileFormatError
+from bluesky_stm.plans import explore
+from bluesky_stm.runs import replay
+from bluesky_stm.settings import LengthScale
+from bluesky_stm.storage import export, import_run, load_run, open_catalog
+
+
+@pytest.fixture
+def catalog(tmp_path):
+    """One exploration, its topograph in HDF5."""
+    with open_catalog(tmp_path / "catalog") as catalog:
+        images = ImageStore(catalog.path / "images", inline=0)
+        stm = STM(controller=SimulatedController(seed=1), name="stm", images=images)
+        scale = LengthScale(name="small", frame=20, pixels=32, patch=4, step=2, budget=3, seeds=3, agent="random")
+        RE = RunEngine()
+        RE.subscribe(catalog)
+        RE(explore(stm, AgentDevice(make_agent("random", seed=1, patch=4, step=2, seeds=3), scale, name="agent")))
+        yield catalog
+
+
+def test_an_image_in_a_file_is_read_and_replayed_like_another(catalog):
+    names = [name for name, _ in catalog[-1].documents()]
+    assert "resource" in names and "datum" in names
+    assert catalog[-1].topograph.height.shape == (32, 32) and "height" in load_run(catalog[-1])["topograph"]
+    assert replay(catalog[-1]).exact
+
+
+@pytest.mark.parametrize("suffix", [".msgpack", ".jsonl"])
+def test_an_image_in_a_file_is_packed_along_by_export(catalog, tmp_path, suffix):
+    before = catalog[-1].topograph.height
+    path = export(catalog[-1], tmp_path / f"run{suffix}")
+    for image in (catalog.path / "images").iterdir():
+        image.unlink()
+    with pytest.raises(FileFormatError, match="Bring the file back"):
+        assert catalog[-1].topograph
+    with pytest.raises(FileFormatError, match="Bring the file back"):
+        export(catalog[-1], tmp_path / f"again{suffix}")
+    assert not list(tmp_path.glob("again*")), "a file that could not be written whole is not there"
+    with open_catalog(tmp_path / "other") as other:
+        run = import_run(other, path)
+        assert run.uid == catalog[-1].uid and np.array_equal(run.topograph.height, before)
+        assert replay(run).exact
