@@ -86,7 +86,7 @@ def converter_lines(places: Floats, pixel: float, height: float) -> Floats:
     count = int(8 * longest / width)
     along = np.arange(count) * (longest / count)
     off = [along - period * np.round(along / period) for period in CONVERTER_PERIODS]
-    profile = sum(height * 0.58**n * np.exp(-((distance / width) ** 2)) for n, distance in enumerate(off))
+    profile = sum(height * 0.4**n * np.exp(-((distance / width) ** 2)) for n, distance in enumerate(off))
     steps = (places * (count / longest)) @ _CONVERTER_AXES
     return np.asarray(profile)[np.floor(steps).astype(int) % count].sum(axis=-1)
 

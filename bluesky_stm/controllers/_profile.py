@@ -47,6 +47,8 @@ class Profile:
         Streaks for each line, their height in nm and their mean length in pixels.
     converter : float
         Height, in nm, of the coarsest lines left by the carry bits of the scan converters.
+    tilt : (float, float)
+        Slope along x and y that levelling has left in an image, nm per nm.
     mains : float
         Amplitude of 60 Hz in an image, in nm.
     drift : (float, float)
@@ -87,6 +89,7 @@ class Profile:
     streak_height: float = 0.0
     streak_length: float = 8.0
     converter: float = 0.0
+    tilt: tuple[float, float] = (0.0, 0.0)
     mains: float = 0.0
     drift: tuple[float, float] = (0.0, 0.0)
     z_drift: float = 0.0
@@ -158,6 +161,7 @@ BAD_DAY: Final = replace(
     streaks=0.25,
     streak_height=0.044,
     streak_length=20.0,
+    tilt=(0.0, -0.0006),
     drift=(2.5e-4, 1.5e-4),
     z_drift=5e-6,
     creep=0.02,

@@ -249,7 +249,7 @@ class SimulatedController:
             line = frame.pixels[1] * PIXEL_TIME if line_time is None else line_time
             height = self.image_under_way = np.full(frame.pixels, np.nan)
             places = frame.points()
-            noise = image_noise(rng, frame, self.profile, line)
+            noise = image_noise(rng, frame, self.profile, line) + (places - frame.center) @ self.profile.tilt
             if self.profile.converter:
                 noise += converter_lines(places, min(frame.pixel_size), self.profile.converter)
             for first in range(0, frame.pixels[0], _BAND):

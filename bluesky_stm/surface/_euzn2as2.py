@@ -91,7 +91,8 @@ SMALL_ADSORBATE: Final = _from(AREAS["figure 4"], _bands(-0.9315, 4.034, 1.634, 
 _ADSORBED: Final = 0.02
 """Density of each kind of adsorbate in the first region; in the second there are `_COLLECTED` times as many."""
 
-_COLLECTED: Final = 6.0
+_COLLECTED: Final = 40.0
+"""The 10 nm frame of figure 4, within the second region, shows three adsorbates."""
 
 _PARTNER: Final = (0.4, -1.5)
 """Where a triangle of the smaller kind has its pit."""
@@ -140,6 +141,14 @@ SPECIES: Final = (
         in_region=_COLLECTED,
     ),
     Species(
+        "cluster",
+        0.4 * _ADSORBED,
+        relief=(Relief(0.5, Round(4.0)),),
+        influences=(Influence(ADSORBATE, Round(5.0)),),
+        spread=0.4,
+        in_region=_COLLECTED,
+    ),
+    Species(
         "small adsorbate",
         _ADSORBED,
         relief=(Relief(0.208, Round(0.95)),),
@@ -164,7 +173,7 @@ def euzn2as2(area: str = "figure 7a") -> Sample:
         reference=Setpoint(-1.5, 0.2),
         species=tuple(replace(s, density=s.density * crowd[s]) for s in SPECIES),
         edge=STEP_EDGE,
-        band=None if inside_b else Band(REGION_B),
+        band=None if inside_b else Band(REGION_B, relief=0.07),
         puddles=(
             Puddle({"valence": 0.02, "conduction": 0.05}, length=9.0),
             Puddle({"valence": 0.02, "conduction": 0.05}, length=27.0),

@@ -53,6 +53,8 @@ class Patch:
     def relief(self, slope: float = np.inf) -> Floats:
         """Height of the atoms, in nm, as a tip with flanks of ``slope`` can follow them."""
         height = self.surface.staircase.height(self._downhill, slope)
+        if self.surface.sample.band is not None:
+            height += self.surface.sample.band.relief * self._region
         for number, species in self._species:
             for part in species.relief:
                 height += part.height * self._neighbours.sum(number, part.envelope, sized=True)
@@ -87,6 +89,10 @@ class Patch:
         return self.surface.staircase.downhill(self.points)
 
     @cached_property
+    def _region(self) -> Floats:
+        return self.surface.regions.share(self.points)
+
+    @cached_property
     def _neighbours(self) -> Neighbours:
         return self.surface.population.near(self.points)
 
@@ -104,7 +110,7 @@ class Patch:
             present[1 + i] = "puddle", SmoothField(surface.seed, f"puddle {i}", puddle.length)(self.points)
         row = 1 + len(sample.puddles)
         if sample.band is not None:
-            present[row] = "region", surface.regions.share(self.points)
+            present[row] = "region", self._region
             row += 1
         if sample.edge is not None:
             distance = surface.staircase.distance(self._downhill)

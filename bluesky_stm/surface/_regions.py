@@ -24,6 +24,8 @@ class Band:
     ----------
     change : mapping
         Parameters of the states that differ from those of the first region, and by how much.
+    relief : float
+        By how much it stands higher, in nm, besides what its states add to the height.
     period : float
         Mean distance from band to band, in nm.
     lower, upper : (float, float)
@@ -37,6 +39,7 @@ class Band:
     """
 
     change: Mapping[str, float]
+    relief: float = 0.0
     period: float = 380.0
     lower: tuple[float, float] = (-185.0, -150.0)
     upper: tuple[float, float] = (-60.0, -35.0)

@@ -78,9 +78,13 @@ def test_neighbours_are_as_far_apart_as_at_random():
     assert 0.93 < distance.mean() * 2 * np.sqrt(len(dots) / 400**2) < 1.12
 
 
+STEADY = {"converter": 0.0, "drift": (0.0, 0.0), "creep": 0.0, "hysteresis": 0.0, "z_drift": 0.0, "tilt": (0.0, 0.0)}
+"""What leaves an image in its place."""
+
+
 def noise_of(profile, side, pixels=256):
     """What an image of a clean place shows that the surface does not, in pm."""
-    quiet = replace(PROFILES[profile], converter=0.0, drift=(0.0, 0.0), creep=0.0, hysteresis=0.0, z_drift=0.0)
+    quiet = replace(PROFILES[profile], **STEADY)
     stm = SimulatedController(Surface(seed=2), seed=5, profile=quiet)
     frame = Frame.square((70.0, 40.0), side, pixels)
     return (stm.scan(frame).height - stm.truth_topograph(frame).height) * 1e3
@@ -106,12 +110,8 @@ def test_noise_is_remembered_from_pixel_to_pixel(profile, memory):
 @pytest.mark.parametrize(("profile", "low", "high"), [("good_day", 0.03, 0.12), ("bad_day", 0.16, 0.37)])
 def test_streaks_come_as_often_as_published(profile, low, high):
     """Starts of runs that stand out of their line: 0.06 to 0.08 a line on good days, 0.16 to 0.37 on bad ones."""
-    streaky = replace(PROFILES[profile], z_noise=1e-6, z_white=0.0, line_offset=0.0, line_outliers=0.0)
-    stm = SimulatedController(
-        Surface(seed=2),
-        seed=5,
-        profile=replace(streaky, converter=0.0, drift=(0.0, 0.0), creep=0.0, hysteresis=0.0, z_drift=0.0),
-    )
+    streaky = replace(PROFILES[profile], **STEADY, z_noise=1e-6, z_white=0.0, line_offset=0.0, line_outliers=0.0)
+    stm = SimulatedController(Surface(seed=2), seed=5, profile=streaky)
     frame = Frame.square((70.0, 40.0), 20, 512)
     out = np.abs(stm.scan(frame).height - stm.truth_topograph(frame).height) > 0.004
     starts = (np.diff(out.astype(int), axis=1) == 1).sum() + out[:, 0].sum()
