@@ -51,6 +51,7 @@ def onsets(bias, conductance, threshold):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("figure", "name", "kind", "spread", "edges"), CLASSES, ids=NAMES)
 def test_the_median_current_is_that_of_the_published_class(reference, figure, name, kind, spread, edges):
     """Within a factor 1.5 wherever the published median lies between 3 pA and 9 nA; the gap within 0.1 V."""

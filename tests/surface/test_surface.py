@@ -38,6 +38,7 @@ def seen_through(surface, frame, places):
     return surface.height(pixels)[chosen], surface.ldos(pixels, ENERGIES)[chosen]
 
 
+@pytest.mark.slow
 def test_a_place_is_the_same_through_every_frame_in_any_order_and_in_another_process(tmp_path):
     """200 places through frames of 500, 50 and 5 nm: heights to 1e-6 nm, states to 1e-6 relative."""
     rng = np.random.default_rng(0)
