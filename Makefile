@@ -30,7 +30,7 @@ docs: $(VENV)/installed
 	$(BIN)/python -m sphinx -q -E -W --keep-going -b html docs build/docs
 
 benchmarks: $(VENV)/installed
-	$(BIN)/python -m pytest benchmarks
+	$(BIN)/python -m pytest $$(grep -l "def test_" benchmarks/bench_*.py)
 
 $(VENV)/installed: setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -71,6 +71,7 @@ class Session:
 
     def __post_init__(self) -> None:
         self.RE.subscribe(self.catalog)
+        self.RE.md.setdefault("sample", self.sample)
 
     def agent(self, scale: str | LengthScale | Mapping[str, Any]) -> AgentDevice:
         """A fresh agent for a length scale of this session, by name, or for any other."""
@@ -81,10 +82,11 @@ class Session:
         return make_agent_device(LengthScale.parse(scale), self.stm.controller, self.seed)
 
     def close(self) -> None:
-        """Leave the tip safe and the catalog whole."""
-        self.extras.close()
-        self.stm.controller.close()
-        self.catalog.close()
+        """Leave the tip safe and the catalog whole, each even where the one before it failed."""
+        with ExitStack() as ending:
+            ending.callback(self.catalog.close)
+            ending.callback(self.stm.controller.close)
+            ending.callback(self.extras.close)
 
     def __enter__(self) -> Self:
         return self

@@ -104,7 +104,7 @@ def explore(
         None if tip is None else TipCheck.parse(tip),
     )
     stm.scanner.check_value(place)
-    _check_budget(scale, place, agent)
+    check_budget(scale, place, agent)
     course = _Course(stm, agent, scale, place, options, steer, parent)
     arguments = {"stm": stm.name, "agent": agent.name, "budget": scale.budget, "frame": place.as_dict(), **options.as_dict()}
     common = describe_run("explore", arguments, stm, place)
@@ -272,7 +272,8 @@ def _around(stm: STM, scale: LengthScale) -> Frame:
     return Frame.square(stands.center, scale.frame, scale.pixels, stands.angle)
 
 
-def _check_budget(scale: LengthScale, frame: Frame, agent: AgentDevice) -> None:
+def check_budget(scale: LengthScale, frame: Frame, agent: AgentDevice) -> None:
+    """Refuse a budget larger than the places that the agent could choose from."""
     settings = agent.metadata["agent"]["settings"]
     places = settings.get("candidates")
     if places is None and "patch" in settings:

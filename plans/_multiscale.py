@@ -16,11 +16,12 @@ from bluesky.utils import MsgGenerator
 
 from bluesky_stm.errors import SettingsError
 from bluesky_stm.geometry import Frame
-from bluesky_stm.plans._adaptive import explore
+from bluesky_stm.plans._adaptive import check_budget, explore
 from bluesky_stm.plans._drift import DriftCheck
 from bluesky_stm.plans._overview import Parent
 from bluesky_stm.plans._queue import queueable
 from bluesky_stm.plans._step_back import StepBack, make_step_back_rule
+from bluesky_stm.plans._stop import make_stop_rule
 from bluesky_stm.plans._stubs import as_frame
 from bluesky_stm.plans._tip import TipCheck
 from bluesky_stm.plans._zoom import ChildFrame, Knowledge, check_child_rule, choose_child
@@ -82,7 +83,7 @@ def explore_multiscale(
         uids of the runs, in the order they were made.
     """
     parsed = [LengthScale.parse(scale) for scale in scales]
-    _check(parsed)
+    _check(parsed, make_agent)
     if children < 1:
         raise SettingsError(f"A frame needs at least one child, not {children}. Nothing has moved.")
     options = {"maps_every": maps_every, "ahead": ahead, "drift": drift, "tip": tip, "steer": steer}
@@ -184,11 +185,14 @@ class _Tree:
         )
 
 
-def _check(scales: Sequence[LengthScale]) -> None:
+def _check(scales: Sequence[LengthScale], make_agent: Callable[[LengthScale], AgentDevice]) -> None:
+    """Refuse what would fail at a later scale before the first one moves anything."""
     if not scales:
         raise SettingsError("An exploration needs at least one length scale. Nothing has moved.")
     for scale in scales:
         check_child_rule(scale.child)
+        make_stop_rule(scale.stop)
+        check_budget(scale, Frame.square((0, 0), scale.frame, scale.pixels), make_agent(scale))
     for large, small in pairwise(scales):
         if small.frame >= large.frame:
             raise SettingsError(

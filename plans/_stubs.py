@@ -69,6 +69,7 @@ def measure_and_decide(stm: STM, agent: AgentDevice, place: Point, pending: Poin
             yield from bps.read(readable)
         yield from bps.save()
     yield from bps.mv(agent.pending, ())
+    yield from bps.checkpoint()
     return agent.decision
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from rich.console import Console
+from rich.markup import escape
 
 from bluesky_stm.cli import _doctor, _facility, _measure, _nanonis, _stored  # noqa: F401 - they enter their commands into the app
 from bluesky_stm.cli._app import app
@@ -18,5 +19,5 @@ def main() -> None:
     try:
         app()
     except STMError as error:
-        Console(stderr=True, highlight=False).print(f"[red]{type(error).__name__}[/]: {error}", soft_wrap=True)
+        Console(stderr=True, highlight=False).print(f"[red]{type(error).__name__}[/]: {escape(str(error))}", soft_wrap=True)
         sys.exit(2)

@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from bluesky_stm.cli._app import app, out
 
@@ -19,7 +19,7 @@ def doctor() -> None:
     from bluesky_stm.facility import read_settings, settings_file
     from bluesky_stm.scalarizers import known_scalarizers
 
-    table = Table("what", "found", box=None)
+    table = Table("what", Column("found", overflow="fold"), box=None)
     table.add_row("Python", platform.python_version())
     for package in ("bluesky-stm", "bluesky", "ophyd", "databroker", "tiled", "numpy", "torch", "gpytorch", "scikit-image"):
         table.add_row(package, _version(package))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import signal
-from types import FrameType, TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from types import FrameType
+from typing import TYPE_CHECKING, Any
 
 from bluesky_stm.cli._app import out
 
@@ -12,57 +15,88 @@ if TYPE_CHECKING:
     from bluesky import RunEngine
     from bluesky.utils import MsgGenerator
 
+    from bluesky_stm.devices import STM
+
 
 class Interrupts:
     """Ctrl-C once: pause at the next safe place. Twice: end the run now, safely.
 
-    A context manager for the RunEngine; the RunEngine's own one needs a prompt at which a person decides what to do next.
+    The RunEngine's own handler needs a prompt at which a person decides what to do next.
     """
 
     def __init__(self, engine: RunEngine) -> None:
         self.engine = engine
         self.pressed = 0
+        self._asking = False
 
-    def __enter__(self) -> Self:
-        self._before = signal.signal(signal.SIGINT, self._handle)
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        signal.signal(signal.SIGINT, self._before)
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Take every Ctrl-C, also the one between the engine's pause and the question."""
+        before = signal.signal(signal.SIGINT, self._handle)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         self.pressed += 1
-        # The engine's own thread takes the request: a signal handler must not wait for it.
-        self.engine.loop.call_soon_threadsafe(self._ask, self.pressed == 1)
+        if self._asking:
+            raise KeyboardInterrupt
+        if self.engine.state not in {"idle", "paused"}:
+            # The engine's own thread takes the request: a signal handler must not wait for it.
+            self.engine.loop.call_soon_threadsafe(self._pause, self.pressed == 1)
 
-    def _ask(self, defer: bool) -> None:
+    def go_on(self) -> bool:
+        """Ask the person at a paused plan; a second Ctrl-C, whenever it came, has answered."""
+        self._asking = True
+        try:
+            if self.pressed < 2:
+                input("Paused at a safe place. Enter goes on, Ctrl-C ends the run: ")
+                self.pressed = 0
+                return True
+        except (KeyboardInterrupt, EOFError):
+            pass
+        finally:
+            self._asking = False
+        return False
+
+    def _pause(self, defer: bool) -> None:
         out.print("\nPausing at the next safe place; Ctrl-C again ends the run." if defer else "\nEnding the run.")
         self.engine.loop.create_task(self.engine._request_pause_coro(defer))  # noqa: SLF001 - request_pause() would wait for us
 
 
-def execute(engine: RunEngine, plan: MsgGenerator[Any]) -> None:
-    """Run a plan to its end, or to where a person ends it; what was measured is stored either way."""
+def execute(engine: RunEngine, plan: MsgGenerator[Any], stm: STM) -> bool:
+    """Run a plan; whether it came to its end, or a person ended it. What was measured is stored either way."""
     from bluesky.utils import RunEngineInterrupted
 
     interrupts = Interrupts(engine)
-    engine.context_managers = [lambda _: interrupts]
+    engine.context_managers = [lambda _: nullcontext()]
     act = lambda: engine(plan)  # noqa: E731
-    while True:
-        try:
-            act()
-            return
-        except RunEngineInterrupted:
-            if interrupts.pressed > 1 or not _wants_to_go_on():
-                engine.abort(reason="ended by a person")
-                out.print("Ended: the feedback is restored, and what was measured is in the catalog.")
-                return
-            interrupts.pressed = 0
-            act = engine.resume
+    with interrupts.listening():
+        while True:
+            try:
+                act()
+                return True
+            except RunEngineInterrupted:
+                if not interrupts.go_on():
+                    _end(engine)
+                    out.print(f"Ended: {_state(stm)}; what was measured is in the catalog.")
+                    return False
+                act = engine.resume
 
 
-def _wants_to_go_on() -> bool:
+def _end(engine: RunEngine) -> None:
+    """Abort; the engine logs that as if it were a fault, which nobody wants to read."""
+    log = logging.getLogger("bluesky")
+    before = log.level
+    log.setLevel(logging.CRITICAL)
     try:
-        input("Paused at a safe place. Enter goes on, Ctrl-C ends the run: ")
-    except (KeyboardInterrupt, EOFError):
-        return False
-    return True
+        engine.abort(reason="ended by a person")
+    finally:
+        log.setLevel(before)
+
+
+def _state(stm: STM) -> str:
+    if stm.controller.get_feedback():
+        return f"the feedback is restored, bias {stm.controller.get_bias():g} V"
+    return "the tip is withdrawn" if stm.withdrawn else "the feedback is open"

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from bluesky_stm.settings import LengthScale
 
 
+ENDED_BY_PERSON = 130
+"""Exit status after Ctrl-C, as a shell gives it."""
+
+
 class ControllerName(StrEnum):
     """Microscopes that ``run`` knows."""
 
@@ -35,8 +39,10 @@ def demo(catalog: Folder = FOLDER, seed: Seed = 7, report: Page = None) -> None:
 
     with simulated(seed=seed, catalog=catalog) as session:
         uids = _explore(session, list(session.scales.values()))
-        replay_all(session.catalog, uids)
+        same = replay_all(session.catalog, uids)
         write_report(session.catalog, uids, report or catalog / "report.html")
+    out.print("Every recorded decision was reached again." if same else "Some decisions were not reached again: see above.")
+    raise typer.Exit(0 if same else 1)
 
 
 @app.command()
@@ -52,7 +58,7 @@ def run(
     report: Page = None,
     host: Host = "127.0.0.1",
     ports: Ports = PORTS,
-    sample: Annotated[str, typer.Option(help="What lies under a real microscope.")] = "unnamed",
+    sample: Annotated[str | None, typer.Option(help="What lies under the tip, for the documents.")] = None,
     lockin: Annotated[str | None, typer.Option(help="Gain (V) and offset (nA) of the lock-in, as in 0.0156,-0.0002.")] = None,
     safe_tip: Annotated[float | None, typer.Option(help="Threshold of Safe Tip, in nA; else as it stands.")] = None,
     dry_run: Annotated[
@@ -63,21 +69,36 @@ def run(
 
     Ctrl-C once pauses at a safe place; twice ends the run with the feedback restored. What was measured is in the catalog.
     """
+    from bluesky_stm.facility import read_settings
     from bluesky_stm.session import nanonis, recorded, simulated
 
     changes = {"budget": budget, "scalarizer": scalarizer, "agent": agent}
-    if controller is ControllerName.RECORDED and file is None:
-        raise SettingsError("A recorded microscope needs the file that answers: bluesky-stm run --controller recorded FILE.")
+    limits = read_settings().limits or None
+    _check_options(controller, file, {"--lockin": lockin, "--safe-tip": safe_tip, "--dry-run": dry_run})
     if controller is ControllerName.NANONIS:
         options: dict[str, Any] = {"lockin": numbers(lockin, float) if lockin else None, "interlocks": {"safe_tip": safe_tip}}
         options["announce"] = (lambda text: out.print(f"  {text}", markup=False)) if dry_run else None
-        session = nanonis(host, numbers(ports, int), seed, catalog, sample=sample, **options)
+        session = nanonis(host, numbers(ports, int), seed, catalog, sample=sample or "unnamed", limits=limits, **options)
+    elif controller is ControllerName.RECORDED and file:
+        session = recorded(file, seed, catalog, limits=limits)
     else:
-        session = recorded(file, seed, catalog) if file and controller is ControllerName.RECORDED else simulated(seed, catalog)
+        session = simulated(seed, catalog, limits=limits)
+    session.sample = sample or session.sample
     with session:
         chosen = _read_scales(scales) if scales else list(session.scales.values())
         uids = _explore(session, [scale.chosen(**changes) for scale in chosen])
         write_report(session.catalog, uids, report or catalog / "report.html")
+
+
+def _check_options(controller: ControllerName, file: Path | None, of_nanonis: dict[str, Any]) -> None:
+    """Refuse what the chosen microscope would not heed."""
+    if controller is ControllerName.RECORDED and file is None:
+        raise SettingsError("A recorded microscope needs the file that answers: bluesky-stm run --controller recorded FILE.")
+    if controller is not ControllerName.RECORDED and file is not None:
+        raise SettingsError(f"{file} answers only with --controller recorded, not {controller}. Nothing has been started.")
+    given = [name for name, value in of_nanonis.items() if value]
+    if controller is not ControllerName.NANONIS and given:
+        raise SettingsError(f"{', '.join(given)} are for --controller nanonis, not {controller}. Nothing has been started.")
 
 
 def _explore(session: Session, scales: Sequence[LengthScale]) -> list[str]:
@@ -91,8 +112,10 @@ def _explore(session: Session, scales: Sequence[LengthScale]) -> list[str]:
     out.print(f"On a real microscope {estimate(session.stm, scales)}.")
     began = time.monotonic()
     plan = explore_multiscale(session.stm, scales, session.agent, frame=session.frame, md={"sample": session.sample})
-    execute(session.RE, plan)
+    finished = execute(session.RE, plan, session.stm)
     out.print(f"{len(started)} runs stored in {session.catalog.path} after {time.monotonic() - began:.0f} s.")
+    if not finished:
+        raise typer.Exit(ENDED_BY_PERSON)
     return started
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from bluesky_stm.cli._app import FOLDER, Folder, Uids, app, out
@@ -42,7 +43,7 @@ def show(
         stored = opened[uid or -1]
         out.print(stored)
         for name, value in stored.start.items():
-            out.print(f"[bold]{name}[/]: {value}")
+            out.print(f"[bold]{name}[/]: {escape(str(value))}")
 
 
 @app.command()

@@ -66,7 +66,9 @@ class Catalog:
         if write:
             self._begin(fsync)
         elif not self._journals.is_dir():
-            raise CatalogError(f"There is no catalog in {self.path}. Nothing has been made; open it with write=True.")
+            raise CatalogError(
+                f"There is no catalog in {self.path}. Nothing has been made; name another folder, or open it to write."
+            )
 
     def __call__(self, name: str, doc: Mapping[str, Any]) -> None:
         """Keep one document."""
