@@ -7,7 +7,7 @@ DATA ?= bluesky_stm_data
 
 .PHONY: demo test experiments lint types docs benchmarks clean
 
-demo: $(VENV)/installed
+demo: $(VENV)/bin/bluesky-stm
 	$(BIN)/bluesky-stm demo --catalog $(DATA)
 
 test: $(VENV)/installed
@@ -32,8 +32,12 @@ docs: $(VENV)/installed
 benchmarks: $(VENV)/installed
 	$(BIN)/python -m pytest $$(grep -l "def test_" benchmarks/bench_*.py)
 
-$(VENV)/installed: setup.cfg pyproject.toml constraints.txt
+$(VENV)/bin/bluesky-stm: setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q -c constraints.txt -e .
+	touch $@
+
+$(VENV)/installed: $(VENV)/bin/bluesky-stm
 	$(BIN)/pip install -q -c constraints.txt -e '.[test]'
 	touch $@
 

@@ -18,6 +18,16 @@ def main() -> None:
     """Entry point; an error of this package is said in its own words, without a traceback."""
     try:
         app()
-    except STMError as error:
-        Console(stderr=True, highlight=False).print(f"[red]{type(error).__name__}[/]: {escape(str(error))}", soft_wrap=True)
+    except Exception as error:
+        cause = _cause(error)
+        if cause is None:
+            raise
+        Console(stderr=True, highlight=False).print(f"[red]{type(cause).__name__}[/]: {escape(str(cause))}", soft_wrap=True)
         sys.exit(2)
+
+
+def _cause(error: BaseException | None) -> STMError | None:
+    """The error of this package behind one that Bluesky wrapped around it."""
+    while error is not None and not isinstance(error, STMError):
+        error = error.__cause__
+    return error

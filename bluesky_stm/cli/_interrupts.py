@@ -31,15 +31,16 @@ class Interrupts:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Take every Ctrl-C, also the one between the engine's pause and the question."""
-        before = signal.signal(signal.SIGINT, self._handle)
+        """Take every Ctrl-C, also the one between the engine's pause and the question; a SIGTERM ends the run at once."""
+        before = {number: signal.signal(number, self._handle) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield
         finally:
-            signal.signal(signal.SIGINT, before)
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        self.pressed += 1
+        self.pressed += 2 if number == signal.SIGTERM else 1
         if self._asking:
             raise KeyboardInterrupt
         if self.engine.state not in {"idle", "paused"}:
@@ -72,26 +73,27 @@ def execute(engine: RunEngine, plan: MsgGenerator[Any], stm: STM) -> bool:
     interrupts = Interrupts(engine)
     engine.context_managers = [lambda _: nullcontext()]
     act = lambda: engine(plan)  # noqa: E731
-    with interrupts.listening():
+    with interrupts.listening(), _quiet():
         while True:
             try:
                 act()
                 return True
             except RunEngineInterrupted:
                 if not interrupts.go_on():
-                    _end(engine)
+                    engine.abort(reason="ended by a person")
                     out.print(f"Ended: {_state(stm)}; what was measured is in the catalog.")
                     return False
                 act = engine.resume
 
 
-def _end(engine: RunEngine) -> None:
-    """Abort; the engine logs that as if it were a fault, which nobody wants to read."""
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the engine from logging the traceback of what is raised here anyway, and of an end that a person asked for."""
     log = logging.getLogger("bluesky")
     before = log.level
     log.setLevel(logging.CRITICAL)
     try:
-        engine.abort(reason="ended by a person")
+        yield
     finally:
         log.setLevel(before)
 

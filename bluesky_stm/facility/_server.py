@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import socket
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from bluesky_stm.errors import CatalogError
 from bluesky_stm.storage import Index
 
 if TYPE_CHECKING:
     from bluesky_stm.session import Session
+
+PATIENCE = 5.0
+"""Longest time, in s, that a server may take to answer the door."""
+_PORTS = {"http": 80, "https": 443}
 
 
 def publish_finished(session: Session, uri: str) -> Index:
@@ -36,7 +42,10 @@ def connect(uri: str) -> Any:
     """
     from tiled.client import from_uri
 
+    address = urlsplit(uri)
     try:
+        # the client would go on trying for a minute where nobody listens
+        socket.create_connection((address.hostname or "", address.port or _PORTS[address.scheme]), timeout=PATIENCE).close()
         return from_uri(uri)
     except Exception as error:
         raise CatalogError(f"No Tiled server answers at {uri}: {error}. Nothing was sent; the journal has all.") from error

@@ -136,7 +136,7 @@ def _row(run: Run) -> dict[str, Any]:
         "frame": frame.get("size", (float("nan"),))[0],
         "agent": _name(start.get("agent")),
         "scalarizer": _name(start.get("scalarizer")),
-        "spectra": stop.get("num_events", {}).get("primary", 0),
+        "spectra": stop["num_events"].get("primary", 0) if "num_events" in stop else sum(1 for _ in run.events("primary")),
         "status": stop.get("exit_status", "not finished"),
         "campaign": start.get("campaign", ""),
     }

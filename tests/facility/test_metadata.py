@@ -5,7 +5,7 @@ import json
 import pytest
 from bluesky import RunEngine
 from bluesky.plans import count
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from ophyd.sim import det
 
@@ -26,6 +26,7 @@ def test_the_scan_number_goes_on_in_the_next_session(tmp_path):
     assert numbers == [1, 2, 3, 4]
 
 
+@settings(max_examples=30)
 @given(st.dictionaries(st.text(), plain, max_size=4))
 def test_it_reads_back_what_was_written(tmp_path_factory, values):
     path = tmp_path_factory.mktemp("md") / "md.json"
