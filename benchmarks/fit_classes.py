@@ -6,9 +6,9 @@
 
 Band edges, powers and ratio, and up to two levels, so that the current through the barrier agrees with the published median
 between 3 pA and 9 nA; the prefactor follows from the set point. What agrees badly anywhere counts more (fifth power). Weak
-normal priors keep equivalent answers (edge and power trade off) near those of the terrace. ``--gap`` is that of the place, where
-its states lift the tip by much (0.912 at a step edge). The numbers in ``bluesky_stm/surface/_euzn2as2.py`` were then moved by
-at most 10 meV so that the median over simulated places, which includes puddles and screening, agrees too.
+normal priors keep equivalent answers (edge and power trade off) near those of the terrace. ``--gap`` is that of the place,
+where its states lift the tip by much (0.912 at a step edge). The numbers of ``bluesky_stm/surface/_euzn2as2.py`` were then
+moved by some 10 meV, so that the median over simulated places, which includes puddles and screening, agrees too.
 """
 
 import argparse

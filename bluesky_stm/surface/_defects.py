@@ -22,8 +22,11 @@ from bluesky_stm.surface._regions import Regions
 _BLOCK = 32.0
 """Side of the blocks in which defects are drawn, in nm."""
 
-_MANY = 2**20
+_MANY = 2**21
 """Pairs of place and defect above which a search tree is faster than looking at all."""
+
+_RUN = 64
+"""Places that follow each other, as in a line of an image, and are looked at together."""
 
 _MOST = 1.5
 """Highest local density, in units of the mean one."""
@@ -163,7 +166,10 @@ class Population:
     def near(self, points: Floats) -> Neighbours:
         """All pairs of a place (n, 2) and a defect within reach of it."""
         reaches = self._reaches
-        defects = self.within(points.min(axis=0) - reaches.max(), points.max(axis=0) + reaches.max())
+        low, high = points.min(axis=0), points.max(axis=0)
+        defects = self.within(low - reaches.max(), high + reaches.max())
+        outside = np.maximum(low - defects[:, :2], defects[:, :2] - high).max(axis=1, initial=-np.inf)
+        defects = defects[outside < reaches[defects[:, 3].astype(int)]]
         species = defects[:, 3].astype(int)
         defect, place = _pairs(defects[:, :2], points, reaches[species])
         first = np.searchsorted(species[defect], np.arange(len(self.species) + 1))
@@ -182,15 +188,20 @@ class Population:
 
 
 def _pairs(defects: Floats, points: Floats, reaches: Floats) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Indices of all pairs within reach, defect by defect: by brute force, or by a tree for places far apart."""
+    """Indices of all pairs within reach, defect by defect: run by run of places, or by a tree for places far apart."""
     if len(points) * len(defects) > _MANY:
         pairs = cKDTree(defects).sparse_distance_matrix(cKDTree(points), reaches.max(), output_type="ndarray")
         pairs = pairs[pairs["v"] < reaches[pairs["i"]]]
         pairs = pairs[np.lexsort((pairs["j"], pairs["i"]))]
         return pairs["i"], pairs["j"]
-    squared = (defects[:, :1] - points[:, 0]) ** 2 + (defects[:, 1:] - points[:, 1]) ** 2
-    defect, place = np.nonzero(squared < reaches[:, None] ** 2)
-    return defect, place
+    run = _RUN if len(points) % _RUN == 0 else 1
+    runs = points.reshape(-1, run, 2)
+    low, high = runs.min(axis=1), runs.max(axis=1)
+    apart = [np.maximum(low[:, k] - defects[:, k, None], defects[:, k, None] - high[:, k]) for k in (0, 1)]
+    defect, which = np.nonzero(np.maximum(*apart) < reaches[:, None])
+    dx, dy = (runs[which, :, k] - defects[defect, k, None] for k in (0, 1))
+    found, inside = np.nonzero(dx * dx + dy * dy < reaches[defect, None] ** 2)
+    return defect[found], which[found] * run + inside
 
 
 @lru_cache(maxsize=16384)

@@ -63,7 +63,7 @@ AREAS: Final[dict[str, Row]] = {
     "figure 5": _bands(-0.9793, 3.1727, 0.3990, 3.0069, -2.1792),
     "figure 6": _bands(-1.067, 1.982, 0.2446, 2.347, -1.079),
     "figure 7a": _bands(-1.055, 2.022, 0.3930, 2.052, -1.018),
-    "figure 7c": _bands(-1.05, 2.336, 0.3570, 2.045, -0.94),
+    "figure 7c": _bands(-1.05, 2.336, 0.3605, 2.045, -0.94),
 }
 """States of the undisturbed terrace in the published frames: all of one sample, hundreds of nm apart."""
 

@@ -56,7 +56,9 @@ class SmoothField:
         i, j = cell.T.astype(int)
         low, high = (int(i.min()), int(j.min())), (int(i.max()), int(j.max()))
         cells = self._cells(low, high)
-        patches = cells.reshape(16, -1).take((i - low[0]) * cells.shape[2] + (j - low[1]), axis=1)
+        patches = cells.reshape(16, -1)
+        if low != high:
+            patches = patches.take((i - low[0]) * cells.shape[2] + (j - low[1]), axis=1)
         return _cubic(_cubic(patches.reshape(4, 4, -1), along), up)
 
     def _cells(self, low: tuple[int, int], high: tuple[int, int]) -> Floats:
