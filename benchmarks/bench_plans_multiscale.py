@@ -1,8 +1,8 @@
 """Three scales down to one vacancy: how often the last frame holds one, by rule, at the same budget; chance beside it.
 
 ``python benchmarks/bench_plans_multiscale.py --seeds 20`` writes ``results/plans_multiscale.*``; about a minute a seed and way.
-The surface is the simulated EuZn2As2 on a good day, the target the smallest gap, and a frame counts when the centre of a vacancy
-(a triangle, of either kind) lies inside of where the tip really was.
+The surface is the simulated EuZn2As2 on a good day, the target the smallest gap, and a frame counts when the centre of a
+vacancy (a triangle, of either kind) lies inside of where the tip really was.
 """
 
 import argparse
@@ -102,7 +102,7 @@ def main():
 
 def table(rows, ways, by_chance):
     lines = [
-        f"Three scales (200, 50, 10 nm), good_day, smallest gap; a frame of 10 nm holds a vacancy by chance in {by_chance:.1%}.",
+        f"Three scales (200, 50, 10 nm), good_day, smallest gap; by chance a frame of 10 nm holds a vacancy: {by_chance:.1%}.",
         "",
         "| way | last frame holds a vacancy | 50 nm frame does | spectra | simulated h |",
         "|---|---|---|---|---|",

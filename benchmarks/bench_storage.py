@@ -17,6 +17,7 @@ from bluesky_stm.storage import Catalog, open_catalog, runs
 
 EVENTS = 10_000
 SIZES = (10, 100, 1000)
+ROUNDS = 25
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -128,10 +129,13 @@ def table_of_all(folder):
 
 
 def test_listing_and_opening_a_run_take_the_same_time_as_the_catalog_grows(catalogs):
-    medians = {}
+    """Sizes in turns, so that what else the machine does hits all; the bar is on the least disturbed of the rounds."""
+    least = {}
     for act in (open_and_look, search_for_the_newest, table_of_all):
-        rounds = [{size: timed(act, folder) for size, folder in catalogs.items()} for _ in range(25)]
-        medians[act] = {size: statistics.median(one[size] for one in rounds) for size in SIZES}
-        print(f"\n{act.__name__}: " + ", ".join(f"{size} runs {t * 1e3:.2f} ms" for size, t in medians[act].items()))
+        rounds = [{size: timed(act, folder) for size, folder in catalogs.items()} for _ in range(ROUNDS)]
+        least[act] = {size: min(one[size] for one in rounds) for size in SIZES}
+        medians = {size: statistics.median(one[size] for one in rounds) for size in SIZES}
+        shown = ", ".join(f"{size} runs {least[act][size] * 1e3:.2f} ms (median {medians[size] * 1e3:.2f})" for size in SIZES)
+        print(f"\n{act.__name__}: {shown}; 1000 to 10: {least[act][1000] / least[act][10]:.2f}")
     for act in (open_and_look, search_for_the_newest):
-        assert medians[act][SIZES[-1]] <= 1.3 * medians[act][SIZES[0]], act.__name__
+        assert least[act][SIZES[-1]] <= 1.3 * least[act][SIZES[0]], act.__name__

@@ -6,6 +6,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -197,9 +198,30 @@ class Catalog:
         changed = os.stat(self._journals).st_mtime_ns
         if changed != self._listed[0]:
             settled = time.time_ns() - changed > _SETTLED  # a later change in the same tick of the clock would go unseen
-            names = sorted(name for name in os.listdir(self._journals) if name.endswith((SUFFIX, PART)))
+            remembered = self._remembered(changed) if settled else None
+            names = remembered or sorted(name for name in os.listdir(self._journals) if name.endswith((SUFFIX, PART)))
+            if settled and remembered is None and self._lock is not None:
+                self._remember(changed, names)
             self._listed = (changed if settled else 0), names
         return self._listed[1]
+
+    def _remembered(self, changed: int) -> list[str] | None:
+        """The names as a session listed them since the folder last changed: to ask the disk for all of them takes longer."""
+        try:
+            when, *names = self._list.read_text(encoding="utf-8").split("\n")
+        except (OSError, ValueError):
+            return None
+        return names if when == str(changed) else None
+
+    def _remember(self, changed: int, names: list[str]) -> None:
+        under_way = self._list.with_suffix(".new")
+        with suppress(OSError):  # it only saves time
+            under_way.write_text("\n".join([str(changed), *names]), encoding="utf-8")
+            under_way.replace(self._list)
+
+    @property
+    def _list(self) -> Path:
+        return self.path / "journal.list"
 
     def _run(self, name: str) -> JournalRun:
         return JournalRun(self._journals / name, self)

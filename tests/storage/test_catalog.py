@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 
 import event_model
 import numpy as np
@@ -60,6 +61,28 @@ def test_runs_are_found_by_number_uid_and_its_beginning(catalog, recorder):
     assert [run.uid for run in reversed(catalog)] == uids[::-1]
     assert len(catalog) == 3 and uids[1] in catalog and "nothing" not in catalog
     assert catalog[-1].uid == catalog[uids[-1]].uid == catalog[uids[-1][:12]].uid == catalog[2].uid
+
+
+def test_a_list_that_an_earlier_session_left_never_hides_a_run(catalog, recorder):
+    """Runs come, go and end between sessions: what is in the folder counts."""
+
+    def opened():
+        time.sleep(0.15)  # a folder that has just changed is not yet remembered
+        with open_catalog(catalog.path) as later:
+            return [run.uid for run in later]
+
+    first = recorder(catalog).run(1)
+    catalog.close()
+    assert opened() == opened() == [first] and (catalog.path / "journal.list").exists()
+    with open_catalog(catalog.path) as later:
+        second = recorder(later).run(1)
+        assert len(later) == 2
+        killed = recorder(later).uid
+    assert opened() == opened() == [first, second, killed]
+    next((catalog.path / "journal").glob(f"*{first}*")).unlink()
+    assert opened() == [second, killed]
+    (catalog.path / "journal.list").write_text("no list")
+    assert opened() == [second, killed]
 
 
 def test_a_uid_that_is_not_there_or_not_clear_is_refused_with_what_would_help(catalog, recorder):
