@@ -5,12 +5,13 @@ All functions take arrays with row 0 at the lowest y, keep NaN where nothing was
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.ndimage import map_coordinates
+from scipy.ndimage import gaussian_filter, map_coordinates
 from skimage.filters import window
 from skimage.registration import phase_cross_correlation
 
@@ -24,6 +25,12 @@ if they show more than a handful of features."""
 
 LEAST_OVERLAP: Final = 0.3
 """Share of the image that has to be in both; what two images agree on in a mere corner is chance."""
+
+COARSEST_FEATURE: Final = 0.08
+"""Size of the coarsest features by which small frames are compared, as a share of the frame."""
+
+_FAR: Final = 16
+"""Pixels beyond which all shifts are compared at once."""
 
 _UPSAMPLING: Final = 20
 
@@ -97,7 +104,7 @@ class Registration:
     correlation : float
         Of both images where they overlap, -1 to 1; 0 where they could not be laid over one another.
     method : str
-        ``"phase correlation"``, or ``"masked correlation"`` where that had failed.
+        ``"phase correlation"``, or ``"masked correlation"`` where that had failed; ``"features"`` of `register_features`.
     """
 
     shift: Shift
@@ -128,13 +135,7 @@ def register(reference: Topograph, image: Topograph) -> Registration:
     .. [2] D. Padfield, IEEE Trans. Image Process. 21, 2706 (2012), doi:10.1109/TIP.2011.2181402
     """
     before, after = resample(reference, image.frame), np.asarray(image.height, dtype=float)
-    for name, picture in (("reference", before), ("image", after)):
-        covered = np.isfinite(picture).mean()
-        if covered < LEAST_OVERLAP:
-            raise SettingsError(
-                f"The {name} covers {covered:.0%} of the frame to be compared, less than {LEAST_OVERLAP:.0%}. "
-                "Nothing was registered. Take an image of the same place."
-            )
+    _check_coverage(before, after)
     before, after = level(before), level(after)
     method, moved = "phase correlation", _by_phase(before, after)
     if _correlation(before, after, moved) < LEAST_CORRELATION:
@@ -144,12 +145,71 @@ def register(reference: Topograph, image: Topograph) -> Registration:
     return Registration(Shift(*(float(v) for v in there - here)), _correlation(before, after, moved), method)
 
 
+def register_features(
+    reference: Topograph, image: Topograph, expected: tuple[float, float] = (0.0, 0.0), within: float = math.inf
+) -> Registration:
+    """As `register`, for small frames: by features of the surface alone, to a tenth of a pixel.
+
+    Lines that the scan converters leave stand still in the frame while the surface drifts below, and a background without
+    features fits anywhere: both are filtered out, as either would hold a registration at no shift. The rest is laid over one
+    another by a normalised correlation that knows no edges, its peak interpolated by parabolas. Only shifts ``within`` so many
+    nm of the one ``expected`` along either axis are looked at: few features fit in many places.
+
+    Raises
+    ------
+    SettingsError
+        When ``reference`` covers too little of the frame of ``image``.
+    """
+    finest, coarsest = max(image.frame.pixel_size), COARSEST_FEATURE * min(image.frame.size)
+    reference, image = (band_passed(one, finest, coarsest) for one in (reference, image))
+    before, after = resample(reference, image.frame), np.asarray(image.height, dtype=float)
+    _check_coverage(before, after)
+    pixels = image.frame.to_pixel(np.asarray(image.frame.center) + expected) - image.frame.to_pixel(image.frame.center)
+    reach = within / min(image.frame.pixel_size)
+    whole = _by_mask(before, after) if reach > _FAR else _near(before, after, np.rint(pixels), int(np.ceil(reach)))
+    moved = whole + [_peak(before, after, whole, axis) for axis in np.eye(2)]
+    there, here = image.frame.to_sample(moved), image.frame.to_sample((0.0, 0.0))
+    return Registration(Shift(*(float(v) for v in there - here)), _correlation(before, after, moved), "features")
+
+
+def band_passed(image: Topograph, finest: float, coarsest: float) -> Topograph:
+    """The image with nothing but features between two sizes, in nm: without thin lines of the scan, without slow background."""
+    height = level(image.height)
+    seen = np.isfinite(height)
+    filled = np.where(seen, height, 0.0)
+    fine, coarse = (gaussian_filter(filled, np.divide(size, image.frame.pixel_size)) for size in (finest, coarsest))
+    return replace(image, height=np.where(seen, fine - coarse, np.nan))
+
+
 def resample(image: Topograph, frame: Frame) -> Floats:
     """Heights of ``image`` at the pixels of ``frame``, interpolated; NaN outside of it. Shape ``frame.pixels``, in nm."""
     if frame == image.frame:
         return np.array(image.height, dtype=float)
     places = np.moveaxis(image.frame.to_pixel(frame.points()), -1, 0)
     return map_coordinates(np.asarray(image.height, dtype=float), places, order=1, mode="constant", cval=np.nan)
+
+
+def _check_coverage(before: Floats, after: Floats) -> None:
+    for name, picture in (("reference", before), ("image", after)):
+        covered = np.isfinite(picture).mean()
+        if covered < LEAST_OVERLAP:
+            raise SettingsError(
+                f"The {name} covers {covered:.0%} of the frame to be compared, less than {LEAST_OVERLAP:.0%}. "
+                "Nothing was registered. Take an image of the same place."
+            )
+
+
+def _peak(before: Floats, after: Floats, whole: Floats, axis: Floats) -> float:
+    """How far the correlation peaks from the shift ``whole`` along an axis, in pixels: of a parabola through three values."""
+    left, middle, right = (_correlation(before, after, whole + step * axis) for step in (-1, 0, 1))
+    bend = left - 2 * middle + right
+    return float(np.clip(0.5 * (left - right) / bend, -0.5, 0.5)) if bend < 0 else 0.0
+
+
+def _near(before: Floats, after: Floats, around: Floats, reach: int) -> Floats:
+    """The shift of whole pixels with the highest correlation, up to ``reach`` from ``around``."""
+    shifts = around + np.stack(np.meshgrid(*2 * [np.arange(-reach, reach + 1)], indexing="ij"), axis=-1).reshape(-1, 2)
+    return shifts[int(np.argmax([_correlation(before, after, shift) for shift in shifts]))]
 
 
 def _by_phase(before: Floats, after: Floats) -> Floats:

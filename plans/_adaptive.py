@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import bluesky.plan_stubs as bps
@@ -104,6 +104,8 @@ def explore(
         None if tip is None else TipCheck.parse(tip),
     )
     stm.scanner.check_value(place)
+    if options.drift and options.drift.share > 1:
+        stm.scanner.check_value(replace(place, size=(options.drift.share * place.size[0], options.drift.share * place.size[1])))
     check_budget(scale, place, agent)
     course = _Course(stm, agent, scale, place, options, steer, parent)
     arguments = {"stm": stm.name, "agent": agent.name, "budget": scale.budget, "frame": place.as_dict(), **options.as_dict()}
@@ -197,7 +199,9 @@ class _Course:
     def _begin_watches(self, image: Topograph, middle: float) -> MsgGenerator[None]:
         if self.options.drift:
             self.watch = DriftWatch(self.stm, self.options.drift, image, middle, deepcopy(self.agent.drift))
-            if not self.options.look:
+            if self.options.look:
+                yield from self.watch.begin()
+            else:
                 yield from self.watch.measure()
         if self.options.tip:
             place = Point(*self.options.tip.at) if self.options.tip.at else smoothest(image)

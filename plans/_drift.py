@@ -15,7 +15,7 @@ from pydantic import Field
 from bluesky_stm import units
 from bluesky_stm.errors import SettingsError
 from bluesky_stm.geometry import Drift, Floats, Frame, Point
-from bluesky_stm.imaging import Registration, Shift, level, register, resample
+from bluesky_stm.imaging import Registration, Shift, level, register_features, resample
 from bluesky_stm.measurements import Topograph
 from bluesky_stm.plans._metadata import describe_run
 from bluesky_stm.plans._notes import FLAG, WORDS, Note, record
@@ -44,6 +44,9 @@ FIELDS = {
 }
 """Of an Event in the stream ``drift``, beside the image: the shift since the first image, and what follows from it."""
 
+BELIEVABLE = 2.0
+"""Shift that is believed at most, beyond two pixels: what the speed given as possible makes of the time, times this."""
+
 _INSTANT = 1e-3
 """Time that passes at least between two images, in s, also where the clock stands, as that of a recorded microscope does."""
 
@@ -58,20 +61,21 @@ class DriftCheck(Settings):
     tolerance : float, optional
         In nm: measure as well when the error of the position may have grown beyond it.
     speed : float
-        Drift that is possible before anything was measured, in nm/s.
+        Drift that is possible, in nm/s; a shift far beyond it is an error of the registration.
     pixels : int
         Rows and columns of the quick image.
     share : float
-        Its side, as a share of that of the topograph.
+        Its side, as a share of that of the topograph. Above 1 a first quick image after the topograph becomes the reference: a
+        small frame may hold no feature at all by which it could be found again.
     compensate : bool
         Let the controller compensate the drift found, where it can.
     """
 
     every: int = Field(25, ge=1)
     tolerance: Positive | None = None
-    speed: Positive = 3e-4
+    speed: float = Field(3e-4, gt=0)
     pixels: int = Field(64, ge=16, le=1024)
-    share: float = Field(1.0, gt=0.2, le=1)
+    share: float = Field(1.0, gt=0.2, le=10)
     compensate: bool = True
 
 
@@ -96,6 +100,7 @@ class DriftWatch:
         self.stm, self.check = stm, check
         self.reference, self.reference_time, self.drift = reference, reference_time, drift
         self.contrast = 1.0
+        self._side = check.share * min(reference.frame.size)
         self._path = _Path(*(drift.last if drift else (reference_time, Point(0.0, 0.0))))
         self._speed = check.speed
         self._note = Note("drift", FIELDS)
@@ -114,6 +119,20 @@ class DriftWatch:
         """Where the tip has to go now to stand on ``point`` of the first image."""
         return follow(self.drift, point, self.stm.controller.now())
 
+    def begin(self) -> MsgGenerator[None]:
+        """Take the reference, where the topograph is too small; one Event in ``drift``, of the method "reference"."""
+        if self.check.share <= 1 or self.drift:
+            return
+        began = self.stm.controller.now()
+        image = yield from self._scan(self.check.pixels)
+        if image is not None:
+            self.reference, self.reference_time = image, (began + self.stm.controller.now()) / 2
+            self._path = _Path(self.reference_time, (0.0, 0.0))
+            nothing: Floats = np.zeros(2)
+            found, compensated = Registration(Shift(0.0, 0.0), 1.0, "reference"), np.array(self.stm.controller.get_drift())
+            said = self._fields(found, False, self.reference_time, nothing, compensated)
+            yield from record("drift", self._note, self.stm.scanner, **said)
+
     def measure(self) -> MsgGenerator[bool]:
         """Take a quick image and find out; one Event in the stream ``drift``. Whether the result can be trusted.
 
@@ -122,29 +141,41 @@ class DriftWatch:
         """
         finest = min(self.reference.frame.pixels)
         for pixels in dict.fromkeys((min(self.check.pixels, finest), finest)):
-            found = yield from self._try(pixels)
-            if found is None or found.trusted:
-                return found is not None
+            trusted = yield from self._try(pixels)
+            if trusted is None or trusted:
+                return bool(trusted)
         return False
 
-    def _try(self, pixels: int) -> MsgGenerator[Registration | None]:
+    def _try(self, pixels: int) -> MsgGenerator[bool | None]:
         """None where the plan is only simulated."""
         began = self.stm.controller.now()
-        side = self.check.share * min(self.reference.frame.size)
-        center = self.where(self.reference.frame.center)
-        yield from scan(self.stm, Frame.square(center, side, pixels, self.reference.frame.angle))
-        image = image_of(self.stm)
+        image = yield from self._scan(pixels)
         if image is None:
             return None
-        found = locate(self.reference, image)
         middle = max((began + self.stm.controller.now()) / 2, self._last + _INSTANT)
-        yield from self._conclude(found, image, middle)
-        return found
+        expected = follow(self.drift, Point(0.0, 0.0), middle)
+        found = locate(self.reference, image, expected, self._possible(image, middle))
+        return (yield from self._conclude(found, image, middle))
 
-    def _conclude(self, found: Registration, image: Topograph, time: float) -> MsgGenerator[None]:
+    def _scan(self, pixels: int) -> MsgGenerator[Topograph | None]:
+        center = self.where(self.reference.frame.center)
+        yield from scan(self.stm, Frame.square(center, self._side, pixels, self.reference.frame.angle))
+        return image_of(self.stm)
+
+    def _believes(self, found: Registration, image: Topograph, time: float) -> bool:
+        """Whether the images agree, and on a shift that is possible."""
+        surprise = math.dist(found.shift, follow(self.drift, Point(0, 0), time))
+        return found.trusted and surprise < self._possible(image, time)
+
+    def _possible(self, image: Topograph, time: float) -> float:
+        """How far a shift may be from the one expected, in nm."""
+        return 2 * max(image.frame.pixel_size) + BELIEVABLE * self.check.speed * (time - self._last)
+
+    def _conclude(self, found: Registration, image: Topograph, time: float) -> MsgGenerator[bool]:
         compensated: Floats = np.array(self.stm.controller.get_drift())
         left: Floats = np.zeros(2)
-        if found.trusted:
+        trusted = self._believes(found, image, time)
+        if trusted:
             self._speed = max(math.dist(found.shift, follow(self.drift, Point(0, 0), time)) / (time - self._last), 1e-5)
             velocity = self._path.velocity(time, found.shift, compensated, 0.1 * max(image.frame.pixel_size))
             if self.check.compensate and Capability.DRIFT in self.stm.controller.capabilities:
@@ -155,14 +186,15 @@ class DriftWatch:
             self.drift = self.drift or Drift(self.reference_time)
             self.drift.measured(time, found.shift, (float(left[0]), float(left[1])))
         self.contrast = contrast(self.reference, image)
-        yield from record("drift", self._note, self.stm.scanner, **self._fields(found, time, left, compensated))
+        yield from record("drift", self._note, self.stm.scanner, **self._fields(found, trusted, time, left, compensated))
+        return trusted
 
-    def _fields(self, found: Registration, time: float, left: Floats, compensated: Floats) -> dict[str, Any]:
+    def _fields(self, found: Registration, trusted: bool, time: float, left: Floats, compensated: Floats) -> dict[str, Any]:
         return {
             **zip_xy("", found.shift),
             "correlation": found.correlation,
             "method": found.method,
-            "trusted": found.trusted,
+            "trusted": trusted,
             "reference_time": self.reference_time,
             "time": time,
             **zip_xy("velocity_", left),
@@ -195,10 +227,12 @@ class _Path:
         return np.where(np.abs(slope - compensated) > 2 * error / math.sqrt(apart @ apart), slope - compensated, 0.0)
 
 
-def locate(reference: Topograph, image: Topograph) -> Registration:
-    """As `register`; where the images have too little in common, a result that is not trusted."""
+def locate(
+    reference: Topograph, image: Topograph, expected: tuple[float, float] = (0.0, 0.0), within: float = math.inf
+) -> Registration:
+    """Where the surface of ``reference`` lies in ``image``; where they have too little in common, what is not trusted."""
     try:
-        return register(reference, image)
+        return register_features(reference, image, expected, within)
     except SettingsError:
         return Registration(Shift(0.0, 0.0), 0.0, "none")
 
@@ -244,7 +278,7 @@ def measure_drift(
         middle, reference = (began + stm.controller.now()) / 2, image_of(stm)
         yield from bps.sleep(wait)
         if reference is not None:
-            check = DriftCheck(pixels=min(1024, *place.pixels), compensate=compensate)
+            check = DriftCheck(pixels=min(1024, *place.pixels), compensate=compensate, speed=math.inf)
             yield from DriftWatch(stm, check, reference, middle).measure()
 
     return (yield from safely(stm, run()))

@@ -9,7 +9,9 @@ from bluesky_stm.controllers import PROFILES, FakeController, SimulatedControlle
 from bluesky_stm.errors import SettingsError
 from bluesky_stm.files import read
 from bluesky_stm.geometry import Drift, Frame, Point
+from bluesky_stm.measurements import Setpoint, Topograph
 from bluesky_stm.plans import DriftCheck, Parent, explore, measure_drift
+from bluesky_stm.plans._drift import locate
 from bluesky_stm.runs import replay
 
 DRIFTING = replace(PROFILES["ideal"], drift=(2e-3, -1e-3))
@@ -103,6 +105,47 @@ def test_images_that_do_not_agree_are_recorded_and_not_believed(RE, docs, make_s
     assert replay(docs).exact
 
 
+def test_lines_that_stand_still_in_the_frame_and_slow_background_do_not_hold_a_registration():
+    """What the scan converters leave, and puddles: in the published images there are few features besides."""
+    draw, frame = np.random.default_rng(5), Frame.square((0, 0), 10, 64)
+    spots = draw.uniform(-6, 6, (5, 2))
+
+    def image(shift):
+        places = frame.points() - np.asarray(shift)
+        dots = sum(0.05 * np.exp(-((places - spot) ** 2).sum(axis=-1) / 0.36) for spot in spots)
+        lines = np.where(np.indices(frame.pixels)[0] % 16 < 2, 0.002, 0.0)
+        return Topograph(frame, dots + lines + 0.05 * np.sin(places[..., 0] / 9), Setpoint(-1.5, 0.2))
+
+    found = locate(image((0, 0)), image((0.25, -0.4)))
+    assert found.trusted and found.shift == pytest.approx((0.25, -0.4), abs=0.05)  # a third of a pixel
+
+
+def test_a_frame_without_features_is_followed_by_what_lies_around_it(RE, docs, make_stm, agent_for, scale):
+    stm = drifted(make_stm)
+    RE(explore(stm, agent_for(scale.changed(budget=6)), drift={"every": 6, "share": 2.0, "pixels": 64, "speed": 3e-3}))
+    reference, later = docs.events("drift")
+    assert (reference["drift_method"], reference["drift_trusted"]) == ("reference", False)
+    assert reference["stm_scanner_width"] == later["stm_scanner_width"] == 40
+    passed = later["drift_time"] - reference["drift_time"]
+    assert (later["drift_x"], later["drift_y"]) == pytest.approx((2e-3 * passed, -1e-3 * passed), abs=0.15)
+    assert docs.order()[:3] == ["topograph", "drift", "agent"]
+    assert replay(docs).exact
+
+
+def test_a_shift_that_no_drift_could_make_is_not_believed(RE, docs, make_stm, agent_for, scale):
+    stm, jumped = drifted(make_stm), []
+
+    def jump(name, doc):
+        if name == "event" and "stm_sweep_x" in doc["data"] and not jumped:
+            jumped.append(True)
+            stm.controller._junction.piezo._drifted += (-3.0, 0.0)
+
+    RE.subscribe(jump)
+    RE(explore(stm, agent_for(scale.changed(budget=6)), drift={"every": 6, "speed": 1e-3, "pixels": 48}))
+    assert [e["drift_trusted"] for e in docs.events("drift")] == [False]
+    assert stm.controller.get_drift() == (0.0, 0.0)
+
+
 def test_a_tolerance_asks_for_a_measurement_before_the_interval_is_over():
     from bluesky_stm.plans._drift import DriftWatch
 
@@ -112,10 +155,11 @@ def test_a_tolerance_asks_for_a_measurement_before_the_interval_is_over():
             def now():
                 return 1000.0
 
-    watch = DriftWatch(Still, DriftCheck(every=50, tolerance=0.2, speed=3e-4), None, 0.0)
+    image = Topograph(Frame.square((0, 0), 10, 16), np.zeros((16, 16)), Setpoint(-1.5, 0.2))
+    watch = DriftWatch(Still, DriftCheck(every=50, tolerance=0.2, speed=3e-4), image, 0.0)
     assert watch.error == pytest.approx(0.3)
     assert watch.due(1)
-    assert not DriftWatch(Still, DriftCheck(every=50), None, 0.0).due(49)
+    assert not DriftWatch(Still, DriftCheck(every=50), image, 0.0).due(49)
 
 
 def test_a_frame_is_found_again_after_the_sample_has_moved(RE, docs, make_stm, agent_for, scale):
