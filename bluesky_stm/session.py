@@ -71,7 +71,6 @@ class Session:
 
     def __post_init__(self) -> None:
         self.RE.subscribe(self.catalog)
-        self.RE.md.setdefault("sample", self.sample)
 
     def agent(self, scale: str | LengthScale | Mapping[str, Any]) -> AgentDevice:
         """A fresh agent for a length scale of this session, by name, or for any other."""
@@ -201,4 +200,4 @@ def _put_together(
     except BaseException:
         controller.close()
         raise
-    return Session(stm, catalog, {scale.name: scale for scale in scales}, sample, seed, RE=RE or RunEngine())
+    return Session(stm, catalog, {scale.name: scale for scale in scales}, sample, seed, RE=RE or RunEngine({"sample": sample}))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from types import FrameType
@@ -16,6 +17,14 @@ if TYPE_CHECKING:
     from bluesky.utils import MsgGenerator
 
     from bluesky_stm.devices import STM
+
+
+class _ShortTurns:
+    """Waits for the engine in short turns: a signal that another thread received is handled when the main one next wakes."""
+
+    def block(self, blocking_event: threading.Event) -> None:
+        while not blocking_event.wait(0.1):
+            pass
 
 
 class Interrupts:
@@ -32,10 +41,12 @@ class Interrupts:
     @contextmanager
     def listening(self) -> Iterator[None]:
         """Take every Ctrl-C, also the one between the engine's pause and the question; a SIGTERM ends the run at once."""
+        waiting, self.engine._during_task = self.engine._during_task, _ShortTurns()  # noqa: SLF001 - else set at birth only
         before = {number: signal.signal(number, self._handle) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield
         finally:
+            self.engine._during_task = waiting  # noqa: SLF001
             for number, handler in before.items():
                 signal.signal(number, handler)
 
