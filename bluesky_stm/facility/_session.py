@@ -103,7 +103,7 @@ def _open(settings: Facility, engine: RunEngine | None) -> Session:
 def _remember(session: Session, settings: Facility) -> None:
     """Metadata of all runs, kept beside the catalog: what was set at the prompt holds until the settings say otherwise."""
     md = PersistentMetadata(session.catalog.path / "metadata.json")
-    md.update(session.RE.md)  # versions, which a RunEngine notes when it is made
+    md["versions"] = session.RE.md["versions"]  # which a RunEngine notes when it is made
     md.update({key: value for key in ("sample", "operator") if (value := getattr(settings, key))})
     md.setdefault("sample", session.sample)
     session.sample = md["sample"]
