@@ -41,12 +41,13 @@ class Interrupts:
     @contextmanager
     def listening(self) -> Iterator[None]:
         """Take every Ctrl-C, also the one between the engine's pause and the question; a SIGTERM ends the run at once."""
-        waiting, self.engine._during_task = self.engine._during_task, _ShortTurns()  # noqa: SLF001 - else set at birth only
+        engine: Any = self.engine  # how it waits can be set otherwise only when it is made
+        waiting, engine._during_task = engine._during_task, _ShortTurns()  # noqa: SLF001
         before = {number: signal.signal(number, self._handle) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield
         finally:
-            self.engine._during_task = waiting  # noqa: SLF001
+            engine._during_task = waiting  # noqa: SLF001
             for number, handler in before.items():
                 signal.signal(number, handler)
 
