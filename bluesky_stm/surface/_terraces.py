@@ -43,7 +43,7 @@ class Steps:
     period: float = 420.0
     lower_edge: tuple[float, float] = (-80.0, -45.0)
     plateau: tuple[float, float] = (5.0, 20.0)
-    angle: float = -5.9
+    angle: float = 5.9
     meander: float = 1.2
     meander_length: float = 40.0
 

@@ -76,6 +76,15 @@ def test_terraces_differ_by_whole_layers():
     assert 0.718 == pytest.approx(0.7181, rel=1e-3)
 
 
+def test_edges_lean_as_in_the_published_frame():
+    """By 0.11 nm to smaller x for each nm of y: a line fitted to the edges of the published 250 nm frame."""
+    surface = Surface("EuZn2As2, figure 3", seed=2)
+    image = surface.relief(Frame.square((0.0, 0.0), 250, 128).points())
+    rows = np.linspace(-125, 125, 128)
+    ends = (image > np.median(image) + 1.0).sum(axis=1) * 250 / 128
+    assert np.polyfit(rows, ends, 1)[0] == pytest.approx(-0.11, abs=0.03)
+
+
 def test_levels_join_from_bunch_to_bunch():
     """The low terrace of one period is the high one of the next."""
     steps = Surface(seed=2).staircase
