@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -34,7 +34,9 @@ class Capability(StrEnum):
     FEEDBACK = "feedback"
     WITHDRAW = "withdraw"
     APPROACH = "approach"
+    HOME = "home"
     PULSE = "pulse"
+    SHAPE = "shape"
     SCAN = "scan"
     SWEEP = "sweep"
     LOCKIN = "lockin"
@@ -127,6 +129,32 @@ class SweepSettings:
         return np.linspace(self.start, self.stop, self.points)
 
 
+@dataclass(frozen=True)
+class TipShape:
+    """A controlled dip of the tip into the surface, which changes its end.
+
+    Attributes
+    ----------
+    depth : float
+        How far below the height at which the feedback held it, in nm; positive, towards the sample.
+    bias : float
+        Bias while it dips, in V.
+    hold : float
+        Time at the bottom, in s.
+    lift : float
+        How far above that height it is pulled before the feedback takes it again, in nm.
+    """
+
+    depth: float
+    bias: float = 0.1
+    hold: float = 0.1
+    lift: float = 5.0
+
+    def __post_init__(self) -> None:
+        if not (self.depth > 0 and self.hold >= 0 and self.lift >= 0):
+            raise SettingsError(f"A dip needs a positive depth, and no negative time or lift, not {self}. Nothing was done.")
+
+
 class BiasControl(Protocol):
     """The part of an STM controller that holds the sample bias."""
 
@@ -149,6 +177,9 @@ class TipControl(Protocol):
 
     def get_tip(self) -> TipState:
         """Where the tip is now."""
+
+    def get_speed(self) -> float:
+        """Speed of a move where none is asked for, in nm/s."""
 
     def move_tip(self, point: Point, speed: float | None = None) -> None:
         """Move in a straight line with the feedback as it is; return on arrival.
@@ -178,11 +209,27 @@ class ZControl(Protocol):
     def set_gains(self, gains: FeedbackGains) -> None:
         """Change the gains of the feedback."""
 
+    def is_withdrawn(self) -> bool:
+        """Whether the tip is out of reach of the surface, whoever took it there."""
+
     def withdraw(self) -> None:
         """Open the feedback and pull the tip back to the end of its range. Never refused, never interrupted by `stop`."""
 
+    def home(self) -> None:
+        """Open the feedback and lift the tip to its home height: less far than `withdraw`, withdrawn all the same.
+
+        Raises
+        ------
+        LimitError
+            When the home height is nearer to the surface than the tip stands.
+        """
+
     def approach(self) -> None:
         """Bring a withdrawn tip back until the set point is reached, and close the feedback."""
+
+
+IMAGES = ("height", "height_backward", "current", "current_backward")
+"""Channels of a scan: tip height, in nm, and current, in nA, on the way forth and on the way back."""
 
 
 class Scanning(Protocol):
@@ -194,6 +241,13 @@ class Scanning(Protocol):
         ``line_time`` in s, forth; None for the controller's own.
         """
 
+    def image(self, channel: str = "height") -> Floats:
+        """One of the `IMAGES` of the scan under way, or of the last one, also of one that failed.
+
+        Shape (rows, columns), row 0 the lowest y; NaN in rows that are not, or not yet, measured, and (0, 0) before the first
+        scan. A channel that the controller does not record is refused with `NotCapableError`.
+        """
+
 
 class Spectroscopy(Protocol):
     """Bias sweeps. The controller holds the feedback and restores it, the bias and the set point as one act."""
@@ -203,6 +257,9 @@ class Spectroscopy(Protocol):
 
     def pulse(self, bias: float, width: float) -> None:
         """Pulse the bias, V for s, to change the tip. Cannot be undone."""
+
+    def shape_tip(self, shape: TipShape) -> None:
+        """Dip the tip into the surface, to change it; bias and feedback stand as before afterwards. Cannot be undone."""
 
 
 class LockInControl(Protocol):
@@ -388,6 +445,35 @@ class Posterior:
 
     mean: Floats
     std: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Insight:
+    """What an agent lets people see of how it decides, for each of its n candidates; NaN where it does not say.
+
+    Attributes
+    ----------
+    acquisition : ndarray of shape (n,)
+        What it would be worth to measure there, now and with nothing pending.
+    features : ndarray of shape (n, 2)
+        The feature space of the agent, laid flat: what looks alike to it lies close. No unit.
+    """
+
+    acquisition: Floats
+    features: Floats
+
+    @classmethod
+    def unknown(cls, count: int) -> Self:
+        """Of an agent that does not say."""
+        return cls(np.full(count, np.nan), np.full((count, 2), np.nan))
+
+
+@runtime_checkable
+class Insightful(Protocol):
+    """An agent that people can look into."""
+
+    def insight(self) -> Insight:
+        """As it stands after the last lesson."""
 
 
 @runtime_checkable

@@ -20,7 +20,7 @@ from bluesky_stm.devices._worker import Worker
 from bluesky_stm.errors import SettingsError
 from bluesky_stm.geometry import Drift, Floats, Frame, Point
 from bluesky_stm.measurements import Topograph
-from bluesky_stm.protocols import Agent, Decision, Health, Observation, Scalarizer
+from bluesky_stm.protocols import Agent, Decision, Health, Insight, Insightful, Observation, Posterior, Scalarizer
 from bluesky_stm.scalarizers import make_scalarizer
 from bluesky_stm.settings import LengthScale
 from bluesky_stm.teaching import Lesson, Pupil, Teaching, refusal
@@ -40,43 +40,56 @@ class Wish(Signal):
 
 
 class PosteriorMap(Device):
-    """What an agent predicts for each of its candidates, as arrays of one number a candidate."""
+    """What an agent predicts for each of its candidates, and how it decides among them, as far as it says."""
 
     def trigger(self) -> Status:
         """Let the agent predict, in its thread."""
         return self.parent.submit(self, self._predict)
 
     def describe(self) -> dict[str, DataKey]:
-        """One number a candidate; no candidates are known before the first topograph."""
+        """One number a candidate, of the features two; no candidates are known before the first topograph."""
         agent: AgentDevice = self.parent
-        shape = (len(agent.candidates),)
+        count, candidate = len(agent.candidates), f"{self.name}_candidate"
         source, unit = f"agent:{agent.agent_name}", agent.scalarizer.units
         return {
-            f"{self.name}_mean": data_key(source, unit, "array", shape, dims=(f"{self.name}_candidate",)),
-            f"{self.name}_std": data_key(source, unit, "array", shape, dims=(f"{self.name}_candidate",)),
+            f"{self.name}_mean": data_key(source, unit, "array", (count,), dims=(candidate,)),
+            f"{self.name}_std": data_key(source, unit, "array", (count,), dims=(candidate,)),
+            f"{self.name}_acquisition": data_key(source, "", "array", (count,), dims=(candidate,)),
+            f"{self.name}_features": data_key(source, "", "array", (count, 2), dims=(candidate, f"{self.name}_feature")),
             f"{self.name}_ingested": data_key(source, dtype="integer"),
         }
 
     def read(self) -> dict[str, dict[str, Any]]:
         """The prediction; NaN before the first."""
-        mean, std = self.values
-        ingested, then = self._map[2:] if self._map else (0, time.time())
-        values = {"mean": mean, "std": std, "ingested": ingested}
-        return {f"{self.name}_{key}": {"value": value, "timestamp": then} for key, value in values.items()}
+        known, then = self._map or (self._unknown, time.time())
+        return {f"{self.name}_{key}": {"value": value, "timestamp": then} for key, value in known.items()}
 
     @property
     def values(self) -> tuple[Floats, Floats]:
         """Mean and standard deviation as predicted last, (n,) each; NaN before the first prediction."""
-        unknown = np.full(len(self.parent.candidates), np.nan)
-        return (self._map[0], self._map[1]) if self._map else (unknown, unknown)
+        known = self._map[0] if self._map else self._unknown
+        return known["mean"], known["std"]
 
-    _map: tuple[Floats, Floats, int, float] | None = None
+    _map: tuple[dict[str, Any], float] | None = None
+
+    @property
+    def _unknown(self) -> dict[str, Any]:
+        count = len(self.parent.candidates)
+        unknown = np.full(count, np.nan)
+        return {"mean": unknown, "std": unknown, **_by_name(Insight.unknown(count)), "ingested": 0}
 
     def _predict(self) -> None:
-        agent: AgentDevice = self.parent
-        agent.learn()
-        posterior = agent.agent.posterior()
-        self._map = np.array(posterior.mean), np.array(posterior.std), len(agent.observations), time.time()
+        device: AgentDevice = self.parent
+        device.learn()
+        agent = device.agent
+        insight = agent.insight() if isinstance(agent, Insightful) else Insight.unknown(len(device.candidates))
+        posterior = _by_name(agent.posterior())
+        self._map = {**posterior, **_by_name(insight), "ingested": len(device.observations)}, time.time()
+
+
+def _by_name(arrays: Posterior | Insight) -> dict[str, Any]:
+    """Its arrays, each a fresh one."""
+    return {name: np.array(values) for name, values in vars(arrays).items()}
 
 
 class AgentDevice(Device):

@@ -16,12 +16,13 @@ from bluesky_stm.agents._acquisition import Belief, make_acquisition
 from bluesky_stm.agents._base import AgentSettings, BaseAgent
 from bluesky_stm.agents._features import Pictures
 from bluesky_stm.agents._fit import one_thread
+from bluesky_stm.agents._insight import laid_flat
 from bluesky_stm.agents._model import Features, Model, fitted_at
 from bluesky_stm.agents._spectra import Cube, Curves, enough, whole
 from bluesky_stm.errors import SettingsError
 from bluesky_stm.geometry import Floats, Point
 from bluesky_stm.measurements import Topograph
-from bluesky_stm.protocols import Decision, Experience, Failed, Health, Observation, Posterior
+from bluesky_stm.protocols import Decision, Experience, Failed, Health, Insight, Observation, Posterior
 from bluesky_stm.settings import Choice, Named
 
 LEAST_VALUES = 3
@@ -76,6 +77,15 @@ class KernelAgent(BaseAgent):
             if model is None:
                 return super().posterior(points)
             return Posterior(*model.warp.moments(*self._warped(model, points)))
+
+    def insight(self) -> Insight:
+        """What each candidate is worth, and what it looks like as far as the kernel in use cares."""
+        with one_thread():
+            model = self._updated()
+            if model is None:
+                return Insight.unknown(len(self._candidates))
+            scores = self._scores(model)
+            return Insight(np.where(np.isfinite(scores), scores, np.nan), laid_flat(model.looks))
 
     def quantiles(self, points: ArrayLike, levels: ArrayLike) -> Floats:
         """Of what a spectrum at ``points`` (m, 2) would give, noise included: ``levels`` (k,) in 0..1; shape (m, k)."""
@@ -158,6 +168,10 @@ class KernelAgent(BaseAgent):
     def _fallen_back(self, free: NDArray[np.bool_], pending: Sequence[Point], why: str) -> Decision:
         decision = self._spread(free, len(self.observations) + len(pending), "space filling")
         return replace(decision, health=Health("space filling", warning=why))
+
+    def _scores(self, model: Model) -> Floats:
+        """Of all candidates, with nothing pending; not finite where it does not say."""
+        return self._acquisition(self._belief(model, ~self._measured, 0))
 
     def _belief(self, model: Model, free: NDArray[np.bool_], pending: int) -> Belief:
         last = self.observations[-1].point if self.observations else self.topograph.frame.center

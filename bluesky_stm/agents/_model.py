@@ -87,6 +87,14 @@ class Model:
         return float(self.process.mean_where_measured.max())
 
     @property
+    def looks(self) -> Floats:
+        """What the candidates look like, (m, d) in length scales of the kernel; their position where it takes nothing else."""
+        fit = self.process.fit
+        groups = list(zip(fit.kernel.groups, self.process.candidates, fit.parameters, strict=False))  # lengths come first
+        pictures = [features / length.exp() for group, features, length in groups if group != "xy"]
+        return torch.cat(pictures or self.process.candidates, dim=1).detach().numpy()
+
+    @property
     def noise(self) -> float:
         """Standard deviation of the noise of an ordinary value, warped."""
         return float(noise_variance(self.process.fit.parameters).sqrt())

@@ -19,6 +19,7 @@ from pydantic import Field
 
 from bluesky_stm.agents._deep import DKLAgent, DKLSettings
 from bluesky_stm.agents._fit import one_thread
+from bluesky_stm.agents._model import Model
 from bluesky_stm.agents._spectra import whole
 from bluesky_stm.geometry import Floats, Point
 from bluesky_stm.protocols import Decision
@@ -42,15 +43,10 @@ class NoveltyAgent(DKLAgent):
         if len(whole(self.observations)) < LEAST_SPECTRA:
             return self._fallen_back(free, pending, f"fewer than {LEAST_SPECTRA} whole spectra")
         with one_thread():
-            _, models, scores = self._components()
+            _, models, _ = self._components()
             if not models:
                 return self._fallen_back(free, pending, "all spectra are the same")
-            mean, std = (
-                np.stack(a, axis=1) for a in zip(*(m.warp.moments(*self._warped(m, None)) for m in models), strict=True)
-            )
-            for point in pending:
-                scores = np.concatenate([scores, mean[[self._nearest(point)]]])
-            novelty = expected_novelty(mean, std, scores, self.settings.neighbours)
+            novelty = self._novelty(pending)
             chosen = int(np.argmax(np.where(free, novelty, -np.inf)))
             value = self.posterior(self._candidates[[chosen]])
         return self._decision(
@@ -61,6 +57,18 @@ class NoveltyAgent(DKLAgent):
             acquisition=float(novelty[chosen]),
             health=self._health(models[0]),
         )
+
+    def _scores(self, model: Model) -> Floats:
+        """Novelty of all candidates; not a number as long as there are too few kinds of spectra."""
+        told = len(whole(self.observations)) >= LEAST_SPECTRA and self._components()[1]
+        return self._novelty(()) if told else np.full(len(self._candidates), np.nan)
+
+    def _novelty(self, pending: Sequence[Point]) -> Floats:
+        _, models, scores = self._components()
+        mean, std = (np.stack(a, axis=1) for a in zip(*(m.warp.moments(*self._warped(m, None)) for m in models), strict=True))
+        for point in pending:
+            scores = np.concatenate([scores, mean[[self._nearest(point)]]])
+        return expected_novelty(mean, std, scores, self.settings.neighbours)
 
 
 def expected_novelty(mean: Floats, std: Floats, known: Floats, neighbours: int) -> Floats:

@@ -30,7 +30,7 @@ from bluesky_stm.agents._features import filled
 from bluesky_stm.agents._fit import one_thread
 from bluesky_stm.geometry import Floats, Point, extract_patches
 from bluesky_stm.measurements import Topograph
-from bluesky_stm.protocols import Decision, Experience, Failed, Health, Posterior
+from bluesky_stm.protocols import Decision, Experience, Failed, Health, Insight, Posterior
 
 HIDDEN, EMBEDDING = 64, 2
 STEPS, RATE, MOMENTUM = 200, 0.05, 0.5
@@ -119,13 +119,27 @@ class PublishedAgent(BaseAgent):
             mean, std = process.predict(self._windows(places))
             return Posterior(low + span * mean, span * std)
 
+    def insight(self) -> Insight:
+        """The bound, and the two dimensions into which the net embeds a window."""
+        with one_thread():
+            fitted = self._updated()
+            if fitted is None:
+                return Insight.unknown(len(self._candidates))
+            with torch.no_grad():
+                embedded = fitted[1].net(self._windows(self._candidates)).numpy()
+            return Insight(self._bound(fitted), embedded)
+
+    def _bound(self, fitted: tuple[int, EmbeddedProcess, float, float]) -> Floats:
+        """Annealed upper confidence bound of each candidate, in spans of the values."""
+        (count, _, low, span), posterior = fitted, self.posterior()
+        beta = max(self.settings.start * self.settings.decay ** max(count - 20, 0), self.settings.least)
+        return (posterior.mean - low) / span + np.sqrt(beta) * posterior.std / span
+
     def _choose(self, free: NDArray[np.bool_], pending: Sequence[Point]) -> Decision:
         fitted = self._updated()
         if fitted is None:
             return self._spread(free, len(self.observations) + len(pending), "space filling")
-        posterior = self.posterior()
-        beta = max(self.settings.start * self.settings.decay ** max(fitted[0] - 20, 0), self.settings.least)
-        bound = (posterior.mean - fitted[2]) / fitted[3] + np.sqrt(beta) * posterior.std / fitted[3]
+        posterior, bound = self.posterior(), self._bound(fitted)
         chosen = int(np.argmax(np.where(free, bound, -np.inf)))
         noise = float(fitted[1].likelihood.noise.detach().sqrt()) * fitted[3]
         health = Health("deep kernel of the published runs", noise=noise, depth=1.0)

@@ -23,7 +23,7 @@ from bluesky_stm.agents import make_agent
 from bluesky_stm.errors import NotCapableError, SettingsError, STMError
 from bluesky_stm.geometry import Floats, Point
 from bluesky_stm.measurements import Topograph
-from bluesky_stm.protocols import Agent, Decision, Experience, Failed, Health, Observation, Posterior
+from bluesky_stm.protocols import Agent, Decision, Experience, Failed, Health, Insight, Insightful, Observation, Posterior
 from bluesky_stm.teaching import Pupil, Teaching
 
 _LAYOUT = ("patch", "step", "candidates", "seeds")
@@ -108,8 +108,11 @@ class RemoteAgent:
         """What it predicts for its candidates."""
         if points is not None:
             raise NotCapableError("A remote agent predicts its candidates, not other places.")
-        answer = self._mailbox.wait(self._known, None, self._timeout)
-        return Posterior(*(np.array([_number(value) for value in answer[name]]) for name in ("mean", "std")))
+        return Posterior(self._told("mean"), self._told("std"))
+
+    def insight(self) -> Insight:
+        """What it lets people see."""
+        return Insight(self._told("acquisition"), self._told("features").reshape(-1, 2))
 
     def checkpoint(self) -> dict[str, Any]:
         """What it has to know; its settings are the agent host's and can't be changed from here."""
@@ -124,6 +127,10 @@ class RemoteAgent:
     def describe(self) -> dict[str, Any]:
         """As the agent itself does."""
         return dict(self._description)
+
+    def _told(self, name: str) -> Floats:
+        """An array of its answer."""
+        return np.array([_number(value) for value in self._mailbox.wait(self._known, None, self._timeout)[name]])
 
     @property
     def _known(self) -> str:
@@ -184,8 +191,10 @@ class AgentHost:
             answer["refused"] = str(error)
         else:
             answer["decision"] = _plain(asdict(decision))
-        posterior = self.agent.posterior()
-        return {**answer, "mean": _plain(posterior.mean.tolist()), "std": _plain(posterior.std.tolist())}
+        agent = self.agent
+        insight = agent.insight() if isinstance(agent, Insightful) else Insight.unknown(len(agent.candidates))
+        arrays = vars(agent.posterior()) | vars(insight)
+        return {**answer, **{name: _plain(array.ravel().tolist()) for name, array in arrays.items()}}
 
 
 def lessons_digest(topograph: Topograph, observations: Sequence[Observation]) -> str:
