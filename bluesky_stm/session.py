@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 from bluesky import RunEngine
 
 from bluesky_stm.agents import make_agent
-from bluesky_stm.devices import STM, AgentDevice
+from bluesky_stm.devices import STM, AgentDevice, ImageStore
 from bluesky_stm.errors import UnknownNameError
 from bluesky_stm.geometry import Frame
 from bluesky_stm.settings import LengthScale, Limits, Named
@@ -115,7 +115,7 @@ def simulated(seed: int = 0, catalog: str | Path = FOLDER, *, profile: str = "go
     seed : int
         Of the surface, of the noise and of the agents.
     catalog : path
-        Folder of the catalog; made if it is not there.
+        Folder of the catalog, made if it is not there; or a facility's catalog, see `open_catalog`.
     profile : str
         State of the instrument: ``"ideal"``, ``"good_day"`` or ``"bad_day"``.
     **common
@@ -193,11 +193,12 @@ def _put_together(
     limits: Mapping[str, Any] | None = None,
     RE: RunEngine | None = None,  # noqa: N803
 ) -> Session:
-    try:
+    with ExitStack() as undo:
+        undo.callback(controller.close)
         narrower = Limits.within(controller.ranges, **limits) if limits else None
-        stm = STM(controller=controller, limits=narrower, name="stm")
         catalog = open_catalog(folder, fsync=fsync)
-    except BaseException:
-        controller.close()
-        raise
+        undo.callback(catalog.close)
+        images = ImageStore(catalog.path / "images")
+        stm = STM(controller=controller, limits=narrower, images=images, name="stm")
+        undo.pop_all()
     return Session(stm, catalog, {scale.name: scale for scale in scales}, sample, seed, RE=RE or RunEngine({"sample": sample}))

@@ -15,7 +15,17 @@ import numpy as np
 from bluesky_stm import units
 from bluesky_stm.errors import FileFormatError
 from bluesky_stm.files._channels import date_of, in_our_unit, in_si, our_unit, spectroscopy, split_unit, timestamp
-from bluesky_stm.files._header import Header, frame_from_si, number, numbers, setpoint_of, split_file
+from bluesky_stm.files._header import (
+    Header,
+    frame_from_si,
+    lines_of_setpoint,
+    number,
+    numbers,
+    pixels_of,
+    setpoint_of,
+    si_of_frame,
+    split_file,
+)
 from bluesky_stm.geometry import Floats, Frame, Point
 from bluesky_stm.measurements import Grid, Quality, Setpoint
 
@@ -103,7 +113,7 @@ def read_sweeps(path: str | Path) -> Sweeps:
     path = Path(path)
     text, body = split_file(path, _END, "grid", "Choose a .3ds file of Nanonis.")
     header = _parse(text)
-    columns, rows = (int(n) for n in numbers(header, "Grid dim", 2))
+    rows, columns = pixels_of(header, "Grid dim")
     names = [name for key in ("Fixed parameters", "Experiment parameters") for name in _listed(header, key)]
     labels, points = _listed(header, "Channels"), int(number(header, "Points"))
     pixels = _pixels(path.name, body, (rows, columns), len(names) + len(labels) * points)
@@ -145,10 +155,9 @@ def write_3ds(path: str | Path, grid: Grid) -> None:
 
 def _header(grid: Grid, labels: list[str]) -> str:
     (rows, columns), points, (start, stop) = grid.frame.pixels, len(grid.bias), grid.bias[[0, -1]]
-    settings = units.to_si([*grid.frame.center, *grid.frame.size], units.LENGTH)
     lines = {
         "Grid dim": f'"{columns} x {rows}"',
-        "Grid settings": ";".join(f"{v:.9E}" for v in (*settings, -grid.frame.angle)),
+        "Grid settings": ";".join(si_of_frame(grid.frame)),
         "Filetype": "Linear",
         "Sweep Signal": '"Bias (V)"',
         "Fixed parameters": '"Sweep Start;Sweep End"',
@@ -163,11 +172,9 @@ def _header(grid: Grid, labels: list[str]) -> str:
         "End time": "",
         "User": "",
         "Comment": "",
-        "Bias>Bias (V)": f"{grid.setpoint.bias:.9E}",
         "Bias Spectroscopy>Sweep Start (V)": f"{start:.9E}",
         "Bias Spectroscopy>Sweep End (V)": f"{stop:.9E}",
-        "Z-Controller>Setpoint": f"{units.to_si(grid.setpoint.current, units.CURRENT):.9E}",
-        "Z-Controller>Setpoint unit": "A",
+        **lines_of_setpoint(grid.setpoint),
     }
     return "".join(f"{key}={value}\r\n" for key, value in lines.items())
 

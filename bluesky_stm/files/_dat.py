@@ -9,7 +9,7 @@ import numpy as np
 from bluesky_stm import units
 from bluesky_stm.errors import FileFormatError
 from bluesky_stm.files._channels import date_of, in_our_unit, in_si, qualities, spectroscopy, split_unit, timestamp
-from bluesky_stm.files._header import Header, number, setpoint_of, split_file
+from bluesky_stm.files._header import Header, lines_of_setpoint, number, setpoint_of, split_file
 from bluesky_stm.geometry import Floats, Point
 from bluesky_stm.measurements import Setpoint, Spectrum
 
@@ -56,12 +56,10 @@ def write_dat(path: str | Path, spectrum: Spectrum) -> None:
         "User": "",
         **{f"{axis} (m)": f"{value:.9E}" for axis, value in zip("XYZ", place, strict=True)},
         "Start time": date_of(spectrum.time),
-        "Bias>Bias (V)": f"{spectrum.setpoint.bias:.9E}",
         "Bias Spectroscopy>Sweep Start (V)": f"{spectrum.bias[0]:.9E}",
         "Bias Spectroscopy>Sweep End (V)": f"{spectrum.bias[-1]:.9E}",
         "Bias Spectroscopy>Num Pixel": len(spectrum.bias),
-        "Z-Controller>Setpoint": f"{units.to_si(spectrum.setpoint.current, units.CURRENT):.9E}",
-        "Z-Controller>Setpoint unit": "A",
+        **lines_of_setpoint(spectrum.setpoint),
     }
     lines = [f"{key}\t{value}\t" for key, value in header.items()] + ["", "[DATA]", "\t".join(columns)]
     lines += ["\t".join(f"{value:.9E}" for value in row) for row in zip(*columns.values(), strict=True)]

@@ -49,6 +49,27 @@ def frame_from_si(center: tuple[float, float], size: tuple[float, float], pixels
     return Frame(Point(x, y), (width, height), pixels, 0.0 - clockwise)
 
 
+def pixels_of(header: Header, key: str) -> tuple[int, int]:
+    """Rows and columns; Nanonis says columns first."""
+    columns, rows = (int(n) for n in numbers(header, key, 2))
+    return rows, columns
+
+
+def si_of_frame(frame: Frame) -> list[str]:
+    """Centre, size and clockwise angle of a frame, as Nanonis writes them: the way back from `frame_from_si`."""
+    lengths = units.to_si([*frame.center, *frame.size], units.LENGTH)
+    return [f"{value:.9E}" for value in (*lengths, -frame.angle)]
+
+
+def lines_of_setpoint(setpoint: Setpoint) -> dict[str, str]:
+    """The set point as a module's header says it: the way back from `setpoint_of`."""
+    return {
+        "Bias>Bias (V)": f"{setpoint.bias:.9E}",
+        "Z-Controller>Setpoint": f"{units.to_si(setpoint.current, units.CURRENT):.9E}",
+        "Z-Controller>Setpoint unit": "A",
+    }
+
+
 def setpoint_of(header: Header) -> Setpoint | None:
     """The set point in a module's header; None in old files that do not carry it or whose controller kept something else."""
     if "Bias>Bias (V)" not in header or header.get("Z-Controller>Setpoint unit", "A") != "A":

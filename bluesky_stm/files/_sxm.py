@@ -11,7 +11,7 @@ import numpy as np
 from bluesky_stm import units
 from bluesky_stm.errors import FileFormatError
 from bluesky_stm.files._channels import date_of, in_our_unit, timestamp
-from bluesky_stm.files._header import Header, frame_from_si, number, numbers, split_file
+from bluesky_stm.files._header import Header, frame_from_si, number, numbers, pixels_of, si_of_frame, split_file
 from bluesky_stm.geometry import Floats, Frame
 from bluesky_stm.measurements import Quality, Setpoint, Topograph
 
@@ -71,13 +71,13 @@ def read_scan(path: str | Path) -> Scan:
     path = Path(path)
     text, body = split_file(path, _END, "scan", "Choose a .sxm file of Nanonis.")
     header = _parse(text)
-    columns, rows = (int(n) for n in numbers(header, "SCAN_PIXELS", 2))
+    pixels = pixels_of(header, "SCAN_PIXELS")
     table = _table(header, "DATA_INFO")
-    images = _images(path.name, body, sum(_directions(row) for row in table), (rows, columns))
+    images = _images(path.name, body, sum(_directions(row) for row in table), pixels)
     width, height = numbers(header, "SCAN_RANGE", 2)
     x, y = numbers(header, "SCAN_OFFSET", 2)
     return Scan(
-        frame_from_si((x, y), (width, height), (rows, columns), number(header, "SCAN_ANGLE")),
+        frame_from_si((x, y), (width, height), pixels, number(header, "SCAN_ANGLE")),
         _channels(table, images, downward=header.get("SCAN_DIR") == "down"),
         _setpoint(header),
         timestamp(f"{header.get('REC_DATE', '').strip()} {header.get('REC_TIME', '').strip()}"),
@@ -94,7 +94,7 @@ def write_sxm(path: str | Path, image: Topograph) -> None:
 
 def _header(image: Topograph) -> dict[str, str]:
     frame, (day, time) = image.frame, date_of(image.time).split()
-    center, size = (units.to_si(pair, units.LENGTH) for pair in (frame.center, frame.size))
+    x, y, width, height, angle = si_of_frame(frame)
     current = units.to_si(image.setpoint.current, units.CURRENT)
     return {
         "NANONIS_VERSION": "2",
@@ -106,9 +106,9 @@ def _header(image: Topograph) -> dict[str, str]:
         "SCAN_PIXELS": f"{frame.pixels[1]} {frame.pixels[0]}",
         "SCAN_FILE": "",
         "SCAN_TIME": "NaN NaN",
-        "SCAN_RANGE": f"{size[0]:.9E} {size[1]:.9E}",
-        "SCAN_OFFSET": f"{center[0]:.9E} {center[1]:.9E}",
-        "SCAN_ANGLE": f"{-frame.angle:.9E}",
+        "SCAN_RANGE": f"{width} {height}",
+        "SCAN_OFFSET": f"{x} {y}",
+        "SCAN_ANGLE": angle,
         "SCAN_DIR": "up",
         "BIAS": f"{image.setpoint.bias:.9E}",
         "Z-CONTROLLER": f"\tName\ton\tSetpoint\n\tlog Current\t1\t{current:.9E} A",

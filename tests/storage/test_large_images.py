@@ -1,5 +1,7 @@
 """An image that stands in a file of its own is read, replayed and packed along like one inside its document."""
 
+import hashlib
+
 import numpy as np
 import pytest
 from bluesky import RunEngine
@@ -10,6 +12,7 @@ from bluesky_stm.devices import STM, AgentDevice, ImageStore
 from bluesky_stm.errors import FileFormatError
 from bluesky_stm.plans import explore
 from bluesky_stm.runs import replay
+from bluesky_stm.session import simulated
 from bluesky_stm.settings import LengthScale
 from bluesky_stm.storage import export, import_run, load_run, open_catalog
 
@@ -49,3 +52,26 @@ def test_an_image_in_a_file_is_packed_along_by_export(catalog, tmp_path, suffix)
         run = import_run(other, path)
         assert run.uid == catalog[-1].uid and np.array_equal(run.topograph.height, before)
         assert replay(run).exact
+
+
+@pytest.mark.slow
+def test_a_session_keeps_eight_megabytes_in_hdf5_and_every_reader_finds_them(tmp_path):
+    """1024 x 1024 heights: the journal stays small, the image goes with the run wherever it goes."""
+    with simulated(seed=3, catalog=tmp_path / "night") as session:
+        scale = session.scales["terrace"].changed(frame=20, pixels=1024, patch=4, step=2, budget=2, seeds=2, agent="random")
+        (uid,) = session.RE(explore(session.stm, session.agent(scale)))
+        run = session.catalog[uid]
+        image = run.topograph.height
+        (file,) = (session.catalog.path / "images").iterdir()
+        assert image.shape == (1024, 1024) and file.stat().st_size >= image.nbytes > 8 * run.path.stat().st_size
+        data = next(doc["data"] for name, doc in run.documents() if name == "event")
+        assert data["stm_scanner_topograph_sha256"] == hashlib.sha256(image.astype("<f8").tobytes()).hexdigest()
+        assert replay(run).exact
+        indexed = session.catalog.client[uid]["topograph/stm_scanner_topograph"].read()
+        np.testing.assert_array_equal(np.squeeze(indexed), image)
+        path = export(run, tmp_path / "run.msgpack")
+    file.unlink()
+    with open_catalog(tmp_path / "other") as other:
+        packed = import_run(other, path)
+        np.testing.assert_array_equal(packed.topograph.height, image)
+        assert replay(packed).exact
