@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from enum import IntFlag
 from typing import Self
 
@@ -88,6 +89,9 @@ class Spectrum:
     z : float
         Tip height during the sweep, in nm.
     quality : Quality
+    backward : mapping of str to ndarray of shape (n,)
+        ``current``, ``lockin_x``, ``lockin_y`` and ``didv`` on the way back by themselves, at the biases above; empty where the
+        sweep went one way only, or the controller keeps but the average of both.
     """
 
     position: Point
@@ -100,6 +104,7 @@ class Spectrum:
     time: float = 0.0
     z: float = float("nan")
     quality: Quality = Quality.GOOD
+    backward: Mapping[str, Floats] = field(default_factory=dict)
 
     def at(self, position: Point) -> Self:
         """The same spectrum at a corrected place."""

@@ -10,10 +10,19 @@ from typing import Any
 import numpy as np
 
 from bluesky_stm.controllers._script import Scripted, asked
-from bluesky_stm.errors import MotionStoppedError
+from bluesky_stm.errors import LimitError, MotionStoppedError, NotCapableError
 from bluesky_stm.geometry import Floats, Frame, Point
 from bluesky_stm.measurements import Quality, Setpoint, Spectrum, Topograph
-from bluesky_stm.protocols import Capability, FeedbackGains, LockInSettings, Progress, SweepSettings, TipState
+from bluesky_stm.protocols import (
+    IMAGES,
+    Capability,
+    FeedbackGains,
+    LockInSettings,
+    Progress,
+    SweepSettings,
+    TipShape,
+    TipState,
+)
 from bluesky_stm.settings import Limits
 
 RANGES: Mapping[str, tuple[float, float]] = {
@@ -25,7 +34,17 @@ RANGES: Mapping[str, tuple[float, float]] = {
     "z": (-200.0, 200.0),
     "speed": (0.0, 10_000.0),
 }
-WITHDRAWN_Z = 150.0
+WITHDRAWN_Z, HOME_Z = 150.0, 50.0
+"""How far above the surface a tip is withdrawn, and at home, in nm."""
+
+SPEED = 100.0
+"""Of a move, in nm/s."""
+
+LAG = 0.05
+"""By how much the image of the way back is shifted, in nm."""
+
+DISPLACEMENT = 0.001
+"""Displacement current of a sweep, in nA: added on the way forth, taken off on the way back."""
 
 
 class FakeController(Scripted):
@@ -58,7 +77,9 @@ class FakeController(Scripted):
         self._act = threading.RLock()
         self._clock = 0.0
         self._bias, self._current, self._feedback, self._withdrawn = -1.0, 0.1, True, False
+        self._lift = 0.0
         self._tip = Point(0.0, 0.0)
+        self._images = {channel: np.full((0, 0), np.nan) for channel in IMAGES}
         self._gains = FeedbackGains(0.01, 1000.0)
         self._lockin = LockInSettings(amplitude=0.01, frequency=761.0, gain=0.007, offset=0.0002)
         self._drift = (0.0, 0.0)
@@ -68,7 +89,7 @@ class FakeController(Scripted):
         self.silent = lost
         if lost:
             self._halt.set()
-            self._feedback, self._withdrawn = False, True
+            self._pull_back(WITHDRAWN_Z)
 
     @property
     def safe(self) -> bool:
@@ -125,7 +146,12 @@ class FakeController(Scripted):
     @asked()
     def get_tip(self) -> TipState:
         """Where the tip is."""
-        return TipState(*self._tip, WITHDRAWN_Z if self._withdrawn else float(wave(self._tip)))
+        return TipState(*self._tip, float(wave(self._tip)) + self._lift)
+
+    @asked()
+    def get_speed(self) -> float:
+        """Speed of a move, in nm/s."""
+        return SPEED
 
     @asked(Capability.TIP)
     def move_tip(self, point: Point, speed: float | None = None) -> None:
@@ -147,7 +173,8 @@ class FakeController(Scripted):
     def set_feedback(self, on: bool) -> None:
         """Close or open it."""
         self._feedback = bool(on)
-        self._withdrawn = self._withdrawn and not on
+        if on:
+            self._withdrawn, self._lift = False, 0.0
 
     @asked()
     def get_setpoint(self) -> Setpoint:
@@ -170,38 +197,64 @@ class FakeController(Scripted):
         """Change them."""
         self._gains = gains
 
+    @asked()
+    def is_withdrawn(self) -> bool:
+        """Whether the tip hangs in the air."""
+        return self._withdrawn
+
     @asked(Capability.WITHDRAW)
     def withdraw(self) -> None:
         """Pull the tip back."""
-        self._feedback, self._withdrawn = False, True
+        self._pull_back(WITHDRAWN_Z)
+
+    @asked(Capability.HOME)
+    def home(self) -> None:
+        """Lift the tip by some nm."""
+        if self._lift > HOME_Z:
+            raise LimitError(
+                f"Home, {HOME_Z:g} nm up, lies below the tip, {self._lift:g} nm up. Nothing has moved. Approach."
+            )
+        self._pull_back(HOME_Z)
 
     @asked(Capability.APPROACH)
     def approach(self) -> None:
         """Bring it back to the surface."""
-        self._feedback, self._withdrawn = True, False
+        self._feedback, self._withdrawn, self._lift = True, False, 0.0
 
     @asked(Capability.SCAN)
     def scan(self, frame: Frame, line_time: float | None = None, progress: Progress | None = None) -> Topograph:
         """Image of the wave, row by row from the lowest y; the tip ends in the centre."""
         for x, y in frame.corners:
             self._check(x=x, y=y)
-        rows = frame.pixels[0]
-        truth, height, begun = wave(np.moveaxis(frame.points(), -1, 0)), np.full(frame.pixels, np.nan), self._clock
+        rows, begun = frame.pixels[0], self._clock
+        truth = self._images_of(frame)
+        self._images = {channel: np.full(frame.pixels, np.nan) for channel in IMAGES}
         with self._acting():
             for row in self._stepping("scan", rows):
                 if self._halt.is_set():
                     break
-                height[row] = truth[row]
+                for channel, image in self._images.items():
+                    image[row] = truth[channel][row]
                 self._clock += 2 * (line_time or 0.1)
                 if progress:
                     progress(row + 1, rows)
             self._tip = frame.center
+        height = self._images["height"].copy()
         quality = Quality.INCOMPLETE if np.isnan(height).any() else Quality.GOOD
         return Topograph(frame, height, Setpoint(self._bias, self._current), begun, quality)
 
+    @asked()
+    def image(self, channel: str = "height") -> Floats:
+        """As far as the last scan came."""
+        if channel not in IMAGES:
+            raise NotCapableError(
+                f"{self.name} records no {channel!r}, only {', '.join(IMAGES)}. Nothing was scanned."
+            )
+        return self._images[channel].copy()
+
     @asked(Capability.SWEEP)
     def sweep(self, settings: SweepSettings, progress: Progress | None = None) -> Spectrum:
-        """I(V) of an ohmic junction."""
+        """I(V) of an ohmic junction; the displacement current of the two directions cancels in their average."""
         self._check(bias=settings.start)
         self._check(bias=settings.stop)
         setpoint, begun, bias = settings.setpoint or Setpoint(self._bias, self._current), self._clock, settings.bias
@@ -217,16 +270,24 @@ class FakeController(Scripted):
                 if progress:
                     progress(point + 1, settings.points)
         raw = np.where(np.isnan(current), np.nan, conductance * self._lockin.gain + self._lockin.offset)
+        didv = self._lockin.didv(raw)
+        back = {"current": current - DISPLACEMENT, "lockin_x": raw, "lockin_y": 0 * raw, "didv": didv}
         quality = (Quality.INCOMPLETE if np.isnan(current).any() else Quality.GOOD) | (
             Quality.LOST_CONTACT if self._withdrawn else Quality.GOOD
         )
         z = float(wave(self._tip)) + settings.z_offset
-        return Spectrum(self._tip, bias, current, raw, 0 * raw, self._lockin.didv(raw), setpoint, begun, z, quality)
+        measured = (bias, current, raw, 0 * raw, didv, setpoint, begun, z, quality)
+        return Spectrum(self._tip, *measured, back if settings.backward else {})
 
     @asked(Capability.PULSE)
     def pulse(self, bias: float, width: float) -> None:
         """Pulse the bias."""
         self._check(bias=bias)
+
+    @asked(Capability.SHAPE)
+    def shape_tip(self, shape: TipShape) -> None:
+        """Dip the tip."""
+        self._check(bias=shape.bias)
 
     @asked()
     def get_lockin(self) -> LockInSettings:
@@ -269,6 +330,14 @@ class FakeController(Scripted):
             yield
         finally:
             self._bias, self._feedback = before[0], before[1] and not self._withdrawn
+
+    def _pull_back(self, lift: float) -> None:
+        self._feedback, self._withdrawn, self._lift = False, True, lift
+
+    def _images_of(self, frame: Frame) -> dict[str, Floats]:
+        """The wave as it is seen in both directions, the feedback a little late."""
+        (x, y), current = np.moveaxis(frame.points(), -1, 0), np.full(frame.pixels, self._ohmic(self._bias))
+        return dict(zip(IMAGES, (wave((x, y)), wave((x + LAG, y)), current, current), strict=True))
 
     def _raise_when_stopped(self) -> None:
         if self._halt.is_set():

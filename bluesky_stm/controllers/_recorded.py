@@ -58,6 +58,7 @@ class RecordedController(Standing):
         super().__init__(name, self._recording.run.topograph.setpoint, self._recording.lockin)
         self._clock = clock or InstantClock()
         self._tip = self.frame.center
+        self._image: Floats = np.full((0, 0), np.nan)
         self._stopped = threading.Event()
         self._acting = threading.RLock()
 
@@ -112,6 +113,10 @@ class RecordedController(Standing):
         """Where the tip is; z of the nearest pixel."""
         return TipState(*self._tip, self._recording.height_at(self._tip))
 
+    def get_speed(self) -> float:
+        """Speed of a move, in nm/s."""
+        return SPEED
+
     def move_tip(self, point: Point, speed: float | None = None) -> None:
         """Move in a straight line; ended by `stop`, the tip stays on the way."""
         for axis, value in zip("xy", point, strict=True):
@@ -129,14 +134,26 @@ class RecordedController(Standing):
     def scan(self, frame: Frame, line_time: float | None = None, progress: Progress | None = None) -> Topograph:
         """The recorded image, resampled where another frame inside it is asked for; ended by `stop` its last rows are NaN."""
         self._check_contact()
-        height = self._recording.image(frame)
+        recorded = self._recording.image(frame)
         rows, columns = frame.pixels
         with self._act():
-            started = self.now()
-            done = self._pass_time(2 * rows * (line_time or columns * PIXEL_TIME), rows, progress)
-        height[done:] = np.nan
+            started, height = self.now(), np.full(frame.pixels, np.nan)
+            self._image = height
+
+            def reveal(done: int, total: int) -> None:
+                height[:done] = recorded[:done]
+                if progress:
+                    progress(done, total)
+
+            self._pass_time(2 * rows * (line_time or columns * PIXEL_TIME), rows, reveal)
         quality = Quality.INCOMPLETE if np.isnan(height).any() else Quality.GOOD
         return Topograph(frame, height, self.get_setpoint(), started, quality)
+
+    def image(self, channel: str = "height") -> Floats:
+        """Height, as far as the last scan came; the other channels are not recorded."""
+        if channel != "height":
+            raise NotCapableError(f"{self.name} holds no {channel!r} of an image, only the height. Nothing was scanned.")
+        return self._image.copy()
 
     def sweep(self, settings: SweepSettings, progress: Progress | None = None) -> Spectrum:
         """The spectrum recorded at the tip, with the place where it was recorded; ended by `stop` its rest is NaN.

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 from bluesky_stm.errors import NotCapableError
 from bluesky_stm.measurements import Setpoint
-from bluesky_stm.protocols import FeedbackGains, LockInSettings
+from bluesky_stm.protocols import FeedbackGains, LockInSettings, TipShape
 
 
 class Standing:
@@ -54,6 +54,10 @@ class Standing:
         """None."""
         return 0.0, 0.0
 
+    def is_withdrawn(self) -> bool:
+        """Whether `withdraw` was called."""
+        return not self._in_contact
+
     def withdraw(self) -> None:
         """Nothing is swept or scanned until `approach`."""
         self._in_contact = False
@@ -85,6 +89,14 @@ class Standing:
     def set_drift(self, velocity: tuple[float, float]) -> None:
         """Refused."""
         self._refuse("drift compensation")
+
+    def home(self) -> None:
+        """Refused."""
+        self._refuse("height of the tip")
+
+    def shape_tip(self, shape: TipShape) -> None:
+        """Refused."""
+        self._refuse("tip")
 
     def pulse(self, bias: float, width: float) -> None:
         """Refused."""
