@@ -454,7 +454,7 @@ class Insight:
     Attributes
     ----------
     acquisition : ndarray of shape (n,)
-        What it would be worth to measure there, now and with nothing pending.
+        What it would be worth to measure there, now and with nothing pending; NaN where it has measured, too.
     features : ndarray of shape (n, 2)
         The feature space of the agent, laid flat: what looks alike to it lies close. No unit.
     """

@@ -85,7 +85,8 @@ class KernelAgent(BaseAgent):
             if model is None:
                 return Insight.unknown(len(self._candidates))
             scores = self._scores(model)
-            return Insight(np.where(np.isfinite(scores), scores, np.nan), laid_flat(model.looks))
+            said = np.isfinite(scores) & ~self._measured
+            return Insight(np.where(said, scores, np.nan), laid_flat(model.looks))
 
     def quantiles(self, points: ArrayLike, levels: ArrayLike) -> Floats:
         """Of what a spectrum at ``points`` (m, 2) would give, noise included: ``levels`` (k,) in 0..1; shape (m, k)."""

@@ -127,7 +127,7 @@ class PublishedAgent(BaseAgent):
                 return Insight.unknown(len(self._candidates))
             with torch.no_grad():
                 embedded = fitted[1].net(self._windows(self._candidates)).numpy()
-            return Insight(self._bound(fitted), embedded)
+            return Insight(np.where(self._measured, np.nan, self._bound(fitted)), embedded)
 
     def _bound(self, fitted: tuple[int, EmbeddedProcess, float, float]) -> Floats:
         """Annealed upper confidence bound of each candidate, in spans of the values."""

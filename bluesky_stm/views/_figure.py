@@ -7,18 +7,15 @@ from typing import TYPE_CHECKING
 
 from bluesky_stm.errors import SettingsError
 from bluesky_stm.teaching import Document
-from bluesky_stm.views._panels import Panels
+from bluesky_stm.views._panels import HEIGHT, WIDTH, Panels
 from bluesky_stm.views._record import RunRecord, record_all
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-WIDTH, HEIGHT = 16.0, 3.1
-"""Of the row of one run, in inches."""
-
 
 def figure(runs: Iterable[Iterable[Document] | RunRecord]) -> Figure:
-    """One row for each run: topograph with points and child frames, predicted mean, uncertainty, spectra, learning curve.
+    """For each run its maps, with points and child frames, and below them spectra, learning curve and feature space.
 
     Parameters
     ----------
@@ -33,7 +30,7 @@ def figure(runs: Iterable[Iterable[Document] | RunRecord]) -> Figure:
     picture = Figure(figsize=(WIDTH, HEIGHT * len(records)))
     rows = picture.subfigures(len(records), 1, squeeze=False)[:, 0]
     for row, record in zip(rows, records, strict=True):
-        panels = Panels(row, wide=True)
+        panels = Panels(row)
         panels.begin(record, [child for child in records if child.parent == record.uid])
         panels.update(record)
     return picture

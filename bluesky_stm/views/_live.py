@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from bluesky.callbacks.core import make_class_safe
 from bluesky.callbacks.mpl_plotting import QtAwareCallback
 
-from bluesky_stm.views._panels import Panels
+from bluesky_stm.views._panels import HEIGHT, WIDTH, Panels
 from bluesky_stm.views._record import RunRecord
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ ALLOWANCE = 0.05
 
 @make_class_safe(logger=logger)
 class LiveView(QtAwareCallback):
-    """Document callback that shows topograph, points, prediction, uncertainty, spectra, learning curve and acquisition.
+    """Document callback that shows topograph, points, prediction, uncertainty, acquisition, spectra, learning, feature space.
 
     Subscribe it to a RunEngine, or to a stream of documents in another process; runs without a length scale are ignored. Most
     spectra renew only what moves; a drawing that took more than 50 ms of CPU time is made up for by leaving out the next ones.
@@ -129,4 +129,4 @@ class LiveView(QtAwareCallback):
 def _window() -> Figure:
     import matplotlib.pyplot as plt
 
-    return plt.figure("bluesky_stm", figsize=(12, 7.4), clear=True)
+    return plt.figure("bluesky_stm", figsize=(WIDTH, HEIGHT), clear=True)

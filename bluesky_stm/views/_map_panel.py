@@ -19,6 +19,38 @@ if TYPE_CHECKING:
 PICKED, CHILD, FAILED = "#d1432b", "#ffd166", "#f4b8ac"
 
 
+class Points:
+    """Measured places: filled by value, the rim from dark to white by order, a cross for no value, a ring for the last."""
+
+    def __init__(self, axes: Axes) -> None:
+        self._filled = axes.scatter([], [], s=26, c=[], linewidths=0.9, zorder=4)
+        self._crosses = axes.scatter([], [], s=22, c=FAILED, marker="x", linewidths=1.2, zorder=4)
+        self._ring = axes.scatter([], [], s=110, facecolors="none", edgecolors=PICKED, linewidths=1.8, zorder=5)
+
+    @property
+    def artists(self) -> list[Artist]:
+        """In the order of drawing."""
+        return [self._filled, self._crosses, self._ring]
+
+    def set_cmap(self, cmap: str) -> None:
+        """Colour by this map from now on."""
+        self._filled.set_cmap(cmap)
+
+    def show(self, places: Floats, values: Floats, limits: tuple[float, float]) -> None:
+        """Places (n, 2) and values (n,), NaN for none, in the order taken."""
+        known = np.isfinite(values)
+        self._filled.set_offsets(places[known])
+        self._filled.set_array(values[known])
+        self._filled.set_clim(*limits)
+        self._filled.set_edgecolor([str(0.15 + 0.85 * n / max(len(values) - 1, 1)) for n in np.flatnonzero(known)])
+        self._crosses.set_offsets(places[~known])
+        self.ring(places[-1:])
+
+    def ring(self, places: Floats) -> None:
+        """Put a ring around these."""
+        self._ring.set_offsets(places)
+
+
 class MapPanel:
     """A map of the frame, in nm from its lower left corner, over the colour bar of its values."""
 
@@ -29,15 +61,13 @@ class MapPanel:
         self._fixed: list[Artist] = []
         self._above: list[Artist] = []
         self._image = axes.imshow(np.full((1, 1), np.nan), origin="lower", interpolation="nearest")
-        self._points = axes.scatter([], [], s=26, c=[], linewidths=0.9, zorder=4)
-        self._failed = axes.scatter([], [], s=22, c=FAILED, marker="x", linewidths=1.2, zorder=4)
-        self._ring = axes.scatter([], [], s=110, facecolors="none", edgecolors=PICKED, linewidths=1.8, zorder=5)
+        self._points = Points(axes)
         self._bar, *self._ends = self._color_bar()
 
     @property
     def moving(self) -> list[Artist]:
         """What changes with every spectrum, and what lies above it."""
-        return [self._image, self._points, self._failed, self._ring, *self._above, *self._ends]
+        return [self._image, *self._points.artists, *self._above, *self._ends]
 
     def begin(self, frame: Frame, title: str, cmap: str, outlines: Sequence[Floats]) -> None:
         """Empty, with title, axes, scale bar and the outlines of child frames."""
@@ -48,6 +78,8 @@ class MapPanel:
         self._image.set_data(np.full((1, 1), np.nan))
         for colored in (self._image, self._bar, self._points):
             colored.set_cmap(cmap)
+        for end in self._ends:
+            end.set_text("")
         width, height = frame.size
         self.axes.set(xlim=(0, width), ylim=(0, height))
         self._extent = (0, width, 0, height)
@@ -61,10 +93,10 @@ class MapPanel:
         style: Any = {"cmap": COLORS["height"], "vmin": 0, "vmax": 1, "alpha": alpha}
         self._fixed.append(self.axes.imshow(brightness, origin="lower", extent=self._extent, zorder=-1, **style))
 
-    def show(self, image: Floats, limits: tuple[float, float]) -> None:
-        """An image of values."""
-        self._image.set_data(image)
-        self._image.set_clim(*limits)
+    def show(self, image: Floats, limits: tuple[float, float], decades: bool = False) -> None:
+        """An image of values; with ``decades``, for positive ones, by their logarithm."""
+        self._image.set_data(np.log(np.maximum(image, limits[0])) if decades else image)
+        self._image.set_clim(*(np.log(limits) if decades else limits))
 
     def show_limits(self, limits: tuple[float, float], unit: str) -> None:
         """What the ends of the colour bar stand for."""
@@ -72,14 +104,12 @@ class MapPanel:
             end.set_text(f"{value:.3g} {unit}".rstrip())
 
     def show_points(self, places: Floats, values: Floats, limits: tuple[float, float]) -> None:
-        """Measured places: filled by value, the rim from dark to white by order, the last one ringed."""
-        known = np.isfinite(values)
-        self._points.set_offsets(places[known])
-        self._points.set_array(values[known])
-        self._points.set_clim(*limits)
-        self._points.set_edgecolor([str(0.15 + 0.85 * n / max(len(values) - 1, 1)) for n in np.flatnonzero(known)])
-        self._failed.set_offsets(places[~known])
-        self._ring.set_offsets(places[-1:])
+        """Measured places, in the order taken."""
+        self._points.show(places, values, limits)
+
+    def ring(self, places: Floats) -> None:
+        """Mark places (n, 2), and nothing else."""
+        self._points.ring(places)
 
     def _color_bar(self) -> tuple[AxesImage, Text, Text]:
         bar = self.axes.inset_axes((0, -0.07, 1, 0.035))

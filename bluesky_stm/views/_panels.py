@@ -11,53 +11,60 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bluesky_stm.geometry import Floats
 from bluesky_stm.views._curve_panel import CurvePanel
+from bluesky_stm.views._feature_panel import FeaturePanel
 from bluesky_stm.views._map_panel import MapPanel
 from bluesky_stm.views._pictures import COLORS, Mosaic, contrast, flattened, toned, within
-from bluesky_stm.views._record import RunRecord
+from bluesky_stm.views._record import PredictedMap, RunRecord
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.figure import SubFigure
 
-WIDE = {"left": 0.012, "right": 0.992, "bottom": 0.17, "top": 0.82, "wspace": 0.27, "width_ratios": [1, 1, 1, 1.15, 1.15, 1.15]}
-HIGH = {"left": 0.05, "right": 0.985, "bottom": 0.08, "top": 0.9, "wspace": 0.2, "hspace": 0.36}
-"""Where the panels lie in one row, or in two."""
+WIDTH, HEIGHT = 12.4, 6.9
+"""Of the panels of one run, in inches."""
+
+MAPS = {"left": 0.012, "right": 0.985, "bottom": 0.55, "top": 0.88, "wspace": 0.12}
+CURVES = {"left": 0.05, "right": 0.985, "bottom": 0.085, "top": 0.445, "wspace": 0.3}
+"""Where they lie: maps above; below, with numbers to their left, curves and the feature space."""
+
+DECADES = 1e-3
+"""Of an acquisition function that is positive, what is less than this share of its maximum is shown as this."""
 
 LAST, BEST, LEARNED, GAIN = "#d1432b", "#2b6cb0", "black", "#8a949d"
 
 
 class Panels:
-    """Topograph with points, predicted mean, uncertainty, current, conductance, learning curve and acquisition of one run.
+    """Topograph with points, prediction, uncertainty and acquisition; spectra, learning curve and feature space of one run.
 
     Parameters
     ----------
     figure : SubFigure
         Is filled.
-    wide : bool
-        All in one row, else in two.
     """
 
-    def __init__(self, figure: SubFigure, wide: bool = False) -> None:
-        shape = (1, 6) if wide else (2, 3)
-        grid = figure.add_gridspec(*shape, **(WIDE if wide else HIGH))
-        cells = [grid[divmod(place, shape[1])] for place in range(6)]
-        split = cells[5].subgridspec(2, 1, height_ratios=[3, 1], hspace=0.12)
-        axes = [figure.add_subplot(cell) for cell in (*cells[:5], split[0], split[1])]
+    def __init__(self, figure: SubFigure) -> None:
+        above, below = figure.add_gridspec(1, 4, **MAPS), figure.add_gridspec(1, 4, **CURVES)
         self.title = figure.suptitle("", x=0.012, ha="left", fontsize=11, fontweight="bold")
-        self.topograph, self.mean, self.std = self.maps = [MapPanel(a) for a in axes[:3]]
-        self.current = CurvePanel(axes[3], "current", "sample bias (V)", "current (nA)")
-        self.didv = CurvePanel(axes[4], "differential conductance", "sample bias (V)", "dI/dV (nS)")
-        self.learning = CurvePanel(axes[5], "learning curve", "", "")
-        self.acquisition = CurvePanel(axes[6], "", "spectrum", "acq.")
+        self.maps = [MapPanel(figure.add_subplot(cell)) for cell in above]
+        self.topograph, self.mean, self.std, self.gain = self.maps
+        split = below[2].subgridspec(2, 1, height_ratios=[3, 1], hspace=0.12)
+        cells = below[0], below[1], split[0], split[1], below[3]
+        current, didv, learning, acquisition, features = (figure.add_subplot(cell) for cell in cells)
+        self.current = CurvePanel(current, "current", "sample bias (V)", "current (nA)")
+        self.didv = CurvePanel(didv, "differential conductance", "sample bias (V)", "dI/dV (nS)")
+        self.learning = CurvePanel(learning, "learning curve", "", "")
+        self.acquisition = CurvePanel(acquisition, "", "spectrum", "acq.")
+        self.features = FeaturePanel(features)
         self._mosaic: Mosaic | None = None
         self._make_curves()
 
     @property
     def moving(self) -> list[Artist]:
         """What changes with every spectrum, in the order of drawing."""
-        curves = (self.current, self.didv, self.learning, self.acquisition)
-        return [artist for panel in self.maps for artist in panel.moving] + [line for panel in curves for line in panel.moving]
+        panels = (*self.maps, self.current, self.didv, self.learning, self.acquisition, self.features)
+        return [artist for panel in panels for artist in panel.moving]
 
     def begin(self, record: RunRecord, children: Sequence[RunRecord] = ()) -> None:
         """Show the topograph of a run; what belongs to another run disappears."""
@@ -86,17 +93,19 @@ class Panels:
 
     def _begin_maps(self, record: RunRecord, children: Sequence[RunRecord]) -> None:
         frame, value = record.frame, _value_colors(record)
-        titles = "topograph and spectra", f"predicted {record.quantity}", "uncertainty"
-        for panel, title, cmap in zip(self.maps, titles, (value, value, COLORS["std"]), strict=True):
+        titles = "spectra; x: no value; rim: dark first", f"predicted {record.quantity}", "uncertainty", "acquisition function"
+        for panel, title, cmap in zip(self.maps, titles, (value, value, COLORS["std"], COLORS["gain"]), strict=True):
             panel.begin(frame, title, cmap, [within(frame, child.frame.corners) for child in children])
         if record.topograph is not None:
             ground = toned(flattened(record.topograph.height))
-            for panel, alpha in zip(self.maps, (1.0, 0.4, 0.4), strict=True):
+            for panel, alpha in zip(self.maps, (1.0, 0.4, 0.4, 0.4), strict=True):
                 panel.show_ground(ground, alpha)
 
     def _begin_curves(self, record: RunRecord) -> None:
+        self.features.begin(_value_colors(record))
         units = f" ({record.units})" if record.units else ""
         self.learning.axes.set_ylabel(f"{record.quantity}{units}")
+        self.learning.axes.set_title(f"{record.sought} {record.quantity} so far", loc="left", fontsize=9)
         self.learning.color_dots(_value_colors(record))
         numbers = 0.0, record.budget + 1.0
         for panel, known in ((self.current, None), (self.didv, None), (self.learning, numbers), (self.acquisition, numbers)):
@@ -106,17 +115,30 @@ class Panels:
 
     def _update_points(self, record: RunRecord) -> None:
         values = record.sign * record.values
-        limits = contrast(values, tails=0)
-        self.topograph.show_points(within(record.frame, record.places), values, limits)
+        limits, places = contrast(values, tails=0), within(record.frame, record.places)
+        self.topograph.show_points(places, values, limits)
         for panel in (self.topograph, self.mean):
             panel.show_limits(limits, record.units)
 
     def _update_maps(self, record: RunRecord, mosaic: Mosaic) -> None:
-        mean, std = (mosaic.image(values) for values in (record.sign * record.maps[-1].mean, record.maps[-1].std))
-        deviations = 0.0, contrast(std, tails=0)[1]
-        self.mean.show(mean, contrast(record.sign * record.values, tails=0))
-        self.std.show(std, deviations)
+        known, values = record.maps[-1], record.sign * record.values
+        limits = contrast(values, tails=0)
+        self.mean.show(mosaic.image(record.sign * known.mean), limits)
+        deviations = 0.0, contrast(known.std, tails=0)[1]
+        self.std.show(mosaic.image(known.std), deviations)
         self.std.show_limits(deviations, record.units)
+        if np.isfinite(known.acquisition).any():
+            self._update_gain(known, mosaic, within(record.frame, record.chosen_by(known)))
+        self.features.show(known.features, known.features[mosaic.nearest(record.places)], values, limits)
+
+    def _update_gain(self, known: PredictedMap, mosaic: Mosaic, chosen: Floats) -> None:
+        """Improvements spread over many decades, of which the highest tell where it may go; bounds do not."""
+        low, high = contrast(known.acquisition, tails=0)
+        positive = low >= 0
+        limits = (max(low, DECADES * high), high) if positive else (low, high)
+        self.gain.show(mosaic.image(known.acquisition), limits, positive)
+        self.gain.show_limits(limits, "")
+        self.gain.ring(chosen)
 
     def _update_curves(self, record: RunRecord) -> bool:
         spectra, values = record.spectra, record.sign * record.values

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import KDTree
 
 from bluesky_stm.geometry import Floats, Frame
 
-COLORS = {"height": "gray", "value": "viridis", "small": "viridis_r", "std": "cividis"}
-"""Perceptually uniform colour maps: of a topograph, of values (large or small ones sought: bright), of the uncertainty."""
+COLORS = {"height": "gray", "value": "viridis", "small": "viridis_r", "std": "cividis", "gain": "magma"}
+"""Perceptually uniform colour maps: of a topograph, of values (large or small ones sought: bright), of the uncertainty, and of
+the acquisition function."""
 
 
 def flattened(height: Floats) -> Floats:
@@ -86,7 +87,7 @@ class Mosaic:
     def __init__(self, frame: Frame, candidates: Floats, pixels: int = 128) -> None:
         width, height = frame.size
         raster = Frame(frame.center, frame.size, (max(1, round(pixels * height / width)), pixels), frame.angle)
-        tree = KDTree(raster.to_pixel(candidates))
+        self._raster, self._tree = raster, (tree := KDTree(raster.to_pixel(candidates)))
         everywhere = np.moveaxis(np.indices(raster.pixels), 0, -1)
         distance, index = tree.query(everywhere, p=np.inf, distance_upper_bound=0.51 * _pitch(tree, pixels))
         self.index = np.where(np.isfinite(distance), index, -1)
@@ -94,6 +95,10 @@ class Mosaic:
     def image(self, values: Floats) -> Floats:
         """Values (n,) at the candidates as an image; NaN where there is no candidate."""
         return np.where(self.index < 0, np.nan, np.asarray(values)[self.index])
+
+    def nearest(self, places: Floats) -> NDArray[np.int_]:
+        """The candidate nearest to each place (k, 2), in nm; shape (k,)."""
+        return self._tree.query(self._raster.to_pixel(places))[1] if len(places) else np.empty(0, dtype=int)
 
 
 def _pitch(tree: KDTree, otherwise: float) -> float:

@@ -12,18 +12,23 @@ from event_model import DocumentRouter
 from bluesky_stm.errors import SettingsError
 from bluesky_stm.geometry import Floats, Frame, patch_centers
 from bluesky_stm.measurements import Spectrum, Topograph
-from bluesky_stm.protocols import Decision, Failed, Observation, Scalarizer
+from bluesky_stm.protocols import Decision, Failed, Insight, Observation, Scalarizer
 from bluesky_stm.scalarizers import make_scalarizer
 from bluesky_stm.teaching import Document, Lesson, Masking, Revision, Teaching, decision_from
 
 
 @dataclass(frozen=True, eq=False)
 class PredictedMap:
-    """What the agent predicted at its n candidates after ``ingested`` spectra: mean and standard deviation, each (n,)."""
+    """What the agent predicted at its n candidates after ``ingested`` spectra, and how it decided among them.
+
+    ``mean``, ``std`` and ``acquisition`` are of shape (n,), ``features`` of (n, 2), see `Insight`; NaN where not on record.
+    """
 
     ingested: int
     mean: Floats
     std: Floats
+    acquisition: Floats
+    features: Floats
 
 
 @dataclass(frozen=True)
@@ -202,6 +207,16 @@ class RunRecord(DocumentRouter):
         """What a value is multiplied by for people: -1 where the smallest is sought and the agent is given the negative."""
         return -1 if self.start_document.get("scalarizer", {}).get("prefer") == "small" else 1
 
+    @property
+    def sought(self) -> str:
+        """``"smallest"`` or ``"largest"``: which value the agent is after."""
+        return "smallest" if self.sign < 0 else "largest"
+
+    def chosen_by(self, known: PredictedMap) -> Floats:
+        """Where the agent wanted to go by what it knew then, (1, 2) in nm; (0, 2) where that is not on record."""
+        points = [decision.point for decision in self.decisions if decision.ingested == known.ingested]
+        return np.array(points[-1:], dtype=float).reshape(-1, 2)
+
     # ---- inside ----------------------------------------------------------------------------------------------------------
 
     def _learn_all(self) -> None:
@@ -227,9 +242,11 @@ class RunRecord(DocumentRouter):
                 self.observations[-1] = replace(self.observations[-1], value=float(value))
 
     def _predict(self, data: Mapping[str, Any]) -> None:
-        field = {key.rpartition("_")[2]: value for key, value in data.items()}
-        mean, std = (np.asarray(field[name], dtype=float) for name in ("mean", "std"))
-        self.maps.append(PredictedMap(int(field["ingested"]), mean, std))
+        said = {key.rpartition("_")[2]: value for key, value in data.items()}
+        unknown = Insight.unknown(len(said["mean"]))
+        names = "mean", "std", "acquisition", "features"
+        arrays = {name: np.asarray(said.get(name, getattr(unknown, name, None)), dtype=float) for name in names}
+        self.maps.append(PredictedMap(int(said["ingested"]), **arrays))
 
 
 class Absent:

@@ -36,10 +36,10 @@ def test_it_goes_to_the_free_candidate_that_is_worth_most(name, settings):
     assert isinstance(agent, Insightful)
     (decision,) = agent.suggest()
     worth = agent.insight().acquisition
-    measured = {tuple(observation.point) for observation in agent.observations}
-    free = np.array([tuple(place) not in measured for place in agent.candidates])
-    assert decision.candidate == np.flatnonzero(free)[worth[free].argmax()]
+    assert decision.candidate == np.nanargmax(worth)
     assert decision.acquisition == worth[decision.candidate]
+    measured = {tuple(observation.point) for observation in agent.observations}
+    assert np.isnan(worth).tolist() == [tuple(place) in measured for place in agent.candidates]
 
 
 @pytest.mark.parametrize("name", ["gp-patch", "dkl"])

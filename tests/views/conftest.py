@@ -171,7 +171,10 @@ class Explorer:
 
     def map(self, bundle):
         mean, std = self.posterior()
-        self.record(bundle, "maps", {"agent_map_mean": mean, "agent_map_std": std, "agent_map_ingested": len(self.values)}, 0.1)
+        worth, features = mean + std, np.tanh(self.candidates / 50)
+        worth[self.taken()] = np.nan
+        field = {"mean": mean, "std": std, "acquisition": worth, "features": features, "ingested": len(self.values)}
+        self.record(bundle, "maps", {f"agent_map_{key}": value for key, value in field.items()}, 0.1)
 
     def record(self, bundle, stream, data, seconds):
         self.now += seconds

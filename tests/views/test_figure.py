@@ -10,6 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from bluesky_stm.errors import SettingsError
+from bluesky_stm.geometry import Frame
 from bluesky_stm.views import LiveView, RunRecord, figure
 from bluesky_stm.views._live import ALLOWANCE
 
@@ -82,6 +83,37 @@ def test_points_lie_where_the_spectra_were_taken(campaign):
     axes = figure(campaign[:1]).subfigs[0].axes[0]
     drawn = np.concatenate([points.get_offsets() for points in axes.collections[:2]])
     assert sorted(map(tuple, np.round(drawn - 100, 6))) == sorted(map(tuple, np.round(record.places, 6)))
+
+
+def test_the_acquisition_is_ringed_where_the_agent_goes_next(campaign):
+    record = RunRecord.of(campaign[0])
+    axes = figure(campaign[:1]).subfigs[0].axes[3]
+    assert axes.get_title(loc="left") == "acquisition function"
+    (ring,) = axes.collections[2].get_offsets()
+    assert ring - 100 == pytest.approx(np.array(record.decisions[-1].point))
+    image = np.ma.filled(axes.images[0].get_array().astype(float), np.nan)
+    row, column = np.unravel_index(np.nanargmax(image), image.shape)
+    assert [column + 0.5, row + 0.5] * np.array([200 / 128, 200 / 128]) == pytest.approx(ring, abs=8)
+
+
+def test_measured_places_lie_at_their_candidates_in_the_feature_space(campaign):
+    record = RunRecord.of(campaign[0])
+    axes = next(a for a in figure(campaign[:1]).subfigs[0].axes if "feature" in a.get_title(loc="left"))
+    dots, points = axes.lines[0].get_xydata(), axes.collections[0].get_offsets()
+    assert len(dots) == len(record.candidates) and np.abs(dots).max() == pytest.approx(1)
+    known = [decision.candidate for decision, value in zip(record.decisions, record.values, strict=False) if np.isfinite(value)]
+    assert points == pytest.approx(dots[known])
+
+
+def test_an_agent_that_does_not_show_its_features_is_drawn_without(make_run):
+    run = [(name, dict(doc)) for name, doc in make_run(Frame.square((0, 0), 50, 32), "old", budget=6)]
+    for _, doc in run:  # as before maps had them
+        if "agent_map_mean" in doc.get("data", {}):
+            doc["data"] = {key: value for key, value in doc["data"].items() if not key.endswith(("acquisition", "features"))}
+    panels = figure([run]).subfigs[0].axes
+    (words,) = next(a for a in panels if "feature" in a.get_title(loc="left")).texts
+    assert "does not show" in words.get_text()
+    assert not np.isfinite(np.ma.filled(panels[3].images[0].get_array().astype(float), np.nan)).any()
 
 
 def test_nothing_to_draw_is_refused():

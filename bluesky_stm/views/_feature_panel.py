@@ -1,0 +1,59 @@
+"""The feature space of an agent in matplotlib: all candidates as small dots, the measured ones coloured by value."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bluesky_stm.geometry import Floats
+from bluesky_stm.views._map_panel import Points
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+
+UNSAID = "the agent does not show it"
+
+
+class FeaturePanel:
+    """What looks alike to the agent lies close; where like values do so too, it has found what they depend on."""
+
+    def __init__(self, axes: Axes) -> None:
+        self.axes = axes
+        axes.set_title("feature space of the agent", loc="left", fontsize=9)
+        axes.set(xticks=[], yticks=[], xlim=(-1.06, 1.06), ylim=(-1.06, 1.06))
+        axes.set_xlabel("what looks alike lies close", fontsize=8)
+        axes.spines[:].set_color("#c8ccd2")
+        (self._candidates,) = axes.plot([], [], ".", color="#b9bfc7", markersize=2.5, zorder=1)
+        self._points = Points(axes)
+        self._unsaid = axes.text(0, 0, "", ha="center", va="center", fontsize=8, color="#777")
+
+    @property
+    def moving(self) -> list[Artist]:
+        """What changes with every spectrum."""
+        return [self._candidates, *self._points.artists, self._unsaid]
+
+    def begin(self, cmap: str) -> None:
+        """Empty, with the colours of the values."""
+        self._points.set_cmap(cmap)
+        self._candidates.set_data([], [])
+        self._unsaid.set_text(UNSAID)
+
+    def show(self, features: Floats, measured: Floats, values: Floats, limits: tuple[float, float]) -> None:
+        """Candidates at ``features`` (n, 2); the ``measured`` (k, 2) with their values (k,), in the order taken."""
+        known = bool(np.isfinite(features).all()) and len(features) > 0
+        self._unsaid.set_text("" if known else UNSAID)
+        flat = _drawn_in(np.concatenate([features, measured])) if known else np.full((len(features) + len(measured), 2), np.nan)
+        self._candidates.set_data(*flat[: len(features)].T)
+        self._points.show(flat[len(features) :], values, limits)
+
+
+def _drawn_in(points: Floats) -> Floats:
+    """Points (n, 2) in a square from -1 to 1: true to scale around their middle, drawn in by a logarithm far out."""
+    points = points - np.median(points, axis=0)
+    radius = np.hypot(*points.T)
+    scale = np.median(radius) or 1.0
+    points = points * (np.arcsinh(radius / scale) / np.where(radius > 0, radius, 1.0))[:, None]
+    low, high = points.min(axis=0), points.max(axis=0)
+    return (points - (low + high) / 2) / ((high - low).max() / 2 or 1.0)
