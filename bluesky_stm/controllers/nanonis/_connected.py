@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -14,23 +14,15 @@ from typing import Final
 from bluesky_stm import units
 from bluesky_stm.controllers._clock import Clock, RealClock
 from bluesky_stm.controllers.nanonis._channels import ChannelNames, Channels
-from bluesky_stm.controllers.nanonis._commands import FOREVER, OLDEST_RELEASE, ScanAction, ZStatus
+from bluesky_stm.controllers.nanonis._commands import OLDEST_RELEASE, ZStatus
 from bluesky_stm.controllers.nanonis._errors import NanonisError
 from bluesky_stm.controllers.nanonis._link import Announce, Link
 from bluesky_stm.controllers.nanonis._si import ours
 from bluesky_stm.errors import LimitError, SettingsError, STMError, TipCrashError
 from bluesky_stm.settings import Limits
 
-log = logging.getLogger("bluesky_stm.nanonis")
-
 POLL: Final = 0.01
 """Pause between two questions whether something is over, in s."""
-
-RETRACTED: Final = 0.01
-"""Part of the z range below its retracted end within which a tip counts as withdrawn."""
-
-WITHDRAWAL: Final = 120.0
-"""Longest time for a withdrawal, in s."""
 
 SMALLEST_SETPOINT: Final = 0.001
 """In nA; the protocol does not say what the preamplifier can still hold."""
@@ -49,7 +41,7 @@ class Versions:
     rt_release: int
 
 
-class Connected:
+class Connected(ABC):
     """Two connections to a controller: one works, and may be blocked by what it does; the other one watches, and stops it.
 
     Each takes the first of its ports that answers, work the 1st, 3rd ... and watch the 2nd, 4th ...
@@ -79,9 +71,8 @@ class Connected:
         self.channel_names, self._announce = channels, announce
         self._clock = clock or RealClock()
         self._acting, self._stopped = threading.RLock(), threading.Event()
-        self._withdrawn_by_us = False
         self._deciding = threading.Lock()
-        """Held while the feedback is closed or a withdrawal begins, so that a tip on its way back stays on it.
+        """Held while it is decided whether the feedback is closed, so that a tip on its way back stays on it.
 
         Who holds it asks over the watching connection only: the working one takes it when it connects again.
         """
@@ -98,6 +89,14 @@ class Connected:
             self._hang_up()
             raise
         self._limits = Limits.within(self.ranges)
+        self._met = True
+
+    _met = False
+    """Whether it was connected before: a tip found without feedback is then one that was lost on the way."""
+
+    @abstractmethod
+    def _end_what_was_left(self, link: Link) -> None:
+        """After (re)connecting, before anything else is sent over ``link``."""
 
     def status(self) -> ZStatus:
         """State of the z controller."""
@@ -106,12 +105,6 @@ class Connected:
             return ZStatus(code)
         except ValueError:
             raise NanonisError(f"The z controller is in state {code}, which is not known. Look at the microscope.") from None
-
-    def is_withdrawn(self) -> bool:
-        """Whether the feedback is open with the tip at the retracted end of its range."""
-        if self._watch.ask("ZCtrl.OnOffGet")[0]:
-            return False
-        return self._withdrawn_by_us or self._at_retracted_end(self._watch)
 
     # ---- acts ----
 
@@ -138,12 +131,22 @@ class Connected:
                 "is not to be used. Look at the tip before you approach."
             ) from refusal
 
-    def _until(self, done: Callable[[], bool], what: str, seconds: float) -> None:
-        """Ask again and again; an error when it is not so in time."""
-        end = time.monotonic() + seconds
+    def _until(
+        self,
+        done: Callable[[], bool],
+        what: str,
+        patience: float,
+        going_on: Callable[[], bool] = lambda: False,
+        longest: float = math.inf,
+    ) -> None:
+        """Ask again and again; an error when for ``patience`` s nothing has been going on, or after ``longest``."""
+        begun = last = time.monotonic()
         while not done():
-            if time.monotonic() > end:
-                raise NanonisError(f"{what} did not happen within {seconds:g} s. Look at the microscope before going on.")
+            now = time.monotonic()
+            if going_on():
+                last = now
+            if now - last > patience or now - begun > longest:
+                raise NanonisError(f"{what} did not happen within {now - begun:.3g} s. Look at the microscope before going on.")
             time.sleep(POLL)
 
     def _confirm(self, what: str, asked: float, read: float, unit: str, tolerance: float) -> None:
@@ -154,51 +157,7 @@ class Connected:
                 "Look at the limits and the ranges in the Nanonis software."
             )
 
-    # ---- state ----
-
-    def _end_what_was_left(self, link: Link) -> None:
-        """After (re)connecting: a sweep or scan that nobody waits for is ended, and a tip left without feedback withdrawn."""
-        sweeping, scanning = link.ask("BiasSpectr.StatusGet")[0], link.ask("Scan.StatusGet")[0]
-        if self.read_only:
-            return
-        if sweeping:
-            log.warning("A sweep was still running: it was stopped.")
-            link.ask("BiasSpectr.Stop")
-            self._until(lambda: not link.ask("BiasSpectr.StatusGet")[0], "The end of a sweep", self._timeout)
-        if scanning:
-            log.warning("A scan was still running: it was stopped.")
-            link.ask("Scan.Action", ScanAction.STOP, 0)
-        if link.ask("ZCtrl.StatusGet")[0] == ZStatus.WITHDRAWING:
-            return
-        feedback = link.ask("ZCtrl.OnOffGet")[0]
-        self._withdrawn_by_us = not feedback and self._at_retracted_end(link)
-        if not feedback and not self._withdrawn_by_us:
-            log.warning("The feedback was open with the tip in reach of the surface: it was withdrawn.")
-            self._withdraw_over(link)
-
-    def _withdraw_over(self, link: Link) -> None:
-        """Not waited for by the controller, so that a silent one is noticed within the time-out."""
-        with self._deciding:
-            self._withdrawn_by_us = True
-            link.ask("ZCtrl.Withdraw", 0, FOREVER)
-        self._until(lambda: self._is_over(link), "The withdrawal of the tip", WITHDRAWAL)
-
-    def _close_feedback(self) -> None:
-        """Close the feedback, but not of a tip that is withdrawn, or on its way back."""
-        with self._deciding:
-            if self.is_withdrawn():
-                return
-            self._watch.ask("ZCtrl.OnOffSet", 1)
-        self._until(lambda: bool(self._watch.ask("ZCtrl.OnOffGet")[0]), "Feedback on", self._timeout)
-
-    @staticmethod
-    def _is_over(link: Link) -> bool:
-        return link.ask("ZCtrl.StatusGet")[0] != ZStatus.WITHDRAWING and not link.ask("ZCtrl.OnOffGet")[0]
-
-    @staticmethod
-    def _at_retracted_end(link: Link) -> bool:
-        high, low = link.ask("ZCtrl.LimitsGet")
-        return link.ask("ZCtrl.ZPosGet")[0] >= high - RETRACTED * (high - low)
+    # ---- what it is connected to ----
 
     def _read_versions(self) -> Versions:
         versions = Versions(*self._work.ask("Util.VersionGet"))

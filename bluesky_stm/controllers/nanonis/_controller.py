@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
-from typing import Any, Final
+from typing import Any
 
 from bluesky_stm.controllers._clock import Clock
 from bluesky_stm.controllers.nanonis._channels import ChannelNames
-from bluesky_stm.controllers.nanonis._commands import ScanAction, ZStatus
+from bluesky_stm.controllers.nanonis._commands import ZStatus
 from bluesky_stm.controllers.nanonis._errors import NanonisError
+from bluesky_stm.controllers.nanonis._feedback import RUNNING, STOPPING
 from bluesky_stm.controllers.nanonis._interlocks import Interlocks, read_interlocks
 from bluesky_stm.controllers.nanonis._link import Announce
 from bluesky_stm.controllers.nanonis._server import PORTS
@@ -18,9 +19,6 @@ from bluesky_stm.controllers.nanonis._spectroscopy import Spectroscopy
 from bluesky_stm.errors import LostConnectionError, STMError
 from bluesky_stm.geometry import Floats
 from bluesky_stm.protocols import Capability
-
-STOPS: Final = {"FolMe.Stop": (), "BiasSpectr.Stop": (), "Scan.Action": (ScanAction.STOP, 0), "AutoApproach.OnOffSet": (0,)}
-"""What ends all acts; harmless where none is under way."""
 
 
 class NanonisController(Spectroscopy):
@@ -118,8 +116,7 @@ class NanonisController(Spectroscopy):
 
     def running(self) -> dict[str, bool]:
         """Whether a sweep, a scan or an approach is under way, whoever began it."""
-        asked = {"sweep": "BiasSpectr.StatusGet", "scan": "Scan.StatusGet", "approach": "AutoApproach.OnOffGet"}
-        return {act: bool(self._watch.ask(command)[0]) for act, command in asked.items()}
+        return {act: self.is_running(act) for act in RUNNING}
 
     def stop(self) -> None:
         """End motion, approach, scan and sweep over the connection that nothing blocks; feedback closed unless withdrawn."""
@@ -134,15 +131,17 @@ class NanonisController(Spectroscopy):
     def _stop_everything(self) -> None:
         """Try all of it, and raise the first refusal only then."""
         refusals = []
-        for command, values in STOPS.items():
+        for command, *values in (("FolMe.Stop",), *STOPPING.values()):
             try:
                 self._watch.ask(command, *values)
             except NanonisError as refusal:
                 refusals.append(refusal)
+        self._until(lambda: self.status() is not ZStatus.SWITCHING_OFF, "The end of switching off", self._timeout)
         if self.status() is ZStatus.OFF:
             self._close_feedback()
         if refusals:
             raise refusals[0]
+        self._until(lambda: not any(self.running().values()), "The end of all acts", self._timeout)
 
     def close(self) -> None:
         """Stop, withdraw if the feedback can't be closed, hang up."""

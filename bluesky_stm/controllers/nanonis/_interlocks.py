@@ -22,7 +22,7 @@ class Interlocks(Settings):
     Attributes
     ----------
     safe_tip : float or None
-        Current, in nA, above which Safe Tip withdraws the tip.
+        Current, in nA, above which Safe Tip withdraws the tip, without bringing it back by itself.
     z : (float, float) or None
         Lowest and highest tip height, in nm.
     end_sweep : float or None
@@ -57,12 +57,16 @@ class Interlocks(Settings):
         safe_tip = read["safe_tip_threshold"] if read["safe_tip"] else math.inf
         z = tuple(read["z_limits"]) if read["z_limits_enabled"] else (-math.inf, math.inf)
         asked = [self.safe_tip, *(self.z or (None, None))]
-        for wanted, found in zip(asked, [safe_tip, *z], strict=True):
-            if wanted is not None and not math.isclose(wanted, found, rel_tol=1e-5, abs_tol=1e-6):
-                raise NanonisError(
-                    f"The interlocks {self.model_dump(exclude_none=True)} were set and read back {read}. Nothing has moved. "
-                    "Look at Safe Tip and the Z limits in the Nanonis software."
-                )
+        differ = [
+            wanted is not None and not math.isclose(wanted, found, rel_tol=1e-5, abs_tol=1e-6)
+            for wanted, found in zip(asked, [safe_tip, *z], strict=True)
+        ]
+        comes_back = self.safe_tip is not None and (read["safe_tip_recovers"] or not read["safe_tip_pauses_scan"])
+        if any(differ) or comes_back:
+            raise NanonisError(
+                f"The interlocks {self.model_dump(exclude_none=True)} were set and read back {read}. Nothing has moved. "
+                "Look at Safe Tip (its auto recovery off) and the Z limits in the Nanonis software."
+            )
 
 
 def read_interlocks(link: Link) -> dict[str, Any]:

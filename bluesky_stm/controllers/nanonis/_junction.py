@@ -1,4 +1,4 @@
-"""Bias, current, tip, feedback, lock-in and drift of a Nanonis controller."""
+"""Bias, current, tip, set point, lock-in and drift of a Nanonis controller."""
 
 from __future__ import annotations
 
@@ -6,15 +6,13 @@ import math
 from typing import Final
 
 from bluesky_stm import units
-from bluesky_stm.controllers.nanonis._commands import Pulse, Switch, ZStatus
-from bluesky_stm.controllers.nanonis._connected import Connected
-from bluesky_stm.controllers.nanonis._errors import NanonisError
-from bluesky_stm.controllers.nanonis._link import Link
+from bluesky_stm.controllers.nanonis._commands import FOREVER, Pulse, Switch
+from bluesky_stm.controllers.nanonis._feedback import Feedback
 from bluesky_stm.controllers.nanonis._si import ours, si
-from bluesky_stm.errors import MotionStoppedError, STMError
+from bluesky_stm.errors import MotionStoppedError
 from bluesky_stm.geometry import Point
 from bluesky_stm.measurements import Setpoint
-from bluesky_stm.protocols import FeedbackGains, LockInSettings, TipState
+from bluesky_stm.protocols import FeedbackGains, LockInSettings, TipShape, TipState
 from bluesky_stm.units import CURRENT, LENGTH
 
 SLEW: Final = 10.0
@@ -29,15 +27,15 @@ BIAS_TOLERANCE: Final = 1e-3
 ARRIVED: Final = 0.05
 """How far the tip may be from the place asked for, in nm."""
 
-APPROACH: Final = 3600.0
-"""Longest time for an approach, in s."""
+RAMP: Final = 0.1
+"""Time in which a dipping tip goes down, and in which it comes up, in s."""
 
 FIRST: Final = 1
 """Number of the modulator and of the demodulator."""
 
 
-class Junction(Connected):
-    """The part of `protocols.Controller` that holds the tip."""
+class Junction(Feedback):
+    """The part of `protocols.Controller` that sets the junction: where the tip stands, and at what bias and current."""
 
     _lockin_gain: float | None = None
     _lockin_offset = 0.0
@@ -75,6 +73,16 @@ class Junction(Connected):
         with self._act():
             self._work.ask("Bias.Pulse", 1, width, bias, Pulse.HOLD_FEEDBACK, Pulse.ABSOLUTE, timeout=self._timeout + 2 * width)
 
+    def shape_tip(self, shape: TipShape) -> None:
+        """Dip the tip with the tip shaper, which restores bias and feedback itself."""
+        self._check(bias=shape.bias)
+        down, up = si(-shape.depth, LENGTH), si(shape.depth + shape.lift, LENGTH)
+        with self._act():
+            delay = self._work.ask("ZCtrl.SwitchOffDelayGet")[0]
+            dip = (Switch.ON, shape.bias, down, RAMP, shape.bias, shape.hold, up, RAMP, RAMP, Switch.ON)
+            self._work.ask("TipShaper.PropsSet", delay, *dip)
+            self._work.ask("TipShaper.Start", 1, FOREVER, timeout=self._timeout + delay + 3 * RAMP + 2 * shape.hold)
+
     # ---- tip ----
 
     def get_tip(self) -> TipState:
@@ -82,6 +90,10 @@ class Junction(Connected):
         x, y = self._watch.ask("FolMe.XYPosGet", 1)
         (z,) = self._watch.ask("ZCtrl.ZPosGet")
         return TipState(*(ours(value, LENGTH) for value in (x, y, z)))
+
+    def get_speed(self) -> float:
+        """Speed of a move where none is asked for, in nm/s."""
+        return ours(self._watch.ask("FolMe.SpeedGet")[0], LENGTH)
 
     def move_tip(self, point: Point, speed: float | None = None) -> None:
         """Move in a straight line; `stop` ends it on the way.
@@ -96,6 +108,9 @@ class Junction(Connected):
             own = self._work.ask("FolMe.SpeedGet")
             if speed is not None:
                 self._work.ask("FolMe.SpeedSet", si(speed, LENGTH), 1)
+                self._confirm(
+                    "The speed of the tip", speed, ours(self._work.ask("FolMe.SpeedGet")[0], LENGTH), units.SPEED, 1e-6
+                )
             try:
                 self._move(Point(*map(float, point)), speed or ours(own[0], LENGTH))
             finally:
@@ -113,25 +128,7 @@ class Junction(Connected):
                 "stopped. Ask for it again."
             )
 
-    # ---- feedback ----
-
-    def get_feedback(self) -> bool:
-        """Whether the feedback is closed."""
-        return bool(self._watch.ask("ZCtrl.OnOffGet")[0])
-
-    def set_feedback(self, on: bool) -> None:
-        """Close or open the feedback; returns when the real-time side has done it."""
-        with self._act():
-            if on and self.is_withdrawn():
-                raise STMError("The tip is withdrawn: the feedback would run it into the surface. Nothing was done. Approach.")
-            if on:
-                self._close_feedback()
-            else:
-                self._open_feedback()
-
-    def _open_feedback(self) -> None:
-        self._work.ask("ZCtrl.OnOffSet", 0)
-        self._until(lambda: not self.get_feedback(), "Feedback off", self._timeout)
+    # ---- set point and gains ----
 
     def get_setpoint(self) -> Setpoint:
         """Bias and current that the feedback keeps."""
@@ -154,21 +151,8 @@ class Junction(Connected):
         time = gains.proportional / gains.integral if gains.integral else 0.0
         with self._act():
             self._work.ask("ZCtrl.GainSet", si(gains.proportional, LENGTH), time, si(gains.integral, LENGTH))
+            self._confirm("The proportional gain", gains.proportional, self.get_gains().proportional, LENGTH, 1e-9)
             self._confirm("The integral gain", gains.integral, self.get_gains().integral, units.SPEED, 1e-6)
-
-    def approach(self) -> None:
-        """Bring a withdrawn tip back with the auto-approach, until the feedback holds it."""
-        with self._act():
-            self._withdrawn_by_us = False
-            self._work.ask("AutoApproach.Open")
-            self._work.ask("AutoApproach.OnOffSet", 1)
-            self._until(self._approach_is_over, "The end of the approach", APPROACH)
-            if self._stopped.is_set():
-                raise MotionStoppedError("The approach was stopped on its way. Ask for it again, or withdraw.")
-            self._until(lambda: self.status() is ZStatus.ON, "Feedback on after the approach", self._timeout)
-
-    def _approach_is_over(self) -> bool:
-        return not self._watch.ask("AutoApproach.OnOffGet")[0] or self._stopped.is_set()
 
     # ---- lock-in ----
 
@@ -195,6 +179,9 @@ class Junction(Connected):
             read = self.get_lockin()
             self._confirm("The modulation", settings.amplitude, read.amplitude, units.BIAS, 1e-7)
             self._confirm("The frequency of the modulation", settings.frequency, read.frequency, units.FREQUENCY, 1e-3)
+            turned = (read.phase - settings.phase + 180) % 360 - 180
+            self._confirm("The phase of the demodulator", settings.phase, settings.phase + turned, units.ANGLE, 1e-3)
+            self._confirm("The modulation's switch", settings.on, read.on, "(1 on, 0 off)", 0.0)
 
     # ---- drift ----
 
@@ -212,20 +199,3 @@ class Junction(Connected):
             self._work.ask("Piezo.DriftCompSet", keep, *asked, vz if on else 0.0, saturation)
             for axis, wanted, read in zip("xy", velocity, self.get_drift(), strict=True):
                 self._confirm(f"Drift compensation along {axis}", wanted, read, units.SPEED, 1e-9)
-
-    # ---- safety ----
-
-    def withdraw(self) -> None:
-        """Open the feedback and pull the tip back to the end of its range, over the connection that nothing blocks.
-
-        Tried over every port there is before it fails.
-        """
-        try:
-            self._withdraw_over(self._watch)
-        except (OSError, NanonisError):
-            self._watch.drop()
-            spare = Link(self.host, self._ports[::-1], self._timeout, announce=self._announce)
-            try:
-                self._withdraw_over(spare)
-            finally:
-                spare.close()

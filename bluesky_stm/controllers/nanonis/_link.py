@@ -138,15 +138,19 @@ class Link:
         connection.deadline = time.monotonic() + timeout
         try:
             return bytes(self._client.send(command, fresh, types))
+        except STMError:
+            self.drop()
+            raise
         except OSError as error:
             self.drop()
-            if isinstance(error, STMError):
-                raise
             raise LostConnectionError(
                 f"{command} had no answer from {self.host}:{connection.port} within {timeout:g} s "
                 f"({error or type(error).__name__}). Whether it was done is not known. The connection was closed; "
                 "the next command connects again."
             ) from error
+        except BaseException:  # Ctrl-C in the middle of an answer: the rest of it would be taken for the next one
+            self.drop()
+            raise
 
     def _connected(self) -> GuardedSocket:
         if self._closed:

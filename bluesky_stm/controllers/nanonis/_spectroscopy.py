@@ -16,7 +16,7 @@ from bluesky_stm.controllers.nanonis._junction import BIAS_TOLERANCE, SLEW
 from bluesky_stm.controllers.nanonis._si import si
 from bluesky_stm.errors import STMError
 from bluesky_stm.geometry import Floats, Point
-from bluesky_stm.measurements import Quality, Setpoint, Spectrum
+from bluesky_stm.measurements import CHANNELS, Quality, Setpoint, Spectrum
 from bluesky_stm.protocols import Progress, SweepSettings
 from bluesky_stm.units import CURRENT, LENGTH
 
@@ -56,14 +56,13 @@ class Spectroscopy(Imaging):
         if settings.setpoint is not None:
             self._check(bias=settings.setpoint.bias, setpoint=settings.setpoint.current)
         with self._act():
-            if self.is_withdrawn():
-                raise STMError("The tip is withdrawn: nothing was swept. Approach first.")
+            self._check_contact("swept")
             before = _Before(self.get_setpoint(), self.get_feedback())
             with rescued(lambda: self._leave_as(before)):
                 if settings.setpoint is not None:
                     self._hold_at(settings.setpoint)
                 self._set_sweep(settings)
-                spectrum = self._sweep(settings, progress)
+                spectrum = self._sweep(settings, before.feedback, progress)
                 self._check_tip()
                 self._leave_as(before)
         return spectrum
@@ -87,7 +86,13 @@ class Spectroscopy(Imaging):
         self._read_back("sweeps, backward, points", ask("BiasSpectr.PropsGet")[1:4], [averages, settings.backward, points])
         self._read_back("timing", ask("BiasSpectr.TimingGet"), timing)
         self._read_back("limits", ask("BiasSpectr.LimitsGet"), [settings.start, settings.stop])
-        self._read_back("bias reset and Z hold", ask("BiasSpectr.AdvPropsGet")[:2], [1, 1])
+        reset, hold, _, lockin = ask("BiasSpectr.AdvPropsGet")
+        self._read_back("bias reset, Z hold and lock-in run", [reset, hold, lockin], [1, 1, 1])
+        self._read_back(
+            "return from the Z offset, without a dialog",
+            [*ask("BiasSpectr.ZOffRevertGet"), ask("BiasSpectr.PropsGet")[-1]],
+            [1, 0],
+        )
 
     @staticmethod
     def _read_back(what: str, read: Any, asked: Any) -> None:
@@ -99,7 +104,7 @@ class Spectroscopy(Imaging):
 
     def _hold_at(self, setpoint: Setpoint) -> None:
         """Another set point; the feedback stands open while the bias goes there, it could lose the current on the way."""
-        self._open_feedback()
+        self._open_feedback(self._work)
         self._ramp(setpoint.bias)
         self._work.ask("ZCtrl.SetpntSet", si(setpoint.current, CURRENT))
         self._confirm("The set point", setpoint.current, self.get_setpoint().current, CURRENT, 1e-6)
@@ -107,23 +112,33 @@ class Spectroscopy(Imaging):
 
     # ---- the sweep ----
 
-    def _sweep(self, settings: SweepSettings, progress: Progress | None) -> Spectrum:
+    def _sweep(self, settings: SweepSettings, held: bool, progress: Progress | None) -> Spectrum:
         tip, setpoint, started = self.get_tip(), self.get_setpoint(), self._clock.now()
-        hanging = self.get_feedback() and abs(self.read_current()) < LOST * setpoint.current
         once = (settings.settle + settings.integrate) * settings.averages * (1 + settings.backward)
         longest = self._timeout + OVERHEAD + 3 * settings.points * once
+        quality = self._check_ready(held, setpoint)
         names, data, _ = self._work.ask("BiasSpectr.Start", 1, "", timeout=longest)
-        current, x, y = self._channels_of(settings, names, data)
-        done = int(np.isfinite(current).sum())
+        forth, back = self._channels_of(settings, names, data)
+        current, x, y = (np.mean(both, axis=0) for both in zip(forth, back or forth, strict=True))
+        done = int(np.isfinite([current, x, y]).all(axis=0).sum())
         if progress and done:
             progress(done, settings.points)
-        quality = Quality.GOOD if done == settings.points else Quality.INCOMPLETE
-        quality |= self._quality(current) | (Quality.LOST_CONTACT if hanging else Quality.GOOD)
-        didv, place = self.get_lockin().didv(x), Point(tip.x, tip.y)
-        return Spectrum(place, settings.bias, current, x, y, didv, setpoint, started, tip.z, quality)
+        quality |= self._quality([*forth[:1], *back[:1]]) | (Quality.GOOD if done == settings.points else Quality.INCOMPLETE)
+        lockin, place = self.get_lockin(), Point(tip.x, tip.y)
+        way_back = dict(zip(CHANNELS[1:], [*back, lockin.didv(back[1])], strict=True)) if back else {}
+        measured = (current, x, y, lockin.didv(x), setpoint, started, tip.z, quality)
+        return Spectrum(place, settings.bias, *measured, way_back)
 
-    def _channels_of(self, settings: SweepSettings, names: list[str], data: Floats) -> list[Floats]:
-        """Current and lock-in in nA, NaN where the sweep had ended; both directions averaged."""
+    def _check_ready(self, held: bool, setpoint: Setpoint) -> Quality:
+        """Asked just before the sweep starts, for Nanonis sweeps wherever the tip is; whether it hangs in the air."""
+        self._check_contact("swept")
+        if held and not self.get_feedback():
+            raise STMError("The feedback was opened by somebody else: nothing was swept. Look at the z controller.")
+        hanging = held and abs(self.read_current()) < LOST * setpoint.current
+        return Quality.LOST_CONTACT if hanging else Quality.GOOD
+
+    def _channels_of(self, settings: SweepSettings, names: list[str], data: Floats) -> tuple[list[Floats], list[Floats]]:
+        """Current and lock-in in nA, forth and, where it was swept, back; NaN where the sweep had ended."""
         measured = data.shape[1] if len(data) else 0
         step = abs(settings.stop - settings.start) / (settings.points - 1)
         if len(data) != len(names) or not 0 <= measured <= settings.points:
@@ -135,21 +150,24 @@ class Spectroscopy(Imaging):
             )
         rows = dict(zip(names, data, strict=True))
         wanted = (self.channel_names.current, self.channel_names.lockin_x, self.channel_names.lockin_y)
-        return [self._padded(rows, name, settings, measured) for name in wanted]
+        forth = [self._padded(rows, name, settings, measured) for name in wanted]
+        return forth, [self._padded(rows, _backward(name), settings, measured) for name in wanted if settings.backward]
 
-    def _padded(self, rows: dict[str, Floats], name: str, settings: SweepSettings, measured: int) -> Floats:
-        label, _, unit = name.rpartition(" (")
-        found = [rows[key] for key in (name, f"{label} [bwd] ({unit}") if key in rows]
-        if measured and len(found) != 1 + settings.backward:
-            raise NanonisError(f"A sweep gave no {name!r} for each direction, only {sorted(rows)}. It was not used.")
+    @staticmethod
+    def _padded(rows: dict[str, Floats], name: str, settings: SweepSettings, measured: int) -> Floats:
         values = np.full(settings.points, np.nan)
         if measured:
-            values[:measured] = units.from_si(np.mean(found, axis=0), CURRENT)
+            if name not in rows:
+                raise NanonisError(f"A sweep gave no {name!r}, only {sorted(rows)}. It was not used.")
+            values[:measured] = units.from_si(rows[name], CURRENT)
         return values
 
-    def _quality(self, current: Floats) -> Quality:
+    def _quality(self, currents: list[Floats]) -> Quality:
+        """Clipped in either direction; a tip that was withdrawn meanwhile measured nothing."""
         full = self.ranges["current"][1] * (1 - 1e-6)
-        return Quality.CLIPPED if np.nanmax(np.abs(current), initial=0.0) >= full else Quality.GOOD
+        clipped = np.nanmax(np.abs(currents), initial=0.0) >= full
+        lost = Quality.LOST_CONTACT if self.is_withdrawn() else Quality.GOOD
+        return lost | (Quality.CLIPPED if clipped else Quality.GOOD)
 
     # ---- after it ----
 
@@ -173,7 +191,7 @@ class Spectroscopy(Imaging):
         withdrawn, read = self.is_withdrawn(), self.get_setpoint()
         moved = abs(read.bias - before.setpoint.bias) > BIAS_TOLERANCE
         if moved and not withdrawn and self.get_feedback():
-            self._watch.ask("ZCtrl.OnOffSet", 0)
+            self._open_feedback(self._watch)
         if moved:
             self._watch.ask("Bias.Set", before.setpoint.bias)
             self._until(
@@ -181,5 +199,12 @@ class Spectroscopy(Imaging):
             )
         if not np.isclose(read.current, before.setpoint.current, rtol=1e-5, atol=0):
             self._watch.ask("ZCtrl.SetpntSet", si(before.setpoint.current, CURRENT))
+            self._confirm("The set point of before", before.setpoint.current, self.get_setpoint().current, CURRENT, 1e-6)
         if before.feedback and not self.get_feedback():
             self._close_feedback()
+
+
+def _backward(name: str) -> str:
+    """What Nanonis calls a channel on the way back: ``"Current [bwd] (A)"``."""
+    label, _, unit = name.rpartition(" (")
+    return f"{label} [bwd] ({unit}"

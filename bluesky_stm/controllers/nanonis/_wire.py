@@ -184,7 +184,12 @@ class _Reader:
         return count
 
     def _text(self, length: int) -> str:
-        return self._bytes(length).decode("utf-8", "replace")
+        """UTF-8; what is none, as a path of an older Windows, character by byte."""
+        taken = self._bytes(length)
+        try:
+            return taken.decode()
+        except UnicodeDecodeError:
+            return taken.decode("latin-1")
 
     def _texts(self) -> list[str]:
         size, count = self._count(1), self._count(4)
