@@ -25,6 +25,10 @@ class NoiseSource:
         """Generator of the next measurement of that kind."""
         ordinal = self._counts[kind]
         self._counts[kind] += 1
+        return self.of(kind, ordinal)
+
+    def of(self, kind: str, ordinal: int) -> np.random.Generator:
+        """Generator of the measurement of that kind with the number ``ordinal``, from 0."""
         return np.random.default_rng([self._seed, *kind.encode(), ordinal])
 
 

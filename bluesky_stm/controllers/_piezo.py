@@ -61,6 +61,15 @@ class Piezo:
         late = np.exp(-later / RELAXATIONS) @ self._late
         return drifted + late - self._hysteresis * self._slack
 
+    def opening(self, along: Floats, length: float) -> Floats:
+        """By how much the way back lies before the way forth on a line of ``length`` nm, scanned again and again; nm.
+
+        ``along`` is the distance from where the line begins on the way forth.
+        """
+        play = min(self._play, length / 2)
+        forth, back = np.minimum(along - play, play), np.maximum(play - (length - along), -play)
+        return self._hysteresis * (forth - back)
+
     def _pass_to(self, time: float) -> None:
         later = time - self._time
         self._drifted = self._drifted - (self._drift - self._compensated) * later

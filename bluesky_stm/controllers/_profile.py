@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
-import numpy as np
-
 
 @dataclass(frozen=True)
 class Profile:
@@ -16,6 +14,27 @@ class Profile:
     ----------
     flank : float
         Steepest slope that the tip can follow, in degrees: its facets draw every step that wide.
+    tip_changes : float
+        How often the tip changes by itself, in 1/h.
+    tip_length, tip_slope, tip_bending : float
+        Standard deviations of what changes: length in nm, slope of the logarithm of its density of states in 1/eV, and the
+        energy in eV by which it lifts the states of the sample.
+    tip_flank : (float, float)
+        Range of the flank of a changed tip, in units of ``flank``.
+    tip_double : float
+        Chance that a changed tip has two apexes.
+    tip_separation, tip_weight : (float, float)
+        Ranges of the distance of a second apex, in nm, and of its current in units of that of the first.
+    crash_change : float
+        Chance that a crash changes the tip.
+    treatment_bias : float
+        Magnitude of a pulse, in V, below which it does nothing.
+    treatment_change, treatment_heals : float
+        Chance that a pulse or a dip changes the tip, and that a change makes a good one of it.
+    debris : float
+        Size of what a pulse, a dip or a crash leaves behind, in units of the sample's species for that; 0 for nothing.
+    response : float
+        Time constant of the preamplifier before the feedback, in s; with 0 the feedback follows at once, whatever its gains.
     preamp_range : float
         Current, in nA, at which the preamplifier saturates; the lock-in then reads 0.
     current_offset : float
@@ -31,8 +50,10 @@ class Profile:
         Chance that the current jumps within a spectrum, and the largest relative size of a jump.
     lockin_response : float
         Lock-in X for ``amplitude * dI/dV`` of 1.
-    lockin_offset, lockin_noise, lockin_quadrature : float
-        Offset and noise of X, and the constant capacitive part of Y, in nA.
+    lockin_offset, lockin_noise : float
+        Offset of X, and noise of X and Y, in nA.
+    capacitance : float
+        Of the junction, in pF: its displacement current is ahead of the bias by 90 degrees.
     lockin_junction : float
         Noise of X relative to the current.
     lockin_growth, lockin_growth_limit : float
@@ -62,6 +83,20 @@ class Profile:
     """
 
     flank: float = 90.0
+    tip_changes: float = 0.0
+    tip_length: float = 0.0
+    tip_slope: float = 0.0
+    tip_bending: float = 0.0
+    tip_flank: tuple[float, float] = (0.8, 1.16)
+    tip_double: float = 0.0
+    tip_separation: tuple[float, float] = (0.5, 5.0)
+    tip_weight: tuple[float, float] = (0.1, 0.5)
+    crash_change: float = 0.0
+    treatment_bias: float = 2.0
+    treatment_change: float = 0.0
+    treatment_heals: float = 0.5
+    debris: float = 0.0
+    response: float = 0.0
     preamp_range: float = 10.00144
     current_offset: float = 0.0
     current_white: float = 0.0
@@ -74,7 +109,7 @@ class Profile:
     lockin_response: float = 1.0
     lockin_offset: float = 0.0
     lockin_noise: float = 0.0
-    lockin_quadrature: float = 0.0
+    capacitance: float = 0.0
     lockin_junction: float = 0.0
     lockin_growth: float = 0.0
     lockin_growth_limit: float = 0.0
@@ -97,17 +132,21 @@ class Profile:
     hysteresis: float = 0.0
     hysteresis_range: float = 40.0
 
-    @property
-    def slope(self) -> float:
-        """Rise over run of the tip's flank."""
-        return float(np.tan(np.radians(self.flank))) if self.flank < 90 else np.inf
-
 
 IDEAL: Final = Profile()
 
 GOOD_DAY: Final = replace(
     IDEAL,
     flank=25.0,
+    tip_changes=0.05,
+    tip_length=0.1,
+    tip_slope=0.4,
+    tip_bending=0.06,
+    tip_double=0.3,
+    crash_change=0.9,
+    treatment_change=0.6,
+    debris=1.0,
+    response=7e-5,
     current_offset=0.0012,
     current_white=0.000045,
     current_slow=0.00012,
@@ -117,7 +156,7 @@ GOOD_DAY: Final = replace(
     lockin_response=0.95,
     lockin_offset=-0.0002,
     lockin_noise=0.00016,
-    lockin_quadrature=0.0149,
+    capacitance=0.148,
     lockin_junction=0.0015,
     lockin_growth=0.06,
     lockin_growth_limit=0.35,
@@ -140,6 +179,8 @@ GOOD_DAY: Final = replace(
 
 BAD_DAY: Final = replace(
     GOOD_DAY,
+    tip_changes=2.5,
+    response=1.6e-4,
     current_white=0.00018,
     current_slow=0.0004,
     current_memory=0.6,
@@ -148,7 +189,6 @@ BAD_DAY: Final = replace(
     jump_rate=0.33,
     lockin_offset=-0.0011,
     lockin_noise=0.00041,
-    lockin_quadrature=0.0181,
     lockin_growth=0.03,
     lockin_growth_limit=0.15,
     modulation=0.020,

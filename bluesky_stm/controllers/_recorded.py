@@ -7,16 +7,15 @@ place without one is refused. Bias, set point and lock-in stand where they stood
 from __future__ import annotations
 
 import math
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
-from bluesky_stm.controllers._clock import Clock, InstantClock
+from bluesky_stm.controllers._acts import PIXEL_TIME, SPEED, Acts
+from bluesky_stm.controllers._clock import Clock
 from bluesky_stm.controllers._recording import Recording
 from bluesky_stm.controllers._standing import Standing
 from bluesky_stm.errors import LimitError, MotionStoppedError, NotCapableError, STMError
@@ -24,12 +23,6 @@ from bluesky_stm.files import RecordedRun
 from bluesky_stm.geometry import Floats, Frame, Point
 from bluesky_stm.measurements import Grid, Quality, Spectrum, Topograph
 from bluesky_stm.protocols import Capability, Progress, SweepSettings, TipState
-
-SPEED: Final = 62.6
-"""Speed of the tip, in nm/s, where none is asked for: that of the published 250 nm images."""
-
-PIXEL_TIME: Final = 7.8e-3
-"""Time for one pixel, in s, where no line time is asked for: that of the published images, 3.994 s a line of 512."""
 
 
 class RecordedController(Standing):
@@ -56,11 +49,9 @@ class RecordedController(Standing):
     ) -> None:
         self._recording = Recording.of(recording)
         super().__init__(name, self._recording.run.topograph.setpoint, self._recording.lockin)
-        self._clock = clock or InstantClock()
+        self._acts = Acts(clock)
         self._tip = self.frame.center
         self._image: Floats = np.full((0, 0), np.nan)
-        self._stopped = threading.Event()
-        self._acting = threading.RLock()
 
     @property
     def frame(self) -> Frame:
@@ -107,7 +98,7 @@ class RecordedController(Standing):
 
     def now(self) -> float:
         """Time of the clock, in s."""
-        return self._clock.now()
+        return self._acts.clock.now()
 
     def get_tip(self) -> TipState:
         """Where the tip is; z of the nearest pixel."""
@@ -121,10 +112,10 @@ class RecordedController(Standing):
         """Move in a straight line; ended by `stop`, the tip stays on the way."""
         for axis, value in zip("xy", point, strict=True):
             self._check_range(axis, value)
-        with self._act():
+        with self._acts.one():
             start, distance = self._tip, math.dist(self._tip, point)
             steps = max(1, math.ceil(distance))
-            way = self._pass_time(distance / (speed or SPEED), steps) / steps
+            way = self._acts.take(distance / (speed or SPEED), steps) / steps
             self._tip = Point(*(a + way * (b - a) for a, b in zip(start, point, strict=True)))
         if way < 1:
             raise MotionStoppedError(
@@ -136,7 +127,7 @@ class RecordedController(Standing):
         self._check_contact()
         recorded = self._recording.image(frame)
         rows, columns = frame.pixels
-        with self._act():
+        with self._acts.one():
             started, height = self.now(), np.full(frame.pixels, np.nan)
             self._image = height
 
@@ -145,7 +136,7 @@ class RecordedController(Standing):
                 if progress:
                     progress(done, total)
 
-            self._pass_time(2 * rows * (line_time or columns * PIXEL_TIME), rows, reveal)
+            self._acts.take(2 * rows * (line_time or columns * PIXEL_TIME), rows, reveal)
         quality = Quality.INCOMPLETE if np.isnan(height).any() else Quality.GOOD
         return Topograph(frame, height, self.get_setpoint(), started, quality)
 
@@ -166,14 +157,14 @@ class RecordedController(Standing):
         self._check_contact()
         self._check_sweep(settings)
         found = self._recording.spectrum_at(self._tip)
-        with self._act():
+        with self._acts.one():
             started = self.now()
-            done = self._pass_time(settings.points * (settings.settle + settings.integrate), settings.points, progress)
+            done = self._acts.take(settings.points * (settings.settle + settings.integrate), settings.points, progress)
         return replace(_cut(found, done), time=started, z=self.get_tip().z)
 
     def stop(self) -> None:
         """End what is under way."""
-        self._stopped.set()
+        self._acts.stop()
 
     def close(self) -> None:
         """Nothing to let go of."""
@@ -201,23 +192,6 @@ class RecordedController(Standing):
                 f"Only the recorded sweep answers: {own.start:g} to {own.stop:g} V in {own.points} points, forward, once, from "
                 f"the set point as it stands, not {asked}. Nothing was swept. Take RecordedController.sweep_settings."
             )
-
-    @contextmanager
-    def _act(self) -> Iterator[None]:
-        """One act at a time; a `stop` ends this one and not the next."""
-        with self._acting:
-            self._stopped.clear()
-            yield
-
-    def _pass_time(self, seconds: float, steps: int, progress: Progress | None = None) -> int:
-        """Let the time of an act pass step by step; how many were done when it was over or stopped."""
-        for done in range(steps):
-            self._clock.sleep(seconds / steps, self._stopped)
-            if self._stopped.is_set():
-                return done
-            if progress:
-                progress(done + 1, steps)
-        return steps
 
 
 def _cut(spectrum: Spectrum, points: int) -> Spectrum:

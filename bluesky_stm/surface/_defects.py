@@ -143,6 +143,8 @@ class Population:
     species : tuple of Species
     regions : Regions
     seed : int
+    added : tuple of Defect
+        Those that did not grow there.
     gradient : float
         Root mean square of the variation of the density across the sample, relative.
     gradient_length : float
@@ -152,6 +154,7 @@ class Population:
     species: tuple[Species, ...]
     regions: Regions
     seed: int
+    added: tuple[Defect, ...] = ()
     gradient: float = 0.15
     gradient_length: float = 150.0
 
@@ -159,7 +162,7 @@ class Population:
         """Defects of the rectangle from ``low`` to ``high`` (x, y) in nm; rows (x, y, size, number of the species), sorted."""
         (left, bottom), (right, top) = (np.floor(corner / _BLOCK).astype(int).tolist() for corner in (low, high))
         blocks = [_block(self, i, j) for i in range(left, right + 1) for j in range(bottom, top + 1)]
-        found = np.concatenate(blocks)
+        found = np.concatenate([*blocks, self._brought])
         found = found[((found[:, :2] >= low) & (found[:, :2] < high)).all(axis=1)]
         return found[np.argsort(found[:, 3], kind="stable")]
 
@@ -181,6 +184,13 @@ class Population:
         gradient = SmoothField(self.seed, "gradient", self.gradient_length)(points)
         preference = np.array([s.in_region for s in self.species])[species]
         return (1 + (preference - 1) * self.regions.share(points)) * np.clip(1 + self.gradient * gradient, 0.0, _MOST)
+
+    @cached_property
+    def _brought(self) -> Floats:
+        """What was added, in rows as those of a block."""
+        names = [species.name for species in self.species]
+        rows = [(defect.x, defect.y, defect.size, names.index(defect.species)) for defect in self.added]
+        return np.array(rows, dtype=float).reshape(-1, 4)
 
     @cached_property
     def _reaches(self) -> Floats:

@@ -178,6 +178,7 @@ def euzn2as2(area: str = "figure 7a") -> Sample:
             Puddle({"valence": 0.02, "conduction": 0.05}, length=9.0),
             Puddle({"valence": 0.02, "conduction": 0.05}, length=27.0),
         ),
+        debris="cluster",
     )
 
 

@@ -29,4 +29,5 @@ AU111 = Sample(
     ),
     edge={"state": -0.5},
     edge_width=1.5,
+    debris="adsorbate",
 )

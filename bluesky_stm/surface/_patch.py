@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import Setpoint
 from bluesky_stm.surface._defects import Neighbours, Species
+from bluesky_stm.surface._landscape import Landscape
 from bluesky_stm.surface._random import SmoothField
-from bluesky_stm.surface._tunneling import BIN, energy_bins, gap_at
-
-if TYPE_CHECKING:
-    from bluesky_stm.surface._surface import Surface
-
+from bluesky_stm.surface._tunneling import BIN, Barrier, energy_bins, gap_at
 
 _MARGIN = 0.15
 """Energies beyond bias and Fermi level, in eV, that still count at a set point."""
 
 
 class Patch:
-    """Places (n, 2), in nm, on a surface. Every answer has n rows."""
+    """Places (n, 2), in nm, on a surface, under a tip beyond ``barrier``. Every answer has n rows."""
 
-    def __init__(self, surface: Surface, points: Floats) -> None:
+    def __init__(self, surface: Landscape, points: Floats, barrier: Barrier | None = None) -> None:
         self.surface = surface
         self.points = np.asfortranarray(points)
+        self.barrier = barrier or surface.barrier
 
     @cached_property
     def parameters(self) -> Floats:
@@ -47,8 +44,8 @@ class Patch:
         return named
 
     def density(self, energy: Floats) -> Floats:
-        """Local density of states at ``energy`` (K,), in eV from the Fermi level; shape (n, K)."""
-        return self.surface.sample.model.density(self.parameters, energy)
+        """Local density of states at ``energy`` (K,), in eV from the Fermi level, as the tip bends them; shape (n, K)."""
+        return self.surface.sample.model.density(self.parameters, energy - self.barrier.bending)
 
     def relief(self, slope: float = np.inf) -> Floats:
         """Height of the atoms, in nm, as a tip with flanks of ``slope`` can follow them."""
@@ -66,8 +63,9 @@ class Patch:
         Wider bins and single precision than in a spectrum are enough: 1e-7 nm.
         """
         energy = energy_bins(min(setpoint.bias, 0.0) - _MARGIN, max(setpoint.bias, 0.0) + _MARGIN, 2 * BIN)
-        density = self.surface.sample.model.density(self.parameters.astype(np.float32), energy.astype(np.float32))
-        return gap_at(density, energy, self.surface.barrier, setpoint.bias, setpoint.current)
+        bent = (energy - self.barrier.bending).astype(np.float32)
+        density = self.surface.sample.model.density(self.parameters.astype(np.float32), bent)
+        return gap_at(density, energy, self.barrier, setpoint.bias, setpoint.current)
 
     def height(self, setpoint: Setpoint, slope: float = np.inf) -> Floats:
         """Height of the tip at constant current, in nm: relief, gap, and the atoms as far as they show through the gap."""
@@ -76,7 +74,7 @@ class Patch:
 
     def _corrugation(self, gap: Floats) -> Floats:
         """Height of the lattice at the tip: it falls with the gap as J. Tersoff and D. R. Hamann, PRB 31, 805 (1985) say."""
-        lattice, decay = self.surface.sample.lattice, self.surface.barrier.mean_decay
+        lattice, decay = self.surface.sample.lattice, self.barrier.mean_decay
         fall = np.hypot(decay, lattice.wave_number) - decay
         strength = np.ones(len(self.points))
         for number, species in self._species:

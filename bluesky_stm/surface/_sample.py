@@ -72,6 +72,8 @@ class Sample:
         The second electronic region.
     puddles : tuple of Puddle
         Long-range potential, one entry a length.
+    debris : str
+        Species of what a tip leaves behind where it was pulsed or touched.
     temperature : float
         In K.
     """
@@ -89,6 +91,7 @@ class Sample:
     edge_width: float = 4.0
     band: Band | None = None
     puddles: tuple[Puddle, ...] = ()
+    debris: str = ""
     temperature: float = 77.0
 
     def with_density(self, **per_100_nm2: float) -> Self:

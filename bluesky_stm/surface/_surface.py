@@ -5,10 +5,8 @@ Everything here is a pure function of place, sample and seed. Nothing is stored 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import replace
-from functools import cached_property
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,15 +14,13 @@ from numpy.typing import ArrayLike
 from bluesky_stm.errors import UnknownNameError
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import Setpoint
-from bluesky_stm.surface._defects import Defect, Population
+from bluesky_stm.surface._defects import Defect
 from bluesky_stm.surface._euzn2as2 import AREAS, EUZN2AS2, euzn2as2
 from bluesky_stm.surface._gold import AU111
+from bluesky_stm.surface._landscape import Landscape
 from bluesky_stm.surface._patch import Patch
-from bluesky_stm.surface._regions import Regions
 from bluesky_stm.surface._sample import Sample
-from bluesky_stm.surface._states import row
-from bluesky_stm.surface._terraces import Staircase
-from bluesky_stm.surface._tunneling import Barrier, energy_bins, gap_at
+from bluesky_stm.surface._tunneling import Barrier
 
 SAMPLES: dict[str, Sample] = {sample.name: sample for sample in (EUZN2AS2, AU111, *map(euzn2as2, AREAS))}
 """Samples by name: EuZn2As2, the areas of its published figures, and Au(111)."""
@@ -33,7 +29,7 @@ _SIDE = 64
 """Side of the squares in which an image is computed: memory grows with these, not with the image."""
 
 
-class Surface:
+class Surface(Landscape):
     """An unbounded surface.
 
     Parameters
@@ -42,16 +38,28 @@ class Surface:
         What it is made of: one of `SAMPLES`, or your own.
     seed : int
         Which of the many surfaces of that sample.
+    added : sequence of Defect
+        Defects besides those that grew there: what a tip left behind.
     """
 
-    def __init__(self, sample: Sample | str = EUZN2AS2, seed: int = 0) -> None:
+    def __init__(self, sample: Sample | str = EUZN2AS2, seed: int = 0, added: Sequence[Defect] = ()) -> None:
         if isinstance(sample, str) and sample not in SAMPLES:
             raise UnknownNameError.among("sample", sample, SAMPLES)
-        self.sample = SAMPLES[sample] if isinstance(sample, str) else sample
-        self.seed = seed
-        self.staircase = Staircase(self.sample.steps, seed)
-        self.regions = Regions(self.sample.band, seed)
-        self.population = Population(self.sample.species, self.regions, seed)
+        super().__init__(SAMPLES[sample] if isinstance(sample, str) else sample, seed, added)
+
+    def with_defects(self, *more: Defect) -> Self:
+        """The same surface with some defects more.
+
+        Raises
+        ------
+        UnknownNameError
+            When the sample has no such species.
+        """
+        names = [species.name for species in self.sample.species]
+        for defect in more:
+            if defect.species not in names:
+                raise UnknownNameError.among(f"defect of {self.sample.name}", defect.species, names)
+        return type(self)(self.sample, self.seed, (*self.population.added, *more))
 
     def describe(self) -> dict[str, Any]:
         """JSON-able name of the sample, and seed."""
@@ -68,12 +76,21 @@ class Surface:
         energy = np.asarray(energies, dtype=float)
         return self.evaluate(points, lambda patch: patch.density(energy))
 
-    def height(self, points: ArrayLike, setpoint: Setpoint | None = None, slope: float = np.inf) -> Floats:
-        """Height of the tip at constant current, in nm, at the places (..., 2); ``setpoint`` is the sample's own if None."""
-        at = setpoint or self.sample.reference
-        return self.evaluate(points, lambda patch: patch.height(at, slope))
+    def height(
+        self,
+        points: ArrayLike,
+        setpoint: Setpoint | None = None,
+        slope: float = np.inf,
+        barrier: Barrier | None = None,
+    ) -> Floats:
+        """Height of the tip at constant current, in nm, at the places (..., 2).
 
-    def evaluate(self, points: ArrayLike, function: Callable[[Patch], Floats]) -> Floats:
+        ``setpoint`` is the sample's own if None, ``barrier`` that to a tip without states of its own.
+        """
+        at = setpoint or self.sample.reference
+        return self.evaluate(points, lambda patch: patch.height(at, slope), barrier)
+
+    def evaluate(self, points: ArrayLike, function: Callable[[Patch], Floats], barrier: Barrier | None = None) -> Floats:
         """``function`` of a `Patch`, for any number of places (..., 2), a square of them at a time."""
         places = np.asarray(points, dtype=float)
         if places.ndim != 3:
@@ -81,40 +98,12 @@ class Surface:
         result = None
         for square in _squares(places.shape[:2]):
             patch = places[square]
-            values = function(Patch(self, patch.reshape(-1, 2)))
+            values = function(Patch(self, patch.reshape(-1, 2), barrier))
             if result is None:
                 result = np.empty((*places.shape[:2], *values.shape[1:]))
             result[square] = values.reshape(*patch.shape[:2], *values.shape[1:])
         assert result is not None
         return result.reshape((*np.shape(points)[:-1], *result.shape[2:]))
-
-    # ---- what its patches have in common --------------------------------------------------------------------------
-
-    @cached_property
-    def changes(self) -> Floats:
-        """Rows of parameters of the states: the terrace's, then what puddles, region, edges and defects add to it."""
-        sample = self.sample
-        parts = [sample.terrace, *(puddle.change for puddle in sample.puddles)]
-        parts += [sample.band.change] if sample.band else []
-        parts += [sample.edge] if sample.edge else []
-        parts += [part.change for species in sample.species for part in species.influences]
-        return np.array([row(sample.model, part) for part in parts])
-
-    @cached_property
-    def barrier(self) -> Barrier:
-        """The tunnel barrier, its scale such that the terrace is at its reference gap at its reference set point."""
-        sample, bias = self.sample, self.sample.reference.bias
-        unit = Barrier(sample.work_function, sample.temperature, 1.0)
-        energy = energy_bins(min(bias, 0.0) - 0.2, max(bias, 0.0) + 0.2)
-        density = sample.model.density(self.changes[:1], energy)
-        current = unit.current(density, energy, np.array([bias]), np.array([sample.reference_gap]))
-        return replace(unit, conductance=sample.reference.current / abs(float(current[0, 0])))
-
-    def terrace_gap(self, setpoint: Setpoint) -> float:
-        """Gap of the undisturbed terrace at a set point, in nm."""
-        energy = energy_bins(min(setpoint.bias, 0.0) - 0.2, max(setpoint.bias, 0.0) + 0.2)
-        density = self.sample.model.density(self.changes[:1], energy)
-        return float(gap_at(density, energy, self.barrier, setpoint.bias, setpoint.current)[0])
 
     # ---- the truth, for tests and benchmarks ----------------------------------------------------------------------
 

@@ -2,11 +2,11 @@
 
 Choices, made here once:
 
-- The tip is s-wave with a flat density of states [1]_, so the current is the integral of the sample's states between the two
-  Fermi levels, each weighted with its transmission.
+- The tip is s-wave [1]_, its density of states flat unless it is said to rise or fall, so the current is the integral of the
+  sample's states between the two Fermi levels, each weighted with its transmission.
 - Transmission in the WKB approximation with the average of the trapezoidal barrier, ``exp(-2 kappa z)`` with
-  ``kappa = sqrt((phi + V/2 - E) / (hbar^2 / 2 m))`` [2]_. Image charge and tip-induced band bending are left out: the measured
-  edges already contain the latter.
+  ``kappa = sqrt((phi + V/2 - E) / (hbar^2 / 2 m))`` [2]_. The image charge is left out. The measured edges contain the band
+  bending under the tip; another tip shifts them all by the same energy.
 - Thermal broadening enters through the difference of the two Fermi functions, integrated exactly over each energy bin,
   so that a bin may be wider than kT.
 - The lock-in's modulation is averaged over its period: what ``modulated`` returns is what an ideal lock-in reads.
@@ -49,11 +49,17 @@ class Barrier:
         Of the electrons, in K.
     conductance : float
         Current, in nA, that a density of 1 over 1 eV would carry without a gap.
+    tip_slope : float
+        By how much the logarithm of the tip's own density of states grows with energy, in 1/eV; 0 for an ideal tip.
+    bending : float
+        By how much the tip lifts the states of the sample under it, in eV.
     """
 
     work_function: float
     temperature: float
     conductance: float
+    tip_slope: float = 0.0
+    bending: float = 0.0
 
     @property
     def mean_decay(self) -> float:
@@ -66,9 +72,9 @@ class Barrier:
         return 2 * np.sqrt(np.maximum(height, 0.0) / ELECTRON_KINETIC)
 
     def window(self, bias: Floats, energy: Floats) -> Floats:
-        """``f(E - V) - f(E)`` integrated over each bin around ``energy`` (K,), in eV; shape (J, K)."""
-        half = (energy[1] - energy[0]) / 2
-        return self._occupied(energy - np.asarray(bias)[:, None], half) - self._occupied(energy, half)
+        """``f(E - V) - f(E)`` integrated over each bin around ``energy`` (K,), in eV, times the tip's states; shape (J, K)."""
+        half, at_tip = (energy[1] - energy[0]) / 2, energy - np.asarray(bias)[:, None]
+        return (self._occupied(at_tip, half) - self._occupied(energy, half)) * np.exp(self.tip_slope * at_tip)
 
     def _occupied(self, energy: Floats, half: float) -> Floats:
         thermal = BOLTZMANN * self.temperature

@@ -30,7 +30,7 @@ class TestSimulated(ControllerConformance):
         return SimulatedController(seed=3, clock=RealClock())
 
     def break_next_sweep(self, controller):
-        controller._instrument = Broken(controller._instrument)
+        controller._junction.instrument = Broken(controller._junction.instrument)
 
     @pytest.mark.slow
     def test_nothing_is_left_over(self, controller, sweep_settings, places):

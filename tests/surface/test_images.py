@@ -79,7 +79,8 @@ def test_neighbours_are_as_far_apart_as_at_random():
 
 
 STEADY = {"converter": 0.0, "drift": (0.0, 0.0), "creep": 0.0, "hysteresis": 0.0, "z_drift": 0.0, "tilt": (0.0, 0.0)}
-"""What leaves an image in its place."""
+STEADY |= {"tip_changes": 0.0, "response": 0.0}
+"""What leaves an image in its place, taken by one tip that follows at once."""
 
 
 def noise_of(profile, side, pixels=256):

@@ -1,0 +1,62 @@
+"""What all places of a surface have in common: where its steps, regions and defects lie, and what they do to the states."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
+
+import numpy as np
+
+from bluesky_stm.geometry import Floats
+from bluesky_stm.measurements import Setpoint
+from bluesky_stm.surface._defects import Defect, Population
+from bluesky_stm.surface._regions import Regions
+from bluesky_stm.surface._sample import Sample
+from bluesky_stm.surface._states import row
+from bluesky_stm.surface._terraces import Staircase
+from bluesky_stm.surface._tunneling import Barrier, energy_bins, gap_at
+
+
+class Landscape:
+    """One of the many surfaces of a sample.
+
+    Parameters
+    ----------
+    sample : Sample
+    seed : int
+    added : sequence of Defect
+        Defects besides those that grew there: what a tip left behind.
+    """
+
+    def __init__(self, sample: Sample, seed: int, added: Sequence[Defect] = ()) -> None:
+        self.sample, self.seed = sample, seed
+        self.staircase = Staircase(sample.steps, seed)
+        self.regions = Regions(sample.band, seed)
+        self.population = Population(sample.species, self.regions, seed, tuple(added))
+
+    @cached_property
+    def changes(self) -> Floats:
+        """Rows of parameters of the states: the terrace's, then what puddles, region, edges and defects add to it."""
+        sample = self.sample
+        parts = [sample.terrace, *(puddle.change for puddle in sample.puddles)]
+        parts += [sample.band.change] if sample.band else []
+        parts += [sample.edge] if sample.edge else []
+        parts += [part.change for species in sample.species for part in species.influences]
+        return np.array([row(sample.model, part) for part in parts])
+
+    @cached_property
+    def barrier(self) -> Barrier:
+        """The tunnel barrier, its scale such that the terrace is at its reference gap at its reference set point."""
+        sample, bias = self.sample, self.sample.reference.bias
+        unit = Barrier(sample.work_function, sample.temperature, 1.0)
+        energy = energy_bins(min(bias, 0.0) - 0.2, max(bias, 0.0) + 0.2)
+        density = sample.model.density(self.changes[:1], energy)
+        current = unit.current(density, energy, np.array([bias]), np.array([sample.reference_gap]))
+        return replace(unit, conductance=sample.reference.current / abs(float(current[0, 0])))
+
+    def terrace_gap(self, setpoint: Setpoint) -> float:
+        """Gap of the undisturbed terrace at a set point, in nm."""
+        energy = energy_bins(min(setpoint.bias, 0.0) - 0.2, max(setpoint.bias, 0.0) + 0.2)
+        density = self.sample.model.density(self.changes[:1], energy)
+        return float(gap_at(density, energy, self.barrier, setpoint.bias, setpoint.current)[0])
