@@ -14,13 +14,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+import numpy as np
+
 from bluesky_stm.controllers.nanonis import (  # noqa: F401 - they register what the commands do
     _software_scan,
     _software_signals,
     _software_sweep,
     _software_tip,
 )
-from bluesky_stm.controllers.nanonis._commands import COMMANDS, RELEASE
+from bluesky_stm.controllers.nanonis._commands import COMMANDS, RELEASE, only_reads
 from bluesky_stm.controllers.nanonis._errors import ProtocolError
 from bluesky_stm.controllers.nanonis._faults import CONNECT, Fault, FaultKind, Faults
 from bluesky_stm.controllers.nanonis._software import Software
@@ -119,6 +121,7 @@ class NanonisServer:
         ]
         for thread in self._threads:
             thread.start()
+        self.software.watch()
         return self
 
     def close(self) -> None:
@@ -202,9 +205,12 @@ class NanonisServer:
             error = self._strike(fault)
         except ProtocolError as wrong:
             values, error = [], str(wrong)
-        answer: tuple[Sequence[Any], str] = (defaults(types.answer), error) if error else self.software.answer(command, values)
+        idle = error or (fault and fault.kind in {FaultKind.IGNORE, FaultKind.OPEN} and not only_reads(command))
+        done, text = (defaults(types.answer), error) if idle else self.software.answer(command, values)
+        if fault and fault.kind is FaultKind.HOLES:
+            done = [_punched(value) for value in done]
         try:
-            return encode_answer(types.answer, *answer)
+            return encode_answer(types.answer, done, text)
         except STMError as wrong:
             return encode_answer(types.answer, defaults(types.answer), str(wrong))
 
@@ -215,6 +221,10 @@ class NanonisServer:
         if fault.kind is FaultKind.CRASH:
             self.software.retract_for_safety()
             return "The tip touched the surface. Safe Tip has withdrawn it."
+        if fault.kind is FaultKind.OPEN:
+            self.software.controller.set_feedback(False)
+        if fault.kind is FaultKind.WITHDRAW:
+            self.software.withdraw()
         if fault.kind is FaultKind.OVERCURRENT:
             self.software.overload_now()
         return "This command was made to fail." if fault.kind is FaultKind.ERROR else ""
@@ -252,6 +262,15 @@ def _receive(connection: socket.socket, length: int) -> bytes | None:
         parts.append(part)
         length -= len(part)
     return b"".join(parts)
+
+
+def _punched(value: Any) -> Any:
+    """A matrix that lacks the last numbers of its last row."""
+    if not isinstance(value, np.ndarray) or value.ndim != 2:
+        return value
+    holed = value.astype(float)
+    holed[-1:, -3:] = np.nan
+    return holed
 
 
 def _hang_up(connection: socket.socket) -> None:

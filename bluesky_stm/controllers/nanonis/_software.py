@@ -14,20 +14,19 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from bluesky_stm import units
 from bluesky_stm.controllers.nanonis._commands import BIAS, COMMANDS, CURRENT, FOREVER, HEIGHT, LOCKIN_X, LOCKIN_Y, RELEASE
 from bluesky_stm.controllers.nanonis._errors import NanonisError
+from bluesky_stm.controllers.nanonis._lag import Lag
 from bluesky_stm.controllers.nanonis._registers import Registers
-from bluesky_stm.controllers.nanonis._si import si
+from bluesky_stm.controllers.nanonis._scan_buffer import ScanBuffer
+from bluesky_stm.controllers.nanonis._si import ours, si
 from bluesky_stm.controllers.nanonis._wire import defaults
 from bluesky_stm.errors import MotionStoppedError, STMError, TipCrashError
 from bluesky_stm.geometry import Point
 from bluesky_stm.protocols import Controller
-
-if TYPE_CHECKING:
-    from bluesky_stm.controllers.nanonis._software_scan import ScanBuffer
 
 Answer = Sequence[Any] | None
 Handler = Callable[..., Answer]
@@ -44,6 +43,9 @@ SIGNALS: Final = tuple(
 ACTS: Final = ("move", "scan", "sweep", "approach", "pulse", "withdraw")
 FULL_SCALE: Final = (0.0, 10.0)
 """Range of the preamplifier, in nA, of a microscope that does not say its own."""
+
+SAFE_TIP_PERIOD: Final = 0.02
+"""How often Safe Tip looks at the current, in s."""
 
 REAL_TIME_RATE: Final = 10_000.0
 """Rate of the real-time controller, in Hz."""
@@ -87,7 +89,11 @@ class Software:
         self.lift = 0.0
         """Height, in nm, of the tip above where the feedback was opened."""
         self.channels = [SIGNALS.index(name) for name in (CURRENT, LOCKIN_X, LOCKIN_Y)]
-        self.scan: ScanBuffer | None = None
+        self.scan = ScanBuffer([SIGNALS.index(HEIGHT), SIGNALS.index(CURRENT)])
+        self.base_name = "spectrum"
+        """What the files of spectra begin with."""
+        self.lag = Lag()
+        self._safe_tip = threading.Thread(target=self._look_after_the_tip, name="nanonis-sim-safe-tip", daemon=True)
         self._under_way: Counter[str] = Counter()
         self._changed = threading.Condition()
         self._published: dict[str, tuple[float, Any]] = {}
@@ -97,6 +103,9 @@ class Software:
         """Do what a command says: the values of the answer, and the text of the error, empty when all is well."""
         try:
             _check_finite(command, values)
+            self.lag.begins(command, lambda state: HANDLERS[state](self))
+            if (stale := self.lag.answer(command)) is not None:
+                return stale, ""
             if self.registers.keeps(command) and command not in HANDLERS:
                 return self.registers.handle(command, values), ""
             return HANDLERS[command](self, *values) or (), ""
@@ -147,6 +156,7 @@ class Software:
     def halt(self, *acts: str, patience: float = 10.0) -> None:
         """End these acts if they are under way, and wait until they have ended."""
         end = time.monotonic() + patience
+        self.scan.going.set()
         while self.is_doing(*acts) and time.monotonic() < end:
             self.controller.stop()
             with self._changed:
@@ -175,6 +185,16 @@ class Software:
         if self.registers.get("SafeTip.OnOff") == (1,) and abs(si(largest, units.CURRENT)) > threshold:
             self.retract_for_safety()
 
+    def watch(self) -> None:
+        """Look after the tip from now on, whether anybody is connected or not."""
+        self._safe_tip.start()
+
+    def _look_after_the_tip(self) -> None:
+        while not self.closing.wait(SAFE_TIP_PERIOD):
+            with suppress(STMError):
+                if not self.withdrawn:
+                    self.current()
+
     def retract_for_safety(self) -> None:
         """A Safe Tip event."""
         self.withdraw()
@@ -188,8 +208,23 @@ class Software:
             self.controller.withdraw()
             self.withdrawn = True
 
+    def open_feedback(self) -> None:
+        """Z is averaged over the switch-off delay, then the tip lifted; nobody waits for it."""
+        (delay,), (lift,) = self.registers.get("ZCtrl.SwitchOffDelay"), self.registers.get("ZCtrl.TipLift")
+
+        def release() -> None:
+            self.closing.wait(delay)
+            if not self.withdrawn:
+                self.controller.set_feedback(False)
+                self.lift = ours(lift, units.LENGTH)
+
+        if self.controller.get_feedback() and not self.is_doing("switch off"):
+            self.begin("switch off", release)
+
     def close_feedback(self) -> None:
         """The feedback holds the tip from now on."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self.is_doing("switch off"))
         self.tip_event, self.lift = False, 0.0
         self.controller.set_feedback(True)
 
@@ -233,6 +268,8 @@ class Software:
     def close(self) -> None:
         """End what is under way, the tip held by the feedback or withdrawn."""
         self.closing.set()
+        if self._safe_tip.is_alive():
+            self._safe_tip.join()
         self.halt(*ACTS)
         self.controller.stop()
         self._pool.shutdown()

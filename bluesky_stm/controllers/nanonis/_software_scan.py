@@ -2,71 +2,29 @@
 
 from __future__ import annotations
 
-import threading
+import math
 import time
-from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 
 from bluesky_stm import units
 from bluesky_stm.controllers.nanonis._commands import CURRENT, HEIGHT, ScanAction
 from bluesky_stm.controllers.nanonis._errors import NanonisError
+from bluesky_stm.controllers.nanonis._scan_buffer import LARGEST, PACKET, SLOWEST, ScanBuffer
 from bluesky_stm.controllers.nanonis._si import ours, si
 from bluesky_stm.controllers.nanonis._software import SIGNALS, Answer, Software, handles
-from bluesky_stm.errors import STMError
+from bluesky_stm.errors import NotCapableError, STMError
 from bluesky_stm.files import write_sxm
 from bluesky_stm.geometry import Floats, Frame, Point
 from bluesky_stm.measurements import Setpoint, Topograph
+from bluesky_stm.protocols import IMAGES
 from bluesky_stm.units import LENGTH
-
-PACKET = 16
-"""Pixels come from the real-time side in packets of so many."""
-
-LARGEST = 4096
-"""Pixels along a side of an image."""
-
-SLOWEST = 3600.0
-"""Time for a line, in s."""
-
-PIXEL_TIME = 7.8e-3
-"""Time for a pixel, in s, where no speed was set: as published."""
-
-
-@dataclass
-class ScanBuffer:
-    """What the scan module is set to, and the image that it took last.
-
-    ``speed`` is None until somebody sets it: the microscope behind it then scans at its own.
-    """
-
-    frame: Frame
-    channels: list[int] = field(default_factory=lambda: [SIGNALS.index(HEIGHT), SIGNALS.index(CURRENT)])
-    speed: tuple[float, ...] | None = None
-    upwards: bool = True
-    taken: Frame | None = None
-    lines: int = 0
-    image: Floats | None = None
-    saved: str = ""
-    task: Future[Any] | None = None
-    line_done: threading.Condition = field(default_factory=threading.Condition)
-
-    @property
-    def line_times(self) -> tuple[float, float]:
-        """Times of a line forth and back, in s."""
-        return self.speed[2:4] if self.speed else (self.frame.pixels[1] * PIXEL_TIME,) * 2  # type: ignore[return-value]
-
-
-def _buffer(software: Software) -> ScanBuffer:
-    if software.scan is None:
-        software.scan = ScanBuffer(Frame.square((0.0, 0.0), 100.0, 256))
-    return software.scan
 
 
 @handles("Scan.FrameSet")
 def _(software: Software, *asked: float) -> None:
-    scan = _buffer(software)
+    scan = software.scan
     x, y, width, height = (ours(value, LENGTH) for value in asked[:4])
     # The wire turns clockwise.
     scan.frame = Frame(Point(x, y), (width, height), scan.frame.pixels, -asked[4])
@@ -74,13 +32,13 @@ def _(software: Software, *asked: float) -> None:
 
 @handles("Scan.FrameGet")
 def _(software: Software) -> Answer:
-    frame = _buffer(software).frame
+    frame = software.scan.frame
     return [*(si(value, LENGTH) for value in (*frame.center, *frame.size)), -frame.angle]
 
 
 @handles("Scan.BufferSet")
 def _(software: Software, channels: list[int], pixels: int, lines: int) -> None:
-    scan = _buffer(software)
+    scan = software.scan
     columns = max(PACKET, round(pixels / PACKET) * PACKET)
     if not (columns <= LARGEST and 1 <= lines <= LARGEST and all(0 <= c < len(SIGNALS) for c in channels)):
         raise NanonisError(f"No image of {pixels} x {lines} pixels and channels {list(channels)}: at most {LARGEST} a side.")
@@ -90,16 +48,16 @@ def _(software: Software, channels: list[int], pixels: int, lines: int) -> None:
 
 @handles("Scan.BufferGet")
 def _(software: Software) -> Answer:
-    scan = _buffer(software)
+    scan = software.scan
     return [scan.channels, scan.frame.pixels[1], scan.frame.pixels[0]]
 
 
 @handles("Scan.SpeedSet")
 def _(software: Software, *asked: float) -> None:
-    scan = _buffer(software)
+    scan = software.scan
     width = si(scan.frame.size[0], LENGTH)
     forth, back, time_forth, time_back, keep, ratio = asked
-    by_time = _keeps_time(scan) if keep == 0 else keep == 2
+    by_time = scan.keeps_time if keep == 0 else keep == 2
     if by_time:
         forth, back = (width / time if time else 0.0 for time in (time_forth, time_back))
     else:
@@ -111,23 +69,27 @@ def _(software: Software, *asked: float) -> None:
 
 @handles("Scan.SpeedGet")
 def _(software: Software) -> Answer:
-    scan = _buffer(software)
+    scan = software.scan
     times = scan.line_times
     speeds = [si(scan.frame.size[0], LENGTH) / time for time in times]
-    return [*speeds, *times, _keeps_time(scan), scan.speed[5] if scan.speed else 1.0]
+    return [*speeds, *times, scan.keeps_time, scan.speed[5] if scan.speed else 1.0]
 
 
 @handles("Scan.Action")
 def _(software: Software, action: int, upwards: int) -> None:
-    scan = _buffer(software)
+    scan = software.scan
     if action == ScanAction.START:
         _start(software, scan, bool(upwards))
     elif action == ScanAction.STOP:
         software.halt("scan")
+    elif action == ScanAction.PAUSE:
+        scan.going.clear()
+    elif action == ScanAction.RESUME:
+        scan.going.set()
     elif action == ScanAction.CENTER:
         software.begin("move", lambda: software.move(scan.frame.center))
-    elif action in {ScanAction.PAUSE, ScanAction.RESUME}:
-        raise NanonisError("This simulated scan can be stopped, not paused.")
+    else:
+        raise NanonisError(f"Action {action} is none that this simulated scan knows.")
 
 
 @handles("Scan.StatusGet")
@@ -137,14 +99,14 @@ def _(software: Software) -> Answer:
 
 @handles("Scan.WaitEndOfScan")
 def _(software: Software, timeout: int) -> Answer:
-    scan = _buffer(software)
+    scan = software.scan
     timed_out = _wait(software, scan, timeout)
     return [timed_out, "" if timed_out else scan.saved]
 
 
 @handles("Scan.WaitEndOfLine")
 def _(software: Software, timeout: int) -> Answer:
-    scan = _buffer(software)
+    scan = software.scan
     before = scan.lines
     with scan.line_done:
         ended = scan.line_done.wait_for(
@@ -155,17 +117,16 @@ def _(software: Software, timeout: int) -> Answer:
 
 @handles("Scan.FrameDataGrab")
 def _(software: Software, channel: int, forward: int) -> Answer:
-    """Both directions are the same image: the microscope behind it knows one."""
-    scan = _buffer(software)
+    scan = software.scan
     if channel not in scan.channels:
         raise NanonisError(f"Channel {channel} is not recorded, only {scan.channels}. Set the buffer before the scan.")
-    return [SIGNALS[channel], _in_si(software, SIGNALS[channel], _image_so_far(software, scan)), scan.upwards]
+    return [SIGNALS[channel], _in_si(software, SIGNALS[channel], bool(forward)), scan.upwards]
 
 
 @handles("Scan.Save")
 def _(software: Software, waited_for: int, timeout: int) -> Answer:
-    scan = _buffer(software)
-    if scan.image is None or scan.taken is None:
+    scan = software.scan
+    if scan.taken is None:
         raise NanonisError("There is no image to save.")
     timed_out = _wait(software, scan, timeout) if waited_for else False
     if not timed_out:
@@ -183,7 +144,8 @@ def _start(software: Software, scan: ScanBuffer, upwards: bool) -> None:
     if software.is_doing("scan"):
         raise NanonisError("A scan is running: stop it first.")
     scan.upwards, scan.lines, scan.saved, scan.taken = upwards, 0, "", scan.frame
-    scan.image = np.full(scan.frame.pixels, np.nan)
+    scan.images = {}
+    scan.going.set()
     scan.task = software.begin("scan", lambda: _run(software, scan))
 
 
@@ -192,14 +154,14 @@ def _run(software: Software, scan: ScanBuffer) -> None:
     # A scan downwards is one upwards in the frame turned by half a turn, with its columns the other way round.
     turned = frame if scan.upwards else replace(frame, angle=frame.angle + 180.0)
 
-    def tell(done: int, total: int) -> None:
-        with scan.line_done:
-            scan.lines = done
-            scan.line_done.notify_all()
-
-    topograph = software.controller.scan(turned, time_of_line, tell)
-    scan.image = topograph.height if scan.upwards else topograph.height[:, ::-1]
-    _save(software, scan, topograph.setpoint)
+    setpoint = software.controller.get_setpoint()
+    if software.withdrawn:  # Nanonis scans wherever the tip is, and says nothing
+        images = {"height": np.full(frame.pixels, software.controller.get_tip().z)}
+    else:
+        software.controller.scan(turned, time_of_line, lambda done, _: scan.tell(done))
+        images = {name: image for name in IMAGES if (image := _recorded(software, name)) is not None}
+    scan.images = {name: image if scan.upwards else image[:, ::-1] for name, image in images.items()}
+    _save(software, scan, setpoint)
 
 
 def _wait(software: Software, scan: ScanBuffer, timeout: int) -> bool:
@@ -216,32 +178,44 @@ def _wait(software: Software, scan: ScanBuffer, timeout: int) -> bool:
     return False
 
 
-def _image_so_far(software: Software, scan: ScanBuffer) -> Floats:
-    """In the order acquired, NaN where not scanned; while a scan runs, what the microscope behind it shows of it."""
-    image = scan.image if scan.image is not None else np.full(scan.frame.pixels, np.nan)
-    growing = getattr(software.controller, "image_under_way", None)
-    if software.is_doing("scan") and growing is not None and growing.shape == image.shape:
-        shown = np.where(np.arange(len(image))[:, None] < scan.lines, growing, np.nan)
-        return shown if scan.upwards else shown[:, ::-1]
-    return image
+def _recorded(software: Software, name: str) -> Floats | None:
+    """One of the `IMAGES` of the microscope behind it, None where it records no such."""
+    try:
+        return software.controller.image(name)
+    except NotCapableError:
+        return None
 
 
-def _in_si(software: Software, channel: str, image: Floats) -> Floats:
-    """The image of a channel: constant current is what the feedback keeps."""
+def _shown(software: Software, scan: ScanBuffer, name: str) -> Floats | None:
+    """In the order acquired; while a scan runs, the lines of it that are done."""
+    if not software.is_doing("scan"):
+        return scan.images.get(name)
+    growing = _recorded(software, name)
+    if growing is None or growing.shape != scan.frame.pixels:
+        return None
+    done = np.where(np.arange(len(growing))[:, None] < scan.lines, growing, np.nan)
+    return done if scan.upwards else done[:, ::-1]
+
+
+def _in_si(software: Software, channel: str, forward: bool) -> Floats:
+    """The image of a channel, NaN where not scanned yet.
+
+    Where the microscope behind it records no way back it is the way forth, and no current that which the feedback keeps.
+    """
+    scan, back = software.scan, "" if forward else "_backward"
+    height, current = ([_shown(software, scan, f"{name}{way}") for way in (back, "")] for name in ("height", "current"))
+    image = next((image for image in height if image is not None), np.full(scan.frame.pixels, np.nan))
     if channel == HEIGHT:
         return units.to_si(image, LENGTH)
     setpoint = software.controller.get_setpoint()
-    kept = si(np.copysign(setpoint.current, setpoint.bias), units.CURRENT) if channel == CURRENT else 0.0
-    return np.where(np.isnan(image), np.nan, kept)
+    kept = np.where(np.isnan(image), np.nan, math.copysign(setpoint.current, setpoint.bias) if channel == CURRENT else 0.0)
+    found = [image for image in current if image is not None] if channel == CURRENT else []
+    return units.to_si(found[0] if found else kept, units.CURRENT)
 
 
 def _save(software: Software, scan: ScanBuffer, setpoint: Setpoint) -> None:
-    assert scan.image is not None and scan.taken is not None
-    rows = scan.image if scan.upwards else scan.image[::-1]
+    assert scan.taken is not None
+    rows = scan.images["height"] if scan.upwards else scan.images["height"][::-1]
     path = software.saved_path("image", ".sxm")
     write_sxm(path, Topograph(scan.taken, rows, setpoint, time.time()))
     scan.saved = str(path)
-
-
-def _keeps_time(scan: ScanBuffer) -> bool:
-    return bool(scan.speed and scan.speed[4])

@@ -39,6 +39,9 @@ def _(software: Software, get_data: int, base_name: str) -> Answer:
     """Answers with the data when the sweep is over, or at once with nothing."""
     if software.is_doing("sweep"):
         raise NanonisError("A sweep is running: stop it first.")
+    if set(base_name) & set("/\\:"):
+        raise NanonisError(f"{base_name!r} is no name of a file.")
+    software.base_name = base_name or software.base_name
     if not get_data:
         software.begin("sweep", lambda: _measure(software))
         return [[], np.empty((0, 0)), []]
@@ -103,15 +106,22 @@ def _settings(software: Software) -> SweepSettings:
 def _measure(software: Software) -> Spectrum:
     settings = _settings(software)
     with software.doing("sweep"):
-        spectrum = software.controller.sweep(settings)
+        spectrum = _nothing_but_air(software, settings) if software.withdrawn else software.controller.sweep(settings)
     spectrum = _ended_early(software, spectrum)
     largest = software.full_scale if software.overload else np.nanmax(np.abs(spectrum.current), initial=0.0)
     software.check_current(float(largest))
     if not software.registers.get("BiasSpectr.AdvProps")[0]:
         software.controller.ramp_bias(settings.stop)
     if software.registers.get("BiasSpectr.Props")[5]:
-        write_dat(software.saved_path("spectrum", ".dat"), replace(spectrum, time=time.time()))
+        write_dat(software.saved_path(software.base_name, ".dat"), replace(spectrum, time=time.time()))
     return spectrum
+
+
+def _nothing_but_air(software: Software, settings: SweepSettings) -> Spectrum:
+    """Nanonis sweeps wherever the tip is, and says nothing."""
+    tip, nothing = software.controller.get_tip(), np.zeros(settings.points)
+    setpoint = software.controller.get_setpoint()
+    return Spectrum(tip.point, settings.bias, nothing, nothing, nothing, nothing, setpoint, z=tip.z)
 
 
 def _ended_early(software: Software, spectrum: Spectrum) -> Spectrum:
@@ -131,18 +141,24 @@ def _ended_early(software: Software, spectrum: Spectrum) -> Spectrum:
 
 
 def _table(software: Software, spectrum: Spectrum) -> tuple[list[str], Floats]:
-    """Names and rows of the channels, in SI, as far as they were measured; a backward sweep reads the same."""
+    """Names and rows of the channels, in SI, as far as they were measured, forth and, where it was swept, back."""
     measured = int(np.isfinite(spectrum.current).sum())
     names = [SIGNALS[channel] for channel in software.channels]
-    known = {
-        CURRENT: np.full_like(spectrum.current, software.full_scale) if software.overload else spectrum.current,
-        LOCKIN_X: spectrum.lockin_x,
-        LOCKIN_Y: spectrum.lockin_y,
-    }
-    rows = [units.to_si(known.get(name, np.zeros_like(spectrum.bias)), units.CURRENT) for name in names]
+    mean = {CURRENT: spectrum.current, LOCKIN_X: spectrum.lockin_x, LOCKIN_Y: spectrum.lockin_y}
+    fields = {CURRENT: "current", LOCKIN_X: "lockin_x", LOCKIN_Y: "lockin_y"}
+    back = {name: spectrum.backward.get(field, mean[name]) for name, field in fields.items()}
+    forth = {name: 2 * mean[name] - back[name] for name in mean}
+    if software.overload:
+        forth[CURRENT] = back[CURRENT] = np.full_like(spectrum.current, software.full_scale)
+    rows = [_of_channel(forth, name, spectrum) for name in names]
     if software.registers.get("BiasSpectr.Props")[2]:
-        names, rows = names + [f"{name[:-4]}{BACKWARD}{name[-4:]}" for name in names], rows * 2
+        rows += [_of_channel(back, name, spectrum) for name in names]
+        names += [f"{name[:-4]}{BACKWARD}{name[-4:]}" for name in names]
     return [SWEPT, *names], np.array([spectrum.bias, *rows])[:, :measured]
+
+
+def _of_channel(known: dict[str, Floats], name: str, spectrum: Spectrum) -> Floats:
+    return units.to_si(known.get(name, np.zeros_like(spectrum.bias)), units.CURRENT)
 
 
 def _parameters(software: Software, spectrum: Spectrum) -> list[float]:

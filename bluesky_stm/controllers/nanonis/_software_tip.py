@@ -92,9 +92,7 @@ def _(software: Software, on: int) -> None:
     """Switched on, it brings a withdrawn tip back as far as the z range reaches."""
     if on:
         return _approach(software) if software.withdrawn else software.close_feedback()
-    if software.controller.get_feedback():
-        software.lift = ours(software.registers.get("ZCtrl.TipLift")[0], units.LENGTH)
-    return software.controller.set_feedback(False)
+    return software.open_feedback()
 
 
 @handles("ZCtrl.OnOffGet")
@@ -110,6 +108,8 @@ def _(software: Software) -> Answer:
         return [ZStatus.SAFE_TIP]
     if software.is_doing("sweep", "pulse"):
         return [ZStatus.HOLD]
+    if software.is_doing("switch off"):
+        return [ZStatus.SWITCHING_OFF]
     return [ZStatus.ON if software.controller.get_feedback() else ZStatus.OFF]
 
 

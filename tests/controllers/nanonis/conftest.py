@@ -1,11 +1,15 @@
 """A simulated Nanonis server with a simulated microscope behind it, on ports that are free."""
 
+import contextlib
+import io
 import socket
 import threading
 
+import numpy as np
 import pytest
 
-from bluesky_stm.controllers import SimulatedController
+from bluesky_stm import units
+from bluesky_stm.controllers import RealClock, SimulatedController
 from bluesky_stm.controllers.nanonis import NanonisController, NanonisServer
 
 NO_CLIENT = "the vendor's client is not installed: pip install 'bluesky-stm[nanonis]'"
@@ -44,6 +48,70 @@ def connect(server):
 @pytest.fixture
 def controller(connect):
     return connect()
+
+
+class Client:
+    """The vendor's client, its answers made plain; what it prints is read for errors."""
+
+    def __init__(self, port):
+        self.socket = socket.create_connection(("127.0.0.1", port), 10)
+        self.client = pytest.importorskip("nanonis_spm", reason=NO_CLIENT).Nanonis(self.socket)
+
+    def __getattr__(self, command):
+        method = getattr(self.client, command)
+        return lambda *args: self.plain(method, *args)
+
+    def quick(self, command, body=(), types=(), answer=()):
+        return self.plain(self.client.quickSend, command, list(body), list(types), list(answer))
+
+    @staticmethod
+    def plain(method, *args):
+        with contextlib.redirect_stdout(io.StringIO()):
+            error, _, values = method(*args)
+        if error:
+            raise RuntimeError(error)
+        return [
+            [item[0] if isinstance(item, tuple) else item for item in value] if isinstance(value, list) else value
+            for value in values
+        ]
+
+
+@pytest.fixture
+def dial():
+    """``dial(port)``: the vendor's client at a port, hung up afterwards."""
+    made = []
+    yield lambda port: made.append(Client(port)) or made[-1]
+    for client in made:
+        client.client.close()
+
+
+@pytest.fixture
+def clients(server, dial):
+    return [dial(port) for port in server.ports[:2]]
+
+
+@pytest.fixture
+def client(clients):
+    return clients[0]
+
+
+@pytest.fixture
+def slow(dial):
+    """A server whose acts take the time they take, and two clients."""
+    with NanonisServer(SimulatedController(seed=3, clock=RealClock()), (0, 0)) as server:
+        yield server, *map(dial, server.ports)
+
+
+@pytest.fixture
+def sent():
+    """``sent(values, unit)``: what float32 in SI carries of values in one of our units."""
+    return lambda values, unit="nm": np.float32(units.to_si(values, unit)).astype(float)
+
+
+@pytest.fixture
+def received(sent):
+    """``received(value, unit)``: the same, in our unit again."""
+    return lambda value, unit="nm": float(units.from_si(sent(value, unit), unit))
 
 
 class Impostor:

@@ -1,0 +1,35 @@
+"""What is read of the real-time side may be older than the command that was answered last."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+STATES: Final = ("ZCtrl.OnOffGet", "ZCtrl.StatusGet", "AutoApproach.OnOffGet", "Scan.StatusGet")
+CHANGING: Final = {"ZCtrl.OnOffSet", "ZCtrl.Withdraw", "ZCtrl.Home", "AutoApproach.OnOffSet", "Scan.Action"}
+
+
+class Lag:
+    """Keeps what stood before a command that changes it.
+
+    Attributes
+    ----------
+    seconds : float
+        For how long after it that is still answered; 0 for a real-time side that is always up to date.
+    """
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._begun = -math.inf
+        self._before: dict[str, Sequence[Any] | None] = {}
+
+    def begins(self, command: str, read: Callable[[str], Sequence[Any] | None]) -> None:
+        """Just before ``command`` is done: keep the states, as ``read`` answers them."""
+        if self.seconds and command in CHANGING:
+            self._begun, self._before = time.monotonic(), {state: read(state) for state in STATES}
+
+    def answer(self, command: str) -> Sequence[Any] | None:
+        """What is still answered to a question; None where it is answered truly."""
+        return self._before.get(command) if time.monotonic() - self._begun < self.seconds else None
