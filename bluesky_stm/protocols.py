@@ -129,9 +129,9 @@ class SweepSettings:
         return np.linspace(self.start, self.stop, self.points)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TipShape:
-    """A controlled dip of the tip into the surface, which changes its end.
+    """A controlled dip of the tip into the surface, which changes its end. Each is done once.
 
     Attributes
     ----------
@@ -195,7 +195,7 @@ class ZControl(Protocol):
         """Whether the feedback is closed."""
 
     def set_feedback(self, on: bool) -> None:
-        """Close or open the feedback; opened, z stays where it is."""
+        """Close or open the feedback; opened, z stays where it is. That of a withdrawn tip is closed by `approach` only."""
 
     def get_setpoint(self) -> Setpoint:
         """Bias and current, V and nA, that the closed feedback keeps."""

@@ -6,7 +6,7 @@ from bluesky_stm.devices._current import TunnelingCurrent
 from bluesky_stm.devices._grid import GridSpectroscopy
 from bluesky_stm.devices._images import ImageStore
 from bluesky_stm.devices._lockin import LockIn
-from bluesky_stm.devices._pulse import Pulse, TipPulse
+from bluesky_stm.devices._once import Pulse, TipPulse, TipShaper
 from bluesky_stm.devices._rest import Rest, RestKeeper
 from bluesky_stm.devices._scanner import Scanner
 from bluesky_stm.devices._stm import STM
@@ -30,6 +30,7 @@ __all__ = [
     "Scanner",
     "TipPosition",
     "TipPulse",
+    "TipShaper",
     "TunnelingCurrent",
     "Watch",
     "ZController",

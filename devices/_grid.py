@@ -8,7 +8,7 @@ from ophyd.status import Status
 from bluesky_stm.devices._flying import Flying
 from bluesky_stm.devices._framed import Framed
 from bluesky_stm.devices._signals import data_key
-from bluesky_stm.devices._sweep import duration, values_of
+from bluesky_stm.devices._sweep import duration
 from bluesky_stm.devices._worker import ActStatus
 from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.measurements import Quality
@@ -35,6 +35,7 @@ class GridSpectroscopy(Flying, Framed):
         """Move and sweep, pixel by pixel; the status reports progress and ends with the grid or the fault."""
         frame, settings = self.frame, self.stm.sweep.settings
         self.check_value(frame)
+        self.stm.tip.check_speed()
         self.stm.sweep.check_value(settings)
         if anew:
             self._pixel = 0
@@ -52,13 +53,13 @@ class GridSpectroscopy(Flying, Framed):
         places = frame.points().reshape(-1, 2)
         while self._pixel < len(places):
             status.go_on()
-            x, y = places[self._pixel]
-            self.controller.move_tip(Point(float(x), float(y)), self.stm.tip.speed.get() or None)
+            self.stm.tip.go(Point(*map(float, places[self._pixel])))
+            self.stm.sweep.check_height(settings)
             spectrum = self.stm.sweep.measure(settings)
             if spectrum.quality & Quality.INCOMPLETE:
                 status.go_on()
             row, column = divmod(self._pixel, columns)
-            self.keep({**values_of(spectrum), "row": row, "column": column})
+            self.keep({**self.stm.sweep.values_of(spectrum), "row": row, "column": column})
             self._pixel += 1
             status.report(self._pixel, rows * columns)
         self.arrive()

@@ -21,7 +21,7 @@ DATASET: Final = "/entry/data/data"
 
 
 class ImageStore:
-    """Writes the images of a run, one file for each shape, flushed after each image: a killed run keeps them.
+    """Writes the images of a run, one file for each channel and shape, flushed after each image: a killed run keeps them.
 
     Parameters
     ----------
@@ -36,20 +36,21 @@ class ImageStore:
             raise SettingsError(f"inline = {inline} bytes makes no sense: give 0 to write every image to a file.")
         self.folder = None if folder is None else Path(folder)
         self.inline = inline
-        self._files: dict[tuple[int, ...], _ImageFile] = {}
+        self._files: dict[tuple[str, tuple[int, ...]], _ImageFile] = {}
         self._documents: deque[tuple[str, dict[str, Any]]] = deque()
 
     def takes(self, shape: tuple[int, ...]) -> bool:
         """Whether an image of that shape goes to a file."""
         return self.folder is not None and 8 * int(np.prod(shape)) > self.inline
 
-    def write(self, image: Floats) -> str:
-        """Write an image; gives the id by which its Event refers to it."""
+    def write(self, image: Floats, channel: str = "topograph") -> str:
+        """Write an image of a channel; gives the id by which its Event refers to it."""
         assert self.folder is not None
-        if image.shape not in self._files:
-            self._files[image.shape] = _ImageFile(self.folder, image.shape)
-            self._documents.append(("resource", self._files[image.shape].resource))
-        datum = self._files[image.shape].append(image)
+        kind = channel, image.shape
+        if kind not in self._files:
+            self._files[kind] = _ImageFile(self.folder, image.shape)
+            self._documents.append(("resource", self._files[kind].resource))
+        datum = self._files[kind].append(image)
         self._documents.append(("datum", datum))
         return datum["datum_id"]
 

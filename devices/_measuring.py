@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 
 from ophyd.status import Status
 
 from bluesky_stm.devices._part import Part
 from bluesky_stm.devices._signals import Result
-from bluesky_stm.errors import STMError
 
 
 class Measuring(Part):
@@ -42,19 +40,22 @@ class Measuring(Part):
 
     def pause(self) -> None:
         """End the measurement under way; its data are not used, and a replayed `trigger` measures anew."""
-        self._end()
+        self.break_off()
 
     def unstage(self) -> list[object]:
         """End the measurement under way, whatever ended the plan."""
-        self._end()
+        self.break_off()
         return super().unstage()
 
     def under_way(self) -> bool:
         """Whether a measurement is under way."""
         return self._status is not None and not self._status.done
 
-    def _end(self) -> None:
+    def break_off(self) -> None:
+        """End what is under way; never fails, for the way out goes on: a controller that can't be stopped is a fault."""
         if self.under_way():
-            with suppress(STMError):  # the status of the measurement carries the fault, and a pause must not fail
+            try:
                 self.stm.hold_still(success=True)
+            except Exception as fault:
+                self.stm.latch(fault)
         self._status = None

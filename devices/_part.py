@@ -44,9 +44,10 @@ class Part(Device):
 
     def unstage(self) -> list[object]:
         """End what is under way; put the tip back to rest, or withdraw it after a fault."""
-        unstaged = super().unstage()
-        self.stm.rest.leave(self)
-        return unstaged
+        try:
+            return super().unstage()
+        finally:
+            self.stm.rest.leave(self)
 
     def stop(self, *, success: bool = False) -> None:
         """Hold still: end motion, scan and sweep, feedback closed. Never a retract; called at each end of a plan, too.

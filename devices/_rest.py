@@ -12,7 +12,6 @@ from ophyd import Device
 from ophyd.status import Status
 
 from bluesky_stm import units
-from bluesky_stm.devices._bias import ramp_holding
 from bluesky_stm.devices._signals import data_key
 from bluesky_stm.protocols import Controller
 
@@ -39,13 +38,14 @@ class Rest:
         same = not (_differs(now.bias, self.bias) or _differs(now.current, self.current))
         return same and (now.feedback or not self.feedback)
 
-    def restore(self, controller: Controller) -> None:
+    def restore(self, stm: STM) -> None:
         """Bring back what differs; the feedback is closed where it was, and never opened.
 
         The tip may have been approached meanwhile, and an open feedback would let it drift into the surface.
         """
+        controller = stm.controller
         if _differs(controller.get_bias(), self.bias):
-            ramp_holding(controller, self.bias)
+            stm.bias.go(self.bias)
         if _differs(controller.get_setpoint().current, self.current):
             controller.set_setpoint_current(self.current)
         if self.feedback and not controller.get_feedback():
@@ -99,10 +99,11 @@ class RestKeeper(Device):
         held = [known for known, _ in self._found]
         if holder in held:
             place = held.index(holder)
-            rest = self._found[place][1]
-            del self._found[place:]
-            if self.stm.fault is not None or not rest.reached(self.stm.controller):
-                self.set(rest).wait()
+            try:
+                if not self._is_home(rest := self._found[place][1]):
+                    self.set(rest).wait()
+            finally:
+                del self._found[place:]
 
     def guard(self) -> Guard:
         """Something to stage around a plan."""
@@ -123,9 +124,22 @@ class RestKeeper(Device):
         values = zip(self.describe(), (rest.bias, rest.current, rest.feedback), strict=True)
         return {key: {"value": value, "timestamp": now} for key, value in values}
 
+    def _is_home(self, rest: Rest) -> bool:
+        """Whether nothing is left to do; a controller that does not say is not believed."""
+        try:
+            return self.stm.fault is None and rest.reached(self.stm.controller)
+        except Exception:
+            return False
+
+    def _is_withdrawn(self) -> bool:
+        try:
+            return self.stm.withdrawn
+        except Exception:
+            return False
+
     def _go_home(self, rest: Rest) -> None:
         """The first way that leads to safety; a way that failed is told even where the next one led there."""
-        if self.stm.withdrawn:
+        if self._is_withdrawn():
             return
         ways = [lambda: self._restore(rest), self.stm.withdraw_now]
         faults: list[Exception] = []
@@ -139,8 +153,9 @@ class RestKeeper(Device):
             raise faults[0]
 
     def _restore(self, rest: Rest) -> None:
-        self.stm.controller.stop()
-        rest.restore(self.stm.controller)
+        with self.stm.bias.by_itself():
+            self.stm.controller.stop()
+            rest.restore(self.stm)
         self.stm.bias.forget_setpoint()
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from contextlib import suppress
+from typing import Any, Final
 
 import numpy as np
 from event_model import DataKey
@@ -15,15 +16,23 @@ from bluesky_stm import units
 from bluesky_stm.devices._flying import Flying
 from bluesky_stm.devices._framed import Framed, fields_of
 from bluesky_stm.devices._images import sha256
-from bluesky_stm.devices._signals import CONFIG, HINTED, NORMAL, Parameter, Result, data_key
+from bluesky_stm.devices._signals import CONFIG, HINTED, NORMAL, OMITTED, Parameter, Result, data_key
 from bluesky_stm.devices._worker import ActStatus
-from bluesky_stm.errors import NotCapableError
-from bluesky_stm.geometry import Frame
-from bluesky_stm.measurements import Quality, Topograph
+from bluesky_stm.errors import NotCapableError, STMError
+from bluesky_stm.geometry import Floats, Frame
+from bluesky_stm.measurements import Quality, Setpoint, Topograph
+from bluesky_stm.protocols import Progress
+
+FURTHER: Final = {"backward": "height_backward", "current": "current", "current_backward": "current_backward"}
+"""Images beside the topograph, and what the controller calls them."""
 
 
 class Scanner(Flying, Framed):
-    """Constant-current images of a frame: a detector; kicked off as a flyer, it gives an Event for each line."""
+    """Constant-current images of a frame: a detector; kicked off as a flyer, it gives an Event for each line.
+
+    ``stm.scanner.backward.kind = "normal"`` puts the heights of the way back into the documents, too; likewise ``current`` and
+    ``current_backward``. Of an image that fails half way the lines before are kept: here, and by the flyer in its Events.
+    """
 
     unit = "line"
     stream = "lines"
@@ -34,20 +43,34 @@ class Scanner(Flying, Framed):
     """Time for one line forth, in s; 0 for the controller's own."""
 
     topograph = Cpt(Result, value=None, units=units.LENGTH, form="array", precision=4, kind=NORMAL)
+    backward = Cpt(Result, value=None, units=units.LENGTH, form="array", precision=4, kind=OMITTED)
+    current = Cpt(Result, value=None, units=units.CURRENT, form="array", precision=5, kind=OMITTED)
+    current_backward = Cpt(Result, value=None, units=units.CURRENT, form="array", precision=5, kind=OMITTED)
     setpoint_bias = Cpt(Result, value=float("nan"), units=units.BIAS, precision=4, kind=NORMAL)
     setpoint_current = Cpt(Result, value=float("nan"), units=units.CURRENT, precision=5, kind=NORMAL)
     time = Cpt(Result, value=float("nan"), units=units.TIME, precision=3, kind=NORMAL)
     quality = Cpt(Result, value=int(Quality.INCOMPLETE), form="integer", kind=HINTED)
 
-    _taken: Frame | None = None
-    _stored: tuple[str, str] | None = None
-    """Id and sha256 of the last image, when it stands in a file."""
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._taken: Frame | None = None
+        self._stored: dict[str, tuple[str, str]] = {}
+        """Id and sha256 of the last images, by attribute, when they stand in files."""
+        self._told: set[int] = set()
+        """Rows that are Events already."""
+
+    @property
+    def wanted(self) -> list[str]:
+        """Which images go into the documents."""
+        return [name for name in ("topograph", *FURTHER) if name in self.read_attrs]
 
     def check_value(self, frame: Frame) -> None:
         """Refuse a frame with a corner outside the limits, or whose lines are too fast."""
         super().check_value(frame)
         if line_time := self.line_time.get():
-            self.stm.check("speed", frame.size[0] / line_time, f"{self.name} speed")
+            speed = frame.size[0] / line_time
+            self.stm.check("speed", speed, f"{self.name} speed")
+            self.stm.tip.check_speed(speed, f"{self.name} speed")
 
     def begin(self) -> Status:
         """Take a topograph; the status reports progress by lines and ends with the image or the fault."""
@@ -56,6 +79,7 @@ class Scanner(Flying, Framed):
     def take_off(self, anew: bool) -> Status:
         """Take a topograph, anew after a pause, too; its lines are the Events."""
         self._events.clear()
+        self._told.clear()
         return self._start(self._scan_lines)
 
     def describe_event(self) -> dict[str, DataKey]:
@@ -72,9 +96,38 @@ class Scanner(Flying, Framed):
 
     def unstage(self) -> list[object]:
         """End the image under way; the files of the run are whole."""
-        unstaged = super().unstage()
-        self.stm.images.close()
-        return unstaged
+        try:
+            return super().unstage()
+        finally:
+            self.stm.images.close()
+
+    def describe(self) -> dict[str, DataKey]:
+        """Complete without an image: its shape is that of the frame."""
+        for name in ("topograph", *FURTHER):
+            signal: Result = getattr(self, name)
+            signal.array_shape, signal.dims = self.frame.pixels, (f"{self.name}_row", f"{self.name}_column")
+        keys = super().describe()
+        if self.stm.images.takes(self.frame.pixels):
+            for name in self.wanted:
+                signal = getattr(self, name)
+                keys[signal.name]["external"] = "FILESTORE:"
+                keys[f"{signal.name}_sha256"] = data_key(signal.source_name, dtype="string")
+        return keys
+
+    def read(self) -> dict[str, dict[str, Any]]:
+        """The last image and the frame it was taken in; before the first, NaN and ``Quality.INCOMPLETE``."""
+        if self.topograph.get() is None:
+            self.fill(dict.fromkeys(("topograph", *FURTHER), np.full(self.frame.pixels, np.nan)))
+            self._store()
+        reading = super().read()
+        for name, (datum, digest) in self._stored.items():
+            key = getattr(self, name).name
+            reading[key] = {**reading[key], "value": datum}
+            reading[f"{key}_sha256"] = {**reading[key], "value": digest}
+        if self._taken is not None:
+            for name, value in fields_of(self._taken).items():
+                reading[f"{self.name}_{name}"] = {"value": value, "timestamp": self.topograph.timestamp}
+        return reading
 
     def _start(self, act: Callable[..., None]) -> Status:
         frame, line_time = self.frame, self.line_time.get()
@@ -82,55 +135,64 @@ class Scanner(Flying, Framed):
         longest = self.patience + 6 * frame.pixels[0] * line_time
         return self.stm.worker.submit(self, act, frame, line_time or None, timeout=longest, unit=self.unit, tells=True)
 
-    def describe(self) -> dict[str, DataKey]:
-        """Complete without an image: its shape is that of the frame."""
-        self.topograph.array_shape = self.frame.pixels
-        self.topograph.dims = (f"{self.name}_row", f"{self.name}_column")
-        keys = super().describe()
-        if self.stm.images.takes(self.frame.pixels):
-            keys[self.topograph.name]["external"] = "FILESTORE:"
-            keys[f"{self.topograph.name}_sha256"] = data_key(self.topograph.source_name, dtype="string")
-        return keys
-
-    def read(self) -> dict[str, dict[str, Any]]:
-        """The last image and the frame it was taken in; before the first, NaN and ``Quality.INCOMPLETE``."""
-        if self.topograph.get() is None:
-            self.fill({"topograph": np.full(self.frame.pixels, np.nan)})
-            self._store()
-        reading = super().read()
-        if self._stored is not None:
-            datum, digest = self._stored
-            reading[self.topograph.name] = {**reading[self.topograph.name], "value": datum}
-            reading[f"{self.topograph.name}_sha256"] = {**reading[self.topograph.name], "value": digest}
-        if self._taken is not None:
-            for name, value in fields_of(self._taken).items():
-                reading[f"{self.name}_{name}"] = {"value": value, "timestamp": self.topograph.timestamp}
-        return reading
-
-    def _scan(self, frame: Frame, line_time: float | None, status: ActStatus) -> None:
-        image = self.controller.scan(frame, line_time, status.report)
-        if image.height.shape != frame.pixels:
-            raise NotCapableError(
-                f"{self.controller.name} gave an image of {image.height.shape} pixels for a frame of {frame.pixels}. It is not "
-                "used. Ask for a frame that it can do."
-            )
+    def _scan(self, frame: Frame, line_time: float | None, status: ActStatus, tell: Progress | None = None) -> None:
+        try:
+            image = self.controller.scan(frame, line_time, tell or status.report)
+        except Exception:
+            self._rescue(frame)
+            raise
+        further = {name: self.controller.image(FURTHER[name]) for name in self.wanted if name in FURTHER}
+        for height in (image.height, *further.values()):
+            self._check_shape(height, frame)
         self._taken = image.frame
-        self.fill(values_of(image))
+        self.fill({**values_of(image), **further})
         self._store()
 
+    def _check_shape(self, image: Floats, frame: Frame) -> None:
+        if image.shape != frame.pixels:
+            raise NotCapableError(
+                f"{self.controller.name} gave an image of {image.shape} pixels for a frame of {frame.pixels}. It is not used. "
+                "Ask for a frame that it can do."
+            )
+
+    def _rescue(self, frame: Frame) -> None:
+        """Keep the lines that an image had before it failed, as far as the controller still gives them."""
+        with suppress(Exception):
+            height = self.controller.image()
+            self._check_shape(height, frame)
+            self._taken = frame
+            self.fill(values_of(Topograph(frame, height, UNKNOWN, np.nan, Quality.INCOMPLETE)))
+
     def _store(self) -> None:
-        image, images = self.topograph.get(), self.stm.images
-        self._stored = (images.write(image), sha256(image)) if images.takes(image.shape) else None
+        images = self.stm.images
+        taken = {name: getattr(self, name).get() for name in self.wanted}
+        self._stored = {
+            name: (images.write(image, name), sha256(image)) for name, image in taken.items() if images.takes(image.shape)
+        }
         if not self.stm.is_staged and self._staged == Staged.no:
             images.close()  # nobody will say when the run is over
 
     def _scan_lines(self, frame: Frame, line_time: float | None, status: ActStatus) -> None:
-        self._scan(frame, line_time, status)
-        image = self.topograph.get()
-        for row in np.flatnonzero(np.isfinite(image).all(axis=1)):
-            self.keep({"line": image[row].copy(), "row": int(row)})
-        if len(self._events) == len(image):
+        def tell(done: int, total: int) -> None:
+            status.report(done, total)
+            with suppress(STMError):  # those who look on must not end the scan
+                self._keep_lines(self.controller.image())
+
+        self._scan(frame, line_time, status, tell)
+        self._keep_lines(self.topograph.get())
+        if len(self._told) == frame.pixels[0]:
             self.arrive()
+
+    def _keep_lines(self, image: Floats) -> None:
+        """Leave an Event for each line that is new in ``image``."""
+        for row in np.flatnonzero(np.isfinite(image).all(axis=1)):
+            if row not in self._told:
+                self._told.add(int(row))
+                self.keep({"line": image[row].copy(), "row": int(row)})
+
+
+UNKNOWN: Final = Setpoint(float("nan"), float("nan"))
+"""Of an image that failed: the controller may not answer any more."""
 
 
 def values_of(image: Topograph) -> dict[str, Any]:

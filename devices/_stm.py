@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import cached_property
 from typing import Any
 
@@ -17,7 +17,7 @@ from bluesky_stm.devices._current import TunnelingCurrent
 from bluesky_stm.devices._grid import GridSpectroscopy
 from bluesky_stm.devices._images import ImageStore
 from bluesky_stm.devices._lockin import LockIn
-from bluesky_stm.devices._pulse import TipPulse
+from bluesky_stm.devices._once import TipPulse, TipShaper
 from bluesky_stm.devices._rest import RestKeeper
 from bluesky_stm.devices._scanner import Scanner
 from bluesky_stm.devices._signals import CONFIG, NORMAL, OMITTED, ControllerSignal
@@ -35,7 +35,7 @@ HARMLESS = (MotionStoppedError, LimitError, NotCapableError, SettingsError)
 
 
 class STM(Device):
-    """A scanning tunneling microscope: tip, bias, sweep, current, z, lockin, scanner, grid; pulse, watch and rest.
+    """A scanning tunneling microscope: tip, bias, sweep, current, z, lockin, scanner, grid; pulse, shaper, watch, rest.
 
     Parameters
     ----------
@@ -57,6 +57,7 @@ class STM(Device):
     lockin = Cpt(LockIn, kind=CONFIG)
     scanner = Cpt(Scanner, kind=OMITTED, labels={"detectors"})
     pulse = Cpt(TipPulse, kind=OMITTED)
+    shaper = Cpt(TipShaper, kind=OMITTED)
     drift = Cpt(
         ControllerSignal,
         read=lambda c: c.get_drift(),
@@ -83,12 +84,16 @@ class STM(Device):
         **kwargs: Any,
     ) -> None:
         self.controller = controller
-        self.worker = Worker(name, on_fault=self._latch)
+        self.worker = Worker(name, on_fault=self.latch)
         self.fault: BaseException | None = None
-        self.withdrawn = False
         self.images = images or ImageStore()
         self._limits = limits
         super().__init__(prefix, name=name, **kwargs)
+
+    @property
+    def withdrawn(self) -> bool:
+        """Whether the tip is out of reach of the surface, as the controller says."""
+        return self.controller.is_withdrawn()
 
     @property
     def is_staged(self) -> bool:
@@ -103,9 +108,11 @@ class STM(Device):
 
     def unstage(self) -> list[object]:
         """End what is under way; put the tip back to rest, or withdraw it after a fault."""
-        unstaged = super().unstage()
-        self.rest.leave(self)
-        return unstaged
+        with ExitStack() as whatever_happens:
+            whatever_happens.callback(self.rest.leave, self)
+            for measuring in (self.sweep, self.scanner, self.grid):
+                whatever_happens.callback(measuring.break_off)
+            return super().unstage()
 
     @cached_property
     def limits(self) -> Limits:
@@ -139,7 +146,10 @@ class STM(Device):
     def hold_still(self, success: bool = False) -> None:
         """End motion, scan and sweep now, and forget what waits for its turn; the feedback stays closed."""
         self.worker.stopping(success)
-        self.controller.stop()
+        if not self.bias.crossing:
+            self.controller.stop()
+        elif self.fault is not None:  # the crossing took too long, or worse
+            self.worker.submit(self, self.withdraw_now, urgent=True)
 
     def stop(self, *, success: bool = False) -> None:
         """Hold still. Never a retract."""
@@ -147,21 +157,36 @@ class STM(Device):
 
     def withdraw_now(self) -> None:
         """End what is under way and withdraw; blocks. Tried even where the controller could not be stopped."""
-        with suppress(STMError):
-            self.controller.stop()
+        crossing = self.bias.crossing  # stopped there, the controller would close the feedback near 0 V
+        if not crossing:
+            self._stop_if_possible()
         self.controller.withdraw()
-        self.withdrawn = True
+        if crossing:
+            self._stop_if_possible()
 
     def require_contact(self) -> None:
-        """Refuse to measure with the tip withdrawn."""
+        """Refuse to measure after a fault, and with the tip withdrawn."""
+        self.require_no_fault("measured")
         if self.withdrawn:
-            why = f" after {type(self.fault).__name__}: {self.fault}" if self.fault else ""
-            raise STMError(f"The tip of {self.name} is withdrawn{why}. Nothing was measured. Look at it, then approach.")
+            raise STMError(f"The tip of {self.name} is withdrawn. Nothing was measured. Look at it, then approach.")
+
+    def require_no_fault(self, done: str) -> None:
+        """Refuse to go on until a person has cleared the fault; ``done`` says what was not done."""
+        if self.fault is not None:
+            raise STMError(
+                f"{self.name} is out of use after {type(self.fault).__name__}: {self.fault} Nothing was {done}. "
+                f"Look at the tip, call {self.name}.clear_fault(), then approach."
+            )
 
     def clear_fault(self) -> None:
-        """A person, or an approach, has seen to the fault: the tip need not be withdrawn at the next end."""
+        """A person has looked at the tip: it may approach and measure again. No plan and no suspender calls this."""
         self.fault = None
 
-    def _latch(self, fault: BaseException) -> None:
+    def _stop_if_possible(self) -> None:
+        with suppress(Exception):
+            self.controller.stop()
+
+    def latch(self, fault: BaseException) -> None:
+        """Remember a fault: the tip is withdrawn at the way out, and nothing is measured until `clear_fault`."""
         if not isinstance(fault, HARMLESS):
             self.fault = fault

@@ -12,18 +12,19 @@ from ophyd.status import Status
 
 from bluesky_stm import units
 from bluesky_stm.devices._measuring import Measuring
-from bluesky_stm.devices._signals import CONFIG, HINTED, NORMAL, Parameter, Result
+from bluesky_stm.devices._signals import CONFIG, HINTED, NORMAL, OMITTED, Parameter, Result
 from bluesky_stm.devices._worker import ActStatus
 from bluesky_stm.errors import NotCapableError
 from bluesky_stm.measurements import Quality, Setpoint, Spectrum
 from bluesky_stm.protocols import Progress, SweepSettings
 
 ARRAYS = ("bias", "current", "lockin_x", "lockin_y", "didv")
+WAY_BACK = {f"{name}_backward": name for name in ARRAYS[1:]}
 DEFAULT = SweepSettings()
 
 
 class SetpointParameter(Parameter):
-    """Bias and current that the feedback keeps before a sweep, V and nA; None for what stands."""
+    """Bias and current that the feedback keeps before or after a sweep, V and nA; None for what stands."""
 
     def check_value(self, value: Setpoint | None) -> None:
         """Refuse a bias or a current outside the interlocks."""
@@ -46,7 +47,9 @@ class SetpointParameter(Parameter):
 class BiasSweep(Measuring):
     """I(V) and dI/dV where the tip stands: a detector. The controller holds and restores the feedback as one act.
 
-    ``start`` to ``end`` in ``points`` steps; what is swept is in settable signals, so that `check_limits` sees it.
+    ``start`` to ``end`` in ``points`` steps; what is swept is in settable signals, so that `check_limits` sees it. Swept
+    ``backward`` as well, the arrays are the average of both ways; ``stm.sweep.current_backward.kind = "normal"`` (likewise
+    ``lockin_x_backward``, ``lockin_y_backward``, ``didv_backward``) puts the way back by itself into the documents, too.
     """
 
     patience = 60.0
@@ -60,6 +63,8 @@ class BiasSweep(Measuring):
     averages = Cpt(Parameter, value=DEFAULT.averages, form="integer", low=1, high=10_000, kind=CONFIG)
     backward = Cpt(Parameter, value=DEFAULT.backward, form="boolean", kind=CONFIG)
     setpoint = Cpt(SetpointParameter, value=None, units="V, nA", form="array", kind=CONFIG)
+    setpoint_after = Cpt(SetpointParameter, value=None, units="V, nA", form="array", kind=CONFIG)
+    """Where the feedback is left; None for where it was before."""
     z_offset = Cpt(Parameter, value=DEFAULT.z_offset, units=units.LENGTH, precision=4, low=-1.0, high=1.0, kind=CONFIG)
 
     bias = Cpt(Result, value=None, units=units.BIAS, form="array", precision=4, kind=NORMAL)
@@ -67,6 +72,10 @@ class BiasSweep(Measuring):
     lockin_x = Cpt(Result, value=None, units=units.CURRENT, form="array", precision=5, kind=NORMAL)
     lockin_y = Cpt(Result, value=None, units=units.CURRENT, form="array", precision=5, kind=NORMAL)
     didv = Cpt(Result, value=None, units=units.CONDUCTANCE, form="array", precision=5, kind=NORMAL)
+    current_backward = Cpt(Result, value=None, units=units.CURRENT, form="array", precision=5, kind=OMITTED)
+    lockin_x_backward = Cpt(Result, value=None, units=units.CURRENT, form="array", precision=5, kind=OMITTED)
+    lockin_y_backward = Cpt(Result, value=None, units=units.CURRENT, form="array", precision=5, kind=OMITTED)
+    didv_backward = Cpt(Result, value=None, units=units.CONDUCTANCE, form="array", precision=5, kind=OMITTED)
     x = Cpt(Result, value=float("nan"), units=units.LENGTH, precision=3, kind=NORMAL)
     y = Cpt(Result, value=float("nan"), units=units.LENGTH, precision=3, kind=NORMAL)
     z = Cpt(Result, value=float("nan"), units=units.LENGTH, precision=4, kind=HINTED)
@@ -101,6 +110,8 @@ class BiasSweep(Measuring):
         self.setpoint.check_value(settings.setpoint)
         current = (settings.setpoint or self.controller.get_setpoint()).current
         self.stm.check_dose(self.name, duration(settings), current)
+        if after := self.setpoint_after.get():
+            self.stm.bias.check_way(after.bias)
 
     def set(self, settings: SweepSettings) -> Status:
         """Take ``settings`` for the next sweep, or refuse them as a whole."""
@@ -115,14 +126,18 @@ class BiasSweep(Measuring):
         """Sweep the bias; the status reports progress by points and ends with the spectrum or the fault."""
         settings = self.settings
         self.check_value(settings)
-        if settings.z_offset:
-            self.stm.check("z", self.controller.get_tip().z + settings.z_offset, f"{self.name} z with its offset")
+        self.check_height(settings)
         timeout = self.patience + 3 * duration(settings)
         return self.stm.worker.submit(self, self._sweep, settings, timeout=timeout, unit=self.unit, tells=True)
 
+    def check_height(self, settings: SweepSettings) -> None:
+        """Refuse a sweep that would take the tip beyond the interlock of z from where it stands."""
+        if settings.z_offset:
+            self.stm.check("z", self.controller.get_tip().z + settings.z_offset, f"{self.name} z with its offset")
+
     def describe(self) -> dict[str, DataKey]:
         """Complete without a sweep: the arrays are as long as ``points`` says."""
-        for name in ARRAYS:
+        for name in (*ARRAYS, *WAY_BACK):
             signal = getattr(self, name)
             signal.array_shape, signal.dims = (int(self.points.get()),), (f"{self.name}_step",)
         return super().describe()
@@ -134,7 +149,7 @@ class BiasSweep(Measuring):
     def read(self) -> dict[str, dict[str, Any]]:
         """The last spectrum; before the first, NaN and ``Quality.INCOMPLETE``."""
         if self.bias.get() is None:
-            self.fill(dict.fromkeys(ARRAYS, np.full(int(self.points.get()), np.nan)))
+            self.fill(dict.fromkeys((*ARRAYS, *WAY_BACK), np.full(int(self.points.get()), np.nan)))
         return super().read()
 
     def measure(self, settings: SweepSettings, progress: Progress | None = None) -> Spectrum:
@@ -153,24 +168,42 @@ class BiasSweep(Measuring):
             )
         return spectrum
 
+    def values_of(self, spectrum: Spectrum) -> dict[str, Any]:
+        """The spectrum as it stands in an Event, each array a copy of its own.
+
+        Raises
+        ------
+        NotCapableError
+            When the way back is wanted, and the controller gives none.
+        """
+        arrays = {name: getattr(spectrum, name) for name in ARRAYS}
+        for name in [name for name in WAY_BACK if name in self.read_attrs]:
+            if WAY_BACK[name] not in spectrum.backward:
+                raise NotCapableError(
+                    f"{self.controller.name} gave no {WAY_BACK[name]} of the way back. The spectrum is not used. Set "
+                    f"{self.backward.name}, or {name}.kind to omitted where it keeps but the average."
+                )
+            arrays[name] = spectrum.backward[WAY_BACK[name]]
+        return {
+            **{name: np.array(array, dtype=float) for name, array in arrays.items()},
+            "x": spectrum.position.x,
+            "y": spectrum.position.y,
+            "z": spectrum.z,
+            "setpoint_bias": spectrum.setpoint.bias,
+            "setpoint_current": spectrum.setpoint.current,
+            "time": spectrum.time,
+            "quality": int(spectrum.quality),
+        }
+
     def _sweep(self, settings: SweepSettings, status: ActStatus) -> None:
-        self.fill(values_of(self.measure(settings, status.report)))
+        self.fill(self.values_of(self.measure(settings, status.report)))
+        after: Setpoint | None = self.setpoint_after.get()
+        if after and not status.round.over:
+            self.stm.bias.go(after.bias)
+            self.stm.bias.forget_setpoint()
+            self.controller.set_setpoint_current(after.current)
 
 
 def duration(settings: SweepSettings) -> float:
     """Time that a sweep takes, in s, without what the controller adds."""
     return settings.points * (settings.settle + settings.integrate) * settings.averages * (1 + settings.backward)
-
-
-def values_of(spectrum: Spectrum) -> dict[str, Any]:
-    """The spectrum as it stands in an Event, each array a copy of its own."""
-    return {
-        **{name: np.array(getattr(spectrum, name), dtype=float) for name in ARRAYS},
-        "x": spectrum.position.x,
-        "y": spectrum.position.y,
-        "z": spectrum.z,
-        "setpoint_bias": spectrum.setpoint.bias,
-        "setpoint_current": spectrum.setpoint.current,
-        "time": spectrum.time,
-        "quality": int(spectrum.quality),
-    }

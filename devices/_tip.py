@@ -11,7 +11,7 @@ from ophyd import Component as Cpt
 from ophyd.status import Status
 
 from bluesky_stm import units
-from bluesky_stm.devices._part import Part
+from bluesky_stm.devices._part import Part, stm_of
 from bluesky_stm.devices._positioner import Positioner
 from bluesky_stm.devices._signals import CONFIG, HINTED, Parameter, data_key
 from bluesky_stm.errors import LimitError, STMError
@@ -42,6 +42,11 @@ class Axis(Positioner):
         """Coordinate asked for last, or where the tip stands."""
         return getattr(self.parent.setpoint, self.attr_name)
 
+    def check_value(self, value: float) -> None:
+        """Refuse a coordinate outside the limits, and a speed that the feedback can't follow."""
+        super().check_value(value)
+        self.parent.check_speed()
+
     def set(self, value: float, *, timeout: float | None = None) -> Status:
         """Move along this axis; both ends are checked."""
         target = self.parent.target._replace(**{self.attr_name: float(value)})
@@ -52,12 +57,21 @@ class Axis(Positioner):
         return {key: value for key, value in self.parent.read().items() if key in {self.name, f"{self.name}_setpoint"}}
 
 
+class Speed(Parameter):
+    """Lateral speed of the tip, in nm/s; 0 for the controller's own."""
+
+    def check_value(self, value: float) -> None:
+        """Refuse a speed outside the interlock, and one that the feedback can't follow."""
+        super().check_value(value)
+        stm_of(self).tip.check_speed(value)
+
+
 class TipPosition(Part):
     """Where the tip is on the sample, in nm, drift compensated; set as one point in one straight line."""
 
     x = Cpt(Axis, kind=HINTED)
     y = Cpt(Axis, kind=HINTED)
-    speed = Cpt(Parameter, value=0.0, units=units.SPEED, quantity="speed", kind=CONFIG, doc="0 for the controller's own")
+    speed = Cpt(Speed, value=0.0, units=units.SPEED, quantity="speed", kind=CONFIG, doc="0 for the controller's own")
     tolerance = Cpt(Parameter, value=0.05, units=units.LENGTH, low=0.0, high=10.0, kind=CONFIG, doc="of the arrival")
 
     timeout: float | None = 600.0
@@ -93,15 +107,15 @@ class TipPosition(Part):
     def check_value(self, point: tuple[float, float]) -> None:
         """Refuse a place outside the limits, and a speed that the feedback can't follow."""
         for axis, value in zip((self.x, self.y), point, strict=True):
-            axis.check_value(value)
-        self._check_speed(self.speed.get())
+            self.stm.check(axis.quantity, value, axis.name)
+        self.check_speed()
 
     def set(self, point: tuple[float, float], *, timeout: float | None = None) -> Status:
         """Move to ``point`` in one straight line; the status ends on arrival or with the fault."""
         target = Point(*map(float, point))
         self.check_value(target)
         self._asked = target
-        self._last = self.stm.worker.submit(self, self._move, target, timeout=timeout or self.timeout)
+        self._last = self.stm.worker.submit(self, self.go, target, timeout=timeout or self.timeout)
         return self._last
 
     @property
@@ -133,7 +147,8 @@ class TipPosition(Part):
     def _moving(self) -> bool:
         return self._last is not None and not self._last.done
 
-    def _move(self, target: Point) -> None:
+    def go(self, target: Point) -> None:
+        """Move in one straight line and see that the tip arrived; blocks."""
         self.controller.move_tip(target, self.speed.get() or None)
         here = self.controller.get_tip().point
         off, allowed = math.dist(here, target), self.tolerance.get()
@@ -143,12 +158,17 @@ class TipPosition(Part):
                 f"{allowed:g} nm are allowed. Nothing was measured there. Look at the scanner, or raise {self.tolerance.name}."
             )
 
-    def _check_speed(self, speed: float) -> None:
-        if not speed or not self.controller.get_feedback():
+    def check_speed(self, speed: float | None = None, what: str = "") -> None:
+        """Refuse a lateral speed, in nm/s, that the closed feedback can't follow; ``what`` has it, if not the tip itself.
+
+        The controller's own speed counts where none, or 0, is given.
+        """
+        if not self.controller.get_feedback():
             return
+        speed = (self.speed.get() if speed is None else speed) or self.controller.get_speed()
         follows = self.controller.get_gains().integral / STEEPEST
         if speed > follows:
             raise LimitError(
-                f"{self.speed.name} = {speed:g} nm/s is faster than the {follows:g} nm/s that the feedback follows at its "
-                "integral gain. Nothing has moved. Move slower, or raise the gain."
+                f"{what or self.speed.name} = {speed:g} nm/s is faster than the {follows:g} nm/s that the feedback follows at "
+                "its integral gain. Nothing has moved. Move slower, or raise the gain."
             )

@@ -78,11 +78,17 @@ class ZController(Part):
         self.stm.worker.stopping(success=True)
         return self.stm.worker.submit(self, self.stm.withdraw_now, timeout=self.timeout, urgent=True)
 
-    def approach(self) -> Status:
-        """Bring the tip back until the set point is reached; the feedback is closed then. Clears a fault that was latched."""
-        return self.stm.worker.submit(self, self._approach, timeout=self.timeout)
+    def home(self) -> Status:
+        """Open the feedback and lift the tip to the home height of the controller; `approach` brings it back."""
+        return self.stm.worker.submit(self, self.controller.home, timeout=self.timeout)
 
-    def _approach(self) -> None:
-        self.controller.approach()
-        self.stm.withdrawn = False
-        self.stm.clear_fault()
+    def approach(self) -> Status:
+        """Bring the tip back until the set point is reached; the feedback is closed then.
+
+        Raises
+        ------
+        STMError
+            After a fault, which a person has to clear first.
+        """
+        self.stm.require_no_fault("approached")
+        return self.stm.worker.submit(self, self.controller.approach, timeout=self.timeout)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from bluesky_stm.controllers._script import Scripted, asked
-from bluesky_stm.errors import LimitError, MotionStoppedError, NotCapableError
+from bluesky_stm.errors import LimitError, MotionStoppedError, NotCapableError, STMError
 from bluesky_stm.geometry import Floats, Frame, Point
 from bluesky_stm.measurements import Quality, Setpoint, Spectrum, Topograph
 from bluesky_stm.protocols import (
@@ -172,9 +172,9 @@ class FakeController(Scripted):
     @asked(Capability.FEEDBACK)
     def set_feedback(self, on: bool) -> None:
         """Close or open it."""
+        if on and self._withdrawn:
+            raise STMError("The tip is withdrawn, the feedback stays open. Approach.")
         self._feedback = bool(on)
-        if on:
-            self._withdrawn, self._lift = False, 0.0
 
     @asked()
     def get_setpoint(self) -> Setpoint:
@@ -211,9 +211,7 @@ class FakeController(Scripted):
     def home(self) -> None:
         """Lift the tip by some nm."""
         if self._lift > HOME_Z:
-            raise LimitError(
-                f"Home, {HOME_Z:g} nm up, lies below the tip, {self._lift:g} nm up. Nothing has moved. Approach."
-            )
+            raise LimitError(f"Home, {HOME_Z:g} nm up, lies below the tip, {self._lift:g} nm up. Nothing has moved. Approach.")
         self._pull_back(HOME_Z)
 
     @asked(Capability.APPROACH)
@@ -247,9 +245,7 @@ class FakeController(Scripted):
     def image(self, channel: str = "height") -> Floats:
         """As far as the last scan came."""
         if channel not in IMAGES:
-            raise NotCapableError(
-                f"{self.name} records no {channel!r}, only {', '.join(IMAGES)}. Nothing was scanned."
-            )
+            raise NotCapableError(f"{self.name} records no {channel!r}, only {', '.join(IMAGES)}. Nothing was scanned.")
         return self._images[channel].copy()
 
     @asked(Capability.SWEEP)

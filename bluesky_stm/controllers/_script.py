@@ -17,6 +17,9 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 STEPWISE = frozenset({"scan", "sweep", "move_tip", "ramp_bias"})
 """Acts in steps: their delay is spread over these, and a `stop` ends them between two."""
 
+READINGS = ("get_", "read_", "is_", "image")
+"""How the names of what only reads begin."""
+
 
 class Call(NamedTuple):
     """One thing that was asked of the controller."""
@@ -70,7 +73,7 @@ class Scripted:
 
     def _begin(self, name: str, capability: Capability | None, args: tuple[Any, ...]) -> None:
         self.counts[name] += 1
-        if not name.startswith(("get_", "read_")):
+        if not name.startswith(READINGS):
             self.asked.append(Call(name, args))
         if self.silent:
             raise LostConnectionError(f"{self.name} does not answer to {name!r}. Its state is unknown. Look at the cable.")

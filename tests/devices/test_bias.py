@@ -22,9 +22,8 @@ def test_it_is_set_and_read_in_volts(RE, stm):
 
 
 def test_through_zero_with_the_feedback_closed_is_refused(stm, fake):
-    for value in (0.0, 1.0):
-        with pytest.raises(LimitError, match="tip would touch"):
-            stm.bias.set(value)
+    with pytest.raises(LimitError, match="tip would touch"):
+        stm.bias.set(1.0)
     assert "ramp_bias" not in fake.names_asked()
 
 
@@ -68,8 +67,9 @@ def test_after_a_crash_the_tip_is_withdrawn_instead(RE, stm, fake):
         RE(with_bias(stm, -2.0, nothing()))
     assert "withdraw" in fake.names_asked()
     assert not fake.get_feedback()
-    with pytest.raises(STMError, match="withdrawn after TipCrashError: the tip touched"):
+    with pytest.raises(STMError, match="out of use after TipCrashError: the tip touched"):
         stm.sweep.trigger()
+    stm.clear_fault()
     RE(approach(stm))
     stm.sweep.trigger().wait(5)
 

@@ -4,12 +4,10 @@ import threading
 import time
 from contextlib import suppress
 
-import bluesky.plan_stubs as bps
 import numpy as np
 import pytest
 from bluesky.utils import RunEngineInterrupted
 
-from bluesky_stm.devices import Pulse
 from bluesky_stm.errors import LimitError, LostConnectionError, NotCapableError, SettingsError, TipCrashError
 from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.measurements import Quality
@@ -248,28 +246,3 @@ def test_interrupted_in_the_middle_of_an_act_it_is_ended_at_once(RE, stm, fake, 
     if way_out == "resume":
         assert len(toy.heard) == 2
         assert not any(event["stm_sweep_quality"] for event in docs.events())
-
-
-def test_a_pulse_is_fired_once_however_often_the_plan_comes_back_to_it(RE, stm, fake):
-    paused = []
-
-    def plan():
-        yield from bps.checkpoint()
-        yield from bps.mv(stm.pulse, Pulse(4.0, 0.01))
-        if not paused:
-            paused.append(True)
-            yield from bps.pause()
-
-    with pytest.raises(RunEngineInterrupted):
-        RE(plan())
-    RE.resume()
-    assert fake.names_asked().count("pulse") == 1
-    RE(bps.mv(stm.pulse, Pulse(4.0, 0.01)))
-    assert fake.names_asked().count("pulse") == 2
-
-
-@pytest.mark.parametrize(("bias", "width"), [(11.0, 0.01), (4.0, 100.0), (np.nan, 0.01), (4.0, np.nan)])
-def test_a_pulse_outside_the_interlocks_is_refused(stm, fake, bias, width):
-    with pytest.raises(LimitError):
-        stm.pulse.set(Pulse(bias, width))
-    assert "pulse" not in fake.names_asked()

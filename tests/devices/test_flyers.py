@@ -138,3 +138,26 @@ def test_an_image_stopped_on_its_way_gives_the_lines_it_has(stm, fake):
     rows = [event["data"]["stm_scanner_row"] for event in stm.scanner.collect()]
     assert rows == list(range(len(rows)))
     assert 0 < len(rows) < 20
+
+
+def test_lines_are_events_while_the_image_is_scanned(stm, fake):
+    stm.scanner.set(Frame.square((0, 0), 10, 20))
+    fake.delay("scan", 1.0)
+    stm.scanner.kickoff()
+    time.sleep(0.5)
+    early = [event["data"]["stm_scanner_row"] for event in stm.scanner.collect()]
+    assert 0 < len(early) < 20
+    stm.scanner.complete().wait(5)
+    late = [event["data"]["stm_scanner_row"] for event in stm.scanner.collect()]
+    assert early + late == list(range(20))
+
+
+def test_the_lines_before_a_fault_are_in_the_run(RE, stm, fake, docs):
+    stm.scanner.set(Frame.square((0, 0), 10, 20))
+    fake.fail("scan", TipCrashError("the tip touched"), part=0.6)
+    with pytest.raises(Exception, match="touched"):
+        RE(bp.fly([stm.scanner]))
+    lines = docs.events("lines")
+    assert [line["stm_scanner_row"] for line in lines] == list(range(12))
+    assert np.array_equal([line["stm_scanner_line"] for line in lines], fake.image()[:12])
+    assert docs.of("stop")[0]["exit_status"] == "fail"

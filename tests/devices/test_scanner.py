@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from bluesky.simulators import check_limits
 
-from bluesky_stm.errors import LimitError
+from bluesky_stm.errors import LimitError, NotCapableError, TipCrashError
 from bluesky_stm.geometry import Frame
 from bluesky_stm.measurements import Quality
 from bluesky_stm.teaching import topograph_from
@@ -72,6 +72,41 @@ def test_progress_counts_lines(stm):
     status.wait(5)
     stm.scanner.trigger().wait(5)
     assert all(t["unit"] == "line" and t["target"] == 8 for t in told if "target" in t)
+
+
+def test_images_of_both_ways_and_of_the_current_are_in_the_document_when_wanted(RE, stm, fake, docs):
+    for name in ("backward", "current", "current_backward"):
+        getattr(stm.scanner, name).kind = "normal"
+    stm.scanner.set(FRAME)
+    RE(bp.count([stm.scanner]))
+    (event,) = docs.events()
+    assert np.array_equal(event["stm_scanner_topograph"], fake.image("height"))
+    assert np.array_equal(event["stm_scanner_backward"], fake.image("height_backward"))
+    assert not np.array_equal(event["stm_scanner_backward"], event["stm_scanner_topograph"])  # the feedback is a little late
+    assert event["stm_scanner_current"] == pytest.approx(np.full(FRAME.pixels, -0.1))  # 0.1 nA at -1 V
+    keys = docs.of("descriptor")[0]["data_keys"]
+    assert [keys[f"stm_scanner_{name}"]["units"] for name in ("backward", "current_backward")] == ["nm", "nA"]
+    assert keys["stm_scanner_backward"]["shape"] == list(FRAME.pixels)
+
+
+def test_an_image_that_the_controller_does_not_record_is_not_made_up(stm, fake):
+    fake.fail("image", NotCapableError("only the height"))
+    stm.scanner.backward.kind = "normal"
+    stm.scanner.set(FRAME)
+    with pytest.raises(NotCapableError, match="only the height"):
+        stm.scanner.trigger().wait(5)
+
+
+def test_the_lines_of_an_image_that_fails_half_way_are_kept(stm, fake):
+    fake.fail("scan", TipCrashError("the tip touched"), part=0.5)
+    stm.scanner.set(FRAME)
+    with pytest.raises(TipCrashError):
+        stm.scanner.trigger().wait(5)
+    kept = topograph_from(data(stm.scanner))
+    assert kept.quality is Quality.INCOMPLETE
+    assert kept.frame == FRAME
+    assert np.isfinite(kept.height[:4]).all() and np.isnan(kept.height[4:]).all()
+    assert np.array_equal(kept.height[:4], fake.scan(FRAME).height[:4])
 
 
 def test_the_shape_is_declared_before_anything_is_measured(stm):

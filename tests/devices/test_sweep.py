@@ -53,6 +53,47 @@ def test_signals_make_the_sweep(RE, stm, fake):
     assert fake.asked[-1].args[0] == asked
 
 
+def test_the_way_back_is_in_the_document_when_wanted(RE, stm, fake, docs):
+    """The displacement current has the other sign on the way back: the average of both ways is the ohmic current."""
+    back = ("current_backward", "lockin_x_backward", "lockin_y_backward", "didv_backward")
+    for name in back:
+        getattr(stm.sweep, name).kind = "normal"
+    stm.sweep.set(SweepSettings(-0.5, 0.5, 11, backward=True))
+    RE(bp.count([stm.sweep]))
+    (event,) = docs.events()
+    ohmic = 0.1 * np.linspace(-0.5, 0.5, 11)  # 0.1 nA at 1 V
+    assert event["stm_sweep_current"] == pytest.approx(ohmic)
+    assert event["stm_sweep_current_backward"] == pytest.approx(ohmic - 0.001)
+    assert event["stm_sweep_didv_backward"] == pytest.approx(np.full(11, 0.1))
+    keys = docs.of("descriptor")[0]["data_keys"]
+    assert [keys[f"stm_sweep_{name}"]["units"] for name in back] == ["nA", "nA", "nA", "nS"]
+
+
+def test_a_way_back_that_is_not_swept_is_not_made_up(stm):
+    stm.sweep.current_backward.kind = "normal"
+    with pytest.raises(NotCapableError, match="no current of the way back"):
+        stm.sweep.trigger().wait(5)
+
+
+def test_afterwards_the_feedback_is_left_where_it_was_or_where_asked(stm, fake):
+    stm.sweep.setpoint.put(Setpoint(-0.8, 0.2))
+    stm.sweep.trigger().wait(5)
+    assert fake.get_setpoint() == Setpoint(-1.0, 0.1)
+    stm.sweep.setpoint_after.put(Setpoint(-1.5, 0.05))
+    stm.sweep.trigger().wait(5)
+    assert (fake.get_bias(), fake.get_setpoint().current) == pytest.approx((-1.5, 0.05))
+    assert fake.get_feedback()
+
+
+def test_a_set_point_after_the_sweep_passes_the_interlocks_too(stm, fake):
+    with pytest.raises(LimitError, match="stm_sweep_setpoint_after bias"):
+        check_limits(bps.mv(stm.sweep.setpoint_after, Setpoint(-11.0, 0.1)))
+    stm.sweep.setpoint_after.put(Setpoint(1.0, 0.1))
+    with pytest.raises(LimitError, match="the tip would touch"):
+        stm.sweep.trigger()
+    assert "sweep" not in fake.names_asked()
+
+
 def test_it_is_set_as_a_whole_too(RE, stm):
     asked = SweepSettings(-0.5, 0.25, 31, setpoint=Setpoint(-0.8, 0.2))
     RE(bps.mv(stm.sweep, asked))

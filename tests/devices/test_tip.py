@@ -105,13 +105,12 @@ def test_stopped_by_a_pause_the_move_has_not_failed(stm, fake):
 
 
 def test_a_speed_that_the_feedback_cannot_follow_is_refused(stm, fake):
-    fake.set_gains(FeedbackGains(0.01, 50.0))
-    stm.tip.speed.put(49.0)
-    stm.tip.set(Point(1, 0)).wait(5)
     stm.tip.speed.put(51.0)
+    stm.tip.set(Point(1, 0)).wait(5)
+    fake.set_gains(FeedbackGains(0.01, 50.0))
     with pytest.raises(LimitError, match="faster than the 50 nm/s"):
         stm.tip.set(Point(2, 0))
-    fake.set_feedback(False)  # withdrawn, there is nothing to follow
+    fake.withdraw()  # withdrawn, there is nothing to follow
     stm.tip.set(Point(2, 0)).wait(5)
 
 

@@ -43,9 +43,11 @@ def test_a_thousand_moves_and_sweeps_leave_no_thread_and_no_memory(stm, fake):
 
 
 def test_a_closed_worker_ends_its_threads(fake):
+    before = set(threading.enumerate())
     stm = STM(controller=fake)
     stm.tip.set(Point(1, 0)).wait(5)
-    named = [t for t in threading.enumerate() if t.name.startswith("stm-acts")]
+    named = [t for t in threading.enumerate() if t.name.startswith("stm-acts") and t not in before]
+    assert named
     stm.worker.close()
     for thread in named:
         thread.join(2)
