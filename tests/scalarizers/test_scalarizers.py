@@ -100,6 +100,13 @@ def test_an_edge_is_where_the_conductance_exceeds_three_sigma_of_the_noise():
     assert np.ptp(gaps) < 0.2
 
 
+def test_a_gap_wider_than_half_the_sweep_is_a_gap_however_noise_and_offset_fall():
+    answers = [make_scalarizer("gap")(semiconductor(noise=0.01, seed=s, points=61)) for s in range(100)]
+    shifted = [semiconductor(noise=0.01, seed=s, points=61) for s in range(100)]
+    answers += [make_scalarizer("gap")(spectrum_of(s.bias, s.current, s.didv + 0.0128)) for s in shifted]
+    assert not [answer.reason for answer in answers if isinstance(answer, Failed)]
+
+
 def test_small_gaps_are_preferred_by_turning_the_sign_round():
     wide, narrow = semiconductor(), semiconductor(valence=-0.4)
     prefers_small = make_scalarizer({"name": "gap", "prefer": "small"})
