@@ -6,6 +6,7 @@
 """
 
 from bluesky_stm.storage._catalog import Catalog, open_catalog
+from bluesky_stm.storage._connect import connect
 from bluesky_stm.storage._documents import documents, once
 from bluesky_stm.storage._export import export, import_run
 from bluesky_stm.storage._index import Index
@@ -23,6 +24,7 @@ __all__ = [
     "JournalRun",
     "Run",
     "campaign_tree",
+    "connect",
     "documents",
     "export",
     "import_run",

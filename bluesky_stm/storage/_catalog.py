@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
+import heapq
+import logging
 import os
 import re
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, Self
 
 from bluesky_stm.errors import CatalogError
-from bluesky_stm.storage._index import PROFILE, Index, connect
+from bluesky_stm.storage._connect import Store, connect, is_elsewhere
+from bluesky_stm.storage._index import Index
 from bluesky_stm.storage._journal import PART, SUFFIX, Document, Journal, finish_torn
+from bluesky_stm.storage._listing import Listing
 from bluesky_stm.storage._lock import WriterLock
 from bluesky_stm.storage._run import JournalRun, Run, uid_of
 
-_ADDRESSES = ("http://", "https://")
-_SETTLED = 100_000_000
-"""How long, in ns, a folder must have been unchanged before its time of change tells one listing from another."""
+log = logging.getLogger(__name__)
 
 
 class Catalog:
     """Runs in a folder. ``RE.subscribe(catalog)`` keeps every document.
 
-    ``catalog[-1]`` is the newest run, ``catalog["3f2a"]`` the one whose uid begins so; iteration goes from the oldest. A run
-    that was measured elsewhere is found in a facility's catalog by its whole uid.
+    ``catalog[-1]`` is the newest run, ``catalog["3f2a"]`` the one whose uid begins so; iteration goes from the oldest. With a
+    facility's catalog behind it, its runs are among them; while it cannot be reached, ``index_faults`` says so and those here
+    are listed alone.
 
     Parameters
     ----------
@@ -35,7 +37,7 @@ class Catalog:
     fsync : bool
         See `Journal`.
     connect : callable, optional
-        Gives the client of a facility's catalog, which every finished run is sent to; see `open_catalog`.
+        Gives the store of a facility, which every finished run is sent to; see `open_catalog`.
 
     Attributes
     ----------
@@ -54,7 +56,7 @@ class Catalog:
         *,
         write: bool = True,
         fsync: bool = False,
-        connect: Callable[[Path], Any] | None = None,
+        connect: Callable[[], Store] | None = None,
     ) -> None:
         self.path = Path(folder).expanduser().absolute()
         self._journals = self.path / "journal"
@@ -62,8 +64,10 @@ class Catalog:
         self._journal: Journal | None = None
         self._facility = connect is not None
         self._index = Index(self.path / "index", self.finished, connect)
-        self._listed: tuple[int, list[str]] = (0, [])
+        self._listing = Listing(self._journals)
         self.recovered: list[JournalRun] = []
+        if self._facility and not write:
+            self._journals.mkdir(parents=True, exist_ok=True)
         if write:
             self._begin(fsync)
         elif not self._journals.is_dir():
@@ -104,38 +108,37 @@ class Catalog:
         return [self._run(name) for name in self._names() if name.endswith(SUFFIX)]
 
     def __len__(self) -> int:
-        return len(self._names())
+        names = self._names()
+        if not self._facility or not (store := self._reached()):
+            return len(names)
+        arrived = self._index.indexed
+        return len(store) + sum(uid_of(name) not in arrived for name in names)
 
-    def __iter__(self) -> Iterator[JournalRun]:
-        return (self._run(name) for name in self._names())
+    def __iter__(self) -> Iterator[Run]:
+        return iter(list(reversed(self))[::-1]) if self._facility else (self._run(name) for name in self._names())
 
-    def __reversed__(self) -> Iterator[JournalRun]:
-        return (self._run(name) for name in reversed(self._names()))
+    def __reversed__(self) -> Iterator[Run]:
+        here: Iterator[Run] = (self._run(name) for name in reversed(self._names()))
+        return self._with_facility(here) if self._facility else here
 
     def __contains__(self, uid: object) -> bool:
-        return any(uid_of(name) == uid for name in self._names())
+        return any(run.uid == uid for run in self._found(str(uid)))
 
     def __getitem__(self, key: int | str) -> Run:
-        names = self._names()
         if isinstance(key, int):
-            if not -len(names) <= key < len(names):
-                raise CatalogError(f"There is no run {key}: {self.path} holds {len(names)}.")
-            return self._run(names[key])
-        found = [name for name in names if uid_of(name).startswith(key)]
+            return self._numbered(key)
+        found = self._found(key)
         if len(found) == 1:
-            return self._run(found[0])
-        if not found and self._facility and key in self.client:
-            return Run(self.client[key], self)
+            return found[0]
         raise CatalogError(
-            f"{len(found) or 'No'} runs of {len(names)} in {self.path} have a uid that begins with {key!r}"
-            + (f": {', '.join(uid_of(name) for name in found)}. Give more of it." if found else ".")
+            f"{len(found) or 'No'} runs of {len(self)} in {self.path} have a uid that begins with {key!r}"
+            + (f": {', '.join(run.uid for run in found)}. Give more of it." if found else ".")
         )
 
     @property
     def client(self) -> Any:
         """The finished runs as a databroker/Tiled client (layout v3): ``catalog.client[uid]["primary"].read()``."""
-        client = self._index.client
-        return getattr(client, "v3", client)  # said each time: a look through .v1 changes what the client gives
+        return self._index.client
 
     @property
     def index_faults(self) -> dict[str, str]:
@@ -160,7 +163,7 @@ class Catalog:
 
     def __repr__(self) -> str:
         faults = f", {len(self._index.faults)} not in the index" if self._index.faults else ""
-        return f"<Catalog {self.path}: {len(self)} runs{faults}>"
+        return f"<Catalog {self.path}: {len(self)} {'run' if len(self) == 1 else 'runs'}{faults}>"
 
     def _begin(self, fsync: bool) -> None:
         try:
@@ -178,7 +181,7 @@ class Catalog:
 
     def _ended(self, uid: str) -> JournalRun:
         """The run, with a stop document if it came without."""
-        run = self._named(uid)
+        (run,) = self._here(uid)
         if run.stop is None and self._journal is not None:
             self._journal.abandon(uid)
             finish_torn(run.path)
@@ -186,42 +189,55 @@ class Catalog:
 
     def _drop(self, uid: str) -> None:
         """Forget a run of which only a part could be kept."""
-        if self._journal is not None and uid in self:
+        if self._journal is not None:
             self._journal.abandon(uid)
-            self._named(uid).path.unlink()
+        for run in self._here(uid):
+            run.path.unlink()
 
-    def _named(self, uid: str) -> JournalRun:
-        return next(self._run(name) for name in self._names() if uid_of(name) == uid)
+    def _numbered(self, number: int) -> Run:
+        """By its place in the order of time; from the end, no more is looked at than needed."""
+        if self._facility:
+            wanted = islice(reversed(self), -number - 1, None) if number < 0 else islice(self, number, None)
+            if (run := next(wanted, None)) is not None:
+                return run
+        elif -len(names := self._names()) <= number < len(names):
+            return self._run(names[number])
+        raise CatalogError(f"There is no run {number}: {self.path} holds {len(self)}.")
+
+    def _here(self, beginning: str) -> list[JournalRun]:
+        return [self._run(name) for name in self._names() if uid_of(name).startswith(beginning)]
+
+    def _found(self, beginning: str) -> Sequence[Run]:
+        """Runs whose uid begins so; a facility is asked for what is not here."""
+        here = self._here(beginning)
+        if here or not self._facility or not (store := self._reached()):
+            return here
+        return [self._ours(run) for run in store.find(beginning)]
+
+    def _with_facility(self, here: Iterator[Run]) -> Iterator[Run]:
+        """The newest first; what was measured here is read here."""
+        store = self._reached()
+        known = {uid_of(name) for name in self._names()}
+        theirs = (self._ours(run) for run in reversed(store) if run.uid not in known) if store else iter(())
+        return heapq.merge(here, theirs, key=lambda run: -run.start["time"])
+
+    def _ours(self, run: Run) -> Run:
+        """A run of the facility, which finds here the runs that it refers to."""
+        run.catalog = self
+        return run
+
+    def _reached(self) -> Store | None:
+        try:
+            store = self._index.store
+        except CatalogError as error:
+            self._index.faults["index"] = str(error)
+            log.warning("Only the runs in %s are listed. %s", self.path, error)
+            return None
+        self._index.faults.pop("index", None)
+        return store
 
     def _names(self) -> list[str]:
-        """Names of the files, oldest run first; read again when the folder has changed."""
-        changed = os.stat(self._journals).st_mtime_ns
-        if changed != self._listed[0]:
-            settled = time.time_ns() - changed > _SETTLED  # a later change in the same tick of the clock would go unseen
-            remembered = self._remembered(changed) if settled else None
-            names = remembered or sorted(name for name in os.listdir(self._journals) if name.endswith((SUFFIX, PART)))
-            if settled and remembered is None and self._lock is not None:
-                self._remember(changed, names)
-            self._listed = (changed if settled else 0), names
-        return self._listed[1]
-
-    def _remembered(self, changed: int) -> list[str] | None:
-        """The names as a session listed them since the folder last changed: to ask the disk for all of them takes longer."""
-        try:
-            when, *names = self._list.read_text(encoding="utf-8").split("\n")
-        except (OSError, ValueError):
-            return None
-        return names if when == str(changed) else None
-
-    def _remember(self, changed: int, names: list[str]) -> None:
-        under_way = self._list.with_suffix(".new")
-        with suppress(OSError):  # it only saves time
-            under_way.write_text("\n".join([str(changed), *names]), encoding="utf-8")
-            under_way.replace(self._list)
-
-    @property
-    def _list(self) -> Path:
-        return self.path / "journal.list"
+        return self._listing.names(remember=self._lock is not None)
 
     def _run(self, name: str) -> JournalRun:
         return JournalRun(self._journals / name, self)
@@ -235,16 +251,17 @@ def open_catalog(
     Parameters
     ----------
     where : str or path
-        A folder; or the address of a Tiled server (``"https://..."``; its key in ``TILED_API_KEY``), or ``"tiled:NAME"``, a
-        profile of Tiled, which databroker 2 calls a catalog. A facility is sent each run when it is finished, in the
-        background; while it cannot be reached the runs wait here and the run goes on.
+        A folder; or the address of a Tiled server (``"https://..."``; its key in ``TILED_API_KEY``), ``"tiled:NAME"``, a
+        profile of Tiled, or ``"databroker:NAME"``, a catalog of databroker 1.x or 2.x. A facility is sent each run when it is
+        finished, in the background; while it cannot be reached the runs wait here and the run goes on. Its runs are listed,
+        loaded and replayed like those here.
     write, fsync : bool
         See `Catalog`.
     folder : path, optional
         Of the journal where the catalog is a facility's; by default below ``~/.bluesky_stm``.
     """
     place = str(where)
-    if not place.startswith((*_ADDRESSES, PROFILE)):
+    if not is_elsewhere(place):
         return Catalog(where, write=write, fsync=fsync)
     here = folder or Path.home() / ".bluesky_stm" / re.sub(r"\W+", "_", place)
-    return Catalog(here, write=write, fsync=fsync, connect=lambda _: connect(place))
+    return Catalog(here, write=write, fsync=fsync, connect=lambda: connect(place))

@@ -9,7 +9,6 @@ from typing import Any
 
 import event_model
 
-from bluesky_stm.errors import CatalogError
 from bluesky_stm.storage._journal import Document, read_journal
 from bluesky_stm.storage._plain import READERS
 from bluesky_stm.teaching import ExternalArrays
@@ -27,15 +26,11 @@ def documents(source: Any) -> Iterator[Document]:
         A journal or a file of JSON lines; a run of our catalog; a run of databroker 2 or Tiled; a run or a header of
         databroker 1.2; or any iterable of ``(name, document)``, ``event_page`` and ``datum_page`` included.
 
-    Raises
-    ------
-    CatalogError
-        When a Tiled server has not been told how to export documents.
-
     Notes
     -----
     Tiled rebuilds documents: the uids of Events are new, NaN has become None, and an unfinished run ends in an empty stop
-    document (left out here). Refer to an Event by stream and ``seq_num``.
+    document (left out here). Where a server has no exporter for documents (``json_seq_exporter`` in its ``media_types``),
+    they are rebuilt here from its tables and arrays. Refer to an Event by stream and ``seq_num``.
     """
     try:
         for name, doc in _stored(source):
@@ -45,10 +40,9 @@ def documents(source: Any) -> Iterator[Document]:
     except Exception as error:
         if getattr(getattr(error, "response", None), "status_code", None) != NOT_ACCEPTABLE:
             raise
-        raise CatalogError(
-            "This Tiled server does not give documents away. Its administrator has to add to the configuration: media_types: "
-            "{BlueskyRun: {application/json-seq: bluesky_tiled_plugins.exporters:json_seq_exporter}}."
-        ) from error
+        from bluesky_stm.storage._tiled import rebuilt
+
+        yield from rebuilt(source)
 
 
 def once(stream: Iterable[Document]) -> Iterator[Document]:

@@ -1,15 +1,14 @@
-"""The index: a databroker/Tiled catalog in this process (SQLite, no server, no socket), caught up from the journals.
+"""The index: what the journals hold, once more where programs look for it; caught up from the journals.
 
-It holds nothing that the journals do not hold, so it is never written to while measuring, cannot end a run, and may be
-thrown away: the next look into it builds it again. Importing Tiled takes seconds: it is imported at that look and not before.
+That is a Tiled catalog in this process or the catalog of a facility. It holds nothing that the journals do not hold, so it
+is never written to while measuring, cannot end a run, and may be thrown away: the next look into it builds it again.
+Importing Tiled takes seconds: it is imported at that look and not before.
 """
 
 from __future__ import annotations
 
-import copy
 import logging
 import threading
-import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -18,21 +17,18 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from bluesky_stm.errors import CatalogError
+from bluesky_stm.storage._connect import Store
+from bluesky_stm.storage._documents import inlined
 from bluesky_stm.storage._run import JournalRun
 
 log = logging.getLogger(__name__)
 
-ROOT_SPEC = {"name": "CatalogOfBlueskyRuns", "version": "3.0"}
-BATCH = 500
-"""Events that go into the tables at once: one by one they become thousands of little files, all at once they fill memory."""
-PROFILE = "tiled:"
-"""In front of the name of a profile of Tiled."""
 PATIENCE = 120.0
 """How long to wait for another process that is indexing the same runs, in s."""
 
 
 class Index:
-    """Tiled catalog of the finished runs of a folder.
+    """Catalog of the finished runs of a folder.
 
     Parameters
     ----------
@@ -41,7 +37,7 @@ class Index:
     runs : callable
         Gives the finished runs, oldest first.
     connect : callable, optional
-        Gives the Tiled client that they go to, from the folder; else a catalog inside it.
+        Gives the store of a facility that they are sent to; else a Tiled catalog in the folder.
 
     Attributes
     ----------
@@ -50,36 +46,46 @@ class Index:
     """
 
     def __init__(
-        self, folder: Path, runs: Callable[[], Sequence[JournalRun]], connect: Callable[[Path], Any] | None = None
+        self, folder: Path, runs: Callable[[], Sequence[JournalRun]], connect: Callable[[], Store] | None = None
     ) -> None:
         self._folder = folder
         self._runs = runs
-        self._connect = connect or _open_tiled
-        self._asked_for = connect is not None
-        self._client: Any = None
+        self._connect = connect
+        self._opened: Store | None = None
         self._opening = threading.Lock()
         self._behind = ThreadPoolExecutor(1, thread_name_prefix="bluesky_stm index")
         self._next: Future[None] | None = None
         self.faults: dict[str, str] = {}
 
     @property
-    def client(self) -> Any:
-        """The Tiled client, with every finished run in it."""
+    def store(self) -> Store:
+        """Where the runs are, as far as they have arrived."""
         with self._opening:
-            if self._client is None:
+            if self._opened is None:
                 self._folder.mkdir(parents=True, exist_ok=True)
-                self._client = self._connect(self._folder)
+                self._opened = self._connect() if self._connect else _embedded(self._folder)
+        return self._opened
+
+    @property
+    def client(self) -> Any:
+        """The client of Tiled or databroker, with every finished run in it."""
         self.catch_up()
-        return self._client
+        return self.store.client
+
+    @property
+    def indexed(self) -> set[str]:
+        """Uids of the runs that have arrived."""
+        return set(self._list.read_text(encoding="utf-8").split()) if self._list.exists() else set()
 
     def catch_up(self) -> None:
         """Index the finished runs that are not in it yet; one that fails is noted in ``faults`` and tried again next time."""
+        store = self.store
         try:
             with FileLock(self._folder / "index.lock", timeout=PATIENCE, thread_local=False):
-                done = self._done()
+                done = self.indexed
                 for run in self._runs():
                     if run.uid not in done:
-                        self._insert(run)
+                        self._insert(store, run)
         except Timeout:
             raise CatalogError(
                 f"Another process has been indexing {self._folder} for {PATIENCE:g} s. The journals are not touched; try "
@@ -88,7 +94,7 @@ class Index:
 
     def catch_up_later(self) -> None:
         """The same in the background: for a facility, or where somebody has looked into the index already."""
-        if self._asked_for or self._client is not None:
+        if self._connect or self._opened is not None:
             self.look_later()
 
     def look_later(self) -> None:
@@ -99,27 +105,24 @@ class Index:
     def close(self) -> None:
         """Finish what goes on in the background and let go of the files."""
         self._behind.shutdown(wait=True)
-        if self._client is not None:
-            self._client.context.close()
-            self._client = None
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
 
     def _catch_up_quietly(self) -> None:
         try:
-            _ = self.client
+            self.catch_up()
         except Exception as error:  # the flag is there to be seen; a run must not end over its index
             self.faults["index"] = str(error)
             log.exception("The index in %s could not be caught up.", self._folder)
         else:
             self.faults.pop("index", None)
 
-    def _insert(self, run: JournalRun) -> None:
-        from bluesky_tiled_plugins import TiledWriter
-
+    def _insert(self, store: Store, run: JournalRun) -> None:
         try:
-            if not self._holds(run.uid):
-                writer = TiledWriter(self._client, batch_size=BATCH)
-                for name, doc in run.documents():
-                    writer(name, copy.copy(doc))
+            if not store.holds(run.uid):
+                # the index reads the files of large images where they are; another machine could not
+                store.insert(inlined(run.documents()) if self._connect else run.documents())
         except Exception as error:
             self.faults[run.uid] = f"{type(error).__name__}: {error}"
             log.warning("Run %s is not in the index: %s. The journal has it.", run.uid, self.faults[run.uid])
@@ -128,59 +131,12 @@ class Index:
             with self._list.open("a", encoding="utf-8") as file:
                 file.write(f"{run.uid}\n")
 
-    def _holds(self, uid: str) -> bool:
-        """Whether the run is there; half of it, from a process that died in between, is removed."""
-        if uid not in self._client:
-            return False
-        whole = bool(self._client[uid].metadata.get("stop"))
-        if not whole:
-            self._client.delete_contents(uid, recursive=True, external_only=False)
-        return whole
-
     @property
     def _list(self) -> Path:
         return self._folder / "indexed.txt"
 
-    def _done(self) -> set[str]:
-        return set(self._list.read_text(encoding="utf-8").split()) if self._list.exists() else set()
 
+def _embedded(folder: Path) -> Store:
+    from bluesky_stm.storage._tiled import embedded
 
-def connect(where: str) -> Any:
-    """Client of a Tiled server, by address or, as ``"tiled:NAME"``, by profile.
-
-    Raises
-    ------
-    CatalogError
-        When it cannot be reached.
-    """
-    from tiled.client import from_profile, from_uri
-
-    try:
-        return from_profile(where.removeprefix(PROFILE)) if where.startswith(PROFILE) else from_uri(where)
-    except Exception as error:
-        raise CatalogError(
-            f"The catalog {where} cannot be reached: {error}. What is measured is kept here and sent there later."
-        ) from error
-
-
-def _open_tiled(folder: Path) -> Any:
-    from bluesky_tiled_plugins.exporters import json_seq_exporter
-    from tiled.catalog import from_uri
-    from tiled.client import Context, from_context
-    from tiled.media_type_registration import default_serialization_registry
-    from tiled.server.app import build_app
-
-    (folder / "data").mkdir(exist_ok=True)
-    database = folder / "catalog.db"
-    tree = from_uri(
-        str(database),
-        init_if_not_exists=not database.exists(),
-        writable_storage=[str(folder / "data"), f"sqlite:///{folder / 'tables.db'}"],
-        readable_storage=[str(folder.parent)],
-        specs=[ROOT_SPEC],
-    )
-    registry = copy.deepcopy(default_serialization_registry)
-    registry.register("BlueskyRun", "application/json-seq", json_seq_exporter)  # without it run.documents() is refused
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of its web framework, about its own client
-        return from_context(Context.from_app(build_app(tree, serialization_registry=registry)))
+    return embedded(folder)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from bluesky_stm.errors import CatalogError
 from bluesky_stm.measurements import Spectrum, Topograph
@@ -15,8 +15,12 @@ from bluesky_stm.storage._documents import documents, inlined, once
 from bluesky_stm.storage._journal import PART, SUFFIX, Document, first_document, stop_document
 from bluesky_stm.teaching import decision_from, spectrum_from, topograph_from
 
-if TYPE_CHECKING:
-    from bluesky_stm.storage._catalog import Catalog
+
+class Runs(Protocol):
+    """Where runs are found by their uid: a `Catalog`."""
+
+    def __getitem__(self, key: str) -> Run:
+        """The run whose uid begins so."""
 
 
 class Run:
@@ -25,11 +29,11 @@ class Run:
     Parameters
     ----------
     source : anything that `documents` takes
-    catalog : Catalog, optional
+    catalog : Runs, optional
         Where the runs that it refers to (``resumes``, ``parent_run``) are found.
     """
 
-    def __init__(self, source: Any, catalog: Catalog | None = None) -> None:
+    def __init__(self, source: Any, catalog: Runs | None = None) -> None:
         self.source = source
         self.catalog = catalog
 
@@ -104,7 +108,7 @@ class Run:
 class JournalRun(Run):
     """A run in a journal: begin and end are read without what lies between."""
 
-    def __init__(self, path: Path, catalog: Catalog | None = None) -> None:
+    def __init__(self, path: Path, catalog: Runs | None = None) -> None:
         super().__init__(path, catalog)
         self._path = path
 
@@ -136,6 +140,37 @@ class JournalRun(Run):
     def uid(self) -> str:
         """Its uid, which is in the name of the file."""
         return uid_of(self._path.name)
+
+
+class StoredRun(Run):
+    """A run that a facility keeps: begin and end are known at once, what lies between is fetched when it is asked for.
+
+    Parameters
+    ----------
+    source : run of Tiled or databroker
+    start : mapping
+    stop : mapping or None
+    """
+
+    def __init__(self, source: Any, start: Mapping[str, Any], stop: Mapping[str, Any] | None) -> None:
+        super().__init__(source)
+        self.start = start
+        self._stop = stop
+        self._fetched: list[Document] = []
+
+    @property
+    def stop(self) -> Mapping[str, Any] | None:
+        """The stop document; None while the run is not finished."""
+        return self._stop
+
+    def documents(self) -> Iterator[Document]:
+        """Its documents; of a finished run fetched once."""
+        if self._fetched:
+            return iter(self._fetched)
+        fetched = list(documents(self.source))
+        if self._stop is not None:
+            self._fetched = fetched
+        return iter(fetched)
 
 
 def uid_of(name: str) -> str:

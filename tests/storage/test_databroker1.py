@@ -45,6 +45,55 @@ for uid in list(catalog):
 print(json.dumps(found))
 """
 
+BY_NAME = """
+import importlib.util, json, os, pathlib, sys
+home = pathlib.Path(sys.argv[1])
+(home / "intake").mkdir(), (home / "facility").mkdir()
+(home / "intake" / "beamline.yml").write_text(f'''
+sources:
+  beamline:
+    driver: bluesky-msgpack-catalog
+    args: {{paths: ["{home}/facility/*.msgpack"]}}
+''')
+os.environ["INTAKE_PATH"] = str(home / "intake")
+spec = importlib.util.spec_from_file_location("conftest", sys.argv[2])
+conftest = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(conftest)
+from bluesky_stm.runs import replay
+from bluesky_stm.storage import load_run, open_catalog, runs
+with open_catalog("databroker:beamline", folder=home / "here") as catalog:
+    for seed in (1, 2):
+        conftest.Recorder(catalog, conftest.ToyAgent(seed), sample=f"sample {seed}").run(3)
+    sent, faults = list(catalog.client), catalog.index_faults
+    table, loaded = runs(catalog), load_run(catalog[-1])
+with open_catalog("databroker:beamline", folder=home / "elsewhere", write=False) as catalog:
+    print(json.dumps({
+        "sent": sent, "faults": faults, "uids": list(table.uid), "here": os.listdir(home / "elsewhere" / "journal"),
+        "listed": runs(catalog).equals(table), "second": list(runs(catalog, sample="SAMPLE 2").uid),
+        "loaded": load_run(catalog[table.uid[1][:8]]).equals(loaded),
+        "replays": replay(catalog[-1], conftest.ToyAgent(2)).exact,
+    }))
+"""
+
+
+def run_there(code, folder):
+    """What a script prints last, in the environment of databroker 1.2."""
+    done = subprocess.run(
+        [PYTHON, "-c", code, str(folder), str(ROOT / "tests" / "conftest.py")],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_a_catalog_of_databroker_1_by_name_takes_runs_and_is_listed_loaded_and_replayed(tmp_path):
+    found = run_there(BY_NAME, tmp_path)
+    assert sorted(found["sent"]) == sorted(found["uids"]) and len(found["uids"]) == 2 and not found["faults"]
+    assert not found["here"] and found["listed"] and found["second"] == found["uids"][1:]
+    assert found["loaded"] and found["replays"]
+
 
 def test_databroker_1_reads_finished_and_recovered_runs_and_replays_them(tmp_path, recorder, toy_agent):
     with open_catalog(tmp_path) as catalog:
@@ -53,14 +102,7 @@ def test_databroker_1_reads_finished_and_recovered_runs_and_replays_them(tmp_pat
         for _ in range(4):
             killed.measure(killed.decide().point)
     with open_catalog(tmp_path) as catalog:
-        done = subprocess.run(
-            [PYTHON, "-c", READ, str(tmp_path), str(ROOT / "tests" / "conftest.py")],
-            capture_output=True,
-            text=True,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-        )
-        assert done.returncode == 0, done.stderr
-        found = json.loads(done.stdout.splitlines()[-1])
+        found = run_there(READ, tmp_path)
         assert set(found) == {run.uid for run in catalog}
         for run in catalog:
             read = found[run.uid]

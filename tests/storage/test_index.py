@@ -8,7 +8,6 @@ import event_model
 import numpy as np
 import pytest
 
-from bluesky_stm.errors import CatalogError
 from bluesky_stm.runs import replay
 from bluesky_stm.storage import documents, load_run, open_catalog
 
@@ -145,45 +144,3 @@ def test_runs_that_end_after_the_first_look_are_indexed_behind_the_back(catalog,
     uid = recorder(catalog).run(1)
     catalog.close()
     assert uid in (catalog.path / "index" / "indexed.txt").read_text()
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    from tiled.server import SimpleTiledServer
-
-    with SimpleTiledServer(tmp_path_factory.mktemp("server"), api_key="secret") as server:
-        yield server
-
-
-def test_a_facility_is_sent_each_finished_run_and_the_journal_stays_here(server, tmp_path, recorder, toy_agent, monkeypatch):
-    monkeypatch.setenv("TILED_API_KEY", "secret")
-    with open_catalog(server.uri.split("?")[0], folder=tmp_path) as catalog:
-        uid = recorder(catalog, toy_agent(seed=2)).run(5)
-        assert uid in catalog.client and len(catalog) == 1 and not catalog.index_faults
-        assert len(catalog.client[uid]["primary"].read().time) == 5
-    with open_catalog(server.uri.split("?")[0], folder=tmp_path / "elsewhere") as catalog:
-        assert len(catalog) == 0
-        with pytest.raises(CatalogError, match="json_seq_exporter"):
-            replay(catalog[uid], toy_agent(seed=2))
-        give_documents_away()
-        assert replay(catalog[uid], toy_agent(seed=2)).exact
-
-
-def give_documents_away():
-    """What a server's configuration does with media_types."""
-    from bluesky_tiled_plugins.exporters import json_seq_exporter
-    from tiled.media_type_registration import default_serialization_registry
-
-    default_serialization_registry.register("BlueskyRun", "application/json-seq", json_seq_exporter)
-
-
-def test_while_a_facility_cannot_be_reached_runs_wait_here_and_a_flag_says_so(tmp_path, recorder, server, monkeypatch):
-    with open_catalog("http://127.0.0.1:9/", folder=tmp_path) as catalog:
-        uid = recorder(catalog).run(1)
-        assert catalog[-1].complete
-        with pytest.raises(CatalogError, match="cannot be reached"):
-            assert catalog.client
-    assert "cannot be reached" in catalog.index_faults["index"] and "not in the index" in repr(catalog)
-    monkeypatch.setenv("TILED_API_KEY", "secret")
-    with open_catalog(server.uri.split("?")[0], folder=tmp_path) as catalog:
-        assert uid in catalog.client

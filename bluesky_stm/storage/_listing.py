@@ -1,0 +1,53 @@
+"""Which journals a folder holds: asked of the disk only when the folder has changed."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from bluesky_stm.storage._journal import PART, SUFFIX
+
+_SETTLED = 100_000_000
+"""How long, in ns, a folder must have been unchanged before its time of change tells one listing from another."""
+
+
+class Listing:
+    """Names of the journals in a folder.
+
+    Parameters
+    ----------
+    folder : Path
+        Beside it lies ``journal.list``, what a session saw there last: to ask the disk for all of them takes longer.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._kept = folder.with_name("journal.list")
+        self._seen: tuple[int, list[str]] = (0, [])
+
+    def names(self, remember: bool) -> list[str]:
+        """Names of the files, oldest run first; ``remember`` them for later sessions."""
+        changed = os.stat(self._folder).st_mtime_ns
+        if changed != self._seen[0]:
+            settled = time.time_ns() - changed > _SETTLED  # a later change in the same tick of the clock would go unseen
+            remembered = self._remembered(changed) if settled else None
+            names = remembered or sorted(name for name in os.listdir(self._folder) if name.endswith((SUFFIX, PART)))
+            if remember and settled and remembered is None:
+                self._remember(changed, names)
+            self._seen = (changed if settled else 0), names
+        return self._seen[1]
+
+    def _remembered(self, changed: int) -> list[str] | None:
+        try:
+            when, *names = self._kept.read_text(encoding="utf-8").split("\n")
+        except (OSError, ValueError):
+            return None
+        return names if when == str(changed) else None
+
+    def _remember(self, changed: int, names: list[str]) -> None:
+        under_way = self._kept.with_suffix(".new")
+        with suppress(OSError):  # it only saves time
+            under_way.write_text("\n".join([str(changed), *names]), encoding="utf-8")
+            under_way.replace(self._kept)

@@ -1,0 +1,146 @@
+"""Tiled: as the index in this process (SQLite, no server, no socket), and as the server of a facility."""
+
+from __future__ import annotations
+
+import copy
+import heapq
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bluesky_stm.storage._journal import Document
+from bluesky_stm.storage._run import StoredRun
+
+ROOT_SPEC = {"name": "CatalogOfBlueskyRuns", "version": "3.0"}
+BATCH = 500
+"""Events that go into the tables at once: one by one they become thousands of little files, all at once they fill memory."""
+
+
+class TiledStore:
+    """Runs in a Tiled catalog.
+
+    Parameters
+    ----------
+    client : Container
+        Of Tiled.
+    """
+
+    def __init__(self, client: Any) -> None:
+        self._root = client
+
+    @property
+    def client(self) -> Any:
+        """In the layout v3, said each time: a look through ``.v1`` changes what the client gives."""
+        return self._root.v3 if getattr(self._root, "is_sql", False) else self._root
+
+    def holds(self, uid: str) -> bool:
+        """Whether the run is there; half of it, from a process that died in between, is removed."""
+        if uid not in self._root:
+            return False
+        whole = bool(self._root[uid].metadata.get("stop"))
+        if not whole:
+            self._root.delete_contents(uid, recursive=True, external_only=False)
+        return whole
+
+    def insert(self, stream: Iterable[Document]) -> None:
+        """Write a finished run."""
+        from bluesky_tiled_plugins import TiledWriter
+
+        writer = TiledWriter(self._root, batch_size=BATCH)
+        for name, doc in stream:
+            writer(name, copy.copy(doc))
+
+    def find(self, beginning: str) -> Sequence[StoredRun]:
+        """Runs whose uid begins so."""
+        from tiled.queries import Like
+
+        return [_run(node) for node in self.client.search(Like("start.uid", f"{beginning}%")).values()]
+
+    def __reversed__(self) -> Iterator[StoredRun]:
+        newest = self.client.sort(("start.time", -1)).values()
+        return (_run(node) for node in newest if "start" in node.metadata)
+
+    def __len__(self) -> int:
+        return len(self.client)
+
+    def close(self) -> None:
+        """End the connection."""
+        self._root.context.close()
+
+
+def embedded(folder: Path) -> TiledStore:
+    """A catalog of its own in a folder."""
+    from bluesky_tiled_plugins.exporters import json_seq_exporter
+    from tiled.catalog import from_uri
+    from tiled.client import Context, from_context
+    from tiled.media_type_registration import default_serialization_registry
+    from tiled.server.app import build_app
+
+    (folder / "data").mkdir(exist_ok=True)
+    database = folder / "catalog.db"
+    tree = from_uri(
+        str(database),
+        init_if_not_exists=not database.exists(),
+        writable_storage=[str(folder / "data"), f"sqlite:///{folder / 'tables.db'}"],
+        readable_storage=[str(folder.parent)],
+        specs=[ROOT_SPEC],
+    )
+    registry = copy.deepcopy(default_serialization_registry)
+    registry.register("BlueskyRun", "application/json-seq", json_seq_exporter)  # without it run.documents() is refused
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of its web framework, about its own client
+        return TiledStore(from_context(Context.from_app(build_app(tree, serialization_registry=registry))))
+
+
+def rebuilt(node: Any) -> Iterator[Document]:
+    """Documents of a run on a server that keeps tables and arrays and gives no documents away (the default of Tiled).
+
+    Descriptors first, then the Events of all streams in the order of their time.
+    """
+    metadata = node.item["attributes"]["metadata"]
+    yield "start", dict(metadata["start"])
+    streams = [(stream, _descriptor(name, stream, metadata["start"])) for name, stream in node.items()]
+    yield from (("descriptor", descriptor) for _, descriptor in streams)
+    yield from heapq.merge(
+        *(_events(stream, descriptor) for stream, descriptor in streams), key=lambda document: document[1]["time"]
+    )
+    if metadata.get("stop"):
+        yield "stop", dict(metadata["stop"])
+
+
+def _descriptor(name: str, stream: Any, start: Mapping[str, Any]) -> dict[str, Any]:
+    known = stream.item["attributes"]["metadata"]
+    return {"object_keys": {}, **known, "name": name, "run_start": start["uid"]}
+
+
+def _events(stream: Any, descriptor: Mapping[str, Any]) -> Iterator[Document]:
+    table = stream.read()
+    columns = {key: table[key].values for key in descriptor["data_keys"]}
+    moments = table["time"].values
+    for number, moment in enumerate(moments.tolist()):
+        data = {key: _value(column[number]) for key, column in columns.items()}
+        yield (
+            "event",
+            {
+                "uid": f"{descriptor['uid']}-{number + 1}",
+                "descriptor": descriptor["uid"],
+                "seq_num": number + 1,
+                "time": moment,
+                "data": data,
+                "timestamps": dict.fromkeys(data, moment),
+                "filled": {},
+            },
+        )
+
+
+def _value(value: Any) -> Any:
+    """An array as it is, a number as Python has it."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _run(node: Any) -> StoredRun:
+    metadata = node.item["attributes"]["metadata"]
+    return StoredRun(node, metadata["start"], metadata.get("stop") or None)
