@@ -23,6 +23,9 @@ class TestFake(ControllerConformance):
     def break_next_sweep(self, controller):
         controller.fail("sweep", TipCrashError("the tip touched"), part=0.5)
 
+    def break_next_scan(self, controller):
+        controller.fail("scan", TipCrashError("the tip touched"), part=0.5)
+
 
 class TestFakeThatOnlyLooks(ControllerConformance):
     cycles = 10

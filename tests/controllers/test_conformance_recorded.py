@@ -30,6 +30,15 @@ class TestRecordedGrid(ControllerConformance):
     def unhurried(self):
         return RecordedController(recording(), clock=RealClock())
 
+    @pytest.fixture(autouse=True)
+    def _stumble(self, stumble):
+        self.stumble = stumble
+
+    def break_next_sweep(self, controller):
+        self.stumble(controller, 3)
+
+    break_next_scan = break_next_sweep
+
     @pytest.fixture
     def sweep_settings(self, controller):
         return controller.sweep_settings

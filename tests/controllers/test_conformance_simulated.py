@@ -32,6 +32,13 @@ class TestSimulated(ControllerConformance):
     def break_next_sweep(self, controller):
         controller._junction.instrument = Broken(controller._junction.instrument)
 
+    @pytest.fixture(autouse=True)
+    def _stumble(self, stumble):
+        self.stumble = stumble
+
+    def break_next_scan(self, controller):
+        self.stumble(controller, 8)
+
     @pytest.mark.slow
     def test_nothing_is_left_over(self, controller, sweep_settings, places):
         super().test_nothing_is_left_over(controller, sweep_settings, places)

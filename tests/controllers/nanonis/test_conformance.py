@@ -26,6 +26,11 @@ class TestNanonisController(ControllerConformance):
     def break_next_sweep(self, controller):
         self.server.faults.add(Fault(FaultKind.DROP, "BiasSpectr.Start"))
 
+    def is_safe(self, controller):
+        """As the microscope behind the server says: a closed controller answers no more."""
+        microscope = self.server.software.controller
+        return microscope.get_feedback() or microscope.is_withdrawn()
+
     @pytest.mark.slow
     def test_nothing_is_left_over(self, controller, sweep_settings, places):
         super().test_nothing_is_left_over(controller, sweep_settings, places)

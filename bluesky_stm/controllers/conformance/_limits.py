@@ -1,0 +1,62 @@
+"""What a controller refuses before anything moves."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from bluesky_stm.controllers.conformance._suite import HAIR, Suite
+from bluesky_stm.errors import LimitError, NotCapableError
+from bluesky_stm.geometry import Frame, Point
+from bluesky_stm.protocols import Capability, Controller, SweepSettings
+
+
+class Refusals(Suite):
+    """Values outside its ranges, NaN included."""
+
+    @pytest.mark.parametrize("axis", ["x", "y"])
+    def test_a_place_outside_is_refused_before_anything_moves(
+        self, controller: Controller, places: list[Point], axis: str
+    ) -> None:
+        """On either side, and where it is no number at all."""
+        self.needs(controller, Capability.TIP)
+        controller.move_tip(places[0])
+        before = controller.get_tip().point
+        low, high = controller.ranges[axis]
+        for value in (low - 1.0, high + 1.0, math.nan, math.inf):
+            with pytest.raises(LimitError):
+                controller.move_tip(places[0]._replace(**{axis: value}))
+        assert math.dist(controller.get_tip().point, before) < HAIR
+
+    def test_a_bias_outside_is_refused(self, controller: Controller) -> None:
+        """For a ramp, on either side, and NaN."""
+        self.needs(controller, Capability.BIAS)
+        before, (low, high) = controller.get_bias(), controller.ranges["bias"]
+        for value in (low - 0.1, high + 0.1, math.nan):
+            with pytest.raises(LimitError):
+                controller.ramp_bias(value)
+        assert controller.get_bias() == pytest.approx(before)
+
+    def test_a_set_point_outside_is_refused(self, controller: Controller) -> None:
+        """On either side, and NaN."""
+        self.needs(controller, Capability.FEEDBACK)
+        before, (low, high) = controller.get_setpoint().current, controller.ranges["setpoint"]
+        for value in (low / 2, high * 2, math.nan):
+            with pytest.raises(LimitError):
+                controller.set_setpoint_current(value)
+        assert controller.get_setpoint().current == pytest.approx(before)
+
+    def test_a_sweep_outside_is_refused(self, controller: Controller, sweep_settings: SweepSettings) -> None:
+        """Before the feedback is opened."""
+        self.needs(controller, Capability.SWEEP)
+        with pytest.raises((LimitError, NotCapableError)):
+            controller.sweep(replace(sweep_settings, stop=controller.ranges["bias"][1] + 1))
+        assert controller.get_feedback()
+
+    def test_a_frame_outside_is_refused(self, controller: Controller, frame: Frame) -> None:
+        """As a whole, even if only one corner is outside."""
+        self.needs(controller, Capability.SCAN)
+        with pytest.raises((LimitError, NotCapableError)):
+            controller.scan(replace(frame, center=Point(controller.ranges["x"][1], frame.center.y)))

@@ -1,0 +1,103 @@
+"""What a subclass gives to the suite, and what its tests share."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bluesky_stm.geometry import Frame, Point
+from bluesky_stm.measurements import Spectrum
+from bluesky_stm.protocols import Capability, Controller, SweepSettings
+
+HAIR = 0.05
+"""How far from the place asked for a tip may arrive, in nm."""
+
+SOON = 2.0
+"""Wall time, in s, within which a stopped act has to end, and a reading beside it to answer."""
+
+
+class Suite:
+    """Fixtures and helpers; the tests stand in its subclasses."""
+
+    cycles = 1000
+    """Moves and sweeps after which no thread and no memory may be left over."""
+
+    left_over = 500_000
+    """Bytes that may be left after so many."""
+
+    @pytest.fixture
+    def unhurried(self) -> Controller:
+        """A controller whose acts take some tenths of a second of wall time."""
+        pytest.skip("this controller has no acts that take wall time")
+
+    @pytest.fixture
+    def sweep_settings(self, controller: Controller) -> SweepSettings:
+        """A sweep that the controller can do."""
+        return SweepSettings(-1.0, 1.0, 41, settle=0.002, integrate=0.008)
+
+    @pytest.fixture
+    def frame(self, controller: Controller) -> Frame:
+        """A frame that the controller can scan."""
+        low, high = (np.array([controller.ranges[axis][end] for axis in "xy"]) for end in (0, 1))
+        middle, side = (low + high) / 2, min(10.0, *(high - low) / 2)
+        return Frame.square(tuple(middle), side, 16)
+
+    @pytest.fixture
+    def places(self, controller: Controller, frame: Frame) -> list[Point]:
+        """Places that the tip may go to, and where spectra can be had."""
+        found = controller.locations()
+        chosen = frame.corners * 0.9 + np.array(frame.center) * 0.1 if found is None else found[:: max(1, len(found) // 4)]
+        return [Point(float(x), float(y)) for x, y in chosen]
+
+    def break_next_sweep(self, controller: Controller) -> None:
+        """Make the next sweep fail half way, with any `STMError`."""
+        pytest.skip("this controller can't be made to fail")
+
+    def break_next_scan(self, controller: Controller) -> None:
+        """Make the next scan fail half way, with any `STMError`."""
+        pytest.skip("this controller can't be made to fail")
+
+    def is_safe(self, controller: Controller) -> bool:
+        """Whether the tip of a closed controller is held or withdrawn: to be overridden where a closed one does not answer."""
+        return controller.get_feedback() or controller.is_withdrawn()
+
+    @staticmethod
+    def needs(controller: Controller, capability: Capability) -> None:
+        """Skip the test where the controller does not declare the capability."""
+        if capability not in controller.capabilities:
+            pytest.skip(f"{controller.name} does not declare {capability}")
+
+    def spectrum(self, controller: Controller, settings: SweepSettings, place: Point) -> Spectrum:
+        """A sweep at ``place``."""
+        self.needs(controller, Capability.SWEEP)
+        controller.move_tip(place)
+        return controller.sweep(settings)
+
+    @staticmethod
+    def stopped_soon(controller: Controller, act: Callable[[], Any], after: float = 0.1) -> _StoppedSoon:
+        """Begin ``act`` in a thread, let some time pass, and stop the controller; gives the future of the act."""
+        return _StoppedSoon(controller, act, after)
+
+
+class _StoppedSoon:
+    """Context of an act that runs in another thread and is stopped on its way."""
+
+    def __init__(self, controller: Controller, act: Callable[[], Any], after: float) -> None:
+        self._controller, self._act, self._after = controller, act, after
+        self._pool = ThreadPoolExecutor(1)
+
+    def __enter__(self) -> Future[Any]:
+        future = self._pool.submit(self._act)
+        time.sleep(self._after or 0.05)
+        if self._after:
+            self._controller.stop()
+        return future
+
+    def __exit__(self, *error: object) -> None:
+        self._controller.stop()
+        self._pool.shutdown()
