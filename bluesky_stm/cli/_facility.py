@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from bluesky_stm.cli._app import Seed, app, out
+from bluesky_stm.errors import SettingsError
 
 SettingsFile = Annotated[Path | None, typer.Option("--settings", help="Settings file; else ./bluesky_stm.yaml, if there.")]
 Microscope = Annotated[
@@ -50,20 +51,26 @@ def queue_files(
 @app.command()
 def agent(
     subscribe: Annotated[str, typer.Option(help="Where documents come from: out-address of a 0MQ proxy.")],
-    scale: Annotated[str, typer.Option(help="Length scale, by name.")],
+    scale: Annotated[str | None, typer.Option(help="Length scale, by name.")] = None,
     queue: Annotated[str, typer.Option(help="Control address of the queue server.")] = "tcp://127.0.0.1:60615",
     name: Annotated[str | None, typer.Option("--agent", help="Who chooses, by name; else as the scale says.")] = None,
     scalarizer: Annotated[str | None, typer.Option(help="What counts, by name; else as the scale says.")] = None,
     budget: Annotated[int | None, typer.Option(help="Spectra.")] = None,
     seed: Seed = 0,
+    again: Annotated[bool, typer.Option("--rejoin", help="Be again the agent of the exploration that runs.")] = False,
     settings: SettingsFile = None,
 ) -> None:
     """Be the agent of one exploration from another machine: it learns from the stream and drives through the queue server."""
-    from bluesky_stm.facility import explore_remotely, known_scale, read_settings
+    from bluesky_stm.facility import explore_remotely, known_scale, read_settings, rejoin
 
+    if again == (scale is not None):
+        raise SettingsError("Give either --scale, to begin an exploration, or --rejoin, to go on with the one that runs.")
     _choose(settings, None)
-    chosen = known_scale(read_settings(), scale).chosen(agent=name, scalarizer=scalarizer, budget=budget)
-    stop = explore_remotely(chosen, seed, subscribe, queue, tell=out.print)
+    if again:
+        stop = rejoin(subscribe, queue, tell=out.print)
+    else:
+        chosen = known_scale(read_settings(), str(scale)).chosen(agent=name, scalarizer=scalarizer, budget=budget)
+        stop = explore_remotely(chosen, seed, subscribe, queue, tell=out.print)
     raise typer.Exit(0 if stop["exit_status"] == "success" else 1)
 
 

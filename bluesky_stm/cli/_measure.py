@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,6 +13,7 @@ import typer
 
 from bluesky_stm.cli._app import FOLDER, PORTS, Folder, Host, Page, Ports, Seed, app, numbers, out
 from bluesky_stm.cli._interrupts import execute
+from bluesky_stm.cli._live import Picture, watched
 from bluesky_stm.cli._stored import replay_all, write_report
 from bluesky_stm.errors import SettingsError
 
@@ -61,6 +63,8 @@ def run(
     sample: Annotated[str | None, typer.Option(help="What lies under the tip, for the documents.")] = None,
     lockin: Annotated[str | None, typer.Option(help="Gain (V) and offset (nA) of the lock-in, as in 0.0156,-0.0002.")] = None,
     safe_tip: Annotated[float | None, typer.Option(help="Threshold of Safe Tip, in nA; else as it stands.")] = None,
+    live: Annotated[bool, typer.Option("--live", help="Show the run in a window as it goes on.")] = False,
+    picture: Picture = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Nanonis: print every write before it is sent. It is sent.")
     ] = False,
@@ -75,16 +79,22 @@ def run(
     changes = {"budget": budget, "scalarizer": scalarizer, "agent": agent}
     limits = read_settings().limits or None
     _check_options(controller, file, {"--lockin": lockin, "--safe-tip": safe_tip, "--dry-run": dry_run})
-    if controller is ControllerName.NANONIS:
-        options: dict[str, Any] = {"lockin": numbers(lockin, float) if lockin else None, "interlocks": {"safe_tip": safe_tip}}
-        options["announce"] = (lambda text: out.print(f"  {text}", markup=False)) if dry_run else None
-        session = nanonis(host, numbers(ports, int), seed, catalog, sample=sample or "unnamed", limits=limits, **options)
-    elif controller is ControllerName.RECORDED and file:
-        session = recorded(file, seed, catalog, limits=limits)
-    else:
-        session = simulated(seed, catalog, limits=limits)
-    session.sample = sample or session.sample
-    with session:
+    with ExitStack() as whole:
+        follow = whole.enter_context(watched(live, picture))
+        if controller is ControllerName.NANONIS:
+            options: dict[str, Any] = {
+                "lockin": numbers(lockin, float) if lockin else None,
+                "interlocks": {"safe_tip": safe_tip},
+                "announce": (lambda text: out.print(f"  {text}", markup=False)) if dry_run else None,
+            }
+            session = nanonis(host, numbers(ports, int), seed, catalog, sample=sample or "unnamed", limits=limits, **options)
+        elif controller is ControllerName.RECORDED and file:
+            session = recorded(file, seed, catalog, limits=limits)
+        else:
+            session = simulated(seed, catalog, limits=limits)
+        whole.enter_context(session)
+        session.sample = sample or session.sample
+        session.RE.subscribe(follow)
         chosen = _read_scales(scales) if scales else list(session.scales.values())
         uids = _explore(session, [scale.chosen(**changes) for scale in chosen])
         write_report(session.catalog, uids, report or catalog / "report.html")

@@ -2,7 +2,7 @@
 
 from bluesky_stm.facility._alerts import CommandHandler, NightWatch
 from bluesky_stm.facility._devices import make_stm
-from bluesky_stm.facility._drive import explore_remotely, known_scale
+from bluesky_stm.facility._drive import explore_remotely, known_scale, rejoin
 from bluesky_stm.facility._estimate import Estimate, estimate
 from bluesky_stm.facility._ipython import load_ipython_extension, prompt, startup_file, unload_ipython_extension
 from bluesky_stm.facility._metadata import PersistentMetadata
@@ -10,6 +10,7 @@ from bluesky_stm.facility._queue_files import write_queue_files
 from bluesky_stm.facility._remote import AgentHost, Mailbox, RemoteAgent
 from bluesky_stm.facility._session import Agents, open_session, rehearsal
 from bluesky_stm.facility._settings import FILE, MICROSCOPE, Alerts, Facility, Mail, microscope, read_settings, settings_file
+from bluesky_stm.facility._stream import DocumentStream, packed
 
 __all__ = [
     "FILE",
@@ -18,6 +19,7 @@ __all__ = [
     "Agents",
     "Alerts",
     "CommandHandler",
+    "DocumentStream",
     "Estimate",
     "Facility",
     "Mail",
@@ -32,9 +34,11 @@ __all__ = [
     "make_stm",
     "microscope",
     "open_session",
+    "packed",
     "prompt",
     "read_settings",
     "rehearsal",
+    "rejoin",
     "settings_file",
     "startup_file",
     "unload_ipython_extension",

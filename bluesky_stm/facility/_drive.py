@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-import threading
 import time
 import uuid
-from asyncio import CancelledError
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from queue import Empty
 from typing import Any
 
 from bluesky_stm.errors import STMError, UnknownNameError
 from bluesky_stm.facility._remote import AgentHost
 from bluesky_stm.facility._settings import Facility
+from bluesky_stm.facility._stream import DocumentStream, unpacked
+from bluesky_stm.runs import rebuild_agent
 from bluesky_stm.session import SCALES, make_scale_agent
 from bluesky_stm.settings import LengthScale
 
 SUBSCRIBING = 1.0
 """Time, in s, that a subscription may take to reach the publisher: documents sent before that are lost."""
 PATIENCE = 10.0
-"""Time, in s, that the last document may take after the queue server has ended."""
+"""Time, in s, that the last document may take after the queue server has ended, and an answer of the queue server."""
+PLAN = "explore_remotely"
+
+Tell = Callable[[str], Any]
 
 
 def known_scale(settings: Facility, name: str) -> LengthScale:
@@ -30,9 +34,7 @@ def known_scale(settings: Facility, name: str) -> LengthScale:
     return scales[name]
 
 
-def explore_remotely(
-    scale: LengthScale, seed: int, subscribe: str, queue: str, tell: Callable[[str], Any] = print
-) -> Mapping[str, Any]:
+def explore_remotely(scale: LengthScale, seed: int, subscribe: str, queue: str, tell: Tell = print) -> Mapping[str, Any]:
     """Be the agent of one exploration on another machine, to its end.
 
     Parameters
@@ -57,76 +59,87 @@ def explore_remotely(
     STMError
         When the queue server does not take the exploration or an answer.
     """
-    from bluesky.callbacks.zmq import RemoteDispatcher
-    from bluesky_queueserver_api import BFunc, BPlan
-    from bluesky_queueserver_api.zmq import REManagerAPI
+    from bluesky_queueserver_api import BPlan
 
-    manager = REManagerAPI(zmq_control_addr=queue)
-    run = str(uuid.uuid4())
-    host = AgentHost(
-        make_scale_agent(scale, seed),
-        run,
-        lambda answer: manager.function_execute(BFunc("take_answer", answer), run_in_background=True),
-    )
-    plan = BPlan("explore_remotely", run, scale.model_dump(mode="json"), host.agent.describe())
-    stream = RemoteDispatcher(subscribe.removeprefix("tcp://"))
-
-    def begin() -> None:
-        manager.item_add(plan)
+    with _manager(queue) as manager, DocumentStream(subscribe) as stream:
+        host = AgentHost(make_scale_agent(scale, seed), str(uuid.uuid4()), _sender(manager))
+        time.sleep(SUBSCRIBING)
+        described = host.agent.describe()
+        manager.item_add(BPlan(PLAN, remote=host.run, scale=scale.model_dump(mode="json"), agent=described))
         if manager.status()["manager_state"] == "idle":
             manager.queue_start()
-        tell(f"Exploring {scale.name} as {host.agent.describe()['name']}.")
+        tell(f"Exploring {scale.name} as {described['name']}.")
+        return _attend(host, stream, manager, subscribe, tell)
 
-    def is_over() -> bool:
-        status = manager.status(reload=True)
-        return status["manager_state"] == "idle" and not status["items_in_queue"]
 
+def rejoin(subscribe: str, queue: str, tell: Tell = print) -> Mapping[str, Any]:
+    """Be again the agent of the exploration that goes on: what was measured so far comes from the instrument, each once.
+
+    Parameters and result as of `explore_remotely`; the agent is built as the queue server knows it.
+
+    Raises
+    ------
+    STMError
+        When no exploration of a remote agent goes on there.
+    """
+    with _manager(queue) as manager, DocumentStream(subscribe) as stream:
+        item = manager.queue_get(reload=True)["running_item"]
+        if item.get("name") != PLAN:
+            raise STMError(f"No exploration of a remote agent goes on at {queue}: {item.get('name', 'no plan')} runs there.")
+        asked = item["kwargs"]
+        host = AgentHost(rebuild_agent({"uid": asked["remote"], "agent": asked["agent"]}), asked["remote"], _sender(manager))
+        time.sleep(SUBSCRIBING)  # from here on nothing is missed
+        host.catch_up(unpacked(_result(manager, "documents_so_far", host.run)))
+        tell(f"Going on as {asked['agent']['name']} after {len(host.observations)} spectra.")
+        return _attend(host, stream, manager, subscribe, tell)
+
+
+@contextmanager
+def _manager(queue: str) -> Iterator[Any]:
+    """A client of the queue server; what it refuses is said in our words."""
+    from bluesky_queueserver_api.zmq import REManagerAPI
+
+    manager = REManagerAPI(zmq_control_addr=queue, timeout_recv=PATIENCE)
     try:
-        _Listener(stream, host).listen(begin, is_over)
+        yield manager
     except manager.RequestFailedError as error:
         raise STMError(f"The queue server at {queue} has refused: {error}. The tip stays where it is.") from error
     finally:
         manager.close()
-    assert host.stop is not None
+
+
+def _sender(manager: Any) -> Callable[[dict[str, Any]], Any]:
+    from bluesky_queueserver_api import BFunc
+
+    return lambda answer: manager.function_execute(BFunc("take_answer", answer), run_in_background=True)
+
+
+def _result(manager: Any, function: str, *arguments: Any) -> Any:
+    """What a function of the worker returns, called while a plan runs."""
+    from bluesky_queueserver_api import BFunc
+
+    task = manager.function_execute(BFunc(function, *arguments), run_in_background=True)["task_uid"]
+    manager.wait_for_completed_task(task, timeout=PATIENCE)
+    result = manager.task_result(task)["result"]
+    if not result["success"]:
+        raise STMError(f"{function} has failed on the instrument: {result['msg']}. The tip stays where it is.")
+    return result["return_value"]
+
+
+def _attend(host: AgentHost, stream: DocumentStream, manager: Any, address: str, tell: Tell) -> Mapping[str, Any]:
+    """Feed the host until its run ends, and look after the queue where nothing comes."""
+    quiet = 0.0
+    while host.stop is None:
+        try:
+            host(*stream.get(timeout=SUBSCRIBING))
+        except Empty:
+            status = manager.status(reload=True)
+            over = status["manager_state"] == "idle" and not status["items_in_queue"]
+            quiet = quiet + SUBSCRIBING if over else 0.0
+        if quiet > PATIENCE:
+            raise STMError(
+                "The queue server has ended the exploration, and its last document did not come. Does the instrument "
+                f"publish to the proxy behind {address}?"
+            )
     tell(f"{host.stop['exit_status']}: {host.stop.get('reason', '')}")
     return host.stop
-
-
-class _Listener:
-    """Feeds a host from a stream in this thread, and looks after the queue in another one."""
-
-    def __init__(self, stream: Any, host: AgentHost) -> None:
-        self._stream, self._host = stream, host
-        self._fault: Exception | None = None
-        stream.subscribe(lambda name, doc: self._guard(host, name, doc))
-
-    def listen(self, begin: Callable[[], None], is_over: Callable[[], bool]) -> None:
-        """Until the run of the host ends; what fails on the way is raised here."""
-        watch = threading.Thread(target=self._guard, args=[self._watch, begin, is_over], daemon=True)
-        watch.start()
-        with suppress(CancelledError):
-            self._stream.start()
-        watch.join()
-        if self._fault:
-            raise self._fault
-
-    def _watch(self, begin: Callable[[], None], is_over: Callable[[], bool]) -> None:
-        time.sleep(SUBSCRIBING)
-        begin()
-        quiet = 0.0
-        while self._host.stop is None and self._fault is None:
-            time.sleep(SUBSCRIBING)
-            quiet = quiet + SUBSCRIBING if is_over() else 0.0
-            if quiet > PATIENCE:
-                raise STMError(
-                    "The queue server has ended the exploration, and its last document did not come. Does the instrument "
-                    f"publish to the proxy behind {self._stream.address}?"
-                )
-
-    def _guard(self, act: Callable[..., Any], *arguments: Any) -> None:
-        try:
-            act(*arguments)
-        except Exception as error:
-            self._fault = self._fault or error
-        if self._fault or self._host.stop is not None:
-            self._stream.loop.call_soon_threadsafe(self._stream._task.cancel)  # noqa: SLF001 - stop() closes a loop that runs

@@ -12,7 +12,7 @@ import json
 import math
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -24,7 +24,7 @@ from bluesky_stm.errors import NotCapableError, SettingsError, STMError
 from bluesky_stm.geometry import Floats, Point
 from bluesky_stm.measurements import Topograph
 from bluesky_stm.protocols import Agent, Decision, Experience, Failed, Health, Insight, Insightful, Observation, Posterior
-from bluesky_stm.teaching import Pupil, Teaching
+from bluesky_stm.teaching import Document, Pupil, Teaching
 
 _LAYOUT = ("patch", "step", "candidates", "seeds")
 
@@ -165,21 +165,35 @@ class AgentHost:
         self._uids: set[str] = set()
 
     def __call__(self, name: str, doc: Mapping[str, Any]) -> None:
-        """Take in a document of any run."""
+        """Take in a document of any run, and answer if it taught something."""
+        if self._learn(name, doc):
+            self._send(self._answer())
+
+    def catch_up(self, documents: Iterable[Document]) -> None:
+        """Take in what was missed, and answer once."""
+        if any([self._learn(name, doc) for name, doc in documents]):
+            self._send(self._answer())
+
+    @property
+    def observations(self) -> Sequence[Observation]:
+        """What the agent has learned."""
+        return self._pupil.observations
+
+    def _learn(self, name: str, doc: Mapping[str, Any]) -> bool:
+        """Whether there was a lesson in it, and the agent can be asked."""
         if name == "start" and doc.get("remote") == self.run:
             self._uids.add(doc["uid"])
         elif name == "descriptor" and doc["run_start"] in self._uids:
             self._uids.add(doc["uid"])
         if not {doc.get("uid"), doc.get("run_start"), doc.get("descriptor")} & self._uids:
-            return
+            return False
         if name == "stop":
             self.stop = doc
         self._teaching(name, dict(doc))
         lessons = self._teaching.take()
         for lesson in lessons:
             self._pupil.give(lesson)
-        if lessons and self._pupil.topograph is not None:
-            self._send(self._answer())
+        return bool(lessons) and self._pupil.topograph is not None
 
     def _answer(self) -> dict[str, Any]:
         assert self._pupil.topograph is not None

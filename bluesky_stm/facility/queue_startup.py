@@ -12,8 +12,8 @@ from bluesky_queueserver import is_re_worker_active, parameter_annotation_decora
 from bluesky_stm import plans
 from bluesky_stm.agents import known_agents
 from bluesky_stm.devices import AgentDevice
-from bluesky_stm.errors import NotCapableError
-from bluesky_stm.facility import Mailbox, RemoteAgent, open_session, read_settings, rehearsal
+from bluesky_stm.errors import CatalogError, NotCapableError
+from bluesky_stm.facility import Mailbox, RemoteAgent, open_session, packed, read_settings, rehearsal
 from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.scalarizers import known_scalarizers
 from bluesky_stm.settings import LengthScale
@@ -164,3 +164,11 @@ def approach() -> MsgGenerator:
 def take_answer(answer: dict) -> None:
     """An answer of a remote agent; not a plan, so that it comes in while one runs."""
     _mailbox.put(answer)
+
+
+def documents_so_far(remote: str) -> str:
+    """What the exploration of a remote agent has brought, for one that starts again: not a plan, either."""
+    for run in reversed(_session.catalog):
+        if run.start.get("remote") == remote:
+            return packed(run.documents())
+    raise CatalogError(f"No run of the remote agent {remote} is in the catalog.")

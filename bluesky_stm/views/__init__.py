@@ -5,5 +5,6 @@ from bluesky_stm.views._live import LiveView
 from bluesky_stm.views._progress import Progress
 from bluesky_stm.views._record import Best, PredictedMap, RunRecord
 from bluesky_stm.views._report import report
+from bluesky_stm.views._watch import check_display, watch
 
-__all__ = ["Best", "LiveView", "PredictedMap", "Progress", "RunRecord", "figure", "report"]
+__all__ = ["Best", "LiveView", "PredictedMap", "Progress", "RunRecord", "check_display", "figure", "report", "watch"]

@@ -72,7 +72,7 @@ def answers(port):
 class Bench:
     """The servers of a facility, their addresses, and the client of the queue."""
 
-    def __init__(self, folder, stack):
+    def __init__(self, folder, stack, **instrument):
         if not shutil.which("redis-server"):
             pytest.skip("redis-server is not installed: apt-get install redis-server")
         self.folder, self.catalog = folder, folder / "catalog"
@@ -91,9 +91,10 @@ class Bench:
             )
         )
         self.environment = {**os.environ, "BLUESKY_STM_SETTINGS": str(self.settings), "OMP_NUM_THREADS": "1"}
-        self.call("bluesky-stm", "queue-files", folder)
+        instrument = {**self.environment, **instrument}
+        self.call("bluesky-stm", "queue-files", folder, environment=instrument)
         log = stack.enter_context((folder / "servers.log").open("w"))
-        quiet = {"cwd": folder, "env": self.environment, "stdout": log, "stderr": log}
+        quiet = {"cwd": folder, "env": instrument, "stdout": log, "stderr": log}
         stack.enter_context(running(["redis-server", "--port", redis, "--bind", "127.0.0.1", "--save", ""], **quiet))
         ends = ["--in-address", f"tcp://127.0.0.1:{self.publish}", "--out-address", f"tcp://127.0.0.1:{self.subscribe}"]
         stack.enter_context(running([BIN / "bluesky-0MQ-proxy", *ends], **quiet))
@@ -115,10 +116,10 @@ class Bench:
         self.client.environment_close()
         self.client.wait_for_idle(timeout=60)
 
-    def call(self, program, *arguments):
+    def call(self, program, *arguments, environment=None):
         done = subprocess.run(
             [BIN / program, *map(str, arguments)],
-            env=self.environment,
+            env=environment or self.environment,
             cwd=self.folder,
             capture_output=True,
             text=True,
@@ -148,13 +149,17 @@ class Bench:
             return len(catalog[-1].spectra) if len(catalog) and catalog[-1].stop is None else 0
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _end_clients():
+    yield
+    for context in [thing for thing in gc.get_objects() if issubclass(type(thing), zmq.Context)]:
+        context.destroy(linger=0)  # the client's close() leaves them open
+
+
 @pytest.fixture(scope="module", name="bench")
 def _bench(tmp_path_factory):
     with ExitStack() as stack:
-        bench = Bench(tmp_path_factory.mktemp("facility"), stack)
-        yield bench
-    for context in [thing for thing in gc.get_objects() if issubclass(type(thing), zmq.Context)]:
-        context.destroy(linger=0)  # the client's close() leaves them open
+        yield Bench(tmp_path_factory.mktemp("facility"), stack)
 
 
 def test_a_multiscale_exploration_is_queued_as_plain_json_and_runs_to_its_end(bench):
@@ -218,20 +223,71 @@ def test_an_aborted_exploration_leaves_the_tip_at_rest_and_its_spectra_stored(be
     assert bench.result()["exit_status"] == "completed"
 
 
-def test_a_remote_agent_leads_to_the_decisions_of_a_local_one(bench):
-    bench.client.history_clear()
-    bench.client.queue_clear()
+NO_TORCH = """
+import sys
+
+class NotInstalled:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {"torch", "gpytorch", "linear_operator"}:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, NotInstalled())
+"""
+
+
+@pytest.fixture(scope="module", name="torchless")
+def _torchless(tmp_path_factory):
+    """An instrument's host on which torch is not installed; that of the agent has it."""
+    folder, hook = tmp_path_factory.mktemp("torchless"), tmp_path_factory.mktemp("hook")
+    (hook / "sitecustomize.py").write_text(NO_TORCH)
+    with ExitStack() as stack:
+        yield Bench(folder, stack, PYTHONPATH=str(hook))
+
+
+def agent_command(bench, *options):
     stream = f"tcp://127.0.0.1:{bench.subscribe}"
-    said = bench.call(
-        "bluesky-stm", "agent", "--subscribe", stream, "--queue", bench.queue, "--scale", "terrace", "--seed", 3, "--budget", 12
-    )
+    return ["bluesky-stm", "agent", "--subscribe", stream, "--queue", bench.queue, *map(str, options)]
+
+
+def test_the_host_of_the_instrument_has_no_torch(torchless):
+    torchless.add("explore", scale="terrace", agent="gp-xy", budget=5)
+    result = torchless.result()
+    assert result["exit_status"] == "failed" and "No module named 'torch'" in result["traceback"]
+
+
+def test_a_remote_agent_leads_to_the_decisions_of_a_local_one(torchless):
+    torchless.client.history_clear()
+    torchless.client.queue_clear()
+    said = torchless.call(*agent_command(torchless, "--scale", "terrace", "--seed", 3, "--budget", 12))
     assert "success" in said
-    result = bench.result()
-    (run,) = bench.runs(result["run_uids"])
+    result = torchless.result()
+    (run,) = torchless.runs(result["run_uids"])
     assert len(run.spectra) == 12
     assert [decision.ingested for decision in run.decisions] == list(range(13)), "each measurement is taken in once"
     assert len({decision.why for decision in run.decisions}) > 1, "seed points, and then decisions of a model"
     assert replay(run).exact, "an agent of the same description, taught here, decides the same to the last bit"
+
+
+def test_an_agent_that_was_killed_rejoins_the_run(torchless):
+    torchless.client.history_clear()
+    torchless.client.queue_clear()
+    program, *options = agent_command(torchless, "--scale", "terrace", "--seed", 3, "--budget", 30)
+    first = subprocess.Popen([BIN / program, *options], env=torchless.environment, stdout=subprocess.DEVNULL)
+    wait_for(lambda: torchless.spectra() >= 6)
+    first.kill()
+    first.wait()
+    said = torchless.call(*agent_command(torchless, "--rejoin"))
+    assert "Going on as gp-xy after" in said and "success" in said
+    (run,) = torchless.runs(torchless.result()["run_uids"])
+    assert len(run.spectra) == 30
+    assert [decision.ingested for decision in run.decisions] == list(range(31)), "each measurement is taken in once"
+    assert replay(run).exact, "as if it had never been away"
+
+
+def test_there_is_nothing_to_rejoin_where_no_agent_is_missing(torchless):
+    program, *options = agent_command(torchless, "--rejoin")
+    done = subprocess.run([BIN / program, *options], env=torchless.environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2 and "No exploration of a remote agent goes on" in done.stderr
 
 
 def test_an_agent_that_gets_no_documents_says_so(bench):

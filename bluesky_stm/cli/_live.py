@@ -1,0 +1,61 @@
+"""``live``: what a run has found so far, drawn in a process of its own, which can't hold up the measurement."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from bluesky_stm.cli._app import app, out
+
+Picture = Annotated[Path | None, typer.Option(help="A PNG that shows the run, written anew every second, instead of a window.")]
+
+
+@app.command()
+def live(
+    subscribe: Annotated[str, typer.Option(help="Where documents come from: out-address of a 0MQ proxy.")],
+    picture: Picture = None,
+) -> None:
+    """Show runs of another process as they go on, until the window is closed or Ctrl-C."""
+    from bluesky_stm.facility import DocumentStream
+    from bluesky_stm.views import watch
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with DocumentStream(subscribe) as stream, suppress(KeyboardInterrupt):
+        watch(stream, picture)
+
+
+@contextmanager
+def watched(live: bool, picture: Path | None) -> Iterator[Callable[[str, Mapping[str, Any]], None]]:
+    """What to subscribe to an engine whose runs are to be shown; a window stays until somebody closes it."""
+    if not live and picture is None:
+        yield lambda name, doc: None
+        return
+    if picture is None:
+        from bluesky_stm.views import check_display
+
+        check_display()
+    processes = multiprocessing.get_context("spawn")
+    feed = processes.Queue()
+    show = processes.Process(target=_show, args=(feed, picture))
+    show.start()
+    try:
+        yield lambda name, doc: feed.put((name, doc))
+    finally:
+        feed.put(None)
+        if picture is None and show.is_alive():
+            out.print("Close the window of the live view to come to the end.")
+        show.join()
+        feed.cancel_join_thread()  # where the window was closed before, nobody reads what is left
+
+
+def _show(feed: Any, picture: Path | None) -> None:
+    from bluesky_stm.views import watch
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the run
+    watch(feed, picture)

@@ -1,0 +1,75 @@
+"""Documents of another process: a 0MQ stream as a queue, and a run so far as text that travels in JSON."""
+
+from __future__ import annotations
+
+import base64
+import threading
+from collections.abc import Iterable
+from queue import SimpleQueue
+from types import TracebackType
+from typing import Any, Self
+
+import msgpack
+import msgpack_numpy
+
+from bluesky_stm.errors import SettingsError
+from bluesky_stm.teaching import Document
+
+
+class DocumentStream:
+    """The documents that a 0MQ proxy gives out, from now on, in a queue. They are pickled: only from hosts one trusts.
+
+    Parameters
+    ----------
+    address : str
+        Out-address of the proxy, ``"tcp://127.0.0.1:5578"``.
+    """
+
+    def __init__(self, address: str) -> None:
+        from bluesky.callbacks.zmq import RemoteDispatcher
+
+        host, _, port = address.removeprefix("tcp://").rpartition(":")
+        if not host or not port.isdigit():
+            raise SettingsError(
+                f"A stream has an address like tcp://127.0.0.1:5578, not {address!r}. Nothing has been started."
+            )
+        self._waiting: SimpleQueue[Document] = SimpleQueue()
+        self._dispatcher: Any = RemoteDispatcher((host, int(port)))
+        self._dispatcher.subscribe(lambda name, doc: self._waiting.put((name, doc)))
+        self._thread = threading.Thread(target=self._listen, daemon=True)
+        self._thread.start()
+
+    def get(self, block: bool = True, timeout: float | None = None) -> Document:
+        """The next document; `queue.Empty` when none came in ``timeout`` s."""
+        return self._waiting.get(block, timeout)
+
+    def close(self) -> None:
+        """Listen no more."""
+        if self._thread.is_alive():
+            self._dispatcher.loop.call_soon_threadsafe(self._dispatcher._task.cancel)  # noqa: SLF001 - stop() closes a loop that runs
+            self._thread.join()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def _listen(self) -> None:
+        from asyncio import CancelledError
+        from contextlib import suppress
+
+        with suppress(CancelledError):
+            self._dispatcher.start()
+
+
+def packed(documents: Iterable[Document]) -> str:
+    """Documents as text, to the last bit."""
+    listed = [[name, dict(doc)] for name, doc in documents]
+    return base64.b64encode(msgpack.packb(listed, default=msgpack_numpy.encode)).decode()
+
+
+def unpacked(text: str) -> list[Document]:
+    """Inverse of `packed`."""
+    listed = msgpack.unpackb(base64.b64decode(text), object_hook=msgpack_numpy.decode, strict_map_key=False)
+    return [(name, doc) for name, doc in listed]

@@ -1,0 +1,132 @@
+"""The live view in a process of its own: documents come through a queue, a window or a picture file shows them."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from queue import Empty
+from typing import TYPE_CHECKING, Any, Protocol
+
+from bluesky_stm.errors import SettingsError
+from bluesky_stm.teaching import Document
+from bluesky_stm.views._live import LiveView
+from bluesky_stm.views._panels import HEIGHT, WIDTH
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+TURN = 0.05
+"""Time, in s, that a window is given between two looks into the queue."""
+RENEWED = 1.0
+"""A picture file is written at most so often, in s."""
+
+
+class Feed(Protocol):
+    """Where documents wait: a queue of threads or of processes."""
+
+    def get(self, block: bool = True, timeout: float | None = None) -> Document | None:
+        """The next one, or None after the last; raises `queue.Empty` when none came in ``timeout`` s."""
+
+
+def watch(feed: Feed, picture: Path | None = None) -> None:
+    """Show runs as their documents come: in a window until it is closed, or in a file until there are no more.
+
+    Parameters
+    ----------
+    feed : Feed
+    picture : Path, optional
+        A PNG, written anew about every second, instead of a window.
+
+    Raises
+    ------
+    SettingsError
+        When a window is asked for where there is no display.
+    """
+    screen = File(picture) if picture else Window()
+    view = LiveView(screen.figure)
+    going_on = True
+    while going_on or screen.stays:
+        fresh = False
+        try:
+            while going_on and screen.open:
+                document = feed.get(timeout=TURN)
+                going_on = document is not None
+                if document is not None:
+                    view(*document)
+                    fresh = True
+        except Empty:
+            pass
+        if not screen.open:
+            return
+        screen.show(fresh, last=not going_on)
+
+
+class Window:
+    """A window on the screen; it stays after the last document."""
+
+    def __init__(self) -> None:
+        check_display()
+        import matplotlib.pyplot as plt
+
+        self.figure: Figure = plt.figure("bluesky_stm", figsize=(WIDTH, HEIGHT), clear=True)
+        plt.show(block=False)
+
+    @property
+    def stays(self) -> bool:
+        """Until somebody closes it."""
+        return self.open
+
+    @property
+    def open(self) -> bool:
+        """Whether it is still there."""
+        import matplotlib.pyplot as plt
+
+        return plt.fignum_exists("bluesky_stm")
+
+    def show(self, fresh: bool, last: bool) -> None:
+        """Let it take clicks and draw what it has to."""
+        self.figure.canvas.start_event_loop(TURN)
+
+
+class File:
+    """A picture file; whoever reads it finds it whole."""
+
+    open, stays = True, False
+
+    def __init__(self, path: Path) -> None:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+
+        self.figure = Figure(figsize=(WIDTH, HEIGHT))
+        self._canvas: Any = FigureCanvasAgg(self.figure)
+        self._canvas.draw()  # a run whose beginning was missed leaves it empty
+        self._path, self._written, self._stale = path, 0.0, False
+        path.parent.mkdir(parents=True, exist_ok=True)
+
+    def show(self, fresh: bool, last: bool) -> None:
+        """Write what has been drawn, unless it was written just now."""
+        self._stale |= fresh
+        if self._stale and (last or time.monotonic() - self._written > RENEWED):
+            self._write()
+            self._stale, self._written = False, time.monotonic()
+
+    def _write(self) -> None:
+        from matplotlib.image import imsave
+
+        draft = self._path.with_suffix(".new")
+        imsave(draft, self._canvas.buffer_rgba(), format="png")
+        os.replace(draft, self._path)
+
+
+def check_display() -> None:
+    """Refuse a window where none can be shown."""
+    import matplotlib.pyplot as plt
+    from matplotlib.backends import BackendFilter, backend_registry
+
+    backend = plt.get_backend().lower()
+    if backend not in backend_registry.list_builtin(BackendFilter.INTERACTIVE):
+        raise SettingsError(
+            f"No window can be shown here: matplotlib draws with {backend!r}. Nothing has been started. "
+            "Give a picture file instead (--picture live.png), or log in with a display."
+        )
