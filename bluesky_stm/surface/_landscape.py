@@ -15,7 +15,7 @@ from bluesky_stm.surface._regions import Regions
 from bluesky_stm.surface._sample import Sample
 from bluesky_stm.surface._states import row
 from bluesky_stm.surface._terraces import Staircase
-from bluesky_stm.surface._tunneling import Barrier, energy_bins, gap_at
+from bluesky_stm.surface._tunneling import Barrier, constant_current, energy_bins
 
 
 class Landscape:
@@ -57,6 +57,5 @@ class Landscape:
 
     def terrace_gap(self, setpoint: Setpoint) -> float:
         """Gap of the undisturbed terrace at a set point, in nm."""
-        energy = energy_bins(min(setpoint.bias, 0.0) - 0.2, max(setpoint.bias, 0.0) + 0.2)
-        density = self.sample.model.density(self.changes[:1], energy)
-        return float(gap_at(density, energy, self.barrier, setpoint.bias, setpoint.current)[0])
+        kept = constant_current(self.barrier, setpoint)
+        return float(kept.gap(self.sample.model.density(self.changes[:1], kept.energy).astype(np.float32))[0])

@@ -11,10 +11,7 @@ from bluesky_stm.measurements import Setpoint
 from bluesky_stm.surface._defects import Neighbours, Species
 from bluesky_stm.surface._landscape import Landscape
 from bluesky_stm.surface._random import SmoothField
-from bluesky_stm.surface._tunneling import BIN, Barrier, energy_bins, gap_at
-
-_MARGIN = 0.15
-"""Energies beyond bias and Fermi level, in eV, that still count at a set point."""
+from bluesky_stm.surface._tunneling import Barrier, constant_current
 
 
 class Patch:
@@ -28,12 +25,8 @@ class Patch:
     @cached_property
     def parameters(self) -> Floats:
         """Parameters of the states: the terrace's, and what puddles, region, edges and defects add to them; shape (n, P)."""
-        table = self.surface.changes
-        shares = np.zeros((len(table), len(self.points)))
-        shares[0] = 1.0
-        for number, (_, share) in self._present.items():
-            shares[number] = share
-        return shares.T @ table
+        numbers, shares = [0, *self._present], [np.ones(len(self.points)), *(share for _, share in self._present.values())]
+        return np.array(shares).T @ self.surface.changes[numbers]
 
     @property
     def shares(self) -> dict[str, Floats]:
@@ -58,14 +51,10 @@ class Patch:
         return height
 
     def gap(self, setpoint: Setpoint) -> Floats:
-        """Distance between tip and atoms at constant current, in nm; ``-inf`` where nothing can carry the current.
-
-        Wider bins and single precision than in a spectrum are enough: 1e-7 nm.
-        """
-        energy = energy_bins(min(setpoint.bias, 0.0) - _MARGIN, max(setpoint.bias, 0.0) + _MARGIN, 2 * BIN)
-        bent = (energy - self.barrier.bending).astype(np.float32)
-        density = self.surface.sample.model.density(self.parameters.astype(np.float32), bent)
-        return gap_at(density, energy, self.barrier, setpoint.bias, setpoint.current)
+        """Distance between tip and atoms at constant current, in nm; ``-inf`` where nothing can carry the current."""
+        kept = constant_current(self.barrier, setpoint)
+        bent = (kept.energy - self.barrier.bending).astype(np.float32)
+        return kept.gap(self.surface.sample.model.density(self.parameters.astype(np.float32), bent))
 
     def height(self, setpoint: Setpoint, slope: float = np.inf) -> Floats:
         """Height of the tip at constant current, in nm: relief, gap, and the atoms as far as they show through the gap."""

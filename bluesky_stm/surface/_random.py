@@ -33,7 +33,7 @@ class SmoothField:
     """A Gaussian random field over the unbounded plane: zero mean, unit variance, smooth on the scale of ``length``.
 
     A cubic B-spline over a lattice of independent normal numbers; the lattice is fixed to the sample, so that the value at
-    a place does not depend on the frame through which it is reached.
+    a place does not depend on the frame through which it is reached. Single precision: 1e-7 of its unit.
 
     Parameters
     ----------
@@ -52,18 +52,20 @@ class SmoothField:
         """Values at the places ``(n, 2)``, in nm; shape (n,)."""
         position = points * (CORRELATION / self.length)
         cell = np.floor(position)
-        along, up = (position - cell).T
+        along, up = (position - cell).T.astype(np.float32)
         i, j = cell.T.astype(int)
         low, high = (int(i.min()), int(j.min())), (int(i.max()), int(j.max()))
         cells = self._cells(low, high)
         patches = cells.reshape(16, -1)
         if low != high:
             patches = patches.take((i - low[0]) * cells.shape[2] + (j - low[1]), axis=1)
-        return _cubic(_cubic(patches.reshape(4, 4, -1), along), up)
+        return _cubic(_cubic(patches.reshape(4, 4, -1), along), up).astype(float)
 
     def _cells(self, low: tuple[int, int], high: tuple[int, int]) -> Floats:
         """Coefficients of the bicubic patches of the cells from ``low`` to ``high``; shape (16, i, j)."""
         first, last = ([index // _BLOCK for index in corner] for corner in (low, high))
+        if low == high:
+            return _block_of_cells(self.seed, self.layer, *first)[:, low[0] % _BLOCK, low[1] % _BLOCK].reshape(16, 1, 1)
         columns = [
             np.concatenate([_block_of_cells(self.seed, self.layer, i, j) for j in range(first[1], last[1] + 1)], axis=2)
             for i in range(first[0], last[0] + 1)
@@ -84,7 +86,7 @@ def _block_of_cells(seed: int, layer: str, i: int, j: int) -> Floats:
     """The patches of a block, from its nodes and three rows of those behind it."""
     nodes = np.block([[_block_of_nodes(seed, layer, i + k, j + m) for m in (0, 1)] for k in (0, 1)])
     windows = sliding_window_view(nodes, (4, 4))[:_BLOCK, :_BLOCK]
-    return (_SPLINE @ windows @ _SPLINE.T).reshape(_BLOCK, _BLOCK, 16).transpose(2, 0, 1)
+    return (_SPLINE @ windows @ _SPLINE.T).reshape(_BLOCK, _BLOCK, 16).transpose(2, 0, 1).astype(np.float32)
 
 
 @lru_cache(maxsize=1024)

@@ -61,10 +61,12 @@ class Regions:
         if self.band is None:
             return np.zeros(len(points))
         across = self._across(points, self.band)
-        tiles = np.floor(across / self.band.period + 0.5).astype(int)
-        edges = np.array([_edges(self, tile) for tile in range(tiles.min(), tiles.max() + 1)])[tiles - tiles.min()]
-        width = self.band.crossover / (2 * np.log(9))
-        return _rise((across - edges[:, 0]) / width) * _rise((edges[:, 1] - across) / width)
+        first, last = (int(np.floor(end / self.band.period + 0.5)) for end in (across.min(), across.max()))
+        width, share = self.band.crossover / (2 * np.log(9)), np.zeros(len(points))
+        for tile in range(first, last + 1):
+            low, high = _edges(self, tile)
+            share += _rise((across - low) / width) * _rise((high - across) / width)
+        return share
 
     def _across(self, points: Floats, band: Band) -> Floats:
         angle = np.radians(band.angle)

@@ -43,8 +43,9 @@ class Lattice:
     def __call__(self, points: Floats) -> Floats:
         """From 1 on an atom to 0 in a hollow, at the places (n, 2); shape (n,)."""
         directions = np.radians(self.angle + np.array([30.0, 90.0, 150.0]))
-        phases = self.wave_number * np.column_stack([np.cos(directions), np.sin(directions)]) @ points.T
-        return (np.cos(phases).sum(axis=0) + 1.5) / 4.5
+        turns = (self.wave_number / (2 * np.pi)) * np.column_stack([np.cos(directions), np.sin(directions)]) @ points.T
+        first, second, third = np.cos((2 * np.pi * (turns - np.rint(turns))).astype(np.float32))
+        return (first + second + third + 1.5) / 4.5
 
 
 @dataclass(frozen=True)

@@ -76,19 +76,21 @@ class Semiconductor:
         density[:, above] += np.exp(log_ratio) * _power(energy[above] - conduction, conduction_power)
         present = parameters[:, 5:].any(axis=0)
         if present.any():
-            density += parameters[:, 5:][:, present] @ self._shapes(energy)[present]
+            density += parameters[:, 5:][:, present] @ self._shapes(energy, np.flatnonzero(present).tolist())
         return density
 
-    def _shapes(self, energy: Floats) -> Floats:
-        centers = np.array([[level.energy] for level in self.levels], energy.dtype)
-        widths = np.array([[level.width] for level in self.levels], energy.dtype)
+    def _shapes(self, energy: Floats, which: list[int]) -> Floats:
+        centers = np.array([[self.levels[i].energy] for i in which], energy.dtype)
+        widths = np.array([[self.levels[i].width] for i in which], energy.dtype)
         return np.exp(-(((energy - centers) / widths) ** 2) / 2)
 
 
 def _power(distance: Floats, power: Floats) -> Floats:
-    """``distance ** power``, 0 where the distance is negative."""
-    logarithm = np.log(np.maximum(distance, distance.dtype.type(1e-30)))
-    return np.exp(np.multiply(logarithm, power, out=logarithm), out=logarithm)
+    """``distance ** power``, 0 where the distance is negative; in place."""
+    np.maximum(distance, distance.dtype.type(1e-30), out=distance)
+    np.log(distance, out=distance)
+    np.multiply(distance, power, out=distance)
+    return np.exp(distance, out=distance)
 
 
 @dataclass(frozen=True)
