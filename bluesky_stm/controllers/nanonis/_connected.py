@@ -110,9 +110,13 @@ class Connected(ABC):
 
     @contextmanager
     def _act(self) -> Iterator[None]:
-        """One act at a time; a `stop` ends this one and not the next. A Safe Tip event within it is its fault."""
+        """One act at a time; a `stop` ends this one and not the next. A Safe Tip event within it is its fault.
+
+        A lost connection comes back before it begins, for then the state is read.
+        """
         with self._acting:
             self._stopped.clear()
+            self._work.connect()
             try:
                 yield
             except NanonisError as refusal:

@@ -49,6 +49,9 @@ class Feedback(Connected):
     _withdrawing = False
     """Set while a withdrawal is not yet confirmed: the real-time side may not have heard of it."""
 
+    _left_open = False
+    """Whether the feedback stands open because it was asked for."""
+
     _home = math.inf
     """Height, in nm, at which the tip was confirmed to be at home; forgotten once the feedback is seen closed."""
 
@@ -65,6 +68,7 @@ class Feedback(Connected):
                 self._close_feedback()
             else:
                 self._open_feedback(self._work)
+            self._left_open = not on
 
     def is_withdrawn(self) -> bool:
         """Whether the feedback is open with the tip at home, at the retracted end of its range, or on its way there."""
@@ -131,8 +135,21 @@ class Feedback(Connected):
         if self.is_withdrawn():
             raise STMError(f"The tip is withdrawn: nothing was {what}. Approach first.")
 
+    def _check_tip(self, refusal: NanonisError | None = None) -> None:
+        super()._check_tip(refusal)
+        self._check_feedback()
+
+    def _check_feedback(self) -> None:
+        """A feedback that stands open, and not because it was asked for, keeps nothing off the surface."""
+        if not (self._left_open or self.get_feedback() or self.is_withdrawn()):
+            self.withdraw()
+            raise STMError(
+                "Somebody else had opened the feedback. The tip was withdrawn. Look at the z controller, then approach."
+            )
+
     def _close_feedback(self) -> None:
         """Close the feedback, but not of a tip that is withdrawn, or on its way back."""
+        self._left_open = False
         with self._deciding:
             if self._withdrawing or self.is_withdrawn():
                 return

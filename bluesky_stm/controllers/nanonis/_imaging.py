@@ -107,6 +107,7 @@ class Imaging(Junction):
     def _check_tracking(self) -> None:
         """Asked just before the scan starts: the tip may have been withdrawn since, by whomever."""
         self._check_contact("scanned")
+        self._check_feedback()
         if not self.get_feedback():
             raise STMError("The feedback is open: a scan would run the tip into the surface. Nothing was scanned. Close it.")
 

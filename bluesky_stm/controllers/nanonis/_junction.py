@@ -105,6 +105,7 @@ class Junction(Feedback):
         """
         self._check(x=point[0], y=point[1], **({} if speed is None else {"speed": speed}))
         with self._act():
+            self._check_feedback()
             own = self._work.ask("FolMe.SpeedGet")
             if speed is not None:
                 self._work.ask("FolMe.SpeedSet", si(speed, LENGTH), 1)
@@ -123,6 +124,7 @@ class Junction(Feedback):
         self._work.ask("FolMe.XYPosSet", si(point.x, LENGTH), si(point.y, LENGTH), 1, timeout=longest)
         here = self.get_tip().point
         if math.dist(here, point) > ARRIVED:
+            self._check_feedback()
             raise MotionStoppedError(
                 f"The tip stands at ({here.x:.3f}, {here.y:.3f}) nm, not at ({point.x:.3f}, {point.y:.3f}) nm: the move was "
                 "stopped. Ask for it again."

@@ -111,6 +111,11 @@ class Link:
             raise NanonisError(f"{command} was refused by the Nanonis controller: {error}")
         return answer
 
+    def connect(self) -> None:
+        """Connect, if it is not connected."""
+        with self._lock:
+            self._connected()
+
     def drop(self) -> None:
         """Hang up; the next command connects again."""
         with self._lock:

@@ -57,6 +57,7 @@ class Spectroscopy(Imaging):
             self._check(bias=settings.setpoint.bias, setpoint=settings.setpoint.current)
         with self._act():
             self._check_contact("swept")
+            self._check_feedback()
             before = _Before(self.get_setpoint(), self.get_feedback())
             with rescued(lambda: self._leave_as(before)):
                 if settings.setpoint is not None:
@@ -132,8 +133,7 @@ class Spectroscopy(Imaging):
     def _check_ready(self, held: bool, setpoint: Setpoint) -> Quality:
         """Asked just before the sweep starts, for Nanonis sweeps wherever the tip is; whether it hangs in the air."""
         self._check_contact("swept")
-        if held and not self.get_feedback():
-            raise STMError("The feedback was opened by somebody else: nothing was swept. Look at the z controller.")
+        self._check_feedback()
         hanging = held and abs(self.read_current()) < LOST * setpoint.current
         return Quality.LOST_CONTACT if hanging else Quality.GOOD
 
@@ -148,6 +148,8 @@ class Spectroscopy(Imaging):
                 f"A sweep from {settings.start:g} to {settings.stop:g} V came back from {data[0][0]:g} to {data[0][-1]:g} V. "
                 "It was not used. Look at the bias spectroscopy module."
             )
+        if not measured and not self._stopped.is_set():
+            raise NanonisError("A sweep that nobody stopped gave not a single point. Look at the bias spectroscopy module.")
         rows = dict(zip(names, data, strict=True))
         wanted = (self.channel_names.current, self.channel_names.lockin_x, self.channel_names.lockin_y)
         forth = [self._padded(rows, name, settings, measured) for name in wanted]
@@ -202,6 +204,9 @@ class Spectroscopy(Imaging):
             self._confirm("The set point of before", before.setpoint.current, self.get_setpoint().current, CURRENT, 1e-6)
         if before.feedback and not self.get_feedback():
             self._close_feedback()
+        if not before.feedback and self.get_feedback():
+            self._open_feedback(self._watch)
+        self._left_open = not before.feedback
 
 
 def _backward(name: str) -> str:
