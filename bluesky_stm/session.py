@@ -5,6 +5,7 @@ Nothing is built at import, nothing is global: two sessions in one program do no
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -16,12 +17,13 @@ from bluesky import RunEngine
 
 from bluesky_stm.agents import make_agent
 from bluesky_stm.devices import STM, AgentDevice, ImageStore
-from bluesky_stm.errors import UnknownNameError
+from bluesky_stm.errors import SettingsError, UnknownNameError
 from bluesky_stm.geometry import Frame
 from bluesky_stm.settings import LengthScale, Limits, Named
 from bluesky_stm.storage import Catalog, open_catalog
 
 if TYPE_CHECKING:
+    from bluesky_stm.controllers import Profile
     from bluesky_stm.protocols import Agent, Controller
 
 FOLDER = Path("bluesky_stm_data")
@@ -71,6 +73,16 @@ class Session:
 
     def __post_init__(self) -> None:
         self.RE.subscribe(self.catalog)
+        self._progress: int | None = None
+        if sys.stdout.isatty() or "ipykernel" in sys.modules:
+            self.show_progress()
+
+    def show_progress(self) -> None:
+        """Say in standard output how far each run is; at a terminal and in a notebook that is so from the beginning."""
+        from bluesky_stm.views import Progress
+
+        if self._progress is None:
+            self._progress = self.RE.subscribe(Progress())
 
     def agent(self, scale: str | LengthScale | Mapping[str, Any]) -> AgentDevice:
         """A fresh agent for a length scale of this session, by name, or for any other."""
@@ -107,7 +119,7 @@ def make_scale_agent(scale: LengthScale, seed: int, **restricted: Any) -> Agent:
     return make_agent(scale.agent.name, seed=seed, **laid_out, **restricted, **scale.agent.settings)
 
 
-def simulated(seed: int = 0, catalog: str | Path = FOLDER, *, profile: str = "good_day", **common: Any) -> Session:
+def simulated(seed: int = 0, catalog: str | Path = FOLDER, *, profile: str | Profile = "good_day", **common: Any) -> Session:
     """A session at the simulated EuZn2As2 surface, in simulated time.
 
     Parameters
@@ -117,7 +129,7 @@ def simulated(seed: int = 0, catalog: str | Path = FOLDER, *, profile: str = "go
     catalog : path
         Folder of the catalog, made if it is not there; or a facility's catalog, see `open_catalog`.
     profile : str
-        State of the instrument: ``"ideal"``, ``"good_day"`` or ``"bad_day"``.
+        State of the instrument: ``"ideal"``, ``"good_day"`` or ``"bad_day"``; or your own.
     **common
         ``limits``: interlocks, narrower than the hardware's. ``RE``: a RunEngine that is there already.
     """
@@ -180,6 +192,59 @@ def nanonis(
 
     controller = NanonisController(host, ports or PORTS, **options)
     return _put_together(controller, catalog, SCALES, sample, seed, fsync=True, limits=limits, RE=RE)
+
+
+def reopened(start: Mapping[str, Any], catalog: str | Path = FOLDER, **common: Any) -> Session:
+    """A session at the microscope of a stored run, as its start document describes it: to go on with the run.
+
+    Parameters
+    ----------
+    start : mapping
+        Start document.
+    catalog : path
+    **common
+        ``limits`` and ``RE``, as for `simulated`.
+
+    Raises
+    ------
+    SettingsError
+        When the microscope is none that a session can open, or what answers now is not what answered then.
+    """
+    described = start.get("controller", {})
+    if described.get("name") not in _OPENERS:
+        raise SettingsError(
+            f"Run {start['uid']} was measured with {described.get('name', 'an unknown controller')!r}, which no session opens "
+            "by itself. Open one, then RE(resume(run).plan(stm))."
+        )
+    session = _OPENERS[described["name"]](described, start.get("agent", {}).get("seed", 0), catalog, common)
+    now = session.stm.controller.describe()
+    changed = [name for name in ("surface", "sha256") if now.get(name) != described.get(name)]
+    if changed:
+        session.close()
+        raise SettingsError(
+            f"Run {start['uid']} cannot go on here: its {' and '.join(changed)} is not that of this microscope."
+        )
+    session.sample = str(start.get("sample", session.sample))
+    return session
+
+
+def _simulated_again(described: Mapping[str, Any], seed: int, catalog: str | Path, common: Mapping[str, Any]) -> Session:
+    from bluesky_stm.controllers import Profile
+
+    told = {name: tuple(value) if isinstance(value, list) else value for name, value in described["profile"].items()}
+    return simulated(described["seed"], catalog, profile=Profile(**told), **common)
+
+
+def _recorded_again(described: Mapping[str, Any], seed: int, catalog: str | Path, common: Mapping[str, Any]) -> Session:
+    return recorded(described["file"], seed, catalog, **common)
+
+
+def _nanonis_again(described: Mapping[str, Any], seed: int, catalog: str | Path, common: Mapping[str, Any]) -> Session:
+    lockin = described["lockin"]["gain"], described["lockin"]["offset"]
+    return nanonis(described["host"], described["ports"], seed, catalog, lockin=lockin, **common)
+
+
+_OPENERS = {"simulated": _simulated_again, "recorded": _recorded_again, "nanonis": _nanonis_again}
 
 
 def _put_together(

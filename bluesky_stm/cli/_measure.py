@@ -114,16 +114,16 @@ def _check_options(controller: ControllerName, file: Path | None, of_nanonis: di
 def _explore(session: Session, scales: Sequence[LengthScale]) -> list[str]:
     from bluesky_stm.facility import estimate
     from bluesky_stm.plans import explore_multiscale
-    from bluesky_stm.views import Progress
 
-    session.RE.subscribe(Progress())
+    session.show_progress()
     started: list[str] = []
     session.RE.subscribe(lambda name, doc: started.append(doc["uid"]), "start")
     out.print(f"On a real microscope {estimate(session.stm, scales)}.")
     began = time.monotonic()
     plan = explore_multiscale(session.stm, scales, session.agent, frame=session.frame, md={"sample": session.sample})
     finished = execute(session.RE, plan, session.stm)
-    out.print(f"{len(started)} runs stored in {session.catalog.path} after {time.monotonic() - began:.0f} s.")
+    stored = f"{len(started)} run" if len(started) == 1 else f"{len(started)} runs"
+    out.print(f"{stored} stored in {session.catalog.path} after {time.monotonic() - began:.0f} s.")
     if not finished:
         raise typer.Exit(ENDED_BY_PERSON)
     return started

@@ -7,43 +7,47 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
-from bluesky_stm.cli._app import FOLDER, Folder, Uids, app, out
+from bluesky_stm.cli._app import FOLDER, Folder, Uid, Uids, app, out
 
 if TYPE_CHECKING:
     from bluesky_stm.storage import Catalog
 
 
 @app.command()
-def ls(catalog: Folder = FOLDER) -> None:
-    """List the stored runs, the newest last."""
+def ls(
+    catalog: Folder = FOLDER,
+    newest: Annotated[int, typer.Option("--newest", "-n", min=1, help="How many runs.")] = 30,
+) -> None:
+    """List the stored runs, the newest last, with as many columns as the terminal is wide."""
+    from bluesky_stm.cli._pages import listing
     from bluesky_stm.storage import open_catalog, runs
 
     with open_catalog(catalog, write=False) as opened:
-        listed = runs(opened).drop(columns=["plan", "campaign"])
-        listed["uid"] = listed["uid"].str[:8]
-        listed["time"] = listed["time"].dt.strftime("%m-%d %H:%M")
-        table = Table(*listed.columns, box=None, padding=(0, 1, 0, 0))
-        for row in listed.itertuples(index=False):
-            table.add_row(*map(str, row))
-        out.print(table)
+        listed, all_of_them = runs(opened, newest=newest), len(opened)
+        out.print(listing(listed, out.width))
+    if len(listed) < all_of_them:
+        out.print(f"The newest {len(listed)} of {all_of_them} runs; more with --newest.")
 
 
 @app.command()
 def show(
-    uid: Annotated[str | None, typer.Argument(help="uid or the start of it; else the last run.")] = None,
+    uid: Uid = None,
     catalog: Folder = FOLDER,
+    raw: Annotated[bool, typer.Option("--raw", help="Its start and stop documents, as JSON.")] = False,
 ) -> None:
-    """Show what is known of one run."""
+    """Show what is known of one run: what, when, on what, where, by whom, what was found, how it ended."""
+    import json
+
+    from bluesky_stm.cli._pages import page
     from bluesky_stm.storage import open_catalog
 
     with open_catalog(catalog, write=False) as opened:
         stored = opened[uid or -1]
-        out.print(stored)
-        for name, value in stored.start.items():
-            out.print(f"[bold]{name}[/]: {escape(str(value))}")
+        if raw:
+            out.print_json(json.dumps({"start": stored.start, "stop": stored.stop}, default=str))
+        else:
+            out.print(page(stored), soft_wrap=True)
 
 
 @app.command()
@@ -88,11 +92,18 @@ def report(
 
 @app.command("export")
 def export_run(
-    path: Annotated[Path, typer.Argument(help="File; its ending says the format: .nxs .hf5 .sxm .3ds .dat .msgpack .jsonl")],
-    uid: Annotated[str | None, typer.Argument(help="uid or the start of it; else the last run.")] = None,
+    path: Annotated[Path, typer.Argument(help="File that is not there yet: .nxs .hf5 .sxm .3ds .dat .msgpack .jsonl")],
+    uid: Uid = None,
     catalog: Folder = FOLDER,
 ) -> None:
-    """Write one run as a file that other programs read."""
+    """Write one run as a file that other programs read; the ending of its name says the format.
+
+    .nxs: NeXus, and .hf5: NSID, all that was measured.
+
+    .sxm, .3ds, .dat: Nanonis, the topograph, a grid, one spectrum.
+
+    .msgpack, .jsonl: all documents; import brings them back with the same uid.
+    """
     from bluesky_stm.storage import export, open_catalog
 
     with open_catalog(catalog, write=False) as opened:

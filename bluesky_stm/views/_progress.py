@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -22,6 +23,10 @@ EVERY_SECONDS = 10.0
 """A plain line is written after this many spectra or seconds, whichever comes first."""
 
 
+RECENT, SHARE = 20, 0.25
+"""The time left goes by so many spectra, and each new one moves the end by this share of what it says."""
+
+
 @dataclass(frozen=True)
 class Status:
     """Where a run stands."""
@@ -31,8 +36,8 @@ class Status:
     """Which run of its campaign, from 1."""
     elapsed: float
     """Time since the start document, in s."""
-    searching: float
-    """Time since the topograph was there, in s."""
+    rest: float | None
+    """Time that the spectra to come will take, in s; None while there is none yet."""
 
     @property
     def scale(self) -> str:
@@ -41,12 +46,13 @@ class Status:
 
     @property
     def best(self) -> str:
-        """``"best 1.62 V at (12.3, -4.5) nm"``."""
+        """``"smallest 1.62 V at (12.3, -4.5) nm"``, or the largest where that is sought."""
         best = self.record.best
         if best is None:
             return "no value yet"
         x, y = self.record.spectra[best.number].position
-        return f"best {self.record.sign * best.value:.4g} {self.record.units} at ({x:.4g}, {y:.4g}) nm"
+        end = "smallest" if self.record.sign < 0 else "largest"
+        return f"{end} {self.record.sign * best.value:.4g} {self.record.units} at ({x:.4g}, {y:.4g}) nm"
 
     @property
     def done(self) -> int:
@@ -56,14 +62,37 @@ class Status:
     @property
     def left(self) -> str:
         """``"01:23 left"``, if it goes on as so far."""
-        rest = max(self.record.budget - self.done, 0)
-        return f"{_clock(self.searching / self.done * rest)} left" if self.done else "taking the topograph"
+        return "taking the topograph" if self.rest is None else f"{_clock(self.rest)} left"
 
     @property
     def end(self) -> str:
         """How the run ended; empty while it goes on."""
         status = self.record.stop_document.get("exit_status", "")
         return status and f"{'done' if status == 'success' else status} in {_clock(self.elapsed)}"
+
+
+class Pace:
+    """When a run will end, by its last spectra; one that took long moves the end a little only."""
+
+    def __init__(self) -> None:
+        self._times: deque[float] = deque(maxlen=RECENT + 1)
+        self._end = 0.0
+
+    def begin(self, now: float) -> None:
+        """The search begins at this time, in s; whatever was before does not count."""
+        self._times.clear()
+        self._times.append(now)
+
+    def spectrum(self, now: float, rest: int) -> None:
+        """A spectrum has come at this time, and ``rest`` are to come."""
+        self._times.append(now)
+        end = now + rest * (now - self._times[0]) / (len(self._times) - 1)
+        share = max(SHARE, 1 / (rest + 1)) if len(self._times) > 2 else 1.0
+        self._end += share * (end - self._end)
+
+    def left(self, now: float) -> float | None:
+        """Time to the end, in s; None before the first spectrum."""
+        return max(self._end - now, 0.0) if len(self._times) > 1 else None
 
 
 class Face(Protocol):
@@ -142,8 +171,8 @@ class Progress:
         self._face: Face = BarFace(console) if console.is_terminal or console.is_jupyter else LineFace(console)
         self._record: RunRecord | None = None
         self._campaign: str | None = None
-        self._number = 0
-        self._searching = 0.0
+        self._number, self._done = 0, 0
+        self._pace = Pace()
 
     def __call__(self, name: str, doc: Mapping[str, Any]) -> None:
         """Take in one document."""
@@ -158,12 +187,16 @@ class Progress:
     def _begin(self, start: Mapping[str, Any]) -> None:
         campaign = start.get("campaign", start["uid"])
         self._number = self._number + 1 if campaign == self._campaign else 1
-        self._campaign, self._record = campaign, RunRecord() if "length_scale" in start else None
+        self._campaign, self._record, self._done = campaign, RunRecord() if "length_scale" in start else None, 0
 
     def _status(self, record: RunRecord, now: float) -> Status:
-        if not record.spectra:
-            self._searching = now
-        return Status(record, self._number, now - record.start_document["time"], now - self._searching)
+        done = len(record.spectra)
+        if not done:
+            self._pace.begin(now)
+        elif done != self._done:
+            self._pace.spectrum(now, max(record.budget - done, 0))
+        self._done = done
+        return Status(record, self._number, now - record.start_document["time"], self._pace.left(now))
 
 
 def _time(doc: Mapping[str, Any]) -> float:

@@ -2,12 +2,13 @@
 
 import io
 import re
-from itertools import chain
+from itertools import chain, pairwise
 
 import pytest
 
 from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.views import Progress, RunRecord
+from bluesky_stm.views._progress import Pace
 
 
 class Terminal(io.StringIO):
@@ -32,8 +33,8 @@ def test_a_log_gets_few_lines_with_count_best_place_and_time(documents):
     best = RunRecord.of(documents).best
     x, y = RunRecord.of(documents).spectra[best.number].position
     assert lines[0] == "1 mesa, 50 nm: up to 25 spectra"
-    assert lines[-1] == f"1 mesa, 50 nm: 25 spectra, best {best.value:.4g} V at ({x:.4g}, {y:.4g}) nm, done in 01:54"
-    assert all(re.search(r": \d+ of 25 spectra, best .* V at \(.*\) nm, \d\d:\d\d left$", line) for line in lines[1:-1])
+    assert lines[-1] == f"1 mesa, 50 nm: 25 spectra, largest {best.value:.4g} V at ({x:.4g}, {y:.4g}) nm, done in 01:54"
+    assert all(re.search(r": \d+ of 25 spectra, largest .* V at \(.*\) nm, \d\d:\d\d left$", line) for line in lines[1:-1])
     assert 3 <= len(lines) <= 10
 
 
@@ -42,6 +43,27 @@ def test_time_left_goes_by_the_spectra_and_not_by_the_topograph(documents):
     lines = told(documents, io.StringIO()).splitlines()
     done, left = re.search(r": (\d+) of 25 .* 00:(\d\d) left", lines[2]).groups()
     assert int(left) == pytest.approx((25 - int(done)) * 2.92, abs=3)
+
+
+def test_the_time_left_does_not_jump_when_one_spectrum_takes_long():
+    pace = Pace()
+    pace.begin(0.0)
+    now, left = 0.0, []
+    for number in range(1, 41):
+        now += 33.0 if number == 20 else 3.0
+        pace.spectrum(now, 40 - number)
+        left.append(pace.left(now))
+    assert left[:19] == pytest.approx([3.0 * (40 - number) for number in range(1, 20)])
+    assert left[19] < 1.35 * 60, "by the mean of the last twenty it would be 90 s"
+    assert max(later - before for before, later in pairwise(left)) < 0.35 * 60
+    assert left[-1] == 0.0
+
+
+def test_the_smallest_value_is_called_smallest(make_run):
+    scalarizer = {"name": "gap", "prefer": "small"}
+    run = make_run(Frame(Point(0, 0), (50, 50), (64, 64)), "mesa", budget=5, scalarizer=scalarizer)
+    lowest = -max(RunRecord.of(run).values)
+    assert f"smallest gap {lowest:.4g} V at" in told(run, io.StringIO()).splitlines()[-1]
 
 
 def test_scales_of_a_campaign_are_counted(campaign):
@@ -54,7 +76,7 @@ def test_a_terminal_keeps_one_line_for_each_scale(campaign):
     shown = [re.sub(r"\x1b\[[\d;?]*[a-zA-Z]", "", line).rpartition("\r")[2] for line in text.split("\n")]
     lines = [line for line in shown if line.strip()]
     assert len(lines) == 3
-    assert all("30/30" in line and "best" in line and "done in" in line for line in lines)
+    assert all("30/30" in line and "largest" in line and "done in" in line for line in lines)
 
 
 def test_an_aborted_run_says_so(documents):

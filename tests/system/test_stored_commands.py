@@ -1,0 +1,103 @@
+"""What a person types about stored runs."""
+
+import json
+
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner
+
+import bluesky_stm.cli
+from bluesky_stm.errors import SettingsError
+from bluesky_stm.plans import explore
+from bluesky_stm.runs import replay
+from bluesky_stm.session import reopened, simulated
+from bluesky_stm.storage import open_catalog
+
+pytestmark = pytest.mark.system
+
+SCALE = {"name": "terrace", "frame": 50, "pixels": 32, "patch": 6, "step": 3, "budget": 5, "seeds": 3, "agent": "random"}
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory):
+    """A catalog with one exploration for the smallest gap."""
+    folder = tmp_path_factory.mktemp("commands") / "catalog"
+    with simulated(seed=3, catalog=folder, profile="ideal") as session:
+        scale = {**SCALE, "scalarizer": {"name": "gap", "prefer": "small"}}
+        session.RE(explore(session.stm, session.agent(scale), md={"sample": "EuZn2As2", "operator": "Ada"}))
+    return folder
+
+
+@pytest.fixture
+def typed(monkeypatch):
+    """What a command prints on a terminal of some width."""
+
+    def run(*words, width=80):
+        for module in (bluesky_stm.cli._stored, bluesky_stm.cli._resume):
+            monkeypatch.setattr(module, "out", Console(highlight=False, width=width))
+        done = CliRunner().invoke(bluesky_stm.cli.app, [str(word) for word in words])
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    return run
+
+
+@pytest.mark.parametrize("width", [40, 80, 160])
+def test_a_run_is_listed_in_one_line_however_wide_the_terminal(stored, typed, width):
+    head, *rows = typed("ls", "--catalog", stored, width=width).splitlines()
+    with open_catalog(stored, write=False) as catalog:
+        assert len(rows) == len(catalog) and rows[0].startswith(catalog[0].uid[:8])
+    assert all(len(line.rstrip()) <= width for line in [head, *rows])
+    assert ("sample" in head, "plan" in head) == (width >= 80, width >= 160)
+
+
+def test_a_longer_list_is_cut_and_says_so(stored, typed, tmp_path, recorder):
+    with open_catalog(tmp_path) as catalog:
+        for _ in range(3):
+            recorder(catalog).run(1)
+    assert "The newest 2 of 3 runs" in typed("ls", "--catalog", tmp_path, "-n", "2")
+
+
+def test_a_run_is_shown_as_a_page_with_its_best_value_as_measured(stored, typed):
+    """The smallest gap is a gap: above zero, with its unit and its place."""
+    with open_catalog(stored, write=False) as catalog:
+        run = catalog[0]
+    lines = dict(line.split(None, 1) for line in typed("show", run.uid[:8], "--catalog", stored).splitlines())
+    assert lines["run"].strip() == run.uid and "0:00:0" in lines["when"] and lines["operator"].strip() == "Ada"
+    assert "50 x 50 nm at (0, 0) nm; 32 x 32 pixels" in lines["frame"]
+    assert lines["sought"].strip() == "the smallest gap, in V" and lines["spectra"].startswith("5 of 5")
+    value, unit = lines["best"].split()[:2]
+    assert float(value) > 0 and unit == "V" and " nm, spectrum " in lines["best"]
+    assert "seed" in lines["decisions"] and lines["ended"].startswith("success")
+
+
+def test_the_documents_are_shown_as_json(stored, typed):
+    shown = json.loads(typed("show", "--raw", "--catalog", stored))
+    assert shown["start"]["uid"] == shown["stop"]["run_start"]
+
+
+def test_a_finished_run_is_given_more_at_its_own_microscope(stored, typed):
+    with open_catalog(stored, write=False) as catalog:
+        first = catalog[0]
+    said = typed("resume", first.uid[:8], "--budget", "7", "--catalog", stored)
+    assert "has 5 spectra; 2 more" in said
+    with open_catalog(stored, write=False) as catalog:
+        last = catalog[-1]
+        assert last.start["resumes"] == first.uid and len(last.spectra) == 2 and last.complete
+        assert last.start["controller"] == first.start["controller"] and last.start["sample"] == "EuZn2As2"
+        assert replay(last).exact
+
+
+def test_a_run_does_not_go_on_at_another_microscope(stored):
+    with open_catalog(stored, write=False) as catalog:
+        start = dict(catalog[0].start)
+    start["controller"] = {**start["controller"], "surface": {"sample": "Au(111)", "seed": 3}}
+    with pytest.raises(SettingsError, match="the surface that answered then"):
+        reopened(start, stored)
+    with pytest.raises(SettingsError, match="which no session opens"):
+        reopened({**start, "controller": {"name": "home-made"}}, stored)
+
+
+def test_help_says_what_each_format_is(typed):
+    said = typed("export", "--help")
+    assert all(word in said for word in ("NeXus", "NSID", "Nanonis", ".msgpack", ".jsonl"))
