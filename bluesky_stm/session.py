@@ -222,7 +222,7 @@ def reopened(start: Mapping[str, Any], catalog: str | Path = FOLDER, **common: A
     if changed:
         session.close()
         raise SettingsError(
-            f"Run {start['uid']} cannot go on here: its {' and '.join(changed)} is not that of this microscope."
+            f"Run {start['uid']} cannot go on here: the {changed[0]} that answered then is not what answers now. Nothing moved."
         )
     session.sample = str(start.get("sample", session.sample))
     return session
