@@ -13,14 +13,16 @@ from bluesky_stm.errors import UnknownNameError
 from bluesky_stm.protocols import Scalarizer
 from bluesky_stm.scalarizers._base import Recipe
 from bluesky_stm.scalarizers._edges import ConductionEdge, Gap, ValenceEdge
-from bluesky_stm.scalarizers._parts import Conductance, InGapWeight, Integral, PeakHeight, PeakPosition, Similarity
+from bluesky_stm.scalarizers._parts import Conductance, InGapWeight, Integral, PeakHeight, PeakPosition
 from bluesky_stm.scalarizers._published import AreaRatio, BandgapSlopefit, PositiveChannelArea
+from bluesky_stm.scalarizers._references import ClassDistance, PrincipalComponent, Similarity
 from bluesky_stm.scalarizers._sum import WeightedSum
 from bluesky_stm.settings import Named
 
 __all__ = [
     "AreaRatio",
     "BandgapSlopefit",
+    "ClassDistance",
     "Conductance",
     "ConductionEdge",
     "Gap",
@@ -29,6 +31,7 @@ __all__ = [
     "PeakHeight",
     "PeakPosition",
     "PositiveChannelArea",
+    "PrincipalComponent",
     "Similarity",
     "ValenceEdge",
     "WeightedSum",
@@ -48,6 +51,8 @@ _RECIPES: dict[str, type[Recipe]] = {
         PeakPosition,
         PeakHeight,
         Similarity,
+        ClassDistance,
+        PrincipalComponent,
         PositiveChannelArea,
         AreaRatio,
         BandgapSlopefit,

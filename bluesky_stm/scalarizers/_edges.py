@@ -22,7 +22,7 @@ CONSECUTIVE = 3
 """Samples in a row above the threshold that make an edge: noise does not do that."""
 
 METALLIC = 0.2
-"""A floor above this share of the mean conductance is no gap; the median may lie in the gap itself, where noise would decide."""
+"""A floor above this share of the mean conductance is no gap. (The median may lie in the gap itself: noise would decide.)"""
 
 
 class _Edges(Recipe):

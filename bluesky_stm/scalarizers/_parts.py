@@ -124,29 +124,3 @@ class PeakHeight(_Peak):
 def _vertex(x: Floats, y: Floats) -> tuple[float, float]:
     a, b, c = np.polyfit(x - x[1], y, 2)
     return (float(x[1] - b / (2 * a)), float(c - b**2 / (4 * a))) if a < 0 else (float(x[1]), float(y[1]))
-
-
-class Similarity(Recipe):
-    """How like a reference spectrum this one is: the correlation of dI/dV over ``between``, 1 for the same shape.
-
-    ``reference`` holds bias (V) and dI/dV (in any unit: only its shape counts).
-    """
-
-    name: str = "similarity"
-    between: Range
-    reference: tuple[tuple[float, float], ...] = Field(min_length=3)
-
-    @property
-    def units(self) -> str:
-        """A correlation."""
-        return ""
-
-    def value(self, spectrum: Spectrum) -> float:
-        """Between -1 and 1."""
-        part = Sweep.of(spectrum).between(*self.between)
-        bias, didv = np.array(sorted(self.reference)).T
-        shapes = [curve - curve.mean() for curve in (np.interp(part.bias, bias, didv), part.didv)]
-        sizes = [float(np.linalg.norm(shape)) for shape in shapes]
-        if min(sizes) == 0:
-            raise NoValueError("a flat curve has no shape to compare")
-        return float(shapes[0] @ shapes[1]) / (sizes[0] * sizes[1])

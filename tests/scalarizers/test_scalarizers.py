@@ -9,7 +9,7 @@ from bluesky_stm.errors import SettingsError, UnknownNameError
 from bluesky_stm.geometry import Point
 from bluesky_stm.measurements import Quality, Setpoint, Spectrum
 from bluesky_stm.protocols import Failed
-from bluesky_stm.scalarizers import known_scalarizers, make_scalarizer
+from bluesky_stm.scalarizers import PrincipalComponent, known_scalarizers, make_scalarizer
 from bluesky_stm.settings import Named
 
 GAIN = 0.0156  # V: nA of lock-in for each nS
@@ -191,6 +191,51 @@ def test_similarity_knows_the_shape_and_not_the_size():
     assert isinstance(alike(spectrum_of(one.bias, one.bias, np.ones_like(one.bias))), Failed)
 
 
+def test_the_distance_to_known_classes_is_that_to_the_nearest_shape():
+    known = {"clean": semiconductor(), "triangle": semiconductor(valence=-0.6, conduction=0.15)}
+    classes = {name: list(zip(s.bias, s.didv, strict=True)) for name, s in known.items()}
+    distance = make_scalarizer({"name": "class_distance", "between": [-1.5, 1.5], "classes": classes})
+    for one in known.values():
+        assert distance(spectrum_of(one.bias, one.current, 3 * one.didv + 1)) == pytest.approx(0, abs=1e-9)
+    unlike = semiconductor(valence=-1.1, conduction=1.3)
+    correlations = [np.corrcoef(unlike.didv, one.didv)[0, 1] for one in known.values()]
+    assert distance(unlike) == pytest.approx(math.sqrt(2 - 2 * max(correlations)))
+    mirrored = {"name": "class_distance", "between": [-1.5, 1.5], "classes": {"up": classes["clean"]}}
+    assert make_scalarizer(mirrored)(spectrum_of(unlike.bias, unlike.current, -known["clean"].didv)) == pytest.approx(2)
+    assert "flat" in distance(spectrum_of(unlike.bias, unlike.bias, np.ones_like(unlike.bias))).reason
+
+
+def test_a_reference_that_ends_early_gives_no_value_instead_of_an_invented_one():
+    one = semiconductor()
+    short = list(zip(one.bias, one.didv, strict=True))[40:]
+    for choice in ({"name": "similarity", "reference": short}, {"name": "class_distance", "classes": {"short": short}}):
+        answer = make_scalarizer({**choice, "between": [-1.5, 1.5]})(one)
+        assert isinstance(answer, Failed) and "does not cover" in answer.reason
+    with pytest.raises(SettingsError, match="must rise"):
+        make_scalarizer({"name": "similarity", "between": [-1, 1], "reference": short[::-1]})
+
+
+def test_a_principal_component_gives_the_amounts_back_from_which_spectra_were_made():
+    bias = np.linspace(-1.5, 1.5, 61)
+    shape, other = np.exp(-((bias - 0.4) ** 2) / 0.02), np.exp(-((bias + 0.7) ** 2) / 0.02)
+    amounts, little = np.random.default_rng(0).standard_normal((2, 40)) * [[2.0], [0.1]]
+    made = [spectrum_of(bias, bias, 1 + bias**2 + a * shape + b * other) for a, b in zip(amounts, little, strict=True)]
+    first, second = (PrincipalComponent.fitted(made, component) for component in (0, 1))
+    expected = (amounts - amounts.mean()) * np.linalg.norm(shape)
+    assert [first(s) for s in made] == pytest.approx(expected, abs=0.1)
+    assert np.corrcoef([second(s) for s in made], little)[0, 1] > 0.99
+    assert first.units == "nS" and "does not cover" in first(semiconductor(ends=(-1, 1))).reason
+    down = spectrum_of(bias[::-1], bias[::-1], made[3].didv[::-1])
+    assert first(down) == pytest.approx(first(made[3]))
+
+
+def test_too_few_whole_spectra_make_no_component():
+    cut = semiconductor()
+    cut = spectrum_of(cut.bias, cut.current, np.where(cut.bias > 1, np.nan, cut.didv), Quality.INCOMPLETE)
+    with pytest.raises(SettingsError, match=r"takes 2 whole spectra at least; 1 of 3 are"):
+        PrincipalComponent.fitted([semiconductor(), cut, cut])
+
+
 ALL = (
     "gap",
     "valence_edge",
@@ -203,6 +248,8 @@ ALL = (
     {"name": "peak_position", "between": [0.3, 0.6]},
     {"name": "peak_height", "between": [0.3, 0.6]},
     {"name": "similarity", "between": [-1.4, 1.4], "reference": [[-1.5, 1], [-1.0, 0], [0.4, 0], [1.5, 1]]},
+    {"name": "class_distance", "between": [-1.4, 1.4], "classes": {"clean": [[-1.5, 1], [-1.0, 0], [0.4, 0], [1.5, 1]]}},
+    {"name": "principal_component", "axis": [[-1.4, 0.3, 0.6], [0.0, 0.0, 0.0], [1.4, 4.0, 0.8]]},
     {"name": "weighted_sum", "terms": ["gap", {"name": "conductance", "bias": 1.0}], "weights": [1, -0.5]},
 )
 

@@ -1,0 +1,133 @@
+"""Scalars that compare with spectra which are known: likeness, distance to kinds, and a component of how earlier ones varied.
+
+The spectra are part of the settings, so that a start document holds them and the value can be computed again. None comes with
+the package: what a clean terrace looks like depends on the sample, on the tip and on the sweep.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Self
+
+import numpy as np
+from pydantic import AfterValidator, Field
+
+from bluesky_stm import units
+from bluesky_stm.errors import SettingsError
+from bluesky_stm.geometry import Floats
+from bluesky_stm.measurements import Spectrum
+from bluesky_stm.scalarizers._base import NoValueError, Recipe
+from bluesky_stm.scalarizers._sweep import Sweep
+from bluesky_stm.settings import Range
+
+
+def _rising(curve: tuple[tuple[float, ...], ...]) -> tuple[tuple[float, ...], ...]:
+    if not all(np.diff([row[0] for row in curve]) > 0):
+        raise ValueError("the bias of a reference must rise from sample to sample")
+    return curve
+
+
+Reference = Annotated[tuple[tuple[float, float], ...], Field(min_length=3), AfterValidator(_rising)]
+"""Bias (V, rising) and dI/dV (any unit: only its shape counts), sample by sample."""
+
+
+class Similarity(Recipe):
+    """How like a reference spectrum this one is: the correlation of dI/dV over ``between`` (V), 1 for the same shape."""
+
+    name: str = "similarity"
+    between: Range
+    reference: Reference
+
+    @property
+    def units(self) -> str:
+        """A correlation."""
+        return ""
+
+    def value(self, spectrum: Spectrum) -> float:
+        """Between -1 and 1."""
+        part = Sweep.of(spectrum).between(*self.between)
+        return float(_shape(part.didv) @ _shape(_at(part.bias, self.reference)))
+
+
+class ClassDistance(Recipe):
+    """How far a spectrum lies from the nearest of some known ``classes``: large values are kinds that nobody has named.
+
+    The distance of two shapes (dI/dV over ``between`` V, less its mean, at unit length) is 0 for the same one, sqrt(2) for
+    unrelated and 2 for opposite ones. With ``"prefer": "small"`` the agent seeks the class itself.
+    """
+
+    name: str = "class_distance"
+    between: Range
+    classes: dict[str, Reference] = Field(min_length=1)
+
+    @property
+    def units(self) -> str:
+        """A ratio."""
+        return ""
+
+    def value(self, spectrum: Spectrum) -> float:
+        """Between 0 and 2."""
+        part = Sweep.of(spectrum).between(*self.between)
+        shape = _shape(part.didv)
+        return min(float(np.linalg.norm(shape - _shape(_at(part.bias, known)))) for known in self.classes.values())
+
+
+class PrincipalComponent(Recipe):
+    """Component of dI/dV along the direction in which earlier spectra differed most, in nS; `fitted` finds that direction.
+
+    Attributes
+    ----------
+    axis : sequence of (bias, mean, loading)
+        Sample by sample: V, nS, and a number; the loadings have unit length. The spectrum is read off at these biases.
+    """
+
+    name: str = "principal_component"
+    axis: Annotated[tuple[tuple[float, float, float], ...], Field(min_length=3), AfterValidator(_rising)]
+
+    @classmethod
+    def fitted(cls, spectra: Sequence[Spectrum], component: int = 0) -> Self:
+        """Component 0, 1 ... of ``spectra``, by falling variance, on the bias of the first; its largest loading is positive.
+
+        Raises
+        ------
+        SettingsError
+            For fewer spectra that were measured to their end than it takes.
+        """
+        bias = np.sort(spectra[0].bias) if spectra else np.empty(0)
+        ordered = [(np.argsort(s.bias), s) for s in spectra if np.isfinite(s.didv).all() and np.isfinite(s.bias).all()]
+        curves = np.array([np.interp(bias, s.bias[order], s.didv[order]) for order, s in ordered])
+        if len(curves) < component + 2:
+            raise SettingsError(
+                f"Component {component} takes {component + 2} whole spectra at least; {len(curves)} of {len(spectra)} are."
+            )
+        mean = curves.mean(axis=0)
+        loading = np.linalg.svd(curves - mean, full_matrices=False)[2][component]
+        loading = loading * np.sign(loading[np.argmax(np.abs(loading))])
+        return cls.parse({"axis": np.column_stack([bias, mean, loading]).tolist()})
+
+    @property
+    def units(self) -> str:
+        """A conductance."""
+        return units.CONDUCTANCE
+
+    def value(self, spectrum: Spectrum) -> float:
+        """What is left of the spectrum without the mean, along the axis."""
+        bias, mean, loading = np.array(self.axis).T
+        part = Sweep.of(spectrum).between(bias[0], bias[-1])
+        return float((np.interp(bias, part.bias, part.didv) - mean) @ loading)
+
+
+def _at(bias: Floats, reference: Reference) -> Floats:
+    known, didv = np.array(reference).T
+    if bias[0] < known[0] - 1e-9 or bias[-1] > known[-1] + 1e-9:
+        raise NoValueError(f"a reference from {known[0]:g} to {known[-1]:g} V does not cover {bias[0]:g} to {bias[-1]:g} V")
+    return np.interp(bias, known, didv)
+
+
+def _shape(didv: Floats) -> Floats:
+    """Less its mean, at unit length."""
+    rest = didv - didv.mean()
+    size = float(np.linalg.norm(rest))
+    if size == 0:
+        raise NoValueError("a flat curve has no shape to compare")
+    return rest / size
