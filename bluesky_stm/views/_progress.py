@@ -46,13 +46,13 @@ class Status:
 
     @property
     def best(self) -> str:
-        """``"smallest 1.62 V at (12.3, -4.5) nm"``, or the largest where that is sought."""
+        """``"smallest gap 1.62 V at (12.3, -4.5) nm"``, or the largest where that is sought."""
         best = self.record.best
         if best is None:
             return "no value yet"
         x, y = self.record.spectra[best.number].position
-        end = "smallest" if self.record.sign < 0 else "largest"
-        return f"{end} {self.record.sign * best.value:.4g} {self.record.units} at ({x:.4g}, {y:.4g}) nm"
+        value = f"{self.record.sign * best.value:.4g} {self.record.units}".rstrip()
+        return f"{self.record.sought} {self.record.quantity} {value} at ({x:.4g}, {y:.4g}) nm"
 
     @property
     def done(self) -> int:
@@ -87,7 +87,7 @@ class Pace:
         """A spectrum has come at this time, and ``rest`` are to come."""
         self._times.append(now)
         end = now + rest * (now - self._times[0]) / (len(self._times) - 1)
-        share = max(SHARE, 1 / (rest + 1)) if len(self._times) > 2 else 1.0
+        share = max(SHARE, 2 / len(self._times), 1 / (rest + 1))
         self._end += share * (end - self._end)
 
     def left(self, now: float) -> float | None:
