@@ -66,7 +66,10 @@ def run(
     live: Annotated[bool, typer.Option("--live", help="Show the run in a window as it goes on.")] = False,
     picture: Picture = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Nanonis: print every write before it is sent. It is sent.")
+        bool,
+        typer.Option(
+            "--dry-run", help="Nanonis: print every write just before it is sent. It IS sent: rehearse at nanonis-sim."
+        ),
     ] = False,
 ) -> None:
     """Explore with any microscope: simulated, or a recorded file that answers, or Nanonis over TCP.
