@@ -23,6 +23,8 @@ EVERY_SECONDS = 10.0
 """A plain line is written after this many spectra or seconds, whichever comes first."""
 
 
+WIDE = 100
+"""From so many columns on a terminal has room for the bar beside the words."""
 RECENT, SHARE = 20, 0.25
 """The time left goes by so many spectra, and each new one moves the end by this share of what it says."""
 
@@ -52,7 +54,7 @@ class Status:
             return "no value yet"
         x, y = self.record.spectra[best.number].position
         value = f"{self.record.sign * best.value:.4g} {self.record.units}".rstrip()
-        return f"{self.record.sought} {self.record.quantity} {value} at ({x:.4g}, {y:.4g}) nm"
+        return f"{self.record.sought} {self.record.quantity} {value} at ({x:.3g}, {y:.3g}) nm"
 
     @property
     def done(self) -> int:
@@ -123,7 +125,8 @@ class BarFace:
     def _open(self, scale: str) -> Bars:
         texts = "[bold]{task.description}", "{task.fields[best]}", "[dim]{task.fields[left]}"
         name, best, left = (TextColumn(text) for text in texts)
-        bars = Bars(name, BarColumn(16), MofNCompleteColumn(), best, left, console=self._console, auto_refresh=False)
+        bar = [BarColumn(16)] if self._console.width >= WIDE else []
+        bars = Bars(name, *bar, MofNCompleteColumn(), best, left, console=self._console, auto_refresh=False)
         bars.add_task(scale, total=None, best="", left="")
         bars.start()
         return bars

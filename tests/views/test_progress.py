@@ -33,8 +33,8 @@ def test_a_log_gets_few_lines_with_count_best_place_and_time(documents):
     best = RunRecord.of(documents).best
     x, y = RunRecord.of(documents).spectra[best.number].position
     assert lines[0] == "1 mesa, 50 nm: up to 25 spectra"
-    assert lines[-1] == f"1 mesa, 50 nm: 25 spectra, largest {best.value:.4g} V at ({x:.4g}, {y:.4g}) nm, done in 01:54"
-    assert all(re.search(r": \d+ of 25 spectra, largest .* V at \(.*\) nm, \d\d:\d\d left$", line) for line in lines[1:-1])
+    assert lines[-1] == f"1 mesa, 50 nm: 25 spectra, largest gap {best.value:.4g} V at ({x:.3g}, {y:.3g}) nm, done in 01:54"
+    assert all(re.search(r": \d+ of 25 spectra, largest gap .* V at \(.*\) nm, \d\d:\d\d left$", line) for line in lines[1:-1])
     assert 3 <= len(lines) <= 10
 
 
@@ -76,7 +76,7 @@ def test_a_terminal_keeps_one_line_for_each_scale(campaign):
     shown = [re.sub(r"\x1b\[[\d;?]*[a-zA-Z]", "", line).rpartition("\r")[2] for line in text.split("\n")]
     lines = [line for line in shown if line.strip()]
     assert len(lines) == 3
-    assert all("30/30" in line and "largest" in line and "done in" in line for line in lines)
+    assert all("30/30" in line and "largest gap" in line and "done in" in line for line in lines)
 
 
 def test_an_aborted_run_says_so(documents):
