@@ -23,16 +23,16 @@ class DKLSettings(KernelSettings):
 class DKLAgent(KernelAgent):
     """Position, picture, and what a net trained on simulated surfaces makes of the picture.
 
-    The net's terms start small and grow where the spectra ask for it; where the fit is not sound, the kernel without the net
-    decides, and then the one on position.
+    Position alone, with the picture and with the net are three kernels, each of which counts as far as it predicts: where the
+    picture says nothing, or the net, the agent is the one without it.
     """
 
     name = "dkl"
     Settings = DKLSettings
     kernels = {
-        "deep kernel": ("xy", "picture", "deep"),
-        "kernel, net off": ("xy", "picture"),
         "kernel on xy": ("xy",),
+        "kernel, net off": ("xy", "picture"),
+        "deep kernel": ("xy", "picture", "deep"),
     }
 
     def observe(self, topograph: Topograph, prior: Sequence[Experience] = ()) -> None:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 import torch
@@ -21,8 +21,7 @@ from torch import Tensor
 from bluesky_stm.agents._kernel import FLOOR, Kernel, Prior
 from bluesky_stm.geometry import Floats
 
-ITERATIONS, FURTHER = 40, 15
-"""Of L-BFGS: from the prior, and from parameters that fitted nearly the same values."""
+ITERATIONS = 40
 
 TOLERANCE = {"ftol": 1e-6, "gtol": 1e-3}
 REACH = 4.0
@@ -64,22 +63,18 @@ def _threads() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-def fitted(kernel: Kernel, squared: Sequence[Tensor], values: Tensor, start: Tensor | None = None) -> Fit:
-    """Fit to ``values`` (n,), warped, at places with these ``squared`` distances by group; from the prior, or ``start``."""
-    first = np.array([prior.mean for prior in kernel.priors]) if start is None else start.numpy()
+def fitted(kernel: Kernel, squared: Sequence[Tensor], values: Tensor) -> Fit:
+    """Fit to ``values`` (n,), warped, at places with these ``squared`` distances by group, each (n, n)."""
+    first = np.array([prior.mean for prior in kernel.priors])
     bounds = [(p.mean - REACH * p.spread, p.mean + REACH * p.spread) for p in kernel.priors]
+    pairs = _below(len(values))
+    condensed = [group.flatten()[pairs] for group in squared]
 
     def cost(point: Floats) -> tuple[float, Floats]:
-        return _cost(kernel, squared, values, point)
+        return _cost(kernel, condensed, values, point)
 
-    found = minimize(
-        cost,
-        first,
-        jac=True,
-        method="L-BFGS-B",
-        bounds=bounds,
-        options={"maxiter": ITERATIONS if start is None else FURTHER, **TOLERANCE},
-    )
+    options = {"maxiter": ITERATIONS, **TOLERANCE}
+    found = minimize(cost, first, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
     return Fit(kernel, torch.as_tensor(found.x), -float(found.fun))
 
 
@@ -98,25 +93,34 @@ def leave_one_out(factor: Tensor, alpha: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _cost(kernel: Kernel, squared: Sequence[Tensor], values: Tensor, point: Floats) -> tuple[float, Floats]:
-    """Minus the log of evidence times prior, and its gradient.
+    """Minus the log of evidence times prior, and its gradient; ``squared`` distances of the pairs `_below` the diagonal.
 
-    The gradient by the covariance matrix is written down, (inverse - weights weights') / 2: that spares the way back through
-    the Cholesky factor, which costs more than the factor itself.
+    The slope by the covariance matrix is (inverse - weights weights') / 2. Every pair stands twice in the matrix and is
+    computed once.
     """
-    parameters = torch.tensor(point, requires_grad=True)
-    gram = kernel.covariance(squared, parameters) + torch.diag(noise_variance(parameters).expand(len(values)))
-    with torch.no_grad():
-        factor, failed = torch.linalg.cholesky_ex(gram)
-        if int(failed):
-            return 1e12, np.zeros_like(point)
-        inverse = torch.cholesky_inverse(factor)
-        alpha = inverse @ values
-        evidence = -0.5 * values @ alpha - factor.diagonal().log().sum() - 0.5 * len(values) * math.log(2 * math.pi)
-        by_gram = 0.5 * (inverse - torch.outer(alpha, alpha))
-    gram.backward(by_gram)
-    assert parameters.grad is not None
-    prior, slope = _log_prior(point, kernel.priors)
-    return -float(evidence) - prior, parameters.grad.numpy() - slope
+    parameters, n = torch.as_tensor(point), len(values)
+    pairs = _below(n)
+    covariance, pulled_back = kernel.linearized(squared, parameters)
+    noise, variance = noise_variance(parameters), kernel.variance(parameters)
+    gram = torch.diag((variance + noise).expand(n)).flatten().index_copy_(0, pairs, covariance).reshape(n, n)
+    factor, failed = torch.linalg.cholesky_ex(gram)  # reads the lower half only
+    if int(failed):
+        return 1e12, np.zeros_like(point)
+    inverse = torch.cholesky_inverse(factor)
+    alpha = inverse @ values
+    evidence = -0.5 * values @ alpha - factor.diagonal().log().sum() - 0.5 * n * math.log(2 * math.pi)
+    slope = inverse - torch.outer(alpha, alpha)
+    gradient, trace = pulled_back(slope.flatten()[pairs]), 0.5 * slope.diagonal().sum()
+    gradient[len(kernel.groups) :] += trace * torch.exp(parameters[len(kernel.groups) :])
+    prior, by_prior = _log_prior(point, kernel.priors)
+    return -float(evidence) - prior, gradient.numpy() - by_prior
+
+
+@lru_cache(maxsize=4)
+def _below(n: int) -> Tensor:
+    """Flat indices of the elements below the diagonal of a matrix (n, n)."""
+    row, column = torch.tril_indices(n, n, -1)
+    return row * n + column
 
 
 def _log_prior(point: Floats, priors: Sequence[Prior]) -> tuple[float, Floats]:

@@ -12,7 +12,7 @@ evaluation with its gradient then costs a fraction, and the refit of every step 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -24,6 +24,8 @@ FLOOR = 1e-4
 
 CONSTANT = 1.0
 """Variance of the unknown mean, in variances of the values."""
+
+PARTS = ("xy", "picture", "deep")
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class Kernel:
     @property
     def terms(self) -> tuple[str, ...]:
         """Names of the terms of the sum."""
-        parts = [name for name in ("xy", "picture", "deep") if name in self.groups or (name == "picture" and self._picture)]
+        parts = list(self._members)
         products = [f"xy * {name}" for name in parts[1:]] if "xy" in parts else []
         return tuple(parts + products)
 
@@ -73,17 +75,32 @@ class Kernel:
         return (*lengths, *(VARIANCES[term] for term in self.terms), NOISE)
 
     def covariance(self, squared: Sequence[Tensor], parameters: Tensor) -> Tensor:
-        """Of the values without noise, from the squared distances of each group, each (n, m); shape (n, m)."""
-        shrink = torch.exp(-2 * parameters)
-        variance = dict(zip(self.terms, torch.exp(parameters[len(self.groups) : -1]), strict=True))
-        scaled = {group: squared[i] * shrink[i] for i, group in enumerate(self.groups)}
-        parts: dict[str, Tensor] = {name: _matern(scaled[name]) for name in ("xy", "deep") if name in scaled}
-        if self._picture:
-            parts["picture"] = _matern(sum((scaled[group] for group in self._picture[1:]), scaled[self._picture[0]]))
-        for name in ("picture", "deep"):
-            if f"xy * {name}" in variance:
-                parts[f"xy * {name}"] = parts["xy"] * parts[name]
-        return sum((variance[term] * parts[term] for term in self.terms), torch.full_like(squared[0], CONSTANT))
+        """Of the values without noise, from the squared distances of each group, of any shape; the same shape."""
+        parts = {name: cast(Tensor, _Matern.apply(part)) for name, part in self._scaled(squared, parameters).items()}
+        return self._sum(parts, parameters)
+
+    def linearized(self, squared: Sequence[Tensor], parameters: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+        """Covariance of k pairs of places, from their squared distances, each (k,), and its derivative, pulled back.
+
+        The second one turns the slope of anything by these covariances, (k,), into its slope by the parameters. It is written
+        down: automatic differentiation takes four times as long, and a refit does little else.
+        """
+        maternal = {name: matern(part) for name, part in self._scaled(squared, parameters).items()}
+        parts = {name: part for name, (part, _) in maternal.items()}
+        variance = self._variances(parameters)
+
+        def pulled_back(slope: Tensor) -> Tensor:
+            gradient = torch.zeros_like(parameters)
+            for i, term in enumerate(self.terms):
+                gradient[len(self.groups) + i] = variance[term] * (slope @ self._product(term, parts))
+            for name, (_, fall) in maternal.items():
+                carried = sum(variance[t] * self._product(t, parts, without=name) for t in self.terms if name in t.split(" * "))
+                by_square = slope * carried * fall
+                for i in self._members[name]:
+                    gradient[i] = -2 * torch.exp(-2 * parameters[i]) * (by_square @ squared[i])
+            return gradient
+
+        return self._sum(parts, parameters), pulled_back
 
     def variance(self, parameters: Tensor) -> Tensor:
         """Of the value at one place, without noise."""
@@ -91,12 +108,35 @@ class Kernel:
 
     def share(self, parameters: Tensor, part: str) -> float:
         """Share in the prior variance of the terms that contain a part; 0 if there is none."""
-        variance = dict(zip(self.terms, torch.exp(parameters[len(self.groups) : -1]).tolist(), strict=True))
+        variance = {term: float(v) for term, v in self._variances(parameters).items()}
         return sum(v for term, v in variance.items() if part in term.split(" * ")) / sum(variance.values())
 
     @property
-    def _picture(self) -> tuple[str, ...]:
-        return tuple(group for group in self.groups if group not in {"xy", "deep"})
+    def _members(self) -> dict[str, tuple[int, ...]]:
+        """Indices of the groups that each part is made of."""
+        kinds = [group if group in {"xy", "deep"} else "picture" for group in self.groups]
+        found = {part: tuple(i for i, kind in enumerate(kinds) if kind == part) for part in PARTS}
+        return {part: members for part, members in found.items() if members}
+
+    def _variances(self, parameters: Tensor) -> dict[str, Tensor]:
+        return dict(zip(self.terms, torch.exp(parameters[len(self.groups) : -1]), strict=True))
+
+    def _scaled(self, squared: Sequence[Tensor], parameters: Tensor) -> dict[str, Tensor]:
+        """Squared distances of each part, in its length scales."""
+        shrink = torch.exp(-2 * parameters)
+        return {
+            part: sum((squared[i] * shrink[i] for i in members[1:]), squared[members[0]] * shrink[members[0]])
+            for part, members in self._members.items()
+        }
+
+    def _sum(self, parts: dict[str, Tensor], parameters: Tensor) -> Tensor:
+        constant = torch.full_like(next(iter(parts.values())), CONSTANT)
+        return sum((v * self._product(term, parts) for term, v in self._variances(parameters).items()), constant)
+
+    @staticmethod
+    def _product(term: str, parts: dict[str, Tensor], without: str = "") -> Tensor:
+        factors = [parts[name] for name in term.split(" * ") if name != without]
+        return math.prod(factors[1:], start=factors[0]) if factors else torch.ones(())
 
 
 def squared_distances(a: Sequence[Tensor], b: Sequence[Tensor]) -> list[Tensor]:
@@ -109,22 +149,24 @@ def _squared(a: Tensor, b: Tensor) -> Tensor:
     return product.clamp_(min=0.0)
 
 
+def matern(squared: Tensor) -> tuple[Tensor, Tensor]:
+    """Matern 5/2 of scaled squared distances, and its slope ``-5/6 (1 + r) exp(-r)`` by them."""
+    r = torch.sqrt(5.0 * squared)
+    fall = torch.exp(-r)
+    slope = (1.0 + r).mul_(fall)
+    return (r * r).mul_(fall / 3.0).add_(slope), slope.mul(-5.0 / 6.0)
+
+
 class _Matern(torch.autograd.Function):
-    """Matern 5/2 of scaled squared distances, its slope ``-5/6 (1 + r) exp(-r)`` written down: no root in the gradient."""
+    """`matern` with its slope for automatic differentiation, which would stumble over the root at 0."""
 
     @staticmethod
     def forward(context: Any, squared: Tensor) -> Tensor:
-        r = torch.sqrt(5.0 * squared)
-        fall = torch.exp(-r)
-        if context.needs_input_grad[0]:
-            context.save_for_backward((1.0 + r).mul_(fall).mul_(-5.0 / 6.0))
-        return (1.0 + r + r * r / 3.0).mul_(fall)
+        value, slope = matern(squared)
+        context.save_for_backward(slope)
+        return value
 
     @staticmethod
     def backward(context: Any, gradient: Tensor) -> Tensor:
         (slope,) = context.saved_tensors
         return gradient * slope
-
-
-def _matern(squared: Tensor) -> Tensor:
-    return cast(Tensor, _Matern.apply(squared))

@@ -28,6 +28,9 @@ from bluesky_stm.settings import Choice, Named
 LEAST_VALUES = 3
 """Values without which nothing can be fitted."""
 
+Kernels = dict[str, tuple[str, ...]]
+"""Names of kernels and what each takes: "xy", "picture", "deep"."""
+
 
 class KernelSettings(AgentSettings):
     """What a kernel agent can be told besides.
@@ -45,8 +48,8 @@ class KernelAgent(BaseAgent):
     """An exact Gaussian process; subclasses say on what."""
 
     Settings = KernelSettings
-    kernels: ClassVar[dict[str, tuple[str, ...]]]
-    """Names of kernels and what each takes ("xy", "picture", "deep"), the best first; where one is not sound, the next."""
+    kernels: ClassVar[Kernels]
+    """The simplest first; each counts as far as it predicts."""
 
     def __init__(self, *, seed: int = 0, **settings: Any) -> None:
         super().__init__(seed=seed, **settings)
@@ -134,7 +137,7 @@ class KernelAgent(BaseAgent):
         if points is None:
             mean, variance = model.process.mean, model.process.variance
         else:
-            mean, variance = model.process.at(model.select(self._features(np.atleast_2d(np.asarray(points, dtype=float)))))
+            mean, variance = model.process.at(self._features(np.atleast_2d(np.asarray(points, dtype=float))))
         return mean.numpy(), variance.sqrt().numpy()
 
     def _predictive(self, points: ArrayLike) -> tuple[Model, Floats, Floats]:
@@ -196,32 +199,25 @@ class KernelAgent(BaseAgent):
 
     def _updated(self) -> Model | None:
         """The model of all values so far; None for fewer than three."""
-        _, values = self._values()
+        self._model = self._kept_up(self._model, self._places, self._values()[1], self.kernels)
+        return self._model
+
+    def _kept_up(self, model: Model | None, places: Sequence[Features], values: Floats, kernels: Kernels) -> Model | None:
+        """``model`` brought up to date with all ``values`` (n,), measured at ``places``; None for fewer than three."""
         if len(values) < LEAST_VALUES:
             return None
         anchor = max(fitted_at(len(values)), LEAST_VALUES)
-        if self._model is None or self._model.anchor != anchor:
-            self._model = self._fitted(values[:anchor])
-        for i in range(self._model.count if self._model else len(values), len(values)):
-            assert self._model
-            self._model = self._model.extended(self._places[i], float(values[i]))
-        return self._model
-
-    def _fitted(self, values: Floats) -> Model | None:
-        """The first kernel that is sound, or the last; None where not even that could be computed."""
-        places = {g: torch.cat([p[g] for p in self._places[: len(values)]]) for g in self._known}
-        model: Model | None = None
-        for name, takes in self.kernels.items():
-            groups = self._groups(takes)
-            if not groups or ("deep" in takes) > ("deep" in groups):
-                continue
-            try:
-                model = Model.fitted(name, groups, places, values, self._known)
-            except torch.linalg.LinAlgError:
-                continue
-            if model.sound:
-                break
+        if model is None or model.anchor != anchor:
+            model = self._fitted(places[:anchor], values[:anchor], kernels)
+        for i in range(model.count if model else len(values), len(values)):
+            assert model
+            model = model.extended(places[i], float(values[i]))
         return model
+
+    def _fitted(self, places: Sequence[Features], values: Floats, kernels: Kernels) -> Model | None:
+        """All kernels, mixed; None where not even the simplest could be computed."""
+        stacked = {group: torch.cat([place[group] for place in places]) for group in self._known}
+        return Model.fitted(self._groups(kernels), stacked, values, self._known)
 
     def _components(self) -> tuple[Curves, list[Model], Floats]:
         """Components of the whole spectra so far, a model of each, and the scores (n, c)."""
@@ -231,14 +227,19 @@ class KernelAgent(BaseAgent):
             scores = curves.scores([spectrum for _, spectrum in spectra])
             places = [self._features(np.array([self.observations[i].point], dtype=float)) for i, _ in spectra]
             stacked = {group: torch.cat([place[group] for place in places]) for group in self._known}
-            groups = self._groups(next(iter(self.kernels.values())))
-            models = [Model.fitted("components", groups, stacked, column, self._known) for column in scores.T]
+            fitted = (Model.fitted(self._groups(self.kernels), stacked, column, self._known) for column in scores.T)
+            models = [model for model in fitted if model]
+            if len(models) < scores.shape[1]:
+                raise SettingsError("The spectra so far cannot be fitted: some of their components are not finite numbers.")
             self._curves = len(spectra), curves, models, scores
         return self._curves[1:]
 
-    def _groups(self, takes: tuple[str, ...]) -> list[str]:
-        """Groups of features that there are of what a kernel takes."""
-        return [group for group in self._known if (group if group in {"xy", "deep"} else "picture") in takes]
+    def _groups(self, kernels: Kernels) -> dict[str, list[str]]:
+        """Groups of features by name of the kernel; position alone where the picture shows nothing of what is taken."""
+        kinds = {group: group if group in {"xy", "deep"} else "picture" for group in self._known}
+        found = {name: [g for g, kind in kinds.items() if kind in takes] for name, takes in kernels.items()}
+        there = {name: groups for name, groups in found.items() if {kinds[g] for g in groups} == set(kernels[name])}
+        return there or {"kernel on xy": ["xy"]}
 
     def _features(self, points: Floats) -> Features:
         """By group: "xy" in half sides of the frame, and the groups of the picture."""
@@ -251,7 +252,7 @@ class KernelAgent(BaseAgent):
         error, covered = float(np.sqrt(np.mean(residual**2))), _health.coverage(residual, std)
         chosen = np.array([o.point for o in self.observations[self.settings.seeds :]][-_health.RECENT :]).reshape(-1, 2)
         failed = sum(isinstance(o.value, Failed) for o in self.observations[-_health.RECENT :])
-        fit = model.process.fit
+        fit = model.leading.fit
         groups = fit.kernel.groups
         return Health(
             model.name,
@@ -259,7 +260,7 @@ class KernelAgent(BaseAgent):
             covered,
             noise=model.noise * model.warp.spread * model.warp.scale,
             length=float(fit.parameters[groups.index("xy")].exp()) * self._half if "xy" in groups else float("nan"),
-            depth=fit.kernel.share(fit.parameters, "deep"),
+            depth=model.process.share("deep"),
             warning=_health.warnings(error, covered, model.count, chosen, self._candidates, failed),
         )
 
@@ -275,4 +276,4 @@ class PatchAgent(KernelAgent):
     """Gaussian process on the picture around a place alone, wherever that lies."""
 
     name = "gp-patch"
-    kernels = {"kernel on patches": ("picture",), "kernel on xy": ("xy",)}
+    kernels = {"kernel on patches": ("picture",)}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -10,15 +11,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bluesky_stm.agents._fit import Fit, fitted, leave_one_out, noise_variance
+from bluesky_stm.agents._fit import Fit, fitted, leave_one_out
 from bluesky_stm.agents._health import USELESS
 from bluesky_stm.agents._kernel import Kernel, squared_distances
+from bluesky_stm.agents._mixture import Features, Mixture
 from bluesky_stm.agents._process import Process, gram
 from bluesky_stm.agents._targets import TAILS, Warp
 from bluesky_stm.geometry import Floats
 
-Features = dict[str, Tensor]
-"""Places by group of features: each (n, d)."""
+__all__ = ["Features", "Model", "fitted_at"]
 
 
 def fitted_at(count: int) -> int:
@@ -33,48 +34,50 @@ class Model:
     Attributes
     ----------
     name : str
-        Which kernel it is, for people.
+        The kernel that counts most, for people.
     anchor, count : int
         Values at the last fit, and now.
     warp : Warp
-    process : Process
+    process : Mixture
     """
 
     name: str
     anchor: int
     count: int
     warp: Warp
-    process: Process
+    process: Mixture
 
     @classmethod
-    def fitted(cls, name: str, groups: Sequence[str], places: Features, values: Floats, candidates: Features) -> Self:
-        """To values (n,) measured at ``places``, with the kernel over ``groups`` and the tails that predict them best."""
-        measured = [places[g] for g in groups]
-        squared = squared_distances(measured, measured)
-        trials: list[tuple[float, Warp, Fit, Tensor]] = []
-        for far in TAILS:
-            warp = Warp.fitted(values, far)
+    def fitted(
+        cls, kernels: Mapping[str, Sequence[str]], places: Features, values: Floats, candidates: Features
+    ) -> Self | None:
+        """To values (n,) measured at ``places``, with all ``kernels``, their groups by name, the simplest first.
+
+        The simplest one decides how heavy the tails are. Those that are not sound are left out; None where not even the
+        simplest could be computed.
+        """
+        simplest = next(iter(kernels))
+        found: dict[str, Process] = {}
+        with suppress(torch.linalg.LinAlgError):
+            warp, known = _tails(kernels[simplest], places, values)
             warped = torch.as_tensor(warp(values))
-            fit = fitted(Kernel(tuple(groups)), squared, warped, trials[0][2].parameters if trials else None)
-            trials.append((log_score(fit, squared, warped) + float(warp.log_slope(values).sum()), warp, fit, warped))
-        _, warp, fit, warped = max(trials, key=lambda trial: trial[0])
-        process = Process.conditioned(fit, measured, warped, [candidates[g] for g in groups])
-        return cls(name, len(values), len(values), warp, process)
+            for name, groups in kernels.items():
+                found[name] = _process(groups, places, warped, candidates, known if name == simplest else None)
+        sound = {name: process for name, process in found.items() if _sound(process)} or dict(list(found.items())[:1])
+        if not sound:
+            return None
+        mixture = Mixture.stacked(list(sound.values()))
+        return cls(list(sound)[mixture.heaviest], len(values), len(values), warp, mixture)
 
     def extended(self, place: Features, value: float) -> Self:
         """With one more value."""
         warped = torch.as_tensor(self.warp(np.array([value])))
-        process = self.process.extended(self.select(place), warped[0])
-        return replace(self, count=self.count + 1, process=process)
+        return replace(self, count=self.count + 1, process=self.process.extended(place, warped[0]))
 
     def believing(self, place: Features) -> Self:
         """As if the mean had been measured at ``place`` (Kriging believer): for pending points."""
-        mean, _ = self.process.at(self.select(place))
-        return replace(self, process=self.process.extended(self.select(place), mean[0]))
-
-    def select(self, places: Features) -> list[Tensor]:
-        """The groups that the kernel takes, in its order."""
-        return [places[group] for group in self.process.fit.kernel.groups]
+        mean, _ = self.process.at(place)
+        return replace(self, process=self.process.extended(place, mean[0]))
 
     def leave_one_out(self) -> tuple[Floats, Floats]:
         """Residuals and standard deviations, in standard deviations of the values."""
@@ -87,28 +90,57 @@ class Model:
         return float(self.process.mean_where_measured.max())
 
     @property
+    def leading(self) -> Process:
+        """That of the kernel that counts most."""
+        return self.process.processes[self.process.heaviest]
+
+    @property
     def looks(self) -> Floats:
         """What the candidates look like, (m, d) in length scales of the kernel; their position where it takes nothing else."""
-        fit = self.process.fit
-        groups = list(zip(fit.kernel.groups, self.process.candidates, fit.parameters, strict=False))  # lengths come first
+        fit, candidates = self.leading.fit, self.leading.candidates
+        groups = list(zip(fit.kernel.groups, candidates, fit.parameters, strict=False))  # lengths come first
         pictures = [features / length.exp() for group, features, length in groups if group != "xy"]
-        return torch.cat(pictures or self.process.candidates, dim=1).detach().numpy()
+        return torch.cat(pictures or candidates, dim=1).detach().numpy()
 
     @property
     def noise(self) -> float:
         """Standard deviation of the noise of an ordinary value, warped."""
-        return float(noise_variance(self.process.fit.parameters).sqrt())
+        return self.process.noise**0.5
 
     @property
     def sound(self) -> bool:
-        """Whether all its numbers are finite and it predicts about as well as a constant at least."""
-        residual, _ = self.leave_one_out()
-        finite = bool(torch.isfinite(self.process.mean).all() and torch.isfinite(self.process.variance).all())
-        return finite and bool(np.sqrt(np.mean(residual**2)) < USELESS + 2.0 / np.sqrt(self.count))
+        """Whether what counts most in it is finite and predicts about as well as a constant at least."""
+        return _sound(self.leading)
 
 
-def log_score(fit: Fit, squared: Sequence[Tensor], values: Tensor) -> float:
+def _tails(groups: Sequence[str], places: Features, values: Floats) -> tuple[Warp, Fit]:
+    """The tails with which this kernel predicts each value best from all others, and its fit."""
+    measured = [places[group] for group in groups]
+    squared, kernel = squared_distances(measured, measured), Kernel(tuple(groups))
+    trials: list[tuple[float, Warp, Fit]] = []
+    for warp in (Warp.fitted(values, far) for far in TAILS):
+        warped = torch.as_tensor(warp(values))
+        fit = fitted(kernel, squared, warped)
+        trials.append((_log_score(fit, squared, warped) + float(warp.log_slope(values).sum()), warp, fit))
+    return max(trials, key=lambda trial: trial[0])[1:]
+
+
+def _log_score(fit: Fit, squared: Sequence[Tensor], values: Tensor) -> float:
     """Log density of all warped values, each predicted from all others."""
     factor = torch.linalg.cholesky(gram(fit, squared))
     residual, std = leave_one_out(factor, torch.cholesky_solve(values[:, None], factor)[:, 0])
     return float((-0.5 * (residual / std) ** 2 - std.log()).sum())
+
+
+def _process(groups: Sequence[str], places: Features, values: Tensor, candidates: Features, fit: Fit | None) -> Process:
+    """Of one kernel; ``fit`` where it is known already."""
+    measured = [places[group] for group in groups]
+    fit = fit or fitted(Kernel(tuple(groups)), squared_distances(measured, measured), values)
+    return Process.conditioned(fit, measured, values, [candidates[group] for group in groups])
+
+
+def _sound(process: Process) -> bool:
+    """Whether all its numbers are finite and it predicts about as well as a constant at least."""
+    residual, _ = process.leave_one_out()
+    finite = bool(torch.isfinite(process.mean).all() and torch.isfinite(process.variance).all())
+    return finite and float(residual.square().mean().sqrt()) < USELESS + 2.0 / len(residual) ** 0.5

@@ -7,11 +7,13 @@ numbers of one sample. Rare defects are put into most frames: a frame is looked 
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from bluesky_stm.controllers import PROFILES, SimulatedController
+from bluesky_stm.errors import TipCrashError
 from bluesky_stm.geometry import Floats, Frame, Point
 from bluesky_stm.measurements import Topograph
 from bluesky_stm.protocols import SweepSettings
@@ -33,6 +35,9 @@ SIDES = (8.0, 250.0)
 PATCHES = (0.05, 0.15)
 """Sides of the frame, in nm, and patches, in frames."""
 
+LARGEST = 100.0
+"""dI/dV, in nS, that no spectrum at an ordinary set point reaches."""
+
 
 @dataclass(frozen=True, eq=False)
 class Scene:
@@ -45,8 +50,16 @@ class Scene:
 
 
 def scene(seed: int) -> Scene:
-    """The scene of a seed."""
+    """The scene of a seed; drawn again where the variation went too far: no states to hold the tip, or far too many."""
     rng = np.random.default_rng([seed, 1])
+    while True:
+        with suppress(TipCrashError), np.errstate(over="ignore", invalid="ignore"):
+            one = _drawn(seed, rng)
+            if np.abs(one.didv).max() < LARGEST:
+                return one
+
+
+def _drawn(seed: int, rng: np.random.Generator) -> Scene:
     area = SAMPLES[str(rng.choice([name for name in SAMPLES if name.startswith("EuZn2As2,")]))]
     side = float(np.exp(rng.uniform(*np.log(SIDES))))
     surface = Surface(varied(area, side, rng), seed)
