@@ -33,11 +33,8 @@ class Reading:
 
     def averaged(self, back: Reading) -> Reading:
         """With the way back: the average of both, and that one by itself."""
-        both = (
-            (forth + other) / 2
-            for forth, other in ((self.current, back.current), (self.lockin_x, back.lockin_x), (self.lockin_y, back.lockin_y))
-        )
-        return Reading(*both, self.height, self.clipped | back.clipped, back)
+        current, x, y = ((getattr(self, name) + getattr(back, name)) / 2 for name in ("current", "lockin_x", "lockin_y"))
+        return Reading(current, x, y, self.height, self.clipped | back.clipped, back)
 
     @property
     def quality(self) -> Quality:

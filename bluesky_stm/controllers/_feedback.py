@@ -57,5 +57,6 @@ class Feedback:
 
     def _filter(self, interval: float) -> tuple[Floats, Floats]:
         rate, part = self.decay * self.gains.integral, self.decay * self.gains.proportional
-        forward, back, _ = cont2discrete(([part, rate], [self.response, 1 + part, rate]), interval, method="foh")
+        loop = np.trim_zeros([part, rate]), [self.response, 1 + part, rate]
+        forward, back, _ = cont2discrete(loop, interval, method="foh")
         return np.ravel(forward), np.ravel(back)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -59,20 +59,17 @@ class Instrument:
         ``rng`` draws the noise; None leaves out noise and drawn errors, but neither clip nor lock-in.
         """
         barrier = tip.barrier(self.surface.barrier)
-        sweep = self._sweeps(
-            settings.start, settings.stop, settings.points, lockin.amplitude, setpoint, settings.z_offset, barrier
-        )
+        sweep = self._sweep(settings, lockin.amplitude, setpoint, barrier)
         patches = [Patch(self.surface, places + apart, barrier) for apart, _ in tip.apexes]
-        held = setpoint if z is None else self.surface.sample.reference
-        gaps = [patch.gap(held) for patch in patches]
+        gaps = [patch.gap(setpoint if z is None else self.surface.sample.reference) for patch in patches]
         heights = [patch.relief(tip.rise) + gap for patch, gap in zip(patches, gaps, strict=True)]
         height = _together(heights, tip, barrier.mean_decay)
         lift = settings.z_offset + (self._hold_errors(rng, len(places)) if z is None else z - tip.length - height)
-        current, modulated = 0.0, 0.0
+        current, modulated = np.zeros((2, len(places), settings.points))
         for patch, gap, own, (_, share) in zip(patches, gaps, heights, tip.apexes, strict=True):
-            parts = sweep(patch.density(sweep.energy), gap + lift)
             carried = (share * np.exp(barrier.mean_decay * (own - height)))[:, None]
-            current, modulated = current + carried * parts[0], modulated + carried * parts[1]
+            under = sweep(patch.density(sweep.energy), gap + lift)
+            current, modulated = current + carried * under[0], modulated + carried * under[1]
         detection = Detection(self.profile, lockin, settings.integrate * settings.averages / INTEGRATED)
         ways = [detection.read(current, modulated, tip.length + height + lift, rng) for _ in range(1 + settings.backward)]
         return ways[0].averaged(ways[1]) if settings.backward else ways[0]
@@ -82,6 +79,9 @@ class Instrument:
         barrier = tip.barrier(self.surface.barrier)
         sweep = Sweep(barrier, np.array([bias]), float(np.clip(np.median(gap), 0.2, 2.0)))
         return sweep(Patch(self.surface, places, barrier).density(sweep.energy), gap)[0][:, 0]
+
+    def _sweep(self, settings: SweepSettings, amplitude: float, setpoint: Setpoint, barrier: Barrier) -> Sweep:
+        return self._sweeps(settings.start, settings.stop, settings.points, amplitude, setpoint, settings.z_offset, barrier)
 
     def _prepared(
         self, start: float, stop: float, points: int, amplitude: float, setpoint: Setpoint, z_offset: float, barrier: Barrier
@@ -97,7 +97,7 @@ class Instrument:
         return -self.profile.hold_error * rng.standard_normal(count) / self.surface.barrier.mean_decay
 
 
-def _together(heights: list[Floats], tip: Tip, decay: float) -> Floats:
+def _together(heights: Sequence[Floats], tip: Tip, decay: float) -> Floats:
     """Height, in nm, at which all apexes together carry what each alone carries at its own of ``heights``."""
     if len(heights) == 1:
         return heights[0]

@@ -45,9 +45,8 @@ class SimulatedController(SimulatedSpectroscopy):
     ) -> None:
         if isinstance(profile, str) and profile not in PROFILES:
             raise UnknownNameError.among("profile", profile, PROFILES)
-        self.name = name
         known = PROFILES[profile] if isinstance(profile, str) else profile
-        super().__init__(surface or Surface(seed=seed), known, seed, clock)
+        super().__init__(surface or Surface(seed=seed), known, seed, clock, name)
 
     def source(self, signal: str) -> str:
         """``"simulated:bias"``."""

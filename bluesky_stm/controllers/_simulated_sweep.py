@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -11,7 +10,7 @@ import numpy as np
 from bluesky_stm.controllers._detection import Reading
 from bluesky_stm.controllers._simulated_scan import SimulatedScan
 from bluesky_stm.geometry import Floats, Frame, Point
-from bluesky_stm.measurements import Grid, Quality, Setpoint, Spectrum, Topograph
+from bluesky_stm.measurements import CHANNELS, Grid, Quality, Setpoint, Spectrum, Topograph
 from bluesky_stm.protocols import Progress, SweepSettings
 
 SWEEP_OVERHEAD: Final = 0.936
@@ -93,18 +92,18 @@ class SimulatedSpectroscopy(SimulatedScan):
     def _spectrum(
         self, point: Point, settings: SweepSettings, reading: Reading, setpoint: Setpoint, started: float, done: int
     ) -> Spectrum:
-        channels = self._channels(reading, done)
-        back = self._channels(reading.backward, done) if reading.backward else {}
+        current, x, y, didv = self._channels(reading, done)
+        back = dict(zip(CHANNELS[1:], self._channels(reading.backward, done), strict=True)) if reading.backward else {}
         quality = reading.quality | (Quality.INCOMPLETE if done < settings.points else Quality.GOOD)
-        measured = Spectrum(point, settings.bias, **channels, setpoint=setpoint, time=started, z=float(reading.height[0]))
-        return replace(measured, quality=quality, backward=back)
+        z = float(reading.height[0])
+        return Spectrum(point, settings.bias, current, x, y, didv, setpoint, started, z, quality, back)
 
-    def _channels(self, reading: Reading, done: int) -> dict[str, Floats]:
-        """Channels of the first spectrum, NaN from point ``done`` on."""
-        raw = {name: getattr(reading, name)[0].copy() for name in ("current", "lockin_x", "lockin_y")}
-        for values in raw.values():
+    def _channels(self, reading: Reading, done: int) -> list[Floats]:
+        """Current, lock-in X and Y, and dI/dV of the first spectrum; NaN from point ``done`` on."""
+        raw = [whole[0].copy() for whole in (reading.current, reading.lockin_x, reading.lockin_y)]
+        for values in raw:
             values[done:] = np.nan
-        return raw | {"didv": self._lockin.didv(raw["lockin_x"])}
+        return [*raw, self._lockin.didv(raw[1])]
 
 
 def _once(settings: SweepSettings) -> float:

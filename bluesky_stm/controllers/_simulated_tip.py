@@ -53,10 +53,11 @@ class SimulatedTip:
     seed : int
         Of the noise.
     clock : Clock or None
+    name : str
     """
 
-    def __init__(self, surface: Surface, profile: Profile, seed: int, clock: Clock | None) -> None:
-        self.seed, self.profile = seed, profile
+    def __init__(self, surface: Surface, profile: Profile, seed: int, clock: Clock | None, name: str) -> None:
+        self.name, self.seed, self.profile = name, seed, profile
         self._noise = NoiseSource(seed)
         self._junction = Junction(Instrument(surface, profile), surface.sample.reference, self._noise)
         self._acts = Acts(clock, self._rest)

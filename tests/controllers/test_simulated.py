@@ -16,6 +16,9 @@ from bluesky_stm.protocols import SweepSettings
 from bluesky_stm.surface import SAMPLES, Surface
 
 SWEEP = SweepSettings(-1.5, 1.5, 121)
+BELOW = SweepSettings(-1.5, 1.2, 109)
+"""Ends before the preamplifier is full."""
+
 TERRACE = Point(60.0, 30.0)
 
 
@@ -100,6 +103,50 @@ def test_a_larger_modulation_blurs_the_onset(ideal):
     wide = ideal.sweep(SWEEP)
     inside = narrow.didv < 1e-4
     assert wide.didv[inside].max() > 10 * narrow.didv[inside].max()
+
+
+@pytest.mark.parametrize("phase", [0.0, 30.0, 90.0, -193.3])
+def test_the_phase_of_the_lock_in_turns_conductance_and_displacement_current_into_each_other(ideal, phase):
+    """X = dI/dV cos + C sin, Y = C cos - dI/dV sin, and what is inside them stays the same."""
+    stm = SimulatedController(seed=1, profile=replace(PROFILES["ideal"], capacitance=0.148))
+    stm.move_tip(TERRACE)
+    straight = stm.sweep(BELOW)
+    displaced = 2 * np.pi * 977.1 * 0.148e-12 * 0.02 * 1e9
+    assert straight.lockin_y == pytest.approx(np.full(BELOW.points, displaced))
+    assert straight.lockin_x == pytest.approx(ideal.sweep(BELOW).lockin_x)
+    stm.set_lockin(replace(stm.get_lockin(), phase=phase))
+    turned = stm.sweep(BELOW)
+    phasor = (straight.lockin_x + 1j * straight.lockin_y) * np.exp(-1j * np.radians(phase))
+    assert turned.lockin_x == pytest.approx(phasor.real)
+    assert turned.lockin_y == pytest.approx(phasor.imag)
+
+
+@pytest.mark.parametrize(("profile", "picoampere"), [("good_day", 14.9), ("bad_day", 18.1)])
+def test_the_displacement_current_is_the_published_one(profile, picoampere):
+    """Lock-in Y in the gap; it grows with amplitude and frequency of the modulation."""
+    stm = SimulatedController(seed=1, profile=profile)
+    stm.move_tip(TERRACE)
+    flat = SweepSettings(-0.3, 0.3, 61)
+    assert 1e3 * stm.sweep(flat).lockin_y.mean() == pytest.approx(picoampere, rel=0.01)
+    stm.set_lockin(replace(stm.get_lockin(), amplitude=2 * stm.get_lockin().amplitude))
+    assert 1e3 * stm.sweep(flat).lockin_y.mean() == pytest.approx(2 * picoampere, rel=0.01)
+
+
+def test_a_lock_in_that_is_off_reads_nothing(good):
+    good.set_lockin(replace(good.get_lockin(), on=False))
+    spectrum = good.sweep(SWEEP)
+    assert not spectrum.lockin_x.any()
+    assert not spectrum.lockin_y.any()
+
+
+def test_a_sweep_back_is_another_measurement_and_the_spectrum_their_average(good):
+    """Each way has its own noise, the average less."""
+    both = good.sweep(replace(SWEEP, backward=True))
+    forth = 2 * both.current - both.backward["current"]
+    assert (forth != both.backward["current"]).any()
+    gap = np.abs(SWEEP.bias) < 0.2
+    assert np.std(both.current[gap]) < 1.2 * np.std(both.backward["current"][gap])
+    assert not good.sweep(SWEEP).backward
 
 
 def test_the_feedback_keeps_the_current_and_an_open_one_the_height(ideal):
