@@ -20,16 +20,16 @@ from bluesky_stm.devices._worker import Worker
 from bluesky_stm.errors import SettingsError
 from bluesky_stm.geometry import Drift, Floats, Frame, Point
 from bluesky_stm.measurements import Topograph
-from bluesky_stm.protocols import Agent, Decision, Health, Insight, Insightful, Observation, Posterior, Scalarizer
+from bluesky_stm.protocols import Agent, Decision, Experience, Health, Insight, Insightful, Observation, Posterior, Scalarizer
 from bluesky_stm.scalarizers import make_scalarizer
 from bluesky_stm.settings import LengthScale
-from bluesky_stm.teaching import Lesson, Pupil, Teaching, refusal
+from bluesky_stm.teaching import Lesson, Pupil, Teaching, mask_as_text, refusal
 
 Key = tuple[int, tuple[Point, ...], bytes | None]
 
 
 class Wish(Signal):
-    """What the plan asks of the agent beside its lessons; not in documents, as the decision follows from it."""
+    """What the plan asks of the agent beside its lessons."""
 
     def set(self, value: Any, *, timeout: float | None = None, settle_time: float | None = None) -> Status:
         """Take the value now."""
@@ -106,6 +106,8 @@ class AgentDevice(Device):
         What it is used at; plans take frame, budget and rules from it.
     scalarizer : Scalarizer, optional
         Gives each spectrum its value; that of ``scale`` if not given.
+    prior : mapping of str to Experience, optional
+        Earlier runs, by uid, which the agent is given with the topograph; the start document names them.
     timeout : float
         Longest time for one decision, in s of wall time.
     """
@@ -113,7 +115,7 @@ class AgentDevice(Device):
     pending = Cpt(Wish, value=(), kind=OMITTED)
     """Places that are being measured and won't be suggested: ``bps.mv(agent.pending, [point])``."""
     mask = Cpt(Wish, value=None, kind=OMITTED)
-    """Which candidates may be suggested, as booleans; None for all."""
+    """Which candidates may be suggested, as booleans; None for all. The decision's document has it."""
     map = Cpt(PosteriorMap, kind=OMITTED)
 
     def __init__(
@@ -122,6 +124,7 @@ class AgentDevice(Device):
         scale: LengthScale | None = None,
         *,
         scalarizer: Scalarizer | None = None,
+        prior: Mapping[str, Experience] | None = None,
         name: str = "agent",
         timeout: float = 600.0,
         **kwargs: Any,
@@ -134,7 +137,8 @@ class AgentDevice(Device):
         self.decision: Decision | None = None
         self.agent_name = str(agent.describe()["name"])
         self._teaching = Teaching(scalarizer or make_scalarizer(scale.scalarizer), fixed=False)  # type: ignore[union-attr]
-        self._pupil = Pupil(agent)
+        self._prior = dict(prior or {})
+        self._pupil = Pupil(agent, tuple(self._prior.values()))
         self._lessons: list[Lesson] = []
         self._taught = 0
         self._worker = Worker(name)
@@ -190,7 +194,7 @@ class AgentDevice(Device):
     @property
     def metadata(self) -> dict[str, Any]:
         """For the start document: from this the agent can be made again."""
-        return {"agent": self.agent.describe(), "scalarizer": self.scalarizer.describe()}
+        return {"agent": {**self.agent.describe(), "prior": list(self._prior)}, "scalarizer": self.scalarizer.describe()}
 
     def trigger(self) -> Status:
         """Learn what is new and decide; the status ends with the decision, or with the fault of the agent."""
@@ -225,7 +229,7 @@ class AgentDevice(Device):
         unit = self.scalarizer.units
         of_value = dict.fromkeys(("mean", "std", "value", "best", "health_noise"), unit)
         of_length = dict.fromkeys(("x", "y", "health_length"), units.LENGTH)
-        kinds = dict.fromkeys(("why", "health_model", "health_warning"), "string") | dict.fromkeys(
+        kinds = dict.fromkeys(("why", "mask", "health_model", "health_warning"), "string") | dict.fromkeys(
             ("candidate", "ingested", "pending"), "integer"
         )
         unit_of = {**of_value, **of_length, "elapsed": units.TIME}
@@ -241,6 +245,9 @@ class AgentDevice(Device):
     def stop(self, *, success: bool = False) -> None:
         """Nothing moves here; a fit under way comes to its end and its decision waits for the next `trigger`."""
 
+    _allowed: Any = None
+    """The mask that the last decision was made with."""
+
     def _decide(self) -> None:
         begun = time.monotonic()
         self.learn()
@@ -249,7 +256,7 @@ class AgentDevice(Device):
         asked = self._taught, pending, None if mask is None else np.asarray(mask, dtype=bool).tobytes()
         if self.decision is None or asked != self._answered:
             self.decision = self._pupil.suggest(pending, mask)
-            self._answered = asked
+            self._answered, self._allowed = asked, mask
             self._elapsed, self._decided = time.monotonic() - begun, time.time()
 
     def _fields(self) -> dict[str, Any]:
@@ -269,6 +276,7 @@ class AgentDevice(Device):
             "best": float(max(numbers, default=math.nan)),
             "ingested": int(decision.ingested),
             "pending": len(self.pending.get()),
+            "mask": mask_as_text(self._allowed),
             "elapsed": self._elapsed,
             **{f"health_{field.name}": getattr(decision.health, field.name) for field in fields(Health)},
         }

@@ -18,6 +18,7 @@ INLINE: Final = 4 * 2**20
 """Bytes of an image up to which it stands in the document itself."""
 
 DATASET: Final = "/entry/data/data"
+"""Where the images stand in a file of the spec ``AD_HDF5_SWMR``."""
 
 
 class ImageStore:
@@ -72,16 +73,16 @@ class _ImageFile:
         import h5py
 
         folder.mkdir(parents=True, exist_ok=True)
-        name, chunk = f"{uuid.uuid4()}.h5", (1, *shape)
+        name = f"{uuid.uuid4()}.h5"
         self._file = h5py.File(folder / name, "w", libver="latest")
-        self._images = self._file.create_dataset(DATASET, (0, *shape), "<f8", maxshape=(None, *shape), chunks=chunk)
+        self._images = self._file.create_dataset(DATASET, (0, *shape), "<f8", maxshape=(None, *shape), chunks=(1, *shape))
         self._file.swmr_mode = True
         self.resource: dict[str, Any] = {
             "uid": str(uuid.uuid4()),
             "spec": "AD_HDF5_SWMR",
             "root": str(folder.resolve()),
             "resource_path": name,
-            "resource_kwargs": {"dataset": DATASET, "swmr": True, "chunk_shape": list(chunk), "frame_per_point": 1},
+            "resource_kwargs": {"frame_per_point": 1},  # all that the handlers of others take
             "path_semantics": "posix",
         }
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from bluesky_stm.errors import FileFormatError
+
+DATASET: Final = "/entry/data/data"
+"""Where the arrays stand in a file of the spec ``AD_HDF5_SWMR``."""
 
 
 class ExternalArrays:
@@ -46,7 +49,7 @@ class ExternalArrays:
         path = Path(resource["root"]) / resource["resource_path"]
         try:
             with h5py.File(path, "r", swmr=True) as file:
-                array = np.asarray(file[resource["resource_kwargs"]["dataset"]][datum["datum_kwargs"]["point_number"]])
+                array = np.asarray(file[DATASET][datum["datum_kwargs"]["point_number"]])
         except (OSError, KeyError, ValueError) as error:
             raise FileFormatError(f"The array of {key!r} can't be read from {path}: {error}. Bring the file back.") from error
         digest = hashlib.sha256(np.ascontiguousarray(array, dtype="<f8").tobytes()).hexdigest()

@@ -26,6 +26,18 @@ def stm(fake):
     stm.worker.close()
 
 
+@pytest.fixture
+def is_home(fake):
+    """``is_home()``: the feedback closed and the bias back, or the tip withdrawn; looked at with the cable in again."""
+
+    def is_home():
+        fake.lose_connection(False)
+        withdrawn = not fake.get_feedback() and fake.is_withdrawn() and fake.read_current() == 0.0
+        return withdrawn or (fake.get_feedback() and fake.get_bias() == pytest.approx(-1.0))
+
+    return is_home
+
+
 class Documents(list):
     """All documents, each validated by event-model as it comes."""
 

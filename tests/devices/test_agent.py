@@ -131,7 +131,7 @@ def test_its_maps_have_one_number_a_candidate(RE, stm, agent, docs):
 def test_the_start_document_says_from_what_it_can_be_made_again(RE, stm, agent, docs):
     explored(RE, stm, agent)
     start = docs.of("start")[0]
-    assert start["agent"] == {"name": "toy", "settings": {}, "seed": 0, "weights": None}
+    assert start["agent"] == {"name": "toy", "settings": {}, "seed": 0, "weights": None, "prior": []}
     assert start["scalarizer"]["name"] == "conductance"
 
 

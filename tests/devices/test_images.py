@@ -1,5 +1,10 @@
 """Images that are too large for a document stand in HDF5, and everybody finds them there."""
 
+import hashlib
+import json
+import os
+import subprocess
+
 import bluesky.plans as bp
 import h5py
 import numpy as np
@@ -108,3 +113,45 @@ def test_tiled_reads_it_with_no_set_up(RE, fake, tmp_path):
     image = catalog.client.v3[uid]["topograph"]["stm_scanner_topograph"].read()
     assert np.array_equal(np.squeeze(image), fake.scan(FRAME).height)
     catalog.close()
+
+
+def test_the_channels_of_an_image_stand_in_files_of_their_own(RE, stm, fake, docs, tmp_path):
+    for name in ("backward", "current"):
+        getattr(stm.scanner, name).kind = "normal"
+    RE(bp.count([stm.scanner], 2))
+    path_of = {doc["uid"]: tmp_path / "images" / doc["resource_path"] for doc in docs.of("resource")}
+    place_of = {doc["datum_id"]: (path_of[doc["resource"]], doc["datum_kwargs"]["point_number"]) for doc in docs.of("datum")}
+    for point, event in enumerate(docs.events()):
+        for name, channel in (("topograph", "height"), ("backward", "height_backward"), ("current", "current")):
+            path, index = place_of[event[f"stm_scanner_{name}"]]
+            stored = h5py.File(path, "r")["/entry/data/data"][index]
+            assert index == point
+            assert np.array_equal(stored, fake.image(channel))
+            assert event[f"stm_scanner_{name}_sha256"] == hashlib.sha256(stored.tobytes()).hexdigest()
+
+
+READ_WITH_DATABROKER_1 = """
+import json, sys
+from databroker._drivers.msgpack import BlueskyMsgpackCatalog
+run = BlueskyMsgpackCatalog(sys.argv[1] + "/journal/*.msgpack")[sys.argv[2]]
+read = run.primary.read()
+print(json.dumps({name: read[f"stm_scanner_{name}"].values.tolist() for name in ("topograph", "backward")}))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("BLUESKY_STM_DATABROKER1" not in os.environ, reason="it names no Python with databroker 1.2")
+def test_databroker_1_reads_it_with_no_set_up(RE, fake, tmp_path):
+    """It cannot live beside databroker 2: an environment of its own, with the area-detector-handlers that facilities have."""
+    with open_catalog(tmp_path) as catalog:
+        stm = STM(controller=fake, images=ImageStore(tmp_path / "images", inline=0))
+        stm.scanner.backward.kind = "normal"
+        stm.scanner.set(FRAME)
+        RE.subscribe(catalog)
+        (uid,) = RE(bp.count([stm.scanner]))
+    script = [os.environ["BLUESKY_STM_DATABROKER1"], "-c", READ_WITH_DATABROKER_1, str(tmp_path), uid]
+    done = subprocess.run(script, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    read = json.loads(done.stdout.splitlines()[-1])
+    for name, channel in (("topograph", "height"), ("backward", "height_backward")):
+        assert np.array_equal(np.squeeze(read[name]), fake.image(channel))
