@@ -1,0 +1,76 @@
+"""Each library of others is at home in few rooms; what is heavy is loaded inside functions only."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+HOMES = {
+    "ophyd": {"devices"},
+    "socket": {"controllers", "storage"},  # storage asks whether a server is there, and says on which host it writes
+    "nanonis_spm": {"controllers"},
+    "torch": {"agents", "pretrain"},
+    "gpytorch": {"agents"},
+    "matplotlib": {"views"},
+    "databroker": {"storage"},
+    "tiled": {"storage"},
+    "bluesky_tiled_plugins": {"storage"},
+    "pandas": {"storage"},
+    "xarray": {"storage"},
+    "skimage": {"imaging", "spots"},
+    "h5py": {"files", "devices", "teaching"},  # the two open images that are too large for a document
+    "bluesky": {"plans", "views", "session", "facility", "cli"},
+    "bluesky_queueserver": {"plans", "facility"},
+    "bluesky_queueserver_api": {"facility"},
+    "happi": {"facility"},
+    "IPython": {"facility"},
+    "typer": {"cli", "pretrain"},
+    "rich": {"cli", "views"},
+}
+ENGINE = {"session", "facility", "cli"}
+"""Rooms that know a RunEngine."""
+INSIDE = {"matplotlib", "databroker", "tiled", "bluesky_tiled_plugins", "pandas", "xarray", "IPython"}
+    "matplotlib",
+    "databroker",
+    "tiled",
+    "bluesky_tiled_plugins",
+    "pandas",
+    "xarray",
+    "IPython",
+    "bluesky_queueserver_api",
+}
+
+
+def imports():
+    """Every import that is carried out: file, room, name of the library, imported names, and whether it is in a function."""
+    for folder in ("bluesky_stm", "devices", "plans"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            parts = path.relative_to(ROOT).parts
+            room = Path(parts[1]).stem if folder == "bluesky_stm" else folder
+            tree = ast.parse(path.read_text())
+            functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+            inside = {node for function in functions for node in ast.walk(function)}
+            checking = [b for b in ast.walk(tree) if isinstance(b, ast.If) and ast.unparse(b.test) == "TYPE_CHECKING"]
+            unseen = {node for branch in checking for node in ast.walk(branch)}
+            for node in ast.walk(tree):
+                if isinstance(node, ast.Import | ast.ImportFrom) and node not in unseen:
+                    names = {alias.name for alias in node.names}
+                    modules = names if isinstance(node, ast.Import) else {node.module or ""}
+                    yield from ((path, room, module.split(".")[0], names, node in inside) for module in modules)
+
+
+@pytest.mark.parametrize("library", HOMES)
+def test_a_library_is_imported_at_home_only(library):
+    rooms = {room: path for path, room, found, *_ in imports() if found == library}
+    assert rooms, "not used any more: take it out of this list"
+    assert set(rooms) <= HOMES[library], {room: path for room, path in rooms.items() if room not in HOMES[library]}
+
+
+def test_what_is_heavy_is_imported_inside_functions():
+    assert [(path, library) for path, _, library, _, inside in imports() if library in INSIDE and not inside] == []
+
+
+def test_only_where_the_parts_are_put_together_is_a_run_engine_known():
+    assert {room for _, room, library, names, _ in imports() if library == "bluesky" and "RunEngine" in names} <= ENGINE
