@@ -87,7 +87,7 @@ def synthetic_start(agent, **metadata) -> dict:
         "motors": ["stm_tip"],
         "length_scale": {"name": "terrace", "frame": 64.0, "patch": 8.0, "step": 4.0, "budget": 8, "seeds": 3},
         "scalarizer": SCALARIZER,
-        "agent": {**agent.describe(), "prior": []},
+        "agent": {"prior": [], **agent.describe()},
         "controller": {"name": "synthetic"},
         "frame": FRAME.as_dict(),
         "versions": {"bluesky_stm": "0.1.0"},
@@ -156,9 +156,9 @@ class Recorder:
 
     topograph = staticmethod(topograph_data)
 
-    def look(self) -> None:
+    def look(self, prior=()) -> None:
         self.emit("topograph", topograph_data())
-        give(self.agent, [Topograph(FRAME, topograph_data()["stm_scanner_topograph"], Setpoint(1.0, 0.1))])
+        self.agent.observe(Topograph(FRAME, topograph_data()["stm_scanner_topograph"], Setpoint(1.0, 0.1)), prior)
 
     def emit(self, stream: str, data: Mapping) -> None:
         if stream not in self.descriptors:

@@ -1,7 +1,7 @@
 """What can be done with a stored run: replay, resume, ask what if."""
 
 from bluesky_stm.runs._answers import Answers, answered_by
-from bluesky_stm.runs._rebuild import rebuild_agent
+from bluesky_stm.runs._rebuild import experience, rebuild_agent
 from bluesky_stm.runs._replay import Compared, Replay, replay
 from bluesky_stm.runs._resume import Resumption, resume
 from bluesky_stm.runs._sweep import sweep
@@ -14,6 +14,7 @@ __all__ = [
     "Resumption",
     "WhatIf",
     "answered_by",
+    "experience",
     "rebuild_agent",
     "replay",
     "resume",

@@ -6,13 +6,18 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from bluesky_stm.errors import CatalogError, ReplayError, STMError
-from bluesky_stm.storage import Catalog, Document, Run
+from bluesky_stm.geometry import Frame
+from bluesky_stm.measurements import Topograph
+from bluesky_stm.protocols import Experience, Observation
+from bluesky_stm.scalarizers import make_scalarizer
+from bluesky_stm.storage import Document, Run, Runs
+from bluesky_stm.teaching import Masking, Revision, Teaching
 
 if TYPE_CHECKING:
-    from bluesky_stm.protocols import Agent
+    from bluesky_stm.protocols import Agent, Scalarizer
 
 
-def as_run(source: Any, catalog: Catalog | None = None) -> Run:
+def as_run(source: Any, catalog: Runs | None = None) -> Run:
     """The run itself, or a `Run` around anything that holds documents."""
     if isinstance(source, Run):
         return source
@@ -63,6 +68,53 @@ def taught_documents(run: Run) -> Iterator[Document]:
     """All documents that the agent of a run learned from, those of the runs it goes on with first."""
     for one in lineage(run):
         yield from one.documents()
+
+
+def lessons_of(run: Run, judge: Scalarizer) -> tuple[Topograph, list[Observation], tuple[Frame, ...]]:
+    """Topograph and observations as they are known at the end of a run, and the areas that were masked then."""
+    teaching = Teaching(judge)
+    topograph, observations, areas = None, list[Observation](), tuple[Frame, ...]()
+    for name, doc in taught_documents(run):
+        teaching(name, doc)
+        for lesson in teaching.take():
+            match lesson:
+                case Topograph():
+                    topograph, observations = lesson, []
+                case Revision():
+                    topograph, observations = lesson.topograph, list(lesson.observations)
+                case Observation():
+                    observations.append(lesson)
+                case Masking():
+                    areas = tuple(lesson.areas)
+    if topograph is None or not observations:
+        raise ReplayError(f"{run!r} holds no topograph or no spectrum: there is nothing to learn from.")
+    return topograph, observations, areas
+
+
+def experience(run: Run, judge: Scalarizer) -> Experience:
+    """What an agent of another run can learn from this one: its topograph, and its spectra as ``judge`` values them."""
+    topograph, observations, _ = lessons_of(run, judge)
+    return Experience(topograph, tuple(observations))
+
+
+def prior_of(run: Run, judge: Scalarizer | None = None) -> dict[str, Experience]:
+    """The earlier runs that the agent of a run was given, by uid; valued by ``judge`` or as that run values its spectra.
+
+    Raises
+    ------
+    ReplayError
+        When one of them is not at hand.
+    """
+    start = lineage(run)[0].start
+    uids = (start.get("agent") or {}).get("prior") or ()
+    try:
+        earlier = {uid: (run.catalog or {})[uid] for uid in uids}
+    except (KeyError, CatalogError) as error:
+        raise ReplayError(
+            f"The agent of run {run.uid} learned from earlier runs ({', '.join(uids)}), and not all are at hand: take the run "
+            "from a catalog that has them."
+        ) from error
+    return {uid: experience(one, judge or make_scalarizer(start["scalarizer"])) for uid, one in earlier.items()}
 
 
 def _check_weights(described: Mapping[str, Any], agent: Agent) -> None:

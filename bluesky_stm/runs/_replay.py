@@ -16,9 +16,9 @@ import numpy as np
 from bluesky_stm.errors import ReplayError, SettingsError
 from bluesky_stm.geometry import Point
 from bluesky_stm.protocols import Decision, Observation
-from bluesky_stm.runs._rebuild import as_run, lineage, rebuild_agent, taught_documents
+from bluesky_stm.runs._rebuild import as_run, lineage, prior_of, rebuild_agent, taught_documents
 from bluesky_stm.storage import Run, once
-from bluesky_stm.teaching import Lesson, Pupil, Revision, Teaching, decision_from
+from bluesky_stm.teaching import Lesson, Pupil, Revision, Teaching, decision_from, mask_from
 
 if TYPE_CHECKING:
     from bluesky_stm.protocols import Agent
@@ -109,7 +109,7 @@ class Replay:
             return (
                 "The numbers agree to a millionth, so a near tie was broken otherwise: another processor or number of threads."
             )
-        return "Versions are the same: another machine or number of threads, another agent, or a mask that is in no document."
+        return "Versions are the same: another machine or number of threads, or another agent."
 
 
 def replay(run: Any, agent: Agent | None = None) -> Replay:
@@ -128,7 +128,7 @@ def replay(run: Any, agent: Agent | None = None) -> Replay:
     """
     run = as_run(run)
     agent = agent or rebuild_agent(lineage(run)[0].start)
-    decisions = list(_compare(run, Pupil(agent)))
+    decisions = list(_compare(run, Pupil(agent, tuple(prior_of(run).values()))))
     if not decisions:
         raise ReplayError(f"{run!r} holds no decision of an agent: there is nothing to compare.")
     return Replay(run, agent, decisions, _changes(run.start.get("versions", {})))
@@ -152,7 +152,7 @@ def _compare(run: Run, pupil: Pupil) -> Iterator[Compared]:
             recorded = decision_from(doc["data"])
             _catch_up(pupil, waiting, recorded.ingested)
             if current == run.uid:
-                yield _again(pupil, recorded, _pending(doc["data"], decided), len(decided))
+                yield _again(pupil, recorded, doc["data"], decided)
             decided.append(recorded)
     _catch_up(pupil, waiting, sys.maxsize)
 
@@ -170,11 +170,12 @@ def _known_after(lesson: Lesson, pupil: Pupil) -> int:
     return len(lesson.observations) if isinstance(lesson, Revision) else 0
 
 
-def _again(pupil: Pupil, recorded: Decision, pending: list[Point], ordinal: int) -> Compared:
+def _again(pupil: Pupil, recorded: Decision, data: Mapping[str, Any], decided: list[Decision]) -> Compared:
+    """The decision in ``data`` once more, with the same places pending and the same mask."""
     try:
-        return Compared(ordinal, recorded, pupil.suggest(pending))
+        return Compared(len(decided), recorded, pupil.suggest(_pending(data, decided), mask_from(data)))
     except SettingsError as error:
-        return Compared(ordinal, recorded, None, str(error))
+        return Compared(len(decided), recorded, None, str(error))
 
 
 def _pending(data: Mapping[str, Any], decided: list[Decision]) -> list[Point]:

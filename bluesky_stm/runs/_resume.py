@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from bluesky_stm.errors import ReplayError, SettingsError
 from bluesky_stm.geometry import Frame
-from bluesky_stm.runs._rebuild import as_run, lineage, rebuild_agent
+from bluesky_stm.runs._rebuild import as_run, lineage, prior_of, rebuild_agent
 from bluesky_stm.scalarizers import make_scalarizer
 from bluesky_stm.settings import LengthScale
 from bluesky_stm.storage import Run, once
-from bluesky_stm.teaching import intervention_from
+from bluesky_stm.teaching import intervention_from, mask_from
 
 if TYPE_CHECKING:
     from bluesky.utils import MsgGenerator
@@ -34,7 +34,8 @@ class Resumption:
     ----------
     run : Run
     agent : AgentDevice
-        It has been given all documents of the run; a place that was decided and not measured it decides again.
+        It has been given all documents of the run, and the mask of its last decision; a place that was decided and not
+        measured it decides again.
     frame : Frame
         Where the run looked.
     measured : int
@@ -107,10 +108,12 @@ def _taught(history: Sequence[Run], name: str) -> AgentDevice:
     first = history[0]
     scalarizer = make_scalarizer(first.start["scalarizer"])
     scale = LengthScale.parse(first.start["length_scale"])
-    device = AgentDevice(rebuild_agent(first.start), scale, scalarizer=scalarizer, name=name)
+    device = AgentDevice(rebuild_agent(first.start), scale, scalarizer=scalarizer, prior=prior_of(history[-1]), name=name)
     for one in history:
         for kind, doc in once(one.documents()):
             device.documents(kind, doc)
+    for event in history[-1].events("agent"):
+        device.mask.put(mask_from(event["data"]))
     return device
 
 

@@ -9,8 +9,9 @@ from multiprocessing import get_context
 from typing import Any
 
 from bluesky_stm.protocols import Progress
-from bluesky_stm.runs._rebuild import as_run, taught_documents
+from bluesky_stm.runs._rebuild import as_run, prior_of, taught_documents
 from bluesky_stm.runs._what_if import WhatIf, what_if
+from bluesky_stm.storage import Document, Run
 
 
 def sweep(
@@ -37,16 +38,19 @@ def sweep(
     --------
     >>> sweep(catalog[-1], [{"seed": s, "agent": a} for s in range(5) for a in ("dkl", "random")])  # doctest: +SKIP
     """
-    carried = list(taught_documents(as_run(run)))
+    run = as_run(run)
+    carried = list(taught_documents(run))
+    prior = {uid: list(taught_documents(run.catalog[uid])) for uid in prior_of(run)} if run.catalog else {}
     # spawned, for a fork of a process that has threads and a RunEngine may hang
     pool = nullcontext(executor) if executor else ProcessPoolExecutor(mp_context=get_context("spawn"))
     with pool as running:
-        futures = [running.submit(_varied, carried, dict(variation)) for variation in variations]
+        futures = [running.submit(_varied, carried, prior, dict(variation)) for variation in variations]
         for done, _ in enumerate(as_completed(futures), 1):
             if progress:
                 progress(done, len(futures))
         return [future.result() for future in futures]
 
 
-def _varied(carried: list[Any], variation: dict[str, Any]) -> WhatIf:
-    return what_if(carried, **variation)
+def _varied(carried: list[Document], prior: dict[str, list[Document]], variation: dict[str, Any]) -> WhatIf:
+    earlier = {uid: Run(stream) for uid, stream in prior.items()}
+    return what_if(Run(carried, earlier), **variation)

@@ -9,16 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bluesky_stm.errors import ReplayError
-from bluesky_stm.geometry import Floats, Frame
-from bluesky_stm.measurements import Topograph
+from bluesky_stm.geometry import Floats
 from bluesky_stm.protocols import Decision, Failed, Observation, Posterior
 from bluesky_stm.runs._answers import Answers, Archive, Simulator
-from bluesky_stm.runs._rebuild import as_run, rebuild_agent, taught_documents
+from bluesky_stm.runs._rebuild import as_run, lessons_of, prior_of, rebuild_agent
 from bluesky_stm.scalarizers import make_scalarizer
 from bluesky_stm.settings import Named
 from bluesky_stm.storage import Run
-from bluesky_stm.teaching import Masking, Pupil, Revision, Teaching
+from bluesky_stm.teaching import Masking, Pupil, Revision
 
 if TYPE_CHECKING:
     from bluesky_stm.protocols import Agent, Scalarizer
@@ -131,14 +129,15 @@ def what_if(
     """
     run = as_run(run)
     judge = make_scalarizer(scalarizer or run.start["scalarizer"])
-    topograph, observations, areas = _lessons(run, judge)
+    topograph, observations, areas = lessons_of(run, judge)
     make = _maker(run.start, agent, acquisition, seed)
-    pupil = Pupil(make())
+    prior = tuple(prior_of(run, judge).values())
+    pupil = Pupil(make(), prior)
     pupil.give(topograph)
     pupil.give(Masking(areas))
     archive = Simulator(answers, judge) if answers else Archive(observations, pupil.candidates)
     decisions, chosen, wishes = _explore(pupil, archive, budget or len(observations))
-    taught = Pupil(make())
+    taught = Pupil(make(), prior)
     taught.give(Revision(topograph, observations))
     return WhatIf(
         run.uid,
@@ -152,30 +151,6 @@ def what_if(
         taught.agent.posterior(),
         _stored_map(run, len(taught.candidates)),
     )
-
-
-# ---- what the run taught -------------------------------------------------------------------------------------------
-
-
-def _lessons(run: Run, judge: Scalarizer) -> tuple[Topograph, list[Observation], tuple[Frame, ...]]:
-    """Topograph and observations as they are known at the end, and the areas that were masked then."""
-    teaching = Teaching(judge)
-    topograph, observations, areas = None, list[Observation](), tuple[Frame, ...]()
-    for name, doc in taught_documents(run):
-        teaching(name, doc)
-        for lesson in teaching.take():
-            match lesson:
-                case Topograph():
-                    topograph, observations = lesson, []
-                case Revision():
-                    topograph, observations = lesson.topograph, list(lesson.observations)
-                case Observation():
-                    observations.append(lesson)
-                case Masking():
-                    areas = tuple(lesson.areas)
-    if topograph is None or not observations:
-        raise ReplayError(f"{run!r} holds no topograph or no spectrum: there is nothing to ask.")
-    return topograph, observations, areas
 
 
 def _maker(

@@ -12,7 +12,7 @@ from bluesky_stm.storage._export import export, import_run
 from bluesky_stm.storage._index import Index
 from bluesky_stm.storage._journal import Document, Journal, read_journal
 from bluesky_stm.storage._lookup import Branch, campaign_tree, runs
-from bluesky_stm.storage._run import JournalRun, Run
+from bluesky_stm.storage._run import JournalRun, Run, Runs
 from bluesky_stm.storage._xarray import load_run
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "Journal",
     "JournalRun",
     "Run",
+    "Runs",
     "campaign_tree",
     "connect",
     "documents",

@@ -12,6 +12,7 @@ from bluesky_stm.teaching._events import (
 )
 from bluesky_stm.teaching._external import ExternalArrays
 from bluesky_stm.teaching._lessons import Lesson, Masking, Pupil, Retuning, Revision, give, refusal, retune
+from bluesky_stm.teaching._mask import mask_as_text, mask_from
 from bluesky_stm.teaching._teaching import Teaching, teach
 
 __all__ = [
@@ -28,6 +29,8 @@ __all__ = [
     "drift_from",
     "give",
     "intervention_from",
+    "mask_as_text",
+    "mask_from",
     "refusal",
     "retune",
     "revoked_from",

@@ -13,7 +13,7 @@ from scipy.spatial import KDTree
 from bluesky_stm.errors import SettingsError, STMError
 from bluesky_stm.geometry import Floats, Frame, Point
 from bluesky_stm.measurements import Topograph
-from bluesky_stm.protocols import Agent, Decision, Failed, Observation
+from bluesky_stm.protocols import Agent, Decision, Experience, Failed, Observation
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +47,8 @@ class Pupil:
     Attributes
     ----------
     agent : Agent
+    prior : sequence of Experience
+        Earlier runs, which it is given with every topograph.
     observations : list of Observation
         As the agent knows them now.
     areas : tuple of Frame
@@ -55,8 +57,9 @@ class Pupil:
         What it has looked at.
     """
 
-    def __init__(self, agent: Agent) -> None:
+    def __init__(self, agent: Agent, prior: Sequence[Experience] = ()) -> None:
         self.agent = agent
+        self.prior = tuple(prior)
         self.observations: list[Observation] = []
         self.areas: tuple[Frame, ...] = ()
         self.topograph: Topograph | None = None
@@ -105,7 +108,7 @@ class Pupil:
         return self.agent.suggest(1, pending, allowed)[0]
 
     def _look(self, topograph: Topograph, observations: Sequence[Observation]) -> None:
-        self.agent.observe(topograph)
+        self.agent.observe(topograph, self.prior)
         self.agent.ingest(observations)
         self.observations, self.topograph = list(observations), topograph
 

@@ -2,11 +2,18 @@
 
 import json
 
+import bluesky.plan_stubs as bps
+import bluesky.preprocessors as bpp
 import numpy as np
 import pytest
 
+from bluesky_stm.devices import AgentDevice
 from bluesky_stm.errors import ReplayError
-from bluesky_stm.runs import replay
+from bluesky_stm.plans import explore
+from bluesky_stm.protocols import Failed
+from bluesky_stm.runs import experience, replay, resume
+from bluesky_stm.scalarizers import make_scalarizer
+from bluesky_stm.session import simulated
 from bluesky_stm.storage import open_catalog
 
 
@@ -129,3 +136,75 @@ def test_documents_that_went_through_json_replay_just_as_well(catalog, recorder,
 
     sent = [json.loads(json.dumps([name, plain(doc)], allow_nan=False)) for name, doc in catalog[-1].documents()]
     assert replay(sent, toy_agent(seed=1)).exact
+
+
+class Follower:
+    """A toy that goes by what it was told of earlier runs."""
+
+    def __init__(self, toy, prior=()):
+        self.toy, self.uids = toy, list(prior)
+
+    def __getattr__(self, name):
+        return getattr(self.toy, name)
+
+    def observe(self, topograph, prior=()):
+        self.toy.observe(topograph)
+        self.toy.values = [sum(float(o.value) for e in prior for o in e.observations if not isinstance(o.value, Failed))]
+
+    def describe(self):
+        return {**self.toy.describe(), "prior": self.uids}
+
+
+def test_what_an_agent_was_told_of_earlier_runs_is_told_again(catalog, recorder, toy_agent):
+    """Its start document names them; without them it would decide otherwise, and they have to be at hand."""
+    first = recorder(catalog, toy_agent(seed=1)).run(4)
+    judge = make_scalarizer(catalog[first].start["scalarizer"])
+    live = recorder(catalog, Follower(toy_agent(seed=2), [first]), topograph=False)
+    live.look([experience(catalog[first], judge)])
+    live.run(5)
+    assert replay(catalog[-1], Follower(toy_agent(seed=2))).exact
+    untold = [(name, {**doc, "agent": {}} if name == "start" else doc) for name, doc in catalog[-1].documents()]
+    assert not replay(untold, Follower(toy_agent(seed=2))).reproduced
+    with pytest.raises(ReplayError, match=first):
+        replay(list(catalog[-1].documents()), Follower(toy_agent(seed=2)))
+
+
+def test_an_agent_device_names_the_runs_that_it_was_told_of_and_tells_them_with_the_topograph(catalog, recorder, toy_agent):
+    first = recorder(catalog, toy_agent(seed=1)).run(4)
+    judge = make_scalarizer(catalog[first].start["scalarizer"])
+    told = experience(catalog[first], judge)
+    device = AgentDevice(Follower(toy_agent(seed=2)), scalarizer=judge, prior={first: told})
+    for name, doc in list(catalog[first].documents())[:3]:
+        device.documents(name, doc)
+    device.learn()
+    assert device.metadata["agent"]["prior"] == [first]
+    assert device.agent.values == [pytest.approx(sum(o.value for o in told.observations))]
+
+
+def test_a_mask_that_the_plan_set_is_in_the_documents_and_holds_in_a_replay_and_when_the_run_goes_on(tmp_path):
+    """Only the left half may be looked at: without the mask the same agent goes elsewhere."""
+    with simulated(seed=4, catalog=tmp_path, profile="ideal") as session:
+        scale = session.scales["terrace"].changed(pixels=32, patch=6, step=3, budget=6, seeds=3, agent="gp-xy")
+        agent = session.agent(scale)
+
+        def masked():
+            def at_first_look(message):
+                if message.command == "trigger" and message.obj is agent and agent.candidates.size and agent.mask.get() is None:
+                    return bpp.pchain(bps.mv(agent.mask, agent.candidates[:, 0] < 0), bpp.single_gen(message)), None
+                return None, None
+
+            agent.learn()
+            return (yield from bpp.plan_mutator(explore(session.stm, agent), at_first_look))
+
+        session.RE(masked())
+        run = session.catalog[-1]
+        texts = {event["data"]["agent_mask"] for event in run.events("agent")}
+        assert any(texts)
+        assert replay(run).exact
+        unmasked = [
+            (name, {**doc, "data": {**doc["data"], "agent_mask": ""}} if "agent_mask" in doc.get("data", {}) else doc)
+            for name, doc in run.documents()
+        ]
+        assert not replay(unmasked).reproduced
+        again = resume(run, budget=8)
+        np.testing.assert_array_equal(again.agent.mask.get(), agent.mask.get())

@@ -102,7 +102,7 @@ def test_unknown_names_and_empty_runs_are_refused(run, catalog, recorder):
     with pytest.raises(ReplayError, match="cannot be built"):
         what_if(run, agent="dk")
     recorder(catalog)
-    with pytest.raises(ReplayError, match="nothing to ask"):
+    with pytest.raises(ReplayError, match="nothing to learn from"):
         what_if(catalog[-1])
 
 
