@@ -131,7 +131,7 @@ class NanonisController(Spectroscopy):
     def _stop_everything(self) -> None:
         """Try all of it, and raise the first refusal only then."""
         refusals = []
-        for command, *values in (("FolMe.Stop",), *STOPPING.values()):
+        for command, values in (("FolMe.Stop", ()), *STOPPING.values()):
             try:
                 self._watch.ask(command, *values)
             except NanonisError as refusal:

@@ -35,10 +35,10 @@ RETREATING: Final = {ZStatus.WITHDRAWING, ZStatus.SAFE_TIP}
 """States in which the controller itself takes the tip back."""
 
 RUNNING: Final = {"sweep": "BiasSpectr.StatusGet", "scan": "Scan.StatusGet", "approach": "AutoApproach.OnOffGet"}
-STOPPING: Final = {
-    "sweep": ("BiasSpectr.Stop",),
-    "scan": ("Scan.Action", ScanAction.STOP, 0),
-    "approach": ("AutoApproach.OnOffSet", 0),
+STOPPING: Final[dict[str, tuple[str, tuple[int, ...]]]] = {
+    "sweep": ("BiasSpectr.Stop", ()),
+    "scan": ("Scan.Action", (ScanAction.STOP, 0)),
+    "approach": ("AutoApproach.OnOffSet", (0,)),
 }
 """Commands by act: whether it is under way, and what ends it; harmless where it is not."""
 
@@ -185,7 +185,8 @@ class Feedback(Connected):
             return
         for act in running:
             log.warning("A %s was still running: it is stopped.", act)
-            link.ask(*STOPPING[act])
+            command, values = STOPPING[act]
+            link.ask(command, *values)
             self._until(lambda act=act: not link.ask(RUNNING[act])[0], f"The end of a {act}", self._timeout)  # type: ignore[misc]
         if link.ask("ZCtrl.OnOffGet")[0] or link.ask("ZCtrl.StatusGet")[0] in RETREATING or self._is_far(link):
             return

@@ -63,7 +63,8 @@ class Imaging(Junction):
             raise NotCapableError(f"A scan records no {channel!r}, only {', '.join(IMAGES)}. Nothing was scanned.")
         quantity, _, back = channel.partition("_")
         index, unit = (self.channels.height, LENGTH) if quantity == "height" else (self.channels.current, CURRENT)
-        return _upright(*self._watch.ask("Scan.FrameDataGrab", index, BACKWARD if back else FORWARD)[1:], unit)
+        _, data, upwards = self._watch.ask("Scan.FrameDataGrab", index, BACKWARD if back else FORWARD)
+        return _upright(data, bool(upwards), unit)
 
     def _set_line_time(self, seconds: float) -> None:
         self._work.ask("Scan.SpeedSet", 0.0, 0.0, seconds, seconds, KEEP_TIME, 1.0)

@@ -167,6 +167,10 @@ class Software:
         with suppress(MotionStoppedError):
             self.controller.move_tip(to, speed)
 
+    def _wait_for(self, act: str) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: not self.is_doing(act))
+
     def _count(self, act: str, change: int) -> None:
         with self._changed:
             self._under_way[act] += change
@@ -204,6 +208,7 @@ class Software:
         """End everything and pull the tip back."""
         with self.doing("withdraw"):
             self.halt(*(act for act in ACTS if act != "withdraw"))
+            self._wait_for("switch off")
             self.lift, self.overload, self.tip_event = 0.0, False, False
             self.controller.withdraw()
             self.withdrawn = True
@@ -223,8 +228,7 @@ class Software:
 
     def close_feedback(self) -> None:
         """The feedback holds the tip from now on."""
-        with self._changed:
-            self._changed.wait_for(lambda: not self.is_doing("switch off"))
+        self._wait_for("switch off")
         self.tip_event, self.lift = False, 0.0
         self.controller.set_feedback(True)
 

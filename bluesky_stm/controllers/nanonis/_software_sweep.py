@@ -144,10 +144,10 @@ def _table(software: Software, spectrum: Spectrum) -> tuple[list[str], Floats]:
     """Names and rows of the channels, in SI, as far as they were measured, forth and, where it was swept, back."""
     measured = int(np.isfinite(spectrum.current).sum())
     names = [SIGNALS[channel] for channel in software.channels]
-    mean = {CURRENT: spectrum.current, LOCKIN_X: spectrum.lockin_x, LOCKIN_Y: spectrum.lockin_y}
+    mean: dict[str, Floats] = {CURRENT: spectrum.current, LOCKIN_X: spectrum.lockin_x, LOCKIN_Y: spectrum.lockin_y}
     fields = {CURRENT: "current", LOCKIN_X: "lockin_x", LOCKIN_Y: "lockin_y"}
-    back = {name: spectrum.backward.get(field, mean[name]) for name, field in fields.items()}
-    forth = {name: 2 * mean[name] - back[name] for name in mean}
+    back: dict[str, Floats] = {name: spectrum.backward.get(field, mean[name]) for name, field in fields.items()}
+    forth: dict[str, Floats] = {name: 2 * mean[name] - back[name] for name in mean}
     if software.overload:
         forth[CURRENT] = back[CURRENT] = np.full_like(spectrum.current, software.full_scale)
     rows = [_of_channel(forth, name, spectrum) for name in names]

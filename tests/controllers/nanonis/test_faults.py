@@ -18,8 +18,9 @@ pytest.importorskip("nanonis_spm", reason="the vendor's client is not installed"
 
 TIMEOUT = 0.4
 LATE = 4 * TIMEOUT
-LONGEST = 10 * TIMEOUT
-"""A fault may cost a time-out on each connection, of the act and of the rescue, and pauses between attempts to connect."""
+LONGEST = 15 * TIMEOUT
+"""A fault may cost a time-out and an attempt to connect on each connection: of the act, of its rescue, of the withdrawal when
+the feedback is found open, and of the one that follows here, the last two over a spare port as well."""
 
 SHORT = SweepSettings(-1.5, 1.0, 16, settle=0.001, integrate=0.001)
 FRAME = Frame.square((0.0, 0.0), 8.0, 16)
