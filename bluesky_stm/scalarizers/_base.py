@@ -37,6 +37,11 @@ class Recipe(Settings):
         """Unit of the value."""
         raise NotImplementedError
 
+    @property
+    def sign(self) -> int:
+        """What the value is multiplied by for an agent, who seeks the largest: -1 where the smallest is sought."""
+        return 1 if self.prefer == "large" else -1
+
     def value(self, spectrum: Spectrum) -> float:
         """The value, in ``units``, before the sign of ``prefer``; raises `NoValueError` with the reason."""
         raise NotImplementedError
@@ -51,7 +56,7 @@ class Recipe(Settings):
             return Failed(f"{self.name}: {why}")
         if not math.isfinite(value):
             return Failed(f"{self.name}: the value is not a finite number")
-        return value if self.prefer == "large" else -value
+        return self.sign * value
 
     def describe(self) -> dict[str, Any]:
         """JSON-able ``{"name": ..., **settings}``, from which it can be made again."""

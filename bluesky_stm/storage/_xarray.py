@@ -7,12 +7,13 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from bluesky_stm import units
 from bluesky_stm.errors import SettingsError
 from bluesky_stm.geometry import Floats, Frame, patch_centers
 from bluesky_stm.measurements import Spectrum, Topograph
-from bluesky_stm.protocols import Decision, Failed
+from bluesky_stm.protocols import Decision, Failed, Scalarizer
 from bluesky_stm.scalarizers import make_scalarizer
 from bluesky_stm.storage._documents import documents
 from bluesky_stm.storage._run import Run
@@ -38,17 +39,19 @@ def load_run(run: Any) -> xr.DataTree:
         ``spectra``: ``current``, ``lockin_x``, ``lockin_y``, ``didv`` (spectrum, bias) with the place and quality of each and
         its ``value``, NaN where there is none. Sweeps over different biases have a dimension ``point`` and ``bias`` as data.
         ``decisions``: what the agent said, one number a decision. ``maps``: ``mean``, ``std`` (map, candidate).
-        Every variable has its unit in ``attrs["units"]``.
+        Every variable has its unit in ``attrs["units"]``. ``value`` and ``mean`` are the quantity itself: a gap is above zero
+        also where the smallest is sought (``attrs["sought"]``) and the agent is given its negative.
     """
     import xarray as xr
 
     run = run if isinstance(run, Run) else Run(list(documents(run)))
     images = list(run.topographs)
+    judge = make_scalarizer(run.start["scalarizer"]) if run.start.get("scalarizer") else None
     parts = {
         "topograph": _topograph(images[0]) if images else None,
-        "spectra": _spectra(run.spectra, run.start.get("scalarizer")),
-        "decisions": _decisions(run.decisions),
-        "maps": _maps(run, images[0].frame if images else None),
+        "spectra": _spectra(run.spectra, judge),
+        "decisions": _decisions(run.decisions, judge),
+        "maps": _maps(run, images[0].frame if images else None, judge),
     }
     return xr.DataTree.from_dict({name: part for name, part in parts.items() if part is not None}, name=run.uid)
 
@@ -74,7 +77,7 @@ def _topograph(image: Topograph) -> xr.Dataset:
     )
 
 
-def _spectra(spectra: Sequence[Spectrum], scalarizer: Mapping[str, Any] | None) -> xr.Dataset | None:
+def _spectra(spectra: Sequence[Spectrum], judge: Scalarizer | None) -> xr.Dataset | None:
     import xarray as xr
 
     if not spectra:
@@ -86,8 +89,9 @@ def _spectra(spectra: Sequence[Spectrum], scalarizer: Mapping[str, Any] | None) 
         for name, unit in CHANNELS.items()
     }
     data["quality"] = ("spectrum", [int(s.quality) for s in spectra])
-    if scalarizer:
-        data["value"] = _values(spectra, scalarizer)
+    if judge:
+        values = [np.nan if isinstance(value := judge(spectrum), Failed) else value for spectrum in spectra]
+        data["value"] = ("spectrum", *_quantity(values, judge))
     places = {
         "x": ([s.position.x for s in spectra], units.LENGTH),
         "y": ([s.position.y for s in spectra], units.LENGTH),
@@ -101,10 +105,13 @@ def _spectra(spectra: Sequence[Spectrum], scalarizer: Mapping[str, Any] | None) 
     return xr.Dataset(data, coordinates)
 
 
-def _values(spectra: Sequence[Spectrum], choice: Mapping[str, Any]) -> tuple[str, list[float], dict[str, str]]:
-    scalarizer = make_scalarizer(choice)
-    values = [np.nan if isinstance(value := scalarizer(spectrum), Failed) else value for spectrum in spectra]
-    return "spectrum", values, {"units": scalarizer.units, "scalarizer": scalarizer.name}
+def _quantity(values: ArrayLike, judge: Scalarizer | None) -> tuple[Floats, dict[str, str]]:
+    """What an agent was given or predicts, as the quantity itself, and what it is."""
+    if judge is None:
+        return np.asarray(values, dtype=float), {}
+    sign = getattr(judge, "sign", 1)  # scalarizers of others need none
+    sought = "smallest" if sign < 0 else "largest"
+    return sign * np.asarray(values, dtype=float), {"units": judge.units, "scalarizer": judge.name, "sought": sought}
 
 
 def _common(sweeps: Sequence[Floats]) -> Floats:
@@ -114,20 +121,23 @@ def _common(sweeps: Sequence[Floats]) -> Floats:
     return longest if ((stacked == longest) | np.isnan(stacked)).all() else stacked
 
 
-def _decisions(decisions: Sequence[Decision]) -> xr.Dataset | None:
+def _decisions(decisions: Sequence[Decision], judge: Scalarizer | None) -> xr.Dataset | None:
     import xarray as xr
 
     if not decisions:
         return None
     health = [asdict(decision.health) for decision in decisions]
     columns: dict[str, list[Any]] = {f"health_{name}": [row[name] for row in health] for name in health[0]}
-    columns |= {name: [getattr(d, name) for d in decisions] for name in ("candidate", "why", "mean", "std", "acquisition")}
+    columns |= {name: [getattr(d, name) for d in decisions] for name in ("candidate", "why", "acquisition")}
     places = {axis: ("decision", [getattr(d.point, axis) for d in decisions], {"units": units.LENGTH}) for axis in ("x", "y")}
     ingested = ("decision", [d.ingested for d in decisions])
-    return xr.Dataset({name: ("decision", values) for name, values in columns.items()}, {**places, "ingested": ingested})
+    data: dict[str, Any] = {name: ("decision", values) for name, values in columns.items()}
+    data["mean"] = ("decision", *_quantity([d.mean for d in decisions], judge))
+    data["std"] = ("decision", [d.std for d in decisions], {"units": judge.units} if judge else {})
+    return xr.Dataset(data, {**places, "ingested": ingested})
 
 
-def _maps(run: Run, frame: Frame | None) -> xr.Dataset | None:
+def _maps(run: Run, frame: Frame | None, judge: Scalarizer | None) -> xr.Dataset | None:
     import xarray as xr
 
     maps = [event["data"] for event in run.events("maps")]
@@ -139,7 +149,9 @@ def _maps(run: Run, frame: Frame | None) -> xr.Dataset | None:
     places = _candidates(run.start, frame)
     if places is not None and len(places) == data["mean"].shape[1]:
         coordinates |= {axis: ("candidate", places[:, i], {"units": units.LENGTH}) for i, axis in enumerate("xy")}
-    return xr.Dataset({name: (("map", "candidate"), values) for name, values in data.items()}, coordinates)
+    over = ("map", "candidate")
+    units_of = {"units": judge.units} if judge else {}
+    return xr.Dataset({"mean": (over, *_quantity(data["mean"], judge)), "std": (over, data["std"], units_of)}, coordinates)
 
 
 def _candidates(start: Mapping[str, Any], frame: Frame | None) -> Floats | None:

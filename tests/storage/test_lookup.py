@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from bluesky_stm.errors import CatalogError
+from bluesky_stm.protocols import Failed
+from bluesky_stm.scalarizers import make_scalarizer
 from bluesky_stm.storage import campaign_tree, load_run, open_catalog, runs
 
 
@@ -81,6 +83,19 @@ def test_loaded_spectra_have_a_bias_axis_and_the_value_of_the_scalarizer(catalog
     expected = [value if isinstance(value, float) else np.nan for value in live.values]
     np.testing.assert_array_equal(spectra["value"], expected)
     np.testing.assert_array_equal(spectra.x, [d.point.x for d in catalog[-1].decisions[:-1]])
+
+
+def test_a_smallest_gap_is_loaded_as_a_gap_though_the_agent_was_given_its_negative(catalog, recorder):
+    live = recorder(catalog, scalarizer={"name": "gap", "prefer": "small"})
+    live.run(6)
+    tree = load_run(catalog[-1])
+    gap = make_scalarizer("gap")
+    expected = [np.nan if isinstance(value := gap(spectrum), Failed) else value for spectrum in catalog[-1].spectra]
+    np.testing.assert_array_equal(tree["spectra"]["value"], expected)
+    assert np.nanmin(tree["spectra"]["value"]) > 0
+    assert tree["spectra"]["value"].attrs == {"units": "V", "scalarizer": "gap", "sought": "smallest"}
+    np.testing.assert_array_equal(tree["decisions"]["mean"], [-decision.mean for decision in catalog[-1].decisions])
+    assert tree["decisions"]["std"].attrs["units"] == "V" and (tree["decisions"]["std"][3:] > 0).all()
 
 
 def test_sweeps_over_different_biases_keep_their_own_axes(catalog, recorder):
