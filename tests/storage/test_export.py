@@ -1,7 +1,9 @@
 """Runs go out to files and come back: the same documents, the same decisions, the same arrays."""
 
 import json
+import warnings
 
+import h5py
 import numpy as np
 import pytest
 
@@ -155,6 +157,88 @@ def test_scattered_spectra_are_no_grid_and_a_format_that_nobody_knows_is_refused
     with pytest.raises(FileFormatError, match="No format"):
         export(catalog[-1], tmp_path / "run.docx")
     assert not list(tmp_path.glob("run.*"))
+
+
+# ---- a run of ours, exported, in programs of others
+
+
+def outsider(name):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of libraries, at their own import
+        return pytest.importorskip(name)
+
+
+@pytest.fixture
+def stopped(catalog, recorder):
+    """A grid of 24 x 32 pixels that was stopped in its second row; its frame is turned by 10 degrees."""
+    live = recorder(catalog)
+    for x, y in live.frame.points().reshape(-1, 2)[:40]:
+        live.measure(type(live.frame.center)(float(x), float(y)))
+    live.sink("stop", live.bundle.compose_stop(exit_status="abort"))
+    return catalog[-1]
+
+
+def check_stopped(values, run, channel, factor=1.0):
+    """The 40 spectra as float32, NaN and not zero behind them."""
+    flat = np.asarray(values).reshape(24 * 32, -1)
+    expected = np.stack([getattr(spectrum, channel) for spectrum in run.spectra]) * factor
+    np.testing.assert_allclose(flat[:40], expected.astype(np.float32), rtol=1e-6)
+    assert np.isnan(flat[40:]).all()
+
+
+def test_nanonispy2_reads_the_exported_run(stopped, tmp_path):
+    read = outsider("nanonispy2").read
+    grid = read.Grid(str(export(stopped, tmp_path / "run.3ds")))
+    check_stopped(grid.signals["Current (A)"], stopped, "current", 1e-9)
+    assert grid.signals["sweep_signal"] == pytest.approx(stopped.spectra[0].bias, abs=1e-6)
+    assert grid.header["angle"] == pytest.approx(-10), "clockwise there"
+    scan = read.Scan(str(export(stopped, tmp_path / "run.sxm")))
+    np.testing.assert_allclose(scan.signals["Z"]["forward"], stopped.topograph.height * 1e-9, rtol=1e-6, atol=1e-17)
+    assert scan.header["scan_range"] == pytest.approx([64e-9, 48e-9])
+
+
+def test_xarray_nanonis_reads_the_exported_run(stopped, tmp_path):
+    read = outsider("xarray_nanonis.nanonis").Read_NanonisFile
+    grid = read(export(stopped, tmp_path / "run.3ds"))
+    check_stopped(grid.dataset["Current"].transpose("y", "x", "bias").values, stopped, "current", 1e-9)
+    assert grid.dataset["Current"].attrs["units"] == "A" and grid.center == pytest.approx((3e-9, -2e-9))
+    scan = read(export(stopped, tmp_path / "run.sxm"))
+    heights = scan.dataset["Z"].sel(dir="forward")
+    np.testing.assert_allclose(heights.values, stopped.topograph.height * 1e-9, rtol=1e-6, atol=1e-17)
+    assert heights.attrs["units"] == "m" and scan.angle == pytest.approx(-10)
+
+
+def test_pynsid_and_sidpy_read_the_exported_run(stopped, tmp_path):
+    nsid = outsider("pyNSID").io.hdf_utils
+    with h5py.File(export(stopped, tmp_path / "run.hf5")) as file:
+        found = {main.name.split("/")[-1]: nsid.read_h5py_dataset(main) for main in nsid.get_all_main(file)}
+        np.testing.assert_allclose(np.asarray(found["height"]), stopped.topograph.height, rtol=1e-6)
+        np.testing.assert_allclose(np.asarray(found["didv"]), np.stack([s.didv for s in stopped.spectra]), rtol=1e-6)
+        assert (found["height"].units, found["didv"].units, found["current"].units) == ("nm", "nS", "nA")
+        assert [axis.units for axis in found["height"]._axes.values()] == ["nm", "nm"]
+        np.testing.assert_allclose(np.asarray(found["didv"]._axes[1]), stopped.spectra[0].bias)
+
+
+def test_nexusformat_reads_the_exported_run(stopped, tmp_path):
+    entry = outsider("nexusformat.nexus").nxload(export(stopped, tmp_path / "run.nxs"))["entry"]
+    image, spectra = entry["topograph"], entry["spectra"]
+    np.testing.assert_allclose(image.nxsignal.nxvalue, stopped.topograph.height, rtol=1e-6)
+    np.testing.assert_allclose(spectra["current"].nxvalue, np.stack([s.current for s in stopped.spectra]), rtol=1e-6)
+    assert (image.nxsignal.units, spectra.nxsignal.units, spectra["current"].units) == ("nm", "nS", "nA")
+    np.testing.assert_allclose(spectra["x"].nxvalue, [s.position.x for s in stopped.spectra])
+
+
+def test_a_real_grid_whose_file_was_cut_gives_nan_through_the_catalog_and_out_again(empty, tmp_path, data_file):
+    """As the instrument leaves it: 100 of 900 pixels."""
+    whole = data_file("NanonisReader_STS_grid_lockin.3ds")
+    head, mark, body = whole.read_bytes().partition(b":HEADER_END:\r\n")
+    cut = tmp_path / "cut.3ds"
+    cut.write_bytes(head + mark + body[: len(body) // 9])
+    run = import_run(empty, cut)
+    assert len(run.spectra) == 100
+    again = outsider("nanonispy2").read.Grid(str(export(run, tmp_path / "again.3ds"))).signals["Current (A)"].reshape(900, -1)
+    np.testing.assert_allclose(again[:100], files.read_3ds(whole).current.reshape(900, -1)[:100] * 1e-9, rtol=1e-6)
+    assert np.isnan(again[100:]).all()
 
 
 PUBLISHED = {
