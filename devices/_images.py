@@ -18,11 +18,11 @@ INLINE: Final = 4 * 2**20
 """Bytes of an image up to which it stands in the document itself."""
 
 DATASET: Final = "/entry/data/data"
-"""Where the images stand in a file of the spec ``AD_HDF5_SWMR``."""
+"""Where the images stand in a file of the spec ``AD_HDF5``."""
 
 
 class ImageStore:
-    """Writes the images of a run, one file for each channel and shape, flushed after each image: a killed run keeps them.
+    """Writes the images of a run, one file for each channel and shape, whole after each image: a killed run keeps them.
 
     Parameters
     ----------
@@ -62,41 +62,42 @@ class ImageStore:
 
     def close(self) -> None:
         """The run is over: the next one has files of its own."""
-        while self._files:
-            self._files.popitem()[1].close()
+        self._files.clear()
 
 
 class _ImageFile:
-    """Images of one shape, (n, rows, columns), readable while it grows."""
+    """Images of one shape, (n, rows, columns). It is open only while an image is written, so that anybody may read it.
+
+    The spec is ``AD_HDF5``: the handler of ``AD_HDF5_SWMR`` that facilities have (area-detector-handlers 0.0.10) fails when
+    databroker 1.2 reads an image for the second time, which it does for each. Written it is as that spec wants it.
+    """
 
     def __init__(self, folder: Path, shape: tuple[int, ...]) -> None:
-        import h5py
-
         folder.mkdir(parents=True, exist_ok=True)
-        name = f"{uuid.uuid4()}.h5"
-        self._file = h5py.File(folder / name, "w", libver="latest")
-        self._images = self._file.create_dataset(DATASET, (0, *shape), "<f8", maxshape=(None, *shape), chunks=(1, *shape))
-        self._file.swmr_mode = True
+        self._path, self._shape, self._count = folder / f"{uuid.uuid4()}.h5", shape, 0
         self.resource: dict[str, Any] = {
             "uid": str(uuid.uuid4()),
-            "spec": "AD_HDF5_SWMR",
+            "spec": "AD_HDF5",
             "root": str(folder.resolve()),
-            "resource_path": name,
+            "resource_path": self._path.name,
             "resource_kwargs": {"frame_per_point": 1},  # all that the handlers of others take
             "path_semantics": "posix",
         }
 
     def append(self, image: Floats) -> dict[str, Any]:
         """Write an image; gives its datum."""
-        number = len(self._images)
-        self._images.resize(number + 1, axis=0)
-        self._images[number] = image
-        self._images.flush()
+        import h5py
+
+        number, self._count = self._count, self._count + 1
+        with h5py.File(self._path, "a", libver="latest", locking=False) as file:  # those who read it now don't hinder
+            images = file.require_dataset(
+                DATASET, (number, *self._shape), "<f8", maxshape=(None, *self._shape), chunks=(1, *self._shape)
+            )
+            file.swmr_mode = True
+            images.resize(number + 1, axis=0)
+            images[number] = image
         uid = self.resource["uid"]
         return {"datum_id": f"{uid}/{number}", "resource": uid, "datum_kwargs": {"point_number": number}}
-
-    def close(self) -> None:
-        self._file.close()
 
 
 def sha256(image: Floats) -> str:

@@ -110,7 +110,11 @@ class Scanner(Flying, Framed):
         if self.stm.images.takes(self.frame.pixels):
             for name in self.wanted:
                 signal = getattr(self, name)
-                keys[signal.name]["external"] = "FILESTORE:"
+                keys[signal.name].update(
+                    external="FILESTORE:",  # as stacks of one image, which is what the handlers of others give
+                    shape=[1, *self.frame.pixels],
+                    dims=[f"{self.name}_frame", *signal.dims],
+                )
                 keys[f"{signal.name}_sha256"] = data_key(signal.source_name, dtype="string")
         return keys
 

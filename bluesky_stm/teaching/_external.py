@@ -12,7 +12,7 @@ import numpy as np
 from bluesky_stm.errors import FileFormatError
 
 DATASET: Final = "/entry/data/data"
-"""Where the arrays stand in a file of the spec ``AD_HDF5_SWMR``."""
+"""Where the arrays stand in a file of the specs ``AD_HDF5`` and ``AD_HDF5_SWMR``."""
 
 
 class ExternalArrays:

@@ -148,10 +148,10 @@ def test_databroker_1_reads_it_with_no_set_up(RE, fake, tmp_path):
         stm.scanner.backward.kind = "normal"
         stm.scanner.set(FRAME)
         RE.subscribe(catalog)
-        (uid,) = RE(bp.count([stm.scanner]))
+        (uid,) = RE(bp.count([stm.scanner], 2))
     script = [os.environ["BLUESKY_STM_DATABROKER1"], "-c", READ_WITH_DATABROKER_1, str(tmp_path), uid]
     done = subprocess.run(script, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     read = json.loads(done.stdout.splitlines()[-1])
     for name, channel in (("topograph", "height"), ("backward", "height_backward")):
-        assert np.array_equal(np.squeeze(read[name]), fake.image(channel))
+        assert np.array_equal(np.squeeze(read[name]), [fake.image(channel)] * 2)
