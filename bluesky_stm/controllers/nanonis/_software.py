@@ -162,14 +162,15 @@ class Software:
             with self._changed:
                 self._changed.wait(0.01)
 
+    def wait_for(self, act: str) -> None:
+        """Commands are carried out in the order in which they came: what follows an act that nobody waited for waits for it."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self.is_doing(act))
+
     def move(self, to: Point, speed: float | None = None) -> None:
         """Move the tip; stopped, it ends where it is, which is no error."""
         with suppress(MotionStoppedError):
             self.controller.move_tip(to, speed)
-
-    def _wait_for(self, act: str) -> None:
-        with self._changed:
-            self._changed.wait_for(lambda: not self.is_doing(act))
 
     def _count(self, act: str, change: int) -> None:
         with self._changed:
@@ -208,7 +209,7 @@ class Software:
         """End everything and pull the tip back."""
         with self.doing("withdraw"):
             self.halt(*(act for act in ACTS if act != "withdraw"))
-            self._wait_for("switch off")
+            self.wait_for("switch off")
             self.lift, self.overload, self.tip_event = 0.0, False, False
             self.controller.withdraw()
             self.withdrawn = True
@@ -228,7 +229,7 @@ class Software:
 
     def close_feedback(self) -> None:
         """The feedback holds the tip from now on."""
-        self._wait_for("switch off")
+        self.wait_for("switch off")
         self.tip_event, self.lift = False, 0.0
         self.controller.set_feedback(True)
 

@@ -91,6 +91,7 @@ def _(software: Software) -> None:
 def _(software: Software, on: int) -> None:
     """Switched on, it brings a withdrawn tip back as far as the z range reaches."""
     if on:
+        software.wait_for("withdraw")
         return _approach(software) if software.withdrawn else software.close_feedback()
     return software.open_feedback()
 
@@ -158,6 +159,7 @@ def _(software: Software) -> None:
 def _(software: Software, on: int) -> None:
     if not on:
         return software.halt("approach")
+    software.wait_for("withdraw")
     software.begin("approach", lambda: _approach(software))
     return None
 

@@ -148,7 +148,7 @@ class Spectroscopy(Imaging):
                 f"A sweep from {settings.start:g} to {settings.stop:g} V came back from {data[0][0]:g} to {data[0][-1]:g} V. "
                 "It was not used. Look at the bias spectroscopy module."
             )
-        if not measured and not self._stopped.is_set():
+        if not measured and not (self._stopped.is_set() or self._withdrawing or self.is_withdrawn()):
             raise NanonisError("A sweep that nobody stopped gave not a single point. Look at the bias spectroscopy module.")
         rows = dict(zip(names, data, strict=True))
         wanted = (self.channel_names.current, self.channel_names.lockin_x, self.channel_names.lockin_y)

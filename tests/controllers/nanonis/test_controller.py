@@ -1,5 +1,6 @@
 """What the controller does beyond what every controller does: two connections, read-only, interlocks, lost connections."""
 
+import socket
 import subprocess
 import sys
 import threading
@@ -16,8 +17,11 @@ from bluesky_stm.controllers.nanonis import (
     NanonisError,
     NanonisServer,
     ReadOnlyError,
+    _link,
 )
+from bluesky_stm.controllers.nanonis._channels import Channels
 from bluesky_stm.controllers.nanonis._commands import ZStatus, only_reads
+from bluesky_stm.controllers.nanonis._wire import Header
 from bluesky_stm.errors import LimitError, LostConnectionError, NotCapableError, SettingsError, STMError, TipCrashError
 from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.measurements import Quality, Setpoint
@@ -185,6 +189,40 @@ def test_a_channel_that_is_not_there_is_named(connect):
         connect(channels=ChannelNames(lockin_x="LI Demod 5 X"))
 
 
+def test_channels_stand_where_the_instrument_has_them():
+    """By name, wherever that is: no index is taken for granted."""
+    names = vars(ChannelNames())
+    signals = [f"Signal {i}" for i in range(9)] + list(names.values())[::-1]
+    found = Channels.find(ChannelNames(), signals)
+    assert [signals[index] for index in vars(found).values()] == list(names.values())
+
+
+def test_attempts_to_connect_back_off(monkeypatch):
+    """Each pause is twice the one before, until the time is over."""
+    pauses = []
+    monkeypatch.setattr(_link.time, "sleep", pauses.append)
+    monkeypatch.setattr(_link.time, "monotonic", lambda: sum(pauses))
+    with pytest.raises(LostConnectionError, match="port 1:"):
+        _link.Link("127.0.0.1", (1,), timeout=2.0).ask("Bias.Get")
+    assert pauses == [0.05, 0.1, 0.2, 0.4, 0.8]
+
+
+def test_a_port_takes_one_client(server):
+    """The second one is answered when the first has hung up."""
+    question = Header("Bias.Get", 0, wants_answer=True).pack()
+    first, second = (socket.create_connection(("127.0.0.1", server.ports[0]), 5) for _ in range(2))
+    first.sendall(question)
+    assert first.recv(100)
+    second.settimeout(0.2)
+    second.sendall(question)
+    with pytest.raises(TimeoutError):
+        second.recv(100)
+    first.close()
+    second.settimeout(5)
+    assert second.recv(100)
+    second.close()
+
+
 def test_one_port_is_not_enough(server):
     with pytest.raises(SettingsError, match="Two ports"):
         NanonisController(ports=server.ports[:1])
@@ -343,7 +381,8 @@ def test_a_port_that_somebody_else_holds_is_passed_over(server, connect):
     assert second.get_bias() == pytest.approx(first.get_bias())
 
 
-def test_a_controller_at_work_that_is_killed_leaves_the_tip_safe():
+@pytest.mark.parametrize("end", ["the next connection", "the end of the session"])
+def test_a_controller_at_work_that_is_killed_leaves_the_tip_safe(end):
     """In mid-sweep with the feedback held: the server ends the sweep and restores it, and the next one connects as usual."""
     clocked = SimulatedController(seed=3, clock=RealClock())
     with NanonisServer(clocked, (0,) * 4) as server:
@@ -359,6 +398,11 @@ def test_a_controller_at_work_that_is_killed_leaves_the_tip_safe():
             time.sleep(0.5)
             assert server.software.is_doing("sweep")
             process.kill()
+        if end == "the end of the session":
+            server.close()
+            assert clocked.get_feedback()
+            assert clocked.get_bias() == pytest.approx(-1.5)
+            return
         controller = NanonisController(ports=server.ports)
         assert not server.software.is_doing("sweep")
         assert controller.get_feedback()
