@@ -32,15 +32,6 @@ HOMES = {
 ENGINE = {"session", "facility", "cli"}
 """Rooms that know a RunEngine."""
 INSIDE = {"matplotlib", "databroker", "tiled", "bluesky_tiled_plugins", "pandas", "xarray", "IPython"}
-    "matplotlib",
-    "databroker",
-    "tiled",
-    "bluesky_tiled_plugins",
-    "pandas",
-    "xarray",
-    "IPython",
-    "bluesky_queueserver_api",
-}
 
 
 def imports():

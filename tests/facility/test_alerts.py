@@ -2,16 +2,21 @@
 
 import logging
 import smtplib
+import socket
 import sys
 import threading
+from contextlib import suppress
 from email import message_from_bytes
 
 import pytest
-from event_model import compose_run
+from event_model import DocumentNames, compose_run
 
+from bluesky_stm.errors import TipCrashError
 from bluesky_stm.facility import Alerts, Facility, NightWatch, open_session
 from bluesky_stm.facility._alerts import handlers
 from bluesky_stm.plans import explore
+
+DRIFT = ("reference_time", "time", "x", "y", "correlation", "trusted", "velocity_x", "velocity_y")
 
 
 @pytest.fixture(name="watch")
@@ -80,38 +85,128 @@ def test_a_failed_run_is_in_the_file_and_given_to_the_program(tmp_path):
 
 
 class PostOffice(threading.Thread):
-    """A mail server that takes one letter, by the rules of SMTP."""
+    """A mail server that takes letters, by the rules of SMTP, until its door is closed."""
 
     def __init__(self):
-        import socket
-
         super().__init__(daemon=True)
         self.door = socket.create_server(("127.0.0.1", 0))
-        self.port, self.letter = self.door.getsockname()[1], b""
+        self.port, self.letters = self.door.getsockname()[1], []
         self.start()
 
     def run(self):
-        caller, _ = self.door.accept()
+        with suppress(OSError):
+            while True:
+                self.letters.append(self._letter(self.door.accept()[0]))
+
+    def close(self):
+        self.door.shutdown(socket.SHUT_RDWR)
+        self.door.close()
+        self.join(10)
+
+    @staticmethod
+    def _letter(caller):
+        letter = b""
         with caller, caller.makefile("rb") as said:
             caller.sendall(b"220 ready\r\n")
             for line in said:
                 if line.upper().startswith(b"DATA"):
                     caller.sendall(b"354 go on\r\n")
                     for text in iter(said.readline, b".\r\n"):
-                        self.letter += text
-                caller.sendall(b"221 bye\r\n" if line.upper().startswith(b"QUIT") else b"250 ok\r\n")
-                if line.upper().startswith(b"QUIT"):
-                    return
+                        letter += text
+                leaves = line.upper().startswith(b"QUIT")
+                caller.sendall(b"221 bye\r\n" if leaves else b"250 ok\r\n")
+                if leaves:
+                    break
+        return letter
 
 
-def test_a_mail_is_sent(caplog):
+@pytest.fixture(name="office")
+def _office():
     office = PostOffice()
+    yield office
+    with suppress(OSError):
+        office.close()
+
+
+@pytest.fixture(name="told")
+def _told(tmp_path, office):
+    """Settings of alerts by all three ways, and what came: ``told()`` closes the office and gives a text for each way."""
+    program = f"import sys; open({str(tmp_path / 'told.txt')!r}, 'a').write(sys.argv[1] + chr(10))"
+    alerts = {
+        "level": "INFO",
+        "file": tmp_path / "alerts.log",
+        "command": [sys.executable, "-c", program],
+        "mail": {"host": f"127.0.0.1:{office.port}", "sender": "stm@lab", "to": ["ada@lab"]},
+    }
+
+    def told():
+        office.close()
+        letters = " ".join(
+            " ".join(message_from_bytes(letter).get_payload(decode=True).decode().split()) for letter in office.letters
+        )
+        return {"file": alerts["file"].read_text(), "command": (tmp_path / "told.txt").read_text(), "mail": letters}
+
+    told.settings = {"catalog": tmp_path / "data", "scales": [SCALE], "alerts": alerts}
+    return told
+
+
+SCALE = {"name": "s", "frame": 20, "pixels": 32, "patch": 4, "step": 2, "budget": 4, "seeds": 4, "agent": "random"}
+
+
+def carried_out(told, prepare, **options):
+    """An exploration in a session with these alerts; ``prepare`` may change its microscope."""
+    with open_session(Facility.parse(told.settings)) as session:
+        prepare(session.stm.controller)
+        with suppress(Exception):
+            session.RE(explore(session.stm, session.agent("s"), **options))
+    return told()
+
+
+def test_a_fault_and_the_end_are_told_in_a_file_by_a_program_and_by_mail(told):
+    def touch(controller):
+        def sweep(*arguments):
+            raise TipCrashError("The current has reached 100 nA in a sweep. The tip is withdrawn. Look at it.")
+
+        controller.sweep = sweep
+
+    for way, text in carried_out(told, touch).items():
+        assert "explore s" in text and "begins" in text, way
+        assert "has ended: fail" in text and "100 nA" in text, way
+
+
+def test_the_end_of_a_good_run_is_told_in_a_file_by_a_program_and_by_mail(told):
+    for way, text in carried_out(told, lambda controller: None).items():
+        assert "has ended: success" in text and "budget of 4 spectra" in text, way
+
+
+@pytest.mark.parametrize(
+    ("stream", "data", "said"),
+    [
+        (
+            "tip_check",
+            {"tip_check_verdict": "changed", "tip_check_reason": "the gap has closed", "tip_check_revoked": 4},
+            "the gap has closed; 4 spectra are taken back",
+        ),
+        (
+            "drift",
+            {f"drift_{key}": 0.3 if key == "velocity_x" else 1.0 for key in DRIFT},
+            "it drifts by",
+        ),
+    ],
+)
+def test_a_bad_tip_and_drift_are_told_in_a_file_by_a_program_and_by_mail(told, stream, data, said):
+    with open_session(Facility.parse(told.settings)) as session:
+        emitted(lambda name, doc: session.RE.dispatcher.process(DocumentNames[name], doc), stream=stream, data=data)
+    for way, text in told().items():
+        assert said in text and "WARNING" in text, way
+
+
+def test_a_mail_is_sent(office):
     alerts = Alerts.parse({"mail": {"host": f"127.0.0.1:{office.port}", "sender": "stm@lab", "to": ["ada@lab"]}})
     (mail,) = handlers(alerts)
     mail.emit(logging.makeLogRecord({"levelno": logging.ERROR, "levelname": "ERROR", "msg": "the tip touched the surface"}))
-    office.join(10)
-    office.door.close()
-    letter = message_from_bytes(office.letter)
+    office.close()
+    letter = message_from_bytes(office.letters[0])
     assert letter["To"] == "ada@lab" and "the tip touched the surface" in letter.get_payload()
 
 
@@ -126,11 +221,9 @@ def test_a_whole_session_leaves_a_log_and_no_handler_behind(tmp_path):
     assert {name: list(logging.getLogger(name).handlers) for name in before} == before
 
 
-def test_smtp_is_the_protocol_that_the_handler_speaks():
+def test_smtp_is_the_protocol_that_the_handler_speaks(office):
     """The post office of this test takes a letter from the standard library's client, too."""
-    office = PostOffice()
     with smtplib.SMTP("127.0.0.1", office.port, timeout=10) as client:
         client.sendmail("a@b", ["c@d"], "Subject: x\r\n\r\nhello")
-    office.join(10)
-    office.door.close()
-    assert b"hello" in office.letter
+    office.close()
+    assert b"hello" in office.letters[0]

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 import bluesky_stm.facility
+from bluesky_stm.controllers import InstantClock, SimulatedController
+from bluesky_stm.controllers.nanonis import NanonisServer
 
 happi = pytest.importorskip("happi", reason="pip install 'bluesky-stm[happi]'")
 
@@ -48,9 +50,28 @@ def test_happi_load_puts_it_at_a_prompt(config):
     assert "the bias is -1.5" in done.stdout, done.stderr
 
 
+@pytest.fixture(name="answering")
+def _answering(config):
+    """The database, its Nanonis item at the address of a simulated server."""
+    database = config.with_name("happi.json")
+    with NanonisServer(SimulatedController(seed=1, clock=InstantClock()), [0, 0]) as server:
+        items = json.loads(database.read_text())
+        items["nanonis"]["ports"] = list(server.ports)
+        database.write_text(json.dumps(items))
+        yield database
+
+
 @pytest.mark.system
-def test_the_audit_is_clean(config):
-    """Of the simulated one: the other item needs its controller to answer."""
-    done = call("audit", "name=stm")
+def test_the_audit_of_all_microscopes_is_clean(answering):
+    done = call("audit", "name=*")
     said = done.stdout + done.stderr
-    assert "found 1 items to verify" in said and "# devices failed: 0 / 1" in said, said
+    assert "found 2 items to verify" in said and "# devices failed: 0 / 2" in said, said
+
+
+@pytest.mark.system
+def test_the_nanonis_item_has_the_limits_of_the_database(answering):
+    stm = happi.Client.from_config().load_device(name="nanonis")
+    try:
+        assert stm.limits.bias == (-2.0, 2.0) and stm.bias.position == pytest.approx(-1.5)
+    finally:
+        stm.controller.close()
