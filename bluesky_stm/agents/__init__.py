@@ -19,10 +19,12 @@ ENTRY_POINT = "bluesky_stm.agents"
 
 _AGENTS = {
     "dkl": "bluesky_stm.agents._deep:DKLAgent",
+    "ensemble": "bluesky_stm.agents._ensemble:EnsembleAgent",
     "gp-patch": "bluesky_stm.agents._kernel_agents:PatchAgent",
     "gp-xy": "bluesky_stm.agents._kernel_agents:PositionAgent",
     "novelty": "bluesky_stm.agents._novelty:NoveltyAgent",
     "paper-dkl": "bluesky_stm.agents._published:PublishedAgent",
+    "pareto": "bluesky_stm.agents._pareto:ParetoAgent",
     "random": "bluesky_stm.agents._plain:RandomAgent",
     "space-filling": "bluesky_stm.agents._plain:SpaceFillingAgent",
 }

@@ -1,0 +1,59 @@
+"""Two objectives at once: what no measured place beats in both, the area it covers, and the area a candidate may add.
+
+The area lies between a reference and the front, larger being better in both. With two independent normal predictions its
+expected gain is a sum over the steps of the front, each a product of two expected improvements [1]_; no sampling is needed.
+
+References
+----------
+.. [1] M. Emmerich, A. Deutz, J. W. Klinkenberg, "Hypervolume-based expected improvement: monotonicity properties and exact
+   computation", IEEE CEC (2011), doi:10.1109/CEC.2011.5949880
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import logsumexp
+
+from bluesky_stm.agents._acquisition import log_expected_improvement
+from bluesky_stm.geometry import Floats
+
+
+def front(values: Floats) -> Floats:
+    """Those of the pairs (n, 2) that no other beats in both, the first objective rising, the second falling; shape (k, 2)."""
+    falling = values[np.lexsort((-values[:, 1], -values[:, 0]))]
+    highest = np.maximum.accumulate(falling[:, 1])
+    new = np.append(True, falling[1:, 1] > highest[:-1])
+    return falling[new][::-1]
+
+
+def hypervolume(values: Floats, reference: Floats) -> float:
+    """Area that pairs (n, 2) cover above ``reference`` (2,)."""
+    above = values[(values > reference).all(axis=1)]
+    if not len(above):
+        return 0.0
+    edge = front(above)
+    return float(np.diff(edge[:, 0], prepend=reference[0]) @ (edge[:, 1] - reference[1]))
+
+
+def log_expected_gain(mean: Floats, std: Floats, known: Floats, reference: Floats) -> Floats:
+    """Logarithm of the area that a measurement is expected to add to that of ``known`` (n, 2).
+
+    Parameters
+    ----------
+    mean, std : ndarray of shape (m, 2)
+        Of both objectives at each candidate, independent and normal.
+    reference : ndarray of shape (2,)
+        What is no better than this in either objective covers nothing.
+
+    Returns
+    -------
+    ndarray of shape (m,)
+    """
+    above = known[(known > reference).all(axis=1)]
+    edge = front(above) if len(above) else np.empty((0, 2))
+    starts, heights = np.append(reference[0], edge[:, 0]), np.append(edge[:, 1], reference[1])
+    along = np.stack([log_expected_improvement(mean[:, 0], std[:, 0], start) for start in starts])
+    upward = np.stack([log_expected_improvement(mean[:, 1], std[:, 1], height) for height in heights])
+    beyond = np.exp(np.minimum(along[1:] - along[:-1], 0.0))  # of the improvement over a step, what lies over the next ones
+    along[:-1] += np.log1p(-np.minimum(beyond, 1.0 - 1e-16))
+    return np.asarray(logsumexp(along + upward, axis=0))

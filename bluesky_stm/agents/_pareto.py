@@ -1,0 +1,92 @@
+"""Two objectives without a weight between them: the agent looks for places that nothing measured beats in both."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bluesky_stm.agents._deep import DKLAgent, DKLSettings
+from bluesky_stm.agents._fit import one_thread
+from bluesky_stm.agents._hypervolume import log_expected_gain
+from bluesky_stm.agents._kernel_agents import LEAST_VALUES
+from bluesky_stm.agents._model import Features, Model
+from bluesky_stm.geometry import Floats, Point
+from bluesky_stm.measurements import Topograph
+from bluesky_stm.protocols import Decision, Experience, Failed, Observation
+from bluesky_stm.scalarizers import make_scalarizer
+from bluesky_stm.settings import Choice, Named
+
+
+class ParetoSettings(DKLSettings):
+    """``objectives``: two scalarizers, by name with their settings; large values are sought of both."""
+
+    objectives: tuple[Choice, Choice] = (Named(name="gap", prefer="small"), Named(name="conductance", bias=0.8))
+
+
+class ParetoAgent(DKLAgent):
+    """Expected gain of the hypervolume, warped values of two scalars being its axes; the run's own scalar is only reported.
+
+    A spectrum counts where both objectives have a value; the reference is the least of each among the measured places.
+    """
+
+    name = "pareto"
+    Settings = ParetoSettings
+
+    def observe(self, topograph: Topograph, prior: Sequence[Experience] = ()) -> None:
+        """Take in the topograph, compute the features of all candidates once; forgets everything learned before."""
+        self._objectives = [make_scalarizer(choice) for choice in self.settings.objectives]
+        self._pairs: list[tuple[Features, Floats]] = []
+        self._pair_models: list[Model | None] = [None, None]
+        super().observe(topograph, prior)
+
+    def ingest(self, observations: Sequence[Observation]) -> None:
+        """Learn from spectra, in the order they were taken."""
+        super().ingest(observations)
+        for observation in observations:
+            values = [scalar(observation.spectrum) for scalar in self._objectives] if observation.spectrum else []
+            if values and all(not isinstance(value, Failed) and np.isfinite(value) for value in values):
+                place = self._features(np.array([observation.point], dtype=float))
+                self._pairs.append((place, np.array(values, dtype=float)))
+
+    def _choose(self, free: NDArray[np.bool_], pending: Sequence[Point]) -> Decision:
+        with one_thread():
+            models = self._both()
+            if not models:
+                return self._fallen_back(free, pending, f"fewer than {LEAST_VALUES} spectra have a value of both objectives")
+            gain = np.where(free, self._gain(models, pending), -np.inf)
+            if not np.isfinite(gain).any():
+                return self._fallen_back(free, pending, "no candidate has a finite acquisition")
+            chosen = int(np.argmax(gain))
+            value = self.posterior(self._candidates[[chosen]])
+        return self._decision(
+            chosen,
+            "ehvi",
+            mean=float(value.mean[0]),
+            std=float(value.std[0]),
+            acquisition=float(gain[chosen]),
+            health=self._health(models[0]),
+        )
+
+    def _scores(self, model: Model) -> Floats:
+        """Logarithm of the expected gain; not a number as long as too few spectra have both values."""
+        models = self._both()
+        return self._gain(models, ()) if models else np.full(len(self._candidates), np.nan)
+
+    def _gain(self, models: Sequence[Model], pending: Sequence[Point]) -> Floats:
+        for point in pending:
+            place = self._features(np.array([point], dtype=float))
+            models = [model.believing(place) for model in models]
+        known = np.stack([model.process.mean_where_measured.numpy() for model in models], axis=1)
+        mean, std = (np.stack(part, axis=1) for part in zip(*(self._warped(model, None) for model in models), strict=True))
+        return log_expected_gain(mean, std, known, known.min(axis=0))
+
+    def _both(self) -> list[Model]:
+        """The models of both objectives; none before there are three pairs of values."""
+        places, columns = [place for place, _ in self._pairs], np.array([values for _, values in self._pairs]).reshape(-1, 2).T
+        self._pair_models = [
+            self._kept_up(model, places, column, self.kernels) for model, column in zip(self._pair_models, columns, strict=True)
+        ]
+        found = [model for model in self._pair_models if model]
+        return found if len(found) == len(columns) else []

@@ -1,0 +1,50 @@
+"""Views that may contradict each other, and what their disagreement means."""
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter, map_coordinates
+
+from bluesky_stm.agents import make_agent
+from bluesky_stm.geometry import Frame, Point
+from bluesky_stm.measurements import Setpoint, Topograph
+from bluesky_stm.protocols import Observation
+
+FRAME = Frame.square((0.0, 0.0), 20.0, 64)
+IMAGE = gaussian_filter(np.random.default_rng(3).standard_normal(FRAME.pixels), 2)
+PLACES = np.stack(np.meshgrid(np.arange(-9.0, 9.1), np.arange(-9.0, 9.1)), axis=-1).reshape(-1, 2)
+PICTURE = map_coordinates(IMAGE, FRAME.to_pixel(PLACES).T, order=1) / IMAGE.std()
+ORDER = np.random.default_rng(1).permutation(len(PLACES))
+
+
+def learned(values, n=60, noise=0.05):
+    """An agent that knows ``n`` of the values, and the indices of the others."""
+    noisy = values + noise * np.random.default_rng(2).standard_normal(len(values))
+    agent = make_agent("ensemble", candidates=PLACES.tolist(), patch=3.0, seeds=5)
+    agent.observe(Topograph(FRAME, IMAGE, Setpoint(-1.5, 0.2)))
+    agent.ingest([Observation(Point(*PLACES[i]), float(noisy[i])) for i in ORDER[:n]])
+    return agent, ORDER[n:]
+
+
+@pytest.mark.parametrize("values", [np.sin(PLACES[:, 0] / 4), PICTURE], ids=["position", "picture"])
+def test_whichever_view_is_right_is_heard(values):
+    agent, rest = learned(values)
+    error = np.mean((agent.posterior(PLACES[rest]).mean - values[rest]) ** 2) / values[rest].var()
+    assert error < 0.3
+    model = agent.suggest()[0].health.model
+    assert model != ("kernel on patches" if values is not PICTURE else "kernel on xy")
+
+
+def test_disagreement_adds_to_the_uncertainty():
+    agent, rest = learned(np.sin(PLACES[:, 0] / 4), n=12, noise=0.3)
+    mixture = agent._updated().process
+    means, variances = (
+        np.array(x) for x in zip(*((p.mean.numpy(), p.variance.numpy()) for p in mixture.processes), strict=True)
+    )
+    weights = mixture.weights.numpy()
+    assert len(weights) > 1
+    rng = np.random.default_rng(0)
+    which, at = rng.choice(len(weights), 400_000, p=weights), int(rest[0])
+    samples = means[which, at] + np.sqrt(variances[which, at]) * rng.standard_normal(len(which))
+    assert float(mixture.mean[at]) == pytest.approx(samples.mean(), abs=0.01)
+    assert float(mixture.variance[at]) == pytest.approx(samples.var(), rel=0.02)
+    assert float(mixture.variance[at]) >= weights @ variances[:, at]
