@@ -1,6 +1,7 @@
-"""What all tests share: where the real microscope files lie, and a synthetic run with a toy agent."""
+"""What all tests share: where the real files lie, a RunEngine and its documents, a synthetic run with a toy agent."""
 
 import os
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -29,6 +30,74 @@ def data_file(name: str) -> Path:
 @pytest.fixture(name="data_file")
 def _data_file():
     return data_file
+
+
+class Documents(list):
+    """All documents, each validated by event-model as it comes."""
+
+    __hash__ = object.__hash__
+
+    def __call__(self, name, doc):
+        event_model.schema_validators[event_model.DocumentNames[name]].validate(_plain(doc))
+        if name == "event_page":
+            self.extend(("event", event) for event in event_model.unpack_event_page(doc))
+        else:
+            self.append((name, doc))
+
+    def of(self, kind):
+        return [doc for name, doc in self if name == kind]
+
+    def events(self, stream="primary"):
+        """Data of the Events of a stream, in their order."""
+        wanted = {doc["uid"] for doc in self.of("descriptor") if doc["name"] == stream}
+        return [doc["data"] for doc in self.of("event") if doc["descriptor"] in wanted]
+
+    def order(self):
+        """Streams of the Events, in their order."""
+        names = {doc["uid"]: doc["name"] for doc in self.of("descriptor")}
+        return [names[doc["descriptor"]] for doc in self.of("event")]
+
+    def streams(self):
+        """How many Events each stream has."""
+        return dict(Counter(self.order()))
+
+    def runs(self):
+        """Documents of each run by itself."""
+        runs = []
+        for name, doc in self:
+            if name == "start":
+                runs.append([])
+            runs[-1].append((name, doc))
+        return runs
+
+    @property
+    def reasons(self):
+        return [doc["reason"] for doc in self.of("stop")]
+
+
+def _plain(value):
+    """As JSON would have it: event-model's schemas know no ndarray."""
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
+
+
+@pytest.fixture
+def docs():
+    return Documents()
+
+
+@pytest.fixture
+def RE(docs):
+    from bluesky import RunEngine  # not where the environment of databroker 1.2 borrows this file
+
+    RE = RunEngine(context_managers=[])
+    RE.subscribe(docs)
+    yield RE
+    if RE.state != "idle":
+        RE.halt()
 
 
 class ToyAgent:

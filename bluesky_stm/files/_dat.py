@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -32,13 +33,16 @@ def read_dat(path: str | Path) -> Spectrum:
         )
     columns = _columns(path.name, body.decode("latin-1"))
     bias = next(iter(columns.values()))
-    arrays = spectroscopy(bias, columns)
+    arrays: dict[str, Any] = spectroscopy(bias, columns)
     first = Setpoint(float(bias[0]), float(abs(arrays["current"][0])))
     x, y, z = (float(units.from_si(number(header, f"{axis} (m)", float("nan")), units.LENGTH)) for axis in "XYZ")
     return Spectrum(
         Point(x, y),
         bias,
-        **arrays,
+        arrays["current"],
+        arrays["lockin_x"],
+        arrays["lockin_y"],
+        arrays["didv"],
         setpoint=setpoint_of(header) or first,
         time=timestamp(header.get("Start time") or header.get("Saved Date") or header.get("Date")),
         z=z,

@@ -1,11 +1,7 @@
-"""A microscope that does what a test tells it, a RunEngine, and the documents that it wrote."""
-
-from collections import defaultdict
+"""A microscope that does what a test tells it, and an agent for it."""
 
 import numpy as np
 import pytest
-from bluesky import RunEngine
-from event_model import DocumentNames, schema_validators, unpack_event_page
 
 from bluesky_stm.controllers import FakeController
 from bluesky_stm.devices import STM, AgentDevice
@@ -36,58 +32,6 @@ def is_home(fake):
         return withdrawn or (fake.get_feedback() and fake.get_bias() == pytest.approx(-1.0))
 
     return is_home
-
-
-class Documents(list):
-    """All documents, each validated by event-model as it comes."""
-
-    __hash__ = object.__hash__
-
-    def __call__(self, name, doc):
-        schema_validators[DocumentNames[name]].validate(_plain(doc))
-        if name == "event_page":
-            self.extend(("event", event) for event in unpack_event_page(doc))
-        else:
-            self.append((name, doc))
-
-    def of(self, kind):
-        return [doc for name, doc in self if name == kind]
-
-    def events(self, stream="primary"):
-        """Data of the Events of a stream, in their order."""
-        wanted = {doc["uid"] for doc in self.of("descriptor") if doc["name"] == stream}
-        return [doc["data"] for doc in self.of("event") if doc["descriptor"] in wanted]
-
-    def streams(self):
-        """How many Events each stream has."""
-        names = {doc["uid"]: doc["name"] for doc in self.of("descriptor")}
-        count = defaultdict(int)
-        for doc in self.of("event"):
-            count[names[doc["descriptor"]]] += 1
-        return dict(count)
-
-
-def _plain(value):
-    """As JSON would have it: event-model's schemas know no ndarray."""
-    if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
-    return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
-
-
-@pytest.fixture
-def docs():
-    return Documents()
-
-
-@pytest.fixture
-def RE(docs):
-    RE = RunEngine(context_managers=[])
-    RE.subscribe(docs)
-    yield RE
-    if RE.state != "idle":
-        RE.halt()
 
 
 class ToyAgent:

@@ -94,7 +94,24 @@ def test_it_leaves_no_trace(measured, stm, fake, name):
     assert fake.get_setpoint().current == pytest.approx(0.1)
 
 
-def test_best_effort_plots_what_is_hinted(RE, stm):
+@pytest.mark.parametrize("name", PLANS)
+def test_best_effort_tables_and_plots_what_is_hinted(RE, stm, capsys, name):
+    """As everybody has it, plots included: each scalar that is hinted is a column, and none of the arrays."""
+    stm.sweep.set(SHORT)
+    stm.scanner.set(Frame.square((0, 0), 10, 8))
+    stm.grid.set(Frame.square((0, 0), 10, 2))
+    RE.subscribe(BestEffortCallback())
+    hinted = []
+    RE.subscribe(lambda _, doc: hinted.extend(f for h in doc["hints"].values() for f in h["fields"]), "descriptor")
+    RE(PLANS[name](stm))
+    table = capsys.readouterr().out
+    if name != "fly":  # bluesky tables no Events that are collected
+        assert hinted and all(field[:10] in table for field in hinted)
+    assert "didv" not in table and "topograph" not in table
+    plt.close("all")
+
+
+def test_best_effort_plots_the_hinted_reading_over_the_motor(RE, stm):
     RE.subscribe(BestEffortCallback())
     RE(bp.scan([stm.current], stm.tip.x, -5, 5, 3))
     (axes,) = plt.gcf().axes

@@ -1,8 +1,7 @@
-"""A small simulated microscope, agents that need no time, and the documents of what plans did with them."""
+"""A small simulated microscope, one whose tip changes, and agents that need no time."""
 
 import numpy as np
 import pytest
-from bluesky import RunEngine
 
 from bluesky_stm.agents import make_agent
 from bluesky_stm.controllers import SimulatedController
@@ -21,40 +20,6 @@ SCALE = LengthScale(
     scalarizer={"name": "gap", "prefer": "small"},
     agent="gp-xy",
 )
-
-
-class Documents(list):
-    """All documents, and the Events of a stream."""
-
-    __hash__ = object.__hash__
-
-    def __call__(self, name, doc):
-        self.append((name, doc))
-
-    def of(self, kind):
-        return [doc for name, doc in self if name == kind]
-
-    def events(self, stream="primary"):
-        wanted = {doc["uid"] for doc in self.of("descriptor") if doc["name"] == stream}
-        return [doc["data"] for doc in self.of("event") if doc["descriptor"] in wanted]
-
-    def order(self):
-        """Streams of the Events, in their order."""
-        names = {doc["uid"]: doc["name"] for doc in self.of("descriptor")}
-        return [names[doc["descriptor"]] for doc in self.of("event")]
-
-    def runs(self):
-        """Documents of each run by itself."""
-        runs = []
-        for name, doc in self:
-            if name == "start":
-                runs.append([])
-            runs[-1].append((name, doc))
-        return runs
-
-    @property
-    def reasons(self):
-        return [doc["reason"] for doc in self.of("stop")]
 
 
 class ChangingTip(SimulatedController):
@@ -99,20 +64,6 @@ def spoiled(spectrum, how):
             spectrum, current=spectrum.current * factor, didv=spectrum.didv * factor, lockin_x=spectrum.lockin_x * factor
         )
     return replace(spectrum, quality=spectrum.quality | Quality.TIP_CHANGED)
-
-
-@pytest.fixture
-def docs():
-    return Documents()
-
-
-@pytest.fixture
-def RE(docs):
-    RE = RunEngine(context_managers=[])
-    RE.subscribe(docs)
-    yield RE
-    if RE.state != "idle":
-        RE.halt()
 
 
 @pytest.fixture
