@@ -115,7 +115,7 @@ def make_agent_device(scale: LengthScale, controller: Controller, seed: int) -> 
 
 def make_scale_agent(scale: LengthScale, seed: int, **restricted: Any) -> Agent:
     """The agent that a length scale names, without a device: for a host that has no microscope."""
-    laid_out = {"patch": scale.patch, "step": scale.step, "seeds": scale.seeds}
+    laid_out = {"patch": scale.patch, "step": scale.step, "sites": scale.sites, "seeds": scale.seeds}
     return make_agent(scale.agent.name, seed=seed, **laid_out, **restricted, **scale.agent.settings)
 
 
@@ -231,7 +231,9 @@ def reopened(start: Mapping[str, Any], catalog: str | Path = FOLDER, **common: A
 def _simulated_again(described: Mapping[str, Any], seed: int, catalog: str | Path, common: Mapping[str, Any]) -> Session:
     from bluesky_stm.controllers import Profile
 
-    told = {name: tuple(value) if isinstance(value, list) else value for name, value in described["profile"].items()}
+    told: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in described["profile"].items()
+    }
     return simulated(described["seed"], catalog, profile=Profile(**told), **common)
 
 
