@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Self
+from typing import Any, Final, Self
+
+import numpy as np
 
 from bluesky_stm.controllers.nanonis._commands import COMMANDS
+from bluesky_stm.controllers.nanonis._wire import HEADER, Header
 from bluesky_stm.errors import SettingsError, UnknownNameError
 
 CONNECT = "connect"
 """In place of a command: when somebody connects."""
+
+PIECE: Final = 0.01
+"""Pause after each piece of an answer that comes in pieces, in s."""
 
 
 class FaultKind(StrEnum):
@@ -119,3 +126,26 @@ class Faults:
                 self._counts[name] += 1
             found = [self._waiting.pop((name, self._counts[name]), None) for name in names]
         return next((fault for fault in found if fault), None)
+
+
+def pieces(command: str, body: bytes, kind: FaultKind | None) -> list[bytes]:
+    """What is sent for an answer, piece by piece, with what is wrong on the wire."""
+    message = Header(command, len(body)).pack() + body
+    if kind is FaultKind.ECHO:
+        message = Header("Wrong.Echo", len(body)).pack() + body
+    if kind is FaultKind.LENGTH:
+        message = Header(command, len(body) + 7).pack() + body
+    if kind is FaultKind.GARBAGE:
+        message = random.Random(len(message)).randbytes(len(message))
+    if kind is FaultKind.DROP:
+        message = message[: HEADER.size + len(body) // 2]
+    return [message[:7], message[7:39], message[39:]] if kind is FaultKind.SPLIT else [message]
+
+
+def punched(value: Any) -> Any:
+    """A matrix that lacks the last numbers of its last row; any other value as it is."""
+    if not isinstance(value, np.ndarray) or value.ndim != 2:
+        return value
+    holed = value.astype(float)
+    holed[-1:, -3:] = np.nan
+    return holed

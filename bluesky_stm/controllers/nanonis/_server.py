@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import random
 import socket
 import tempfile
 import threading
@@ -12,9 +11,7 @@ from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
-
-import numpy as np
+from typing import Final, Self
 
 from bluesky_stm.controllers.nanonis import (  # noqa: F401 - they register what the commands do
     _software_scan,
@@ -24,7 +21,7 @@ from bluesky_stm.controllers.nanonis import (  # noqa: F401 - they register what
 )
 from bluesky_stm.controllers.nanonis._commands import COMMANDS, RELEASE, only_reads
 from bluesky_stm.controllers.nanonis._errors import ProtocolError
-from bluesky_stm.controllers.nanonis._faults import CONNECT, Fault, FaultKind, Faults
+from bluesky_stm.controllers.nanonis._faults import CONNECT, PIECE, Fault, FaultKind, Faults, pieces, punched
 from bluesky_stm.controllers.nanonis._software import Software
 from bluesky_stm.controllers.nanonis._wire import (
     HEADER,
@@ -208,7 +205,7 @@ class NanonisServer:
         idle = error or (fault and fault.kind in {FaultKind.IGNORE, FaultKind.OPEN} and not only_reads(command))
         done, text = (defaults(types.answer), error) if idle else self.software.answer(command, values)
         if fault and fault.kind is FaultKind.HOLES:
-            done = [_punched(value) for value in done]
+            done = [punched(value) for value in done]
         try:
             return encode_answer(types.answer, done, text)
         except STMError as wrong:
@@ -231,25 +228,13 @@ class NanonisServer:
 
     def _send(self, connection: socket.socket, command: str, body: bytes, fault: Fault | None) -> bool:
         """Send an answer, as badly as the fault wants it; whether the connection stays open."""
-        kind = fault.kind if fault else None
-        message = Header(command, len(body)).pack() + body
-        if kind is FaultKind.DELAY and fault:
+        if fault and fault.kind is FaultKind.DELAY:
             self.software.closing.wait(fault.seconds)
-        if kind is FaultKind.ECHO:
-            message = Header("Wrong.Echo", len(body)).pack() + body
-        if kind is FaultKind.LENGTH:
-            message = Header(command, len(body) + 7).pack() + body
-        if kind is FaultKind.GARBAGE:
-            message = random.Random(len(message)).randbytes(len(message))
-        if kind is FaultKind.DROP:
-            message = message[: HEADER.size + len(body) // 2]
-        if kind is FaultKind.SPLIT:
-            for end in (7, 39):
-                connection.sendall(message[:end] if end == 7 else message[7:end])
-                self.software.closing.wait(0.01)
-            message = message[39:]
-        connection.sendall(message)
-        return kind is not FaultKind.DROP
+        for piece in pieces(command, body, fault.kind if fault else None):
+            connection.sendall(piece)
+            if fault:
+                self.software.closing.wait(PIECE)
+        return not (fault and fault.kind is FaultKind.DROP)
 
 
 def _receive(connection: socket.socket, length: int) -> bytes | None:
@@ -262,15 +247,6 @@ def _receive(connection: socket.socket, length: int) -> bytes | None:
         parts.append(part)
         length -= len(part)
     return b"".join(parts)
-
-
-def _punched(value: Any) -> Any:
-    """A matrix that lacks the last numbers of its last row."""
-    if not isinstance(value, np.ndarray) or value.ndim != 2:
-        return value
-    holed = value.astype(float)
-    holed[-1:, -3:] = np.nan
-    return holed
 
 
 def _hang_up(connection: socket.socket) -> None:

@@ -9,15 +9,14 @@ import math
 import re
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 from bluesky_stm import units
-from bluesky_stm.controllers.nanonis._commands import BIAS, COMMANDS, CURRENT, FOREVER, HEIGHT, LOCKIN_X, LOCKIN_Y, RELEASE
+from bluesky_stm.controllers.nanonis._acts import ACTS, Acts
+from bluesky_stm.controllers.nanonis._commands import BIAS, COMMANDS, CURRENT, HEIGHT, LOCKIN_X, LOCKIN_Y, RELEASE
 from bluesky_stm.controllers.nanonis._errors import NanonisError
 from bluesky_stm.controllers.nanonis._lag import Lag
 from bluesky_stm.controllers.nanonis._registers import Registers
@@ -40,7 +39,6 @@ SIGNALS: Final = tuple(
 )
 """Names of the 128 signals; those that are not named for something read 0."""
 
-ACTS: Final = ("move", "scan", "sweep", "approach", "pulse", "withdraw")
 FULL_SCALE: Final = (0.0, 10.0)
 """Range of the preamplifier, in nA, of a microscope that does not say its own."""
 
@@ -62,7 +60,7 @@ def handles(command: str) -> Callable[[Handler], Handler]:
     return register
 
 
-class Software:
+class Software(Acts):
     """State of the software, and what the acts of the microscope have in common.
 
     Parameters
@@ -77,9 +75,9 @@ class Software:
     """Session path: images and spectra are saved there."""
 
     def __init__(self, controller: Controller, release: int = RELEASE) -> None:
-        self.controller, self.release = controller, release
+        super().__init__(controller)
+        self.release = release
         self.registers = Registers(_of_instrument(controller))
-        self._pool = ThreadPoolExecutor(8, thread_name_prefix="nanonis-sim-act")
         self.closing = threading.Event()
         self.tip_event = False
         """A Safe Tip event that nobody has seen to yet."""
@@ -94,8 +92,6 @@ class Software:
         """What the files of spectra begin with."""
         self.lag = Lag()
         self._safe_tip = threading.Thread(target=self._look_after_the_tip, name="nanonis-sim-safe-tip", daemon=True)
-        self._under_way: Counter[str] = Counter()
-        self._changed = threading.Condition()
         self._published: dict[str, tuple[float, Any]] = {}
         self._saved = 0
 
@@ -115,67 +111,15 @@ class Software:
 
     # ---- acts ----
 
-    @contextmanager
-    def doing(self, act: str) -> Iterator[None]:
-        """Something is under way, and others can see it."""
-        self._count(act, 1)
-        try:
-            yield
-        finally:
-            self._count(act, -1)
-
-    def begin(self, act: str, do: Callable[[], Any]) -> Future[Any]:
-        """Do something that is under way from now on, without waiting for it."""
-
-        def run() -> Any:
-            try:
-                return do()
-            except STMError as fault:
-                self.note(fault)
-                raise
-            finally:
-                self._count(act, -1)
-
-        self._count(act, 1)
-        return self._pool.submit(run)
-
-    def perform(self, act: str, do: Callable[[], Any], waited_for: int, timeout: int = FOREVER) -> bool:
-        """Do something, waited for or not; whether a time-out of ``timeout`` ms was over before it."""
-        future = self.begin(act, do)
-        if not waited_for:
-            return False
-        done, _ = wait([future], None if timeout < 0 else timeout / 1000)
-        if done:
-            future.result()
-        return not done
-
-    def is_doing(self, *acts: str) -> bool:
-        """Whether one of these acts is under way."""
-        return any(self._under_way[act] for act in acts)
-
     def halt(self, *acts: str, patience: float = 10.0) -> None:
-        """End these acts if they are under way, and wait until they have ended."""
-        end = time.monotonic() + patience
+        """End these acts, a paused scan among them."""
         self.scan.going.set()
-        while self.is_doing(*acts) and time.monotonic() < end:
-            self.controller.stop()
-            with self._changed:
-                self._changed.wait(0.01)
-
-    def wait_for(self, act: str) -> None:
-        """Commands are carried out in the order in which they came: what follows an act that nobody waited for waits for it."""
-        with self._changed:
-            self._changed.wait_for(lambda: not self.is_doing(act))
+        super().halt(*acts, patience=patience)
 
     def move(self, to: Point, speed: float | None = None) -> None:
         """Move the tip; stopped, it ends where it is, which is no error."""
         with suppress(MotionStoppedError):
             self.controller.move_tip(to, speed)
-
-    def _count(self, act: str, change: int) -> None:
-        with self._changed:
-            self._under_way[act] += change
-            self._changed.notify_all()
 
     # ---- what the tip suffers ----
 

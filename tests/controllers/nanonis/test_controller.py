@@ -1,5 +1,6 @@
 """What the controller does beyond what every controller does: two connections, read-only, interlocks, lost connections."""
 
+import contextlib
 import socket
 import subprocess
 import sys
@@ -289,9 +290,16 @@ def test_a_withdrawal_in_the_middle_of_a_sweep_is_not_undone_by_its_end():
     microscope = SimulatedController(seed=3, clock=RealClock(4.0))
     with NanonisServer(microscope, (0, 0)) as server:
         controller = NanonisController(ports=server.ports)
-        for delay in (0.1, 0.25):
-            thread = threading.Thread(target=lambda: controller.sweep(SHORT))
+
+        def sweep():
+            with contextlib.suppress(STMError):  # withdrawn before its first point
+                controller.sweep(SHORT)
+
+        for delay in (0.0, 0.15):
+            thread = threading.Thread(target=sweep)
             thread.start()
+            while thread.is_alive() and not server.software.is_doing("sweep"):
+                time.sleep(0.005)
             time.sleep(delay)
             controller.withdraw()
             thread.join(5)
@@ -329,7 +337,8 @@ def test_readings_answer_while_a_sweep_blocks_the_other_connection():
         controller = NanonisController(ports=server.ports)
         thread = threading.Thread(target=controller.sweep, args=[SHORT])
         thread.start()
-        time.sleep(0.3)
+        while not server.software.is_doing("sweep"):
+            time.sleep(0.01)
         begun = time.monotonic()
         assert controller.status() is ZStatus.HOLD
         controller.read_current(), controller.get_tip()
