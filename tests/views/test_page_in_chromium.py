@@ -11,6 +11,7 @@ from itertools import count
 
 import pytest
 
+from bluesky_stm.measurements import Quality
 from bluesky_stm.views import RunRecord, report
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -241,3 +242,20 @@ def _normed(values):
 def _shade(color):
     """From 0, black, to 1, white, of ``rgb(r, g, b)``."""
     return sum(map(int, re.findall(r"\d+", color)[:3])) / 765
+
+
+def test_below_the_topograph_it_says_how_many_spectra_have_no_value_and_why(page, records):
+    words = [page(f"document.querySelector('section:nth-of-type({n}) .failures')?.textContent || ''") for n in (1, 2, 3)]
+    assert "without a value: 1" in words[0] and "lost contact" in words[0]
+    assert [bool(text) for text in words] == [any(record.reasons) for record in records]
+
+
+def test_a_spectrum_cut_off_by_the_preamplifier_is_called_saturated(page, records):
+    page("location.hash = ''")
+    spectra = records[0].spectra
+    for flag in (Quality.CLIPPED, Quality.GOOD):
+        number = next(i for i, spectrum in enumerate(spectra) if spectrum.quality == flag)
+        page.click(f"section .map [data-spectrum='{number}']")
+        notes = page("[...document.querySelectorAll('section:first-of-type .notes')[0].children].map((n) => n.textContent)")
+        (note,) = [text for text in notes if text.startswith(f"no. {number + 1}")]
+        assert ("preamp saturated" in note) == (flag == Quality.CLIPPED)

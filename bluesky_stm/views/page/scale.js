@@ -50,6 +50,7 @@ class Scale {
       `centre (${tell(x)}, ${tell(y)})\u202fnm${run.frame.angle ? `, turned by ${tell(run.frame.angle)}\u00b0` : ""}`,
       run.topograph && `set point ${tell(run.topograph.bias, "V")}, ${tell(run.topograph.current * 1000, "pA")}`,
       run.best === null ? "no value" : `${run.small ? "lowest" : "highest"} ${run.label} ${tell(run.spectra.values[run.best], run.units)}`,
+      run.spectra.reasons.some(Boolean) && `${run.spectra.reasons.filter(Boolean).length} without a value`,
       run.exit === "success" ? null : `ended: ${run.exit}`,
     ];
     return make("div", { class: "heading" }, make("h2", {}, run.name, make("span", {}, size)), make("p", {}, facts.filter(Boolean).join(" \u00b7 ")));
@@ -200,6 +201,8 @@ class Scale {
     set(this.order, { "aria-pressed": String(this.byOrder) });
     const { label, units } = this.run;
     this.topograph.legend(...(this.byOrder ? [this.orders, "points by order", ""] : [this.palette, `points by ${label}`, units]));
+    const failures = this.run.spectra.failures();
+    if (failures.length) this.topograph.key.append(make("div", { class: "failures" }, make("b", {}, "\u00d7"), ` without a value: ${failures.join("; ")}`));
   }
 
   /** The last map that was predicted from no more than `count` spectra. */

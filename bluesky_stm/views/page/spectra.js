@@ -16,6 +16,16 @@ class Spectra {
   said(i) {
     return this.isValued(i) ? tell(this.values[i], this.units) : `no value (${this.reasons[i]})`;
   }
+  /** What is wrong with it, in words; at the range of the preamplifier the curve is cut off. */
+  flaws(i) {
+    return this.quality[i] === "good" ? "" : `; ${this.quality[i].replace("clipped", "preamp saturated")}`;
+  }
+  /** Why spectra have no value, in words, the most frequent reason first; empty if all have one. */
+  failures() {
+    const counts = new Map();
+    for (const reason of this.reasons.filter(Boolean)) counts.set(reason, (counts.get(reason) || 0) + 1);
+    return [...counts].sort((a, b) => b[1] - a[1]).map(([reason, count]) => `${count} \u00d7 ${reason}`);
+  }
   /** Lower and upper tenths of a channel at each bias: what is usual in this run. Nothing where the biases differ. */
   usual(name) {
     if (this.bias.length !== 1) return null;
@@ -44,7 +54,7 @@ class SpectrumChart extends Chart {
     this.axes(range(spectra.biasOf(pick)), this.log ? [Math.floor(decades) - 4, Math.ceil(decades * 10) / 10] : limits);
     if (usual) this.band(spectra.bias[0], ...usual, "usual");
     for (const i of shown) this.curve(spectra.biasOf(i), spectra[name][i], i === pick ? "picked" : "best");
-    const notes = shown.map((i) => [i === pick ? "picked" : "best", `no. ${i + 1}${i === best ? ", best" : ""}: ${spectra.said(i)}`]);
+    const notes = shown.map((i) => [i === pick ? "picked" : "best", `no. ${i + 1}${i === best ? ", best" : ""}: ${spectra.said(i)}${spectra.flaws(i)}`]);
     this.note(...notes.reverse(), usual && ["usual", "middle 80\u202f% of all"]);
     this.svg.dataset.spectrum = pick;
   }
