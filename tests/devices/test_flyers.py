@@ -101,13 +101,15 @@ def test_an_aborted_grid_is_collected(RE, grid, fake, docs):
     assert pixels(docs)[-6:] == ALL
 
 
-def test_progress_counts_spectra(grid):
+def test_progress_counts_spectra(grid, fake):
+    fake.delay("sweep", 0.05)
     told = []
     grid.kickoff()
     status = grid.complete()
-    status.watch(lambda **kwargs: told.append(kwargs.get("current")))
+    status.watch(lambda **kwargs: told.append((kwargs["current"], kwargs["target"], kwargs["unit"])))
     status.wait(5)
-    assert grid.complete().done
+    assert told[-1] == (6, 6, "spectrum")
+    assert [current for current, _, _ in told] == sorted(current for current, _, _ in told)
 
 
 def test_a_grid_that_leaves_the_limits_is_refused(stm, fake):

@@ -7,6 +7,7 @@ import bluesky.plan_stubs as bps
 import bluesky.plans as bp
 import pytest
 
+from bluesky_stm.errors import STMError, TipCrashError
 from bluesky_stm.plans import suspend_drift, suspend_lost_contact, suspend_over_current, suspend_z_near_end
 from bluesky_stm.protocols import SweepSettings
 
@@ -43,6 +44,20 @@ def test_over_current_withdraws_and_goes_on(watched, stm, fake, docs):
     assert docs.of("stop")[0]["num_events"] == {"primary": 6}
     assert docs.of("stop")[0]["exit_status"] == "success"
     assert fake.get_feedback()
+
+
+def test_after_a_crash_a_suspender_does_not_approach(RE, watched, stm, fake, docs):
+    def trouble():
+        stm.latch(TipCrashError("the tip touched"))
+        fake.answer("read_current", *[-150.0] * 3)
+
+    suspender = suspend_over_current(stm, sleep=0.1)
+    with pytest.raises(STMError, match="clear_fault"):
+        watched(suspender, trouble)
+    RE.remove_suspender(suspender)
+    assert stm.withdrawn
+    assert "approach" not in fake.names_asked()
+    assert docs.of("stop")[0]["exit_status"] == "fail"
 
 
 def test_lost_contact_withdraws_and_approaches(watched, stm, fake, docs):
