@@ -257,5 +257,5 @@ def test_a_spectrum_cut_off_by_the_preamplifier_is_called_saturated(page, record
         number = next(i for i, spectrum in enumerate(spectra) if spectrum.quality == flag)
         page.click(f"section .map [data-spectrum='{number}']")
         notes = page("[...document.querySelectorAll('section:first-of-type .notes')[0].children].map((n) => n.textContent)")
-        (note,) = [text for text in notes if text.startswith(f"no. {number + 1}")]
+        (note,) = [text for text in notes if re.match(rf"no\. {number + 1}\b", text)]
         assert ("preamp saturated" in note) == (flag == Quality.CLIPPED)
