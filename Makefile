@@ -11,7 +11,7 @@ demo: $(VENV)/bin/bluesky-stm
 	$(BIN)/bluesky-stm demo --catalog $(DATA)
 
 test: $(VENV)/installed
-	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow"
+	$(BIN)/python -m pytest -n auto --dist loadfile -rs -m "not slow"
 
 # The long forms of the tests: every message of a plan interrupted, thirty killed runs, a thousand faults.
 experiments: $(VENV)/installed
