@@ -1,0 +1,69 @@
+"""The seams of the package: what a microscope can do, what an agent can do, what a scalarizer is.
+
+A device, a plan and an agent never know which controller is behind; a plan never knows which agent. The values that cross
+a seam (`SweepSettings`, `Observation`, `Decision` ...) stand beside it.
+"""
+
+from bluesky_stm.protocols._agent import (
+    Agent,
+    Decision,
+    Experience,
+    Failed,
+    Health,
+    Insight,
+    Insightful,
+    Observation,
+    Posterior,
+    Scalarizer,
+)
+from bluesky_stm.protocols._microscope import (
+    BiasControl,
+    Controller,
+    CurrentReadout,
+    DriftControl,
+    LockInControl,
+    Scanning,
+    Spectroscopy,
+    TipControl,
+    ZControl,
+)
+from bluesky_stm.protocols._values import (
+    IMAGES,
+    Capability,
+    FeedbackGains,
+    LockInSettings,
+    Progress,
+    SweepSettings,
+    TipShape,
+    TipState,
+)
+
+__all__ = [
+    "IMAGES",
+    "Agent",
+    "BiasControl",
+    "Capability",
+    "Controller",
+    "CurrentReadout",
+    "Decision",
+    "DriftControl",
+    "Experience",
+    "Failed",
+    "FeedbackGains",
+    "Health",
+    "Insight",
+    "Insightful",
+    "LockInControl",
+    "LockInSettings",
+    "Observation",
+    "Posterior",
+    "Progress",
+    "Scalarizer",
+    "Scanning",
+    "Spectroscopy",
+    "SweepSettings",
+    "TipControl",
+    "TipShape",
+    "TipState",
+    "ZControl",
+]

@@ -1,0 +1,150 @@
+"""What is said to a microscope, and what it answers: values that cross the seam."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from bluesky_stm.errors import SettingsError
+from bluesky_stm.geometry import Floats, Point
+from bluesky_stm.measurements import Setpoint
+
+Progress = Callable[[int, int], None]
+"""Called as ``progress(done, total)`` from the thread that measures; lines of a scan, points of a sweep."""
+
+IMAGES = ("height", "height_backward", "current", "current_backward")
+"""Channels of a scan: tip height, in nm, and current, in nA, on the way forth and on the way back."""
+
+
+class Capability(StrEnum):
+    """What a controller may or may not be able to do."""
+
+    BIAS = "bias"
+    CURRENT = "current"
+    TIP = "tip"
+    FEEDBACK = "feedback"
+    WITHDRAW = "withdraw"
+    APPROACH = "approach"
+    HOME = "home"
+    PULSE = "pulse"
+    SHAPE = "shape"
+    SCAN = "scan"
+    SWEEP = "sweep"
+    LOCKIN = "lockin"
+    DRIFT = "drift"
+
+
+@dataclass(frozen=True)
+class TipState:
+    """Where the tip is: x and y on the sample, z as tip height, all in nm."""
+
+    x: float
+    y: float
+    z: float
+
+    @property
+    def point(self) -> Point:
+        """The place on the sample."""
+        return Point(self.x, self.y)
+
+
+@dataclass(frozen=True)
+class FeedbackGains:
+    """Gains of the logarithmic z feedback: P in nm, I in nm/s, for a natural logarithm of the current."""
+
+    proportional: float
+    integral: float
+
+
+@dataclass(frozen=True)
+class LockInSettings:
+    """Lock-in on the bias: modulation amplitude (V, peak), frequency (Hz), and what turns its X into dI/dV.
+
+    ``didv = (lockin_x - offset) / gain`` with ``gain`` in V (nA per nS) and ``offset`` in nA.
+    """
+
+    amplitude: float
+    frequency: float
+    gain: float
+    offset: float = 0.0
+    phase: float = 0.0
+    on: bool = True
+
+    def didv(self, lockin_x: ArrayLike) -> Floats:
+        """Differential conductance, in nS, of raw lock-in X, in nA."""
+        return (np.asarray(lockin_x, dtype=float) - self.offset) / self.gain
+
+
+@dataclass(frozen=True)
+class SweepSettings:
+    """A bias sweep at one place.
+
+    Attributes
+    ----------
+    start, stop : float
+        First and last bias, in V.
+    points : int
+        Number of bias values, at least two.
+    settle, integrate : float
+        Waiting and averaging at each value, in s.
+    averages : int
+        Sweeps that are averaged.
+    backward : bool
+        Sweep back as well and average both directions.
+    setpoint : Setpoint or None
+        Where the feedback is held before it is opened; None for where it stands. What stood before comes back afterwards.
+    z_offset : float
+        Moved by this much, in nm (negative: closer), once the feedback is open.
+    """
+
+    start: float = -1.5
+    stop: float = 1.5
+    points: int = 121
+    settle: float = 0.004
+    integrate: float = 0.010
+    averages: int = 1
+    backward: bool = False
+    setpoint: Setpoint | None = None
+    z_offset: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.points < 2 or self.averages < 1 or self.start == self.stop or min(self.settle, self.integrate) < 0:
+            raise SettingsError(
+                f"A sweep needs two different biases, at least 2 points, 1 average and no negative time, not {self}. "
+                "Nothing has been swept."
+            )
+
+    @property
+    def bias(self) -> Floats:
+        """The bias values of the sweep, in V; shape (points,)."""
+        return np.linspace(self.start, self.stop, self.points)
+
+
+@dataclass(frozen=True, eq=False)
+class TipShape:
+    """A controlled dip of the tip into the surface, which changes its end. Each is done once.
+
+    Attributes
+    ----------
+    depth : float
+        How far below the height at which the feedback held it, in nm; positive, towards the sample.
+    bias : float
+        Bias while it dips, in V.
+    hold : float
+        Time at the bottom, in s.
+    lift : float
+        How far above that height it is pulled before the feedback takes it again, in nm.
+    """
+
+    depth: float
+    bias: float = 0.1
+    hold: float = 0.1
+    lift: float = 5.0
+
+    def __post_init__(self) -> None:
+        if not (self.depth > 0 and self.hold >= 0 and self.lift >= 0):
+            raise SettingsError(f"A dip needs a positive depth, and no negative time or lift, not {self}. Nothing was done.")
