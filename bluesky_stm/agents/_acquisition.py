@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
+from scipy.spatial import KDTree
 from scipy.special import log_ndtr, ndtr
 
 from bluesky_stm.agents._targets import Warp
@@ -43,6 +44,8 @@ class Belief:
         From values to warped values.
     free : ndarray of shape (m,)
         Candidates that may be chosen.
+    seen : ndarray of shape (n,)
+        Posterior means of the measured and pending places, warped.
     joint : callable
         Mean (k,) and covariance (k, k) of some candidates, given by index.
     generator : numpy.random.Generator
@@ -56,6 +59,7 @@ class Belief:
     travel: Floats
     warp: Warp
     free: NDArray[np.bool_]
+    seen: Floats
     joint: Callable[[NDArray[np.int_]], tuple[Floats, Floats]]
     generator: np.random.Generator
 
@@ -144,12 +148,34 @@ class Thompson(Acquisition):
         return scores
 
 
+class Novelty(Acquisition):
+    """How far the value is expected to lie from the ``neighbours`` values nearest to it: seeks values unlike all so far."""
+
+    name: str = "novelty"
+    neighbours: int = Field(3, ge=1)
+
+    def __call__(self, belief: Belief) -> Floats:
+        """In warped values."""
+        return expected_novelty(belief.mean[:, None], belief.std[:, None], belief.seen[:, None], self.neighbours)
+
+
 class WithinRange(Acquisition):
-    """Probability that the value lies between ``low`` and ``high``, in the units of the scalarizer; None for no end."""
+    """Probability that the value lies between ``low`` and ``high``, in the units of the scalarizer; None for no end.
+
+    A target value is a range around it, as wide as what counts as met.
+    """
 
     name: str = "target"
     low: float | None = None
     high: float | None = None
+
+    @model_validator(mode="after")
+    def _one_end_at_least(self) -> Self:
+        if self.low is None and self.high is None:
+            raise ValueError("a target needs a lower end, an upper end, or both")
+        if self.low is not None and self.high is not None and not self.low < self.high:
+            raise ValueError(f"the lower end {self.low:g} must lie below the upper end {self.high:g}")
+        return self
 
     def __call__(self, belief: Belief) -> Floats:
         """Between 0 and 1."""
@@ -199,6 +225,7 @@ ACQUISITIONS: dict[str, type[Acquisition]] = {
         AnnealedBound,
         MaximumVariance,
         Thompson,
+        Novelty,
         WithinRange,
         Near,
         PerTime,
@@ -212,6 +239,12 @@ def make_acquisition(choice: str | Mapping[str, Any] | Named) -> Acquisition:
     if named.name not in ACQUISITIONS:
         raise UnknownNameError.among("acquisition function", named.name, ACQUISITIONS)
     return ACQUISITIONS[named.name].parse(named.as_dict())
+
+
+def expected_novelty(mean: Floats, std: Floats, known: Floats, neighbours: int) -> Floats:
+    """Root mean square distance of predicted components (m, c) to the nearest of the known ones (n, c); shape (m,)."""
+    distances, _ = KDTree(known).query(mean, [*range(1, min(neighbours, len(known)) + 1)])
+    return np.asarray(np.sqrt((distances**2).mean(axis=1) + (std**2).sum(axis=1)))
 
 
 def log_expected_improvement(mean: Floats, std: Floats, best: float) -> Floats:

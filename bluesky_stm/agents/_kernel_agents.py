@@ -193,6 +193,7 @@ class KernelAgent(BaseAgent):
             travel=np.hypot(*(self._candidates - np.asarray(last)).T),
             warp=model.warp,
             free=free,
+            seen=model.process.mean_where_measured.numpy(),
             joint=joint,
             generator=self._generator(count),
         )

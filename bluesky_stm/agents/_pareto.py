@@ -5,33 +5,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from bluesky_stm.agents._deep import DKLAgent, DKLSettings
-from bluesky_stm.agents._fit import one_thread
 from bluesky_stm.agents._hypervolume import log_expected_gain
 from bluesky_stm.agents._kernel_agents import LEAST_VALUES
 from bluesky_stm.agents._model import Features, Model
+from bluesky_stm.agents._weighing import WeighingAgent, WeighingSettings
 from bluesky_stm.geometry import Floats, Point
 from bluesky_stm.measurements import Topograph
-from bluesky_stm.protocols import Decision, Experience, Failed, Observation
+from bluesky_stm.protocols import Experience, Failed, Observation
 from bluesky_stm.scalarizers import make_scalarizer
 from bluesky_stm.settings import Choice, Named
 
 
-class ParetoSettings(DKLSettings):
+class ParetoSettings(WeighingSettings):
     """``objectives``: two scalarizers, by name with their settings; large values are sought of both."""
 
     objectives: tuple[Choice, Choice] = (Named(name="gap", prefer="small"), Named(name="conductance", bias=0.8))
 
 
-class ParetoAgent(DKLAgent):
+class ParetoAgent(WeighingAgent):
     """Expected gain of the hypervolume, warped values of two scalars being its axes; the run's own scalar is only reported.
 
     A spectrum counts where both objectives have a value; the reference is the least of each among the measured places.
     """
 
-    name = "pareto"
+    name, why = "pareto", "ehvi"
     Settings = ParetoSettings
 
     def observe(self, topograph: Topograph, prior: Sequence[Experience] = ()) -> None:
@@ -50,29 +48,11 @@ class ParetoAgent(DKLAgent):
                 place = self._features(np.array([observation.point], dtype=float))
                 self._pairs.append((place, np.array(values, dtype=float)))
 
-    def _choose(self, free: NDArray[np.bool_], pending: Sequence[Point]) -> Decision:
-        with one_thread():
-            models = self._both()
-            if not models:
-                return self._fallen_back(free, pending, f"fewer than {LEAST_VALUES} spectra have a value of both objectives")
-            gain = np.where(free, self._gain(models, pending), -np.inf)
-            if not np.isfinite(gain).any():
-                return self._fallen_back(free, pending, "no candidate has a finite acquisition")
-            chosen = int(np.argmax(gain))
-            value = self.posterior(self._candidates[[chosen]])
-        return self._decision(
-            chosen,
-            "ehvi",
-            mean=float(value.mean[0]),
-            std=float(value.std[0]),
-            acquisition=float(gain[chosen]),
-            health=self._health(models[0]),
-        )
-
-    def _scores(self, model: Model) -> Floats:
-        """Logarithm of the expected gain; not a number as long as too few spectra have both values."""
+    def _weigh(self, pending: Sequence[Point]) -> tuple[Floats, Model] | str:
         models = self._both()
-        return self._gain(models, ()) if models else np.full(len(self._candidates), np.nan)
+        if not models:
+            return f"fewer than {LEAST_VALUES} spectra have a value of both objectives"
+        return self._gain(models, pending), models[0]
 
     def _gain(self, models: Sequence[Model], pending: Sequence[Point]) -> Floats:
         for point in pending:

@@ -17,6 +17,7 @@ from bluesky_stm.agents._kernel import Kernel, squared_distances
 from bluesky_stm.agents._model import fitted_at
 from bluesky_stm.agents._process import Process
 from bluesky_stm.agents._targets import Warp
+from bluesky_stm.errors import SettingsError
 from bluesky_stm.geometry import Frame
 from bluesky_stm.measurements import Setpoint, Topograph
 
@@ -172,6 +173,7 @@ def belief(mean, std, **more):
         "travel": np.arange(len(mean), dtype=float),
         "warp": Warp(),
         "free": np.ones(len(mean), dtype=bool),
+        "seen": np.zeros(1),
         "joint": lambda index: (mean[index], np.diag(std[index] ** 2)),
         "generator": np.random.default_rng(0),
     }
@@ -191,6 +193,19 @@ def test_acquisition_functions_agree_with_their_definitions():
     assert make_acquisition({"name": "target", "low": 0.0})(b) == pytest.approx(norm.sf(0, b.mean, b.std))
 
 
+def test_novelty_is_the_expected_distance_to_the_nearest_values():
+    b = belief([0.0, 2.0, 5.0], [0.0, 0.0, 3.0], seen=np.array([0.0, 1.0]))
+    assert make_acquisition({"name": "novelty", "neighbours": 1})(b) == pytest.approx([0.0, 1.0, 5.0])
+    assert make_acquisition("novelty")(b)[0] == pytest.approx(math.sqrt(0.5))
+
+
+def test_a_target_without_a_range_is_refused():
+    with pytest.raises(SettingsError, match="lower end"):
+        make_acquisition("target")
+    with pytest.raises(SettingsError, match="must lie below"):
+        make_acquisition({"name": "target", "low": 2, "high": 1})
+
+
 def test_the_nearest_good_candidate_is_taken():
     b = belief([1.0, 3.0, 3.1], [0.1, 0.1, 0.1], travel=np.array([1.0, 5.0, 20.0]))
     assert np.argmax(make_acquisition("ei")(b)) == 2
@@ -208,7 +223,8 @@ def test_a_thompson_sample_follows_the_posterior():
 
 @pytest.mark.parametrize("name", ACQUISITIONS)
 def test_every_acquisition_function_says_what_it_is(name):
-    assert make_acquisition(make_acquisition(name).model_dump()) == make_acquisition(name)
+    made = make_acquisition({"name": name, **({"low": 0.0} if name == "target" else {})})
+    assert make_acquisition(made.model_dump()) == made
 
 
 def frame_image(seed=0, n=48):

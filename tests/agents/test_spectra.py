@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bluesky_stm.agents import make_agent
-from bluesky_stm.agents._novelty import expected_novelty
+from bluesky_stm.agents._acquisition import expected_novelty
 from bluesky_stm.errors import SettingsError
 from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.measurements import Setpoint, Spectrum, Topograph
@@ -72,6 +72,12 @@ def test_expected_novelty_is_the_distance_to_what_is_known():
     known = np.array([[0.0, 0.0], [1.0, 0.0]])
     mean, std = np.array([[0.0, 3.0], [1.0, 0.0]]), np.array([[0.0, 0.0], [0.0, 2.0]])
     assert expected_novelty(mean, std, known, 1) == pytest.approx([3.0, 2.0])
+
+
+@pytest.mark.parametrize("name", ["novelty", "pareto"])
+def test_an_agent_that_weighs_in_its_own_way_takes_no_acquisition_function(name):
+    with pytest.raises(SettingsError, match="its own way"):
+        make_agent(name, acquisition="ei")
 
 
 @pytest.mark.slow

@@ -1,0 +1,63 @@
+"""What agents share that weigh places by more than the scalar of the run: a deep kernel with a choice of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import model_validator
+
+from bluesky_stm.agents._deep import DKLAgent, DKLSettings
+from bluesky_stm.agents._fit import one_thread
+from bluesky_stm.agents._model import Model
+from bluesky_stm.geometry import Floats, Point
+from bluesky_stm.protocols import Decision
+
+
+class WeighingSettings(DKLSettings):
+    """Those of the deep kernel, but for the acquisition function."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_acquisition(cls, value: Any) -> Any:
+        if isinstance(value, dict) and "acquisition" in value:
+            raise ValueError("this agent weighs places in its own way and takes no acquisition function")
+        return value
+
+
+class WeighingAgent(DKLAgent):
+    """Subclasses say what a candidate is worth; mean and std of a decision are those of the run's scalar."""
+
+    Settings = WeighingSettings
+    why: ClassVar[str]
+    """Name of what it goes by, for the decision."""
+
+    def _weigh(self, pending: Sequence[Point]) -> tuple[Floats, Model] | str:
+        """Worth of each candidate (m,) and the model behind it, or why there is none yet."""
+        raise NotImplementedError
+
+    def _choose(self, free: NDArray[np.bool_], pending: Sequence[Point]) -> Decision:
+        with one_thread():
+            weighed = self._weigh(pending)
+            if isinstance(weighed, str):
+                return self._fallen_back(free, pending, weighed)
+            worth, model = np.where(free, weighed[0], -np.inf), weighed[1]
+            if not np.isfinite(worth).any():
+                return self._fallen_back(free, pending, "no candidate has a finite acquisition")
+            chosen = int(np.argmax(worth))
+            value = self.posterior(self._candidates[[chosen]])
+        return self._decision(
+            chosen,
+            self.why,
+            mean=float(value.mean[0]),
+            std=float(value.std[0]),
+            acquisition=float(worth[chosen]),
+            health=self._health(model),
+        )
+
+    def _scores(self, model: Model) -> Floats:
+        """Of all candidates, with nothing pending; not a number as long as too little is known."""
+        weighed = self._weigh(())
+        return np.full(len(self._candidates), np.nan) if isinstance(weighed, str) else weighed[0]
