@@ -26,7 +26,7 @@ FRAME = Frame.square((0.0, 0.0), 8.0, 16)
 
 @pytest.fixture
 def controller(connect):
-    return connect(timeout=0.5)
+    return connect(timeout=1.0)
 
 
 @pytest.fixture
