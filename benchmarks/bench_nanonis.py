@@ -63,7 +63,7 @@ def main():
         f"A move and a sweep of 121 points, {rows[0]['commands']} commands; medians of {ROUNDS} x {SPECTRA}; "
         f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores.",
         "",
-        "| signals published every | direct, ms | over TCP, ms | overhead, ms | of a real one | processor: direct, ms | TCP, ms |",
+        "| published every | direct, ms | over TCP, ms | overhead, ms | of a real one | processor: direct, ms | TCP, ms |",
         "|---|---|---|---|---|---|---|",
     ]
     lines += [
