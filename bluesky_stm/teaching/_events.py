@@ -44,7 +44,8 @@ def spectrum_from(data: Mapping[str, Any]) -> Spectrum:
     bias, current, x, y, didv = (np.asarray(field[name], dtype=float) for name in CHANNELS)
     place, setpoint = Point(float(field["x"]), float(field["y"])), Setpoint(field["setpoint_bias"], field["setpoint_current"])
     quality = Quality(int(field["quality"]))
-    return Spectrum(place, bias, current, x, y, didv, setpoint, field["time"], _number(field["z"]), quality)
+    way_back = {name: np.asarray(field[key], dtype=float) for name in CHANNELS[1:] if (key := f"{name}_backward") in field}
+    return Spectrum(place, bias, current, x, y, didv, setpoint, field["time"], _number(field["z"]), quality, way_back)
 
 
 def decision_from(data: Mapping[str, Any]) -> Decision:

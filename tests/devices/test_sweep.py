@@ -65,6 +65,7 @@ def test_the_way_back_is_in_the_document_when_wanted(RE, stm, fake, docs):
     assert event["stm_sweep_current"] == pytest.approx(ohmic)
     assert event["stm_sweep_current_backward"] == pytest.approx(ohmic - 0.001)
     assert event["stm_sweep_didv_backward"] == pytest.approx(np.full(11, 0.1))
+    assert np.array_equal(spectrum_from(event).backward["current"], event["stm_sweep_current_backward"])
     keys = docs.of("descriptor")[0]["data_keys"]
     assert [keys[f"stm_sweep_{name}"]["units"] for name in back] == ["nA", "nA", "nA", "nS"]
 
