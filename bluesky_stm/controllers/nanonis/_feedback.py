@@ -82,10 +82,11 @@ class Feedback(Connected):
         with self._act():
             self._work.ask("AutoApproach.Open")
             self._work.ask("AutoApproach.OnOffSet", 1)
-            over = lambda: self._stopped.is_set() or self._has_approached()  # noqa: E731
-            self._until(over, "An approach to the set point", self._timeout, lambda: self.is_running("approach"), APPROACH)
+            what, going_on = "An approach to the set point", lambda: self.is_running("approach")
+            self._until(self._approach_is_over, what, self._timeout, going_on, APPROACH)
             if self._stopped.is_set():
                 raise MotionStoppedError("The approach was stopped on its way. Ask for it again, or withdraw.")
+            self._left_open = False
 
     def withdraw(self) -> None:
         """Open the feedback and pull the tip back to the end of its range, over the connection that nothing blocks.
@@ -124,9 +125,9 @@ class Feedback(Connected):
 
     # ---- inside ----
 
-    def _has_approached(self) -> bool:
+    def _approach_is_over(self) -> bool:
         """Neither word alone says so: the one for the approach may lag behind the command that began it."""
-        return not self.is_running("approach") and self.status() is ZStatus.ON
+        return self._stopped.is_set() or (not self.is_running("approach") and self.status() is ZStatus.ON)
 
     def _is_far(self, link: Link) -> bool:
         return _height(link) >= self._home - ARRIVED or _at_retracted_end(link)
@@ -169,6 +170,7 @@ class Feedback(Connected):
             link.ask("ZCtrl.Withdraw", 0, FOREVER)
             over, going_on = (lambda: _is_withdrawn(link)), (lambda: link.ask("ZCtrl.StatusGet")[0] == ZStatus.WITHDRAWING)
             self._until(over, "The withdrawal of the tip", self._timeout, going_on, WITHDRAWAL)
+            self._left_open = False
         finally:
             self._withdrawing = False
 

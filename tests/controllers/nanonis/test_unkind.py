@@ -173,6 +173,11 @@ def test_a_feedback_that_was_opened_on_purpose_stays_open(controller, microscope
     controller.move_tip(Point(0.0, 0.0))
     assert not microscope.get_feedback()
     assert not controller.is_withdrawn()
+    controller.withdraw()
+    controller.approach()
+    microscope.set_feedback(False)  # what was once asked for does not excuse what somebody does later
+    with pytest.raises(STMError, match="Somebody else"):
+        controller.move_tip(Point(0.1, 0.0))
 
 
 # ---- what lags ----
