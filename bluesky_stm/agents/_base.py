@@ -20,6 +20,7 @@ from bluesky_stm.agents._checkpoint import (
     unpacked_observations,
     unpacked_topograph,
 )
+from bluesky_stm.agents._masks import clean
 from bluesky_stm.agents._sampling import quasi_random
 from bluesky_stm.errors import SettingsError
 from bluesky_stm.geometry import Floats, Frame, Point, patch_centers
@@ -45,6 +46,9 @@ class AgentSettings(Settings):
         and 10 of 512 pixels of the frame.
     candidates : list of [x, y], optional
         The only places, in nm, that may be suggested; by default the window centres that fit into the frame.
+    tallest : float, optional
+        What stands higher than this above the median of its window, in nm, is dirt, and its place is left out; so are holes in
+        the image. By default nothing is.
     seeds : int
         Spectra that are placed without a model.
     first : {"spread", "random"}
@@ -54,6 +58,7 @@ class AgentSettings(Settings):
     patch: Positive | None = None
     step: Positive | None = None
     candidates: tuple[tuple[float, float], ...] | None = None
+    tallest: Positive | None = None
     seeds: int = Field(20, ge=1)
     first: Literal["spread", "random"] = "spread"
 
@@ -116,6 +121,7 @@ class BaseAgent:
         self._topograph = topograph
         self._tree = KDTree(self._candidates)
         self._measured = np.zeros(len(self._candidates), dtype=bool)
+        self._clean = clean(topograph, self._candidates, self.settings.windows(topograph.frame)[0], self.settings.tallest)
         self.observations = []
 
     def ingest(self, observations: Sequence[Observation]) -> None:
@@ -132,7 +138,7 @@ class BaseAgent:
         if n < 1 or np.count_nonzero(free) < n:
             raise SettingsError(
                 f"{n} places were asked for, and {np.count_nonzero(free)} of {len(free)} candidates are left: "
-                f"{np.count_nonzero(self._measured)} are measured, {len(pending)} pending, the others masked. "
+                f"{np.count_nonzero(self._measured)} are measured, {len(pending)} pending, the others masked or dirty. "
                 "Stop here, widen the mask or take a finer step."
             )
         decisions: list[Decision] = []
@@ -203,7 +209,7 @@ class BaseAgent:
 
     def _free(self, pending: Sequence[Point], mask: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
         assert self.topograph
-        free = ~self._measured
+        free = self._clean & ~self._measured
         if mask is not None:
             if np.shape(mask) != free.shape:
                 raise SettingsError(

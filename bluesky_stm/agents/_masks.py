@@ -1,0 +1,49 @@
+"""Places where an agent does not look: dirt on the surface, and holes in the image.
+
+(The rim of the frame is left out by the layout of the candidates, whose windows fit into it; what a person forbids comes as a
+mask with each question.)
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bluesky_stm.geometry import Floats, extract_patches
+from bluesky_stm.measurements import Topograph
+
+CHUNK = 4096
+
+
+def clean(topograph: Topograph, points: Floats, patch: float, tallest: float | None) -> NDArray[np.bool_]:
+    """Whether the window around each place may be measured in.
+
+    Parameters
+    ----------
+    points : ndarray of shape (n, 2)
+        In nm.
+    patch : float
+        Side of the window, in nm.
+    tallest : float, optional
+        What stands higher than this above the median of its window, in nm, is dirt; None: nothing is.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        False also where most of the window was not measured.
+    """
+    if tallest is None:
+        return np.ones(len(points), dtype=bool)
+    size = max(1, round(patch / topograph.frame.pixel_size[1]))
+    pixels = topograph.frame.to_pixel(points)
+    parts = [pixels[start : start + CHUNK] for start in range(0, len(pixels), CHUNK)]
+    return np.concatenate([_low(extract_patches(topograph.height, part, size), tallest) for part in parts])
+
+
+def _low(windows: Floats, tallest: float) -> NDArray[np.bool_]:
+    heights = windows.reshape(len(windows), -1)
+    seen = np.isfinite(heights)
+    enough = seen.mean(axis=1) > 0.5
+    highest = np.where(seen, heights, -np.inf).max(axis=1)
+    middle = np.nanmedian(np.where(enough[:, None], heights, 0.0), axis=1)
+    return enough & (highest - middle <= tallest)
