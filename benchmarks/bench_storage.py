@@ -35,7 +35,7 @@ with open_catalog(sys.argv[1], write=False) as catalog:
     counts = []
     while not catalog[-1].complete:
         counts.append(sum(1 for _ in catalog[-1].events("primary")))
-        time.sleep(1)
+        time.sleep(5)
     counts.append(sum(1 for _ in catalog[-1].events("primary")))
 print(*counts)
 """

@@ -10,6 +10,7 @@ from typing import Any
 import event_model
 
 from bluesky_stm.storage._journal import Document, read_journal
+from bluesky_stm.storage._nodes import rebuilt
 from bluesky_stm.storage._plain import READERS
 from bluesky_stm.teaching import ExternalArrays
 
@@ -40,8 +41,6 @@ def documents(source: Any) -> Iterator[Document]:
     except Exception as error:
         if getattr(getattr(error, "response", None), "status_code", None) != NOT_ACCEPTABLE:
             raise
-        from bluesky_stm.storage._tiled import rebuilt
-
         yield from rebuilt(source)
 
 

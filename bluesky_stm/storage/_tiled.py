@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import copy
-import heapq
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from bluesky_stm.storage._journal import Document
 from bluesky_stm.storage._run import StoredRun
@@ -93,52 +90,6 @@ def embedded(folder: Path) -> TiledStore:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of its web framework, about its own client
         return TiledStore(from_context(Context.from_app(build_app(tree, serialization_registry=registry))))
-
-
-def rebuilt(node: Any) -> Iterator[Document]:
-    """Documents of a run on a server that keeps tables and arrays and gives no documents away (the default of Tiled).
-
-    Descriptors first, then the Events of all streams in the order of their time.
-    """
-    metadata = node.item["attributes"]["metadata"]
-    yield "start", dict(metadata["start"])
-    streams = [(stream, _descriptor(name, stream, metadata["start"])) for name, stream in node.items()]
-    yield from (("descriptor", descriptor) for _, descriptor in streams)
-    yield from heapq.merge(
-        *(_events(stream, descriptor) for stream, descriptor in streams), key=lambda document: document[1]["time"]
-    )
-    if metadata.get("stop"):
-        yield "stop", dict(metadata["stop"])
-
-
-def _descriptor(name: str, stream: Any, start: Mapping[str, Any]) -> dict[str, Any]:
-    known = stream.item["attributes"]["metadata"]
-    return {"object_keys": {}, **known, "name": name, "run_start": start["uid"]}
-
-
-def _events(stream: Any, descriptor: Mapping[str, Any]) -> Iterator[Document]:
-    table = stream.read()
-    columns = {key: table[key].values for key in descriptor["data_keys"]}
-    moments = table["time"].values
-    for number, moment in enumerate(moments.tolist()):
-        data = {key: _value(column[number]) for key, column in columns.items()}
-        yield (
-            "event",
-            {
-                "uid": f"{descriptor['uid']}-{number + 1}",
-                "descriptor": descriptor["uid"],
-                "seq_num": number + 1,
-                "time": moment,
-                "data": data,
-                "timestamps": dict.fromkeys(data, moment),
-                "filled": {},
-            },
-        )
-
-
-def _value(value: Any) -> Any:
-    """An array as it is, a number as Python has it."""
-    return value.item() if isinstance(value, np.generic) else value
 
 
 def _run(node: Any) -> StoredRun:

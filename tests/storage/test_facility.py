@@ -1,5 +1,6 @@
 """The catalog of a facility: each finished run goes there, and what others measured is listed, loaded and replayed here."""
 
+import event_model
 import numpy as np
 import pytest
 
@@ -49,6 +50,8 @@ def test_what_others_measured_is_listed_loaded_and_replayed(uri, tmp_path, recor
         assert load_run(catalog[table.uid[1]]).equals(terrace)
         for uid, seed in zip(table.uid, (2, 3, 3), strict=True):
             assert replay(catalog[uid], toy_agent(seed=seed)).exact
+        for name, doc in catalog[-1].documents():
+            event_model.schema_validators[event_model.DocumentNames[name]].validate(doc)
     give_documents_away()
     with open_catalog(uri, folder=tmp_path / "elsewhere") as catalog:
         assert load_run(catalog[table.uid[1]])["spectra"].equals(terrace["spectra"])
