@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from gallery import nearest
+from gallery import laid_out, nearest
 from scipy.stats import spearmanr
 
 from bluesky_stm.agents import make_agent
@@ -42,14 +42,6 @@ REAL = {
     "paper-dkl": (0.72, -0.02, 0.32),
 }
 """R2 on the real runs of 250, 20 and 5 nm with 150 spectra learned."""
-
-
-def laid_out(surface):
-    """Where a frame of 250 nm shows what the published one does: the bunch ends at 155 nm, the second region at 104 nm."""
-    edge = surface.staircase.edges(0)[0][-1]
-    y = np.arange(-150.0, 20.0)
-    share = surface.region(np.column_stack([np.full_like(y, edge + 50), y]))
-    return edge - 30.0, float(y[share > 0.5].max()) + 21.0
 
 
 def scene(name, seed):

@@ -3,8 +3,9 @@
     python benchmarks/gallery.py OUT.png
 
 Images at four scales on a good day, two published images (from the folder in BLUESKY_STM_DATA, left out where it is absent), a
-dense conductance map with its image, and for each kind of place the simulated median current (orange, with its 10th to 90th
-percentile) over the published one (black).
+dense conductance map with its image, and for each kind of place the simulated median current (orange) over the published one
+(black), each with its 10th to 90th percentile, where both reach 10 pA (ticks below), and the medians of lock-in X less its
+offset (dashed; not fitted).
 """
 
 import os
@@ -16,7 +17,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
-from surface_classes import CLASSES, published, simulated
+from surface_classes import CLASSES, onsets, published, simulated
 
 from bluesky_stm.controllers import SimulatedController
 from bluesky_stm.files import read_hf5
@@ -35,6 +36,14 @@ def nearest(surface, species):
     return best.x, best.y
 
 
+def laid_out(surface):
+    """Where a frame of 250 nm shows what the published one does: the bunch ends at 155 nm, the second region at 104 nm."""
+    edge = surface.staircase.edges(0)[0][-1]
+    y = np.arange(-150.0, 20.0)
+    share = surface.region(np.column_stack([np.full_like(y, edge + 50), y]))
+    return edge - 30.0, float(y[share > 0.5].max()) + 21.0
+
+
 def picture(axes, height, side, title):
     """An image, in pm from its median, dark to bright over what 96 % of it spans."""
     shown = (height - np.nanmedian(height)) * 1e3
@@ -51,14 +60,14 @@ def images(axes):
     large, middle, small = (Surface(f"EuZn2As2, figure {figure}", seed=5) for figure in ("3", "7a", "7c"))
     atom = Surface("EuZn2As2, figure 5", seed=5)
     scenes = [
-        (large, (0.0, 0.0), 250.0, "bad_day"),
+        (large, laid_out(large), 250.0, "bad_day"),
         (middle, (120.0, 40.0), 200.0, "good_day"),
         (small, nearest(small, "tall triangle"), 20.0, "good_day"),
         (atom, nearest(atom, "substitution"), 5.0, "good_day"),
     ]
     for ax, (surface, center, side, profile) in zip(axes, scenes, strict=True):
         stm = SimulatedController(surface, seed=2, profile=profile)
-        picture(ax, stm.scan(Frame.square(center, side, 256)).height, side, f"simulated, {side:g} nm, {profile}")
+        picture(ax, stm.scan(Frame.square(center, side, 512)).height, side, f"simulated, {side:g} nm, {profile}")
 
 
 def maps(axes):
@@ -83,15 +92,22 @@ def spectra(axes):
     """Simulated over published medians, all kinds of places."""
     table = published()
     for ax, (figure, name, kind, spread) in zip(axes, CLASSES, strict=True):
-        bias, current, *_ = table[figure, name]
-        found = np.abs(simulated(figure, kind, spread, bias).current)
-        ax.fill_between(bias, *np.percentile(found, [10, 90], axis=0), color="tab:orange", alpha=0.3, lw=0)
-        ax.semilogy(bias, np.abs(current), "k", lw=1.5)
-        ax.semilogy(bias, np.median(found, axis=0), color="tab:orange", lw=1)
+        bias, current, lockin, p10, p90, _ = table[figure, name]
+        reading = simulated(figure, kind, spread, bias)
+        ends = np.percentile(np.abs(reading.current), [10, 90], axis=0)
+        for color, median, x, low, high in (
+            ("k", current, lockin, *np.sort(np.abs([p10, p90]), axis=0)),
+            ("tab:orange", np.median(reading.current, axis=0), np.median(reading.lockin_x, axis=0), *ends),
+        ):
+            ax.fill_between(bias, low, high, color=color, alpha=0.2, lw=0)
+            ax.semilogy(bias, np.abs(median), color=color, lw=1.2)
+            shown = x - np.median(x[np.abs(bias) < 0.2])
+            ax.semilogy(bias, np.where(shown > 5e-4, shown, np.nan), color=color, lw=0.8, ls="--")
+            ax.plot(onsets(bias, median), [4e-4] * 2, "|", color=color, ms=10)
         ax.set_ylim(3e-4, 12)
         ax.set_title(f"{figure} {name}", fontsize=8)
         ax.tick_params(labelsize=6)
-    axes[0].set_ylabel("|I| (nA)")
+    axes[0].set_ylabel("|I|, lock-in X (nA)")
 
 
 def main(out):

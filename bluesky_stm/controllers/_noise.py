@@ -53,7 +53,7 @@ def current_noise(rng: np.random.Generator, current: Floats, profile: Profile, a
 def jumps(rng: np.random.Generator, shape: tuple[int, int], profile: Profile) -> Floats:
     """Factor of the current in spectra (n, J): 1, or less from a jump on."""
     count, points = shape
-    size = np.where(rng.random(count) < profile.jump_rate, rng.uniform(0.05, profile.jump, count), 0.0)
+    size = np.where(rng.random(count) < profile.jump_rate, rng.uniform(profile.least_jump, profile.jump, count), 0.0)
     start = rng.integers(points, size=count)
     return 1 - size[:, None] * (np.arange(points) >= start[:, None])
 
@@ -69,7 +69,7 @@ def image_noise(rng: np.random.Generator, frame: Frame, profile: Profile, line_t
     _add_streaks(rng, noise, profile)
     if profile.mains:
         time = 2 * line_time * np.arange(shape[0])[:, None] + line_time * np.arange(shape[1]) / shape[1]
-        noise += profile.mains * np.sin(2 * np.pi * 60 * time + rng.uniform(0, 2 * np.pi))
+        noise += profile.mains * np.sin(2 * np.pi * profile.mains_frequency * time + rng.uniform(0, 2 * np.pi))
     return noise
 
 
@@ -78,21 +78,20 @@ def _add_streaks(rng: np.random.Generator, image: Floats, profile: Profile) -> N
     for _ in range(rng.poisson(profile.streaks * rows)):
         row, start = rng.integers(rows), rng.integers(columns)
         length = 1 + int(rng.exponential(profile.streak_length))
-        image[row, start : start + length] += profile.streak_height * rng.normal(1.0, 0.3)
+        image[row, start : start + length] += profile.streak_height * rng.normal(1.0, profile.streak_spread)
 
 
-def converter_lines(places: Floats, pixel: float, height: float) -> Floats:
+def converter_lines(places: Floats, pixel: float, profile: Profile) -> Floats:
     """Lines that the carry bits of the X and Y converters leave in an image, in nm: of the scanner, not of the sample.
 
-    As wide as 1.5 pixels at every magnification; the lines of each lower bit lie twice as close and are weaker.
+    As wide in pixels at every magnification; the lines of each lower bit lie twice as close and are weaker.
     """
-    longest, width = CONVERTER_PERIODS[0], 0.75 * pixel
+    longest, width = CONVERTER_PERIODS[0], profile.converter_width / 2 * pixel
     count = int(8 * longest / width)
     along = np.arange(count) * (longest / count)
     off = [along - period * np.round(along / period) for period in CONVERTER_PERIODS]
-    profile = sum(height * 0.4**n * np.exp(-((distance / width) ** 2)) for n, distance in enumerate(off))
-    steps = (places * (count / longest)) @ _CONVERTER_AXES
-    return np.asarray(profile)[np.floor(steps).astype(int) % count].sum(axis=-1)
-
-
-_CONVERTER_AXES = np.array([[np.cos(a), np.sin(a)] for a in np.radians([60.0, 150.0])]).T
+    strengths = profile.converter * profile.converter_fall ** np.arange(len(off))
+    lines = sum(height * np.exp(-((distance / width) ** 2)) for height, distance in zip(strengths, off, strict=True))
+    angles = np.radians([profile.converter_angle, profile.converter_angle + 90])
+    steps = (places * (count / longest)) @ np.array([np.cos(angles), np.sin(angles)])
+    return np.asarray(lines)[np.floor(steps).astype(int) % count].sum(axis=-1)

@@ -46,8 +46,8 @@ class Profile:
         Noise of a point relative to the current, from vibration of the gap.
     hold_error : float
         Relative error of the current at the moment when the feedback is opened.
-    jump_rate, jump : float
-        Chance that the current jumps within a spectrum, and the largest relative size of a jump.
+    jump_rate, least_jump, jump : float
+        Chance that the current jumps within a spectrum, and the range of the relative size of a jump.
     lockin_response : float
         Lock-in X for ``amplitude * dI/dV`` of 1.
     lockin_offset, lockin_noise : float
@@ -64,14 +64,15 @@ class Profile:
         Noise of an image in nm: slow along a line, its correlation from pixel to pixel, and white.
     line_offset, line_outliers, line_outlier_size : float
         Offset of a line in nm, chance of a line that is far off, and how far, in nm.
-    streaks, streak_height, streak_length : float
-        Streaks for each line, their height in nm and their mean length in pixels.
-    converter : float
-        Height, in nm, of the coarsest lines left by the carry bits of the scan converters.
+    streaks, streak_height, streak_spread, streak_length : float
+        Streaks for each line, their height in nm, its relative standard deviation, and their mean length in pixels.
+    converter, converter_fall, converter_width, converter_angle : float
+        Lines left by the carry bits of the scan converters: height of the coarsest in nm, that of each lower bit relative to
+        the one above, width in pixels, and direction across those of one converter, in degrees from x.
     tilt : (float, float)
         Slope along x and y that levelling has left in an image, nm per nm.
-    mains : float
-        Amplitude of 60 Hz in an image, in nm.
+    mains, mains_frequency : float
+        Amplitude, in nm, and frequency, in Hz, of the mains in an image.
     drift : (float, float)
         Drift of the sample under the tip, in nm/s.
     z_drift : float
@@ -105,6 +106,7 @@ class Profile:
     junction: float = 0.0
     hold_error: float = 0.0
     jump_rate: float = 0.0
+    least_jump: float = 0.05
     jump: float = 0.3
     lockin_response: float = 1.0
     lockin_offset: float = 0.0
@@ -122,10 +124,15 @@ class Profile:
     line_outlier_size: float = 0.0
     streaks: float = 0.0
     streak_height: float = 0.0
+    streak_spread: float = 0.3
     streak_length: float = 8.0
     converter: float = 0.0
+    converter_fall: float = 0.4
+    converter_width: float = 1.5
+    converter_angle: float = 60.0
     tilt: tuple[float, float] = (0.0, 0.0)
     mains: float = 0.0
+    mains_frequency: float = 60.0
     drift: tuple[float, float] = (0.0, 0.0)
     z_drift: float = 0.0
     creep: float = 0.0

@@ -7,8 +7,8 @@ from typing import Any
 
 from bluesky_stm.controllers._clock import Clock
 from bluesky_stm.controllers._profile import PROFILES, Profile
+from bluesky_stm.controllers._simulated_junction import RANGES
 from bluesky_stm.controllers._simulated_sweep import SimulatedSpectroscopy
-from bluesky_stm.controllers._simulated_tip import RANGES
 from bluesky_stm.errors import UnknownNameError
 from bluesky_stm.geometry import Floats
 from bluesky_stm.protocols import Capability

@@ -161,7 +161,7 @@ class SimulatedScan(SimulatedTip):
         if any(self.profile.tilt):
             added += (places - frame.center) @ self.profile.tilt
         if self.profile.converter:
-            added += converter_lines(places, min(frame.pixel_size), self.profile.converter)
+            added += converter_lines(places, min(frame.pixel_size), self.profile)
         return added
 
 

@@ -2,7 +2,8 @@
 
 import json
 import math
-from dataclasses import replace
+import re
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -238,6 +239,12 @@ def test_a_controller_can_be_built_again_from_what_it_says():
     again = SimulatedController(Surface(**said["surface"]), seed=said["seed"], profile=profile)
     assert profile == PROFILES["bad_day"]
     assert (again.sweep(SWEEP).current == stm.sweep(SWEEP).current).all()
+
+
+def test_every_number_of_a_profile_is_documented():
+    """By its name, in the docstring where a person looks for it."""
+    documented = set(re.findall(r"\w+", " ".join(line.split(":")[0] for line in Profile.__doc__.splitlines() if " : " in line)))
+    assert {field.name for field in fields(Profile)} == documented
 
 
 def test_an_unknown_profile_is_named_with_those_that_exist():
