@@ -1,0 +1,152 @@
+"""What the experiments on agents share: dense grids, measured and in truth, of surfaces that no training has seen.
+
+48 x 48 places in frames of 250, 50 and 10 nm: for each seed another surface, other species (`pretrain.varied`) and another place,
+measured on a good day. Scenes are kept in ``bluesky_stm_scenes`` of the folder for temporary files: remove that
+when the simulator has changed.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import pickle
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bluesky_stm.controllers import SimulatedController
+from bluesky_stm.files import read_3ds
+from bluesky_stm.geometry import Floats, Frame, Point
+from bluesky_stm.measurements import Grid, Quality, Spectrum, Topograph
+from bluesky_stm.pretrain import varied
+from bluesky_stm.protocols import Failed, Observation, SweepSettings
+from bluesky_stm.scalarizers import make_scalarizer
+from bluesky_stm.surface import SAMPLES, Surface
+
+SIDES = (250.0, 50.0, 10.0)
+SIDE, PATCH = 48, 30 / 512
+SWEEP = SweepSettings(-1.5, 2.4, 79)
+FIRST_SEED = 2_000_100
+FULL_SCALE = 10.0
+"""Of the preamplifier, in nA."""
+
+DATA = Path(os.environ.get("BLUESKY_STM_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
+RECORDED = "NanonisReader_STS_grid_lockin.3ds"
+
+SCALARS: dict[str, Mapping[str, Any]] = {
+    "in-gap states": {"name": "integral", "between": [-0.9, -0.5]},
+    "smallest gap": {"name": "gap", "prefer": "small", "least": 1e-3},
+    "conductance at 0.8 V": {"name": "conductance", "bias": 0.8},
+}
+"""The first two are properties of defects, the third of the terrace."""
+
+RECORDED_SCALARS: dict[str, Mapping[str, Any]] = {
+    "conductance at -0.15 V": {"name": "conductance", "bias": -0.15, "width": 0.05},
+    "zero-bias conductance": {"name": "conductance", "width": 0.05},
+    "conductance at 0.15 V": {"name": "conductance", "bias": 0.15, "width": 0.05},
+}
+
+STANDS_OUT, VALUED = 5.0, 0.9
+"""A scene counts for a scalar where the best place stands out from the median by so many standard deviations of the noise, and
+so many of the places have a value."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """A frame: topograph, its grid as measured and in truth, and of each scalar the values of both, row by row."""
+
+    name: str
+    seed: int
+    topograph: Topograph
+    measured: Grid
+    truth: Grid
+    values: Mapping[str, tuple[list[float | Failed], Floats]]
+
+    @property
+    def places(self) -> Floats:
+        """(n, 2) in nm, row by row."""
+        return self.measured.frame.points().reshape(-1, 2)
+
+    @property
+    def patch(self) -> float:
+        """Window of the published runs, in nm."""
+        return PATCH * min(self.topograph.frame.size)
+
+    def offers(self, scalar: str) -> bool:
+        """Whether a scalar can be looked for here: most places have a value, and the best one stands out from the noise."""
+        measured, truth = self.values[scalar]
+        error = numbers(measured) - truth
+        if np.isfinite(error).mean() < VALUED:
+            return False
+        noise = 1.4826 * np.nanmedian(np.abs(error - np.nanmedian(error)))
+        return bool(np.nanmax(truth) - np.nanmedian(truth) >= STANDS_OUT * noise)
+
+    def observation(self, place: int, value: float | Failed) -> Observation:
+        """What an agent is told of the spectrum at a place."""
+        return Observation(Point(*self.places[place]), value, spectrum(self.measured, place))
+
+
+def simulated(side: float, seed: int) -> Scene:
+    """The scene of a frame and a seed."""
+    path = Path(tempfile.gettempdir()) / "bluesky_stm_scenes" / f"{side:g}_{seed}.pickle"
+    if path.is_file():
+        return pickle.loads(path.read_bytes())
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(pickle.dumps(one := _simulated(side, seed)))
+    return one
+
+
+def recorded() -> Scene:
+    """The grid that was recorded on a real microscope, its heights as topograph; truth is what was measured."""
+    grid = read_3ds(DATA / RECORDED)
+    return _scene("recorded", 0, Topograph(grid.frame, grid.height, grid.setpoint), grid, grid, RECORDED_SCALARS)
+
+
+def scenes(side: float, scalar: str, count: int) -> list[Scene]:
+    """The first ``count`` scenes that offer a scalar."""
+    return list(islice((s for s in (simulated(side, seed) for seed in itertools.count(FIRST_SEED)) if s.offers(scalar)), count))
+
+
+def up_to(grid: Grid, bias: float) -> Grid:
+    """Without the samples beyond ``bias``, in V, where the preamplifier clips."""
+    kept = grid.bias <= bias + 1e-9
+    channels = {name: getattr(grid, name)[..., kept] for name in ("bias", "current", "lockin_x", "lockin_y", "didv")}
+    return replace(grid, **channels)
+
+
+def values(grid: Grid, scalar: Mapping[str, Any]) -> list[float | Failed]:
+    """One for each place, row by row."""
+    scalarizer = make_scalarizer(scalar)
+    return [scalarizer(spectrum(grid, place)) for place in range(np.prod(grid.frame.pixels))]
+
+
+def spectrum(grid: Grid, place: int) -> Spectrum:
+    """The one of a place, with what a grid does not keep of each: whether it reached the end of the preamplifier."""
+    one = grid.spectrum(*divmod(place, grid.frame.pixels[1]))
+    return replace(one, quality=one.quality | Quality.CLIPPED) if np.abs(one.current).max() >= FULL_SCALE else one
+
+
+def numbers(found: list[float | Failed]) -> Floats:
+    """NaN where there is no value."""
+    return np.array([np.nan if isinstance(value, Failed) else value for value in found])
+
+
+def _scene(name: str, seed: int, topograph: Topograph, measured: Grid, truth: Grid, scalars: Mapping[str, Any]) -> Scene:
+    both = {label: (values(measured, scalar), numbers(values(truth, scalar))) for label, scalar in scalars.items()}
+    return Scene(name, seed, topograph, measured, truth, both)
+
+
+def _simulated(side: float, seed: int) -> Scene:
+    rng = np.random.default_rng(seed)
+    controller = SimulatedController(Surface(varied(SAMPLES["EuZn2As2"], side, rng), seed), seed=seed, profile="good_day")
+    center = Point(*rng.uniform(-500, 500, 2))
+    inside = Frame(center, (0.92 * side, 0.92 * side), (SIDE, SIDE))
+    topograph = controller.scan(Frame.square(center, side, 256))
+    return _scene(
+        f"{side:g} nm", seed, topograph, controller.grid(inside, SWEEP), controller.truth_grid(inside, SWEEP), SCALARS
+    )
