@@ -2,6 +2,7 @@
 
 import random
 import time
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -121,8 +122,9 @@ def storm(seed, injections):
     raised = 0
     with NanonisServer(witness, (0,) * 4) as server:
         server.software.registers.set("Util.AcqPeriod", [0.001])
+        with closing(NanonisController(ports=server.ports)) as patient:
+            heard = commands_of_a_cycle(server, patient)
         controller = NanonisController(ports=server.ports, timeout=TIMEOUT)
-        heard = commands_of_a_cycle(server, controller)
         while injections:
             fault = Fault(draw.choice(list(FaultKind)), draw.choice(heard), draw.randint(1, 2), draw.choice([0.01, LATE]))
             server.faults.add(fault)
