@@ -1,7 +1,7 @@
 """What the experiments on agents share: dense grids, measured and in truth, of surfaces that no training has seen.
 
-48 x 48 places in frames of 250, 50 and 10 nm: for each seed another surface, other species (`pretrain.varied`) and another place,
-measured on a good day. Scenes are kept in ``bluesky_stm_scenes`` of the folder for temporary files: remove that
+48 x 48 places in frames of 250, 50 and 10 nm: for each seed another surface, other species (`pretrain.varied`) and another
+place, measured on a good day. Scenes are kept in ``bluesky_stm_scenes`` of the folder for temporary files: remove that
 when the simulator has changed.
 """
 
