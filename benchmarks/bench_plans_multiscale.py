@@ -22,23 +22,30 @@ FOUND = -1.1
 """Less the gap of a vacancy, in V, with room for noise: halfway between its 0.7 and the 1.5 of the terrace."""
 
 
-def scales(child, agent="dkl", budgets=(BUDGET, BUDGET, BUDGET)):
-    sizes = (("mesa", 200, 8, 4), ("terrace", 50, 3, 1), ("defect", 10, 1.2, 0.2))
-    smallest = {"name": "gap", "prefer": "small"}
+SIZES = (
+    {"name": "mesa", "frame": 200, "pixels": 512, "patch": 8, "step": 4, "seeds": 90, "run_up": 80},
+    {"name": "terrace", "frame": 50, "patch": 3, "step": 1, "seeds": 60},
+    {"name": "defect", "frame": 10, "patch": 1.2, "step": 0.2, "seeds": 20},
+)
+"""The wide frame has the pixels of the published one, and most of its spectra go to one kind of spot after another."""
+
+
+def scales(child, agent="dkl", budgets=(BUDGET, BUDGET, BUDGET), sites="spots"):
+    shared = {"scalarizer": {"name": "gap", "prefer": "small"}, "agent": agent, "child": child, "sites": sites}
     return [
-        LengthScale(name=n, frame=f, patch=p, step=s, budget=b, scalarizer=smallest, agent=agent, child=child)
-        for (n, f, p, s), b in zip(sizes, budgets, strict=True)
+        LengthScale(**{**size, "seeds": min(size["seeds"], budget)}, budget=budget, **shared)
+        for size, budget in zip(SIZES, budgets, strict=True)
     ]
 
 
 TREE = {"children": 4, "step_back": {"name": "below-value", "value": FOUND, "spectra": 5}, "budget": 3 * BUDGET}
 WAYS = {
-    "posterior": (scales("posterior"), {}),
-    "largest sum (paper)": (scales("largest-sum"), {}),
-    "most points (paper)": (scales("most-points"), {}),
-    "random places, largest sum": (scales("largest-sum", agent="random"), {}),
-    "tree, posterior": (scales("posterior", budgets=(50, 60, 30)), TREE),
-    "tree, largest sum": (scales("largest-sum", budgets=(50, 60, 30)), TREE),
+    "spots, confident": (scales("confident"), {}),
+    "spots, expected maximum": (scales("posterior"), {}),
+    "spots, largest sum (paper)": (scales("largest-sum"), {}),
+    "raster, largest sum (paper)": (scales("largest-sum", sites="raster"), {}),
+    "random places, largest sum": (scales("largest-sum", agent="random", sites="raster"), {}),
+    "tree, spots, confident": (scales("confident", budgets=(100, 60, 30)), TREE),
 }
 
 

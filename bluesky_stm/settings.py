@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
@@ -133,6 +133,11 @@ class LengthScale(Settings):
         Rows and columns of its topograph.
     patch, step : float
         Side of the window that the agent sees around a candidate and distance between candidates, in nm.
+    sites : {"raster", "spots"}
+        Whether candidates stay on the raster, or move to the conspicuous spot of their cell (`spots.candidates`).
+    run_up : float
+        How far, in nm, the tip comes to each place the way a scan does, from before it and from below it: the hysteresis of
+        the piezo is then that of the image. Needed where frames are wide; at least twice the range of the hysteresis.
     budget : int
         Spectra to take, the seed points included.
     seeds : int
@@ -147,11 +152,13 @@ class LengthScale(Settings):
     pixels: int = Field(256, ge=8, le=8192)
     patch: Positive
     step: Positive
+    sites: Literal["raster", "spots"] = "spots"
+    run_up: float = Field(0.0, ge=0, allow_inf_nan=False)
     budget: int = Field(60, ge=1)
     seeds: int = Field(20, ge=1)
     scalarizer: Choice = Named(name="gap")
     agent: Choice = Named(name="dkl")
-    child: Choice = Named(name="posterior")
+    child: Choice = Named(name="confident")
     stop: Choice = Named(name="budget")
 
     @model_validator(mode="after")

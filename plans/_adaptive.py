@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, replace
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import bluesky.plan_stubs as bps
 import bluesky.preprocessors as bpp
+import numpy as np
 from bluesky.utils import MsgGenerator
 
 from bluesky_stm.errors import SettingsError
@@ -24,6 +26,7 @@ from bluesky_stm.plans._safety import safely
 from bluesky_stm.plans._stop import Standing, make_stop_rule
 from bluesky_stm.plans._stubs import (
     as_frame,
+    come_to,
     decide,
     draw_map,
     measure_and_decide,
@@ -156,6 +159,10 @@ class _Course:
         self.watch: DriftWatch | None = None
         self.tip: TipWatch | None = None
         self.taken = self.since_tip = self.since_drift = 0
+        self._run_up = (0.0, 0.0)
+        if scale.run_up:
+            forward = np.radians(frame.angle + 45)  # fast and slow direction of the scan, both
+            self._run_up = (scale.run_up * math.sqrt(2) * math.cos(forward), scale.run_up * math.sqrt(2) * math.sin(forward))
 
     def run(self) -> MsgGenerator[str]:
         """The whole of it; why it ended."""
@@ -189,6 +196,8 @@ class _Course:
             self.frame = yield from find_again(self.stm, self.frame, self.parent)
         began = self.stm.controller.now()
         if self.options.look:
+            if any(self._run_up):
+                yield from come_to(self.stm, Point(*self.frame.to_sample((0, 0)).tolist()), self._run_up)
             yield from take_topograph(self.stm, self.frame)
         yield from bps.trigger(self.agent.map, wait=True)  # the agent looks, too: masks are judged by its candidates
         image = self.agent.topograph
@@ -237,9 +246,9 @@ class _Course:
         """Take a spectrum at ``point`` of the topograph; the decision that was made meanwhile, if any was."""
         ahead = None
         if self.options.ahead and not last:
-            ahead = yield from measure_and_decide(self.stm, self.agent, self._where(point), point)
+            ahead = yield from measure_and_decide(self.stm, self.agent, self._where(point), point, self._run_up)
         else:
-            yield from measure_at(self.stm, self._where(point))
+            yield from measure_at(self.stm, self._where(point), self._run_up)
         for count in ("taken", "since_tip", "since_drift"):
             setattr(self, count, getattr(self, count) + 1)
         if self.taken % self.options.maps_every == 0 and self.taken < self.person.budget:

@@ -35,6 +35,9 @@ FIELDS = {
 LARGER = 2.5
 """Side of the overview, in sides of the frame that is looked for: creep and hysteresis miss by a few per cent of a move."""
 
+MISSED = 0.05
+"""By how much of the parent's side a place is missed at most, beside drift; a match farther off is a mistake."""
+
 PACKET = 16
 """Scan controllers take the pixels of a line in packets of so many."""
 
@@ -57,7 +60,7 @@ def find_again(stm: STM, frame: Frame, parent: Parent) -> MsgGenerator[Frame]:
     image = image_of(stm)
     if image is None:  # the plan is only simulated
         return frame
-    found = locate(parent.image, image)
+    found = locate(parent.image, image, expected, MISSED * max(parent.image.frame.size))
     used = Point(*found.shift) if found.trusted and _allowed(stm, _moved(frame, found.shift)) else expected
     note = Note("overview", FIELDS)
     said = {"correlation": found.correlation, "method": found.method, "trusted": found.trusted}

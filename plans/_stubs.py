@@ -44,22 +44,37 @@ def decide(agent: AgentDevice) -> MsgGenerator[Decision | None]:
     return agent.decision
 
 
-def measure_at(stm: STM, point: Point) -> MsgGenerator[None]:
-    """Move the tip in one straight line and sweep the bias there; one Event in the stream ``primary``."""
-    yield from bps.checkpoint()
+def come_to(stm: STM, point: Point, run_up: tuple[float, float] = (0.0, 0.0)) -> MsgGenerator[None]:
+    """Move the tip to ``point``, at last by ``run_up`` (nm along x and y), as far as the limits leave room for it.
+
+    A piezo is late after it has turned round: a place that is come to as the image was scanned lies where the image has it.
+    """
+    if any(run_up):
+        low, high = stm.tip.limits
+        before = Point(*np.clip(np.subtract(point, run_up), low, high).tolist())
+        yield from bps.mv(stm.tip, before)
     yield from bps.mv(stm.tip, point)
+
+
+def measure_at(stm: STM, point: Point, run_up: tuple[float, float] = (0.0, 0.0)) -> MsgGenerator[None]:
+    """Move the tip there (`come_to`) and sweep the bias; one Event in the stream ``primary``."""
+    yield from bps.checkpoint()
+    yield from come_to(stm, point, run_up)
     yield from bps.trigger_and_read([stm.sweep, stm.tip], name="primary")
     yield from bps.checkpoint()
 
 
-def measure_and_decide(stm: STM, agent: AgentDevice, place: Point, pending: Point) -> MsgGenerator[Decision | None]:
+def measure_and_decide(
+    stm: STM, agent: AgentDevice, place: Point, pending: Point, run_up: tuple[float, float] = (0.0, 0.0)
+) -> MsgGenerator[Decision | None]:
     """As `measure_at`, and during the sweep the agent decides where to go next, ``pending`` being under way.
 
     ``place`` is where the tip goes, ``pending`` the same place as the agent knows it. The decision is read first: it was made
     without the spectrum.
     """
     yield from bps.checkpoint()
-    yield from bps.mv(stm.tip, place, agent.pending, (pending,))
+    yield from come_to(stm, place, run_up)
+    yield from bps.mv(agent.pending, (pending,))
     yield from bps.trigger(agent, group="ahead")
     yield from bps.trigger(stm.sweep, group="ahead")
     yield from bps.wait("ahead")

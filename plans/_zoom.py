@@ -1,7 +1,8 @@
 """Rules that place the frame of the next length scale inside the present one; each known by name.
 
 The first two are the paper's (Narasimha et al., npj Comput. Mater. 11, 189 (2025)): where the agent measured most, and where
-the measured values sum up highest. The third asks the model what the child frame can be expected to hold.
+the measured values sum up highest. The third asks the model what the child frame can be expected to hold, the fourth goes
+to the best place that is known of.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ from bluesky_stm.settings import Limits, Named
 
 INDEPENDENT = 16
 """Candidates in a child frame whose values are independent, at most."""
+
+CONFIDENCE = 1.645
+"""Standard deviations below its mean at which a prediction counts: it is exceeded in 19 of 20 cases."""
 
 NEIGHBOURS = 4
 """Spectra from which the chance is estimated that one beside them has a value."""
@@ -50,6 +54,13 @@ class Knowledge:
         """Places (m, 2) in nm and values (m,) of the spectra that have a value."""
         valid = [(o.point, o.value) for o in self.observations if isinstance(o.value, float)]
         return np.array([p for p, _ in valid]).reshape(-1, 2), np.array([v for _, v in valid])
+
+    def outside(self, frames: Sequence[Frame]) -> Knowledge:
+        """What is known beyond ``frames``."""
+        kept = ~np.any([frame.contains(self.candidates) for frame in frames], axis=0) if frames else slice(None)
+        posterior = Posterior(self.posterior.mean[kept], self.posterior.std[kept])
+        observations = [o for o in self.observations if not any(frame.contains(o.point) for frame in frames)]
+        return Knowledge(self.frame, self.candidates[kept], posterior, observations)
 
 
 @dataclass(frozen=True)
@@ -95,6 +106,22 @@ def expected_maximum(known: Knowledge, centers: Floats, side: float) -> Floats:
     return levels[0] + np.trapezoid(1 - below, levels, axis=1)
 
 
+def confident_maximum(known: Knowledge, centers: Floats, side: float) -> Floats:
+    """Highest value inside that was measured or can be relied on; the place that has it comes to lie in the middle.
+
+    What was not measured counts by its lower confidence bound, times the chance that a spectrum there has a value at all,
+    both from the least value. Off the middle a place counts a hair less.
+    """
+    points, values = known.measured
+    bounds = known.posterior.mean - CONFIDENCE * known.posterior.std
+    least = float(np.nanmin([*values, *bounds], initial=np.inf))
+    relied = np.where(np.isfinite(bounds), least + _chance(known) * (bounds - least), least)
+    places, worth = np.concatenate([points, known.candidates]), np.concatenate([values, relied])
+    hair = 1e-3 * np.ptp(worth) / side
+    off = np.hypot(*np.moveaxis(places - centers[:, None], -1, 0))  # (centers, places)
+    return np.where(_inside(centers, places, side, known.frame.angle), worth - hair * off, -np.inf).max(axis=1)
+
+
 def _chance(known: Knowledge) -> Floats:
     """Chance that a spectrum has a value, for each candidate: that of its measured neighbours; 1 where nothing is measured."""
     if len(known.observations) < NEIGHBOURS:
@@ -104,7 +131,12 @@ def _chance(known: Knowledge) -> Floats:
     return np.minimum(valid[nearest].mean(axis=1), 1 - 1e-9)
 
 
-_RULES: dict[str, Rule] = {"most-points": most_points, "largest-sum": largest_sum, "posterior": expected_maximum}
+_RULES: dict[str, Rule] = {
+    "most-points": most_points,
+    "largest-sum": largest_sum,
+    "posterior": expected_maximum,
+    "confident": confident_maximum,
+}
 
 
 def check_child_rule(choice: Named) -> Rule:
@@ -128,8 +160,8 @@ def choose_child(
 ) -> ChildFrame | None:
     """Frame of ``side`` nm where the rule scores highest, inside the parent frame and the scan range; None where none is left.
 
-    It overlaps no ``masked`` area, and its centre lies in none of the frames ``tried`` before. Ties (no knowledge at all) go to
-    the place nearest to the centre of the parent.
+    It overlaps no ``masked`` area; its centre lies in none of the frames ``tried`` before, and what lies in these does not
+    count. Ties (no knowledge at all) go to the place nearest to the centre of the parent.
     """
     rule = check_child_rule(choice)
     parent = known.frame
@@ -140,7 +172,7 @@ def choose_child(
     if not frames:
         return None
     centers = np.array([f.center for f in frames])
-    scores = rule(known, centers, side)
+    scores = rule(known.outside(tried), centers, side)
     distance = np.hypot(*(centers - np.asarray(parent.center)).T)
     best = int(np.lexsort((distance, -scores))[0])
     return ChildFrame(frames[best], choice.name, float(scores[best]))

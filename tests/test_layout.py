@@ -15,7 +15,7 @@ LEVELS = [
     {"geometry"},
     {"measurements"},
     {"protocols", "settings"},
-    {"surface", "scalarizers", "imaging", "files"},
+    {"surface", "scalarizers", "imaging", "spots", "files"},
     {"steer"},
     {"teaching"},
     {"devices", "controllers", "agents", "views", "storage"},

@@ -20,6 +20,7 @@ from bluesky_stm.agents._checkpoint import (
     unpacked_observations,
     unpacked_topograph,
 )
+from bluesky_stm.agents._kinds import Kinds
 from bluesky_stm.agents._masks import clean
 from bluesky_stm.agents._sampling import quasi_random
 from bluesky_stm.errors import SettingsError
@@ -27,6 +28,7 @@ from bluesky_stm.geometry import Floats, Frame, Point, patch_centers
 from bluesky_stm.measurements import Topograph
 from bluesky_stm.protocols import Decision, Experience, Failed, Health, Observation, Posterior
 from bluesky_stm.settings import Positive, Settings
+from bluesky_stm.spots import candidates
 
 PUBLISHED_PATCH, PUBLISHED_STEP = 30 / 512, 10 / 512
 """Window and step of the published runs, as shares of the frame."""
@@ -46,18 +48,22 @@ class AgentSettings(Settings):
         and 10 of 512 pixels of the frame.
     candidates : list of [x, y], optional
         The only places, in nm, that may be suggested; by default the window centres that fit into the frame.
+    sites : {"raster", "spots"}
+        Whether candidates stay on the raster, or move to the conspicuous spot of their cell (`spots.candidates`).
     tallest : float, optional
         What stands higher than this above the median of its window, in nm, is dirt, and its place is left out; so are holes in
         the image. By default nothing is.
     seeds : int
         Spectra that are placed without a model.
     first : {"spread", "random"}
-        How seed points are placed: evenly (quasi-random), or at random as in the published runs.
+        How seed points are placed: evenly (quasi-random; over the kinds of spots where candidates sit on spots), or at random
+        as in the published runs.
     """
 
     patch: Positive | None = None
     step: Positive | None = None
     candidates: tuple[tuple[float, float], ...] | None = None
+    sites: Literal["raster", "spots"] = "raster"
     tallest: Positive | None = None
     seeds: int = Field(20, ge=1)
     first: Literal["spread", "random"] = "spread"
@@ -68,12 +74,23 @@ class AgentSettings(Settings):
         return self.patch or PUBLISHED_PATCH * side, self.step or PUBLISHED_STEP * side
 
     def layout(self, frame: Frame) -> Floats:
-        """The candidates in this frame; shape (n, 2), nm."""
+        """The candidates in this frame, as far as they are known without an image of it; shape (n, 2), nm."""
         if self.candidates is None:
             return patch_centers(frame, *self.windows(frame))
         if not len(self.candidates):
             raise SettingsError("The list of candidates is empty: an agent needs at least one place to suggest.")
         return np.asarray(self.candidates, dtype=float)
+
+    def places(self, topograph: Topograph) -> Floats:
+        """The candidates in this image; shape (n, 2), nm."""
+        if self.on_spots:
+            return candidates(topograph, *self.windows(topograph.frame), self.sites)
+        return self.layout(topograph.frame)
+
+    @property
+    def on_spots(self) -> bool:
+        """Whether candidates are moved to spots: not those of a list."""
+        return self.sites == "spots" and self.candidates is None
 
 
 class BaseAgent:
@@ -117,8 +134,10 @@ class BaseAgent:
         The agents of this package learn every frame afresh: what they know of others is in the weights of the net, and
         ``prior`` is left to agents that can use it.
         """
-        self._candidates = self.settings.layout(topograph.frame)
+        self._candidates = self.settings.places(topograph)
         self._topograph = topograph
+        patch, _ = self.settings.windows(topograph.frame)
+        self._kinds = Kinds(topograph, self._candidates, patch) if self.settings.on_spots else None
         self._tree = KDTree(self._candidates)
         self._measured = np.zeros(len(self._candidates), dtype=bool)
         self._clean = clean(topograph, self._candidates, self.settings.windows(topograph.frame)[0], self.settings.tallest)
@@ -205,7 +224,18 @@ class BaseAgent:
         ordinal = len(self.observations) + len(pending)
         if ordinal >= self.settings.seeds:
             return self._choose(free, pending)
-        return (self._spread if self.settings.first == "spread" else self._at_random)(free, ordinal, "seed")
+        if self.settings.first == "random":
+            return self._at_random(free, ordinal, "seed")
+        spot = self._next_kind(free, pending)
+        return self._spread(free, ordinal, "seed") if spot is None else self._decision(spot, "seed")
+
+    def _next_kind(self, free: NDArray[np.bool_], pending: Sequence[Point]) -> int | None:
+        """A spot that looks like none so far; None where candidates do not sit on spots, or no spot is left."""
+        if self._kinds is None:
+            return None
+        measured = [self._nearest(point) for point in [*(o.point for o in self.observations), *pending]]
+        valued = [*(not isinstance(o.value, Failed) for o in self.observations), *(True for _ in pending)]
+        return self._kinds.next(free, measured, valued)
 
     def _free(self, pending: Sequence[Point], mask: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
         assert self.topograph

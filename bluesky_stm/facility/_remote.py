@@ -24,9 +24,8 @@ from bluesky_stm.errors import NotCapableError, SettingsError, STMError
 from bluesky_stm.geometry import Floats, Point
 from bluesky_stm.measurements import Topograph
 from bluesky_stm.protocols import Agent, Decision, Experience, Failed, Health, Insight, Insightful, Observation, Posterior
+from bluesky_stm.spots import LAYOUT
 from bluesky_stm.teaching import Document, Pupil, Teaching
-
-_LAYOUT = ("patch", "step", "candidates", "seeds")
 
 
 class Mailbox:
@@ -76,7 +75,7 @@ class RemoteAgent:
     def __init__(self, description: Mapping[str, Any], mailbox: Mailbox, timeout: float = 120.0) -> None:
         self._description = dict(description)
         self._mailbox, self._timeout = mailbox, timeout
-        layout = {key: value for key, value in description["settings"].items() if key in _LAYOUT}
+        layout = {key: value for key, value in description["settings"].items() if key in LAYOUT}
         self._layout = make_agent("space-filling", **layout)
         self._topograph: Topograph | None = None
         self._observations: list[Observation] = []

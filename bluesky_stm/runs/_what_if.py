@@ -15,6 +15,7 @@ from bluesky_stm.runs._answers import Answers, Archive, Simulator
 from bluesky_stm.runs._rebuild import as_run, lessons_of, prior_of, rebuild_agent
 from bluesky_stm.scalarizers import make_scalarizer
 from bluesky_stm.settings import Named
+from bluesky_stm.spots import LAYOUT
 from bluesky_stm.storage import Run
 from bluesky_stm.teaching import Masking, Pupil, Revision
 
@@ -178,14 +179,14 @@ def _described(start: Mapping[str, Any], agent: str | Mapping[str, Any] | None) 
     if agent is None:
         return {**own, "settings": dict(own.get("settings", {}))}
     named = Named.parse({"name": agent} if isinstance(agent, str) else agent)
-    laid_out = {key: value for key, value in own.get("settings", {}).items() if key in {"patch", "step", "candidates", "seeds"}}
+    laid_out = {key: value for key, value in own.get("settings", {}).items() if key in LAYOUT}
     return {"name": named.name, "seed": own.get("seed", 0), "settings": {**laid_out, **named.settings}}
 
 
 def _windows(start: Mapping[str, Any]) -> dict[str, Any]:
     """Of an imported run, which had another agent: the window and step of its scale, and the places that were measured."""
     known = {**start.get("length_scale", {}), **{key: start[key] for key in ("candidates",) if key in start}}
-    return {key: known[key] for key in ("patch", "step", "seeds", "candidates") if key in known}
+    return {key: known[key] for key in LAYOUT if key in known}
 
 
 def _stored_map(run: Run, count: int) -> Floats | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from bluesky_stm import units
-from bluesky_stm.errors import SettingsError
-from bluesky_stm.geometry import Floats, Frame, patch_centers
+from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import Spectrum, Topograph
 from bluesky_stm.protocols import Decision, Failed, Scalarizer
 from bluesky_stm.scalarizers import make_scalarizer
+from bluesky_stm.spots import described
 from bluesky_stm.storage._documents import documents
 from bluesky_stm.storage._run import Run
 
@@ -51,7 +51,7 @@ def load_run(run: Any) -> xr.DataTree:
         "topograph": _topograph(images[0]) if images else None,
         "spectra": _spectra(run.spectra, judge),
         "decisions": _decisions(run.decisions, judge),
-        "maps": _maps(run, images[0].frame if images else None, judge),
+        "maps": _maps(run, images[0] if images else None, judge),
     }
     return xr.DataTree.from_dict({name: part for name, part in parts.items() if part is not None}, name=run.uid)
 
@@ -137,7 +137,7 @@ def _decisions(decisions: Sequence[Decision], judge: Scalarizer | None) -> xr.Da
     return xr.Dataset(data, {**places, "ingested": ingested})
 
 
-def _maps(run: Run, frame: Frame | None, judge: Scalarizer | None) -> xr.Dataset | None:
+def _maps(run: Run, image: Topograph | None, judge: Scalarizer | None) -> xr.Dataset | None:
     import xarray as xr
 
     maps = [event["data"] for event in run.events("maps")]
@@ -146,20 +146,9 @@ def _maps(run: Run, frame: Frame | None, judge: Scalarizer | None) -> xr.Dataset
     prefix = next(key.removesuffix("_mean") for key in maps[0] if key.endswith("_mean"))
     data = {name: np.array([event[f"{prefix}_{name}"] for event in maps], dtype=float) for name in ("mean", "std")}
     coordinates: dict[str, Any] = {"ingested": ("map", [event[f"{prefix}_ingested"] for event in maps])}
-    places = _candidates(run.start, frame)
+    places = described(run.start.get("agent", {}).get("settings", {}), image and image.frame, image)
     if places is not None and len(places) == data["mean"].shape[1]:
         coordinates |= {axis: ("candidate", places[:, i], {"units": units.LENGTH}) for i, axis in enumerate("xy")}
     over = ("map", "candidate")
     units_of = {"units": judge.units} if judge else {}
     return xr.Dataset({"mean": (over, *_quantity(data["mean"], judge)), "std": (over, data["std"], units_of)}, coordinates)
-
-
-def _candidates(start: Mapping[str, Any], frame: Frame | None) -> Floats | None:
-    """Where the candidates of a map lie, as far as the start document says."""
-    settings = start.get("agent", {}).get("settings", {})
-    if settings.get("candidates"):
-        return np.asarray(settings["candidates"], dtype=float)
-    try:
-        return patch_centers(frame, settings["patch"], settings["step"]) if frame else None
-    except (KeyError, SettingsError):
-        return None

@@ -10,10 +10,11 @@ import numpy as np
 from event_model import DocumentRouter
 
 from bluesky_stm.errors import SettingsError
-from bluesky_stm.geometry import Floats, Frame, patch_centers
+from bluesky_stm.geometry import Floats, Frame
 from bluesky_stm.measurements import Spectrum, Topograph
 from bluesky_stm.protocols import Decision, Failed, Insight, Observation, Scalarizer
 from bluesky_stm.scalarizers import make_scalarizer
+from bluesky_stm.spots import described
 from bluesky_stm.teaching import Document, Lesson, Masking, Revision, Teaching, decision_from
 
 
@@ -162,10 +163,9 @@ class RunRecord(DocumentRouter):
     @property
     def candidates(self) -> Floats:
         """Where a spectrum might be taken, (n, 2) in nm: what the values of a map belong to; empty if not on record."""
-        settings = {**self.scale, **self.start_document.get("agent", {}).get("settings", {})}
-        if settings.get("candidates") is not None:
-            return np.asarray(settings["candidates"], dtype=float).reshape(-1, 2)
-        return patch_centers(self.frame, settings["patch"], settings["step"]) if "step" in settings else np.empty((0, 2))
+        settings = {**self.scale, "sites": "raster", **self.start_document.get("agent", {}).get("settings", {})}
+        places = described(settings, self.frame, self.topograph)
+        return np.empty((0, 2)) if places is None else places
 
     # ---- values: the agent seeks the highest ---------------------------------------------------------------------------
 

@@ -86,7 +86,10 @@ def stm(make_stm):
 
 def agent_for(scale=SCALE, seed=1):
     agent = make_agent(
-        scale.agent.name, seed=seed, patch=scale.patch, step=scale.step, seeds=scale.seeds, **scale.agent.settings
+        scale.agent.name,
+        seed=seed,
+        **{key: getattr(scale, key) for key in ("patch", "step", "sites", "seeds")},
+        **scale.agent.settings,
     )
     return AgentDevice(agent, scale, name="agent")
 

@@ -13,7 +13,7 @@ from bluesky_stm.settings import Limits, Named
 
 FRAME = Frame.square((10, -5), 100, 128, angle=30)
 CANDIDATES = patch_centers(FRAME, 5, 4)
-RULES = ["most-points", "largest-sum", "posterior"]
+RULES = ["most-points", "largest-sum", "posterior", "confident"]
 
 
 def knowledge(mean=None, std=None, observations=()):
@@ -87,6 +87,35 @@ def test_many_uncertain_candidates_do_not_outweigh_a_promising_one():
     near = np.hypot(*(CANDIDATES - there).T) < 3
     known = knowledge(mean=np.where(near, 2.4, 0.0), std=np.where(near, 0.1, np.where(CANDIDATES[:, 1] > -5, 1.0, 0.1)))
     assert child("posterior", known).frame.contains(there)
+
+
+def test_the_confident_rule_centres_on_the_best_measured_place():
+    there = CANDIDATES[262]
+    measured = [Observation(Point(*p), 0.1) for p in CANDIDATES[::7]] + [Observation(Point(*there), 2.0)]
+    assert child("confident", knowledge(observations=measured)).frame.center == Point(*there)
+
+
+def test_the_confident_rule_prefers_a_sure_value_to_an_uncertain_promise():
+    sure, promised = (np.hypot(*(CANDIDATES - CANDIDATES[i]).T) < 5 for i in (120, 330))
+    known = knowledge(mean=np.where(sure, 1.0, np.where(promised, 1.5, 0.0)), std=np.where(sure, 0.1, 1.0))
+    assert child("confident", known).frame.contains(CANDIDATES[120])
+    assert child("posterior", known).frame.contains(CANDIDATES[330])
+
+
+def test_the_confident_rule_discounts_predictions_where_spectra_have_no_value():
+    left = CANDIDATES[:, 0] < FRAME.center.x
+    measured = [Observation(Point(*p), Failed("no gap") if p[0] < FRAME.center.x else 0.0) for p in CANDIDATES[::3]]
+    known = knowledge(mean=np.where(left, 1.2, 1.0), std=np.full(len(left), 0.1), observations=measured)
+    assert child("confident", known).frame.center.x > FRAME.center.x
+
+
+def test_what_lies_in_a_frame_tried_before_no_longer_counts():
+    best, second = CANDIDATES[120], CANDIDATES[330]
+    measured = [Observation(Point(*best), 3.0), Observation(Point(*second), 2.0), Observation(Point(*CANDIDATES[0]), 0.0)]
+    known = knowledge(mean=np.full(len(CANDIDATES), -5.0), observations=measured)
+    tried = [Frame.square(best, 20, 64, FRAME.angle)]
+    chosen = choose_child(Named(name="confident"), known, 20.0, 64, Limits(), tried=tried)
+    assert chosen.frame.contains(second) and chosen.score == pytest.approx(2.0, abs=0.01)
 
 
 def test_an_unknown_rule_is_refused_with_the_known_ones():

@@ -1,0 +1,58 @@
+"""Seed points that visit one kind of spot after another: the first spectra of a person who looks at the image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import map_coordinates
+from scipy.spatial import KDTree
+
+from bluesky_stm.geometry import Floats
+from bluesky_stm.measurements import Topograph
+from bluesky_stm.spots import CONSPICUOUS, curvature
+
+NEIGHBOURS = 4
+"""Spectra from which the chance is estimated that one beside them has a value."""
+
+
+class Kinds:
+    """How the candidates of a topograph look, and which looks least like those that were measured.
+
+    Parameters
+    ----------
+    topograph : Topograph
+    candidates : ndarray of shape (n, 2)
+        In nm.
+    patch : float
+        Side of the window around a candidate, in nm.
+    """
+
+    def __init__(self, topograph: Topograph, candidates: Floats, patch: float) -> None:
+        self._candidates = candidates
+        curved, pixels = curvature(topograph, patch), topograph.frame.to_pixel(candidates).T
+        seen = np.stack([map_coordinates(one, pixels, order=1, mode="reflect") for one in curved], axis=-1)
+        self._looks = np.arcsinh(seen)  # ratios count: a spot twice as high is as different from a low one as from a high one
+        self._spots = np.abs(seen).max(axis=1) >= CONSPICUOUS
+
+    def next(self, free: NDArray[np.bool_], measured: Sequence[int], valued: Sequence[bool]) -> int | None:
+        """The free spot that looks least like the ``measured`` candidates, and may have a value; None where no spot is left.
+
+        Farthest-first traversal: it meets each kind, the rare ones early. Where spectra nearby had no value (``valued``),
+        another of the kind is sought elsewhere. The first is the most ordinary spot.
+        """
+        index = np.flatnonzero(free & self._spots)
+        if not len(index):
+            return None
+        looks = self._looks[index]
+        if not len(measured):
+            return int(index[np.argmin(((looks - np.median(looks, axis=0)) ** 2).sum(axis=1))])
+        novelty, _ = KDTree(self._looks[np.asarray(measured)]).query(looks)
+        return int(index[np.argmax(novelty * self._chance(index, measured, valued))])
+
+    def _chance(self, index: NDArray[np.int_], measured: Sequence[int], valued: Sequence[bool]) -> Floats:
+        """Chance (n,) of a value at the candidates ``index``, by the nearest measured; one success is believed beforehand."""
+        count = min(NEIGHBOURS, len(measured))
+        _, nearest = KDTree(self._candidates[np.asarray(measured)]).query(self._candidates[index], [*range(1, count + 1)])
+        return (np.asarray(valued, dtype=float)[nearest].sum(axis=1) + 1) / (count + 1)

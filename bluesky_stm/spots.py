@@ -1,0 +1,115 @@
+"""Conspicuous spots of a topograph, and candidates that sit on them: where a person would put the tip.
+
+A spot is a bump or a pit: the surface curves the same way along every direction. So what counts is the smaller of the two
+principal curvatures; it vanishes on step edges and on lines, however high, and on saddles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt, gaussian_filter
+from skimage.feature import peak_local_max
+
+from bluesky_stm.geometry import Floats, Frame, patch_centers
+from bluesky_stm.measurements import Topograph
+
+WIDTHS: Final = (1 / 16, 1 / 8, 1 / 4)
+"""Standard deviations of the Gaussians through which the image is seen, as shares of the patch; one pixel at least."""
+
+CONSPICUOUS: Final = 20.0
+"""How many times the usual curvature of its image a spot has at least; noise stays below half of it."""
+
+LAYOUT: Final = ("patch", "step", "sites", "candidates", "seeds")
+"""Settings of an agent that say where it may measure; what another agent takes over."""
+
+
+def curvature(topograph: Topograph, patch: float) -> Floats:
+    """The smaller principal curvature of the image, seen through each of the `WIDTHS`.
+
+    Returns
+    -------
+    ndarray of shape (widths, rows, columns)
+        Positive on bumps, negative in pits, 0 on saddles; in units of what is usual at that width in this image.
+    """
+    height = _filled(topograph.height)
+    pixel = np.array(topograph.frame.pixel_size)
+    return np.array([_usual(_least_curvature(height, np.maximum(share * patch / pixel, 1.0), pixel)) for share in WIDTHS])
+
+
+def candidates(topograph: Topograph, patch: float, step: float, sites: str = "raster") -> Floats:
+    """Where a spectrum may be taken: the centres of the windows that fit into the frame, row by row from the lowest y.
+
+    Parameters
+    ----------
+    topograph : Topograph
+    patch, step : float
+        As of `geometry.patch_centers`.
+    sites : {"raster", "spots"}
+        With ``"spots"`` each candidate moves to the most conspicuous spot of its cell of the raster, where there is one.
+
+    Returns
+    -------
+    ndarray of shape (n, 2)
+        Places as (x, y), in nm.
+    """
+    centers = patch_centers(topograph.frame, patch, step)
+    return centers if sites == "raster" else _moved(centers, topograph, patch, step)
+
+
+def described(settings: Mapping[str, Any], frame: Frame | None, topograph: Topograph | None) -> Floats | None:
+    """The candidates that an agent with these ``settings`` (as in a start document) laid out; None where that is not known."""
+    if settings.get("candidates"):
+        return np.asarray(settings["candidates"], dtype=float)
+    if frame is None or "patch" not in settings or "step" not in settings:
+        return None
+    if settings.get("sites", "raster") == "raster":
+        return patch_centers(frame, settings["patch"], settings["step"])
+    return None if topograph is None else candidates(topograph, settings["patch"], settings["step"], settings["sites"])
+
+
+def _moved(centers: Floats, topograph: Topograph, patch: float, step: float) -> Floats:
+    frame = topograph.frame
+    strength = np.abs(curvature(topograph, patch)).max(axis=0)
+    apart = max(1, round(WIDTHS[1] * patch / max(frame.pixel_size)))
+    peaks = peak_local_max(strength, min_distance=apart, threshold_abs=CONSPICUOUS, exclude_border=False)  # strongest first
+    moved, taken = centers.copy(), np.zeros(len(centers), dtype=bool)
+    cell = _cells(frame.to_pixel(centers), peaks, step / np.array(frame.pixel_size))
+    for peak, home in zip(frame.to_sample(peaks), cell, strict=True):
+        if home >= 0 and not taken[home]:
+            moved[home], taken[home] = peak, True
+    return moved
+
+
+def _cells(centers: Floats, peaks: NDArray[np.int_], step: Floats) -> NDArray[np.int_]:
+    """In the cell of which centre (n, 2) each peak (k, 2) lies, all in pixels; -1 for none."""
+    rows, columns = np.unique(centers[:, 0]), np.unique(centers[:, 1])
+    stride = np.maximum(1, np.round(step))
+    row, column = (np.round((peaks[:, i] - axis[0]) / stride[i]).astype(int) for i, axis in enumerate((rows, columns)))
+    inside = (row >= 0) & (row < len(rows)) & (column >= 0) & (column < len(columns))
+    return np.where(inside, row * len(columns) + column, -1)
+
+
+def _least_curvature(height: Floats, width: Floats, pixel: Floats) -> Floats:
+    """Of the image smoothed by ``width`` pixels (rows, columns), its sign that of a bump."""
+    along, across, mixed = (gaussian_filter(height, width, order=order, mode="reflect") for order in ((2, 0), (0, 2), (1, 1)))
+    along, across, mixed = along / pixel[0] ** 2, across / pixel[1] ** 2, mixed / pixel.prod()
+    middle, apart = (along + across) / 2, np.hypot((along - across) / 2, mixed)
+    return -np.sign(middle) * np.maximum(np.abs(middle) - apart, 0.0)
+
+
+def _usual(values: Floats) -> Floats:
+    curved = np.abs(values[values != 0])
+    return values / np.median(curved) if len(curved) else values
+
+
+def _filled(height: Floats) -> Floats:
+    """Pixels that were not measured, as the nearest that was."""
+    holes = ~np.isfinite(height)
+    if not holes.any() or holes.all():
+        return np.nan_to_num(height)
+    nearest = distance_transform_edt(holes, return_distances=False, return_indices=True)
+    return height[tuple(nearest)]
