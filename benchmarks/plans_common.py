@@ -17,7 +17,8 @@ def agents(seed):
     """Makes the agent of a scale."""
 
     def make(scale):
-        settings = {"patch": scale.patch, "step": scale.step, "sites": scale.sites, "seeds": scale.seeds, **scale.agent.settings}
+        laid_out = {key: getattr(scale, key) for key in ("patch", "step", "sites", "seeds")}
+        settings = {**laid_out, **scale.agent.settings}
         return AgentDevice(make_agent(scale.agent.name, seed=seed, **settings), scale, name="agent")
 
     return make
