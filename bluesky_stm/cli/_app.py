@@ -18,11 +18,14 @@ app = typer.Typer(
 )
 out = Console(highlight=False)
 
-FOLDER = Path("bluesky_stm_data")
+FOLDER = "bluesky_stm_data"
 PORTS = "6501,6502,6503,6504"
 
 Uid = Annotated[str | None, typer.Argument(help="uid or the start of it; else the last run.")]
-Folder = Annotated[Path, typer.Option("--catalog", help="Folder of the catalog; made if it is not there.")]
+Folder = Annotated[
+    str,
+    typer.Option("--catalog", help="Folder, made if missing; or a facility's: https://..., tiled:NAME, databroker:NAME."),
+]
 Seed = Annotated[int, typer.Option(help="Of the surface, of the noise and of the agents.")]
 Uids = Annotated[list[str] | None, typer.Argument(help="uids or starts of uids; else the newest campaign.")]
 Host = Annotated[str, typer.Option(help="Address of the Nanonis controller.")]

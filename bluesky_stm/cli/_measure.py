@@ -42,7 +42,7 @@ def demo(catalog: Folder = FOLDER, seed: Seed = 7, report: Page = None) -> None:
     with simulated(seed=seed, catalog=catalog) as session:
         uids = _explore(session, list(session.scales.values()))
         same = replay_all(session.catalog, uids)
-        write_report(session.catalog, uids, report or catalog / "report.html")
+        write_report(session.catalog, uids, report or session.catalog.path / "report.html")
     out.print("Every recorded decision was reached again." if same else "Some decisions were not reached again: see above.")
     raise typer.Exit(0 if same else 1)
 
@@ -100,7 +100,7 @@ def run(
         session.RE.subscribe(follow)
         chosen = _read_scales(scales) if scales else list(session.scales.values())
         uids = _explore(session, [scale.chosen(**changes) for scale in chosen])
-        write_report(session.catalog, uids, report or catalog / "report.html")
+        write_report(session.catalog, uids, report or session.catalog.path / "report.html")
 
 
 def _check_options(controller: ControllerName, file: Path | None, of_nanonis: dict[str, Any]) -> None:

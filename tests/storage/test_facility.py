@@ -3,7 +3,9 @@
 import event_model
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from bluesky_stm.cli import app
 from bluesky_stm.errors import CatalogError
 from bluesky_stm.runs import replay, resume
 from bluesky_stm.storage import campaign_tree, load_run, open_catalog, runs
@@ -107,6 +109,9 @@ def test_a_profile_of_tiled_is_a_catalog_of_databroker_2(uri, tmp_path, recorder
     with open_catalog("databroker:nobody", folder=tmp_path) as catalog:
         with pytest.raises(CatalogError, match="no catalog 'nobody', only stm"):
             assert catalog.client
+    monkeypatch.setenv("HOME", str(tmp_path))
+    listed = CliRunner().invoke(app, ["ls", "--catalog", "tiled:stm"])
+    assert [line[:8] for line in listed.output.splitlines()[1:]] == [uid[:8] for uid in table.uid], listed.output
     client = databroker.catalog["stm"]
     read = client[table.uid[0]]["primary"].read()
     client.context.close()
