@@ -33,7 +33,9 @@ primary = run["primary"]
 names = [name for name, doc in run.documents()]
 current = primary["stm_sweep_current"].read()
 print(json.dumps({"uid": uid, "names": names, "shape": current.shape, "last": float(current[-1, -1]),
-                  "image": run["topograph"]["stm_scanner_topograph"].read().shape}))
+                  "image": run["topograph"]["stm_scanner_topograph"].read().shape, "client": type(run).__module__,
+                  "start": run.start["uid"], "stop": run.stop["exit_status"],
+                  "table": list(primary.read()["stm_sweep_x"].shape), "streams": sorted(run)}))
 """
 
 
@@ -83,6 +85,9 @@ def test_a_run_is_read_back_from_the_server_by_another_process_and_in_its_web_pa
         found = json.loads(read.stdout)
         assert found["uid"] == uid
         assert found["names"][0] == "start" and found["names"][-1] == "stop"
+        assert found["client"].startswith("bluesky_tiled_plugins"), "its clients work on our runs"
+        assert (found["start"], found["stop"], found["table"]) == (uid, "success", [4])
+        assert {"agent", "maps", "primary", "topograph"} <= set(found["streams"])
         assert found["shape"] == [4, 121] and found["image"] == [1, 32, 32]
         assert found["last"] == pytest.approx(np.asarray(spectra[-1].current)[-1], rel=1e-12)
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/ui/", timeout=30) as page:

@@ -1,5 +1,6 @@
 """What the README shows is true."""
 
+import os
 import re
 import subprocess
 import sys
@@ -29,3 +30,21 @@ def test_it_names_every_command():
 
     known = {command.name or command.callback.__name__ for command in app.registered_commands} - {"demo"}
     assert set(re.findall(r"`([\w-]+)`", README.split("lists the rest:")[1].split(". ")[0])) == known
+
+
+def test_at_a_terminal_a_session_says_how_far_it_is(tmp_path):
+    """Nothing is subscribed by hand; in a pipe nothing is said."""
+    lines = """
+import bluesky_stm
+from bluesky_stm.plans import explore
+with bluesky_stm.simulated(seed=7) as s:
+    scale = {"name": "t", "frame": 20, "pixels": 32, "patch": 4, "step": 2, "seeds": 3, "agent": "random", "scalarizer": "gap"}
+    s.RE(explore(s.stm, s.agent(scale), budget=3))
+"""
+    ours, theirs = os.openpty()
+    subprocess.run([sys.executable, "-c", lines], cwd=tmp_path, stdout=theirs, check=True, timeout=120)
+    os.close(theirs)
+    with os.fdopen(ours, "rb") as terminal:
+        said = terminal.read1(100_000).decode()
+    assert "3/3" in said and "largest gap" in said and "done in" in said
+    assert subprocess.run([sys.executable, "-c", lines], cwd=tmp_path, capture_output=True, timeout=120).stdout == b""
