@@ -17,7 +17,8 @@ from bluesky_stm.agents._base import AgentSettings, BaseAgent
 from bluesky_stm.agents._features import Pictures
 from bluesky_stm.agents._fit import one_thread
 from bluesky_stm.agents._insight import laid_flat
-from bluesky_stm.agents._model import Features, Model, fitted_at
+from bluesky_stm.agents._lessons import Lessons
+from bluesky_stm.agents._model import Features, Model
 from bluesky_stm.agents._spectra import Cube, Curves, enough, whole
 from bluesky_stm.errors import SettingsError
 from bluesky_stm.geometry import Floats, Point
@@ -207,18 +208,13 @@ class KernelAgent(BaseAgent):
         """``model`` brought up to date with all ``values`` (n,), measured at ``places``; None for fewer than three."""
         if len(values) < LEAST_VALUES:
             return None
-        anchor = max(fitted_at(len(values)), LEAST_VALUES)
-        if model is None or model.anchor != anchor:
-            model = self._fitted(places[:anchor], values[:anchor], kernels)
+        lessons = Lessons(self._groups(kernels), places, values, self._known)
+        if model is None or model.due != lessons.due:
+            model = Model.fitted(lessons, model)
         for i in range(model.count if model else len(values), len(values)):
             assert model
             model = model.extended(places[i], float(values[i]))
         return model
-
-    def _fitted(self, places: Sequence[Features], values: Floats, kernels: Kernels) -> Model | None:
-        """All kernels, mixed; None where not even the simplest could be computed."""
-        stacked = {group: torch.cat([place[group] for place in places]) for group in self._known}
-        return Model.fitted(self._groups(kernels), stacked, values, self._known)
 
     def _components(self) -> tuple[Curves, list[Model], Floats]:
         """Components of the whole spectra so far, a model of each, and the scores (n, c)."""
@@ -227,9 +223,7 @@ class KernelAgent(BaseAgent):
             curves = Curves.fitted([spectrum for _, spectrum in spectra])
             scores = curves.scores([spectrum for _, spectrum in spectra])
             places = [self._features(np.array([self.observations[i].point], dtype=float)) for i, _ in spectra]
-            stacked = {group: torch.cat([place[group] for place in places]) for group in self._known}
-            fitted = (Model.fitted(self._groups(self.kernels), stacked, column, self._known) for column in scores.T)
-            models = [model for model in fitted if model]
+            models = [model for model in (self._kept_up(None, places, column, self.kernels) for column in scores.T) if model]
             if len(models) < scores.shape[1]:
                 raise SettingsError("The spectra so far cannot be fitted: some of their components are not finite numbers.")
             self._curves = len(spectra), curves, models, scores

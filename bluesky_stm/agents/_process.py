@@ -81,6 +81,11 @@ class Process:
             variance=(self.variance - new * new).clamp(min=LEAST_VARIANCE),
         )
 
+    def told(self, values: Tensor) -> Self:
+        """With other ``values`` (n,) at the same places."""
+        solved = torch.linalg.solve_triangular(self.factor, values[:, None], upper=False)[:, 0]
+        return replace(self, solved=solved, mean=solved @ self.rows)
+
     def at(self, places: list[Tensor]) -> tuple[Tensor, Tensor]:
         """Mean and variance, noise left out, at any other places; each (k,)."""
         rows = solved_rows(self.fit, self.factor, self.places, places)

@@ -71,6 +71,19 @@ def test_decisions_follow_from_the_lessons_and_not_from_how_often_it_was_asked(n
     assert np.array_equal(asked.posterior().mean, quiet.posterior().mean, equal_nan=True)
 
 
+def test_kernels_refitted_in_turns_leave_no_trace_of_when_it_was_asked():
+    places = np.random.default_rng(0).permutation(taught("dkl", 0).candidates)[:84]
+    lessons = [Observation(Point(*place), value(place) + 0.1 * np.sin(i)) for i, place in enumerate(places)]
+    asked, quiet = taught("dkl", 0), taught("dkl", 0)
+    asked.ingest(lessons[:60])
+    for lesson in lessons[60:]:
+        asked.ingest([lesson])
+        asked.posterior()
+    quiet.ingest(lessons)
+    assert np.array_equal(asked.posterior().mean, quiet.posterior().mean)
+    assert np.array_equal(asked.posterior().std, quiet.posterior().std)
+
+
 def kept(state):
     """Written with msgpack, as it would be on a disk, and read again."""
     return msgpack.unpackb(msgpack.packb(state, default=msgpack_numpy.encode), object_hook=msgpack_numpy.decode)

@@ -14,7 +14,7 @@ from bluesky_stm.agents._acquisition import ACQUISITIONS, Belief, log_expected_i
 from bluesky_stm.agents._features import Pictures, leveled
 from bluesky_stm.agents._fit import _below, _cost, fitted, noise_variance
 from bluesky_stm.agents._kernel import Kernel, squared_distances
-from bluesky_stm.agents._model import fitted_at
+from bluesky_stm.agents._lessons import fitted_at
 from bluesky_stm.agents._process import Process
 from bluesky_stm.agents._targets import Warp
 from bluesky_stm.errors import SettingsError
@@ -151,7 +151,18 @@ def test_refits_come_at_each_value_first_and_then_every_few_percent():
     anchors = np.array([fitted_at(int(n)) for n in counts])
     assert (anchors[:57] == counts[:57]).all()
     assert (np.diff(anchors) >= 0).all()
-    assert (counts - anchors <= counts / 30).all()
+    assert (counts - anchors <= counts / 20).all()
+
+
+def test_kernels_are_refitted_in_turns():
+    refitted = [{n for n in range(150, 400) if fitted_at(n, phase) > fitted_at(n - 1, phase)} for phase in (0, 1 / 3, 2 / 3)]
+    assert all(refitted) and not refitted[0] & refitted[1] and not refitted[1] & refitted[2] and not refitted[0] & refitted[2]
+
+
+@pytest.mark.parametrize("phase", [0.0, 1 / 3, 0.7])
+def test_a_fit_is_never_older_than_one_that_was_used_before(phase):
+    anchors = np.array([fitted_at(n, phase) for n in range(3, 600)])
+    assert (np.diff(anchors) >= 0).all() and (anchors <= np.arange(3, 600)).all()
 
 
 @pytest.mark.parametrize("z", [-40.0, -6.001, -5.999, -1.0, 0.0, 2.0])
