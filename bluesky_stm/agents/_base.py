@@ -37,6 +37,9 @@ PUBLISHED_PATCH, PUBLISHED_STEP = 30 / 512, 10 / 512
 SAME = 1e-9
 """Candidates closer than this, in nm, are one place."""
 
+LARGEST = 1e300
+"""Size of a value beyond which sums of a few are no longer numbers."""
+
 
 class AgentSettings(Settings):
     """What every agent can be told.
@@ -144,7 +147,7 @@ class BaseAgent:
         self.observations = []
 
     def ingest(self, observations: Sequence[Observation]) -> None:
-        """Learn from spectra, in the order they were taken; a value that is not finite counts as failed."""
+        """Learn from spectra, in the order they were taken; a value that is no finite number counts as failed."""
         assert self.topograph
         for observation in observations:
             if not (isinstance(observation.value, Failed) and observation.value.again):
@@ -261,6 +264,7 @@ class BaseAgent:
 
 
 def _finite(observation: Observation) -> Observation:
-    if isinstance(observation.value, Failed) or np.isfinite(observation.value):
+    if isinstance(observation.value, Failed) or abs(observation.value) <= LARGEST:
         return observation
-    return Observation(observation.point, Failed(f"the value {observation.value} is not finite"), observation.spectrum)
+    why = f"the value {observation.value} is not a number that can be computed with (beyond {LARGEST})"
+    return Observation(observation.point, Failed(why), observation.spectrum)

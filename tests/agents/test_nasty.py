@@ -1,7 +1,5 @@
 """Whatever comes in the night: a valid suggestion or a clear refusal, never NaN, never another exception."""
 
-import os
-
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -12,9 +10,6 @@ from bluesky_stm.errors import SettingsError
 from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.measurements import Setpoint, Topograph
 from bluesky_stm.protocols import Failed, Observation
-
-EXAMPLES = int(os.environ.get("BLUESKY_STM_NASTY", "40"))
-"""How many inputs are tried; ten thousand take an hour."""
 
 IMAGES = {
     "constant": lambda rng: np.full((16, 16), 3.0),
@@ -33,22 +28,39 @@ value = st.one_of(
 )
 
 
-@given(
-    image=st.sampled_from(sorted(IMAGES)),
-    name=st.sampled_from(["dkl", "gp-xy", "gp-patch", "random", "space-filling"]),
-    acquisition=st.sampled_from(["ei", "log-ei", "ucb", "annealed-ucb", "variance", "thompson", "near", "per-time"]),
-    places=st.lists(st.tuples(st.floats(-5, 5), st.floats(-5, 5)), min_size=1, max_size=12),
-    lessons=st.lists(st.tuples(st.floats(-6, 6), st.floats(-6, 6), value), max_size=12),
-    pending=st.integers(0, 2),
-    seed=st.integers(0, 2**31),
-)
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_a_suggestion_or_a_refusal(image, name, acquisition, places, lessons, pending, seed):
+INPUTS = {
+    "image": st.sampled_from(sorted(IMAGES)),
+    "name": st.sampled_from(["dkl", "gp-xy", "gp-patch", "random", "space-filling"]),
+    "acquisition": st.sampled_from(["ei", "log-ei", "ucb", "annealed-ucb", "variance", "thompson", "near", "per-time"]),
+    "places": st.lists(st.tuples(st.floats(-5, 5), st.floats(-5, 5)), min_size=1, max_size=12),
+    "lessons": st.lists(st.tuples(st.floats(-6, 6), st.floats(-6, 6), value), max_size=12),
+    "twice": st.booleans(),
+    "pending": st.integers(0, 2),
+    "seed": st.integers(0, 2**31),
+}
+UNHURRIED = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+
+
+@given(**INPUTS)
+@settings(max_examples=40, **UNHURRIED)
+def test_a_suggestion_or_a_refusal(**nasty):
+    suggests_or_refuses(**nasty)
+
+
+@pytest.mark.slow
+@given(**INPUTS)
+@settings(max_examples=10_000, derandomize=True, **UNHURRIED)
+def test_ten_thousand_times_a_suggestion_or_a_refusal(**nasty):
+    suggests_or_refuses(**nasty)
+
+
+def suggests_or_refuses(image, name, acquisition, places, lessons, twice, pending, seed):
+    """One agent, taught ``lessons``, each of them ``twice`` or once, is asked once."""
     weighing = {"acquisition": acquisition} if name in {"dkl", "gp-xy", "gp-patch"} else {}
     agent = make_agent(name, seed=seed, candidates=places, patch=2.0, seeds=1, **weighing)
     height = IMAGES[image](np.random.default_rng(seed))
     agent.observe(Topograph(Frame.square((0.0, 0.0), 10.0, 16), height, Setpoint(-1.5, 0.2)))
-    agent.ingest([Observation(Point(x, y), v) for x, y, v in lessons])
+    agent.ingest([Observation(Point(x, y), v) for x, y, v in lessons] * (1 + twice))
     waiting = [Point(*p) for p in places[:pending]]
     try:
         decision = agent.suggest(1, waiting)[0]
@@ -59,6 +71,7 @@ def test_a_suggestion_or_a_refusal(image, name, acquisition, places, lessons, pe
     assert tuple(decision.point) not in {tuple(p) for p in waiting}
     if decision.why not in {"seed", "random", "space filling"}:
         assert np.isfinite([decision.mean, decision.std, decision.acquisition]).all()
+        assert decision.std >= 0
 
 
 @pytest.mark.parametrize("bad", [(float("nan"), 0.0), (float("inf"), 0.0)])
