@@ -95,7 +95,7 @@ def main():
         drawn = here(documents)
         published, shown = elsewhere(documents, folder)
     lines = [
-        f"CPU time of the live view for each of {BUDGET} spectra (topograph 256 x 256, 2116 candidates, maps every 10 spectra);",
+        f"CPU time of the live view for each of {BUDGET} spectra (topograph 256 x 256, maps every 10 spectra);",
         f"bar: 50 ms. Load of the machine meanwhile: {os.getloadavg()[0]:.1f}.",
         "",
         "| who | ms a spectrum |",

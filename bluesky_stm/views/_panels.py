@@ -47,7 +47,7 @@ class Panels:
     def __init__(self, figure: SubFigure) -> None:
         above, below = figure.add_gridspec(1, 4, **MAPS), figure.add_gridspec(1, 4, **CURVES)
         self.title = figure.suptitle("", x=0.012, ha="left", fontsize=11, fontweight="bold")
-        self.maps = [MapPanel(figure.add_subplot(cell)) for cell in above]
+        self.maps = [MapPanel(figure.add_subplot(above[column])) for column in range(4)]
         self.topograph, self.mean, self.std, self.gain = self.maps
         split = below[2].subgridspec(2, 1, height_ratios=[3, 1], hspace=0.12)
         cells = below[0], below[1], split[0], split[1], below[3]
@@ -63,8 +63,8 @@ class Panels:
     @property
     def moving(self) -> list[Artist]:
         """What changes with every spectrum, in the order of drawing."""
-        panels = (*self.maps, self.current, self.didv, self.learning, self.acquisition, self.features)
-        return [artist for panel in panels for artist in panel.moving]
+        curves = self.current, self.didv, self.learning, self.acquisition
+        return [artist for part in (self.maps, curves, [self.features]) for panel in part for artist in panel.moving]
 
     def begin(self, record: RunRecord, children: Sequence[RunRecord] = ()) -> None:
         """Show the topograph of a run; what belongs to another run disappears."""
