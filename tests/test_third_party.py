@@ -11,7 +11,7 @@ HOMES = {
     "ophyd": {"devices"},
     "socket": {"controllers", "storage"},  # storage asks whether a server is there, and says on which host it writes
     "nanonis_spm": {"controllers"},
-    "torch": {"agents", "pretrain"},
+    "torch": {"agents", "pretrain", "cli"},  # the command line asks it for a GPU
     "gpytorch": {"agents"},
     "matplotlib": {"views"},
     "databroker": {"storage"},

@@ -23,12 +23,22 @@ def doctor() -> None:
     table.add_row("Python", platform.python_version())
     for package in ("bluesky-stm", "bluesky", "ophyd", "databroker", "tiled", "numpy", "torch", "gpytorch", "scikit-image"):
         table.add_row(package, _version(package))
+    table.add_row("GPU", _gpu())
     table.add_row("agents", ", ".join(known_agents()))
     table.add_row("scalarizers", ", ".join(known_scalarizers()))
     table.add_row("settings file", str(settings_file() or "none: all as the package has it"))
     for name, value in read_settings().model_dump(mode="json").items():
         table.add_row(f"  {name}", _words(value))
     out.print(table)
+
+
+def _gpu() -> str:
+    """Which one torch finds."""
+    try:
+        import torch
+    except ImportError:
+        return "not known: torch is not installed"
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
 
 
 def _words(value: Any) -> str:

@@ -87,6 +87,7 @@ def test_a_microscope_that_does_not_take_a_setting_says_so(tmp_path):
 def test_the_doctor_shows_what_holds(file, monkeypatch):
     monkeypatch.setenv("BLUESKY_STM_SETTINGS", str(file))
     shown = CliRunner().invoke(app, ["doctor"], catch_exceptions=False).output
+    assert {"GPU", "torch", "microscope", "catalog", "limits", "scales"} <= set(shown.split())
     unwrapped = "".join(shown.split())
     for word in ("bluesky_stm.yaml", "cleavedonMonday", "Ada", "-1.5,1.5", "terrace"):
         assert word in unwrapped
