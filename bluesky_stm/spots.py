@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, gaussian_filter
+from scipy.spatial import KDTree
 from skimage.feature import peak_local_max
 
 from bluesky_stm.geometry import Floats, Frame, patch_centers
@@ -35,29 +36,36 @@ def curvature(topograph: Topograph, patch: float) -> Floats:
     ndarray of shape (widths, rows, columns)
         Positive on bumps, negative in pits, 0 on saddles; in units of what is usual at that width in this image.
     """
-    height = _filled(topograph.height)
+    height = _flat(_filled(topograph.height))
     pixel = np.array(topograph.frame.pixel_size)
     return np.array([_usual(_least_curvature(height, np.maximum(share * patch / pixel, 1.0), pixel)) for share in WIDTHS])
 
 
-def candidates(topograph: Topograph, patch: float, step: float, sites: str = "raster") -> Floats:
-    """Where a spectrum may be taken: the centres of the windows that fit into the frame, row by row from the lowest y.
+def on_spots(topograph: Topograph, patch: float, step: float) -> tuple[Floats, NDArray[np.bool_]]:
+    """Candidates, each on the most conspicuous spot of its cell of the raster, or else where the raster has it.
 
     Parameters
     ----------
     topograph : Topograph
     patch, step : float
-        As of `geometry.patch_centers`.
-    sites : {"raster", "spots"}
-        With ``"spots"`` each candidate moves to the most conspicuous spot of its cell of the raster, where there is one.
+        Of the raster, as of `geometry.patch_centers`.
 
     Returns
     -------
-    ndarray of shape (n, 2)
-        Places as (x, y), in nm.
+    places : ndarray of shape (n, 2)
+        As (x, y), in nm, in the order of the raster.
+    spot : ndarray of shape (n,)
+        Which of them sit on a spot.
     """
-    centers = patch_centers(topograph.frame, patch, step)
-    return centers if sites == "raster" else _moved(centers, topograph, patch, step)
+    frame, places = topograph.frame, patch_centers(topograph.frame, patch, step)
+    peaks = _peaks(topograph, patch)
+    stride = np.maximum(1, np.round(step / np.array(frame.pixel_size)))
+    cells = KDTree(frame.to_pixel(places) / stride)
+    _, homes = cells.query(peaks / stride, p=np.inf, distance_upper_bound=0.5 + 1e-6)  # len(places) for none
+    home, strongest = np.unique(homes, return_index=True)
+    within, spot = home < len(places), np.zeros(len(places), dtype=bool)
+    places[home[within]], spot[home[within]] = frame.to_sample(peaks[strongest[within]]), True
+    return places, spot
 
 
 def described(settings: Mapping[str, Any], frame: Frame | None, topograph: Topograph | None) -> Floats | None:
@@ -68,29 +76,14 @@ def described(settings: Mapping[str, Any], frame: Frame | None, topograph: Topog
         return None
     if settings.get("sites", "raster") == "raster":
         return patch_centers(frame, settings["patch"], settings["step"])
-    return None if topograph is None else candidates(topograph, settings["patch"], settings["step"], settings["sites"])
+    return None if topograph is None else on_spots(topograph, settings["patch"], settings["step"])[0]
 
 
-def _moved(centers: Floats, topograph: Topograph, patch: float, step: float) -> Floats:
-    frame = topograph.frame
+def _peaks(topograph: Topograph, patch: float) -> NDArray[np.int_]:
+    """Pixels (k, 2) of the conspicuous spots, the strongest first."""
     strength = np.abs(curvature(topograph, patch)).max(axis=0)
-    apart = max(1, round(WIDTHS[1] * patch / max(frame.pixel_size)))
-    peaks = peak_local_max(strength, min_distance=apart, threshold_abs=CONSPICUOUS, exclude_border=False)  # strongest first
-    moved, taken = centers.copy(), np.zeros(len(centers), dtype=bool)
-    cell = _cells(frame.to_pixel(centers), peaks, step / np.array(frame.pixel_size))
-    for peak, home in zip(frame.to_sample(peaks), cell, strict=True):
-        if home >= 0 and not taken[home]:
-            moved[home], taken[home] = peak, True
-    return moved
-
-
-def _cells(centers: Floats, peaks: NDArray[np.int_], step: Floats) -> NDArray[np.int_]:
-    """In the cell of which centre (n, 2) each peak (k, 2) lies, all in pixels; -1 for none."""
-    rows, columns = np.unique(centers[:, 0]), np.unique(centers[:, 1])
-    stride = np.maximum(1, np.round(step))
-    row, column = (np.round((peaks[:, i] - axis[0]) / stride[i]).astype(int) for i, axis in enumerate((rows, columns)))
-    inside = (row >= 0) & (row < len(rows)) & (column >= 0) & (column < len(columns))
-    return np.where(inside, row * len(columns) + column, -1)
+    apart = max(1, round(WIDTHS[1] * patch / max(topograph.frame.pixel_size)))
+    return peak_local_max(strength, min_distance=apart, threshold_abs=CONSPICUOUS, exclude_border=False)
 
 
 def _least_curvature(height: Floats, width: Floats, pixel: Floats) -> Floats:
@@ -104,6 +97,13 @@ def _least_curvature(height: Floats, width: Floats, pixel: Floats) -> Floats:
 def _usual(values: Floats) -> Floats:
     curved = np.abs(values[values != 0])
     return values / np.median(curved) if len(curved) else values
+
+
+def _flat(height: Floats) -> Floats:
+    """Without the tilt, which the mirrored edges of the image would turn into ridges."""
+    rows, columns = (np.arange(n) - (n - 1) / 2 for n in height.shape)
+    up, along = rows @ height.mean(axis=1) / (rows @ rows), columns @ height.mean(axis=0) / (columns @ columns)
+    return height - up * rows[:, None] - along * columns
 
 
 def _filled(height: Floats) -> Floats:

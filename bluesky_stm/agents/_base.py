@@ -28,7 +28,6 @@ from bluesky_stm.geometry import Floats, Frame, Point, patch_centers
 from bluesky_stm.measurements import Topograph
 from bluesky_stm.protocols import Decision, Experience, Failed, Health, Observation, Posterior
 from bluesky_stm.settings import Positive, Settings
-from bluesky_stm.spots import candidates
 
 PUBLISHED_PATCH, PUBLISHED_STEP = 30 / 512, 10 / 512
 """Window and step of the published runs, as shares of the frame."""
@@ -52,7 +51,7 @@ class AgentSettings(Settings):
     candidates : list of [x, y], optional
         The only places, in nm, that may be suggested; by default the window centres that fit into the frame.
     sites : {"raster", "spots"}
-        Whether candidates stay on the raster, or move to the conspicuous spot of their cell (`spots.candidates`).
+        Whether candidates stay on the raster, or move to the conspicuous spot of their cell (`spots.on_spots`).
     tallest : float, optional
         What stands higher than this above the median of its window, in nm, is dirt, and its place is left out; so are holes in
         the image. By default nothing is.
@@ -83,12 +82,6 @@ class AgentSettings(Settings):
         if not len(self.candidates):
             raise SettingsError("The list of candidates is empty: an agent needs at least one place to suggest.")
         return np.asarray(self.candidates, dtype=float)
-
-    def places(self, topograph: Topograph) -> Floats:
-        """The candidates in this image; shape (n, 2), nm."""
-        if self.on_spots:
-            return candidates(topograph, *self.windows(topograph.frame), self.sites)
-        return self.layout(topograph.frame)
 
     @property
     def on_spots(self) -> bool:
@@ -137,10 +130,10 @@ class BaseAgent:
         The agents of this package learn every frame afresh: what they know of others is in the weights of the net, and
         ``prior`` is left to agents that can use it.
         """
-        self._candidates = self.settings.places(topograph)
+        frame = topograph.frame
+        self._kinds = Kinds(topograph, *self.settings.windows(frame)) if self.settings.on_spots else None
+        self._candidates = self._kinds.candidates if self._kinds else self.settings.layout(frame)
         self._topograph = topograph
-        patch, _ = self.settings.windows(topograph.frame)
-        self._kinds = Kinds(topograph, self._candidates, patch) if self.settings.on_spots else None
         self._tree = KDTree(self._candidates)
         self._measured = np.zeros(len(self._candidates), dtype=bool)
         self._clean = clean(topograph, self._candidates, self.settings.windows(topograph.frame)[0], self.settings.tallest)

@@ -11,30 +11,32 @@ from scipy.spatial import KDTree
 
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import Topograph
-from bluesky_stm.spots import CONSPICUOUS, curvature
+from bluesky_stm.spots import curvature, on_spots
 
 NEIGHBOURS = 4
 """Spectra from which the chance is estimated that one beside them has a value."""
 
 
 class Kinds:
-    """How the candidates of a topograph look, and which looks least like those that were measured.
+    """Candidates on the spots of a topograph, how each looks, and which looks least like those that were measured.
 
     Parameters
     ----------
     topograph : Topograph
+    patch, step : float
+        Side of the window around a candidate and distance between candidates, in nm.
+
+    Attributes
+    ----------
     candidates : ndarray of shape (n, 2)
         In nm.
-    patch : float
-        Side of the window around a candidate, in nm.
     """
 
-    def __init__(self, topograph: Topograph, candidates: Floats, patch: float) -> None:
-        self._candidates = candidates
-        curved, pixels = curvature(topograph, patch), topograph.frame.to_pixel(candidates).T
-        seen = np.stack([map_coordinates(one, pixels, order=1, mode="reflect") for one in curved], axis=-1)
-        self._looks = np.arcsinh(seen)  # ratios count: a spot twice as high is as different from a low one as from a high one
-        self._spots = np.abs(seen).max(axis=1) >= CONSPICUOUS
+    def __init__(self, topograph: Topograph, patch: float, step: float) -> None:
+        self.candidates, self._spots = on_spots(topograph, patch, step)
+        pixels = topograph.frame.to_pixel(self.candidates).T
+        seen = [map_coordinates(one, pixels, order=1, mode="reflect") for one in curvature(topograph, patch)]
+        self._looks = np.arcsinh(np.stack(seen, axis=-1))  # ratios count: from dot to vacancy as from vacancy to cluster
 
     def next(self, free: NDArray[np.bool_], measured: Sequence[int], valued: Sequence[bool]) -> int | None:
         """The free spot that looks least like the ``measured`` candidates, and may have a value; None where no spot is left.
@@ -54,5 +56,5 @@ class Kinds:
     def _chance(self, index: NDArray[np.int_], measured: Sequence[int], valued: Sequence[bool]) -> Floats:
         """Chance (n,) of a value at the candidates ``index``, by the nearest measured; one success is believed beforehand."""
         count = min(NEIGHBOURS, len(measured))
-        _, nearest = KDTree(self._candidates[np.asarray(measured)]).query(self._candidates[index], [*range(1, count + 1)])
+        _, nearest = KDTree(self.candidates[np.asarray(measured)]).query(self.candidates[index], [*range(1, count + 1)])
         return (np.asarray(valued, dtype=float)[nearest].sum(axis=1) + 1) / (count + 1)

@@ -1,0 +1,76 @@
+"""Seed points over the kinds of spots in an image."""
+
+import numpy as np
+import pytest
+
+from bluesky_stm.agents import make_agent
+from bluesky_stm.geometry import Frame
+from bluesky_stm.measurements import Setpoint, Topograph
+from bluesky_stm.protocols import Failed, Observation
+
+FRAME = Frame.square((0.0, 0.0), 60, 192)
+RARE = (11.0, -7.0)
+
+
+def crowd():
+    """Forty equal low bumps, and one that is three times as high."""
+    rng = np.random.default_rng(5)
+    raster = np.stack(np.meshgrid(np.arange(-24, 25, 8.0), np.arange(-24, 25, 8.0)), axis=-1).reshape(-1, 2)
+    common = [p for p in raster + rng.uniform(-1, 1, raster.shape) if np.hypot(*(p - RARE)) > 4][:40]
+    places, height = FRAME.points(), 2e-3 * rng.standard_normal(FRAME.pixels)
+    for p, size in [*((p, 0.05) for p in common), (RARE, 0.15)]:
+        height += size * np.exp(-((places - p) ** 2).sum(axis=-1) / (2 * 0.5**2))
+    return Topograph(FRAME, height, Setpoint(-1.5, 0.2), 0.0), np.array(common)
+
+
+def agent(**settings):
+    made = make_agent("gp-xy", seed=3, **{"patch": 6, "step": 3, "sites": "spots", "seeds": 20, **settings})
+    made.observe(crowd()[0])
+    return made
+
+
+def visit(made, count, value=lambda point: 1.0):
+    for _ in range(count):
+        point = made.suggest(1)[0].point
+        made.ingest([Observation(point, value(point))])
+    return np.array([o.point for o in made.observations])
+
+
+def test_the_one_that_looks_different_is_measured_second():
+    first, second = visit(agent(), 2)
+    assert np.hypot(*(crowd()[1] - first).T).min() < 0.5
+    assert np.hypot(*(second - RARE)) < 0.5
+
+
+def test_candidates_on_the_raster_are_seeded_evenly_as_before():
+    spread = visit(agent(sites="raster"), 2)
+    assert np.hypot(*(spread - RARE).T).min() > 0.5
+
+
+def test_pending_spots_count_as_seen():
+    made = agent()
+    first = made.suggest(1)[0].point
+    assert np.hypot(*np.subtract(made.suggest(1, pending=[first])[0].point, RARE)) < 0.5
+
+
+def test_where_spectra_have_no_value_another_of_the_kind_is_sought_elsewhere():
+    def value(point):
+        return Failed("no gap") if point[0] < 0 else 1.0
+
+    shy, bold = visit(agent(), 16, value), visit(agent(), 16)
+    assert np.mean(shy[:, 0] > 0) > np.mean(bold[:, 0] > 0)
+
+
+def test_without_a_spot_left_seeds_are_spread_over_the_frame():
+    made = agent(seeds=80)
+    points = visit(made, 60)
+    spots = np.array([*crowd()[1], RARE])
+    off = np.hypot(*np.moveaxis(points[:, None] - spots, -1, 0)).min(axis=1)
+    assert (off[:35] < 0.5).all() and (off[45:] > 0.5).any()
+
+
+@pytest.mark.parametrize("kind", ["dkl", "random", "space-filling"])
+def test_every_agent_takes_the_spots_as_candidates(kind):
+    made = make_agent(kind, patch=6, step=3, sites="spots")
+    made.observe(crowd()[0])
+    assert np.hypot(*(made.candidates - RARE).T).min() < 0.4
