@@ -146,7 +146,7 @@ def _maps(run: Run, image: Topograph | None, judge: Scalarizer | None) -> xr.Dat
     prefix = next(key.removesuffix("_mean") for key in maps[0] if key.endswith("_mean"))
     data = {name: np.array([event[f"{prefix}_{name}"] for event in maps], dtype=float) for name in ("mean", "std")}
     coordinates: dict[str, Any] = {"ingested": ("map", [event[f"{prefix}_ingested"] for event in maps])}
-    places = described(run.start.get("agent", {}).get("settings", {}), image and image.frame, image)
+    places = described(run.start.get("agent", {}).get("settings", {}), image.frame if image else None, image)
     if places is not None and len(places) == data["mean"].shape[1]:
         coordinates |= {axis: ("candidate", places[:, i], {"units": units.LENGTH}) for i, axis in enumerate("xy")}
     over = ("map", "candidate")
