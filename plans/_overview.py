@@ -35,7 +35,7 @@ FIELDS = {
 LARGER = 2.5
 """Side of the overview, in sides of the frame that is looked for: creep and hysteresis miss by a few per cent of a move."""
 
-MISSED = 0.05
+MISSED = 0.03
 """By how much of the parent's side a place is missed at most, beside drift; a match farther off is a mistake."""
 
 PACKET = 16

@@ -114,7 +114,8 @@ def confident_maximum(known: Knowledge, centers: Floats, side: float) -> Floats:
     """
     points, values = known.measured
     bounds = known.posterior.mean - CONFIDENCE * known.posterior.std
-    least = float(np.nanmin([*values, *bounds], initial=np.inf))
+    numbers = np.concatenate([values, bounds[np.isfinite(bounds)]])
+    least = float(numbers.min()) if len(numbers) else 0.0
     relied = np.where(np.isfinite(bounds), least + _chance(known) * (bounds - least), least)
     places, worth = np.concatenate([points, known.candidates]), np.concatenate([values, relied])
     hair = 1e-3 * np.ptp(worth) / side

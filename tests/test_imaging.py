@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter
 from bluesky_stm import files
 from bluesky_stm.errors import SettingsError
 from bluesky_stm.geometry import Frame, Point
-from bluesky_stm.imaging import align_rows, level, register, remove_streaks, resample
+from bluesky_stm.imaging import align_rows, level, register, register_features, remove_streaks, resample
 from bluesky_stm.measurements import Setpoint, Topograph
 
 PIXEL = 0.1
@@ -141,3 +141,21 @@ def test_resampling_a_plane_gives_the_plane():
     image = Topograph(frame, frame.points() @ [0.3, -0.1], Setpoint(-1.0, 0.1))
     assert resample(image, inside) == pytest.approx(inside.points() @ [0.3, -0.1])
     assert np.isnan(resample(image, Frame.square((50.0, 50.0), 1.0, 4))).all()
+
+
+def test_a_match_farther_off_than_is_possible_is_not_looked_for():
+    """A pattern that repeats every 40 pixels fits in many places; told how far it may be, the right one is taken."""
+    cell = surface()[:40, :40]
+    image = np.tile(cell, (10, 10)) + 0.3 * surface(seed=1)
+    for rows, within in ((6, 1.5), (22, 2.9)):
+        found = register_features(view(image), view(image, row=100 - rows), (0.0, 0.1), within)
+        assert found.trusted and found.shift == pytest.approx((0.0, rows * PIXEL), abs=PIXEL)
+
+
+def test_a_shift_beyond_what_is_possible_is_not_trusted():
+    """Where only a search over all shifts is affordable, its result is judged by how far it lies."""
+    image = surface()
+    assert register_features(view(image), view(image, row=40)).shift == pytest.approx((0.0, 6.0), abs=PIXEL)
+    small = view(image, row=100 - 68, size=256), view(image, row=100, size=256)
+    far = register_features(*small, (0.0, 20.0), 6.6)
+    assert not far.trusted
