@@ -107,8 +107,12 @@ def move_frame(stm: STM, frame: Frame | Mapping[str, Any]) -> MsgGenerator[None]
     """Make ``frame`` the one that is scanned next, and move the tip to its centre; no run."""
     place = as_frame(frame)
     assert place is not None
-    yield from bps.mv(stm.scanner, place)
-    yield from safely(stm, bps.mv(stm.tip, place.center))
+
+    def move() -> MsgGenerator[None]:
+        yield from bps.mv(stm.scanner, place)
+        yield from bps.mv(stm.tip, place.center)
+
+    yield from safely(stm, move())
 
 
 def short_way(points: Floats) -> list[int]:
