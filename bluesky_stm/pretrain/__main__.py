@@ -14,8 +14,8 @@ from bluesky_stm.pretrain import train
 
 def main(
     path: Annotated[Path, typer.Argument(help="File to write.")],
-    scenes: Annotated[int, typer.Option(help="Simulated scenes.")] = 1000,
-    steps: Annotated[int, typer.Option(help="Steps of the optimiser.")] = 4000,
+    scenes: Annotated[int, typer.Option(help="Simulated scenes.")] = 1300,
+    steps: Annotated[int, typer.Option(help="Steps of the optimiser.")] = 3000,
     seed: Annotated[int, typer.Option(help="Of the net, and of the first scene.")] = 0,
 ) -> None:
     """Train and save."""
