@@ -20,6 +20,7 @@ from sklearn.decomposition import PCA
 from sklearn.ensemble import RandomForestRegressor
 
 from bluesky_stm.agents import make_agent
+from bluesky_stm.agents._features import filled
 from bluesky_stm.geometry import Floats, Point, extract_patches
 from bluesky_stm.protocols import Failed, Observation
 
@@ -65,7 +66,7 @@ def forest(scene: Scene, measured: Floats, known: np.ndarray, rest: np.ndarray) 
     """All energies at once."""
     frame = scene.topograph.frame
     size = round(scene.patch / frame.pixel_size[1])
-    patches = extract_patches(scene.topograph.height, frame.to_pixel(scene.places), size).reshape(len(scene.places), -1)
+    patches = extract_patches(filled(scene.topograph.height), frame.to_pixel(scene.places), size).reshape(len(scene.places), -1)
     places = (scene.places - np.asarray(frame.center)) / min(frame.size)
     features = np.hstack([PCA(10, random_state=0).fit_transform(patches), places])
     return RandomForestRegressor(200, random_state=0).fit(features[known], measured[known]).predict(features[rest])

@@ -26,7 +26,8 @@ class ParetoSettings(WeighingSettings):
 class ParetoAgent(WeighingAgent):
     """Expected gain of the hypervolume, warped values of two scalars being its axes; the run's own scalar is only reported.
 
-    A spectrum counts where both objectives have a value; the reference is the least of each among the measured places.
+    A spectrum counts where both objectives have a value. What is ordinary (the median of the believed map of each) is
+    the reference: a place that is no better in one of them covers nothing.
     """
 
     name, why = "pareto", "ehvi"
@@ -60,7 +61,7 @@ class ParetoAgent(WeighingAgent):
             models = [model.believing(place) for model in models]
         known = np.stack([model.process.mean_where_measured.numpy() for model in models], axis=1)
         mean, std = (np.stack(part, axis=1) for part in zip(*(self._warped(model, None) for model in models), strict=True))
-        return log_expected_gain(mean, std, known, known.min(axis=0))
+        return log_expected_gain(mean, std, known, np.median(mean, axis=0))
 
     def _both(self) -> list[Model]:
         """The models of both objectives; none before there are three pairs of values."""
