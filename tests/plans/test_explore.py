@@ -101,3 +101,31 @@ def test_when_every_place_is_measured_the_run_ends(RE, docs, stm, agent_for):
     RE(explore(stm, agent_for(tiny)))
     assert np.isfinite([d["stm_tip_x"] for d in docs.events()]).all()
     assert len(docs.events()) >= 3
+
+
+def test_with_a_run_up_each_place_is_come_to_the_way_the_image_was_scanned(RE, docs, stm, agent_for, scale, monkeypatch):
+    """So that the hysteresis of the piezo is the same in both; here in a frame turned by 90 degrees, fast axis up."""
+    went, move = [], stm.controller.move_tip
+    monkeypatch.setattr(stm.controller, "move_tip", lambda point, *more: (went.append(point), move(point, *more))[1])
+    RE(explore(stm, agent_for(scale.changed(run_up=5.0)), budget=3, frame=Frame.square((0, 0), 20, 48, angle=90)))
+    places = [(e["stm_sweep_x"], e["stm_sweep_y"]) for e in docs.events()]
+    assert len(places) == 3
+    for place in places:
+        before = went[went.index(place) - 1]
+        assert np.subtract(place, before) == pytest.approx((-5, 5))
+    corner = went[1]
+    assert corner == pytest.approx((9.79, -9.79), abs=0.01) and np.subtract(corner, went[0]) == pytest.approx((-5, 5))
+    assert replay(docs).exact
+
+
+def test_a_run_up_goes_only_as_far_as_the_limits_leave_room(RE, docs, stm, agent_for, scale):
+    RE(explore(stm, agent_for(scale.changed(run_up=1e5)), budget=2))
+    assert len(docs.events()) == 2
+
+
+def test_candidates_on_spots_are_replayed_from_the_documents(RE, docs, make_stm, agent_for, scale):
+    stm = make_stm(profile="good_day")
+    wide = scale.changed(frame=60, pixels=160, patch=5, step=2.5, budget=6, seeds=4, sites="spots")
+    RE(explore(stm, agent_for(wide)))
+    assert docs.of("start")[0]["agent"]["settings"]["sites"] == "spots"
+    assert replay(docs).exact
