@@ -38,7 +38,8 @@ def load_run(run: Any) -> xr.DataTree:
         where the frame is not rotated; ``sample_x`` and ``sample_y`` are places on the sample in any case.
         ``spectra``: ``current``, ``lockin_x``, ``lockin_y``, ``didv`` (spectrum, bias) with the place and quality of each and
         its ``value``, NaN where there is none. Sweeps over different biases have a dimension ``point`` and ``bias`` as data.
-        ``decisions``: what the agent said, one number a decision. ``maps``: ``mean``, ``std`` (map, candidate).
+        ``decisions``: what the agent said, one number a decision. ``maps``: ``mean``, ``std`` and,
+        where it is on record, ``acquisition`` (map, candidate).
         Every variable has its unit in ``attrs["units"]``. ``value`` and ``mean`` are the quantity itself: a gap is above zero
         also where the smallest is sought (``attrs["sought"]``) and the agent is given its negative.
     """
@@ -144,11 +145,13 @@ def _maps(run: Run, image: Topograph | None, judge: Scalarizer | None) -> xr.Dat
     if not maps:
         return None
     prefix = next(key.removesuffix("_mean") for key in maps[0] if key.endswith("_mean"))
-    data = {name: np.array([event[f"{prefix}_{name}"] for event in maps], dtype=float) for name in ("mean", "std")}
+    names = [name for name in ("mean", "std", "acquisition") if f"{prefix}_{name}" in maps[0]]
+    data = {name: np.array([event[f"{prefix}_{name}"] for event in maps], dtype=float) for name in names}
     coordinates: dict[str, Any] = {"ingested": ("map", [event[f"{prefix}_ingested"] for event in maps])}
     places = described(run.start.get("agent", {}).get("settings", {}), image.frame if image else None, image)
     if places is not None and len(places) == data["mean"].shape[1]:
         coordinates |= {axis: ("candidate", places[:, i], {"units": units.LENGTH}) for i, axis in enumerate("xy")}
     over = ("map", "candidate")
-    units_of = {"units": judge.units} if judge else {}
-    return xr.Dataset({"mean": (over, *_quantity(data["mean"], judge)), "std": (over, data["std"], units_of)}, coordinates)
+    judged = {"units": judge.units} if judge else {}
+    said = {name: (data[name], judged if name == "std" else {}) for name in names} | {"mean": _quantity(data["mean"], judge)}
+    return xr.Dataset({name: (over, *values) for name, values in said.items()}, coordinates)

@@ -137,13 +137,15 @@ def _maps(record: RunRecord, most: int) -> dict[str, Any] | None:
     maps = [m for m in record.maps if len(m.mean) == len(candidates)]
     if not maps:
         return None
-    kept = max(1, min(len(maps), most // (2 * len(candidates))))
+    worth = any(np.isfinite(m.acquisition).any() for m in maps)
+    kept = max(1, min(len(maps), most // ((2 + worth) * len(candidates))))
     maps = [maps[round(i)] for i in np.linspace(len(maps) - 1, 0, kept)][::-1]
     mosaic = Mosaic(record.frame, candidates)
     return {
         "ingested": [m.ingested for m in maps],
         "mean": pack([record.sign * m.mean for m in maps]),
         "std": pack([m.std for m in maps]),
+        "acquisition": pack([m.acquisition for m in maps]) if worth else None,
         "cells": pack(np.where(mosaic.index < 0, 65535, mosaic.index), "u2"),
     }
 

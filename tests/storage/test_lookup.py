@@ -121,10 +121,11 @@ def test_loaded_maps_know_where_their_candidates_lie(catalog, recorder, toy_agen
     live.emit(
         "maps",
         {"agent_map_mean": np.arange(len(agent.candidates) * 1.0), "agent_map_std": np.ones(len(agent.candidates))}
-        | {"agent_map_ingested": 0},
+        | {"agent_map_acquisition": -np.arange(len(agent.candidates) * 1.0), "agent_map_ingested": 0},
     )
     maps = load_run(catalog[-1])["maps"]
-    assert maps["mean"].dims == ("map", "candidate")
+    assert maps["mean"].dims == maps["acquisition"].dims == ("map", "candidate")
+    np.testing.assert_allclose(maps["acquisition"], -maps["mean"])
     np.testing.assert_allclose(np.column_stack([maps.x, maps.y]), agent.candidates)
 
 

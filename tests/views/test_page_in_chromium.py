@@ -9,6 +9,7 @@ import subprocess
 import sys
 from itertools import count
 
+import numpy as np
 import pytest
 
 from bluesky_stm.measurements import Quality
@@ -171,6 +172,21 @@ def test_the_slider_goes_back_to_an_earlier_decision(page, records):
     assert decision.why in words and f"{decision.mean:.4g}" in words
     page(slide.format(30))
     assert page("document.querySelectorAll('section .map .layer')[1].href.baseVal") == last
+
+
+def test_the_acquisition_function_can_be_shown_instead_of_the_uncertainty(page, records):
+    third = "document.querySelectorAll('section:first-of-type .panels figure')[2]"
+    doubt = page(f"{third}.querySelector('.layer').href.baseVal")
+    assert page(f"{third}.querySelector('figcaption').textContent").startswith("cUncertainty")
+    page.click("section button[title^='Show the acquisition']")
+    assert page(f"{third}.querySelector('figcaption').textContent").startswith("cAcquisition function")
+    assert page(f"{third}.querySelector('.layer').href.baseVal") not in {doubt, ""}
+    ends = page(f"[...{third}.querySelectorAll('.ends span')].map((n) => n.textContent)")
+    low, middle, high = (float(end.replace("\N{MINUS SIGN}", "-")) for end in ends)
+    known = records[0].maps[-1].acquisition
+    assert (low, high) == pytest.approx((np.nanmin(known), np.nanmax(known)), rel=0.01) and low < middle < high
+    page.click("section button[title^='Show the acquisition']")
+    assert page(f"{third}.querySelector('.layer').href.baseVal") == doubt
 
 
 def test_all_maps_of_a_scale_zoom_together_and_come_back(page):

@@ -71,9 +71,10 @@ class FrameMap {
     this.bar = make("div", { class: "scalebar" }, make("span"), make("i"));
     this.key = make("div", { class: "key" });
     this.aside = make("span", { class: "aside" });
+    this.name = make("span", {}, title);
     this.figure = make(
       "figure", { class: "panel" },
-      make("figcaption", {}, letter ? make("b", {}, letter) : null, title, this.aside),
+      make("figcaption", {}, letter ? make("b", {}, letter) : null, this.name, this.aside),
       make("div", { class: "stage" }, this.svg, this.bar),
       this.key,
     );

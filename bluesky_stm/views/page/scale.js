@@ -6,10 +6,10 @@ const WORDS = { ei: "expected improvement", "log-ei": "log expected improvement"
 
 class Scale {
   constructor(run, tables) {
-    Object.assign(this, { run, tables, count: run.spectra.at.length, pick: run.best ?? 0, byOrder: false });
+    Object.assign(this, { run, tables, count: run.spectra.at.length, pick: run.best ?? 0, byOrder: false, byWorth: false });
     run.spectra = new Spectra(run.spectra, run.units);
     if (run.maps) {
-      Object.assign(run.maps, { mean: unpack(run.maps.mean), std: unpack(run.maps.std) });
+      for (const name of ["mean", "std", "acquisition"]) run.maps[name] = run.maps[name] && unpack(run.maps[name]);
       this.cells = new Cells(run.maps.cells);
     }
     this.palette = new Palette(run.small ? tables.small : tables.value, range(run.spectra.values));
@@ -58,20 +58,20 @@ class Scale {
 
   makeMaps() {
     const { run, view } = this;
-    const read = (key, name) => (share) => {
+    const read = (key, name, units) => (share) => {
       const value = this.shown && this.cells.read(this.shown[key], share);
-      return isNumber(value) ? `${name} ${tell(value, run.units)}` : "";
+      return isNumber(value) ? `${name} ${tell(value, units)}` : "";
     };
+    const [predicted, doubt, worth] = [read("mean", "predicted", run.units), read("std", "\u00b1", run.units), read("acquisition", "acquisition", "")];
     const height = (share) => (this.heights && isNumber(this.heights.read(share)) ? `height ${tell(this.heights.read(share), "nm", 3)}` : "");
     this.topograph = new FrameMap(run, view, { letter: "a", title: "Topograph and spectra", describe: height });
-    this.mean = new FrameMap(run, view, { letter: "b", title: `Predicted ${run.label}`, describe: read("mean", "predicted") });
-    this.std = new FrameMap(run, view, { letter: "c", title: "Uncertainty", describe: read("std", "\u00b1") });
+    this.mean = new FrameMap(run, view, { letter: "b", title: `Predicted ${run.label}`, describe: predicted });
+    this.std = new FrameMap(run, view, { letter: "c", title: "Uncertainty", describe: (share) => (this.byWorth ? worth : doubt)(share) });
     if (this.heights) {
       this.topograph.show(this.picture);
       for (const map of [this.mean, this.std]) set(map.ground, { href: this.picture });
     }
     this.mean.legend(this.palette, run.label, run.units);
-    this.std.legend(this.doubt, "standard deviation", run.units);
     const all = [this.topograph, this.mean, this.std];
     for (const area of run.masked) for (const map of all) map.mask(area);
     for (const child of run.children) for (const map of all) map.outline(child, () => (location.hash = child.uid));
@@ -130,12 +130,16 @@ class Scale {
       this.byOrder = !this.byOrder;
       this.draw();
     });
+    this.worth = button("acquisition", "Show the acquisition function instead of the uncertainty", () => {
+      this.byWorth = !this.byWorth;
+      this.drawDoubt();
+    });
     const zoom = [
       button("+", "Zoom in", () => this.view.scale(1.6)),
       button(MINUS, "Zoom out", () => this.view.scale(1 / 1.6)),
       button("\u2922", "Show the whole frame", () => this.view.reset()),
     ];
-    return make("div", { class: "controls" }, this.player, this.slider, this.said, make("span", { class: "group" }, this.order, ...zoom));
+    return make("div", { class: "controls" }, this.player, this.slider, this.said, make("span", { class: "group" }, this.order, this.run.maps && this.run.maps.acquisition ? this.worth : null, ...zoom));
   }
 
   about() {
@@ -209,12 +213,23 @@ class Scale {
   drawMaps() {
     const { maps } = this.run;
     const last = maps ? maps.ingested.filter((ingested) => ingested <= this.count).length - 1 : -1;
-    const shown = last < 0 ? null : { mean: maps.mean[last], std: maps.std[last], ingested: maps.ingested[last] };
+    const at = (name) => maps[name] && maps[name][last];
+    const shown = last < 0 ? null : { mean: at("mean"), std: at("std"), acquisition: at("acquisition"), ingested: at("ingested") };
     if (this.shown && shown && this.shown.ingested === shown.ingested) return;
     this.shown = shown;
     this.mean.show(shown ? this.cells.image(shown.mean, this.palette) : "");
-    this.std.show(shown ? this.cells.image(shown.std, this.doubt) : "");
+    this.drawDoubt();
     for (const map of [this.mean, this.std]) map.aside.textContent = shown ? `after ${shown.ingested} spectra` : "no map yet";
+  }
+
+  /** Uncertainty or, where asked, the acquisition function, whose range is that of the one map: it shrinks as the agent learns. */
+  drawDoubt() {
+    const values = this.shown && (this.byWorth ? this.shown.acquisition : this.shown.std);
+    const palette = this.byWorth ? new Palette(this.tables.gain, range(values || [])) : this.doubt;
+    this.std.name.textContent = this.byWorth ? "Acquisition function" : "Uncertainty";
+    this.std.legend(palette, this.byWorth ? "how much a spectrum there is worth" : "standard deviation", this.byWorth ? "" : this.run.units);
+    this.std.show(values ? this.cells.image(values, palette) : "");
+    set(this.worth, { "aria-pressed": String(this.byWorth) });
   }
 
   drawLearning() {
