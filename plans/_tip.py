@@ -13,7 +13,7 @@ from pydantic import Field
 
 from bluesky_stm import units
 from bluesky_stm.devices import Pulse
-from bluesky_stm.geometry import Floats, Point, extract_patches
+from bluesky_stm.geometry import Floats, Frame, Point, extract_patches
 from bluesky_stm.imaging import level
 from bluesky_stm.measurements import Quality, Spectrum, Topograph
 from bluesky_stm.plans._metadata import describe_run
@@ -33,6 +33,9 @@ FIELDS = {"verdict": WORDS, "reason": WORDS, "revoked": COUNT, "attempt": COUNT,
 ``verdict`` is ``reference`` (the first), ``good``, ``doubtful`` (to be confirmed), ``changed`` or ``renewed`` (taken as the new
 reference); ``revoked`` the number of spectra, the last ones, that are taken back with it.
 """
+
+_RINGS = 5
+"""Distances from the frame, multiples of that asked for, in which there is a place for a pulse on each side."""
 
 SUSPICIOUS = Quality.TIP_CHANGED | Quality.LOST_CONTACT
 """Flags of a spectrum after which the tip is looked at."""
@@ -57,6 +60,8 @@ class TipCheck(Settings):
         How much rougher or smoother images may become, as a factor.
     pulse : (float, float), optional
         Condition a changed tip with pulses of that bias and width, V and s; None for not.
+    aside : float
+        How far outside the frame the tip is pulsed, in nm, since a pulse leaves something where it is fired.
     attempts : int
         Pulses after which that is given up.
     then : {"pause", "renew", "stop"}
@@ -70,6 +75,7 @@ class TipCheck(Settings):
     leak: Positive = 12.0
     contrast: float = Field(2.0, gt=1)
     pulse: tuple[float, Positive] | None = None
+    aside: Positive = 30.0
     attempts: int = Field(3, ge=1)
     then: Literal["pause", "renew", "stop"] = "pause"
 
@@ -92,6 +98,15 @@ def smoothest(image: Topograph, margin: float = 0.1) -> Point:
     return Point(float(x), float(y))
 
 
+def places_around(frame: Frame, aside: float, kept: Point) -> list[Point]:
+    """Where pulses do no harm: outside ``frame``, multiples of ``aside`` nm off its sides, so far at least from ``kept``."""
+    sides = np.array([(1, 0), (0, 1), (-1, 0), (0, -1)]) / 2
+    away = [sides * (1 + 2 * ring * aside / np.array(frame.size)) for ring in range(1, _RINGS + 1)]
+    shares = np.concatenate(away)[:, ::-1]  # (up, along) of the frame from its centre
+    places = frame.to_sample((shares + 0.5) * frame.pixels - 0.5)
+    return [Point(float(x), float(y)) for x, y in places if np.hypot(x - kept.x, y - kept.y) >= aside - 1e-9]
+
+
 class TipWatch:
     """Looks after the tip of a run.
 
@@ -109,6 +124,7 @@ class TipWatch:
         self.stm, self.check, self.place, self.where = stm, check, place, where
         self.reference: Spectrum | None = None
         self._note = Note("tip_check", FIELDS)
+        self._clean = places_around(stm.scanner.frame, check.aside, place)
 
     def due(self, spectra: int, last: Spectrum | None, contrast: float) -> bool:
         """Whether to look: ``spectra`` after the last check, the last of them suspicious, images of another contrast."""
@@ -129,7 +145,11 @@ class TipWatch:
             return ""
         reason = yield from self._ask(0, revocable, confirmed=True)
         for attempt in range(1, self.check.attempts + 1 if reason and self.check.pulse else 1):
-            yield from self._pulse()
+            clean = self._next_clean()
+            if clean is None:
+                reason += f"; no place {self.check.aside:g} nm outside the frame and within the limits is left for a pulse"
+                break
+            yield from self._pulse(clean)
             reason = yield from self._ask(attempt, 0, confirmed=True)
             if not reason:
                 return ""
@@ -175,9 +195,20 @@ class TipWatch:
         yield from bps.mv(self.stm.tip, self.where(self.place))
         yield from bps.trigger(self.stm.sweep, wait=True)
 
-    def _pulse(self) -> MsgGenerator[None]:
+    def _next_clean(self) -> Point | None:
+        """Where the tip has to go now to stand where nothing was pulsed before; None when the limits leave no such place."""
+        (left, bottom), (right, top) = self.stm.tip.limits
+        while self._clean:
+            place = self.where(self._clean.pop(0))
+            if left <= place.x <= right and bottom <= place.y <= top:
+                return place
+        return None
+
+    def _pulse(self, place: Point) -> MsgGenerator[None]:
+        """Fire at ``place``, aside from what is measured."""
         assert self.check.pulse
         yield from bps.checkpoint()
+        yield from bps.mv(self.stm.tip, place)
         yield from bps.mv(self.stm.pulse, Pulse(*self.check.pulse))
 
     def _write(self, verdict: str, reason: str, revoked: int, attempt: int) -> MsgGenerator[None]:

@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 from bluesky.utils import RunEngineInterrupted
 
-from bluesky_stm.geometry import Frame
+from bluesky_stm.controllers import SimulatedController
+from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.measurements import Quality, Setpoint, Topograph
 from bluesky_stm.plans import TipCheck, check_tip, explore, judge
-from bluesky_stm.plans._tip import smoothest
+from bluesky_stm.plans._tip import places_around, smoothest
 from bluesky_stm.protocols import Failed, SweepSettings
 from bluesky_stm.runs import replay
+from bluesky_stm.settings import Limits
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +95,51 @@ def test_pulses_bring_a_tip_back_and_the_run_goes_on(RE, docs, make_stm, changin
     assert stm.controller.pulses == 2
     assert docs.reasons == ["the budget of 16 spectra is spent"]
     assert replay(docs).exact
+
+
+def test_pulses_go_aside_each_to_another_place_and_leave_the_reference_alone(
+    RE, docs, make_stm, changing_tip, agent_for, scale
+):
+    """A pulse leaves something behind: outside the frame, where nothing is measured and no other pulse was."""
+    agent = agent_for(scale.changed(budget=16))
+    stm = changing(make_stm, changing_tip, changes_at=10, heals=3)
+    before, pulsed, fire = stm.controller.surface, [], stm.controller.pulse
+
+    def pulse(bias, width):
+        pulsed.append(stm.controller.get_tip().point)
+        SimulatedController.pulse(stm.controller, bias, width)  # leaves debris
+        fire(bias, width)
+
+    stm.controller.pulse = pulse
+    RE(explore(stm, agent, tip={"every": 5, "pulse": (3.0, 0.05), "aside": 15.0}))
+    assert len(pulsed) == 3
+    assert not agent.topograph.frame.contains(pulsed, margin=-14.9).any()
+    assert len(set(pulsed)) == 3
+    points = agent.topograph.frame.points()
+    assert stm.controller.surface is not before
+    assert stm.controller.surface.relief(points) == pytest.approx(before.relief(points), abs=1e-5)
+    good = [e for e in docs.events("tip_check") if e["tip_check_verdict"] == "good"]
+    at = {(e["tip_check_x"], e["tip_check_y"]) for e in good}
+    assert len(at) == 1
+
+
+def test_no_pulse_is_fired_where_limits_leave_no_place_for_it(RE, docs, make_stm, changing_tip):
+    """Rather no pulse than one within the frame."""
+    stm = changing(make_stm, changing_tip, changes_at=4)
+    stm.limits = Limits.within(stm.controller.ranges, x=(-50, 50), y=(-50, 50))
+    RE(check_tip(stm, (2.0, 3.0), settings={"pulse": (3.0, 0.05), "then": "renew"}))
+    assert stm.controller.pulses == 0
+    assert "no place 30 nm outside the frame" in docs.events("tip_check")[-1]["tip_check_reason"]
+
+
+@pytest.mark.parametrize("angle", [0.0, 37.0])
+def test_places_for_pulses_lie_outside_the_frame_and_away_from_what_is_kept(angle):
+    frame, kept = Frame(Point(10, -20), (100, 40), (32, 64), angle), Point(50, 20)
+    places = places_around(frame, 25.0, kept)
+    assert not frame.contains(places, margin=-24.99).any()
+    assert frame.contains(places[:2], margin=-25.01).all()
+    assert np.hypot(*(np.array(places) - kept).T).min() >= 25
+    assert len({(round(x, 6), round(y, 6)) for x, y in places}) == len(places)
 
 
 def test_a_tip_that_stays_changed_pauses_for_a_person_who_may_go_on_with_it(RE, docs, make_stm, changing_tip, agent_for, scale):
