@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import gaussian_filter, map_coordinates
 from skimage.filters import window
 from skimage.registration import phase_cross_correlation
@@ -216,7 +216,7 @@ def _near(before: Floats, after: Floats, around: Floats, reach: int) -> Floats:
     return roughly if stride == 1 else _best(before, after, roughly, np.arange(1 - stride, stride))
 
 
-def _best(before: Floats, after: Floats, around: Floats, steps: Floats) -> Floats:
+def _best(before: Floats, after: Floats, around: Floats, steps: NDArray[np.int_]) -> Floats:
     """Of the shifts that lie ``steps`` from ``around``, along rows and columns, the one with the highest correlation."""
     shifts = around + np.stack(np.meshgrid(steps, steps, indexing="ij"), axis=-1).reshape(-1, 2)
     return shifts[int(np.argmax([_correlation(before, after, shift) for shift in shifts]))]
