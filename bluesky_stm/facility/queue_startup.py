@@ -23,6 +23,7 @@ _session = open_session(_settings if is_re_worker_active() else rehearsal(_setti
 Finalize(_session, _session.close, exitpriority=1)  # a worker process ends without atexit
 _mailbox = Mailbox()
 RE, stm = _session.RE, _session.stm
+sweep, scanner, grid = stm.sweep, stm.scanner, stm.grid
 
 _SCALES = tuple(_session.scales)
 _OR_SETTINGS = "typing.Union[{}, typing.Dict[str, typing.Any], None]"
@@ -159,6 +160,13 @@ def withdraw() -> MsgGenerator:
 def approach() -> MsgGenerator:
     """Bring a withdrawn tip back to its set point."""
     yield from plans.approach(stm)
+
+
+def clear_fault() -> str:
+    """A person has looked at the tip: it may approach and measure again. Not a plan, so that none does it by itself."""
+    fault = stm.fault
+    stm.clear_fault()
+    return f"There was no fault of {stm.name}." if fault is None else f"Cleared {type(fault).__name__}: {fault}"
 
 
 def take_answer(answer: dict) -> None:

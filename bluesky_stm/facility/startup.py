@@ -16,6 +16,7 @@ from bluesky_stm.steer import Steer
 
 session = open_session(read_settings(), RE=globals().get("RE"))  # a RunEngine that is there is used, never a second one
 RE, stm, catalog, scales = session.RE, session.stm, session.catalog, list(session.scales.values())
+sweep, scanner, grid = stm.sweep, stm.scanner, stm.grid
 agents = Agents(session)
 steer = Steer()
 

@@ -46,7 +46,7 @@ def test_the_extension_uses_the_run_engine_that_is_there(shell):
 
 def test_everything_is_at_hand_by_its_name(shell, capsys):
     load_ipython_extension(shell)
-    names = ("RE", "stm", "catalog", "agents", "scales", "steer", "bec", "explore", "measure_at", "bps", "bp", "estimate")
+    names = "RE stm catalog agents scales steer bec sweep scanner grid explore measure_at bps bp estimate".split()
     assert not [name for name in names if name not in shell.user_ns]
     assert shell.user_ns["agents"]["defect"].agent_name == "random"
     assert list(shell.user_ns["agents"]) == ["defect"]
