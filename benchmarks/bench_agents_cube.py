@@ -32,9 +32,9 @@ def errors(scene: Scene) -> dict[str, tuple[float, float]]:
     """Error and coverage of each way to predict."""
     scene = replace(scene, measured=up_to(scene.measured, HIGHEST), truth=up_to(scene.truth, HIGHEST))
     places = scene.places
-    order = np.random.default_rng(scene.seed).permutation(len(places))
-    known, rest = np.split(order, [round(SHARE * len(places))])
     measured, truth = (np.arcsinh(grid.didv.reshape(len(places), -1) / LEAST) for grid in (scene.measured, scene.truth))
+    whole = np.flatnonzero(np.isfinite(measured + truth).all(axis=1))
+    known, rest = np.split(np.random.default_rng(scene.seed).permutation(whole), [round(SHARE * len(places))])
     scale = _rms(truth[rest] - measured[known].mean(axis=0))
     nearest = known[np.linalg.norm(places[rest, None] - places[known], axis=-1).argmin(axis=1)]
     guesses = {
