@@ -49,7 +49,7 @@ class Bias(Positioner):
         Raises
         ------
         LimitError
-            Outside the limits; at 0 V with the tip at the surface; beyond 0 V with the feedback closed, unless allowed.
+            Outside the limits; at or near 0 V with the tip at the surface; beyond 0 V with the feedback closed, unless allowed.
         """
         self.check_value(value)
         self.check_way(value)
@@ -57,22 +57,26 @@ class Bias(Positioner):
 
     def check_way(self, value: float) -> None:
         """Refuse a ramp to ``value``, in V, on which nothing would hold the tip."""
-        if not self._crosses(value):
-            return
-        if value == 0:
-            raise LimitError(
-                f"{self.name} = 0 V leaves no current that would hold the tip. Nothing has moved. Withdraw the tip before, or "
-                "ask for another bias."
-            )
-        if self.controller.get_feedback() and not self.allow_crossing.get():
+        self.check_hold(value)
+        if self.crosses(value) and self.controller.get_feedback() and not self.allow_crossing.get():
             raise LimitError(
                 f"{self.name} = {value:g} V lies beyond 0 V from {self.position:g} V with the feedback closed: "
                 f"the tip would touch. Nothing has moved. Set {self.allow_crossing.name} to hold the feedback open on the way."
             )
 
+    def check_hold(self, value: float) -> None:
+        """Refuse a bias, in V, at which the feedback could not hold the tip at the surface."""
+        if not self.stm.withdrawn:
+            self.stm.check_junction(self.name, value, self.controller.get_setpoint().current)
+
+    def crosses(self, value: float) -> bool:
+        """Whether ``value``, in V, lies beyond 0 V, with the tip at the surface."""
+        return self.position * value <= 0 and not self.stm.withdrawn
+
     def go(self, value: float) -> None:
         """Ramp; blocks. Where that passes 0 V at the surface, the feedback is held open on the way."""
-        if not self._crosses(value):
+        self.check_hold(value)
+        if not self.crosses(value):
             self.controller.ramp_bias(value)
             return
         with self.by_itself():
@@ -105,9 +109,6 @@ class Bias(Positioner):
                 raise
         finally:
             self.crossing = False
-
-    def _crosses(self, value: float) -> bool:
-        return self.position * value <= 0 and not self.controller.is_withdrawn()
 
     def _go_back(self, before: float, held: bool) -> None:
         """After a stop of somebody else, who may have closed the feedback: open it and return, or withdraw."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from ophyd import Component as Cpt
 from ophyd.status import Status
 
@@ -36,7 +38,9 @@ class Framed(Measuring):
         )
 
     def check_value(self, frame: Frame) -> None:
-        """Refuse a frame with a corner outside the limits."""
+        """Refuse a frame with a corner outside the limits, or that its signals would refuse."""
+        for signal, value in self._signals_of(frame):
+            signal.check_value(value)
         for x, y in frame.corners:
             self.stm.check("x", x, f"{self.name} corner x")
             self.stm.check("y", y, f"{self.name} corner y")
@@ -44,13 +48,17 @@ class Framed(Measuring):
     def set(self, frame: Frame) -> Status:
         """Take ``frame`` for the next measurement, or refuse it as a whole."""
         self.check_value(frame)
-        for name, value in fields_of(frame).items():
-            getattr(self, name).put(value)
-        self.rows.put(frame.pixels[0])
-        self.columns.put(frame.pixels[1])
+        for signal, value in self._signals_of(frame):
+            signal.put(value)
         status = Status(self)
         status.set_finished()
         return status
+
+    def _signals_of(self, frame: Frame) -> Iterator[tuple[Parameter, float]]:
+        """Each signal of a frame with the value that it would take."""
+        rows, columns = frame.pixels
+        for name, value in {**fields_of(frame), "rows": rows, "columns": columns}.items():
+            yield getattr(self, name), value
 
 
 def fields_of(frame: Frame) -> dict[str, float]:

@@ -54,7 +54,8 @@ class GridSpectroscopy(Flying, Framed):
         while self._pixel < len(places):
             status.go_on()
             self.stm.tip.go(Point(*map(float, places[self._pixel])))
-            self.stm.sweep.check_height(settings)
+            self.stm.sweep.check_here(settings)
+            status.go_on()
             spectrum = self.stm.sweep.measure(settings)
             if spectrum.quality & Quality.INCOMPLETE:
                 status.go_on()

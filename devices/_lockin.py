@@ -9,15 +9,26 @@ from typing import Any
 from ophyd import Component as Cpt
 
 from bluesky_stm import units
-from bluesky_stm.devices._part import Part
+from bluesky_stm.devices._part import Part, stm_of
 from bluesky_stm.devices._signals import CONFIG, ControllerSignal
 
 
-def setting(field: str, **kwargs: Any) -> Cpt:
+class Amplitude(ControllerSignal):
+    """Modulation of the bias, in V, peak."""
+
+    def check_value(self, amplitude: float) -> None:
+        """Refuse a modulation that would take the bias beyond its interlock."""
+        super().check_value(amplitude)
+        stm = stm_of(self)
+        for bias in (stm.bias.position - amplitude, stm.bias.position + amplitude):
+            stm.check("bias", bias, f"bias with {self.name}")
+
+
+def setting(field: str, signal: type[ControllerSignal] = ControllerSignal, **kwargs: Any) -> Cpt:
     """Signal of one field of `LockInSettings`."""
     read: Callable[[Any], Any] = lambda c: getattr(c.get_lockin(), field)  # noqa: E731
     return Cpt(
-        ControllerSignal,
+        signal,
         read=read,
         write=lambda c, value: c.set_lockin(replace(c.get_lockin(), **{field: value})),
         kind=CONFIG,
@@ -28,7 +39,7 @@ def setting(field: str, **kwargs: Any) -> Cpt:
 class LockIn(Part):
     """Lock-in on the bias; ``gain`` and ``offset`` turn its raw X channel into dI/dV."""
 
-    amplitude = setting("amplitude", units=units.BIAS, precision=5, low=0.0)
+    amplitude = setting("amplitude", Amplitude, units=units.BIAS, precision=5, low=0.0)
     frequency = setting("frequency", units=units.FREQUENCY, precision=1, low=0.0)
     gain = setting("gain", units=units.BIAS, precision=6)
     offset = setting("offset", units=units.CURRENT, precision=6)

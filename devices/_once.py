@@ -9,7 +9,7 @@ from weakref import WeakSet
 from ophyd.status import Status
 
 from bluesky_stm.devices._part import Part
-from bluesky_stm.errors import LimitError
+from bluesky_stm.errors import LimitError, SettingsError
 from bluesky_stm.protocols import TipShape
 
 DEEPEST: Final = 10.0
@@ -22,6 +22,10 @@ class Pulse:
 
     bias: float
     width: float
+
+    def __post_init__(self) -> None:
+        if not self.width > 0:
+            raise SettingsError(f"A pulse needs a positive width, in s, not {self.width:g}. Nothing was done.")
 
 
 class Once(Part):

@@ -41,14 +41,18 @@ class Rest:
     def restore(self, stm: STM) -> None:
         """Bring back what differs; the feedback is closed where it was, and never opened.
 
-        The tip may have been approached meanwhile, and an open feedback would let it drift into the surface.
+        The tip may have been approached meanwhile, and an open feedback would let it drift into the surface. Found in the air
+        at 0 V, it is withdrawn: at that bias nothing would hold it. In the air bias and set point come back, the feedback
+        stays open.
         """
         controller = stm.controller
+        if self.bias == 0 and not stm.withdrawn:
+            stm.withdraw_now()
         if _differs(controller.get_bias(), self.bias):
             stm.bias.go(self.bias)
         if _differs(controller.get_setpoint().current, self.current):
             controller.set_setpoint_current(self.current)
-        if self.feedback and not controller.get_feedback():
+        if self.feedback and not stm.withdrawn and not controller.get_feedback():
             controller.set_feedback(True)
 
 
@@ -139,18 +143,20 @@ class RestKeeper(Device):
 
     def _go_home(self, rest: Rest) -> None:
         """The first way that leads to safety; a way that failed is told even where the next one led there."""
-        if self._is_withdrawn():
-            return
-        ways = [lambda: self._restore(rest), self.stm.withdraw_now]
+        ways = [self._restore] if self._is_withdrawn() else [self._restore, self._withdraw]
         faults: list[Exception] = []
         for way in reversed(ways) if self.stm.fault is not None else ways:
             try:
-                way()
+                way(rest)
                 break
             except Exception as fault:
                 faults.append(fault)
         if faults:
             raise faults[0]
+
+    def _withdraw(self, rest: Rest) -> None:
+        self.stm.withdraw_now()
+        self._restore(rest)
 
     def _restore(self, rest: Rest) -> None:
         with self.stm.bias.by_itself():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +16,7 @@ from bluesky_stm.devices._part import stm_of
 from bluesky_stm.errors import LimitError
 from bluesky_stm.protocols import Controller
 
+NUMBERS = ("number", "integer")
 DTYPES_NUMPY = {"number": "<f8", "integer": "<i8", "boolean": "|b1", "array": "<f8"}
 
 
@@ -54,6 +56,8 @@ class DescribedSignal(Signal):
         The interlock (a field of `Limits`) that its value has to pass.
     low, high : float, optional
         Bounds of a quantity that has no interlock.
+    array_shape : tuple of int
+        Of an array, where it is known from the start.
     """
 
     def __init__(
@@ -65,12 +69,13 @@ class DescribedSignal(Signal):
         quantity: str | None = None,
         low: float | None = None,
         high: float | None = None,
+        array_shape: tuple[int, ...] = (),
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self.egu, self.precision, self.form, self.quantity = units, precision, form, quantity
         self._bounds = (low, high)
-        self.array_shape: tuple[int, ...] = ()
+        self.array_shape = array_shape
         self.dims: tuple[str, ...] = ()
 
     @property
@@ -102,11 +107,12 @@ class DescribedSignal(Signal):
         }
 
     def check_value(self, value: Any) -> None:
-        """Refuse what lies outside the interlocks or the bounds, NaN included."""
+        """Refuse what lies outside the interlocks or the bounds, and what is no finite number where one is wanted."""
         if self.quantity:
             stm_of(self).check(self.quantity, value, self.name)
         low, high = self._bounds
-        if (low is not None and not value >= low) or (high is not None and not value <= high):
+        outside = (low is not None and not value >= low) or (high is not None and not value <= high)
+        if outside or (self.form in NUMBERS and not math.isfinite(value)):
             raise LimitError(
                 f"{self.name} = {value:g} {self.egu} is outside {'-inf' if low is None else f'{low:g}'} to "
                 f"{'inf' if high is None else f'{high:g}'} {self.egu}. Nothing has moved. Ask for a value inside."
@@ -178,6 +184,10 @@ class ControllerSignal(DescribedSignal):
             raise ReadOnlyError(f"{self.name} can be read, not set.")
         self.check_value(value)
         return stm_of(self).worker.submit(self, self.put, value, timeout=timeout)
+
+    def stop(self, *, success: bool = False) -> None:
+        """Hold still: bluesky asks what a plan has set for that, so that a feedback it opened does not outlive it."""
+        stm_of(self).hold_still(success)
 
 
 HINTED, NORMAL, CONFIG, OMITTED = Kind.hinted, Kind.normal, Kind.config, Kind.omitted

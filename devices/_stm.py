@@ -14,13 +14,14 @@ from ophyd.device import Staged
 from bluesky_stm import units
 from bluesky_stm.devices._bias import Bias
 from bluesky_stm.devices._current import TunnelingCurrent
+from bluesky_stm.devices._drift import DriftCompensation
 from bluesky_stm.devices._grid import GridSpectroscopy
 from bluesky_stm.devices._images import ImageStore
 from bluesky_stm.devices._lockin import LockIn
 from bluesky_stm.devices._once import TipPulse, TipShaper
 from bluesky_stm.devices._rest import RestKeeper
 from bluesky_stm.devices._scanner import Scanner
-from bluesky_stm.devices._signals import CONFIG, NORMAL, OMITTED, ControllerSignal
+from bluesky_stm.devices._signals import CONFIG, NORMAL, OMITTED
 from bluesky_stm.devices._sweep import BiasSweep
 from bluesky_stm.devices._tip import TipPosition
 from bluesky_stm.devices._watch import Watch
@@ -58,15 +59,7 @@ class STM(Device):
     scanner = Cpt(Scanner, kind=OMITTED, labels={"detectors"})
     pulse = Cpt(TipPulse, kind=OMITTED)
     shaper = Cpt(TipShaper, kind=OMITTED)
-    drift = Cpt(
-        ControllerSignal,
-        read=lambda c: c.get_drift(),
-        write=lambda c, velocity: c.set_drift(velocity),
-        units=units.SPEED,
-        form="array",
-        kind=OMITTED,
-    )
-    """Drift that is compensated, in nm/s, along x and y: ``bps.mv(stm.drift, (vx, vy))``."""
+    drift = Cpt(DriftCompensation, kind=OMITTED)
     watch = Cpt(Watch, kind=OMITTED)
     grid = Cpt(GridSpectroscopy, kind=OMITTED, labels={"flyers"})
     rest = Cpt(RestKeeper, kind=OMITTED)
@@ -143,6 +136,14 @@ class STM(Device):
                 "Nothing has been done. Be faster, or start from a lower set point."
             )
 
+    def check_junction(self, what: str, bias: float, current: float) -> None:
+        """Refuse a set point, in V and nA, that only a tip in contact would carry: one quantum of conductance or more."""
+        if current >= units.CONDUCTANCE_QUANTUM * abs(bias):
+            raise LimitError(
+                f"{what} = {bias:g} V leaves no current that would hold the tip above the surface, at a set point of "
+                f"{current:g} nA. Nothing has moved. Withdraw the tip before, or ask for another bias."
+            )
+
     def hold_still(self, success: bool = False) -> None:
         """End motion, scan and sweep now, and forget what waits for its turn; the feedback stays closed."""
         self.worker.stopping(success)
@@ -187,6 +188,6 @@ class STM(Device):
             self.controller.stop()
 
     def latch(self, fault: BaseException) -> None:
-        """Remember a fault: the tip is withdrawn at the way out, and nothing is measured until `clear_fault`."""
-        if not isinstance(fault, HARMLESS):
+        """Remember the first fault: the tip is withdrawn at the way out, and nothing is measured until `clear_fault`."""
+        if self.fault is None and not isinstance(fault, HARMLESS):
             self.fault = fault

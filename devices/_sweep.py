@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any
 
@@ -12,9 +13,10 @@ from ophyd.status import Status
 
 from bluesky_stm import units
 from bluesky_stm.devices._measuring import Measuring
+from bluesky_stm.devices._part import stm_of
 from bluesky_stm.devices._signals import CONFIG, HINTED, NORMAL, OMITTED, Parameter, Result
 from bluesky_stm.devices._worker import ActStatus
-from bluesky_stm.errors import NotCapableError
+from bluesky_stm.errors import LimitError, NotCapableError
 from bluesky_stm.measurements import Quality, Setpoint, Spectrum
 from bluesky_stm.protocols import Progress, SweepSettings
 
@@ -27,18 +29,15 @@ class SetpointParameter(Parameter):
     """Bias and current that the feedback keeps before or after a sweep, V and nA; None for what stands."""
 
     def check_value(self, value: Setpoint | None) -> None:
-        """Refuse a bias or a current outside the interlocks."""
+        """Refuse a bias or a current outside the interlocks, and a set point that only a tip in contact would carry."""
         if value is not None:
-            self.parent.stm.check("bias", value.bias, f"{self.name} bias")
-            self.parent.stm.check("setpoint", value.current, f"{self.name} current")
-
-    def describe(self) -> dict[str, DataKey]:
-        """Two numbers, NaN for what stands."""
-        self.array_shape = (2,)
-        return super().describe()
+            stm = stm_of(self)
+            stm.check("bias", value.bias, f"{self.name} bias")
+            stm.check("setpoint", value.current, f"{self.name} current")
+            stm.check_junction(f"{self.name} bias", value.bias, value.current)
 
     def read(self) -> dict[str, dict[str, Any]]:
-        """As an array of bias and current."""
+        """As an array of bias and current, NaN for what stands."""
         asked: Setpoint | None = self.get()
         value = np.array([np.nan, np.nan] if asked is None else [asked.bias, asked.current])
         return {self.name: {"value": value, "timestamp": self.timestamp}}
@@ -62,8 +61,8 @@ class BiasSweep(Measuring):
     integrate = Cpt(Parameter, value=DEFAULT.integrate, units=units.TIME, precision=4, low=0.0, high=60.0, kind=CONFIG)
     averages = Cpt(Parameter, value=DEFAULT.averages, form="integer", low=1, high=10_000, kind=CONFIG)
     backward = Cpt(Parameter, value=DEFAULT.backward, form="boolean", kind=CONFIG)
-    setpoint = Cpt(SetpointParameter, value=None, units="V, nA", form="array", kind=CONFIG)
-    setpoint_after = Cpt(SetpointParameter, value=None, units="V, nA", form="array", kind=CONFIG)
+    setpoint = Cpt(SetpointParameter, value=None, units="V, nA", form="array", array_shape=(2,), kind=CONFIG)
+    setpoint_after = Cpt(SetpointParameter, value=None, units="V, nA", form="array", array_shape=(2,), kind=CONFIG)
     """Where the feedback is left; None for where it was before."""
     z_offset = Cpt(Parameter, value=DEFAULT.z_offset, units=units.LENGTH, precision=4, low=-1.0, high=1.0, kind=CONFIG)
 
@@ -104,10 +103,9 @@ class BiasSweep(Measuring):
         self.set(wanted)
 
     def check_value(self, settings: SweepSettings) -> None:
-        """Refuse a sweep that leaves the interlocks of bias, set point or dose."""
-        self.start.check_value(settings.start)
-        self.end.check_value(settings.stop)
-        self.setpoint.check_value(settings.setpoint)
+        """Refuse a sweep that leaves the interlocks of bias, set point or dose, or that its signals would refuse."""
+        for signal, value in self._signals_of(settings):
+            signal.check_value(value)
         current = (settings.setpoint or self.controller.get_setpoint()).current
         self.stm.check_dose(self.name, duration(settings), current)
         if after := self.setpoint_after.get():
@@ -116,8 +114,8 @@ class BiasSweep(Measuring):
     def set(self, settings: SweepSettings) -> Status:
         """Take ``settings`` for the next sweep, or refuse them as a whole."""
         self.check_value(settings)
-        for field in fields(settings):
-            getattr(self, "end" if field.name == "stop" else field.name).put(getattr(settings, field.name))
+        for signal, value in self._signals_of(settings):
+            signal.put(value)
         status = Status(self)
         status.set_finished()
         return status
@@ -126,14 +124,19 @@ class BiasSweep(Measuring):
         """Sweep the bias; the status reports progress by points and ends with the spectrum or the fault."""
         settings = self.settings
         self.check_value(settings)
-        self.check_height(settings)
+        self.check_here(settings)
         timeout = self.patience + 3 * duration(settings)
         return self.stm.worker.submit(self, self._sweep, settings, timeout=timeout, unit=self.unit, tells=True)
 
-    def check_height(self, settings: SweepSettings) -> None:
-        """Refuse a sweep that would take the tip beyond the interlock of z from where it stands."""
+    def check_here(self, settings: SweepSettings) -> None:
+        """Refuse a sweep that from here would take the tip beyond the interlock of z, or its set point through 0 V."""
         if settings.z_offset:
             self.stm.check("z", self.controller.get_tip().z + settings.z_offset, f"{self.name} z with its offset")
+        if settings.setpoint and self.stm.bias.crosses(settings.setpoint.bias):
+            raise LimitError(
+                f"{self.setpoint.name} = {settings.setpoint.bias:g} V lies beyond 0 V from {self.stm.bias.position:g} V. "
+                f"Nothing was measured. Bring the bias to that side before, by {self.stm.bias.name}."
+            )
 
     def describe(self) -> dict[str, DataKey]:
         """Complete without a sweep: the arrays are as long as ``points`` says."""
@@ -194,6 +197,11 @@ class BiasSweep(Measuring):
             "time": spectrum.time,
             "quality": int(spectrum.quality),
         }
+
+    def _signals_of(self, settings: SweepSettings) -> Iterator[tuple[Parameter, Any]]:
+        """Each signal of a sweep with the value that it would take."""
+        for field in fields(settings):
+            yield getattr(self, "end" if field.name == "stop" else field.name), getattr(settings, field.name)
 
     def _sweep(self, settings: SweepSettings, status: ActStatus) -> None:
         self.fill(self.values_of(self.measure(settings, status.report)))

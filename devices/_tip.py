@@ -148,7 +148,12 @@ class TipPosition(Part):
         return self._last is not None and not self._last.done
 
     def go(self, target: Point) -> None:
-        """Move in one straight line and see that the tip arrived; blocks."""
+        """Move in one straight line and see that the tip arrived; blocks. Nothing would follow with the feedback open."""
+        if not (self.controller.get_feedback() or self.stm.withdrawn):
+            raise LimitError(
+                f"{self.name} can't go to ({target.x:g}, {target.y:g}) nm: the feedback is open, and the surface may be in the "
+                "way. Nothing has moved. Close the feedback, or withdraw the tip."
+            )
         self.controller.move_tip(target, self.speed.get() or None)
         here = self.controller.get_tip().point
         off, allowed = math.dist(here, target), self.tolerance.get()

@@ -13,7 +13,6 @@ from ophyd import Component as Cpt
 from bluesky_stm import units
 from bluesky_stm.devices._part import Part, stm_of
 from bluesky_stm.devices._signals import OMITTED, ControllerSignal
-from bluesky_stm.errors import STMError
 from bluesky_stm.protocols import Controller
 
 LOST = 0.1
@@ -23,7 +22,7 @@ LOST = 0.1
 class WatchedSignal(ControllerSignal):
     """A value that is asked for every ``period`` s in a thread, as long as there are subscribers.
 
-    A controller that does not answer leaves the last value standing: that fault is for the acts to tell. So does, unless
+    A controller that fails to answer leaves the last value standing: that fault is for the acts to tell. So does, unless
     ``always``, a tip that is held during a spectrum: of the feedback it tells nothing.
     """
 
@@ -49,7 +48,7 @@ class WatchedSignal(ControllerSignal):
 
     def _look(self, over: threading.Event) -> None:
         while not over.wait(self.period):
-            with suppress(STMError):
+            with suppress(Exception):
                 if self._tells():
                     before, now = self._readback, self.get()
                     self._run_subs(sub_type=self.SUB_VALUE, old_value=before, value=now, timestamp=self.timestamp)
@@ -60,8 +59,8 @@ class WatchedSignal(ControllerSignal):
 
 
 def lost_contact(controller: Controller) -> bool:
-    """Whether the feedback is closed and finds no current."""
-    return controller.get_feedback() and abs(controller.read_current()) < LOST * controller.get_setpoint().current
+    """Whether the feedback is closed and finds no current, or what is no number."""
+    return controller.get_feedback() and not abs(controller.read_current()) >= LOST * controller.get_setpoint().current
 
 
 def z_margin(controller: Controller) -> float:

@@ -28,6 +28,10 @@ class Contact(DescribedSignal):
         """Withdraw or approach; the status ends on arrival or with the fault."""
         return self.parent.approach() if value else self.parent.withdraw()
 
+    def stop(self, *, success: bool = False) -> None:
+        """End an approach that is under way; a withdrawal goes on."""
+        self.parent.stop(success=success)
+
 
 class ZController(Part):
     """Keeps the tip at its distance: feedback on or off, set point, gains; withdraws and approaches."""
@@ -89,6 +93,9 @@ class ZController(Part):
         ------
         STMError
             After a fault, which a person has to clear first.
+        LimitError
+            At a bias at which no current would hold the tip.
         """
         self.stm.require_no_fault("approached")
+        self.stm.check_junction(f"{self.name} bias", self.controller.get_bias(), self.controller.get_setpoint().current)
         return self.stm.worker.submit(self, self.controller.approach, timeout=self.timeout)

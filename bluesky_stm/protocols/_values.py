@@ -74,6 +74,10 @@ class LockInSettings:
     phase: float = 0.0
     on: bool = True
 
+    def __post_init__(self) -> None:
+        if self.gain == 0:
+            raise SettingsError("A lock-in with a gain of 0 V gives no dI/dV. Nothing has changed. Calibrate it.")
+
     def didv(self, lockin_x: ArrayLike) -> Floats:
         """Differential conductance, in nS, of raw lock-in X, in nA."""
         return (np.asarray(lockin_x, dtype=float) - self.offset) / self.gain
@@ -112,7 +116,8 @@ class SweepSettings:
     z_offset: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.points < 2 or self.averages < 1 or self.start == self.stop or min(self.settle, self.integrate) < 0:
+        timed = self.settle >= 0 and self.integrate >= 0
+        if self.points < 2 or self.averages < 1 or self.start == self.stop or not timed:
             raise SettingsError(
                 f"A sweep needs two different biases, at least 2 points, 1 average and no negative time, not {self}. "
                 "Nothing has been swept."

@@ -55,7 +55,7 @@ def test_a_tip_in_the_air_is_left_alone(stm, fake, device):
     assert asked not in fake.names_asked()
 
 
-@pytest.mark.parametrize(("bias", "width"), [(11.0, 0.01), (4.0, 100.0), (np.nan, 0.01), (4.0, np.nan)])
+@pytest.mark.parametrize(("bias", "width"), [(11.0, 0.01), (4.0, 100.0), (np.nan, 0.01)])
 def test_a_pulse_outside_the_interlocks_is_refused(stm, fake, bias, width):
     with pytest.raises(LimitError):
         check_limits(bps.mv(stm.pulse, Pulse(bias, width)))
