@@ -14,9 +14,10 @@ from typing import Any, Self
 from bluesky_stm.errors import CatalogError
 from bluesky_stm.storage._connect import Store, connect, is_elsewhere
 from bluesky_stm.storage._index import Index
-from bluesky_stm.storage._journal import PART, SUFFIX, Document, Journal, finish_torn
+from bluesky_stm.storage._journal import NEW, PART, SUFFIX, Document, Journal
 from bluesky_stm.storage._listing import Listing
 from bluesky_stm.storage._lock import WriterLock
+from bluesky_stm.storage._recovery import finish_torn
 from bluesky_stm.storage._run import JournalRun, Run, uid_of
 
 log = logging.getLogger(__name__)
@@ -175,6 +176,8 @@ class Catalog:
                 "written."
             ) from error
         self._journal = Journal(self._journals, fsync)
+        for begun in self._journals.glob(f"*{NEW}"):
+            begun.unlink()
         left = [self._journals / name for name in self._names() if name.endswith(PART)]
         self.recovered = [self._run(path.name) for part in left if (path := finish_torn(part))]
         self._index.catch_up_later()

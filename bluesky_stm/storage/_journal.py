@@ -1,15 +1,13 @@
 """The journal: one msgpack file for each run, whole at every document. It is the truth; a catalog is its index.
 
 A record is ``[name, document]``, so that the folder is a databroker 1.2 catalog as it stands
-(``BlueskyMsgpackCatalog("journal/*.msgpack")``). A run is called ``*.part`` until its stop document is in. Arrays come back
-bit for bit; tuples come back as lists.
+(``BlueskyMsgpackCatalog("journal/*.msgpack")``). A run is called ``*.part`` until its stop document is in, and is not there
+before its start document is. Arrays come back bit for bit; tuples and arrays of Python objects come back as lists.
 """
 
 from __future__ import annotations
 
 import os
-import time
-import uuid
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from io import FileIO
@@ -18,6 +16,7 @@ from typing import Any
 
 import msgpack
 import msgpack_numpy
+import numpy as np
 
 from bluesky_stm.errors import CatalogError, FileFormatError
 
@@ -25,6 +24,8 @@ Document = tuple[str, dict[str, Any]]
 
 SUFFIX = ".msgpack"
 PART = ".part"
+NEW = ".new"
+"""End of the name of a file that has no start document yet."""
 STOP_RECORD = b"\x92\xa4stop"
 """How a stop record begins: an array of two whose first item is a string of four letters."""
 
@@ -56,10 +57,12 @@ class Journal:
 
     def __call__(self, name: str, doc: Mapping[str, Any]) -> None:
         """Write one document."""
-        run = self._run(name, doc)
+        record = pack(name, doc)
         if name == "start":
-            self._files[run] = self._create(doc)
-        self._append(self._files[run], name, doc)
+            self._begin(doc, record)
+            return
+        run = self._run(name, doc)
+        self._append(self._files[run], name, record)
         if name == "stop":
             self._finish(run)
 
@@ -74,33 +77,43 @@ class Journal:
         if run in self._files:
             self._files.pop(run).close()
 
-    def _run(self, name: str, doc: Mapping[str, Any]) -> str:
-        if name == "start":
-            return str(doc["uid"])
-        if "run_start" in doc:
-            run = self._run_of[doc["uid"]] = doc["run_start"]
-            return str(run)
-        belongs = doc.get("descriptor") or doc.get("resource") or doc.get("stream_resource")
-        if belongs not in self._run_of:
+    def _begin(self, start: Mapping[str, Any], record: bytes) -> None:
+        """The file gets its name when the start document is in: whoever reads along finds a run or nothing."""
+        part = self.folder / (file_name(start) + PART)
+        new = part.with_suffix(NEW)
+        if part.exists() or part.with_suffix("").exists():
             raise CatalogError(
-                f"This {name} belongs to {belongs!r}, which has not been declared in any open run: it is not kept."
+                f"{self.folder} holds run {start['uid']} already: it is not begun again, and nothing has been changed."
             )
-        return self._run_of[belongs]
-
-    def _create(self, start: Mapping[str, Any]) -> FileIO:
-        path = self.folder / (file_name(start) + PART)
         try:
-            return FileIO(path, "xb")
-        except OSError as error:
+            with FileIO(new, "wb") as file:
+                self._append(file, "start", record)
+            new.rename(part)
+            self._files[str(start["uid"])] = FileIO(part, "ab")
+            self._settle()
+        except (OSError, CatalogError) as error:
             raise CatalogError(
                 f"The journal of run {start['uid']} cannot be begun: {error}. The run has not started. Free or mend the "
                 f"folder {self.folder}, or open another catalog."
             ) from error
 
-    def _append(self, file: FileIO, name: str, doc: Mapping[str, Any]) -> None:
+    def _run(self, name: str, doc: Mapping[str, Any]) -> str:
+        """The open run to which a document belongs."""
+        belongs = doc.get("run_start") or doc.get("descriptor") or doc.get("resource") or doc.get("stream_resource")
+        run = belongs if "run_start" in doc else self._run_of.get(str(belongs))
+        if run not in self._files:
+            raise CatalogError(
+                f"This {name} belongs to {belongs!r}, which has not been declared in any open run: it is not kept. "
+                "Subscribe the catalog before the run begins."
+            )
+        if "run_start" in doc:
+            self._run_of[doc["uid"]] = str(run)
+        return str(run)
+
+    def _append(self, file: FileIO, name: str, record: bytes) -> None:
         whole = file.tell()
         try:
-            rest = memoryview(pack(name, doc))
+            rest = memoryview(record)
             while rest:
                 rest = rest[file.write(rest) :]
             if self._fsync or name == "stop":
@@ -119,6 +132,16 @@ class Journal:
         self._run_of = {uid: owner for uid, owner in self._run_of.items() if owner != run}
         part = Path(os.fsdecode(file.name))
         part.rename(part.with_suffix(""))
+        self._settle()
+
+    def _settle(self) -> None:
+        """Force the names in the folder onto the disk, too, where the system can."""
+        if self._fsync and os.name == "posix":
+            folder = os.open(self.folder, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
 
 
 def file_name(start: Mapping[str, Any]) -> str:
@@ -130,8 +153,20 @@ def file_name(start: Mapping[str, Any]) -> str:
 
 
 def pack(name: str, doc: Mapping[str, Any]) -> bytes:
-    """One record."""
-    return bytes(msgpack.packb([name, doc], default=msgpack_numpy.encode, use_bin_type=True))
+    """One record.
+
+    Raises
+    ------
+    CatalogError
+        When the document holds what is no data.
+    """
+    try:
+        return bytes(msgpack.packb([name, doc], default=_encode, use_bin_type=True))
+    except (TypeError, ValueError, OverflowError) as error:
+        raise CatalogError(
+            f"A document ({name}) cannot be kept: {error}. All documents before it are kept. A document holds numbers, words, "
+            "arrays of them, lists and mappings: let the device or the plan that made this one say it so."
+        ) from error
 
 
 def read_journal(path: Path) -> Iterator[Document]:
@@ -145,8 +180,8 @@ def read_journal(path: Path) -> Iterator[Document]:
         After the last whole document of a finished run whose file is damaged.
     """
     name = ""
-    with path.open("rb") as file:
-        for name, doc, _ in _records(file):
+    with _opened(path) as file:
+        for name, doc, _ in records(file):
             yield name, doc
     if name != "stop" and path.suffix == SUFFIX:
         raise FileFormatError(
@@ -157,8 +192,8 @@ def read_journal(path: Path) -> Iterator[Document]:
 
 def first_document(path: Path) -> Mapping[str, Any] | None:
     """The start document; None when not even that is whole."""
-    with path.open("rb", buffering=4096) as file:
-        return next((doc for name, doc, _ in _records(file) if name == "start"), None)
+    with _opened(path, buffering=4096) as file:
+        return next((doc for name, doc, _ in records(file) if name == "start"), None)
 
 
 def stop_document(path: Path) -> Mapping[str, Any] | None:
@@ -176,49 +211,17 @@ def stop_document(path: Path) -> Mapping[str, Any] | None:
     return None
 
 
-def finish_torn(part: Path) -> Path | None:
-    """End the run of a process that died: drop a torn last record, append a stop document, give it its final name.
-
-    Returns
-    -------
-    Path or None
-        None when not even the start document was whole: there is no run, and the file is removed.
-    """
-    with part.open("rb+") as file:
-        stop, whole = _closing(file)
-        if stop is not None:
-            file.seek(whole)
-            file.truncate()
-            file.write(pack("stop", stop))
-            os.fsync(file.fileno())
-    if not whole:
-        part.unlink()
-        return None
-    return part.rename(part.with_suffix(""))
+def _opened(path: Path, **options: Any) -> Any:
+    """The file, also when its run has ended just now and it has lost its ``.part``."""
+    try:
+        return path.open("rb", **options)
+    except FileNotFoundError:
+        if path.suffix != PART:
+            raise
+        return path.with_suffix("").open("rb", **options)
 
 
-def _closing(file: Any) -> tuple[dict[str, Any] | None, int]:
-    """The stop document that an unfinished run lacks (None if it has one), and how many bytes of it are whole."""
-    start, last, whole = "", 0.0, 0
-    streams: dict[str, str] = {}
-    counts: dict[str, int] = {}
-    for name, doc, whole in _records(file):
-        last = doc.get("time", last)
-        if name == "start":
-            start = doc["uid"]
-        elif name == "descriptor":
-            streams[doc["uid"]] = doc["name"]
-            counts[doc["name"]] = counts.get(doc["name"], 0)
-        elif name in {"event", "event_page"}:
-            counts[streams[doc["descriptor"]]] += 1 if name == "event" else len(doc["seq_num"])
-        elif name == "stop":
-            return None, whole
-    stop = {"uid": str(uuid.uuid4()), "run_start": start, "time": last if isinstance(last, float) else time.time()}
-    reason = "the process that measured ended without a stop document"
-    return {**stop, "exit_status": "abort", "reason": reason, "num_events": counts}, whole
-
-
-def _records(file: Any) -> Iterator[tuple[str, dict[str, Any], int]]:
+def records(file: Any) -> Iterator[tuple[str, dict[str, Any], int]]:
     """Whole records from here on, each with the place where it ends."""
     unpacker = msgpack.Unpacker(file, object_hook=_decode, raw=False, strict_map_key=False, max_buffer_size=_LARGEST_RECORD)
     while True:
@@ -231,6 +234,13 @@ def _records(file: Any) -> Iterator[tuple[str, dict[str, Any], int]]:
         if not (isinstance(record, list) and len(record) == 2 and isinstance(record[1], dict)):
             return  # zeros that a power cut left behind
         yield record[0], record[1], unpacker.tell()
+
+
+def _encode(value: Any) -> Any:
+    """Arrays and complex numbers; of an array of Python objects the objects, never a pickle, which nobody would open again."""
+    if isinstance(value, np.ndarray) and value.dtype.hasobject:
+        return value.tolist()
+    return msgpack_numpy.encode(value)
 
 
 def _decode(value: Any) -> Any:

@@ -11,6 +11,8 @@ from bluesky_stm.storage._journal import PART, SUFFIX
 
 _SETTLED = 100_000_000
 """How long, in ns, a folder must have been unchanged before its time of change tells one listing from another."""
+_SETTLED_COARSE = 2_500_000_000
+"""The same on a disk that keeps whole milliseconds or less: some keep even seconds only."""
 
 
 class Listing:
@@ -31,7 +33,8 @@ class Listing:
         """Names of the files, oldest run first; ``remember`` them for later sessions."""
         changed = os.stat(self._folder).st_mtime_ns
         if changed != self._seen[0]:
-            settled = time.time_ns() - changed > _SETTLED  # a later change in the same tick of the clock would go unseen
+            tick = _SETTLED if changed % 1_000_000 else _SETTLED_COARSE
+            settled = time.time_ns() - changed > tick  # a later change in the same tick of the clock would go unseen
             remembered = self._remembered(changed) if settled else None
             names = remembered or sorted(name for name in os.listdir(self._folder) if name.endswith((SUFFIX, PART)))
             if remember and settled and remembered is None:

@@ -1,5 +1,6 @@
 """A catalog keeps every document, finds every run, and lets nobody else write."""
 
+import os
 import subprocess
 import sys
 import time
@@ -83,6 +84,17 @@ def test_a_list_that_an_earlier_session_left_never_hides_a_run(catalog, recorder
     assert opened() == [second, killed]
     (catalog.path / "journal.list").write_text("no list")
     assert opened() == [second, killed]
+
+
+def test_a_run_is_seen_on_a_disk_whose_clock_ticks_in_seconds(catalog, recorder):
+    first = recorder(catalog).run(1)
+    journals = catalog.path / "journal"
+    second = int(time.time()) - 1
+    os.utime(journals, (second, second))
+    assert [run.uid for run in catalog] == [first]
+    later = recorder(catalog).run(1)
+    os.utime(journals, (second, second))
+    assert [run.uid for run in catalog] == [first, later]
 
 
 def test_a_uid_that_is_not_there_or_not_clear_is_refused_with_what_would_help(catalog, recorder):

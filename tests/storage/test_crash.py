@@ -1,6 +1,7 @@
 """A process that dies loses at most the document it was writing; the next one finds the run, ends it and goes on."""
 
 import errno
+import os
 import random
 import resource
 import signal
@@ -9,6 +10,8 @@ import sys
 from pathlib import Path
 
 import event_model
+import msgpack
+import msgpack_numpy
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -168,9 +171,111 @@ def test_a_full_disk_ends_the_run_with_what_to_do_and_a_whole_journal(tmp_path, 
 
 def test_a_journal_from_elsewhere_cannot_bring_a_program(tmp_path):
     """An array of Python objects would be a pickle, and a pickle can do anything."""
-    journal = Journal(tmp_path)
-    journal("start", {"uid": "a", "time": 0.0, "evil": np.array([{"x": 1}], dtype=object)})
-    journal.close()
-    (path,) = tmp_path.iterdir()
+    evil = {"uid": "a", "time": 0.0, "evil": np.array([{"x": 1}], dtype=object)}
+    path = tmp_path / "evil.msgpack"
+    path.write_bytes(msgpack.packb(["start", evil], default=msgpack_numpy.encode))
     with pytest.raises(FileFormatError, match="program"):
         list(read_journal(path))
+
+
+def keep_with(catalog, value):
+    """One Event more, as a device of others may emit it."""
+    last = [doc for name, doc in catalog[-1].documents() if name == "event"][-1]
+    catalog("event", {**last, "uid": "odd", "seq_num": 99, "data": {**last["data"], "odd": value}})
+
+
+def test_an_array_of_words_and_nothings_is_kept_so_that_it_can_be_read(tmp_path, recorder):
+    with open_catalog(tmp_path) as catalog:
+        recorder(catalog)
+        keep_with(catalog, np.array(["tip", None, 3], dtype=object))
+    with open_catalog(tmp_path) as later:
+        *_, event = later[-1].events("topograph")
+        assert event["data"]["odd"] == ["tip", None, 3]
+
+
+@pytest.mark.parametrize("value", [{1, 2}, 2**70, np.array(["2026-11-22"], dtype="datetime64[s]")])
+def test_what_is_no_data_is_refused_and_the_journal_stays_whole(tmp_path, recorder, value):
+    with open_catalog(tmp_path) as catalog:
+        live = recorder(catalog)
+        with pytest.raises(CatalogError, match="cannot be kept"):
+            keep_with(catalog, value)
+        live.run(1)
+        assert catalog[-1].complete and len(catalog[-1].spectra) == 1
+        with pytest.raises(CatalogError, match="cannot be kept"):
+            catalog("start", {"uid": "a", "time": 0.0, "x": value})
+        assert len(catalog) == 1
+
+
+def test_a_document_of_a_run_that_was_not_begun_here_is_refused_with_what_to_do(tmp_path):
+    run = event_model.compose_run()
+    with open_catalog(tmp_path) as catalog:
+        for name, doc in [("descriptor", run.compose_descriptor("x", {}).descriptor_doc), ("stop", run.compose_stop())]:
+            with pytest.raises(CatalogError, match="before the run begins"):
+                catalog(name, doc)
+
+
+@pytest.mark.parametrize("ended", [True, False])
+def test_a_run_that_is_emitted_again_never_takes_the_place_of_what_is_kept(tmp_path, recorder, ended):
+    with open_catalog(tmp_path) as catalog:
+        live = recorder(catalog)
+        live.measure(live.decide().point)
+        if ended:
+            live.run(2)
+        before = catalog[-1].path.read_bytes()
+        with pytest.raises(CatalogError, match="already"):
+            catalog("start", catalog[-1].start)
+        assert catalog[-1].path.read_bytes() == before
+        live.run(1) if not ended else None
+    with open_catalog(tmp_path) as later:
+        assert later[-1].complete and len(later) == 1
+
+
+def test_a_run_is_not_there_before_its_start_document_is(tmp_path, recorder, monkeypatch):
+    """Whoever looks while the file is made, or after a death just then, finds the runs that are whole."""
+    with open_catalog(tmp_path) as catalog:
+        uid = recorder(catalog).run(1)
+        listed = []
+
+        def look(*_):
+            with open_catalog(tmp_path, write=False) as reader:
+                listed.extend(runs(reader).uid)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(Journal, "_append", look)
+        with pytest.raises(KeyboardInterrupt):
+            recorder(catalog)
+    monkeypatch.undo()
+    with open_catalog(tmp_path) as later:
+        assert listed == [uid] and [run.uid for run in later] == [uid] and not later.recovered
+    assert len(list((tmp_path / "journal").iterdir())) == 1
+
+
+def test_events_repeated_after_a_pause_are_counted_once_when_a_killed_run_is_ended(tmp_path, recorder):
+    with open_catalog(tmp_path) as catalog:
+        live = recorder(catalog)
+        live.measure(live.decide().point)
+        last = [doc for name, doc in catalog[-1].documents() if name == "event"][-1]
+        catalog("event", {**last, "uid": "again"})
+    with open_catalog(tmp_path) as later:
+        assert later[-1].stop["num_events"]["primary"] == len(later[-1].spectra) == 1
+
+
+def test_whole_documents_behind_a_damaged_one_are_put_aside_and_not_thrown_away(journal, tmp_path, caplog):
+    name, content, ends = journal()
+    (tmp_path / "journal").mkdir()
+    (tmp_path / "journal" / f"{name}.part").write_bytes(content[: ends[4]] + b"\xc1" + content[ends[4] + 1 :])
+    with open_catalog(tmp_path) as catalog:
+        assert len(list(catalog[-1].documents())) == 6 and "put aside" in caplog.text
+        (aside,) = (tmp_path / "journal").glob("*.torn")
+        assert aside.read_bytes()[1:] == content[ends[4] + 1 :] and len(catalog) == 1
+
+
+def test_the_start_of_a_run_is_on_the_disk_with_its_name_where_every_document_must_be(tmp_path, recorder, monkeypatch):
+    """A file whose name is lost in a power cut is lost: the folder is forced onto the disk, too."""
+    forced = []
+    real = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda number: (forced.append(os.readlink(f"/proc/self/fd/{number}")), real(number)))
+    with open_catalog(tmp_path, fsync=True) as catalog:
+        recorder(catalog)
+    folder = str((tmp_path / "journal").resolve())
+    assert folder in forced and any(name.endswith((".new", ".part")) for name in forced)
