@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.ndimage import grey_closing
 from scipy.spatial import KDTree
 
 from bluesky_stm.geometry import Floats, Frame
@@ -76,7 +77,8 @@ def _median(values: Floats) -> float:
 class Mosaic:
     """Turns values at candidates into an image of the frame: around each candidate a square, as wide as they lie apart.
 
-    Serves a full grid of candidates and the scattered places of a recorded run alike, in frames of any angle.
+    Serves a full grid of candidates, one whose candidates sit on spots beside their place (the gaps that they leave show the
+    nearest one) and the scattered places of a recorded run alike, in frames of any angle.
 
     Attributes
     ----------
@@ -89,8 +91,9 @@ class Mosaic:
         raster = Frame(frame.center, frame.size, (max(1, round(pixels * height / width)), pixels), frame.angle)
         self._raster, self._tree = raster, (tree := KDTree(raster.to_pixel(candidates)))
         everywhere = np.moveaxis(np.indices(raster.pixels), 0, -1)
-        distance, index = tree.query(everywhere, p=np.inf, distance_upper_bound=0.51 * _pitch(tree, pixels))
-        self.index = np.where(np.isfinite(distance), index, -1)
+        distance, index = tree.query(everywhere, p=np.inf)
+        pitch = _pitch(tree, pixels)
+        self.index = np.where(_closed(distance < 0.51 * pitch, math.ceil(pitch)), index, -1)
 
     def image(self, values: Floats) -> Floats:
         """Values (n,) at the candidates as an image; NaN where there is no candidate."""
@@ -99,6 +102,12 @@ class Mosaic:
     def nearest(self, places: Floats) -> NDArray[np.int_]:
         """The candidate nearest to each place (k, 2), in nm; shape (k,)."""
         return self._tree.query(self._raster.to_pixel(places))[1] if len(places) else np.empty(0, dtype=int)
+
+
+def _closed(known: NDArray[np.bool_], pixels: int) -> NDArray[np.bool_]:
+    """``known`` without gaps that are at most ``pixels`` wide; what borders on the outside is none."""
+    padded = np.pad(known, pixels).astype(np.uint8)
+    return grey_closing(padded, size=pixels + 1, mode="constant")[pixels:-pixels, pixels:-pixels].astype(bool)
 
 
 def _pitch(tree: KDTree, otherwise: float) -> float:

@@ -1,5 +1,6 @@
 """The report page in a real browser: what is clicked is what is shown, and nothing complains."""
 
+import base64
 import json
 import os
 import re
@@ -235,10 +236,29 @@ def test_a_run_that_broke_off_early_opens_too(browser, campaign, tmp_path, kept)
     assert browser.complaints == []
 
 
-def test_the_page_prints(page, tmp_path):
+def test_the_page_prints(page):
+    assert _pages(page) == 4, "the chain of scales, and one for each of the three"
+
+
+def test_a_single_run_prints_on_one_page(browser, campaign, tmp_path):
+    browser.open(report(campaign[:1], tmp_path / "report.html"), 1000)
+    assert _pages(browser) == 1
+
+
+def _pages(browser):
+    """How many pages are printed."""
     size = {"paperWidth": 8.27, "paperHeight": 11.69, "printBackground": True, "preferCSSPageSize": True}
-    pdf = page.ask("Page.printToPDF", **size)["data"]
-    assert len(pdf) > 50_000
+    return len(re.findall(rb"/Type\s*/Page\b", base64.b64decode(browser.ask("Page.printToPDF", **size)["data"])))
+
+
+def test_the_name_of_a_child_frame_is_not_covered_by_points(page):
+    """Where there is room for it: above the frame, below or inside."""
+    sides = "(n) => (({ x, y, right, bottom }) => [x, y, right, bottom])(n.getBoundingClientRect())"
+    boxes = f"((q) => [...document.querySelectorAll(q)].map({sides}))"
+    (name,) = page(f"{boxes}('section:first-of-type figure:first-child .childname')")
+    points = page(f"{boxes}('section:first-of-type figure:first-child .map .point')")
+    inside = [p for p in points if name[0] < (p[0] + p[2]) / 2 < name[2] and name[1] < (p[1] + p[3]) / 2 < name[3]]
+    assert len(points) == 30 and not inside
 
 
 def test_an_error_in_the_page_would_be_noticed(browser, path):

@@ -1,6 +1,7 @@
 """Images are turned and placed as the frame says."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,6 +25,19 @@ def test_a_mosaic_shows_each_candidate_at_its_place(frame):
     candidates = patch_centers(frame, frame.size[0] / 8, frame.size[0] / 8)
     image = Mosaic(frame, candidates, pixels=64).image(np.arange(len(candidates)))
     np.testing.assert_array_equal(image, np.kron(np.arange(64).reshape(8, 8), np.ones((8, 8))))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_candidates_beside_their_place_in_the_raster_leave_no_gap_and_the_margin_free(seed):
+    frame = Frame.square((0, 0), 100, 64)
+    raster = patch_centers(frame, 20, 5)
+    rng = np.random.default_rng(seed)
+    moved = (np.abs(raster).max(axis=-1) < 35) & (rng.random(len(raster)) < 0.4)
+    aside = rng.uniform(-2.4, 2.4, raster.shape) * moved[:, None]
+    image = Mosaic(frame, raster + aside).image(np.ones(len(raster)))
+    before = Mosaic(frame, raster).image(np.ones(len(raster)))
+    np.testing.assert_array_equal(np.isfinite(image), np.isfinite(before))
+    assert np.isnan(image[:5]).all() and np.isnan(image[:, -5:]).all()
 
 
 def test_a_mosaic_of_scattered_places_leaves_the_rest_empty():

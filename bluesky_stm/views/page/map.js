@@ -110,19 +110,23 @@ class FrameMap {
     const points = corners.map((corner) => this.at(corner).join(",")).join(" ");
     this.marks.append(make("svg:polygon", { class: "masked", points }));
   }
-  /** A child frame; its name stands above it, or inside where there is no room. */
+  /** A child frame, and its name where it covers the fewest points: above, below or inside. */
   outline(child, onpick) {
     const corners = child.corners.map((corner) => this.at(corner));
     const points = corners.map((corner) => corner.join(",")).join(" ");
     const [left, right] = range(corners.map(([x]) => x));
-    const [top] = range(corners.map(([, y]) => y));
+    const [top, bottom] = range(corners.map(([, y]) => y));
     const label = make("svg:text", { class: "childname" }, `${child.name}, ${tell(child.size, "nm")}`);
     const frame = make("svg:g", { class: "child", onclick: onpick }, make("svg:polygon", { class: "casing", points }), make("svg:polygon", { points }), label);
+    const places = this.run.spectra.at.map((place) => this.at(place));
     this.mark(frame, (pixel) => {
-      const inside = top < 20 * pixel;
       const turned = left + 110 * pixel > this.width;
-      const place = { x: turned ? right - (inside ? 5 : 0) * pixel : left + (inside ? 5 : 0) * pixel, y: top + (inside ? 16 : -5) * pixel };
-      set(label, { ...place, "text-anchor": turned ? "end" : "start", "font-size": 12 * pixel, "stroke-width": 3 * pixel });
+      const from = turned ? right - 110 * pixel : left;
+      const covered = (y) => places.filter(([px, py]) => px > from - 5 * pixel && px < from + 115 * pixel && py > y - 15 * pixel && py < y + 7 * pixel).length;
+      const rows = [top - 5 * pixel, bottom + 14 * pixel, top + 16 * pixel].filter((y) => y > 13 * pixel && y < this.height - 3 * pixel);
+      const y = rows.reduce((best, row) => (covered(row) < covered(best) ? row : best));
+      const x = y > top && y < bottom ? (turned ? right - 5 * pixel : left + 5 * pixel) : turned ? right : left;
+      set(label, { x, y, "text-anchor": turned ? "end" : "start", "font-size": 12 * pixel, "stroke-width": 3 * pixel });
     });
   }
   follow() {
