@@ -58,7 +58,9 @@ class Flying(Measuring):
         return {self.stream: self.describe_event()}
 
     def collect(self) -> Iterator[dict[str, Any]]:
-        """The Events so far, each once."""
+        """The Events so far, each once. What has ended is then over: a pause in another plan does not go on with it."""
+        if not self.under_way():
+            self._arrived = True
         while self._events:
             yield self._events.popleft()
 

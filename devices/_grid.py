@@ -25,6 +25,8 @@ class GridSpectroscopy(Flying, Framed):
 
     _pixel = 0
     """The next one, counted row by row."""
+    _flown: tuple[Frame, SweepSettings] | None = None
+    """What the last flight was of."""
 
     def begin(self) -> Status:
         """As a detector it can be triggered, too; its Events are collected."""
@@ -37,8 +39,9 @@ class GridSpectroscopy(Flying, Framed):
         self.check_value(frame)
         self.stm.tip.check_speed()
         self.stm.sweep.check_value(settings)
-        if anew:
-            self._pixel = 0
+        if anew or (frame, settings) != self._flown:  # a person may have changed it in a pause
+            self._events.clear()
+            self._pixel, self._flown = 0, (frame, settings)
         timeout = frame.pixels[0] * frame.pixels[1] * (self.stm.sweep.patience + 3 * duration(settings))
         return self.stm.worker.submit(self, self._fly, frame, settings, timeout=timeout, unit=self.unit, tells=True)
 

@@ -101,6 +101,56 @@ def test_an_aborted_grid_is_collected(RE, grid, fake, docs):
     assert pixels(docs)[-6:] == ALL
 
 
+def flown(grid, frame, begin):
+    """As `bp.fly`, with something else before the flight."""
+    yield from bps.open_run()
+    yield from bps.mv(grid, frame)
+    yield from bps.checkpoint()
+    yield from begin()
+    yield from bps.kickoff(grid, wait=True)
+    yield from bps.complete(grid, wait=True)
+    yield from bps.collect(grid)
+    yield from bps.close_run()
+
+
+def paused_in_flight(RE, grid, fake):
+    """Begins a grid and pauses after some pixels."""
+    fake.delay("sweep", 0.1)
+
+    def pause():
+        while fake.names_asked().count("sweep") < 3:
+            time.sleep(0.01)
+        RE.request_pause(defer=False)
+
+    threading.Thread(target=pause, daemon=True).start()
+    with pytest.raises(RunEngineInterrupted):
+        RE(flown(grid, FRAME, bps.null))
+    fake.delay("sweep", 0.0)
+
+
+def test_a_grid_that_was_aborted_does_not_go_on_in_another_plan(RE, grid, fake, docs):
+    """Not even where that one is paused before it begins: the first pixels of its grid would be missing."""
+    paused_in_flight(RE, grid, fake)
+    RE.abort()
+    before = len(pixels(docs))
+    assert 1 <= before < 6
+    with pytest.raises(RunEngineInterrupted):
+        RE(flown(grid, FRAME, bps.pause))
+    RE.resume()
+    assert pixels(docs)[before:] == ALL
+
+
+def test_a_grid_whose_frame_a_person_changed_in_the_pause_begins_anew(RE, grid, fake, docs):
+    """Two frames make no grid."""
+    paused_in_flight(RE, grid, fake)
+    frame = Frame((-50.0, 0.0), (9.0, 6.0), (2, 3))
+    grid.set(frame)
+    RE.resume()
+    assert pixels(docs) == ALL
+    places = [spectrum_from(event).position for event in docs.events()]
+    assert np.array(places) == pytest.approx(frame.points().reshape(-1, 2))
+
+
 def test_progress_counts_spectra(grid, fake):
     fake.delay("sweep", 0.05)
     told = []
