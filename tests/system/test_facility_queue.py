@@ -69,6 +69,24 @@ def answers(port):
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
+@contextmanager
+def client_of(**addresses):
+    """A client of the queue server; its own ``close`` leaves its 0MQ contexts open."""
+    before = {id(context) for context in contexts()}
+    client = REManagerAPI(**addresses, timeout_recv=10)
+    its_own = [context for context in contexts() if id(context) not in before]
+    try:
+        yield client
+    finally:
+        client.close()
+        for context in its_own:
+            context.destroy(linger=0)
+
+
+def contexts():
+    return [thing for thing in gc.get_objects() if issubclass(type(thing), zmq.Context)]
+
+
 class Bench:
     """The servers of a facility, their addresses, and the client of the queue."""
 
@@ -106,8 +124,8 @@ class Bench:
         manager += ["--user-group-permissions", folder / "user_group_permissions.yaml"]
         stack.enter_context(running(manager, **quiet))
         wait_for(lambda: answers(control))
-        self.client = REManagerAPI(zmq_control_addr=self.queue, zmq_info_addr=f"tcp://127.0.0.1:{info}", timeout_recv=10)
-        stack.callback(lambda: self.client.close())
+        information = f"tcp://127.0.0.1:{info}"
+        self.client = stack.enter_context(client_of(zmq_control_addr=self.queue, zmq_info_addr=information))
         self.client.environment_open()
         self.client.wait_for_idle(timeout=120)
         stack.callback(self._close_environment)
@@ -147,13 +165,6 @@ class Bench:
         """Spectra of the run that goes on, so far."""
         with open_catalog(self.catalog, write=False) as catalog:
             return len(catalog[-1].spectra) if len(catalog) and catalog[-1].stop is None else 0
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _end_clients():
-    yield
-    for context in [thing for thing in gc.get_objects() if issubclass(type(thing), zmq.Context)]:
-        context.destroy(linger=0)  # the client's close() leaves them open
 
 
 @pytest.fixture(scope="module", name="bench")
