@@ -1,11 +1,11 @@
 """What the pages in docs/ show is true: Python runs as typed, the settings file is one; they are built without a warning."""
 
-import os
 import re
+import shutil
 import subprocess
 import sys
-from pathlib import Path
 
+import pages
 import pytest
 import yaml
 from typer.main import get_command
@@ -15,26 +15,58 @@ from bluesky_stm.facility import Facility
 
 pytestmark = pytest.mark.system
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
-PAGES = ("tutorial", "facility", "extending")
+DOCS = pages.ROOT / "docs"
+PAGES = sorted(path.relative_to(pages.ROOT).as_posix() for path in [*DOCS.glob("*.md"), pages.ROOT / "README.md"])
+OWN = {"README.md": "test_readme.py", "docs/stored-runs.md": "test_stored_runs_page.py"}
+"""Pages whose Python is run by a test of its own."""
 
 
-def blocks(page, language):
-    return re.findall(rf"```{language}\n(.*?)```", (DOCS / f"{page}.md").read_text(), flags=re.DOTALL)
+@pytest.mark.parametrize("page", ["docs/tutorial.md", "docs/extending.md", "docs/devices.md"])
+def test_the_python_of_a_page_runs_as_typed(page, tmp_path):
+    pages.run(page, tmp_path, lambda block: block.language == "python")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("page", ["docs/tutorial.md", "docs/facility.md", "docs/nanonis.md"])
+def test_every_block_of_a_page_runs_with_its_servers(page, tmp_path):
+    if "redis-server" in (pages.ROOT / page).read_text() and not shutil.which("redis-server"):
+        pytest.skip("redis-server is not installed: apt-get install redis-server")
+    pages.run(page, tmp_path)
+
+
+@pytest.mark.slow
+def test_the_recorded_grid_of_the_readme_is_explored(data_file, tmp_path):
+    (tmp_path / "NanonisReader_STS_grid_lockin.3ds").symlink_to(data_file("NanonisReader_STS_grid_lockin.3ds"))
+    assert "Report:" in pages.run("README.md", tmp_path, lambda block: "recorded" in block.text)
+
+
+def test_every_block_of_code_is_run_or_says_why_it_is_not():
+    every = {page: pages.blocks((pages.ROOT / page).read_text()) for page in PAGES}
+    code = {page: [block for block in found if block.language in {"sh", "python"}] for page, found in every.items()}
+    run = {"docs/tutorial.md", "docs/facility.md", "docs/nanonis.md", "docs/extending.md", "docs/devices.md", *OWN}
+    assert {page for page, found in code.items() if found} == run, "a page with code is one that a test runs"
+    assert not [block for page in ("docs/extending.md", "docs/devices.md") for block in code[page] if block.language == "sh"]
+    left_out = [block.reason for found in code.values() for block in found if block.reason]
+    assert set(left_out) == {
+        "it needs a microscope",
+        "it needs a display",
+        "it needs an exploration whose agent is gone",
+        "it installs what runs it",
+        "it sets up what runs it",
+        "these are tests",
+    }
+    assert len(left_out) == 8 < sum(map(len, code.values())) / 3
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_the_python_of_a_page_runs_as_typed(page, tmp_path):
-    lines = "\n".join(blocks(page, "python"))
-    environment = {**os.environ, "BLUESKY_STM": "simulated"}
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", lines], cwd=tmp_path, env=environment, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
+def test_no_command_hides_from_the_tests_in_an_indented_block(page):
+    command = r"^    (?:bluesky-stm|python|pip|happi|tiled|RM\.|RE\()"
+    assert not re.findall(command, re.sub(pages.BLOCK, "", (pages.ROOT / page).read_text()), re.MULTILINE)
 
 
 def test_the_settings_file_that_is_shown_is_valid():
-    (text,) = blocks("facility", "yaml")
+    (text,) = (block.text for block in pages.blocks((DOCS / "facility.md").read_text()) if block.language == "yaml")
     settings = Facility.parse(yaml.safe_load(text))
     assert set(yaml.safe_load(text)) == set(Facility.model_fields), "every key is shown"
     assert settings.scales[1].agent.name == "gp-xy"
