@@ -14,7 +14,8 @@ test: $(VENV)/installed
 	$(BIN)/python -m pytest -n auto --dist loadfile -rs -m "not slow"
 
 # The long forms of the tests: every message of a plan interrupted, thirty killed runs, a thousand faults.
-experiments: $(VENV)/installed
+experiments: $(VENV)/installed $(VENV)/databroker1/installed
+	BLUESKY_STM_DATABROKER1=$${BLUESKY_STM_DATABROKER1:-$(abspath $(VENV))/databroker1/bin/python} \
 	$(BIN)/python -m pytest -n auto --dist loadfile -m slow --timeout 3600
 
 lint: $(VENV)/installed
@@ -42,6 +43,11 @@ $(VENV)/installed: setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV) && $(BIN)/pip install -q --upgrade pip
 	$(BIN)/pip install -q -c constraints.txt -e '.[test]'
 	touch $@ $(BIN)/bluesky-stm
+
+$(VENV)/databroker1/installed: tests/storage/databroker1.txt | $(VENV)/installed
+	$(PYTHON) -m venv $(VENV)/databroker1 && $(VENV)/databroker1/bin/pip install -q --upgrade pip
+	$(VENV)/databroker1/bin/pip install -q -r tests/storage/databroker1.txt
+	touch $@
 
 clean:
 	rm -rf $(VENV) build *.egg-info

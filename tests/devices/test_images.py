@@ -130,6 +130,7 @@ def test_the_channels_of_an_image_stand_in_files_of_their_own(RE, stm, fake, doc
             assert event[f"stm_scanner_{name}_sha256"] == hashlib.sha256(stored.tobytes()).hexdigest()
 
 
+PYTHON = os.environ.get("BLUESKY_STM_DATABROKER1", "")
 READ_WITH_DATABROKER_1 = """
 import json, sys
 from databroker._drivers.msgpack import BlueskyMsgpackCatalog
@@ -140,7 +141,7 @@ print(json.dumps({name: read[f"stm_scanner_{name}"].values.tolist() for name in 
 
 
 @pytest.mark.slow
-@pytest.mark.skipif("BLUESKY_STM_DATABROKER1" not in os.environ, reason="it names no Python with databroker 1.2")
+@pytest.mark.skipif(not PYTHON, reason="BLUESKY_STM_DATABROKER1 names no Python with databroker 1.2: make experiments")
 def test_databroker_1_reads_it_with_no_set_up(RE, fake, tmp_path):
     """It cannot live beside databroker 2: an environment of its own, with the area-detector-handlers that facilities have."""
     with open_catalog(tmp_path) as catalog:
@@ -149,7 +150,7 @@ def test_databroker_1_reads_it_with_no_set_up(RE, fake, tmp_path):
         stm.scanner.set(FRAME)
         RE.subscribe(catalog)
         (uid,) = RE(bp.count([stm.scanner], 2))
-    script = [os.environ["BLUESKY_STM_DATABROKER1"], "-c", READ_WITH_DATABROKER_1, str(tmp_path), uid]
+    script = [PYTHON, "-c", READ_WITH_DATABROKER_1, str(tmp_path), uid]
     done = subprocess.run(script, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     read = json.loads(done.stdout.splitlines()[-1])

@@ -1,7 +1,7 @@
 """databroker 1.2 reads our journals as they stand, and what it hands on leads to the same decisions.
 
-It cannot live beside databroker 2: give the Python of an environment with ``databroker==1.2.5``, this package's dependencies
-for storage (filelock, h5py, msgpack-numpy, pydantic, scikit-image, scipy) and pytest in ``BLUESKY_STM_DATABROKER1``.
+It cannot live beside databroker 2: ``make experiments`` makes an environment of its own from ``databroker1.txt``, or give the
+Python of one in ``BLUESKY_STM_DATABROKER1``.
 """
 
 import json
@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(not PYTHON, reason="BLUESKY_STM_DATABROKER1 names no Python with databroker 1.2"),
+    pytest.mark.skipif(not PYTHON, reason="BLUESKY_STM_DATABROKER1 names no Python with databroker 1.2: make experiments"),
 ]
 
 READ = """
