@@ -1,22 +1,25 @@
 """The night watch: what a person has to know reaches file, program and mail; what is routine does not."""
 
 import logging
+import math
+import re
 import smtplib
 import socket
 import sys
 import threading
 from contextlib import suppress
+from dataclasses import replace
 from email import message_from_bytes
 
+import numpy as np
 import pytest
-from event_model import DocumentNames, compose_run
+from event_model import compose_run
 
+from bluesky_stm.controllers._piezo import Piezo
 from bluesky_stm.errors import TipCrashError
 from bluesky_stm.facility import Alerts, Facility, NightWatch, open_session
 from bluesky_stm.facility._alerts import handlers
 from bluesky_stm.plans import explore
-
-DRIFT = ("reference_time", "time", "x", "y", "correlation", "trusted", "velocity_x", "velocity_y")
 
 
 @pytest.fixture(name="watch")
@@ -179,26 +182,42 @@ def test_the_end_of_a_good_run_is_told_in_a_file_by_a_program_and_by_mail(told):
         assert "has ended: success" in text and "budget of 4 spectra" in text, way
 
 
-@pytest.mark.parametrize(
-    ("stream", "data", "said"),
-    [
-        (
-            "tip_check",
-            {"tip_check_verdict": "changed", "tip_check_reason": "the gap has closed", "tip_check_revoked": 4},
-            "the gap has closed; 4 spectra are taken back",
-        ),
-        (
-            "drift",
-            {f"drift_{key}": 0.3 if key == "velocity_x" else 1.0 for key in DRIFT},
-            "it drifts by",
-        ),
-    ],
-)
-def test_a_bad_tip_and_drift_are_told_in_a_file_by_a_program_and_by_mail(told, stream, data, said):
-    with open_session(Facility.parse(told.settings)) as session:
-        emitted(lambda name, doc: session.RE.dispatcher.process(DocumentNames[name], doc), stream=stream, data=data)
-    for way, text in told().items():
-        assert said in text and "WARNING" in text, way
+def settled(kept, factor):
+    """A microscope whose tip has grown blunt: of what is tunnelled at positive bias only this share is left."""
+
+    def change(controller):
+        sweep, taken = controller.sweep, []
+
+        def blunt(settings, progress=None):
+            spectrum = sweep(settings, progress)
+            taken.append(spectrum)
+            if len(taken) <= kept:
+                return spectrum
+            share = np.where(spectrum.bias > 0, factor, 1.0)
+            names = "current", "didv", "lockin_x"
+            return replace(spectrum, **{name: getattr(spectrum, name) * share for name in names})
+
+        controller.sweep = blunt
+
+    return change
+
+
+def test_a_tip_that_has_changed_in_a_run_is_told_in_a_file_by_a_program_and_by_mail(told):
+    told_of = carried_out(told, settled(kept=5, factor=0.3), tip={"every": 2, "then": "stop"})  # 3 of reference, two spectra
+    for way, text in told_of.items():
+        assert "the tip:" in text and "by a factor" in text and "2 spectra are taken back" in text and "WARNING" in text, way
+
+
+@pytest.mark.parametrize(("velocity", "warned"), [((0.06, -0.04), True), ((0.0, 0.0), False)])
+def test_drift_of_the_surface_in_a_run_is_told_in_a_file_by_a_program_and_by_mail(told, velocity, warned):
+    def drift(controller):
+        controller._junction.piezo = Piezo(velocity, 0.0, 0.0, 1.0)
+
+    told.settings["scales"] = [{**SCALE, "frame": 30, "pixels": 64}]  # features enough to be found again
+    for way, text in carried_out(told, drift, drift={"every": 2, "speed": 0.1, "pixels": 64, "compensate": False}).items():
+        speeds = [float(speed) for speed in re.findall(r"drifts by ([\d.]+) nm/s", text)]
+        assert bool(speeds) is warned, (way, text)
+        assert speeds == pytest.approx([math.hypot(*velocity)] * len(speeds), rel=0.2), way
 
 
 def test_a_mail_is_sent(office):
