@@ -72,7 +72,7 @@ class Session:
     extras: ExitStack = field(default_factory=ExitStack)
 
     def __post_init__(self) -> None:
-        self.RE.subscribe(self.catalog)
+        self._kept: int = self.RE.subscribe(self.catalog)
         self._progress: int | None = None
         if sys.stdout.isatty() or "ipykernel" in sys.modules:
             self.show_progress()
@@ -93,8 +93,10 @@ class Session:
         return make_agent_device(LengthScale.parse(scale), self.stm.controller, self.seed)
 
     def close(self) -> None:
-        """Leave the tip safe and the catalog whole, each even where the one before it failed."""
+        """Leave the tip safe, the catalog whole and the RunEngine as it was, each even where the one before it failed."""
         with ExitStack() as ending:
+            for token in (self._kept, self._progress):
+                ending.callback(self.RE.unsubscribe, token)
             ending.callback(self.catalog.close)
             ending.callback(self.stm.controller.close)
             ending.callback(self.extras.close)
@@ -115,7 +117,7 @@ def make_agent_device(scale: LengthScale, controller: Controller, seed: int) -> 
 
 def make_scale_agent(scale: LengthScale, seed: int, **restricted: Any) -> Agent:
     """The agent that a length scale names, without a device: for a host that has no microscope."""
-    laid_out = {"patch": scale.patch, "step": scale.step, "sites": scale.sites, "seeds": scale.seeds}
+    laid_out = {name: getattr(scale, name) for name in ("patch", "step", "sites", "seeds", "begin")}
     return make_agent(scale.agent.name, seed=seed, **laid_out, **restricted, **scale.agent.settings)
 
 

@@ -143,7 +143,9 @@ def write_report(catalog: Catalog, uids: Sequence[str], path: Path) -> None:
 
 def last_campaign(catalog: Catalog) -> list[str]:
     """Uids of the runs of the newest campaign, parents first."""
+    from bluesky_stm.storage import campaign_tree
+
     last = catalog[-1].start
     if "campaign" not in last:
         return [last["uid"]]
-    return [stored.uid for stored in catalog if stored.start.get("campaign") == last["campaign"]]
+    return [stored.uid for root in campaign_tree(catalog, last["campaign"]) for stored in root]

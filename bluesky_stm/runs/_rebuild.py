@@ -48,6 +48,15 @@ def rebuild_agent(start: Mapping[str, Any]) -> Agent:
     return agent
 
 
+def judge_of(start: Mapping[str, Any]) -> Scalarizer:
+    """By which the spectra of a run were judged."""
+    if "scalarizer" not in start:
+        raise ReplayError(
+            f"The start document of run {start.get('uid')} names no scalarizer: give one, what_if(run, scalarizer=...)."
+        )
+    return make_scalarizer(start["scalarizer"])
+
+
 def lineage(run: Run) -> list[Run]:
     """The run and those that it goes on with, oldest first."""
     found = [run]

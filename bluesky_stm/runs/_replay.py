@@ -7,7 +7,7 @@ import platform
 import sys
 from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ import numpy as np
 
 from bluesky_stm.errors import ReplayError, SettingsError
 from bluesky_stm.geometry import Point
-from bluesky_stm.protocols import Decision, Observation
+from bluesky_stm.protocols import Decision, Health, Observation
 from bluesky_stm.runs._rebuild import as_run, lineage, prior_of, rebuild_agent, taught_documents
 from bluesky_stm.storage import Run, once
 from bluesky_stm.teaching import Lesson, Pupil, Revision, Teaching, decision_from, mask_from
@@ -50,8 +50,17 @@ class Compared:
         return max(_relative(getattr(self.own, name), getattr(self.recorded, name)) for name in _NUMBERS)
 
     def __str__(self) -> str:
-        own = _words(self.own) if self.own else f"no decision ({self.refusal})"
+        own = f"{_words(self.own)}; {self.fit}" if self.own else f"no decision ({self.refusal})"
         return f"decision {self.ordinal}, after {self.recorded.ingested} spectra: recorded {_words(self.recorded)}; now {own}"
+
+    @property
+    def fit(self) -> str:
+        """In what the fit behind the decision differs, recorded -> now."""
+        if self.own is None:
+            return "no fit"
+        both = ((f.name, getattr(self.recorded.health, f.name), getattr(self.own.health, f.name)) for f in fields(Health))
+        differ = [f"{name} {_short(then)} -> {_short(now)}" for name, then, now in both if not _same(then, now)]
+        return f"its fit: {', '.join(differ)}" if differ else "from the same fit"
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,6 +210,14 @@ def _relative(one: float, other: float) -> float:
         return 0.0
     gap = abs(one - other) / max(abs(one), abs(other))
     return math.inf if np.isnan(gap) else gap
+
+
+def _same(one: float | str, other: float | str) -> bool:
+    return one == other or (one != one and other != other)  # NaN is the same as NaN
+
+
+def _short(value: float | str) -> str:
+    return repr(value) if isinstance(value, str) else f"{value:.6g}"
 
 
 def _words(decision: Decision) -> str:

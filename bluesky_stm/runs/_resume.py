@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _OPTIONS = ("maps_every", "ahead", "drift", "tip")
 """What the plan was asked for beside its scale and its frame."""
 
+_NEEDED = ("agent", "scalarizer", "length_scale", "frame")
+
 _INHERITED = ("sample", "operator", "campaign", "parent_run", "child_rule", "child_score")
 
 
@@ -89,8 +91,13 @@ def resume(run: Any, *, budget: int | None = None, name: str = "agent") -> Resum
     if run.stop is None:
         raise ReplayError(f"{run!r} is not finished: it may be going on. Open its catalog to write, then it is ended and kept.")
     history = lineage(run)
+    if missing := [key for key in _NEEDED if key not in history[0].start]:
+        raise ReplayError(
+            f"The start document of run {run.uid} says nothing of {', '.join(missing)}: it is no exploration, and can't go on. "
+            "Nothing has moved."
+        )
     measured = _measured(history)
-    total = budget or _budget(history)
+    total = _budget(history) if budget is None else budget
     if measured >= total:
         raise SettingsError(
             f"Run {run.uid[:8]} has {measured} spectra of a budget of {total}: nothing is left. Nothing has moved. "

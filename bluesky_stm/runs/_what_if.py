@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from bluesky_stm.geometry import Floats
 from bluesky_stm.protocols import Decision, Failed, Observation, Posterior
 from bluesky_stm.runs._answers import Answers, Archive, Simulator
-from bluesky_stm.runs._rebuild import as_run, lessons_of, prior_of, rebuild_agent
+from bluesky_stm.runs._rebuild import as_run, judge_of, lessons_of, prior_of, rebuild_agent
 from bluesky_stm.scalarizers import make_scalarizer
 from bluesky_stm.settings import Named
 from bluesky_stm.spots import LAYOUT
@@ -80,8 +80,10 @@ class WhatIf:
     def spectra_to(self, fraction: float = 1.0) -> tuple[int, int]:
         """Spectra until the best value of the run, or ``fraction`` of the way to it from its first; 0 where never reached."""
         recorded, chosen = self.curves
-        first = recorded[np.isfinite(recorded)][:1]
-        goal = (1 - fraction) * first + fraction * recorded[-1]
+        good = recorded[np.isfinite(recorded)]
+        if not len(good):
+            return 0, 0
+        goal = (1 - fraction) * good[0] + fraction * good[-1]
         return _first(recorded >= goal), _first(chosen >= goal)
 
     def __str__(self) -> str:
@@ -129,7 +131,7 @@ def what_if(
         When the run holds no topograph or no spectrum, or its agent cannot be built again.
     """
     run = as_run(run)
-    judge = make_scalarizer(scalarizer or run.start["scalarizer"])
+    judge = make_scalarizer(scalarizer) if scalarizer else judge_of(run.start)
     topograph, observations, areas = lessons_of(run, judge)
     make = _maker(run.start, agent, acquisition, seed)
     prior = tuple(prior_of(run, judge).values())

@@ -6,7 +6,8 @@ import heapq
 import logging
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Self
@@ -37,8 +38,8 @@ class Catalog:
         False to read along while another session writes.
     fsync : bool
         See `Journal`.
-    connect : callable, optional
-        Gives the store of a facility, which every finished run is sent to; see `open_catalog`.
+    facility : str, optional
+        Address or name of the catalog that every finished run is sent to; see `open_catalog`.
 
     Attributes
     ----------
@@ -57,14 +58,18 @@ class Catalog:
         *,
         write: bool = True,
         fsync: bool = False,
-        connect: Callable[[], Store] | None = None,
+        facility: str | None = None,
     ) -> None:
         self.path = Path(folder).expanduser().absolute()
         self._journals = self.path / "journal"
         self._lock: WriterLock | None = None
         self._journal: Journal | None = None
-        self._facility = connect is not None
-        self._index = Index(self.path / "index", self.finished, connect)
+        self._facility = facility is not None
+        self._index = (
+            Index(self.path / "sent" / _as_name(facility), self.finished, partial(connect, facility))
+            if facility
+            else Index(self.path / "index", self.finished)
+        )
         self._listing = Listing(self._journals)
         self.recovered: list[JournalRun] = []
         if self._facility and not write:
@@ -266,5 +271,9 @@ def open_catalog(
     place = str(where)
     if not is_elsewhere(place):
         return Catalog(where, write=write, fsync=fsync)
-    here = folder or Path.home() / ".bluesky_stm" / re.sub(r"\W+", "_", place)
-    return Catalog(here, write=write, fsync=fsync, connect=lambda: connect(place))
+    return Catalog(folder or Path.home() / ".bluesky_stm" / _as_name(place), write=write, fsync=fsync, facility=place)
+
+
+def _as_name(place: str) -> str:
+    """A word that can name a folder."""
+    return re.sub(r"\W+", "_", place)

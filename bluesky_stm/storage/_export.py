@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from os import PathLike
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -36,17 +37,19 @@ def export(run: Any, path: str | PathLike[str]) -> Path:
     Raises
     ------
     CatalogError
-        When the file exists already.
+        When the file exists already, or cannot be written.
     FileFormatError
         When the format is not known or can't hold the run.
     """
     run, path = run if isinstance(run, Run) else Run(list(documents(run))), Path(path)
     if path.exists():
         raise CatalogError(f"{path} exists already. Nothing has been written; choose another name or remove it.")
-    if path.suffix in WRITERS:
-        _write_whole(path, inlined(run.documents()))
-    else:
-        files.write(path, _measured(run, path.suffix))
+    try:
+        with TemporaryDirectory(dir=path.parent, prefix=".export") as folder:
+            _write(run, whole := Path(folder) / path.name)
+            whole.rename(path)  # under its name stands the whole file or nothing
+    except OSError as error:
+        raise CatalogError(f"{path} cannot be written: {error}. Nothing has been written.") from error
     return path
 
 
@@ -74,19 +77,16 @@ def import_run(catalog: Catalog, source: Any, **metadata: Any) -> Run:
         When the file is none of these, or damaged: then nothing has been imported.
     """
     stream = list(_incoming(source, metadata))
-    if not stream or stream[0][0] != "start":
-        raise FileFormatError(f"{source} does not begin with a start document: it is no run. Nothing has been imported.")
+    if [number for number, (name, _) in enumerate(stream) if name == "start"] != [0]:
+        raise FileFormatError(f"{source} is not one run with its start document first. Nothing has been imported.")
     return catalog.insert(stream)
 
 
-def _write_whole(path: Path, stream: Iterable[Document]) -> None:
-    """Under its name stands the whole file or nothing."""
-    under_way = path.with_name(f"{path.name}.part")
-    try:
-        WRITERS[path.suffix](under_way, stream)
-        under_way.rename(path)
-    finally:
-        under_way.unlink(missing_ok=True)
+def _write(run: Run, path: Path) -> None:
+    if path.suffix in WRITERS:
+        WRITERS[path.suffix](path, inlined(run.documents()))
+    else:
+        files.write(path, _measured(run, path.suffix))
 
 
 def _incoming(source: Any, metadata: dict[str, Any]) -> Iterable[Document]:

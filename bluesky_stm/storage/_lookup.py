@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from textwrap import indent
 from typing import TYPE_CHECKING, Any
 
-from bluesky_stm.errors import CatalogError
+from bluesky_stm.errors import CatalogError, FileFormatError, STMError
 from bluesky_stm.geometry import Frame
 from bluesky_stm.storage._catalog import Catalog
 from bluesky_stm.storage._run import Run
 
 if TYPE_CHECKING:
     import pandas as pd
+
+log = logging.getLogger(__name__)
 
 Moment = str | datetime | timedelta | float
 
@@ -50,7 +53,8 @@ def runs(
     -------
     DataFrame
         One row a run: ``uid``, ``time`` (local), ``plan``, ``sample``, ``length_scale``, ``frame`` (width in nm), ``agent``,
-        ``scalarizer``, ``spectra``, ``status``, ``campaign``.
+        ``scalarizer``, ``spectra``, ``status``, ``campaign``. A run whose journal is damaged has what can still be read, and
+        the status ``damaged``; without even its start document it is left out, with a warning.
     """
     import pandas as pd
 
@@ -118,14 +122,26 @@ _COLUMNS = ("uid", "time", "plan", "sample", "length_scale", "frame", "agent", "
 
 def _rows(catalog: Catalog, since: float) -> Iterator[dict[str, Any]]:
     """Newest first, and no further back than asked."""
-    for run in reversed(catalog):
+    for run in _legible(reversed(catalog)):
         if run.start["time"] < since:
             return
         yield _row(run)
 
 
+def _legible(found: Iterable[Run]) -> Iterator[Run]:
+    """Without those that do not even begin: one damaged file is no reason to show none."""
+    for run in found:
+        try:
+            run.start  # noqa: B018 - it is read here
+        except STMError as error:
+            log.warning("%s Such a run is left out.", error)
+        else:
+            yield run
+
+
 def _row(run: Run) -> dict[str, Any]:
-    start, stop = run.start, run.stop or {}
+    start = run.start
+    spectra, status = _outcome(run)
     frame = start.get("frame") or {}
     return {
         "uid": run.uid,
@@ -136,10 +152,23 @@ def _row(run: Run) -> dict[str, Any]:
         "frame": frame.get("size", (float("nan"),))[0],
         "agent": _name(start.get("agent")),
         "scalarizer": _name(start.get("scalarizer")),
-        "spectra": stop["num_events"].get("primary", 0) if "num_events" in stop else sum(1 for _ in run.events("primary")),
-        "status": stop.get("exit_status", "not finished"),
+        "spectra": spectra,
+        "status": status,
         "campaign": start.get("campaign", ""),
     }
+
+
+def _outcome(run: Run) -> tuple[int, str]:
+    """How many spectra there are, and how the run ended."""
+    stop, spectra = run.stop or {}, 0
+    if "num_events" in stop:
+        return stop["num_events"].get("primary", 0), stop["exit_status"]
+    try:
+        for _ in run.events("primary"):
+            spectra += 1
+    except FileFormatError:
+        return spectra, "damaged"
+    return spectra, stop.get("exit_status", "not finished")
 
 
 def _fits(row: Mapping[str, Any], wanted: Mapping[str, str | None]) -> bool:
@@ -153,7 +182,7 @@ def _fits(row: Mapping[str, Any], wanted: Mapping[str, str | None]) -> bool:
 
 
 def _campaign(catalog: Catalog, campaign: str | None) -> Sequence[Run]:
-    named = [(run, run.start.get("campaign", "")) for run in catalog]
+    named = [(run, run.start.get("campaign", "")) for run in _legible(catalog)]
     if campaign is None:
         campaign = next((uid for _, uid in reversed(named) if uid), None)
     found = [run for run, uid in named if campaign and uid.startswith(campaign)]

@@ -120,8 +120,18 @@ class JournalRun(Run):
         return self._path
 
     def documents(self) -> Iterator[Document]:
-        """Its documents, exactly as they were emitted; of a run that goes on, those so far."""
-        return documents(self.path)
+        """Its documents, exactly as they were emitted; of a run that goes on, those so far.
+
+        Where the whole catalog was moved, ``root`` of a resource is the folder of its images now.
+        """
+        for name, doc in documents(self.path):
+            yield name, self._moved(doc) if name == "resource" else doc
+
+    def _moved(self, resource: dict[str, Any]) -> dict[str, Any]:
+        root, file = Path(resource["root"]), resource["resource_path"]
+        beside = self.path.parent.with_name(root.name)
+        moved = not (root / file).exists() and (beside / file).exists()
+        return {**resource, "root": str(beside)} if moved else resource
 
     @cached_property
     def start(self) -> Mapping[str, Any]:

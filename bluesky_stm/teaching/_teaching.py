@@ -9,6 +9,7 @@ from typing import Any
 
 from event_model import DocumentRouter
 
+from bluesky_stm.errors import ReplayError
 from bluesky_stm.geometry import Drift, Frame, Point
 from bluesky_stm.measurements import Spectrum, Topograph
 from bluesky_stm.protocols import Agent, Failed, Observation, Scalarizer
@@ -72,6 +73,10 @@ class Teaching(DocumentRouter):
 
     def start(self, doc: Mapping[str, Any]) -> None:
         """A run begins: what is known of another one no longer matters, unless this one goes on with it."""
+        if self._scalarizer is None and "scalarizer" not in doc:
+            raise ReplayError(
+                f"The start document of run {doc['uid']} names no scalarizer: it is no exploration of this package."
+            )
         self._scalarizer = self._scalarizer or make_scalarizer(doc["scalarizer"])
         self._streams.clear()
         if "resumes" not in doc:
@@ -130,7 +135,7 @@ class Teaching(DocumentRouter):
 
     def _doubt(self, data: Mapping[str, Any]) -> None:
         count, reason = revoked_from(data)
-        doubtful = self._taken[len(self._taken) - count :]
+        doubtful = self._taken[max(0, len(self._taken) - count) :]
         for taken in doubtful:
             taken.revoked = reason
         if doubtful:

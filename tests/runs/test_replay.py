@@ -47,6 +47,17 @@ def test_another_seed_diverges_at_the_first_decision_and_says_where(catalog, rec
         assert f"({decision.point.x:.3f}, {decision.point.y:.3f}) nm" in text
 
 
+def test_a_divergence_says_what_became_of_the_fit(catalog, recorder, toy_agent):
+    """Recorded and now; a decision whose fit is the same says that, too."""
+    recorder(catalog, toy_agent(seed=3)).run(4)
+    assert "from the same fit" in str(replay(catalog[-1], toy_agent(seed=4)).divergence)
+    noisy = list(catalog[-1].documents())
+    for _, doc in noisy:
+        if "agent_health_noise" in doc.get("data", {}):
+            doc["data"]["agent_health_noise"] = 0.25
+    assert "its fit: noise 0.25 -> nan" in str(replay(noisy, toy_agent(seed=4)).divergence)
+
+
 def test_a_changed_spectrum_is_noticed_at_the_decision_after_it(catalog, recorder, toy_agent):
     recorder(catalog, toy_agent()).run(6)
 

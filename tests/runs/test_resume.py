@@ -1,11 +1,12 @@
 """A run that ended early goes on as if it had not: nothing measured twice, the same agent in the end."""
 
+import event_model
 import numpy as np
 import pytest
 
 from bluesky_stm.agents import make_agent
 from bluesky_stm.errors import ReplayError, SettingsError
-from bluesky_stm.runs import replay, resume
+from bluesky_stm.runs import replay, resume, what_if
 from bluesky_stm.storage import open_catalog
 
 
@@ -68,6 +69,24 @@ def test_a_finished_run_can_be_given_more_and_is_refused_without(tmp_path, recor
         with pytest.raises(SettingsError, match="8 spectra of a budget of 8"):
             resume(catalog[-1])
         assert resume(catalog[-1], budget=12).budget == 4
+
+
+def test_no_spectra_in_all_is_no_way_to_say_as_before(tmp_path, recorder):
+    with interrupted(tmp_path, recorder, 2) as catalog, pytest.raises(SettingsError, match="2 spectra of a budget of 0"):
+        resume(catalog[-1], budget=0)
+
+
+def test_a_run_that_no_agent_made_is_refused_with_what_it_lacks(tmp_path):
+    run = event_model.compose_run(metadata={"plan_name": "count"})
+    with open_catalog(tmp_path) as catalog:
+        catalog("start", run.start_doc)
+        catalog("stop", run.compose_stop())
+        with pytest.raises(ReplayError, match="agent, scalarizer, length_scale, frame"):
+            resume(catalog[-1])
+        with pytest.raises(ReplayError, match="no scalarizer"):
+            what_if(catalog[-1])
+        with pytest.raises(ReplayError, match="no scalarizer"):
+            replay(catalog[-1], agent())
 
 
 def test_a_run_that_goes_on_still_is_left_alone(tmp_path, recorder):

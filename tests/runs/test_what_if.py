@@ -96,6 +96,12 @@ def test_the_stored_map_is_compared_with_the_new_one(catalog, recorder):
     assert np.isnan(what_if(catalog[-1], agent="random").agreement)
 
 
+def test_a_scalarizer_that_values_no_spectrum_finds_no_best_and_says_so(run):
+    none = what_if(run, scalarizer={"name": "integral", "between": [5.0, 6.0]}, agent="random")
+    assert np.isnan(none.recorded).all() and none.spectra_to() == (0, 0)
+    assert "does not find" in str(none)
+
+
 def test_unknown_names_and_empty_runs_are_refused(run, catalog, recorder):
     with pytest.raises(UnknownNameError):
         what_if(run, scalarizer="gapp")

@@ -11,6 +11,7 @@ from bluesky_stm import files
 from bluesky_stm.errors import CatalogError, FileFormatError
 from bluesky_stm.runs import replay, what_if
 from bluesky_stm.storage import documents, export, import_run, open_catalog, runs
+from bluesky_stm.storage._plain import WRITERS
 
 
 @pytest.fixture
@@ -257,3 +258,34 @@ def test_a_published_run_is_imported_with_its_scalars_and_asked_what_if(empty, d
     np.testing.assert_allclose(asked.recorded * in_si, stored, rtol=1e-6)
     assert len(asked.decisions) == 40 and asked.on_policy == 1, "its only candidates are the places that were measured"
     assert np.isin(asked.chosen, asked.recorded).all()
+
+
+def test_a_file_that_could_not_be_written_whole_is_not_there(catalog, recorder, tmp_path, monkeypatch):
+    """Whatever the format, and whatever went wrong half way: the next attempt finds the place free."""
+    recorder(catalog).run(2)
+    out = tmp_path / "out"
+    out.mkdir()
+
+    def half(path, *_):
+        path.write_bytes(b"half")
+        raise OSError("No space left on device")
+
+    with monkeypatch.context() as full:
+        full.setattr(files, "write", half)
+        full.setitem(WRITERS, ".jsonl", half)
+        for name in ("run.nxs", "run.hf5", "run.sxm", "run.jsonl"):
+            with pytest.raises(CatalogError, match=r"No space left on device. Nothing has been written"):
+                export(catalog[-1], out / name)
+    assert not list(out.iterdir())
+    assert export(catalog[-1], out / "run.nxs").exists() and len(list(out.iterdir())) == 1
+    with pytest.raises(CatalogError, match="cannot be written"):
+        export(catalog[-1], tmp_path / "nowhere" / "run.nxs")
+
+
+def test_two_runs_in_one_stream_are_not_taken_for_one(catalog, recorder, tmp_path):
+    recorder(catalog).run(1)
+    both = [*catalog[-1].documents(), *catalog[-1].documents()]
+    with open_catalog(tmp_path / "other") as other:
+        with pytest.raises(FileFormatError, match="not one run"):
+            import_run(other, both)
+        assert len(other) == 0

@@ -128,3 +128,12 @@ def test_while_a_facility_cannot_be_reached_runs_wait_here_and_a_flag_says_so(ur
         assert "cannot be reached" in catalog.index_faults["index"] and "not in the index" in repr(catalog)
     with open_catalog(uri, folder=tmp_path) as catalog:
         assert uid in catalog.client and not catalog.index_faults
+
+
+def test_what_was_kept_here_before_there_was_a_facility_is_sent_there(uri, tmp_path, recorder):
+    """Also where the index of the folder has it already: that is another place."""
+    with open_catalog(tmp_path) as catalog:
+        uid = recorder(catalog).run(1)
+        assert uid in catalog.client
+    with open_catalog(uri, folder=tmp_path) as catalog:
+        assert uid in catalog.client and len(catalog) == 1

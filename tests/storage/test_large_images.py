@@ -54,6 +54,14 @@ def test_an_image_in_a_file_is_packed_along_by_export(catalog, tmp_path, suffix)
         assert replay(run).exact
 
 
+def test_a_catalog_that_was_moved_takes_its_images_along(catalog, tmp_path):
+    before = catalog[-1].topograph.height
+    catalog.close()
+    catalog.path.rename(tmp_path / "copied")
+    with open_catalog(tmp_path / "copied", write=False) as moved:
+        assert np.array_equal(moved[-1].topograph.height, before) and replay(moved[-1]).exact
+
+
 @pytest.mark.slow
 def test_a_session_keeps_eight_megabytes_in_hdf5_and_every_reader_finds_them(tmp_path):
     """1024 x 1024 heights: the journal stays small, the image goes with the run wherever it goes."""

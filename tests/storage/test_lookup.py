@@ -41,6 +41,20 @@ def test_the_table_says_what_one_wants_to_know_of_a_run(catalog, recorder):
     assert going["status"] == "not finished"
 
 
+def test_a_damaged_journal_hides_no_other_run(catalog, recorder, caplog):
+    """One that lost its end is listed with what is left of it; one that lost its beginning is named in a warning."""
+    first, torn, gone, last = (recorder(catalog, campaign="c").run(3) for _ in range(4))
+    content = catalog[torn].path.read_bytes()
+    catalog[torn].path.write_bytes(content[: content.rindex(b"\xa5event")])
+    catalog[gone].path.write_bytes(b"")
+    table = runs(catalog)
+    assert table.uid.tolist() == [first, torn, last]
+    assert table.status.tolist() == ["success", "damaged", "success"]
+    assert table.spectra[0] == 3 and 2 <= table.spectra[1] <= 3
+    assert [run.uid for root in campaign_tree(catalog) for run in root] == [first, torn, last]
+    assert gone in caplog.text
+
+
 def test_a_catalog_with_nothing_that_fits_gives_an_empty_table_with_its_columns(catalog):
     assert len(runs(catalog)) == 0 and "sample" in runs(catalog).columns
 
