@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from bluesky_stm.cli._app import app, out
+
+if TYPE_CHECKING:
+    from bluesky_stm.teaching import Document
+
+SUBSCRIBING = 1.0
+"""Time, in s, that a subscription may take to reach the publisher: from then on no document is missed."""
 
 Picture = Annotated[Path | None, typer.Option(help="A PNG that shows the run, written anew every second, instead of a window.")]
 
@@ -20,6 +27,9 @@ Picture = Annotated[Path | None, typer.Option(help="A PNG that shows the run, wr
 def live(
     subscribe: Annotated[str, typer.Option(help="Where documents come from: out-address of a 0MQ proxy.")],
     picture: Picture = None,
+    catalog: Annotated[
+        str | None, typer.Option(help="Where the runs are stored: shows the newest one from its beginning.")
+    ] = None,
 ) -> None:
     """Show runs of another process as they go on, until the window is closed or Ctrl-C."""
     from bluesky_stm.facility import DocumentStream
@@ -27,7 +37,16 @@ def live(
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with DocumentStream(subscribe) as stream, suppress(KeyboardInterrupt):
-        watch(stream, picture)
+        watch(stream, picture, _so_far(catalog) if catalog else ())
+
+
+def _so_far(catalog: str) -> list[Document]:
+    """Documents of the newest run; what the stream brings once more is heeded once."""
+    from bluesky_stm.storage import open_catalog
+
+    time.sleep(SUBSCRIBING)
+    with open_catalog(catalog, write=False) as opened:
+        return list(opened[-1].documents()) if len(opened) else []
 
 
 @contextmanager

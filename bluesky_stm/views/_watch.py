@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from queue import Empty
 from typing import TYPE_CHECKING, Any, Protocol
@@ -29,7 +30,7 @@ class Feed(Protocol):
         """The next one, or None after the last; raises `queue.Empty` when none came in ``timeout`` s."""
 
 
-def watch(feed: Feed, picture: Path | None = None) -> None:
+def watch(feed: Feed, picture: Path | None = None, so_far: Sequence[Document] = ()) -> None:
     """Show runs as their documents come: in a window until it is closed, or in a file until there are no more.
 
     Parameters
@@ -37,6 +38,8 @@ def watch(feed: Feed, picture: Path | None = None) -> None:
     feed : Feed
     picture : Path, optional
         A PNG, written anew about every second, instead of a window.
+    so_far : sequence of (name, document)
+        What there was before, of the run that goes on; what the feed brings of it once more is heeded once.
 
     Raises
     ------
@@ -45,6 +48,9 @@ def watch(feed: Feed, picture: Path | None = None) -> None:
     """
     screen = File(picture) if picture else Window()
     view = LiveView(screen.figure)
+    for document in so_far:
+        view(*document)
+    screen.show(bool(so_far), last=False)
     going_on = True
     while going_on or screen.stays:
         fresh = False

@@ -60,6 +60,38 @@ def test_another_process_shows_the_run_and_ends_on_demand(proxy, tmp_path):
         viewer.stderr.close()
 
 
+def test_who_joins_in_mid_run_sees_it_from_its_beginning(proxy, tmp_path):
+    """The run waits at its third spectrum until the picture of the first two is there, drawn by a viewer that came later."""
+    picture, data = tmp_path / "live.png", tmp_path / "data"
+    viewers = []
+
+    def join(name, doc):
+        if name == "event" and "stm_sweep_x" in doc["data"] and doc["seq_num"] == 2:
+            command = [BIN / "bluesky-stm", "live", "--subscribe", proxy[1], "--picture", picture, "--catalog", data]
+            viewers.append(subprocess.Popen(command, stderr=subprocess.PIPE, text=True))
+            deadline = time.monotonic() + 120
+            while not shows_something(picture):
+                assert time.monotonic() < deadline and viewers[0].poll() is None, viewers[0].stderr.read()
+                time.sleep(0.2)
+
+    settings = {"catalog": data, "scales": [SCALE], "publish": proxy[0].removeprefix("tcp://")}
+    try:
+        with open_session(Facility.parse(settings)) as session:
+            session.RE.subscribe(join)
+            session.RE(explore(session.stm, session.agent("s")))
+            assert len(session.catalog[-1].spectra) == 4
+        first = picture.read_bytes()
+        deadline = time.monotonic() + 60
+        while picture.read_bytes() == first:
+            assert time.monotonic() < deadline, "the rest of the run is shown, too"
+            time.sleep(0.2)
+    finally:
+        for viewer in viewers:
+            viewer.send_signal(signal.SIGTERM)
+            assert viewer.wait(timeout=30) == 0, viewer.stderr.read()
+            viewer.stderr.close()
+
+
 def test_run_shows_itself_in_a_picture(tmp_path):
     command = [BIN / "bluesky-stm", "run", "--budget", "2", "--agent", "random", "--catalog", "data", "--picture", "live.png"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=280)
