@@ -86,8 +86,9 @@ class Instrument:
     def _prepared(
         self, start: float, stop: float, points: int, amplitude: float, setpoint: Setpoint, z_offset: float, barrier: Barrier
     ) -> Sweep:
-        gap = self.surface.terrace_gap(setpoint)
-        center = (gap if np.isfinite(gap) else self.surface.sample.reference_gap) + z_offset
+        """The kernels of a sweep, around the smaller of two gaps: good for places too near rather than for those too far."""
+        gap, reference = self.surface.terrace_gap(setpoint), self.surface.sample.reference_gap
+        center = (min(gap, reference) if np.isfinite(gap) else reference) + z_offset
         return Sweep(barrier, np.linspace(start, stop, points), center, amplitude)
 
     def _hold_errors(self, rng: np.random.Generator | None, count: int) -> Floats:

@@ -84,14 +84,15 @@ def _add_streaks(rng: np.random.Generator, image: Floats, profile: Profile) -> N
 def converter_lines(places: Floats, pixel: float, profile: Profile) -> Floats:
     """Lines that the carry bits of the X and Y converters leave in an image, in nm: of the scanner, not of the sample.
 
-    As wide in pixels at every magnification; the lines of each lower bit lie twice as close and are weaker.
+    As wide in pixels at every magnification; the lines of each lower bit lie twice as close and are weaker. Where several bits
+    change at once the highest counts.
     """
     longest, width = CONVERTER_PERIODS[0], profile.converter_width / 2 * pixel
     count = int(8 * longest / width)
     along = np.arange(count) * (longest / count)
     off = [along - period * np.round(along / period) for period in CONVERTER_PERIODS]
     strengths = profile.converter * profile.converter_fall ** np.arange(len(off))
-    lines = sum(height * np.exp(-((distance / width) ** 2)) for height, distance in zip(strengths, off, strict=True))
+    lines = np.max([height * np.exp(-((by / width) ** 2)) for height, by in zip(strengths, off, strict=True)], axis=0)
     angles = np.radians([profile.converter_angle, profile.converter_angle + 90])
     steps = (places * (count / longest)) @ np.array([np.cos(angles), np.sin(angles)])
-    return np.asarray(lines)[np.floor(steps).astype(int) % count].sum(axis=-1)
+    return lines[np.floor(steps).astype(int) % count].sum(axis=-1)

@@ -127,7 +127,7 @@ class Profile:
     streak_spread: float = 0.3
     streak_length: float = 8.0
     converter: float = 0.0
-    converter_fall: float = 0.4
+    converter_fall: float = 0.585
     converter_width: float = 1.5
     converter_angle: float = 60.0
     tilt: tuple[float, float] = (0.0, 0.0)

@@ -117,7 +117,7 @@ class SimulatedJunction:
     def read_current(self) -> float:
         """Tunneling current now, in nA, with the noise of a point of a spectrum."""
         current, profile = self._junction.current(self.now()), self.profile
-        spread = math.hypot(profile.current_white, profile.junction * current)
+        spread = math.hypot(profile.current_white, profile.current_slow, profile.junction * current)
         noisy = current + profile.current_offset + spread * self._noise.next("current").standard_normal()
         return float(np.clip(noisy, -profile.preamp_range, profile.preamp_range))
 
@@ -200,8 +200,8 @@ class SimulatedJunction:
             return
         before = self.get_setpoint()
         self._check(bias=setpoint.bias, setpoint=setpoint.current)
-        self._set(setpoint)
         try:
+            self._set(setpoint)
             yield
         finally:
             self._set(before)

@@ -14,7 +14,7 @@ from bluesky_stm.errors import STMError, TipCrashError, UnknownNameError
 from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.measurements import Quality, Setpoint
 from bluesky_stm.protocols import SweepSettings
-from bluesky_stm.surface import SAMPLES, Surface
+from bluesky_stm.surface import SAMPLES, Patch, Surface, sites
 
 SWEEP = SweepSettings(-1.5, 1.5, 121)
 BELOW = SweepSettings(-1.5, 1.2, 109)
@@ -213,7 +213,7 @@ def test_the_grid_of_truth_is_what_a_perfect_sweep_measures(ideal):
 
 
 def test_drift_moves_the_place_and_its_compensation_holds_it():
-    """After an hour at 0.1 nm/s of drift the tip is over another place, unless that is compensated."""
+    """After a minute at 0.001 nm/s of drift the tip is over another place, unless that is compensated."""
     drifting = Profile(drift=(0.001, 0.0))
     left, held = (SimulatedController(seed=1, profile=drifting) for _ in range(2))
     held.set_drift((0.001, 0.0))
@@ -230,6 +230,34 @@ def test_another_set_point_for_a_sweep_is_given_back(ideal):
     spectrum = ideal.sweep(SweepSettings(-1.5, 1.5, 121, setpoint=Setpoint(-1.5, 0.5)))
     assert spectrum.current[0] == pytest.approx(-0.5, rel=1e-3)
     assert ideal.get_setpoint() == Setpoint(-1.5, 0.2)
+
+
+def test_the_set_point_is_given_back_after_one_that_nothing_can_carry(ideal):
+    """Inside the gap: the tip touches and is withdrawn, and the next approach is not made with that set point."""
+    with pytest.raises(TipCrashError):
+        ideal.sweep(SweepSettings(-1.5, 1.5, 121, setpoint=Setpoint(-0.1, 0.2)))
+    assert ideal.get_setpoint() == Setpoint(-1.5, 0.2)
+    ideal.approach()
+    assert ideal.get_feedback()
+
+
+def test_a_sweep_begins_at_its_set_point_where_the_tip_is_much_closer_than_elsewhere():
+    """At 2.2 V the second region brings the tip half a nanometre nearer than the terrace does."""
+    surface = Surface(seed=1)
+    places, setpoint = sites(surface, "region", 40), Setpoint(2.2, 0.2)
+    stm = SimulatedController(surface, profile="ideal")
+    assert surface.terrace_gap(setpoint) - np.median(Patch(surface, places).gap(setpoint)) > 0.45
+    currents = stm.spectra(places, SweepSettings(2.2, -1.5, 149, setpoint=setpoint)).current
+    assert currents[:, 0] == pytest.approx(np.full(len(places), 0.2), rel=0.005)
+
+
+def test_the_noise_of_a_reading_is_that_of_a_point_of_a_spectrum():
+    """Of a withdrawn tip: offset 1.2 pA and 0.125 pA rms, as published for the gap."""
+    stm = SimulatedController(seed=1)
+    stm.withdraw()
+    read = np.array([stm.read_current() for _ in range(2000)])
+    assert read.mean() == pytest.approx(0.0012, abs=0.00002)
+    assert read.std() == pytest.approx(0.000125, rel=0.1)
 
 
 def test_a_controller_can_be_built_again_from_what_it_says():

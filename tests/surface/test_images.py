@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from bluesky_stm.controllers import PROFILES, SimulatedController
+from bluesky_stm.controllers._noise import converter_lines
 from bluesky_stm.geometry import Frame
 from bluesky_stm.surface import SAMPLES, Surface
 
@@ -129,6 +130,18 @@ def test_lines_of_the_converters_stay_with_the_scanner_and_as_wide_as_pixels():
         strongest.append(np.percentile(lines, 99))
         assert 0.01 < (lines > 0.3 * strongest[-1]).mean() < 0.15
     assert strongest[0] > 2 * strongest[1]
+
+
+def test_lines_of_the_converters_are_as_high_as_published():
+    """From 25 pm every 76.9 nm down to 1 pm every 1.2 nm, the lines of a bit without those of the lower ones."""
+    along = 76.9 / np.array([1, 2, 4, 8, 16, 32, 64])
+    across = 0.6 * np.ones(7)  # between the lines of the other converter
+    turn = np.radians(60.0)
+    places = np.column_stack([along * np.cos(turn) - across * np.sin(turn), along * np.sin(turn) + across * np.cos(turn)])
+    heights = converter_lines(places, 0.05, PROFILES["good_day"]) * 1e3
+    assert 23 < heights[0] < 27
+    assert heights[-1] == pytest.approx(1.0, abs=0.1)
+    assert heights[:-1] / heights[1:] == pytest.approx(np.full(6, 25 ** (1 / 6)), rel=0.02)
 
 
 def test_a_single_step_is_0_718_nm_high_in_an_image():
