@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from ophyd import Component as Cpt
@@ -9,11 +10,27 @@ from ophyd.status import Status
 
 from bluesky_stm import units
 from bluesky_stm.devices._measuring import Measuring
+from bluesky_stm.devices._part import stm_of
 from bluesky_stm.devices._signals import CONFIG, NORMAL, Parameter
+from bluesky_stm.errors import LimitError
 from bluesky_stm.geometry import Frame, Point
 
 LARGEST = 16_384
 """Rows or columns."""
+
+
+class Side(Parameter):
+    """Width or height of a frame, in nm."""
+
+    def check_value(self, side: float) -> None:
+        """Refuse a side that fits into the limits of x and y at no place and at no angle."""
+        super().check_value(side)
+        longest = math.dist(*stm_of(self).tip.limits)
+        if side > longest:
+            raise LimitError(
+                f"{self.name} = {side:g} nm is longer than the limits of x and y allow anywhere, {longest:g} nm. Nothing has "
+                "moved. Ask for a smaller frame."
+            )
 
 
 class Framed(Measuring):
@@ -21,8 +38,8 @@ class Framed(Measuring):
 
     center_x = Cpt(Parameter, value=0.0, units=units.LENGTH, precision=3, quantity="x", kind=NORMAL)
     center_y = Cpt(Parameter, value=0.0, units=units.LENGTH, precision=3, quantity="y", kind=NORMAL)
-    width = Cpt(Parameter, value=100.0, units=units.LENGTH, precision=3, low=1e-3, high=1e6, kind=NORMAL)
-    height = Cpt(Parameter, value=100.0, units=units.LENGTH, precision=3, low=1e-3, high=1e6, kind=NORMAL)
+    width = Cpt(Side, value=100.0, units=units.LENGTH, precision=3, low=1e-3, kind=NORMAL)
+    height = Cpt(Side, value=100.0, units=units.LENGTH, precision=3, low=1e-3, kind=NORMAL)
     angle = Cpt(Parameter, value=0.0, units=units.ANGLE, precision=2, low=-360.0, high=360.0, kind=NORMAL)
     rows = Cpt(Parameter, value=256, form="integer", low=1, high=LARGEST, kind=CONFIG)
     columns = Cpt(Parameter, value=256, form="integer", low=1, high=LARGEST, kind=CONFIG)

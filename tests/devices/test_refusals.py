@@ -154,6 +154,7 @@ def test_what_is_refused_in_part_is_refused_as_a_whole(stm):
         lambda stm: bps.mv(stm.sweep, SweepSettings(setpoint=Setpoint(-1.0, 51.0))),
         lambda stm: bps.mv(stm.scanner, Frame.square((450, 0), 200, 16)),
         lambda stm: bps.mv(stm.scanner.center_x, 501.0),
+        lambda stm: bps.mv(stm.scanner.width, 1415.0),  # the diagonal of 1000 nm x 1000 nm is 1414.2 nm
         lambda stm: bps.mv(stm.grid, Frame.square((0, 0), 20, 20_000)),
         lambda stm: bps.mv(stm.pulse, Pulse(11.0, 0.1)),
         lambda stm: bps.mv(stm.pulse, Pulse(3.0, 61.0)),
