@@ -53,7 +53,7 @@ def test_a_loop_with_too_much_gain_rings():
     assert Feedback(PUBLISHED, DECAY, 7e-5).follow(step, 2e-6).max() < 1.001
 
 
-def test_an_image_taken_at_the_published_pace_is_followed_within_a_tenth_of_a_picometre():
+def test_an_image_taken_at_the_published_pace_is_followed_within_a_picometre():
     """4 s a line: the time constant of some tenths of a millisecond is far below a pixel."""
     frame = Frame.square(TERRACE, 20, 128)
     stm = lagging()
