@@ -71,10 +71,12 @@ def write(path: str | Path, recording: Grid | RecordedRun | Topograph | Spectrum
     if not isinstance(recording, kinds):
         fitting = [suffix for suffix, (_, kinds) in _WRITERS.items() if isinstance(recording, kinds)]
         raise FileFormatError(
-            f"A {path.suffix} file can't hold a {type(recording).__name__.lower()}. Nothing was written. "
-            f"Choose {' or '.join(fitting)}."
+            f"A {path.suffix} file can't hold a {_KINDS[type(recording)]}. Nothing was written. Choose {' or '.join(fitting)}."
         )
     writer(path, recording)
+
+
+_KINDS: Final = {Grid: "grid", RecordedRun: "run of scattered spectra", Topograph: "topograph", Spectrum: "spectrum"}
 
 
 def fingerprint(path: str | Path) -> dict[str, str]:

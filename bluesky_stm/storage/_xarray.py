@@ -15,8 +15,9 @@ from bluesky_stm.measurements import Spectrum, Topograph
 from bluesky_stm.protocols import Decision, Failed, Scalarizer
 from bluesky_stm.scalarizers import make_scalarizer
 from bluesky_stm.spots import described
-from bluesky_stm.storage._documents import documents
+from bluesky_stm.storage._documents import documents, once
 from bluesky_stm.storage._run import Run
+from bluesky_stm.teaching import intervention_from
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -41,20 +42,40 @@ def load_run(run: Any) -> xr.DataTree:
         ``decisions``: what the agent said, one number a decision. ``maps``: ``mean``, ``std`` and,
         where it is on record, ``acquisition`` (map, candidate).
         Every variable has its unit in ``attrs["units"]``. ``value`` and ``mean`` are the quantity itself: a gap is above zero
-        also where the smallest is sought (``attrs["sought"]``) and the agent is given its negative.
+        also where the smallest is sought (``attrs["sought"]``) and the agent is given its negative. Where a person changed the
+        scalarizer during the run, ``value`` is by the last one, and decisions and maps are by the one that held at the time:
+        then they have no common unit, and ``attrs["scalarizer"]`` names them in their order.
     """
     import xarray as xr
 
     run = run if isinstance(run, Run) else Run(list(documents(run)))
     images = list(run.topographs)
-    judge = make_scalarizer(run.start["scalarizer"]) if run.start.get("scalarizer") else None
+    judges = _judges(run)
     parts = {
         "topograph": _topograph(images[0]) if images else None,
-        "spectra": _spectra(run.spectra, judge),
-        "decisions": _decisions(run.decisions, judge),
-        "maps": _maps(run, images[0] if images else None, judge),
+        "spectra": _spectra(run.spectra, judges["run"]),
+        "decisions": _decisions(run.decisions, judges["agent"]),
+        "maps": _maps(run, images[0] if images else None, judges["maps"]),
     }
     return xr.DataTree.from_dict({name: part for name, part in parts.items() if part is not None}, name=run.uid)
+
+
+def _judges(run: Run) -> dict[str, list[Scalarizer]]:
+    """The scalarizer that held at each decision and each map, and at the end of the run; none where none is named."""
+    judges: dict[str, list[Scalarizer]] = {"agent": [], "maps": [], "run": []}
+    if not run.start.get("scalarizer"):
+        return judges
+    judge, streams = make_scalarizer(run.start["scalarizer"]), dict[str, str]()
+    for name, doc in once(run.documents()):
+        stream = streams.get(doc["descriptor"], "") if name == "event" else ""
+        if name == "descriptor":
+            streams[doc["uid"]] = doc["name"]
+        elif stream in judges:
+            judges[stream].append(judge)
+        elif stream == "intervention":
+            asked = intervention_from(doc["data"])
+            judge = make_scalarizer(asked.settings) if asked and asked.kind == "scalarizer" else judge
+    return {**judges, "run": [judge]}
 
 
 def _topograph(image: Topograph) -> xr.Dataset:
@@ -78,7 +99,7 @@ def _topograph(image: Topograph) -> xr.Dataset:
     )
 
 
-def _spectra(spectra: Sequence[Spectrum], judge: Scalarizer | None) -> xr.Dataset | None:
+def _spectra(spectra: Sequence[Spectrum], judges: Sequence[Scalarizer]) -> xr.Dataset | None:
     import xarray as xr
 
     if not spectra:
@@ -90,9 +111,9 @@ def _spectra(spectra: Sequence[Spectrum], judge: Scalarizer | None) -> xr.Datase
         for name, unit in CHANNELS.items()
     }
     data["quality"] = ("spectrum", [int(s.quality) for s in spectra])
-    if judge:
+    for judge in judges:
         values = [np.nan if isinstance(value := judge(spectrum), Failed) else value for spectrum in spectra]
-        data["value"] = ("spectrum", *_quantity(values, judge))
+        data["value"] = ("spectrum", *_quantity(values, judges))
     places = {
         "x": ([s.position.x for s in spectra], units.LENGTH),
         "y": ([s.position.y for s in spectra], units.LENGTH),
@@ -106,13 +127,27 @@ def _spectra(spectra: Sequence[Spectrum], judge: Scalarizer | None) -> xr.Datase
     return xr.Dataset(data, coordinates)
 
 
-def _quantity(values: ArrayLike, judge: Scalarizer | None) -> tuple[Floats, dict[str, str]]:
-    """What an agent was given or predicts, as the quantity itself, and what it is."""
-    if judge is None:
-        return np.asarray(values, dtype=float), {}
-    sign = getattr(judge, "sign", 1)  # scalarizers of others need none
-    sought = "smallest" if sign < 0 else "largest"
-    return sign * np.asarray(values, dtype=float), {"units": judge.units, "scalarizer": judge.name, "sought": sought}
+def _quantity(values: ArrayLike, judges: Sequence[Scalarizer]) -> tuple[Floats, dict[str, str]]:
+    """What an agent was given or predicts, one row for each judge or all by one, as the quantity itself; and what it is."""
+    rows = np.asarray(values, dtype=float)
+    if not judges:
+        return rows, {}
+    signs = np.array([getattr(judge, "sign", 1) for judge in judges])  # scalarizers of others need none
+    return (signs * rows.T).T, _about(judges)
+
+
+def _about(judges: Sequence[Scalarizer]) -> dict[str, str]:
+    """Unit and name of a quantity; the names alone where it is not one."""
+    first, *others = judges
+    if any(other.describe() != first.describe() for other in others):
+        return {"scalarizer": ", then ".join(dict.fromkeys(judge.name for judge in judges))}
+    sought = "smallest" if getattr(first, "sign", 1) < 0 else "largest"
+    return {"units": first.units, "scalarizer": first.name, "sought": sought}
+
+
+def _units(judges: Sequence[Scalarizer]) -> dict[str, str]:
+    about = _about(judges) if judges else {}
+    return {"units": about["units"]} if "units" in about else {}
 
 
 def _common(sweeps: Sequence[Floats]) -> Floats:
@@ -122,7 +157,7 @@ def _common(sweeps: Sequence[Floats]) -> Floats:
     return longest if ((stacked == longest) | np.isnan(stacked)).all() else stacked
 
 
-def _decisions(decisions: Sequence[Decision], judge: Scalarizer | None) -> xr.Dataset | None:
+def _decisions(decisions: Sequence[Decision], judges: Sequence[Scalarizer]) -> xr.Dataset | None:
     import xarray as xr
 
     if not decisions:
@@ -133,12 +168,12 @@ def _decisions(decisions: Sequence[Decision], judge: Scalarizer | None) -> xr.Da
     places = {axis: ("decision", [getattr(d.point, axis) for d in decisions], {"units": units.LENGTH}) for axis in ("x", "y")}
     ingested = ("decision", [d.ingested for d in decisions])
     data: dict[str, Any] = {name: ("decision", values) for name, values in columns.items()}
-    data["mean"] = ("decision", *_quantity([d.mean for d in decisions], judge))
-    data["std"] = ("decision", [d.std for d in decisions], {"units": judge.units} if judge else {})
+    data["mean"] = ("decision", *_quantity([d.mean for d in decisions], judges))
+    data["std"] = ("decision", [d.std for d in decisions], _units(judges))
     return xr.Dataset(data, {**places, "ingested": ingested})
 
 
-def _maps(run: Run, image: Topograph | None, judge: Scalarizer | None) -> xr.Dataset | None:
+def _maps(run: Run, image: Topograph | None, judges: Sequence[Scalarizer]) -> xr.Dataset | None:
     import xarray as xr
 
     maps = [event["data"] for event in run.events("maps")]
@@ -152,6 +187,6 @@ def _maps(run: Run, image: Topograph | None, judge: Scalarizer | None) -> xr.Dat
     if places is not None and len(places) == data["mean"].shape[1]:
         coordinates |= {axis: ("candidate", places[:, i], {"units": units.LENGTH}) for i, axis in enumerate("xy")}
     over = ("map", "candidate")
-    judged = {"units": judge.units} if judge else {}
-    said = {name: (data[name], judged if name == "std" else {}) for name in names} | {"mean": _quantity(data["mean"], judge)}
+    said = {name: (data[name], _units(judges) if name == "std" else {}) for name in names}
+    said["mean"] = _quantity(data["mean"], judges)
     return xr.Dataset({name: (over, *values) for name, values in said.items()}, coordinates)

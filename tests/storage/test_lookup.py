@@ -1,5 +1,6 @@
 """Runs are found as a person thinks of them, and come as Datasets with units and coordinates."""
 
+import json
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from bluesky_stm.errors import CatalogError
 from bluesky_stm.protocols import Failed
 from bluesky_stm.scalarizers import make_scalarizer
+from bluesky_stm.steer import Intervention
 from bluesky_stm.storage import campaign_tree, load_run, open_catalog, runs
 
 
@@ -110,6 +112,28 @@ def test_a_smallest_gap_is_loaded_as_a_gap_though_the_agent_was_given_its_negati
     assert tree["spectra"]["value"].attrs == {"units": "V", "scalarizer": "gap", "sought": "smallest"}
     np.testing.assert_array_equal(tree["decisions"]["mean"], [-decision.mean for decision in catalog[-1].decisions])
     assert tree["decisions"]["std"].attrs["units"] == "V" and (tree["decisions"]["std"][3:] > 0).all()
+
+
+def test_what_was_predicted_of_a_gap_stays_a_gap_when_a_person_asks_for_something_else(catalog, recorder):
+    """Each number by the scalarizer that held then: smallest gap at first, then largest conductance."""
+    live = recorder(catalog, scalarizer={"name": "gap", "prefer": "small"})
+    for _ in range(5):
+        live.measure(live.decide().point)
+    asked = Intervention("scalarizer", {"name": "conductance", "bias": 0.5}, "more to see")
+    keys = {"kind": asked.kind, "settings": json.dumps(asked.settings), "reason": asked.reason, "refused": ""}
+    live.emit("intervention", {f"intervention_{key}": value for key, value in keys.items()})
+    live.decide()
+    tree = load_run(catalog[-1])
+    stored = np.array([decision.mean for decision in catalog[-1].decisions])
+    np.testing.assert_array_equal(tree["decisions"]["mean"], [*-stored[:5], stored[5]])
+    assert np.isfinite(stored[5]) and "units" not in tree["decisions"]["mean"].attrs
+    assert tree["decisions"]["mean"].attrs["scalarizer"] == "gap, then conductance"
+    conductance = make_scalarizer(asked.settings)
+    np.testing.assert_array_equal(
+        tree["spectra"]["value"],
+        [np.nan if isinstance(value := conductance(s), Failed) else value for s in catalog[-1].spectra],
+    )
+    assert tree["spectra"]["value"].attrs["units"] == "nS"
 
 
 def test_sweeps_over_different_biases_keep_their_own_axes(catalog, recorder):
