@@ -2,10 +2,10 @@
 
     python benchmarks/gallery.py OUT.png
 
-Images at four scales on a good day, two published images (from the folder in BLUESKY_STM_DATA, left out where it is absent), a
-dense conductance map with its image, and for each kind of place the simulated median current (orange) over the published one
-(black), each with its 10th to 90th percentile, where both reach 10 pA (ticks below), and the medians of lock-in X less its
-offset (dashed; not fitted).
+Images at four scales, the largest on a bad day and the others on a good one, two published images (from the folder in
+BLUESKY_STM_DATA, left out where it is absent), a dense conductance map with its image, and for each kind of place the simulated
+median current (orange) over the published one (black), each with its 10th to 90th percentile, where both reach 10 pA (ticks
+below), and the medians of lock-in X less its offset (dashed; not fitted).
 """
 
 import os
