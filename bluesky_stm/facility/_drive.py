@@ -126,6 +126,15 @@ def _result(manager: Any, function: str, *arguments: Any) -> Any:
     return result["return_value"]
 
 
+def _is_over(manager: Any, run: str) -> bool:
+    """Whether the queue server has done with the exploration of that agent; one that failed stands in its queue again."""
+    status = manager.status(reload=True)
+    if status["manager_state"] != "idle":
+        return False
+    done = manager.history_get(reload=True)["items"]
+    return not status["items_in_queue"] or any(item.get("kwargs", {}).get("remote") == run for item in done)
+
+
 def _attend(host: AgentHost, stream: DocumentStream, manager: Any, address: str, tell: Tell) -> Mapping[str, Any]:
     """Feed the host until its run ends, and look after the queue where nothing comes."""
     quiet = 0.0
@@ -133,9 +142,7 @@ def _attend(host: AgentHost, stream: DocumentStream, manager: Any, address: str,
         try:
             host(*stream.get(timeout=SUBSCRIBING))
         except Empty:
-            status = manager.status(reload=True)
-            over = status["manager_state"] == "idle" and not status["items_in_queue"]
-            quiet = quiet + SUBSCRIBING if over else 0.0
+            quiet = quiet + SUBSCRIBING if _is_over(manager, host.run) else 0.0
         if quiet > PATIENCE:
             raise STMError(
                 "The queue server has ended the exploration, and its last document did not come. Does the instrument "
