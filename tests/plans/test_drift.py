@@ -177,9 +177,18 @@ def test_a_frame_is_found_again_after_the_sample_has_moved(RE, docs, make_stm, a
     assert docs.order()[:2] == ["overview", "topograph"]
 
 
+class Unhurried(FakeController):
+    """Its images take a quarter of an hour, whoever answers."""
+
+    def scan(self, *args):
+        image = super().scan(*args)
+        self._clock += 900.0
+        return image
+
+
 def test_the_real_pair_of_images_of_silicon_is_found_to_have_drifted_by_eleven_nanometres(RE, docs, make_stm, data_file):
     """Taken one after the other at what the controller believed to be one place; the shift is that of another program."""
-    fake = FakeController()
+    fake = Unhurried()
     first, second = (read(data_file(f"Si_7x7_{number}.sxm")) for number in ("028", "032"))
     frame = replace(first.frame, center=Point(0.0, 0.0))
     fake.answer("scan", replace(first, frame=frame), replace(second, frame=frame))
