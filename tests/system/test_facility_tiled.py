@@ -6,11 +6,11 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from pathlib import Path
 
 import numpy as np
 import pytest
+from chromium import NEEDED, Chromium
 
 import bluesky_stm.facility
 from bluesky_stm.facility import Facility, open_session
@@ -73,7 +73,7 @@ def _place(tmp_path, monkeypatch):
     return tmp_path / "server", port, uri, settings
 
 
-def test_a_run_is_read_back_from_the_server_by_another_process_and_in_its_web_page(place):
+def test_a_run_is_read_back_from_the_server_by_another_process(place):
     folder, port, uri, settings = place
     server = serve(folder, port)
     try:
@@ -90,9 +90,30 @@ def test_a_run_is_read_back_from_the_server_by_another_process_and_in_its_web_pa
         assert {"agent", "maps", "primary", "topograph"} <= set(found["streams"])
         assert found["shape"] == [4, 121] and found["image"] == [1, 32, 32]
         assert found["last"] == pytest.approx(np.asarray(spectra[-1].current)[-1], rel=1e-12)
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/ui/", timeout=30) as page:
-            assert page.status == 200 and b"<html" in page.read().lower()
     finally:
+        end(server)
+
+
+@NEEDED
+def test_the_web_page_of_the_server_shows_the_run_and_its_spectra(place, tmp_path):
+    folder, port, _, settings = place
+    server, browser = serve(folder, port), Chromium(tmp_path / "profile")
+    try:
+        with open_session(settings) as session:
+            (uid,) = session.RE(explore(session.stm, session.agent("s")))
+        browser.connect()
+        for address, words in {
+            "": [uid],
+            f"{uid}": ["agent", "maps", "primary", "topograph"],
+            f"{uid}/primary": ["stm_sweep_bias", "stm_sweep_current", "stm_sweep_didv"],
+        }.items():
+            browser.open(f"http://127.0.0.1:{port}/ui/browse/{address}", 1400)
+            deadline = time.monotonic() + 60
+            while not all(word in browser("document.body.innerText") for word in words):
+                assert time.monotonic() < deadline, browser("document.body.innerText")
+                time.sleep(0.5)
+    finally:
+        browser.close()
         end(server)
 
 
