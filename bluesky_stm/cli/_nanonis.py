@@ -56,5 +56,5 @@ def nanonis_check(host: Host = "127.0.0.1", ports: Ports = PORTS) -> None:
         table.add_row(mark, finding.what, finding.found, finding.advice)
     out.print(table)
     missing = sum(finding.missing for finding in findings)
-    out.print("Ready for a supervised run." if not missing else f"Not ready: {missing} of {len(findings)} need somebody.")
+    out.print("Ready for a supervised run." if not missing else f"Not ready: see to {missing} of {len(findings)}.")
     raise typer.Exit(1 if missing else 0)

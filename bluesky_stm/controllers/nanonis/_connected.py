@@ -76,13 +76,11 @@ class Connected(ABC):
 
         Who holds it asks over the watching connection only: the working one takes it when it connects again.
         """
-        self._work = Link(
-            host, ports[0::2], timeout, read_only=read_only, announce=announce, on_connect=self._end_what_was_left
-        )
+        self._work = Link(host, ports[0::2], timeout, read_only=read_only, announce=announce, on_connect=self._meet)
         self._watch = Link(host, ports[1::2], timeout, read_only=read_only, announce=announce)
         try:
             self.versions = self._read_versions()
-            self.channels = Channels.find(channels, self._work.ask("Signals.NamesGet")[0])
+            self._find_channels(self._work)
             self.ranges = self._read_ranges()
             self.status()
         except BaseException:
@@ -94,9 +92,23 @@ class Connected(ABC):
     _met = False
     """Whether it was connected before: a tip found without feedback is then one that was lost on the way."""
 
+    def _meet(self, link: Link) -> None:
+        """After (re)connecting, before anything else is sent over ``link``: it may have been started anew meanwhile."""
+        self._end_what_was_left(link)
+        if self._met:
+            self._find_channels(link)
+            self._arm(link)
+
     @abstractmethod
     def _end_what_was_left(self, link: Link) -> None:
-        """After (re)connecting, before anything else is sent over ``link``."""
+        """Stop what runs, and bring a tip without feedback to safety."""
+
+    @abstractmethod
+    def _arm(self, link: Link) -> None:
+        """Set the interlocks that were asked for, and read them back."""
+
+    def _find_channels(self, link: Link) -> None:
+        self.channels = Channels.find(self.channel_names, link.ask("Signals.NamesGet")[0])
 
     def status(self) -> ZStatus:
         """State of the z controller."""
@@ -175,7 +187,7 @@ class Connected(ABC):
     def _read_ranges(self) -> Mapping[str, tuple[float, float]]:
         x, y, _ = (ours(span, units.LENGTH) / 2 for span in self._work.ask("Piezo.RangeGet"))
         high, low = (ours(end, units.LENGTH) for end in self._work.ask("ZCtrl.LimitsGet"))
-        current = ours(max(map(abs, self._work.ask("Signals.RangeGet", self.channels.current))), units.CURRENT)
+        current = self._full_scale()
         most, least = self._work.ask("Signals.RangeGet", self.channels.bias)
         ranges = {
             "bias": (least, most),
@@ -189,6 +201,10 @@ class Connected(ABC):
         if wrong := {name: pair for name, pair in ranges.items() if not pair[0] < pair[1]}:
             raise NanonisError(f"The Nanonis software gives ranges that make no sense: {wrong}. Nothing has moved.")
         return ranges
+
+    def _full_scale(self) -> float:
+        """End of the preamplifier's range, in nA, at the gain that it has now."""
+        return ours(max(map(abs, self._watch.ask("Signals.RangeGet", self.channels.current))), units.CURRENT)
 
     def _hang_up(self) -> None:
         self._work.close()

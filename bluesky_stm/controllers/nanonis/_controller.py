@@ -13,7 +13,7 @@ from bluesky_stm.controllers.nanonis._commands import ZStatus
 from bluesky_stm.controllers.nanonis._errors import NanonisError
 from bluesky_stm.controllers.nanonis._feedback import RUNNING, STOPPING
 from bluesky_stm.controllers.nanonis._interlocks import Interlocks, read_interlocks
-from bluesky_stm.controllers.nanonis._link import Announce
+from bluesky_stm.controllers.nanonis._link import Announce, Link
 from bluesky_stm.controllers.nanonis._server import PORTS
 from bluesky_stm.controllers.nanonis._spectroscopy import Spectroscopy
 from bluesky_stm.errors import LostConnectionError, STMError
@@ -74,12 +74,12 @@ class NanonisController(Spectroscopy):
         name: str = "nanonis",
     ) -> None:
         self.name = name
-        wanted = Interlocks.parse(interlocks)
+        self._interlocks = Interlocks.parse(interlocks)
         if lockin is not None:
             self._lockin_gain, self._lockin_offset = lockin
         super().__init__(host, ports, timeout=timeout, read_only=read_only, announce=announce, channels=channels, clock=clock)
         try:
-            wanted.arm(self._work, self.channels)
+            self._arm(self._work)
         except BaseException:
             self._hang_up()
             raise
@@ -114,6 +114,9 @@ class NanonisController(Spectroscopy):
         """Safe Tip and z limits as they stand in the controller, nA and nm."""
         return read_interlocks(self._watch)
 
+    def _arm(self, link: Link) -> None:
+        self._interlocks.arm(link, self.channels)
+
     def running(self) -> dict[str, bool]:
         """Whether a sweep, a scan or an approach is under way, whoever began it."""
         return {act: self.is_running(act) for act in RUNNING}
@@ -136,12 +139,14 @@ class NanonisController(Spectroscopy):
                 self._watch.ask(command, *values)
             except NanonisError as refusal:
                 refusals.append(refusal)
+        self._wait_for_passage()
         self._until(lambda: self.status() is not ZStatus.SWITCHING_OFF, "The end of switching off", self._timeout)
         if self.status() is ZStatus.OFF:
             self._close_feedback()
         if refusals:
             raise refusals[0]
         self._until(lambda: not any(self.running().values()), "The end of all acts", self._timeout)
+        self._check_hold()
 
     def close(self) -> None:
         """Stop, withdraw if the feedback can't be closed, hang up."""

@@ -47,6 +47,8 @@ class FaultKind(StrEnum):
     """The command is answered as if it were done, and nothing was done; a question is answered."""
     OPEN = "open"
     """Somebody at the instrument opens the feedback, and the command is ignored."""
+    HOLD = "hold"
+    """Somebody at the instrument holds the feedback; then the command is done."""
     WITHDRAW = "withdraw"
     """Somebody at the instrument withdraws the tip; then the command is done."""
     HOLES = "holes"

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import logging
 import math
+import time
 from typing import Final
 
 from bluesky_stm.controllers.nanonis._commands import FOREVER, ScanAction, ZStatus
-from bluesky_stm.controllers.nanonis._connected import Connected
+from bluesky_stm.controllers.nanonis._connected import POLL, Connected
 from bluesky_stm.controllers.nanonis._errors import NanonisError
 from bluesky_stm.controllers.nanonis._link import Link
 from bluesky_stm.controllers.nanonis._si import ours
 from bluesky_stm.errors import LimitError, MotionStoppedError, STMError
-from bluesky_stm.units import LENGTH
+from bluesky_stm.units import CONDUCTANCE_QUANTUM, CURRENT, LENGTH
 
 log = logging.getLogger("bluesky_stm.nanonis")
 
@@ -24,6 +25,9 @@ WITHDRAWAL: Final = 120.0
 
 APPROACH: Final = 3600.0
 """Longest time for an approach, in s."""
+
+PASSAGE: Final = 10.0
+"""Longest time for the bias to go to another set point and back, in s."""
 
 CLEAR: Final = 1.0
 """How far above the tip a home position has to be, in nm."""
@@ -51,6 +55,9 @@ class Feedback(Connected):
 
     _left_open = False
     """Whether the feedback stands open because it was asked for."""
+
+    _passing = False
+    """Set while the bias goes to another value with the feedback opened for it: closed at 0 V it would crash the tip."""
 
     _home = math.inf
     """Height, in nm, at which the tip was confirmed to be at home; forgotten once the feedback is seen closed."""
@@ -86,7 +93,7 @@ class Feedback(Connected):
             self._until(self._approach_is_over, what, self._timeout, going_on, APPROACH)
             if self._stopped.is_set():
                 raise MotionStoppedError("The approach was stopped on its way. Ask for it again, or withdraw.")
-            self._left_open = False
+            self._left_open = self._passing = False
 
     def withdraw(self) -> None:
         """Open the feedback and pull the tip back to the end of its range, over the connection that nothing blocks.
@@ -142,20 +149,62 @@ class Feedback(Connected):
 
     def _check_feedback(self) -> None:
         """A feedback that stands open, and not because it was asked for, keeps nothing off the surface."""
+        self._check_hold()
         if not (self._left_open or self.get_feedback() or self.is_withdrawn()):
             self.withdraw()
             raise STMError(
                 "Somebody else had opened the feedback. The tip was withdrawn. Look at the z controller, then approach."
             )
 
+    def _check_hold(self) -> None:
+        """A feedback on hold counts as on, and keeps nothing off the surface either."""
+        if self._stays_held(self._watch):
+            self.withdraw()
+            raise STMError("Somebody else holds the feedback. The tip was withdrawn. End the hold, then approach.")
+
+    def _stays_held(self, link: Link) -> bool:
+        """Whether the feedback is on hold, and not just for a moment as at the end of a sweep."""
+        end = time.monotonic() + self._timeout
+        while held := link.ask("ZCtrl.StatusGet")[0] == ZStatus.HOLD:
+            if time.monotonic() > end:
+                break
+            time.sleep(POLL)
+        return held
+
     def _close_feedback(self) -> None:
-        """Close the feedback, but not of a tip that is withdrawn, or on its way back."""
+        """Close the feedback, but not of a tip that is withdrawn or on its way back, nor while the bias is on its own way."""
         self._left_open = False
         with self._deciding:
-            if self._withdrawing or self.is_withdrawn():
+            if self._withdrawing or self._passing or self.is_withdrawn():
                 return
-            self._watch.ask("ZCtrl.OnOffSet", 1)
-        self._until(lambda: self._withdrawing or self.get_feedback(), "Feedback on", self._timeout)
+            if holds := self._can_hold():
+                self._watch.ask("ZCtrl.OnOffSet", 1)
+        if not holds:
+            self.withdraw()
+            raise STMError(
+                "There is no bias by which the feedback could hold the tip. It was withdrawn. Set one, then approach."
+            )
+        self._until(lambda: self._withdrawing or self._passing or self.get_feedback(), "Feedback on", self._timeout)
+
+    def _can_hold(self) -> bool:
+        """Whether the bias drives the set point without a contact: less than one quantum of conductance."""
+        current = abs(ours(self._watch.ask("ZCtrl.SetpntGet")[0], CURRENT))
+        return current < CONDUCTANCE_QUANTUM * abs(self._watch.ask("Bias.Get")[0])
+
+    def _begin_passage(self, link: Link) -> None:
+        """Open the feedback for the bias to go to another value; whoever closes it waits until the bias is there."""
+        with self._deciding:
+            self._passing = True
+        if self.get_feedback():
+            self._open_feedback(link)
+
+    def _wait_for_passage(self) -> None:
+        """The act that opened the feedback closes it, at the bias of before; if it does not, the tip is withdrawn."""
+        try:
+            self._until(lambda: not self._passing, "The way of the bias to another set point", PASSAGE)
+        except NanonisError:
+            self.withdraw()
+            raise
 
     def _open_feedback(self, link: Link) -> None:
         """The tip is averaged and lifted before the feedback is off, as long as the switch-off delay says."""
@@ -170,7 +219,7 @@ class Feedback(Connected):
             link.ask("ZCtrl.Withdraw", 0, FOREVER)
             over, going_on = (lambda: _is_withdrawn(link)), (lambda: link.ask("ZCtrl.StatusGet")[0] == ZStatus.WITHDRAWING)
             self._until(over, "The withdrawal of the tip", self._timeout, going_on, WITHDRAWAL)
-            self._left_open = False
+            self._left_open = self._passing = False
         finally:
             self._withdrawing = False
 
@@ -190,9 +239,11 @@ class Feedback(Connected):
             command, values = STOPPING[act]
             link.ask(command, *values)
             self._until(lambda act=act: not link.ask(RUNNING[act])[0], f"The end of a {act}", self._timeout)  # type: ignore[misc]
-        if link.ask("ZCtrl.OnOffGet")[0] or link.ask("ZCtrl.StatusGet")[0] in RETREATING or self._is_far(link):
+        held = self._stays_held(link)
+        if not held and (link.ask("ZCtrl.OnOffGet")[0] or link.ask("ZCtrl.StatusGet")[0] in RETREATING or self._is_far(link)):
+            self._passing = False
             return
-        log.warning("The feedback was open with the tip in reach of the surface: it is withdrawn.")
+        log.warning("The feedback was open or held with the tip in reach of the surface: it is withdrawn.")
         self._withdraw_over(link)
         if self._met:
             raise STMError(

@@ -5,9 +5,13 @@ from __future__ import annotations
 import math
 from typing import Final
 
+import numpy as np
+
 from bluesky_stm import units
 from bluesky_stm.controllers.nanonis._commands import FOREVER, Pulse, Switch
+from bluesky_stm.controllers.nanonis._errors import NanonisError
 from bluesky_stm.controllers.nanonis._feedback import Feedback
+from bluesky_stm.controllers.nanonis._link import Link
 from bluesky_stm.controllers.nanonis._si import ours, si
 from bluesky_stm.errors import MotionStoppedError
 from bluesky_stm.geometry import Point
@@ -50,17 +54,17 @@ class Junction(Feedback):
         """Ramp to ``bias``, in V, in small steps; return on arrival."""
         self._check(bias=bias)
         with self._act():
-            self._ramp(bias)
+            self._ramp(bias, self._work)
 
-    def _ramp(self, bias: float) -> None:
+    def _ramp(self, bias: float, link: Link, *, stoppable: bool = True) -> None:
         start = self.get_bias()
         steps = max(1, math.ceil(abs(bias - start) / STEP))
         for step in range(1, steps + 1):
-            if self._stopped.is_set():
+            if stoppable and self._stopped.is_set():
                 raise MotionStoppedError(f"The ramp was stopped at {self.get_bias():g} V, before {bias:g} V. Ask again.")
-            self._work.ask("Bias.Set", start + (bias - start) * step / steps)
+            link.ask("Bias.Set", start + (bias - start) * step / steps)
             if step < steps:
-                self._clock.sleep(STEP / SLEW, self._stopped)
+                self._clock.sleep(STEP / SLEW, self._stopped if stoppable else None)
         self._until(lambda: abs(self.get_bias() - bias) < BIAS_TOLERANCE, f"A bias of {bias:g} V", self._timeout)
 
     def read_current(self) -> float:
@@ -81,7 +85,16 @@ class Junction(Feedback):
             delay = self._work.ask("ZCtrl.SwitchOffDelayGet")[0]
             dip = (Switch.ON, shape.bias, down, RAMP, shape.bias, shape.hold, up, RAMP, RAMP, Switch.ON)
             self._work.ask("TipShaper.PropsSet", delay, *dip)
+            self._check_shaper([delay, *dip])
             self._work.ask("TipShaper.Start", 1, FOREVER, timeout=self._timeout + delay + 3 * RAMP + 2 * shape.hold)
+
+    def _check_shaper(self, asked: list[float]) -> None:
+        """Read back before it starts: a dip that somebody else set up may be far deeper."""
+        read = self._work.ask("TipShaper.PropsGet")
+        if not np.allclose(read, asked, rtol=1e-5, atol=1e-15):
+            raise NanonisError(
+                f"The tip shaper was set to {asked} and reads back {read}. Nothing has moved. Look at the module."
+            )
 
     # ---- tip ----
 

@@ -1,9 +1,7 @@
 """One connection to a Nanonis controller: the vendor's client over a socket that keeps a deadline.
 
 The client sends the requests. Its answers are decoded by `_wire`, because it ignores the status word, guesses where the text
-of an error stands and takes a torn body for a whole one. The socket it is given hides what else is wrong with it: it would set
-the time-out to 1000 s after each command, spin on a connection that was closed, send only part of a long message, and go on
-with the answer to another command.
+of an error stands and takes a torn body for a whole one. The socket that it is given hides what else is wrong with it.
 """
 
 from __future__ import annotations
@@ -18,14 +16,8 @@ import numpy as np
 
 from bluesky_stm.controllers.nanonis._commands import COMMANDS, only_reads
 from bluesky_stm.controllers.nanonis._errors import NanonisError, ProtocolError, ReadOnlyError
-from bluesky_stm.controllers.nanonis._wire import (
-    HEADER,
-    LONGEST_ANSWER,
-    Header,
-    client_types,
-    decode_answer,
-    encode,
-)
+from bluesky_stm.controllers.nanonis._socket import GuardedSocket
+from bluesky_stm.controllers.nanonis._wire import client_types, decode_answer, encode
 from bluesky_stm.errors import LostConnectionError, STMError
 
 FIRST_PAUSE: Final = 0.05
@@ -186,8 +178,9 @@ class Link:
             pause *= 2
         told = "; ".join(f"port {port}: {fault}" for port, fault in faults.items())
         raise LostConnectionError(
-            f"No Nanonis controller answers at {self.host} ({told}). Nothing was sent. Start its software, look at the TCP "
-            "programming interface in its options, and at who else holds these ports."
+            f"No Nanonis controller answers at {self.host} ({told}). Nothing was sent; where the tip stands is not known: look "
+            "at it if a run was under way. Start the software, look at the TCP programming interface in its options, and who "
+            "else holds these ports."
         )
 
     def _open(self, port: int, patience: float) -> None:
@@ -195,66 +188,6 @@ class Link:
         self._socket = GuardedSocket(socket.create_connection((self.host, port), patience), self.read_only)
         self._client = client(self._socket)
         self._exchange(self._socket, "Util.VersionGet", [], patience)
-
-
-class GuardedSocket:
-    """What the vendor's client takes for its socket.
-
-    ``send`` sends all, ``recv`` answers with all that was asked for or raises, both before ``deadline`` (of `time.monotonic`).
-    """
-
-    def __init__(self, connection: socket.socket, read_only: bool) -> None:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.port: int = connection.getpeername()[1]
-        self.deadline = 0.0
-        self._connection, self._read_only = connection, read_only
-        self._asked = b""
-        self._awaits_header = False
-
-    def send(self, message: bytes | bytearray) -> int:
-        """Send the whole message; a read-only socket lets only pass what changes nothing."""
-        command = Header.unpack(bytes(message[: HEADER.size]), len(message)).command
-        if self._read_only and not only_reads(command):
-            raise ReadOnlyError(f"{command} would change something, and this connection is read-only. Nothing was sent.")
-        self._asked, self._awaits_header = bytes(message[:32]), True
-        self._connection.settimeout(self._left())
-        self._connection.sendall(message)
-        return len(message)
-
-    def recv(self, size: int) -> bytes:
-        """Exactly ``size`` bytes; a header must answer the command that was sent, with a length that is possible."""
-        received = bytearray()
-        while len(received) < size:
-            self._connection.settimeout(self._left())
-            part = self._connection.recv(min(size - len(received), 65536))
-            if not part:
-                raise ConnectionAbortedError("the other side hung up")
-            received += part
-        if self._awaits_header:
-            self._awaits_header = False
-            self._check(bytes(received))
-        return bytes(received)
-
-    def settimeout(self, seconds: float) -> None:
-        """The client would like 1000 s; the deadline stands."""
-
-    def close(self) -> None:
-        """Hang up."""
-        self._connection.close()
-
-    def _left(self) -> float:
-        left = self.deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("the time is over")
-        return left
-
-    def _check(self, header: bytes) -> None:
-        Header.unpack(header, LONGEST_ANSWER)
-        if header[:32] != self._asked:
-            raise ProtocolError(
-                f"{self._asked.rstrip(bytes(1))!r} was answered with {header[:32].rstrip(bytes(1))!r}: the stream is out of "
-                "step. It was closed; connect again."
-            )
 
 
 def _client_class() -> Any:

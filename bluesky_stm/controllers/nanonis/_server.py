@@ -220,6 +220,8 @@ class NanonisServer:
             return "The tip touched the surface. Safe Tip has withdrawn it."
         if fault.kind is FaultKind.OPEN:
             self.software.controller.set_feedback(False)
+        if fault.kind is FaultKind.HOLD:
+            self.software.hold()
         if fault.kind is FaultKind.WITHDRAW:
             self.software.withdraw()
         if fault.kind is FaultKind.OVERCURRENT:

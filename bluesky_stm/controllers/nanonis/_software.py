@@ -82,6 +82,8 @@ class Software(Acts):
         self.tip_event = False
         """A Safe Tip event that nobody has seen to yet."""
         self.withdrawn = False
+        self.held = False
+        """Somebody holds the feedback: it counts as on, and does not move the tip."""
         self.overload = False
         """The preamplifier is at the end of its range, whatever the microscope says."""
         self.lift = 0.0
@@ -154,7 +156,7 @@ class Software(Acts):
         with self.doing("withdraw"):
             self.halt(*(act for act in ACTS if act != "withdraw"))
             self.wait_for("switch off")
-            self.lift, self.overload, self.tip_event = 0.0, False, False
+            self.lift, self.overload, self.tip_event, self.held = 0.0, False, False, False
             self.controller.withdraw()
             self.withdrawn = True
 
@@ -165,16 +167,23 @@ class Software(Acts):
         def release() -> None:
             self.closing.wait(delay)
             if not self.withdrawn:
+                self.held = False
                 self.controller.set_feedback(False)
                 self.lift = ours(lift, units.LENGTH)
 
-        if self.controller.get_feedback() and not self.is_doing("switch off"):
+        if (self.held or self.controller.get_feedback()) and not self.is_doing("switch off"):
             self.begin("switch off", release)
+
+    def hold(self) -> None:
+        """As the button of the z controller does it."""
+        if self.controller.get_feedback():
+            self.held = True
+            self.controller.set_feedback(False)
 
     def close_feedback(self) -> None:
         """The feedback holds the tip from now on."""
         self.wait_for("switch off")
-        self.tip_event, self.lift = False, 0.0
+        self.tip_event, self.held, self.lift = False, False, 0.0
         self.controller.set_feedback(True)
 
     def overload_now(self) -> None:

@@ -156,11 +156,13 @@ def _run(software: Software, scan: ScanBuffer) -> None:
 
     setpoint = software.controller.get_setpoint()
     if software.withdrawn:  # Nanonis scans wherever the tip is, and says nothing
-        images = {"height": np.full(frame.pixels, software.controller.get_tip().z)}
+        scan.images = {"height": np.full(frame.pixels, software.controller.get_tip().z)}
     else:
-        software.controller.scan(turned, time_of_line, lambda done, _: scan.tell(done))
-        images = {name: image for name in IMAGES if (image := _recorded(software, name)) is not None}
-    scan.images = {name: image if scan.upwards else image[:, ::-1] for name, image in images.items()}
+        try:
+            software.controller.scan(turned, time_of_line, lambda done, _: scan.tell(done))
+        finally:
+            images = {name: image for name in IMAGES if (image := _recorded(software, name)) is not None}
+            scan.images = {name: image if scan.upwards else image[:, ::-1] for name, image in images.items()}
     _save(software, scan, setpoint)
 
 

@@ -98,7 +98,7 @@ def _(software: Software, on: int) -> None:
 
 @handles("ZCtrl.OnOffGet")
 def _(software: Software) -> Answer:
-    return [software.controller.get_feedback()]
+    return [software.held or software.controller.get_feedback()]
 
 
 @handles("ZCtrl.StatusGet")
@@ -107,7 +107,7 @@ def _(software: Software) -> Answer:
         return [ZStatus.WITHDRAWING]
     if software.tip_event:
         return [ZStatus.SAFE_TIP]
-    if software.is_doing("sweep", "pulse"):
+    if software.held or software.is_doing("sweep", "pulse"):
         return [ZStatus.HOLD]
     if software.is_doing("switch off"):
         return [ZStatus.SWITCHING_OFF]
@@ -166,6 +166,7 @@ def _(software: Software, on: int) -> None:
 
 def _approach(software: Software) -> None:
     software.controller.approach()
+    software.held = False
     software.withdrawn = software.tip_event = False
     software.lift = 0.0
 

@@ -26,6 +26,9 @@ Z_AVERAGE, FIRST_SETTLE, END_SETTLE, Z_CONTROL = 0.05, 0.005, 0.005, 0.05
 OVERHEAD: Final = 10.0
 """Longest time of a sweep beside its points, in s."""
 
+AVERAGE: Final = " [AVG]"
+"""Part of the name of a channel that is the mean of several sweeps, as in ``"Current [AVG] (A)"``."""
+
 LOST: Final = 0.1
 """Part of the set point below which the tip hangs in the air."""
 
@@ -105,10 +108,11 @@ class Spectroscopy(Imaging):
 
     def _hold_at(self, setpoint: Setpoint) -> None:
         """Another set point; the feedback stands open while the bias goes there, it could lose the current on the way."""
-        self._open_feedback(self._work)
-        self._ramp(setpoint.bias)
+        self._begin_passage(self._work)
+        self._ramp(setpoint.bias, self._work)
         self._work.ask("ZCtrl.SetpntSet", si(setpoint.current, CURRENT))
         self._confirm("The set point", setpoint.current, self.get_setpoint().current, CURRENT, 1e-6)
+        self._passing = False
         self._close_feedback()
 
     # ---- the sweep ----
@@ -150,7 +154,7 @@ class Spectroscopy(Imaging):
             )
         if not measured and not (self._stopped.is_set() or self._withdrawing or self.is_withdrawn()):
             raise NanonisError("A sweep that nobody stopped gave not a single point. Look at the bias spectroscopy module.")
-        rows = dict(zip(names, data, strict=True))
+        rows = dict(zip((name.replace(AVERAGE, "") for name in names), data, strict=True))
         wanted = (self.channel_names.current, self.channel_names.lockin_x, self.channel_names.lockin_y)
         forth = [self._padded(rows, name, settings, measured) for name in wanted]
         return forth, [self._padded(rows, _backward(name), settings, measured) for name in wanted if settings.backward]
@@ -166,7 +170,7 @@ class Spectroscopy(Imaging):
 
     def _quality(self, currents: list[Floats]) -> Quality:
         """Clipped in either direction; a tip that was withdrawn meanwhile measured nothing."""
-        full = self.ranges["current"][1] * (1 - 1e-6)
+        full = self._full_scale() * (1 - 1e-6)
         clipped = np.nanmax(np.abs(currents), initial=0.0) >= full
         lost = Quality.LOST_CONTACT if self.is_withdrawn() else Quality.GOOD
         return lost | (Quality.CLIPPED if clipped else Quality.GOOD)
@@ -192,16 +196,14 @@ class Spectroscopy(Imaging):
     def _restore(self, before: _Before) -> None:
         withdrawn, read = self.is_withdrawn(), self.get_setpoint()
         moved = abs(read.bias - before.setpoint.bias) > BIAS_TOLERANCE
-        if moved and not withdrawn and self.get_feedback():
-            self._open_feedback(self._watch)
+        if moved and not withdrawn:
+            self._begin_passage(self._watch)
         if moved:
-            self._watch.ask("Bias.Set", before.setpoint.bias)
-            self._until(
-                lambda: abs(self.get_bias() - before.setpoint.bias) < BIAS_TOLERANCE, "The bias of before", self._timeout
-            )
+            self._ramp(before.setpoint.bias, self._watch, stoppable=False)
         if not np.isclose(read.current, before.setpoint.current, rtol=1e-5, atol=0):
             self._watch.ask("ZCtrl.SetpntSet", si(before.setpoint.current, CURRENT))
             self._confirm("The set point of before", before.setpoint.current, self.get_setpoint().current, CURRENT, 1e-6)
+        self._passing = False
         if before.feedback and not self.get_feedback():
             self._close_feedback()
         if not before.feedback and self.get_feedback():

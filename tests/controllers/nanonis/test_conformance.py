@@ -20,11 +20,14 @@ class TestNanonisController(ControllerConformance):
             controller.close()
 
     @pytest.fixture(autouse=True)
-    def _server(self, server):
-        self.server = server
+    def _server(self, server, stumble):
+        self.server, self.stumble = server, stumble
 
     def break_next_sweep(self, controller):
         self.server.faults.add(Fault(FaultKind.DROP, "BiasSpectr.Start"))
+
+    def break_next_scan(self, controller):
+        self.stumble(self.server.software.controller, 8)
 
     def is_safe(self, controller):
         """As the microscope behind the server says: a closed controller answers no more."""

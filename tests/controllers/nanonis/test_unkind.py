@@ -1,5 +1,6 @@
 """A server as unkind as a real one: it lags, does not do what it says it did, and somebody else works at it, too."""
 
+import re
 import subprocess
 import sys
 import threading
@@ -10,12 +11,21 @@ import numpy as np
 import pytest
 
 from bluesky_stm.controllers import RealClock, SimulatedController
-from bluesky_stm.controllers.nanonis import Fault, FaultKind, Interlocks, NanonisController, NanonisError, NanonisServer
+from bluesky_stm.controllers.nanonis import (
+    Fault,
+    FaultKind,
+    Interlocks,
+    NanonisController,
+    NanonisError,
+    NanonisServer,
+    _software_signals,
+    _software_sweep,
+)
 from bluesky_stm.controllers.nanonis._commands import ScanAction, ZStatus
 from bluesky_stm.errors import LostConnectionError, STMError
 from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.measurements import Quality, Setpoint
-from bluesky_stm.protocols import SweepSettings
+from bluesky_stm.protocols import SweepSettings, TipShape
 
 pytest.importorskip("nanonis_spm", reason="the vendor's client is not installed")
 
@@ -138,12 +148,12 @@ def test_a_tip_found_without_feedback_after_a_lost_connection_ends_the_act(contr
     assert measure().quality == Quality.GOOD
 
 
-@pytest.mark.parametrize("kind", [FaultKind.WITHDRAW, FaultKind.OPEN])
+@pytest.mark.parametrize("kind", [FaultKind.WITHDRAW, FaultKind.OPEN, FaultKind.HOLD])
 def test_a_tip_that_somebody_takes_away_before_the_start_is_not_measured(controller, server, microscope, heard, measure, kind):
     """While everything is set up, long after it was asked whether the tip is there."""
     for command in ("BiasSpectr.AdvPropsGet", "Scan.SpeedGet"):
         server.faults.add(Fault(kind, command))
-    with pytest.raises(STMError, match=r"Approach first|opened the feedback"):
+    with pytest.raises(STMError, match=r"Approach first|opened the feedback|holds the feedback"):
         measure()
     assert not started(heard)
     assert microscope.is_withdrawn() or microscope.get_feedback()
@@ -178,6 +188,25 @@ def test_a_feedback_that_was_opened_on_purpose_stays_open(controller, microscope
     microscope.set_feedback(False)  # what was once asked for does not excuse what somebody does later
     with pytest.raises(STMError, match="Somebody else"):
         controller.move_tip(Point(0.1, 0.0))
+
+
+def test_a_feedback_that_somebody_holds_keeps_nothing_off_the_surface(controller, server, microscope, heard):
+    """The software says that it is on: neither a move nor a stop takes that for tracking, nor whoever connects next."""
+    for act in (lambda: controller.move_tip(Point(3.0, 0.0)), controller.stop):
+        server.software.hold()
+        assert controller.get_feedback()
+        with pytest.raises(STMError, match="holds the feedback"):
+            act()
+        assert microscope.is_withdrawn()
+        controller.approach()
+    assert "FolMe.XYPosSet" not in {asked[0] for asked in heard}
+
+
+def test_a_feedback_found_on_hold_is_withdrawn_on_connecting(connect, server, microscope):
+    """Whoever held it may be gone."""
+    server.software.hold()
+    assert connect(timeout=0.5).is_withdrawn()
+    assert microscope.is_withdrawn()
 
 
 # ---- what lags ----
@@ -270,6 +299,7 @@ SETTINGS = {
     "LockIn.DemodPhasSet": lambda c: c.set_lockin(replace(c.get_lockin(), phase=45.0)),
     "LockIn.ModOnOffSet": lambda c: c.set_lockin(replace(c.get_lockin(), on=not c.get_lockin().on)),
     "Piezo.DriftCompSet": lambda c: c.set_drift((0.002, 0.0)),
+    "TipShaper.PropsSet": lambda c: c.shape_tip(TipShape(0.3)),
     "AutoApproach.OnOffSet": lambda c: (c.withdraw(), c.approach()),
     "Scan.FrameSet": lambda c: c.scan(FRAME),
     "Scan.BufferSet": lambda c: c.scan(FRAME),
@@ -323,6 +353,22 @@ def test_an_image_with_a_hole_is_incomplete(controller, server):
     assert np.isnan(image.height[-1]).all()
 
 
+def test_a_mean_of_sweeps_that_says_so_in_its_name_is_found(controller, monkeypatch):
+    """As the columns of the files of several sweeps do, on the way back, too."""
+    table = _software_sweep._table
+
+    def named(*asked):
+        names, rows = table(*asked)
+        return [re.sub(r" (\(A\)|\[bwd\])", r" [AVG] \1", name, count=1) for name in names], rows
+
+    plain = controller.sweep(replace(SHORT, averages=3, backward=True))
+    monkeypatch.setattr(_software_sweep, "_table", named)
+    spectrum = controller.sweep(replace(SHORT, averages=3, backward=True))
+    assert spectrum.quality == plain.quality == Quality.GOOD
+    assert set(spectrum.backward) == set(plain.backward)
+    assert np.isfinite(spectrum.lockin_x).all()
+
+
 # ---- who goes away ----
 
 
@@ -350,7 +396,7 @@ def test_a_controller_killed_on_its_way_to_another_set_point_leaves_the_tip_safe
         code = f"""
 from bluesky_stm.controllers.nanonis import NanonisController
 from bluesky_stm.measurements import Setpoint
-from bluesky_stm.protocols import SweepSettings
+from bluesky_stm.protocols import SweepSettings, TipShape
 controller = NanonisController(ports={server.ports})
 controller.sweep(SweepSettings(setpoint=Setpoint(1.5, 0.1)))
 """
@@ -376,3 +422,108 @@ controller.sweep(SweepSettings(setpoint=Setpoint(1.5, 0.1)))
         assert controller.is_withdrawn()
         assert microscope.is_withdrawn()
         controller.close()
+
+
+# ---- on the way from one set point to another ----
+
+ACROSS = replace(SHORT, setpoint=Setpoint(1.5, 0.1))
+"""Through 0 V, where a closed feedback would run the tip into the surface."""
+
+
+@pytest.fixture
+def closed_at(server, monkeypatch):
+    """Biases, in V, at which the feedback was closed."""
+    biases, answer = [], server.software.answer
+
+    def listen(command, values):
+        if (command, *values) == ("ZCtrl.OnOffSet", 1):
+            biases.append(server.software.controller.get_bias())
+        return answer(command, values)
+
+    monkeypatch.setattr(server.software, "answer", listen)
+    return biases
+
+
+def steps_of(heard):
+    """Biases that were set one after the other."""
+    return [asked[1] for asked in heard if asked[0] == "Bias.Set"]
+
+
+def test_a_stop_on_the_way_to_another_set_point_does_not_close_the_feedback_there(controller, server, microscope, closed_at):
+    """Near 0 V no set point can be held: the act that opened the feedback closes it, at the bias of before."""
+    near, answer = threading.Event(), server.software.answer
+
+    def arrive(command, values):
+        done = answer(command, values)
+        if command == "Bias.Set" and abs(values[0]) < 0.3:
+            near.set()
+        return done
+
+    server.software.answer = arrive
+    failed = []
+
+    def sweep():
+        try:
+            controller.sweep(ACROSS)
+        except STMError as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=sweep)
+    thread.start()
+    assert near.wait(5)
+    controller.stop()
+    thread.join(5)
+    assert failed
+    assert closed_at == pytest.approx([-1.5] * len(closed_at))
+    assert closed_at
+    assert microscope.get_feedback()
+    assert microscope.get_bias() == pytest.approx(-1.5)
+
+
+def test_the_old_bias_comes_back_in_small_steps(controller, heard):
+    """A jump of volts is a spike of current that Safe Tip may take for a crash."""
+    controller.sweep(ACROSS)
+    biases = [-1.5, *steps_of(heard)]
+    assert max(biases) == pytest.approx(1.5)
+    assert biases[-1] == pytest.approx(-1.5)
+    assert max(np.abs(np.diff(biases))) < 0.051
+
+
+def test_a_feedback_is_not_closed_where_there_is_no_bias(controller, server, microscope):
+    """It would look for its current in the surface."""
+    controller.set_feedback(False)
+    controller.ramp_bias(0.0)
+    with pytest.raises(STMError, match="no bias"):
+        controller.set_feedback(True)
+    assert microscope.is_withdrawn()
+
+
+# ---- what is another one after a lost connection ----
+
+
+def test_channels_are_looked_up_again_after_a_lost_connection(controller, server, monkeypatch):
+    """Started anew, the software may have its signals elsewhere."""
+    current, nothing, *others = _software_signals.SIGNALS
+    lost(controller, server)
+    monkeypatch.setattr(_software_signals, "SIGNALS", (nothing, current, *others))
+    controller.set_setpoint_current(0.15)
+    assert controller.channels.current == 1
+    assert controller.read_current() == pytest.approx(-0.15, rel=0.1)
+
+
+def test_interlocks_are_set_again_after_a_lost_connection(connect, server, at_the_instrument):
+    """Started anew, the software has its own."""
+    controller = connect(timeout=1.0, interlocks=Interlocks(safe_tip=8.0))
+    lost(controller, server)
+    at_the_instrument("SafeTip.OnOffSet", 2)
+    controller.set_setpoint_current(0.15)
+    assert controller.read_interlocks()["safe_tip"]
+    assert controller.read_interlocks()["safe_tip_threshold"] == pytest.approx(8.0)
+
+
+def test_a_preamplifier_that_somebody_switched_clips_where_it_ends_now(controller, server, monkeypatch):
+    """What it cuts off is no spectrum, whatever the range was when it connected."""
+    full = float(np.abs(controller.sweep(SHORT).current).max())
+    assert controller.sweep(SHORT).quality == Quality.GOOD
+    monkeypatch.setattr(type(server.software), "full_scale", property(lambda software: 0.9 * full))
+    assert controller.sweep(SHORT).quality & Quality.CLIPPED
