@@ -162,6 +162,11 @@ class AgentDevice(Device):
         return self._pupil.observations
 
     @property
+    def best(self) -> float:
+        """Highest value that it has learned and still holds true; NaN before the first."""
+        return float(max((o.value for o in self.observations if isinstance(o.value, float | int)), default=math.nan))
+
+    @property
     def masked(self) -> tuple[Frame, ...]:
         """Areas in which it may not look."""
         return self._pupil.areas
@@ -262,7 +267,6 @@ class AgentDevice(Device):
     def _fields(self) -> dict[str, Any]:
         decision = self.decision or Decision(Point(math.nan, math.nan), -1, "")
         values = [lesson.value for lesson in self.observations]
-        numbers = [value for value in values if isinstance(value, float | int)]
         last = values[-1] if values and isinstance(values[-1], float | int) else math.nan
         return {
             "x": float(decision.point.x),
@@ -273,7 +277,7 @@ class AgentDevice(Device):
             "std": float(decision.std),
             "acquisition": float(decision.acquisition),
             "value": float(last),
-            "best": float(max(numbers, default=math.nan)),
+            "best": self.best,
             "ingested": int(decision.ingested),
             "pending": len(self.pending.get()),
             "mask": mask_as_text(self._allowed),

@@ -29,10 +29,11 @@ def test_seed_points_never_end_a_scale():
     assert rule("no-improvement", patience=1)(Standing([decision(float("nan"))])) is None
 
 
-def test_a_target_is_reached_with_confidence_or_not_at_all():
+def test_a_target_is_found_when_it_is_measured_and_not_when_it_is_expected():
     stop = rule("target", value=1.0)
-    assert stop(Standing([decision(mean=1.5, std=0.5)])) is None
-    assert stop(Standing([decision(mean=1.5, std=0.2)])) is not None
+    assert stop(Standing([decision(mean=1.5, std=0.01)])) is None
+    assert stop(Standing([decision()], best=0.9)) is None
+    assert "1.1 was measured" in stop(Standing([decision()], best=1.1))
 
 
 def test_time_is_that_of_the_microscope_unless_the_wall_is_asked():
