@@ -58,6 +58,7 @@ class RecordedRun:
             "pixels": pixels,
             "patch": window * pixel,
             "step": step * pixel,
+            "sites": "raster",
             "budget": min(60, count),
             "seeds": min(20, count),
             "scalarizer": "gap" if np.ptp([*self.bias, 0.0]) > PRISTINE_GAP else {"name": "conductance", "bias": 0.0},

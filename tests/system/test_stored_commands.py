@@ -10,7 +10,7 @@ import bluesky_stm.cli
 from bluesky_stm.errors import SettingsError
 from bluesky_stm.plans import explore
 from bluesky_stm.runs import replay
-from bluesky_stm.session import reopened, simulated
+from bluesky_stm.session import recorded, reopened, simulated
 from bluesky_stm.storage import open_catalog
 
 pytestmark = pytest.mark.system
@@ -86,6 +86,24 @@ def test_a_finished_run_is_given_more_at_its_own_microscope(stored, typed):
         assert last.start["resumes"] == first.uid and len(last.spectra) == 2 and last.complete
         assert last.start["controller"] == first.start["controller"] and last.start["sample"] == "EuZn2As2"
         assert replay(last).exact
+
+
+def test_a_run_on_a_recorded_file_goes_on_with_the_same_file_and_no_other(data_file, tmp_path, typed):
+    """Whatever else lies under that name later does not answer."""
+    file, folder = tmp_path / "grid.3ds", tmp_path / "catalog"
+    file.write_bytes(data_file("NanonisReader_STS_grid_lockin.3ds").read_bytes())
+    with recorded(file, seed=2, catalog=folder) as session:
+        scale = session.scales["recorded"].changed(budget=5, seeds=3, agent="random")
+        session.RE(explore(session.stm, session.agent(scale), frame=session.frame))
+        first = session.catalog[-1]
+    assert "has 5 spectra; 3 more" in typed("resume", "--budget", "8", "--catalog", folder)
+    with open_catalog(folder, write=False) as catalog:
+        last = catalog[-1]
+        assert last.start["resumes"] == first.uid and replay(last).exact
+        places = {tuple(spectrum.position) for run in catalog for spectrum in run.spectra}
+        assert len(places) == 8, "nothing is measured again"
+    with pytest.raises(SettingsError, match="the sha256 that answered then"):
+        reopened({**first.start, "controller": {**first.start["controller"], "sha256": "0"}}, folder)
 
 
 def test_a_run_does_not_go_on_at_another_microscope(stored):
