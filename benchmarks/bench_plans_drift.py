@@ -4,6 +4,7 @@
 """
 
 import argparse
+from copy import deepcopy
 from dataclasses import replace
 
 import bluesky.plan_stubs as bps
@@ -32,15 +33,11 @@ class Watched(SimulatedController):
     first = None
 
     def scan(self, *args, **kwargs):
-        began = self.now()
-        before = self._junction.piezo.displacement
-        off = {}
-        rest_at, self._rest_at = self._rest_at, lambda *a: (off.update(at=before((began + self.now()) / 2)), rest_at(*a))
-        try:
-            return super().scan(*args, **kwargs)
-        finally:
-            del self._rest_at
-            self.first = off["at"] if self.first is None else self.first
+        began, piezo = self.now(), deepcopy(self._junction.piezo)
+        image = super().scan(*args, **kwargs)
+        if self.first is None:
+            self.first = piezo.displacement((began + self.now()) / 2)
+        return image
 
 
 def there_and_explore(stm, agent, frame, drift):
