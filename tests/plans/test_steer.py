@@ -86,6 +86,7 @@ def test_a_place_out_of_reach_is_refused_and_the_run_goes_on(RE, docs, stm, agen
     assert interventions(docs) == [("measure", False)]
     assert "outside" in docs.events("intervention")[0]["intervention_refused"]
     assert len(docs.events()) == 8
+    assert replay(docs).exact
 
 
 def test_another_scalarizer_judges_all_spectra_again(RE, docs, stm, agent, steer):
@@ -104,6 +105,7 @@ def test_a_scalarizer_of_another_unit_is_refused_as_the_run_states_its_own(RE, d
     RE(explore(stm, agent, steer=steer))
     assert interventions(docs) == [("scalarizer", False)]
     assert agent.scalarizer.name == "gap"
+    assert replay(docs).exact
 
 
 def test_the_agent_is_told_to_explore_instead(RE, docs, stm, agent, steer):
@@ -180,6 +182,30 @@ def test_what_is_asked_during_a_pause_is_carried_out_after_it(RE, docs, stm, age
     assert interventions(docs) == [("mask", True)]
     assert not LEFT.contains(places(docs)[before + 1 :]).any()
     assert replay(docs).exact
+
+
+def test_all_of_it_in_one_run_of_the_default_agent_that_decides_ahead_is_replayed_exactly(
+    RE, docs, stm, agent_for, scale, steer
+):
+    """Drift is followed, too, so that all spectra are learned anew several times."""
+    acts = {
+        3: lambda: steer.mask(LEFT),
+        5: lambda: steer.measure((2.5, -3.5)),
+        6: lambda: steer.scalarize("conduction_edge"),
+        8: lambda: steer.tune(acquisition="variance"),
+        9: lambda: steer.budget(12),
+        10: lambda: (steer.approve_each(), Somebody(steer, steer.reject, steer.accept, lambda: steer.approve_each(False))),
+    }
+    for spectra, act in acts.items():
+        after(docs, RE, spectra, act)
+    agent = agent_for(scale.changed(budget=30, agent="dkl"))
+    RE(explore(stm, agent, steer=steer, ahead=True, drift={"every": 4}))
+    asked = ["mask", "measure", "scalarizer", "agent", "budget", "approve", "reject", "accept", "approve"]
+    assert interventions(docs) == [(kind, True) for kind in asked]
+    assert len(docs.events()) == 12 and len(docs.events("drift")) > 1
+    again = replay(docs)
+    assert again.exact
+    assert [o.value for o in again.agent.observations] == [o.value for o in agent.observations]
 
 
 def test_an_intervention_survives_its_way_through_a_document():
