@@ -17,7 +17,7 @@ def agents(seed):
     """Makes the agent of a scale."""
 
     def make(scale):
-        laid_out = {key: getattr(scale, key) for key in ("patch", "step", "sites", "seeds")}
+        laid_out = {key: getattr(scale, key) for key in ("patch", "step", "sites", "seeds", "begin")}
         settings = {**laid_out, **scale.agent.settings}
         return AgentDevice(make_agent(scale.agent.name, seed=seed, **settings), scale, name="agent")
 

@@ -29,6 +29,12 @@ LEAST_OVERLAP: Final = 0.3
 COARSEST_FEATURE: Final = 0.08
 """Size of the coarsest features by which small frames are compared, as a share of the frame."""
 
+SMALL: Final = 5
+"""Size of the coarsest of `small_features`, relative to that of the finest."""
+
+SATURATION: Final = 3.0
+"""Height, in usual deviations, up to which one of `small_features` counts for more the higher it is."""
+
 _FAR: Final = 16
 """Pixels up to which every shift is compared by itself; up to four times as far one in some, then those beside the best."""
 
@@ -182,6 +188,16 @@ def band_passed(image: Topograph, finest: float, coarsest: float) -> Topograph:
     filled = np.where(seen, height, 0.0)
     fine, coarse = (gaussian_filter(filled, np.divide(size, image.frame.pixel_size)) for size in (finest, coarsest))
     return replace(image, height=np.where(seen, fine - coarse, np.nan))
+
+
+def small_features(image: Topograph, finest: float) -> Topograph:
+    """The image with nothing but features of up to some times ``finest``, in nm, a high one hardly more than a low one.
+
+    A step fits anywhere along itself: as high as it is, it would outweigh all spots that say where along it one is.
+    """
+    features = band_passed(image, finest, SMALL * finest)
+    usual = _deviation(features.height) or 1.0
+    return replace(features, height=np.tanh(features.height / (SATURATION * usual)))
 
 
 def resample(image: Topograph, frame: Frame) -> Floats:

@@ -142,6 +142,9 @@ class LengthScale(Settings):
         Spectra to take, the seed points included.
     seeds : int
         Spectra at the start that are placed without a model.
+    begin : sequence of (x, y)
+        Places, in nm from the centre of the frame, at which and around which the first of the seed points lie. A child frame
+        is given the place of the best spectrum of its parent: it is to be confirmed first.
     scalarizer, agent, child, stop
         Chosen by name, each with its settings: what is predicted, who predicts it, the rule that places the frame of the
         next scale, and the rule that ends this scale before its budget.
@@ -156,6 +159,7 @@ class LengthScale(Settings):
     run_up: float = Field(0.0, ge=0, allow_inf_nan=False)
     budget: int = Field(60, ge=1)
     seeds: int = Field(20, ge=1)
+    begin: tuple[tuple[float, float], ...] = ()
     scalarizer: Choice = Named(name="gap")
     agent: Choice = Named(name="dkl")
     child: Choice = Named(name="confident")

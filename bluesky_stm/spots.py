@@ -24,7 +24,7 @@ WIDTHS: Final = (1 / 16, 1 / 8, 1 / 4)
 CONSPICUOUS: Final = 20.0
 """How many times the usual curvature of its image a spot has at least; noise stays below half of it."""
 
-LAYOUT: Final = ("patch", "step", "sites", "candidates", "seeds")
+LAYOUT: Final = ("patch", "step", "sites", "candidates", "seeds", "begin")
 """Settings of an agent that say where it may measure; what another agent takes over."""
 
 

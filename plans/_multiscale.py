@@ -148,13 +148,14 @@ class _Tree:
         return here
 
     def _explore(self, scale: LengthScale, frame: Frame | None, link: tuple[_Visit, ChildFrame] | None) -> MsgGenerator[_Visit]:
-        agent, metadata, parent = self.make_agent(scale), dict(self.common), None
+        metadata, parent = dict(self.common), None
         if link:
             above, child = link
+            scale = scale.changed(begin=child.begin)
             metadata |= {"parent_run": above.uid, "child_rule": child.rule, "child_score": child.score}
             if self.overview and above.agent.topograph is not None:
                 parent = Parent(above.agent.topograph, above.agent.drift)
-        budget = min(scale.budget, max(self.left, 1))
+        agent, budget = self.make_agent(scale), min(scale.budget, max(self.left, 1))
         uid = yield from explore(self.stm, agent, budget=budget, frame=frame, parent=parent, md=metadata, **self.options)
         self.uids.append(uid)
         self.left -= len(agent.observations)

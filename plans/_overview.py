@@ -11,6 +11,7 @@ from bluesky.utils import MsgGenerator
 from bluesky_stm import units
 from bluesky_stm.errors import LimitError
 from bluesky_stm.geometry import Drift, Frame, Point
+from bluesky_stm.imaging import small_features
 from bluesky_stm.measurements import Topograph
 from bluesky_stm.plans._drift import follow, locate, zip_xy
 from bluesky_stm.plans._notes import FLAG, WORDS, Note, record
@@ -60,7 +61,8 @@ def find_again(stm: STM, frame: Frame, parent: Parent) -> MsgGenerator[Frame]:
     image = image_of(stm)
     if image is None:  # the plan is only simulated
         return frame
-    found = locate(parent.image, image, expected, MISSED * max(parent.image.frame.size))
+    before, after = (small_features(one, max(image.frame.pixel_size)) for one in (parent.image, image))
+    found = locate(before, after, expected, MISSED * max(parent.image.frame.size))
     used = Point(*found.shift) if found.trusted and _allowed(stm, _moved(frame, found.shift)) else expected
     note = Note("overview", FIELDS)
     said = {"correlation": found.correlation, "method": found.method, "trusted": found.trusted}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,14 +63,31 @@ class Knowledge:
         observations = [o for o in self.observations if not any(frame.contains(o.point) for frame in frames)]
         return Knowledge(self.frame, self.candidates[kept], posterior, observations)
 
+    def best_inside(self, frame: Frame) -> Point | None:
+        """Where in ``frame`` the highest value was measured; None where nothing was."""
+        inside = [(o.value, o.point) for o in self.observations if isinstance(o.value, float) and frame.contains(o.point)]
+        return max(inside, key=itemgetter(0))[1] if inside else None
+
 
 @dataclass(frozen=True)
 class ChildFrame:
-    """The frame of the next scale, by which rule, and its score in that rule."""
+    """The frame of the next scale, by which rule, and its score in that rule.
+
+    Attributes
+    ----------
+    best : Point or None
+        Where in it the highest value was measured; None where nothing was.
+    """
 
     frame: Frame
     rule: str
     score: float
+    best: Point | None = None
+
+    @property
+    def begin(self) -> tuple[tuple[float, float], ...]:
+        """That place from the centre of the frame, in nm; as of `LengthScale`."""
+        return () if self.best is None else ((self.best.x - self.frame.center.x, self.best.y - self.frame.center.y),)
 
 
 Rule = Callable[[Knowledge, Floats, float], Floats]
@@ -173,10 +191,11 @@ def choose_child(
     if not frames:
         return None
     centers = np.array([f.center for f in frames])
-    scores = rule(known.outside(tried), centers, side)
+    left = known.outside(tried)
+    scores = rule(left, centers, side)
     distance = np.hypot(*(centers - np.asarray(parent.center)).T)
     best = int(np.lexsort((distance, -scores))[0])
-    return ChildFrame(frames[best], choice.name, float(scores[best]))
+    return ChildFrame(frames[best], choice.name, float(scores[best]), left.best_inside(frames[best]))
 
 
 def _allowed(frame: Frame, limits: Limits) -> bool:

@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter
 from bluesky_stm import files
 from bluesky_stm.errors import SettingsError
 from bluesky_stm.geometry import Frame, Point
-from bluesky_stm.imaging import align_rows, level, register, register_features, remove_streaks, resample
+from bluesky_stm.imaging import align_rows, level, register, register_features, remove_streaks, resample, small_features
 from bluesky_stm.measurements import Setpoint, Topograph
 
 PIXEL = 0.1
@@ -150,6 +150,21 @@ def test_a_match_farther_off_than_is_possible_is_not_looked_for():
     for rows, within in ((6, 1.5), (22, 2.9)):
         found = register_features(view(image), view(image, row=100 - rows), (0.0, 0.1), within)
         assert found.trusted and found.shift == pytest.approx((0.0, rows * PIXEL), abs=PIXEL)
+
+
+def test_a_high_step_that_hysteresis_displaced_does_not_outweigh_the_spots_beside_it():
+    """The spots stand still; the step, forty times as high, leans, and seems to lie three pixels farther to the right."""
+    places, rng = np.stack(np.indices((400, 400)), axis=-1), np.random.default_rng(4)
+    spots = sum(np.exp(-((places - p) ** 2).sum(axis=-1) / 8) for p in rng.uniform(90, 370, (100, 2)))
+
+    def seen(moved):
+        step = 40 / (1 + np.exp(-(places[..., 1] - 130 - moved - 0.3 * (places[..., 0] - 160)) / 2))
+        return view(spots + step + 0.02 * rng.standard_normal(spots.shape), size=256)
+
+    before, after = seen(0), seen(3)
+    assert np.hypot(*register_features(before, after).shift) > 2 * PIXEL
+    found = register_features(small_features(before, PIXEL), small_features(after, PIXEL), (0.0, 0.0), 1.0)
+    assert found.trusted and np.hypot(*found.shift) < 1.5 * PIXEL
 
 
 def test_a_shift_beyond_what_is_possible_is_not_trusted():

@@ -33,6 +33,9 @@ PUBLISHED_PATCH, PUBLISHED_STEP = 30 / 512, 10 / 512
 """Window and step of the published runs, as shares of the frame."""
 
 
+RING = 6
+"""Seed points around a place to begin at."""
+
 SAME = 1e-9
 """Candidates closer than this, in nm, are one place."""
 
@@ -57,6 +60,8 @@ class AgentSettings(Settings):
         the image. By default nothing is.
     seeds : int
         Spectra that are placed without a model.
+    begin : list of [x, y]
+        Places, in nm from the centre of the frame: the first seed points lie there, and in a ring of half a window around each.
     first : {"spread", "random"}
         How seed points are placed: evenly (quasi-random; over the kinds of spots where candidates sit on spots), or at random
         as in the published runs.
@@ -68,6 +73,7 @@ class AgentSettings(Settings):
     sites: Literal["raster", "spots"] = "raster"
     tallest: Positive | None = None
     seeds: int = Field(20, ge=1)
+    begin: tuple[tuple[float, float], ...] = ()
     first: Literal["spread", "random"] = "spread"
 
     def windows(self, frame: Frame) -> tuple[float, float]:
@@ -134,6 +140,7 @@ class BaseAgent:
         self._kinds = Kinds(topograph, *self.settings.windows(frame)) if self.settings.on_spots else None
         self._candidates = self._kinds.candidates if self._kinds else self.settings.layout(frame)
         self._topograph = topograph
+        self._begin = self._beginnings(frame)
         self._tree = KDTree(self._candidates)
         self._measured = np.zeros(len(self._candidates), dtype=bool)
         self._clean = clean(topograph, self._candidates, self.settings.windows(topograph.frame)[0], self.settings.tallest)
@@ -203,7 +210,9 @@ class BaseAgent:
     def _spread(self, free: NDArray[np.bool_], ordinal: int, why: str) -> Decision:
         """The free candidate nearest to a point of an even, never-ending sequence."""
         low, high = self._candidates.min(axis=0), self._candidates.max(axis=0)
-        target = low + (high - low) * quasi_random(self.seed, ordinal)
+        return self._nearest_free(free, low + (high - low) * quasi_random(self.seed, ordinal), why)
+
+    def _nearest_free(self, free: NDArray[np.bool_], target: Floats, why: str) -> Decision:
         index = np.flatnonzero(free)
         return self._decision(int(index[np.argmin(((self._candidates[index] - target) ** 2).sum(axis=1))]), why)
 
@@ -220,10 +229,19 @@ class BaseAgent:
         ordinal = len(self.observations) + len(pending)
         if ordinal >= self.settings.seeds:
             return self._choose(free, pending)
+        if ordinal < len(self._begin):
+            return self._nearest_free(free, self._begin[ordinal], "seed")
         if self.settings.first == "random":
             return self._at_random(free, ordinal, "seed")
         spot = self._next_kind(free, pending)
         return self._spread(free, ordinal, "seed") if spot is None else self._decision(spot, "seed")
+
+    def _beginnings(self, frame: Frame) -> Floats:
+        """Places (n, 2), in nm, of the first seed points: a place that was found is missed by a little."""
+        angles = np.arange(RING) * 2 * np.pi / RING
+        ring = self.settings.windows(frame)[0] / 2 * np.column_stack([np.cos(angles), np.sin(angles)])
+        places = np.asarray(frame.center) + np.asarray(self.settings.begin, dtype=float).reshape(-1, 1, 2)
+        return (places + np.concatenate([np.zeros((1, 2)), ring])).reshape(-1, 2)
 
     def _next_kind(self, free: NDArray[np.bool_], pending: Sequence[Point]) -> int | None:
         """A spot that looks like none so far; None where candidates do not sit on spots, or no spot is left."""

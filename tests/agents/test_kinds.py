@@ -61,6 +61,18 @@ def test_where_spectra_have_no_value_another_of_the_kind_is_sought_elsewhere():
     assert np.mean(shy[:, 0] > 0) > np.mean(bold[:, 0] > 0)
 
 
+def test_the_first_spectra_are_taken_at_the_place_to_begin_at_and_around_it():
+    points = visit(agent(sites="raster", begin=[[9.0, 4.0]]), 8)
+    off = np.hypot(*(points - (9.0, 4.0)).T)  # windows of 6 nm, on a raster of 3 nm
+    assert off[0] < 2.2 and (off[:7] < 3.0 + 3.0).all() and off[7] > 6.0
+    angles = np.sort(np.arctan2(*(points[1:7] - (9.0, 4.0)).T))
+    assert np.diff(angles, append=angles[0] + 2 * np.pi).max() < np.pi  # on all sides
+
+
+def test_a_rare_spot_that_was_hinted_at_is_measured_first():
+    assert np.hypot(*(visit(agent(begin=[[RARE[0] + 0.8, RARE[1] - 0.6]]), 1)[0] - RARE)) < 0.5
+
+
 def test_without_a_spot_left_seeds_are_spread_over_the_frame():
     made = agent(seeds=80)
     points = visit(made, 60)

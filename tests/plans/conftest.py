@@ -88,7 +88,7 @@ def agent_for(scale=SCALE, seed=1):
     agent = make_agent(
         scale.agent.name,
         seed=seed,
-        **{key: getattr(scale, key) for key in ("patch", "step", "sites", "seeds")},
+        **{key: getattr(scale, key) for key in ("patch", "step", "sites", "seeds", "begin")},
         **scale.agent.settings,
     )
     return AgentDevice(agent, scale, name="agent")

@@ -1,5 +1,9 @@
 """Many scales: straight down, or as a tree that steps back to a parent when a child disappoints."""
 
+import math
+from itertools import pairwise
+
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -35,6 +39,17 @@ def test_a_child_is_found_again_and_lies_inside_its_parent(RE, docs, make_stm, a
     assert frame(parent).contains(frame(child).corners, margin=-1e-6).all()
     (overview,) = docs.events("overview")
     assert overview["overview_trusted"]
+
+
+def test_a_child_begins_where_its_parent_measured_best(RE, docs, stm, agent_for):
+    RE(explore_multiscale(stm, [LARGE, SMALL], agent_for, overview=False))
+    _, child = starts(docs)
+    ((x, y),) = child["length_scale"]["begin"]
+    begin = (child["frame"]["center"][0] + x, child["frame"]["center"][1] + y)
+    parents, childs = ([doc["data"] for _, doc in run if "agent_x" in doc.get("data", {})] for run in docs.runs())
+    inside = [(then["agent_value"], (e["agent_x"], e["agent_y"])) for e, then in pairwise(parents)]
+    assert begin == pytest.approx(max((v, p) for v, p in inside if frame(child).contains(p) and np.isfinite(v))[1])
+    assert math.dist((childs[0]["agent_x"], childs[0]["agent_y"]), begin) < SMALL.patch
 
 
 def test_without_an_overview_the_child_is_looked_at_where_it_should_be(RE, docs, stm, agent_for):

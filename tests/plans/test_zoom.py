@@ -95,6 +95,15 @@ def test_the_confident_rule_centres_on_the_best_measured_place():
     assert child("confident", knowledge(observations=measured)).frame.center == Point(*there)
 
 
+def test_a_child_frame_says_where_in_it_the_highest_value_was_measured():
+    high, higher = CANDIDATES[262], CANDIDATES[263]
+    measured = [Observation(Point(*p), v) for p, v in ((high, 2.0), (higher, 2.5), (CANDIDATES[0], 0.0))]
+    chosen = child("largest-sum", knowledge(observations=[*measured, Observation(Point(*CANDIDATES[264]), Failed("no gap"))]))
+    (offset,) = chosen.begin
+    np.testing.assert_allclose(np.add(chosen.frame.center, offset), higher)
+    assert child("posterior", knowledge(mean=CANDIDATES[:, 0])).begin == ()
+
+
 def test_the_confident_rule_prefers_a_sure_value_to_an_uncertain_promise():
     sure, promised = (np.hypot(*(CANDIDATES - CANDIDATES[i]).T) < 5 for i in (120, 330))
     known = knowledge(mean=np.where(sure, 1.0, np.where(promised, 1.5, 0.0)), std=np.where(sure, 0.1, 1.0))
