@@ -74,9 +74,11 @@ class Semiconductor:
         above = slice(np.searchsorted(energy, conduction.min()), len(energy))
         density[:, below] = _power(valence - energy[below], valence_power)
         density[:, above] += np.exp(log_ratio) * _power(energy[above] - conduction, conduction_power)
-        present = parameters[:, 5:].any(axis=0)
+        # Defects take states away that a place may not have, or that their neighbours took before: then none are left.
+        amplitudes = np.maximum(parameters[:, 5:], 0)
+        present = amplitudes.any(axis=0)
         if present.any():
-            density += parameters[:, 5:][:, present] @ self._shapes(energy, np.flatnonzero(present).tolist())
+            density += amplitudes[:, present] @ self._shapes(energy, np.flatnonzero(present).tolist())
         return density
 
     def _shapes(self, energy: Floats, which: list[int]) -> Floats:

@@ -143,6 +143,12 @@ def test_the_second_region_begins_over_fifteen_to_thirty_nanometres_on_the_same_
     assert abs(np.median(height[share > 0.95]) - np.median(height[share < 0.05])) < 0.1
 
 
+@pytest.mark.parametrize("seed", [0, 4])
+def test_no_place_has_fewer_than_no_states(seed):
+    places = np.random.default_rng(seed).uniform(-150, 150, (2000, 2))
+    assert Surface(seed=seed).ldos(places, np.linspace(-2.5, 2.5, 101)).min() >= 0
+
+
 def test_images_change_with_bias():
     """A triangle is bright where its levels carry the current, and its contrast is another one at the other polarity."""
     surface = Surface("EuZn2As2, figure 6", seed=5)
