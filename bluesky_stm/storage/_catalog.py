@@ -181,8 +181,7 @@ class Catalog:
                 "written."
             ) from error
         self._journal = Journal(self._journals, fsync)
-        for begun in self._journals.glob(f"*{NEW}"):
-            begun.unlink()
+        (self._journals / NEW).unlink(missing_ok=True)
         left = [self._journals / name for name in self._names() if name.endswith(PART)]
         self.recovered = [self._run(path.name) for part in left if (path := finish_torn(part))]
         self._index.catch_up_later()

@@ -24,8 +24,8 @@ Document = tuple[str, dict[str, Any]]
 
 SUFFIX = ".msgpack"
 PART = ".part"
-NEW = ".new"
-"""End of the name of a file that has no start document yet."""
+NEW = "begun.new"
+"""Name of a file that has no start document yet."""
 STOP_RECORD = b"\x92\xa4stop"
 """How a stop record begins: an array of two whose first item is a string of four letters."""
 
@@ -80,7 +80,7 @@ class Journal:
     def _begin(self, start: Mapping[str, Any], record: bytes) -> None:
         """The file gets its name when the start document is in: whoever reads along finds a run or nothing."""
         part = self.folder / (file_name(start) + PART)
-        new = part.with_suffix(NEW)
+        new = self.folder / NEW
         if part.exists() or part.with_suffix("").exists():
             raise CatalogError(
                 f"{self.folder} holds run {start['uid']} already: it is not begun again, and nothing has been changed."
