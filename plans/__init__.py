@@ -16,7 +16,8 @@ from bluesky_stm.plans._safety import (
 )
 from bluesky_stm.plans._spectroscopy import cits_grid, move_frame, scan_topograph, short_way, spectra_at, spectrum_at
 from bluesky_stm.plans._stubs import decide, draw_map, measure_and_decide, measure_at, take_topograph
-from bluesky_stm.plans._tip import TipCheck, check_tip, judge
+from bluesky_stm.plans._tip import check_tip
+from bluesky_stm.plans._tip_check import TipCheck, judge
 
 __all__ = [
     "DriftCheck",

@@ -19,7 +19,7 @@ from bluesky_stm.plans._queue import queueable
 from bluesky_stm.plans._runs import run_with_reason
 from bluesky_stm.plans._safety import safely
 from bluesky_stm.plans._stubs import as_frame
-from bluesky_stm.plans._tip import TipCheck
+from bluesky_stm.plans._tip_check import TipCheck
 from bluesky_stm.steer import Steer
 
 if TYPE_CHECKING:

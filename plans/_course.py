@@ -13,12 +13,15 @@ from bluesky.utils import MsgGenerator
 
 from bluesky_stm.geometry import Drift, Frame, Point
 from bluesky_stm.measurements import Spectrum, Topograph
-from bluesky_stm.plans._drift import DriftCheck, DriftWatch, follow
+from bluesky_stm.plans._drift import DriftCheck, DriftWatch
+from bluesky_stm.plans._matching import follow
 from bluesky_stm.plans._overview import Parent, find_again
 from bluesky_stm.plans._person import Person
 from bluesky_stm.plans._stop import Standing, make_stop_rule
 from bluesky_stm.plans._stubs import come_to, decide, draw_map, measure_and_decide, measure_at, spectrum_of, take_topograph
-from bluesky_stm.plans._tip import TipCheck, TipWatch, smoothest
+from bluesky_stm.plans._tip import TipWatch
+from bluesky_stm.plans._tip_check import TipCheck
+from bluesky_stm.plans._tip_places import smoothest
 from bluesky_stm.steer import Steer
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from bluesky_stm.plans._queue import queueable
 from bluesky_stm.plans._step_back import StepBack, make_step_back_rule
 from bluesky_stm.plans._stop import make_stop_rule
 from bluesky_stm.plans._stubs import as_frame
-from bluesky_stm.plans._tip import TipCheck
+from bluesky_stm.plans._tip_check import TipCheck
 from bluesky_stm.plans._zoom import ChildFrame, Knowledge, check_child_rule, choose_child
 from bluesky_stm.settings import LengthScale
 from bluesky_stm.steer import Steer

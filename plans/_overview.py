@@ -13,7 +13,7 @@ from bluesky_stm.errors import LimitError
 from bluesky_stm.geometry import Drift, Frame, Point
 from bluesky_stm.imaging import small_features
 from bluesky_stm.measurements import Topograph
-from bluesky_stm.plans._drift import follow, locate, zip_xy
+from bluesky_stm.plans._matching import follow, locate, zip_xy
 from bluesky_stm.plans._notes import FLAG, WORDS, Note, record
 from bluesky_stm.plans._stubs import image_of, scan
 

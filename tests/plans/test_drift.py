@@ -11,7 +11,7 @@ from bluesky_stm.files import read
 from bluesky_stm.geometry import Drift, Frame, Point
 from bluesky_stm.measurements import Setpoint, Topograph
 from bluesky_stm.plans import DriftCheck, Parent, explore, measure_drift
-from bluesky_stm.plans._drift import locate
+from bluesky_stm.plans._matching import locate
 from bluesky_stm.runs import replay
 
 DRIFTING = replace(PROFILES["ideal"], drift=(2e-3, -1e-3))

@@ -8,7 +8,7 @@ from bluesky_stm.controllers import SimulatedController
 from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.measurements import Quality, Setpoint, Topograph
 from bluesky_stm.plans import TipCheck, check_tip, explore, judge
-from bluesky_stm.plans._tip import places_around, smoothest
+from bluesky_stm.plans._tip_places import places_around, smoothest
 from bluesky_stm.protocols import Failed, SweepSettings
 from bluesky_stm.runs import replay
 from bluesky_stm.settings import Limits

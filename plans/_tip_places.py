@@ -1,0 +1,36 @@
+"""Places for looking after the tip: a smooth one for the spectra of reference, clean ones aside for pulses."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bluesky_stm.geometry import Floats, Frame, Point, extract_patches
+from bluesky_stm.imaging import level
+from bluesky_stm.measurements import Topograph
+
+_RINGS = 5
+"""Distances from the frame, multiples of that asked for, in which there is a place for a pulse on each side."""
+
+
+def smoothest(image: Topograph, margin: float = 0.1) -> Point:
+    """The place with the least relief around it, ``margin`` of the frame away from its edges."""
+    height = level(np.where(np.isfinite(image.height), image.height, np.nanmean(image.height)))
+    size = max(3, round(0.04 * min(height.shape)))
+    pixels = np.stack(np.meshgrid(*(_inner(n, size, margin) for n in height.shape), indexing="ij"), axis=-1).reshape(-1, 2)
+    relief = np.ptp(extract_patches(height, pixels, size), axis=(1, 2))
+    x, y = image.frame.to_sample(pixels[np.argmin(relief)])
+    return Point(float(x), float(y))
+
+
+def places_around(frame: Frame, aside: float, kept: Point) -> list[Point]:
+    """Where pulses do no harm: outside ``frame``, multiples of ``aside`` nm off its sides, so far at least from ``kept``."""
+    sides = np.array([(1, 0), (0, 1), (-1, 0), (0, -1)]) / 2
+    away = [sides * (1 + 2 * ring * aside / np.array(frame.size)) for ring in range(1, _RINGS + 1)]
+    shares = np.concatenate(away)[:, ::-1]  # (up, along) of the frame from its centre
+    places = frame.to_sample((shares + 0.5) * frame.pixels - 0.5)
+    return [Point(float(x), float(y)) for x, y in places if np.hypot(x - kept.x, y - kept.y) >= aside - 1e-9]
+
+
+def _inner(pixels: int, size: int, margin: float) -> Floats:
+    away = max(margin * pixels, size / 2)
+    return np.arange(away, pixels - away)
