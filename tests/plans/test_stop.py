@@ -40,6 +40,7 @@ def test_time_is_that_of_the_microscope_unless_the_wall_is_asked():
     assert rule("time", seconds=60)(Standing(seconds=59)) is None
     assert "60 s were given" in rule("time", seconds=60)(Standing(seconds=61))
     assert rule("time", seconds=1000, clock="wall")(Standing(seconds=5000)) is None
+    assert "0 s were given" in rule("time", seconds=0, clock="wall")(Standing())
 
 
 def test_a_map_has_converged_when_it_stands_still_and_is_known():
