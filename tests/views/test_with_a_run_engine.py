@@ -27,6 +27,6 @@ def test_all_eyes_follow_a_run_and_say_what_the_catalog_says(tmp_path, caplog):
     np.testing.assert_array_equal(seen.values, stored.values)
     assert len(stored.spectra) == 22 and len(stored.maps[-1].mean) == len(stored.candidates)
     x, y = stored.spectra[stored.best.number].position
-    assert f"22 spectra, best {stored.sign * stored.best.value:.4g} V at ({x:.4g}, {y:.4g}) nm" in log.getvalue()
+    assert f"22 spectra, smallest gap {stored.sign * stored.best.value:.4g} V at ({x:.3g}, {y:.3g}) nm" in log.getvalue()
     drawn = window.axes[0].collections[0].get_offsets()
     assert len(drawn) == np.isfinite(stored.values).sum()

@@ -380,9 +380,13 @@ def test_an_answer_that_ctrl_c_cut_off_is_not_taken_for_the_next_one(controller,
     before = controller.get_bias()
     server.faults.add(Fault(FaultKind.DELAY, "Bias.Get", seconds=0.4))
     main = threading.main_thread().ident
-    threading.Timer(0.1, lambda: signal.pthread_kill(main, signal.SIGINT)).start()
-    with pytest.raises(KeyboardInterrupt):
-        controller.get_bias()
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever handled Ctrl-C in the tests before
+    try:
+        threading.Timer(0.1, lambda: signal.pthread_kill(main, signal.SIGINT)).start()
+        with pytest.raises(KeyboardInterrupt):
+            controller.get_bias()
+    finally:
+        signal.signal(signal.SIGINT, handler)
     microscope.ramp_bias(before + 0.25)
     time.sleep(0.5)
     assert controller.get_bias() == pytest.approx(before + 0.25)
