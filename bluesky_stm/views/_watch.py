@@ -48,8 +48,8 @@ def watch(feed: Feed, picture: Path | None = None, so_far: Sequence[Document] = 
     """
     screen = File(picture) if picture else Window()
     view = LiveView(screen.figure)
-    for document in so_far:
-        view(*document)
+    for name, doc in so_far:
+        view(name, doc)
     screen.show(bool(so_far), last=False)
     going_on = True
     while going_on or screen.stays:
