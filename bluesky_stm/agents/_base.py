@@ -34,7 +34,10 @@ PUBLISHED_PATCH, PUBLISHED_STEP = 30 / 512, 10 / 512
 
 
 RING = 6
-"""Seed points around a place to begin at."""
+"""Seed points in a ring around a place to begin at."""
+
+RINGS = (1 / 4, 1 / 2)
+"""Radii of the rings, as shares of the window."""
 
 SAME = 1e-9
 """Candidates closer than this, in nm, are one place."""
@@ -61,7 +64,7 @@ class AgentSettings(Settings):
     seeds : int
         Spectra that are placed without a model.
     begin : list of [x, y]
-        Places, in nm from the centre of the frame: the first seed points lie there, and in a ring of half a window around each.
+        Places, in nm from the centre of the frame: the first seed points lie there, and in `RINGS` around each.
     first : {"spread", "random"}
         How seed points are placed: evenly (quasi-random; over the kinds of spots where candidates sit on spots), or at random
         as in the published runs.
@@ -239,9 +242,9 @@ class BaseAgent:
     def _beginnings(self, frame: Frame) -> Floats:
         """Places (n, 2), in nm, of the first seed points: a place that was found is missed by a little."""
         angles = np.arange(RING) * 2 * np.pi / RING
-        ring = self.settings.windows(frame)[0] / 2 * np.column_stack([np.cos(angles), np.sin(angles)])
+        ring = self.settings.windows(frame)[0] * np.column_stack([np.cos(angles), np.sin(angles)])
         places = np.asarray(frame.center) + np.asarray(self.settings.begin, dtype=float).reshape(-1, 1, 2)
-        return (places + np.concatenate([np.zeros((1, 2)), ring])).reshape(-1, 2)
+        return (places + np.concatenate([np.zeros((1, 2)), *(share * ring for share in RINGS)])).reshape(-1, 2)
 
     def _next_kind(self, free: NDArray[np.bool_], pending: Sequence[Point]) -> int | None:
         """A spot that looks like none so far; None where candidates do not sit on spots, or no spot is left."""

@@ -62,9 +62,9 @@ def test_where_spectra_have_no_value_another_of_the_kind_is_sought_elsewhere():
 
 
 def test_the_first_spectra_are_taken_at_the_place_to_begin_at_and_around_it():
-    points = visit(agent(sites="raster", begin=[[9.0, 4.0]]), 8)
+    points = visit(agent(sites="raster", begin=[[9.0, 4.0]]), 14)
     off = np.hypot(*(points - (9.0, 4.0)).T)  # windows of 6 nm, on a raster of 3 nm
-    assert off[0] < 2.2 and (off[:7] < 3.0 + 3.0).all() and off[7] > 6.0
+    assert off[0] < 2.2 and (off[:13] < 3.0 + 4.0).all() and off[13] > 7.0
     angles = np.sort(np.arctan2(*(points[1:7] - (9.0, 4.0)).T))
     assert np.diff(angles, append=angles[0] + 2 * np.pi).max() < np.pi  # on all sides
 
