@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import event_model
+import hypothesis
 import numpy as np
 import pytest
 
@@ -15,6 +16,10 @@ from bluesky_stm.measurements import Setpoint, Topograph
 from bluesky_stm.protocols import Decision, Health, Observation, Posterior
 from bluesky_stm.scalarizers import make_scalarizer
 from bluesky_stm.teaching import give, spectrum_from
+
+# How long an example takes says how busy the machine is, not whether the code is right.
+hypothesis.settings.register_profile("any machine", deadline=None)
+hypothesis.settings.load_profile("any machine")
 
 DATA = Path(os.environ.get("BLUESKY_STM_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 
