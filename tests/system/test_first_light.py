@@ -180,7 +180,7 @@ def test_a_budget_beyond_the_candidates_is_refused(tmp_path):
 def test_a_frame_outside_the_scan_range_is_refused(tmp_path):
     scales = tmp_path / "wide.yaml"
     scales.write_text("[{name: wide, frame: 1.0e+6, patch: 10000, step: 5000, agent: random}]")
-    assert "is outside" in refused("run", "--scales", scales, "--catalog", tmp_path / "catalog")
+    assert "longer than the limits of x and y allow" in refused("run", "--scales", scales, "--catalog", tmp_path / "catalog")
 
 
 def test_a_file_that_is_no_grid_is_refused(data_file, tmp_path):
