@@ -2,7 +2,7 @@
 
 import json
 import os
-import select
+import selectors
 import shutil
 import subprocess
 import sys
@@ -88,7 +88,9 @@ class Chromium:
 
     def _read(self):
         while b"\0" not in self._rest:
-            ready, _, _ = select.select([self._from], [], [], PATIENCE)
+            with selectors.DefaultSelector() as answers:  # select() fails in a process with many open files
+                answers.register(self._from, selectors.EVENT_READ)
+                ready = answers.select(PATIENCE)
             assert ready, f"the browser has said nothing for {PATIENCE} s"
             self._rest += os.read(self._from, 1 << 20)
         message, _, self._rest = self._rest.partition(b"\0")
