@@ -11,7 +11,7 @@ import itertools
 import os
 import pickle
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -19,12 +19,13 @@ from typing import Any
 
 import numpy as np
 
+from bluesky_stm.agents import make_agent
 from bluesky_stm.controllers import SimulatedController
 from bluesky_stm.files import read_3ds
 from bluesky_stm.geometry import Floats, Frame, Point
 from bluesky_stm.measurements import Grid, Quality, Spectrum, Topograph
 from bluesky_stm.pretrain import varied
-from bluesky_stm.protocols import Failed, Observation, SweepSettings
+from bluesky_stm.protocols import Agent, Failed, Observation, SweepSettings
 from bluesky_stm.scalarizers import make_scalarizer
 from bluesky_stm.surface import SAMPLES, Surface
 
@@ -89,6 +90,19 @@ class Scene:
     def observation(self, place: int, value: float | Failed) -> Observation:
         """What an agent is told of the spectrum at a place."""
         return Observation(Point(*self.places[place]), value, spectrum(self.measured, place))
+
+    def agent(self, name: str, **settings: Any) -> Agent:
+        """One that knows the places, not yet the topograph; it has the seed of the scene unless ``settings`` name another."""
+        return make_agent(name, **{"seed": self.seed, "candidates": self.places.tolist(), "patch": self.patch, **settings})
+
+    def explored(self, agent: Agent, values: Sequence[float | Failed], budget: int) -> Iterator[list[int]]:
+        """A closed loop: the places taken so far, after each spectrum."""
+        agent.observe(self.topograph)
+        taken: list[int] = []
+        while len(taken) < budget:
+            taken.append(agent.suggest()[0].candidate)
+            agent.ingest([self.observation(taken[-1], values[taken[-1]])])
+            yield taken
 
 
 def simulated(side: float, seed: int) -> Scene:

@@ -19,7 +19,6 @@ from agents_scenes import FIRST_SEED, SIDES, Scene, simulated, up_to
 from sklearn.decomposition import PCA
 from sklearn.ensemble import RandomForestRegressor
 
-from bluesky_stm.agents import make_agent
 from bluesky_stm.agents._features import filled
 from bluesky_stm.geometry import Floats, Point, extract_patches
 from bluesky_stm.protocols import Failed, Observation
@@ -73,7 +72,7 @@ def forest(scene: Scene, measured: Floats, known: np.ndarray, rest: np.ndarray) 
 
 
 def _looking(name: str, scene: Scene, **settings):
-    agent = make_agent(name, seed=0, candidates=scene.places.tolist(), patch=scene.patch, **settings)
+    agent = scene.agent(name, **{"seed": 0, **settings})
     agent.observe(scene.topograph)
     return agent
 

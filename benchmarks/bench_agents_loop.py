@@ -22,7 +22,6 @@ import numpy as np
 from agents_scenes import RECORDED_SCALARS, SCALARS, SIDES, Scene, recorded, scenes
 from matplotlib.figure import Figure
 
-from bluesky_stm.agents import make_agent
 from bluesky_stm.geometry import Floats
 from bluesky_stm.protocols import Agent
 
@@ -50,12 +49,8 @@ def cases(seeds: int) -> Iterator[tuple[Scene, str, int]]:
 def run(agent: Agent, scene: Scene, scalar: str) -> dict[str, Any]:
     """Regret after each spectrum, what was found, and R2 of the map."""
     measured, truth = scene.values[scalar]
-    agent.observe(scene.topograph)
-    taken: list[int] = []
     r2 = {}
-    while len(taken) < BUDGET:
-        taken.append(agent.suggest()[0].candidate)
-        agent.ingest([scene.observation(taken[-1], measured[taken[-1]])])
+    for taken in scene.explored(agent, measured, BUDGET):
         if len(taken) in MAPS:
             r2[len(taken)] = map_r2(agent.posterior().mean, truth, taken)
     best, middle = np.nanmax(truth), np.nanmedian(truth)
@@ -74,8 +69,7 @@ def map_r2(mean: Floats, truth: Floats, taken: list[int]) -> float:
 def made(label: str, scene: Scene, seed: int, **more: Any) -> Agent:
     """The agent of a row of the table."""
     name, settings = AGENTS[label]
-    known = {"candidates": scene.places.tolist(), "patch": scene.patch, "seeds": SEED_POINTS}
-    return make_agent(name, seed=seed, **{**known, **settings, **more})
+    return scene.agent(name, **{"seed": seed, "seeds": SEED_POINTS, **settings, **more})
 
 
 def spectra(rows: list[dict[str, Any]]) -> Floats:

@@ -15,8 +15,6 @@ import numpy as np
 from agents_scenes import SCALARS, SIDES, Scene, scenes
 from bench_agents_loop import map_r2
 
-from bluesky_stm.agents import make_agent
-
 FEW, MANY, SEED_POINTS, ENOUGH = 23, 230, 8, 0.3
 AGENTS = {"gp-xy": ("gp-xy", {}), "net off": ("dkl", {"net": False}), "dkl": ("dkl", {})}
 
@@ -25,20 +23,8 @@ def both(label: str, scene: Scene, scalar: str) -> tuple[float, float]:
     """R2 of the map from few places of greatest variance, and from many at random."""
     measured, truth = scene.values[scalar]
     name, settings = AGENTS[label]
-    agent = make_agent(
-        name,
-        seed=scene.seed,
-        candidates=scene.places.tolist(),
-        patch=scene.patch,
-        seeds=SEED_POINTS,
-        acquisition="variance",
-        **settings,
-    )
-    agent.observe(scene.topograph)
-    taken: list[int] = []
-    while len(taken) < FEW:
-        taken.append(agent.suggest()[0].candidate)
-        agent.ingest([scene.observation(taken[-1], measured[taken[-1]])])
+    agent = scene.agent(name, seeds=SEED_POINTS, acquisition="variance", **settings)
+    *_, taken = scene.explored(agent, measured, FEW)
     few = map_r2(agent.posterior().mean, truth, taken)
     chosen = np.random.default_rng(scene.seed).permutation(len(scene.places))[:MANY].tolist()
     agent.observe(scene.topograph)

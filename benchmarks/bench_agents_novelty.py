@@ -16,8 +16,6 @@ from pathlib import Path
 import numpy as np
 from agents_scenes import FIRST_SEED, SIDES, Scene, simulated, up_to
 
-from bluesky_stm.agents import make_agent
-
 KINDS, HIGHEST, SEED_POINTS = 12, 1.3, 10
 LOOKS = (20, 40, 60)
 SCALAR = "in-gap states"
@@ -38,14 +36,8 @@ def found(label: str, scene: Scene) -> list[float]:
     """Share of the kinds at each of `LOOKS`."""
     scene = replace(scene, measured=up_to(scene.measured, HIGHEST), truth=up_to(scene.truth, HIGHEST))
     name, settings = AGENTS[label]
-    agent = make_agent(
-        name, seed=scene.seed, candidates=scene.places.tolist(), patch=scene.patch, seeds=SEED_POINTS, **settings
-    )
-    agent.observe(scene.topograph)
-    taken: list[int] = []
-    while len(taken) < LOOKS[-1]:
-        taken.append(agent.suggest()[0].candidate)
-        agent.ingest([scene.observation(taken[-1], scene.values[SCALAR][0][taken[-1]])])
+    agent = scene.agent(name, seeds=SEED_POINTS, **settings)
+    *_, taken = scene.explored(agent, scene.values[SCALAR][0], LOOKS[-1])
     kind = kinds(scene)
     return [len(set(kind[taken[:n]])) / KINDS for n in LOOKS]
 

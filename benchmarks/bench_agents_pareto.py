@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 from agents_scenes import FIRST_SEED, SCALARS, SIDES, Scene, simulated
 
-from bluesky_stm.agents import make_agent
 from bluesky_stm.agents._hypervolume import hypervolume
 from bluesky_stm.geometry import Floats
 from bluesky_stm.protocols import Failed
@@ -46,14 +45,9 @@ def covered(label: str, scene: Scene) -> list[float]:
     middle = np.nanmedian(truth, axis=0)
     scale = np.nanmax(truth, axis=0) - middle
     name, settings = AGENTS[label]
-    agent = make_agent(
-        name, seed=scene.seed, candidates=scene.places.tolist(), patch=scene.patch, seeds=SEED_POINTS, **settings
-    )
-    agent.observe(scene.topograph)
-    taken: list[int] = []
-    while len(taken) < LOOKS[-1]:
-        taken.append(agent.suggest()[0].candidate)
-        agent.ingest([scene.observation(taken[-1], _sum(scene, taken[-1], scale))])
+    agent = scene.agent(name, seeds=SEED_POINTS, **settings)
+    sums = [_sum(scene, place, scale) for place in range(len(scene.places))]
+    *_, taken = scene.explored(agent, sums, LOOKS[-1])
     good = np.nan_to_num((truth - middle) / scale, nan=-1.0)
     return [hypervolume(good[taken[:n]], np.zeros(2)) / hypervolume(good, np.zeros(2)) for n in LOOKS]
 
