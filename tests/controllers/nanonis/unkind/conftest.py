@@ -1,0 +1,77 @@
+"""A server as unkind as a real one: it lags, does not do what it says it did, and somebody else works at it, too."""
+
+import time
+
+import pytest
+
+from bluesky_stm.controllers.nanonis._commands import ScanAction
+from bluesky_stm.errors import LostConnectionError
+
+
+@pytest.fixture
+def controller(connect):
+    return connect(timeout=1.0)
+
+
+class Heard(list):
+    """Commands with their values, in the order in which the server did them."""
+
+    @property
+    def started(self):
+        """Whether a sweep or a scan was."""
+        return any(asked[0] == "BiasSpectr.Start" or asked[:2] == ("Scan.Action", ScanAction.START) for asked in self)
+
+    @property
+    def biases(self):
+        """That were set one after the other."""
+        return [asked[1] for asked in self if asked[0] == "Bias.Set"]
+
+
+@pytest.fixture
+def heard(server, monkeypatch):
+    commands, answer = Heard(), server.software.answer
+
+    def listen(command, values):
+        commands.append((command, *values))
+        return answer(command, values)
+
+    monkeypatch.setattr(server.software, "answer", listen)
+    return commands
+
+
+@pytest.fixture
+def at_the_instrument(server):
+    """What a person does there: ``at_the_instrument("ZCtrl.OnOffSet", 1)``."""
+
+    def act(command, *values):
+        _, error = server.software.answer(command, list(values))
+        assert not error
+
+    return act
+
+
+@pytest.fixture
+def soon():
+    """``soon(true)``: whether it becomes true within some seconds."""
+
+    def wait(true):
+        end = time.monotonic() + 5.0
+        while not true() and time.monotonic() < end:
+            time.sleep(0.01)
+        return true()
+
+    return wait
+
+
+@pytest.fixture
+def lose(server):
+    """``lose(controller)``: both connections are gone, and it has noticed."""
+
+    def drop(controller):
+        server.drop_connections()
+        with pytest.raises(LostConnectionError):
+            controller.set_setpoint_current(0.15)
+        with pytest.raises(LostConnectionError):
+            controller.get_bias()
+
+    return drop
