@@ -103,6 +103,22 @@ def RE(docs):
     yield RE
     if RE.state != "idle":
         RE.halt()
+    end_loop(RE)
+
+
+def end_loop(RE):
+    """A RunEngine leaves its thread running and its files open for as long as the process lives: some thousand tests do not."""
+    RE.loop.call_soon_threadsafe(RE.loop.stop)
+    RE._th.join()
+    RE.loop.close()
+
+
+@pytest.fixture
+def check_limits(RE):
+    """The one of bluesky, which wants the event loop of a RunEngine."""
+    from bluesky.simulators import check_limits
+
+    return check_limits
 
 
 class ToyAgent:

@@ -2,7 +2,6 @@
 
 import bluesky.plan_stubs as bps
 import pytest
-from bluesky.simulators import check_limits
 
 from bluesky_stm.devices import STM
 from bluesky_stm.errors import LimitError, STMError, TipCrashError
@@ -74,6 +73,6 @@ def test_after_a_crash_the_tip_is_withdrawn_instead(RE, stm, fake):
     stm.sweep.trigger().wait(5)
 
 
-def test_limits_of_a_plan_at_another_bias_are_checked(stm):
+def test_limits_of_a_plan_at_another_bias_are_checked(stm, check_limits):
     with pytest.raises(LimitError, match="stm_bias"):
         check_limits(with_bias(stm, -20.0, nothing()))

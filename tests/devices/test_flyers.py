@@ -9,7 +9,6 @@ import bluesky.plans as bp
 import bluesky.preprocessors as bpp
 import numpy as np
 import pytest
-from bluesky.simulators import check_limits
 from bluesky.utils import RunEngineInterrupted
 
 from bluesky_stm.errors import LimitError, STMError, TipCrashError
@@ -162,7 +161,7 @@ def test_progress_counts_spectra(grid, fake):
     assert [current for current, _, _ in told] == sorted(current for current, _, _ in told)
 
 
-def test_a_grid_that_leaves_the_limits_is_refused(stm, fake):
+def test_a_grid_that_leaves_the_limits_is_refused(stm, fake, check_limits):
     with pytest.raises(LimitError, match="corner"):
         check_limits(bps.mv(stm.grid, Frame.square((495, 0), 20, 4)))
 

@@ -3,7 +3,6 @@
 import bluesky.plan_stubs as bps
 import numpy as np
 import pytest
-from bluesky.simulators import check_limits
 from bluesky.utils import RunEngineInterrupted
 
 from bluesky_stm.devices import STM, Pulse
@@ -56,7 +55,7 @@ def test_a_tip_in_the_air_is_left_alone(stm, fake, device):
 
 
 @pytest.mark.parametrize(("bias", "width"), [(11.0, 0.01), (4.0, 100.0), (np.nan, 0.01)])
-def test_a_pulse_outside_the_interlocks_is_refused(stm, fake, bias, width):
+def test_a_pulse_outside_the_interlocks_is_refused(stm, fake, bias, width, check_limits):
     with pytest.raises(LimitError):
         check_limits(bps.mv(stm.pulse, Pulse(bias, width)))
     assert "pulse" not in fake.names_asked()
@@ -65,7 +64,7 @@ def test_a_pulse_outside_the_interlocks_is_refused(stm, fake, bias, width):
 @pytest.mark.parametrize(
     "shape", [TipShape(11.0), TipShape(1.0, bias=11.0), TipShape(1.0, hold=100.0), TipShape(3.0), TipShape(1.0, lift=30.0)]
 )
-def test_a_dip_outside_the_interlocks_is_refused(fake, shape):
+def test_a_dip_outside_the_interlocks_is_refused(fake, shape, check_limits):
     stm = STM(controller=fake, limits=Limits(z=(-2.0, 20.0)))
     with pytest.raises(LimitError, match="stm_shaper"):
         check_limits(bps.mv(stm.shaper, shape))

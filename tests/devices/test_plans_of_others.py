@@ -10,7 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from bluesky.callbacks.best_effort import BestEffortCallback
-from bluesky.simulators import check_limits, summarize_plan
+from bluesky.simulators import summarize_plan
 from bluesky.utils import ProgressBarManager
 from ophyd import Kind
 
@@ -120,7 +120,7 @@ def test_best_effort_plots_the_hinted_reading_over_the_motor(RE, stm):
 
 
 @pytest.mark.parametrize("name", sorted(set(PLANS) - {"adaptive_scan"}))
-def test_it_can_be_checked_and_summarised_without_a_move(stm, fake, name, capsys):
+def test_it_can_be_checked_and_summarised_without_a_move(stm, fake, name, capsys, check_limits):
     stm.sweep.set(SHORT)
     stm.scanner.set(Frame.square((0, 0), 10, 8))
     check_limits(PLANS[name](stm))
@@ -128,7 +128,7 @@ def test_it_can_be_checked_and_summarised_without_a_move(stm, fake, name, capsys
     assert not {"move_tip", "sweep", "scan", "ramp_bias"} & set(fake.names_asked())
 
 
-def test_a_grid_that_leaves_the_limits_is_refused_as_a_whole(stm):
+def test_a_grid_that_leaves_the_limits_is_refused_as_a_whole(stm, check_limits):
     with pytest.raises(LimitError, match="stm_tip_x"):
         check_limits(bp.grid_scan([stm.sweep], stm.tip.y, 0, 1, 2, stm.tip.x, 0, 501, 3))
 

@@ -6,7 +6,6 @@ import time
 import bluesky.plan_stubs as bps
 import bluesky.plans as bp
 import pytest
-from bluesky.simulators import check_limits
 
 from bluesky_stm.devices import Pulse
 from bluesky_stm.errors import LimitError, LostConnectionError, SettingsError, TipCrashError
@@ -49,7 +48,7 @@ def test_a_tip_found_in_the_air_at_zero_volts_is_left_so(RE, stm, fake):
     assert fake.get_bias() == 0.0
 
 
-def test_no_sweep_starts_from_zero_volts_or_from_the_other_side(stm, unmoved):
+def test_no_sweep_starts_from_zero_volts_or_from_the_other_side(stm, unmoved, check_limits):
     with pytest.raises(LimitError, match="no current that would hold the tip"):
         check_limits(bps.mv(stm.sweep, SweepSettings(setpoint=Setpoint(0.0, 0.1))))
     stm.sweep.set(SweepSettings(setpoint=Setpoint(0.5, 0.1)))  # the tip is at -1 V
@@ -82,7 +81,7 @@ def test_the_tip_is_not_dragged_over_the_surface_with_the_feedback_open(stm, fak
 
 
 @pytest.mark.parametrize("velocity", [(math.nan, 0.0), (0.0, math.inf), (0.0, -1001.0), (0.0,), (1.0, 2.0, 3.0)])
-def test_a_drift_that_no_feedback_follows_is_not_compensated(stm, fake, velocity):
+def test_a_drift_that_no_feedback_follows_is_not_compensated(stm, fake, velocity, check_limits):
     """The tip moves with it, without end."""
     with pytest.raises(LimitError, match="stm_drift"):
         check_limits(bps.mv(stm.drift, velocity))
@@ -94,7 +93,7 @@ def test_a_drift_that_no_feedback_follows_is_not_compensated(stm, fake, velocity
 # ---- the bias that is really applied ----
 
 
-def test_a_modulation_that_takes_the_bias_beyond_its_interlock_is_refused(stm, fake, unmoved):
+def test_a_modulation_that_takes_the_bias_beyond_its_interlock_is_refused(stm, fake, unmoved, check_limits):
     """At -1 V, of -10 V to 10 V."""
     with pytest.raises(LimitError, match="stm_lockin_amplitude"):
         check_limits(bps.mv(stm.lockin.amplitude, 9.5))
@@ -160,7 +159,7 @@ def test_what_is_refused_in_part_is_refused_as_a_whole(stm):
         lambda stm: bps.mv(stm.pulse, Pulse(3.0, 61.0)),
     ],
 )
-def test_each_interlock_refuses_a_plan_before_its_first_message(stm, unmoved, plan):
+def test_each_interlock_refuses_a_plan_before_its_first_message(stm, unmoved, plan, check_limits):
     def whole():
         yield from bps.mv(stm.tip, Point(1, 1))
         yield from bp.count([stm.sweep])

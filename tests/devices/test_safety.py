@@ -5,7 +5,6 @@ import time
 
 import bluesky.plan_stubs as bps
 import pytest
-from bluesky.simulators import check_limits
 from bluesky.utils import FailedStatus, RunEngineInterrupted
 
 from bluesky_stm.controllers import FakeController
@@ -261,7 +260,7 @@ def test_a_grid_refuses_the_pixel_where_its_offset_leaves_the_limits_of_z(fake):
     stm.worker.close()
 
 
-def test_no_way_of_moving_is_faster_than_the_feedback_follows(stm, fake):
+def test_no_way_of_moving_is_faster_than_the_feedback_follows(stm, fake, check_limits):
     fake.set_gains(FeedbackGains(0.01, 50.0))  # the fake's own speed is 100 nm/s
     for plan in (bps.mv(stm.tip, Point(1, 0)), bps.mv(stm.tip.x, 1), bps.mv(stm.tip.speed, 60.0)):
         with pytest.raises(LimitError, match="faster than the 50 nm/s"):

@@ -4,7 +4,6 @@ import bluesky.plan_stubs as bps
 import bluesky.plans as bp
 import numpy as np
 import pytest
-from bluesky.simulators import check_limits
 
 from bluesky_stm.errors import LimitError, NotCapableError, TipCrashError
 from bluesky_stm.geometry import Frame
@@ -43,7 +42,7 @@ def test_the_document_tells_the_frame_of_the_image_not_of_the_next_one(stm):
     assert topograph_from(data(stm.scanner)).frame == FRAME
 
 
-def test_a_frame_with_one_corner_outside_is_refused(stm, fake):
+def test_a_frame_with_one_corner_outside_is_refused(stm, fake, check_limits):
     outside = Frame((490.0, 0.0), (18.0, 18.0), (8, 8), 45.0)  # its corner reaches 502.7 nm; unrotated it would fit
     with pytest.raises(LimitError, match="corner x"):
         check_limits(bps.mv(stm.scanner, outside))

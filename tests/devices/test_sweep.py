@@ -7,7 +7,6 @@ import bluesky.plan_stubs as bps
 import bluesky.plans as bp
 import numpy as np
 import pytest
-from bluesky.simulators import check_limits
 
 from bluesky_stm.devices import STM
 from bluesky_stm.errors import LimitError, NotCapableError, TipCrashError
@@ -86,7 +85,7 @@ def test_afterwards_the_feedback_is_left_where_it_was_or_where_asked(stm, fake):
     assert fake.get_feedback()
 
 
-def test_a_set_point_after_the_sweep_passes_the_interlocks_too(stm, fake):
+def test_a_set_point_after_the_sweep_passes_the_interlocks_too(stm, fake, check_limits):
     with pytest.raises(LimitError, match="stm_sweep_setpoint_after bias"):
         check_limits(bps.mv(stm.sweep.setpoint_after, Setpoint(-11.0, 0.1)))
     stm.sweep.setpoint_after.put(Setpoint(1.0, 0.1))
@@ -114,7 +113,7 @@ def test_it_is_set_as_a_whole_too(RE, stm):
         ("z_offset", -5.0),
     ],
 )
-def test_check_limits_sees_every_setting(stm, signal, value):
+def test_check_limits_sees_every_setting(stm, signal, value, check_limits):
     with pytest.raises(LimitError, match=f"stm_sweep_{signal}"):
         check_limits(bps.mv(getattr(stm.sweep, signal), value))
 

@@ -5,7 +5,6 @@ import time
 
 import bluesky.plan_stubs as bps
 import pytest
-from bluesky.simulators import check_limits
 
 from bluesky_stm.errors import LimitError, LostConnectionError, MotionStoppedError, STMError
 from bluesky_stm.geometry import Point
@@ -50,7 +49,7 @@ def test_a_place_outside_the_limits_is_refused_before_it_moves(stm, fake, place)
     assert moves(fake) == []
 
 
-def test_a_whole_plan_is_refused_before_its_first_move(stm, fake):
+def test_a_whole_plan_is_refused_before_its_first_move(stm, fake, check_limits):
     def plan():
         yield from bps.mv(stm.tip, Point(1, 1))
         yield from bps.mv(stm.tip.x, 900)

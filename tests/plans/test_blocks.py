@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from bluesky.simulators import check_limits
 
 from bluesky_stm import plans
 from bluesky_stm.controllers import FakeController
@@ -75,7 +74,7 @@ def test_a_tip_is_withdrawn_and_brought_back(RE, make_stm):
     assert not stm.withdrawn
 
 
-def test_limits_of_a_whole_plan_can_be_checked_without_moving(make_stm):
+def test_limits_of_a_whole_plan_can_be_checked_without_moving(make_stm, check_limits):
     fake = FakeController()
     check_limits(spectra_at(make_stm(fake), [(0, 0), (1, 1)]))
     assert "move_tip" not in fake.names_asked()
