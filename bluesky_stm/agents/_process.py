@@ -18,8 +18,56 @@ from bluesky_stm.agents._fit import Fit, leave_one_out, noise_variance
 from bluesky_stm.agents._kernel import squared_distances
 
 LEAST_VARIANCE = 1e-10
-CHUNK = 16384
-"""Candidates whose covariances are computed at once."""
+CHUNK = 512
+"""Candidates whose covariances are computed at once: what is on the way then stays in the cache of the processor."""
+
+ROOM = 16
+"""Rows for which there is room, and one more for each 16 that are there: most often a refit comes before they are full."""
+
+
+@dataclass(eq=False)
+class _Buffer:
+    tensor: Tensor
+    used: int
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Rows to which one more is put without a copy of the others; who put one first has the room, others copy.
+
+    Parameters
+    ----------
+    buffer : _Buffer
+    count : int
+        Rows that are there.
+    """
+
+    buffer: _Buffer
+    count: int
+
+    @classmethod
+    def empty(cls, like: Tensor, count: int, columns: int) -> Self:
+        """``count`` rows yet to be filled, with room for more."""
+        room = count + ROOM + count // 16
+        return cls(_Buffer(torch.empty(room, columns, dtype=like.dtype, device=like.device), count), count)
+
+    @property
+    def all(self) -> Tensor:
+        """Shape (n, m)."""
+        return self.buffer.tensor[: self.count]
+
+    def with_one(self, row: Tensor) -> Self:
+        """And ``row`` (m,)."""
+        mine = self.buffer.used == self.count < len(self.buffer.tensor)
+        grown = self if mine else self._copied()
+        grown.buffer.tensor[self.count] = row
+        grown.buffer.used = self.count + 1
+        return replace(grown, count=self.count + 1)
+
+    def _copied(self) -> Self:
+        other = self.empty(self.buffer.tensor, self.count, self.buffer.tensor.shape[1])
+        other.all.copy_(self.all)
+        return other
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +83,7 @@ class Process:
         Of the candidates, each (m, d).
     factor : Tensor of shape (n, n)
         Cholesky factor of the covariance with noise.
-    rows : Tensor of shape (n, m)
+    rows : Rows of shape (n, m)
         Its inverse times the covariance of measured places and candidates.
     solved : Tensor of shape (n,)
         Its inverse times the values.
@@ -47,7 +95,7 @@ class Process:
     places: list[Tensor]
     candidates: list[Tensor]
     factor: Tensor
-    rows: Tensor
+    rows: Rows
     solved: Tensor
     mean: Tensor
     variance: Tensor
@@ -58,8 +106,8 @@ class Process:
         factor = torch.linalg.cholesky(gram(fit, squared_distances(places, places)))
         solved = torch.linalg.solve_triangular(factor, values[:, None], upper=False)[:, 0]
         rows = solved_rows(fit, factor, places, candidates)
-        variance = fit.kernel.variance(fit.parameters) - (rows * rows).sum(0)
-        return cls(fit, places, candidates, factor, rows, solved, solved @ rows, variance.clamp(min=LEAST_VARIANCE))
+        variance = fit.kernel.variance(fit.parameters) - _squares(rows.all)
+        return cls(fit, places, candidates, factor, rows, solved, solved @ rows.all, variance.clamp(min=LEAST_VARIANCE))
 
     def extended(self, place: list[Tensor], value: Tensor) -> Self:
         """With one more value at ``place`` (features by group, each (1, d)); the parameters stay."""
@@ -67,7 +115,7 @@ class Process:
         covariance = self._covariance(place, self.places)[0]
         row = torch.linalg.solve_triangular(self.factor, covariance[:, None], upper=False)[:, 0]
         corner = (self.fit.kernel.variance(self.fit.parameters) + noise - row @ row).clamp(min=LEAST_VARIANCE).sqrt()
-        new = (self._covariance(place, self.candidates)[0] - row @ self.rows) / corner
+        new = (self._covariance(place, self.candidates)[0] - row @ self.rows.all) / corner
         solved = (value - row @ self.solved) / corner
         side = torch.zeros(len(row), 1, dtype=row.dtype, device=row.device)
         below = torch.cat([row, corner[None]])[None]
@@ -75,7 +123,7 @@ class Process:
             self,
             places=[torch.cat([old, one]) for old, one in zip(self.places, place, strict=True)],
             factor=torch.cat([torch.cat([self.factor, side], 1), below]),
-            rows=torch.cat([self.rows, new[None]]),
+            rows=self.rows.with_one(new),
             solved=torch.cat([self.solved, solved[None]]),
             mean=self.mean + solved * new,
             variance=(self.variance - new * new).clamp(min=LEAST_VARIANCE),
@@ -84,18 +132,18 @@ class Process:
     def told(self, values: Tensor) -> Self:
         """With other ``values`` (n,) at the same places."""
         solved = torch.linalg.solve_triangular(self.factor, values[:, None], upper=False)[:, 0]
-        return replace(self, solved=solved, mean=solved @ self.rows)
+        return replace(self, solved=solved, mean=solved @ self.rows.all)
 
     def at(self, places: list[Tensor]) -> tuple[Tensor, Tensor]:
         """Mean and variance, noise left out, at any other places; each (k,)."""
-        rows = solved_rows(self.fit, self.factor, self.places, places)
-        variance = self.fit.kernel.variance(self.fit.parameters) - (rows * rows).sum(0)
+        rows = solved_rows(self.fit, self.factor, self.places, places).all
+        variance = self.fit.kernel.variance(self.fit.parameters) - _squares(rows)
         return self.solved @ rows, variance.clamp(min=LEAST_VARIANCE)
 
     def joint(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Mean (k,) and covariance (k, k) of some candidates."""
         places = [group[index] for group in self.candidates]
-        rows = self.rows[:, index]
+        rows = self.rows.all[:, index]
         return self.mean[index], self._covariance(places, places) - rows.T @ rows
 
     def leave_one_out(self) -> tuple[Tensor, Tensor]:
@@ -121,11 +169,16 @@ def gram(fit: Fit, squared: Sequence[Tensor]) -> Tensor:
     return fit.kernel.covariance(squared, fit.parameters) + torch.diag(noise)
 
 
-def solved_rows(fit: Fit, factor: Tensor, places: list[Tensor], others: list[Tensor]) -> Tensor:
+def solved_rows(fit: Fit, factor: Tensor, places: list[Tensor], others: list[Tensor]) -> Rows:
     """``L^-1 K(places, others)``, others in chunks, so that only the result is large; shape (n, m)."""
-    rows = torch.empty(len(factor), len(others[0]), dtype=factor.dtype, device=factor.device)
-    for start in range(0, rows.shape[1], CHUNK):
+    rows = Rows.empty(factor, len(factor), len(others[0]))
+    for start in range(0, rows.all.shape[1], CHUNK):
         part = [group[start : start + CHUNK] for group in others]
         covariance = fit.kernel.covariance(squared_distances(places, part), fit.parameters)
-        rows[:, start : start + CHUNK] = torch.linalg.solve_triangular(factor, covariance, upper=False)
+        rows.all[:, start : start + CHUNK] = torch.linalg.solve_triangular(factor, covariance, upper=False)
     return rows
+
+
+def _squares(rows: Tensor) -> Tensor:
+    """Sum of the squares of each column, (m,), without a second table of that size."""
+    return torch.cat([(part * part).sum(0) for part in rows.split(CHUNK, dim=1)])

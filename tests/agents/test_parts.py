@@ -123,6 +123,20 @@ def test_one_more_row_gives_what_a_fresh_factor_gives():
     assert torch.allclose(joint_mean, grown.mean) and torch.allclose(joint.diagonal(), grown.variance, atol=1e-9)
 
 
+def test_what_was_only_believed_leaves_no_trace_in_what_is_measured_later():
+    x, candidates = places(60), places(30, seed=1)
+    y, begun = wavy(x), [g[:20] for g in x]
+    start = Process.conditioned(fitted(Kernel(GROUPS), squared_distances(begun, begun), y[:20]), begun, y[:20], candidates)
+    believed, told = start.extended([g[50:51] for g in x], y[50]), start
+    for i in range(20, 60):  # beyond the room of the first table
+        told = told.extended([g[i : i + 1] for g in x], y[i])
+    fresh = Process.conditioned(start.fit, x, y, candidates)
+    assert torch.allclose(told.rows.all, fresh.rows.all, atol=1e-9) and torch.allclose(told.mean, fresh.mean, atol=1e-9)
+    both = [torch.cat([g[:20], g[50:51]]) for g in x]
+    again = Process.conditioned(start.fit, both, torch.cat([y[:20], y[50:51]]), candidates)
+    assert torch.allclose(believed.rows.all, again.rows.all, atol=1e-9)
+
+
 def test_leaving_one_out_is_what_refitting_without_it_predicts():
     x = places(15)
     y, fit = wavy(x), fitted(Kernel(GROUPS), squared_distances(x, x), wavy(x))
