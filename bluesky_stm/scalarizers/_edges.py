@@ -53,17 +53,14 @@ class _Edges(Recipe):
         sweep = Sweep.of(spectrum).clear
         floor = _quietest(sweep, self.stretch)
         middle = (floor.start + floor.stop) // 2
-        for sigmas in (2 * self.sigmas, 2 * self.sigmas, self.sigmas):  # the whole gap tells its noise better than the stretch
-            threshold = self._threshold(sweep.didv, sweep.didv[floor], sigmas)
+        # the whole gap tells its noise better than the stretch: of so few samples the median deviation may be next to nothing
+        for sigmas, spread in ((2 * self.sigmas, np.std), (2 * self.sigmas, _deviation), (self.sigmas, _deviation)):
+            level, noise = float(np.median(sweep.didv[floor])), float(spread(sweep.didv[floor]))
+            threshold = level + max(sigmas * noise, self.least * float(sweep.didv.max() - level))
             down, up = middle - _crossing(sweep.didv[middle::-1], threshold), middle + _crossing(sweep.didv[middle:], threshold)
             floor = slice(math.ceil(max(down, 0)), math.floor(min(up, len(sweep.bias) - 1)) + 1)
         low, high = np.interp([down, up], np.arange(len(sweep.bias)), sweep.bias, left=np.nan, right=np.nan)
         return float(low), float(high)
-
-    def _threshold(self, didv: Floats, floor: Floats, sigmas: float) -> float:
-        level = float(np.median(floor))
-        noise = 1.4826 * float(np.median(np.abs(floor - level)))
-        return level + max(sigmas * noise, self.least * float(didv.max() - level))
 
     def _edge(self, spectrum: Spectrum, which: int) -> float:
         edge = self.edges(spectrum)[which]
@@ -101,6 +98,11 @@ class ConductionEdge(_Edges):
     def value(self, spectrum: Spectrum) -> float:
         """The edge above the floor."""
         return self._edge(spectrum, 1)
+
+
+def _deviation(values: Floats) -> float:
+    """Standard deviation of a normal distribution with the same median deviation."""
+    return 1.4826 * float(np.median(np.abs(values - np.median(values))))
 
 
 def _quietest(sweep: Sweep, stretch: float) -> slice:

@@ -100,6 +100,18 @@ def test_an_edge_is_where_the_conductance_exceeds_three_sigma_of_the_noise():
     assert np.ptp(gaps) < 0.2
 
 
+def test_a_stretch_that_is_quiet_by_chance_is_not_taken_for_the_whole_gap():
+    """Its few samples may lie close together without saying how much noise there is."""
+    for seed in range(20):
+        noisy = semiconductor(noise=0.01, seed=seed, points=121)
+        didv = noisy.didv.copy()
+        quiet = slice(48, 59)  # from -0.3 to -0.05 V
+        didv[quiet] = -0.008
+        didv[quiet][[1, 5, 9]] += (0.004, -0.006, 0.003)
+        answer = make_scalarizer("gap")(spectrum_of(noisy.bias, noisy.current, didv))
+        assert answer == pytest.approx(make_scalarizer("gap")(noisy), abs=0.1)
+
+
 def test_a_gap_wider_than_half_the_sweep_is_a_gap_however_noise_and_offset_fall():
     answers = [make_scalarizer("gap")(semiconductor(noise=0.01, seed=s, points=61)) for s in range(100)]
     shifted = [semiconductor(noise=0.01, seed=s, points=61) for s in range(100)]
