@@ -134,7 +134,7 @@ class LengthScale(Settings):
     patch, step : float
         Side of the window that the agent sees around a candidate and distance between candidates, in nm.
     sites : {"raster", "spots"}
-        Whether candidates stay on the raster, or move to the conspicuous spot of their cell (`spots.on_spots`).
+        Whether candidates stay on the raster, or move onto the conspicuous spots nearby (`spots.on_spots`).
     run_up : float
         How far, in nm, the tip comes to each place the way a scan does, from before it and from below it: the hysteresis of
         the piezo is then that of the image. Needed where frames are wide; at least twice the range of the hysteresis.

@@ -5,7 +5,7 @@ import pytest
 
 from bluesky_stm.geometry import Frame, patch_centers
 from bluesky_stm.measurements import Setpoint, Topograph
-from bluesky_stm.spots import CONSPICUOUS, curvature, described, on_spots
+from bluesky_stm.spots import CONSPICUOUS, curvature, described, on_spots, threefold
 
 FRAME = Frame.square((30.0, -20.0), 50, 128, angle=20)
 PATCH, STEP = 6.0, 3.0
@@ -39,21 +39,37 @@ def test_all_other_candidates_stay_on_the_raster():
     np.testing.assert_array_equal(places[~spot], raster[~spot])
 
 
-def test_no_candidate_leaves_its_cell():
+def test_no_candidate_moves_by_a_step():
     rng = np.random.default_rng(3)
     bumps = [(*inside(*rng.uniform(15, 112, 2)), 0.1, 0.5) for _ in range(60)]
     moved = on_spots(image(*bumps), PATCH, STEP)[0] - patch_centers(FRAME, PATCH, STEP)
     assert (moved != 0).any()
     angle = np.radians(FRAME.angle)
     along = moved @ np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    assert np.abs(along).max() <= STEP / 2 + max(FRAME.pixel_size)
+    assert np.abs(along).max() < STEP + max(FRAME.pixel_size)
 
 
-def test_two_spots_in_one_cell_leave_it_to_the_stronger():
+def test_two_spots_in_one_cell_are_both_candidates_and_the_stronger_keeps_the_cell():
     center = patch_centers(FRAME, PATCH, STEP)[100]
-    strong, weak = center + np.array((0.5, 0.4)), center - np.array((0.7, 0.6))
-    places = on_spots(image((*strong, 0.2, 0.35), (*weak, 0.1, 0.35)), PATCH, STEP)[0]
+    strong, weak = center + np.array((0.9, 0.9)), center - np.array((1.0, 1.0))
+    places, spot = on_spots(image((*strong, 0.2, 0.35), (*weak, 0.1, 0.35)), PATCH, STEP)
     assert np.hypot(*(places[100] - strong)) < max(FRAME.pixel_size)
+    assert np.hypot(*(places - weak).T).min() < max(FRAME.pixel_size)
+    assert spot.sum() == 2
+
+
+def triangle(center, turned):
+    """Three bumps around a place, the first in the direction ``turned`` degrees."""
+    angles = np.radians(turned + np.array([0, 120, 240]))
+    return [(center[0] + 0.8 * np.cos(a), center[1] + 0.8 * np.sin(a), 0.1, 0.7) for a in angles]
+
+
+def test_a_triangle_is_threefold_however_it_is_turned_and_a_dot_is_not():
+    dot, one, other = inside(30, 30), inside(90, 40), inside(60, 95)
+    seen = threefold(image((*dot, 0.3, 0.7), *triangle(one, 10), *triangle(other, 77), noise=1e-4), PATCH)[0]
+    there = [seen[row, column] for row, column in ((30, 30), (90, 40), (60, 95))]
+    assert there[1] == pytest.approx(there[2], rel=0.1)
+    assert there[1] > 10 * there[0]
 
 
 def test_a_step_edge_is_no_spot_however_high():

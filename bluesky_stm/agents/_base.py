@@ -57,7 +57,7 @@ class AgentSettings(Settings):
     candidates : list of [x, y], optional
         The only places, in nm, that may be suggested; by default the window centres that fit into the frame.
     sites : {"raster", "spots"}
-        Whether candidates stay on the raster, or move to the conspicuous spot of their cell (`spots.on_spots`).
+        Whether candidates stay on the raster, or move onto the conspicuous spots nearby (`spots.on_spots`).
     tallest : float, optional
         What stands higher than this above the median of its window, in nm, is dirt, and its place is left out; so are holes in
         the image. By default nothing is.

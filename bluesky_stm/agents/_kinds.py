@@ -11,7 +11,7 @@ from scipy.spatial import KDTree
 
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import Topograph
-from bluesky_stm.spots import curvature, on_spots
+from bluesky_stm.spots import curvature, on_spots, threefold
 
 NEIGHBOURS = 4
 """Spectra from which the chance is estimated that one beside them has a value."""
@@ -35,7 +35,8 @@ class Kinds:
     def __init__(self, topograph: Topograph, patch: float, step: float) -> None:
         self.candidates, self._spots = on_spots(topograph, patch, step)
         pixels = topograph.frame.to_pixel(self.candidates).T
-        seen = [map_coordinates(one, pixels, order=1, mode="reflect") for one in curvature(topograph, patch)]
+        shapes = (*curvature(topograph, patch), *threefold(topograph, patch))
+        seen = [map_coordinates(one, pixels, order=1, mode="reflect") for one in shapes]
         self._looks = np.arcsinh(np.stack(seen, axis=-1))  # ratios count: from dot to vacancy as from vacancy to cluster
 
     def next(self, free: NDArray[np.bool_], measured: Sequence[int], valued: Sequence[bool]) -> int | None:
