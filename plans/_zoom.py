@@ -13,22 +13,19 @@ from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import KDTree
 from scipy.special import ndtr
 
 from bluesky_stm.errors import SettingsError, UnknownNameError
 from bluesky_stm.geometry import Floats, Frame, Point
 from bluesky_stm.protocols import Observation, Posterior
 from bluesky_stm.settings import Limits, Named
+from bluesky_stm.valued import chance_of_value
 
 INDEPENDENT = 16
 """Candidates in a child frame whose values are independent, at most."""
 
 CONFIDENCE = 1.645
 """Standard deviations below its mean at which a prediction counts: it is exceeded in 19 of 20 cases."""
-
-NEIGHBOURS = 4
-"""Spectra from which the chance is estimated that one beside them has a value."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +114,7 @@ def expected_maximum(known: Knowledge, centers: Floats, side: float) -> Floats:
     """
     mean, std = known.posterior.mean, np.maximum(known.posterior.std, 1e-12 * (1 + np.abs(known.posterior.mean)))
     levels = np.linspace(mean.min(), (mean + 4 * std).max(), 64)
-    log_below = np.log1p(-_chance(known) * ndtr((mean - levels[:, None]) / std))  # (levels, candidates)
+    log_below = np.log1p(-np.minimum(_chance(known), 1 - 1e-9) * ndtr((mean - levels[:, None]) / std))  # (levels, candidates)
     inside = _inside(centers, known.candidates, side, known.frame.angle).astype(float)
     weight = np.minimum(1.0, INDEPENDENT / np.maximum(inside.sum(axis=1, keepdims=True), 1.0))
     below = np.exp(weight * (inside @ log_below.T))  # (centers, levels): all candidates inside lie below the level
@@ -142,12 +139,9 @@ def confident_maximum(known: Knowledge, centers: Floats, side: float) -> Floats:
 
 
 def _chance(known: Knowledge) -> Floats:
-    """Chance that a spectrum has a value, for each candidate: that of its measured neighbours; 1 where nothing is measured."""
-    if len(known.observations) < NEIGHBOURS:
-        return np.full(len(known.candidates), 1 - 1e-9)
-    valid = np.array([isinstance(o.value, float) for o in known.observations], dtype=float)
-    _, nearest = KDTree(np.array([o.point for o in known.observations])).query(known.candidates, NEIGHBOURS)
-    return np.minimum(valid[nearest].mean(axis=1), 1 - 1e-9)
+    """Chance that a spectrum has a value, for each candidate."""
+    points, valued = [o.point for o in known.observations], [isinstance(o.value, float) for o in known.observations]
+    return chance_of_value(known.candidates, points, valued)
 
 
 _RULES: dict[str, Rule] = {

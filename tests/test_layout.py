@@ -15,7 +15,7 @@ LEVELS = [
     {"geometry"},
     {"measurements"},
     {"protocols", "settings"},
-    {"surface", "scalarizers", "imaging", "spots", "files"},
+    {"surface", "scalarizers", "imaging", "spots", "valued", "files"},
     {"steer"},
     {"teaching"},
     {"devices", "controllers", "agents", "views", "storage"},

@@ -1,7 +1,8 @@
 """Acquisition functions: what it is worth to measure a candidate, from what is believed of it.
 
 All of them work on warped values (`Warp` is increasing, so the best stays the best) and give one number a candidate, larger is
-better; the agent takes the largest among the candidates that are free.
+better; the agent takes the largest among the candidates that are free. A spectrum without a value gains nothing, so what is
+weighed is the expectation over whether there will be one.
 """
 
 from __future__ import annotations
@@ -46,6 +47,8 @@ class Belief:
         Candidates that may be chosen.
     seen : ndarray of shape (n,)
         Posterior means of the measured and pending places, warped.
+    chance : ndarray of shape (m,)
+        That a spectrum has a value at all.
     joint : callable
         Mean (k,) and covariance (k, k) of some candidates, given by index.
     generator : numpy.random.Generator
@@ -60,8 +63,18 @@ class Belief:
     warp: Warp
     free: NDArray[np.bool_]
     seen: Floats
+    chance: Floats
     joint: Callable[[NDArray[np.int_]], tuple[Floats, Floats]]
     generator: np.random.Generator
+
+    def expected(self, worth: Floats, without: float = 0.0) -> Floats:
+        """Of ``worth`` (m,) with a value and ``without`` one; the same bits where the chance is 1."""
+        return self.chance * worth + (1 - self.chance) * without
+
+    @property
+    def least(self) -> float:
+        """Lowest mean of a candidate: what a spectrum without a value counts for among bounds and samples."""
+        return float(self.mean.min())
 
 
 class Acquisition(Settings):
@@ -81,7 +94,7 @@ class ExpectedImprovement(Acquisition):
 
     def __call__(self, belief: Belief) -> Floats:
         """Never negative."""
-        return np.exp(log_expected_improvement(belief.mean, belief.std, belief.best))
+        return belief.expected(np.exp(log_expected_improvement(belief.mean, belief.std, belief.best)))
 
 
 class LogExpectedImprovement(Acquisition):
@@ -91,7 +104,7 @@ class LogExpectedImprovement(Acquisition):
 
     def __call__(self, belief: Belief) -> Floats:
         """Accurate for any distance below the best."""
-        return log_expected_improvement(belief.mean, belief.std, belief.best)
+        return log_expected_improvement(belief.mean, belief.std, belief.best) + np.log(belief.chance)
 
 
 class UpperConfidenceBound(Acquisition):
@@ -102,7 +115,7 @@ class UpperConfidenceBound(Acquisition):
 
     def __call__(self, belief: Belief) -> Floats:
         """In warped values."""
-        return belief.mean + math.sqrt(self.beta) * belief.std
+        return belief.expected(belief.mean + math.sqrt(self.beta) * belief.std, belief.least)
 
 
 class AnnealedBound(Acquisition):
@@ -117,7 +130,7 @@ class AnnealedBound(Acquisition):
     def __call__(self, belief: Belief) -> Floats:
         """In warped values."""
         beta = max(self.start * self.decay ** max(belief.count - self.after, 0), self.least)
-        return belief.mean + math.sqrt(beta) * belief.std
+        return belief.expected(belief.mean + math.sqrt(beta) * belief.std, belief.least)
 
 
 class MaximumVariance(Acquisition):
@@ -127,7 +140,7 @@ class MaximumVariance(Acquisition):
 
     def __call__(self, belief: Belief) -> Floats:
         """In warped values."""
-        return belief.std
+        return belief.expected(belief.std)
 
 
 class Thompson(Acquisition):
@@ -145,7 +158,7 @@ class Thompson(Acquisition):
         sample = mean + axes @ (np.sqrt(np.maximum(variance, 0)) * belief.generator.standard_normal(len(index)))
         scores = np.full(len(belief.mean), -np.inf)
         scores[index] = sample
-        return scores
+        return belief.expected(scores, belief.least)
 
 
 class Novelty(Acquisition):
@@ -156,7 +169,8 @@ class Novelty(Acquisition):
 
     def __call__(self, belief: Belief) -> Floats:
         """In warped values."""
-        return expected_novelty(belief.mean[:, None], belief.std[:, None], belief.seen[:, None], self.neighbours)
+        apart = expected_novelty(belief.mean[:, None], belief.std[:, None], belief.seen[:, None], self.neighbours)
+        return belief.expected(apart)
 
 
 class WithinRange(Acquisition):
@@ -180,7 +194,7 @@ class WithinRange(Acquisition):
     def __call__(self, belief: Belief) -> Floats:
         """Between 0 and 1."""
         low, high = (np.inf * sign if end is None else float(belief.warp(np.array(end))) for end, sign in self._ends)
-        return ndtr((high - belief.mean) / belief.std) - ndtr((low - belief.mean) / belief.std)
+        return belief.expected(ndtr((high - belief.mean) / belief.std) - ndtr((low - belief.mean) / belief.std))
 
     @property
     def _ends(self) -> tuple[tuple[float | None, int], tuple[float | None, int]]:

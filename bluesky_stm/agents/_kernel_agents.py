@@ -25,6 +25,7 @@ from bluesky_stm.geometry import Floats, Point
 from bluesky_stm.measurements import Topograph
 from bluesky_stm.protocols import Decision, Experience, Failed, Health, Insight, Observation, Posterior
 from bluesky_stm.settings import Choice, Named
+from bluesky_stm.valued import chance_of_value
 
 LEAST_VALUES = 3
 """Values without which nothing can be fitted."""
@@ -195,9 +196,21 @@ class KernelAgent(BaseAgent):
             warp=model.warp,
             free=free,
             seen=model.process.mean_where_measured.numpy(),
+            chance=self._chance(),
             joint=joint,
             generator=self._generator(count),
         )
+
+    def _chance(self) -> Floats:
+        """That a spectrum is of use, for each candidate; what was taken back says nothing of its place."""
+        stand = [not (isinstance(o.value, Failed) and o.value.again) for o in self.observations]
+        points = np.array([o.point for o in self.observations], dtype=float).reshape(-1, 2)
+        return chance_of_value(self._candidates, points[stand], np.array(self._useful, dtype=bool)[stand])
+
+    @property
+    def _useful(self) -> list[bool]:
+        """Of each observation, whether it has what this agent asks for: a value."""
+        return [not isinstance(o.value, Failed) for o in self.observations]
 
     def _updated(self) -> Model | None:
         """The model of all values so far; None for fewer than three."""

@@ -9,12 +9,9 @@ from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 from scipy.spatial import KDTree
 
-from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import Topograph
 from bluesky_stm.spots import curvature, on_spots, threefold
-
-NEIGHBOURS = 4
-"""Spectra from which the chance is estimated that one beside them has a value."""
+from bluesky_stm.valued import chance_of_value
 
 
 class Kinds:
@@ -52,10 +49,5 @@ class Kinds:
         if not len(measured):
             return int(index[np.argmin(((looks - np.median(looks, axis=0)) ** 2).sum(axis=1))])
         novelty, _ = KDTree(self._looks[np.asarray(measured)]).query(looks)
-        return int(index[np.argmax(novelty * self._chance(index, measured, valued))])
-
-    def _chance(self, index: NDArray[np.int_], measured: Sequence[int], valued: Sequence[bool]) -> Floats:
-        """Chance (n,) of a value at the candidates ``index``, by the nearest measured; one success is believed beforehand."""
-        count = min(NEIGHBOURS, len(measured))
-        _, nearest = KDTree(self.candidates[np.asarray(measured)]).query(self.candidates[index], [*range(1, count + 1)])
-        return (np.asarray(valued, dtype=float)[nearest].sum(axis=1) + 1) / (count + 1)
+        chance = chance_of_value(self.candidates, self.candidates[np.asarray(measured)], valued)
+        return int(index[np.argmax(novelty * chance[index])])

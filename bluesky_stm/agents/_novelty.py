@@ -46,4 +46,10 @@ class NoveltyAgent(WeighingAgent):
         mean, std = (np.stack(a, axis=1) for a in zip(*(m.warp.moments(*self._warped(m, None)) for m in models), strict=True))
         for point in pending:
             scores = np.concatenate([scores, mean[[self._nearest(point)]]])
-        return expected_novelty(mean, std, scores, self.settings.neighbours), models[0]
+        return self._chance() * expected_novelty(mean, std, scores, self.settings.neighbours), models[0]
+
+    @property
+    def _useful(self) -> list[bool]:
+        """Of each observation, whether its spectrum is whole."""
+        ends = {i for i, _ in whole(self.observations)}
+        return [i in ends for i in range(len(self.observations))]

@@ -37,6 +37,7 @@ class ParetoAgent(WeighingAgent):
         """Take in the topograph, compute the features of all candidates once; forgets everything learned before."""
         self._objectives = [make_scalarizer(choice) for choice in self.settings.objectives]
         self._pairs: list[tuple[Features, Floats]] = []
+        self._paired: list[bool] = []
         self._pair_models: list[Model | None] = [None, None]
         super().observe(topograph, prior)
 
@@ -45,7 +46,8 @@ class ParetoAgent(WeighingAgent):
         super().ingest(observations)
         for observation in observations:
             values = [scalar(observation.spectrum) for scalar in self._objectives] if observation.spectrum else []
-            if values and all(not isinstance(value, Failed) and np.isfinite(value) for value in values):
+            self._paired.append(bool(values) and all(not isinstance(v, Failed) and np.isfinite(v) for v in values))
+            if self._paired[-1]:
                 place = self._features(np.array([observation.point], dtype=float))
                 self._pairs.append((place, np.array(values, dtype=float)))
 
@@ -53,7 +55,12 @@ class ParetoAgent(WeighingAgent):
         models = self._both()
         if not models:
             return f"fewer than {LEAST_VALUES} spectra have a value of both objectives"
-        return self._gain(models, pending), models[0]
+        return self._gain(models, pending) + np.log(self._chance()), models[0]
+
+    @property
+    def _useful(self) -> list[bool]:
+        """Of each observation, whether both objectives have a value."""
+        return self._paired
 
     def _gain(self, models: Sequence[Model], pending: Sequence[Point]) -> Floats:
         for point in pending:

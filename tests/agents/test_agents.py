@@ -256,3 +256,25 @@ def assert_sane(agent):
             assert np.isfinite(decision.health.noise)
             posterior = agent.posterior()
             assert np.isfinite(posterior.mean).all() and np.isfinite(posterior.std).all()
+
+
+LINE = [[30.0 + x, -10.0] for x in range(-9, 10)]
+
+
+@pytest.mark.parametrize("acquisition", ["ei", "log-ei", "ucb", "variance", "novelty", {"name": "target", "low": 1.5}])
+def test_of_two_sides_of_which_it_knows_as_much_it_goes_to_the_one_where_spectra_have_values(acquisition):
+    """The values lie symmetrically around the middle; spectra at both ends of the left side failed."""
+    agent = make_agent("gp-xy", seed=0, acquisition=acquisition, candidates=LINE, patch=3.0, seeds=1)
+    agent.observe(topograph(np.zeros(FRAME.pixels)))
+    agent.ingest([Observation(Point(30.0 + x, -10.0), v) for x, v in ((-1, 1.2), (1, 1.2), (-4, 1.0), (4, 1.0), (0, 1.3))])
+    even = agent.insight().acquisition
+    free = ~np.isnan(even) & ~np.isnan(even[::-1])
+    assert even[free] == pytest.approx(even[::-1][free])
+    agent.ingest([Observation(Point(30.0 + x, -10.0), Failed("no gap")) for x in (-9, -8, -6)])
+    assert agent.suggest()[0].point.x > 30.0
+
+
+def test_a_spectrum_that_was_taken_back_says_nothing_of_its_place():
+    agent, told = taught("gp-xy"), taught("gp-xy")
+    told.ingest([Observation(Point(*told.candidates[9]), Failed("the tip has changed", again=True))] * 3)
+    assert told.insight().acquisition == pytest.approx(agent.insight().acquisition, nan_ok=True)

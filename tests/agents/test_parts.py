@@ -199,6 +199,7 @@ def belief(mean, std, **more):
         "warp": Warp(),
         "free": np.ones(len(mean), dtype=bool),
         "seen": np.zeros(1),
+        "chance": np.ones(len(mean)),
         "joint": lambda index: (mean[index], np.diag(std[index] ** 2)),
         "generator": np.random.default_rng(0),
     }
@@ -216,6 +217,22 @@ def test_acquisition_functions_agree_with_their_definitions():
     inside = make_acquisition({"name": "target", "low": -1, "high": 1})(b)
     assert inside == pytest.approx(norm.cdf(1, b.mean, b.std) - norm.cdf(-1, b.mean, b.std))
     assert make_acquisition({"name": "target", "low": 0.0})(b) == pytest.approx(norm.sf(0, b.mean, b.std))
+
+
+@pytest.mark.parametrize("name", [name for name in ACQUISITIONS if name != "near"])
+def test_a_place_where_spectra_hardly_have_a_value_is_worth_less_and_a_sure_one_as_much_as_ever(name):
+    acquisition = make_acquisition({"name": name, **({"low": 0.0} if name == "target" else {})})
+    mean, std = [-1.0, 1.0, 1.0], [0.5, 0.5, 0.5]
+    sure = acquisition(belief(mean, std, travel=np.ones(3)))
+    doubtful = acquisition(belief(mean, std, travel=np.ones(3), chance=np.array([1.0, 1.0, 0.1])))
+    assert doubtful[:2].tolist() == sure[:2].tolist()
+    assert doubtful[2] < min(sure[2], doubtful[1] if name != "thompson" else np.inf)
+
+
+def test_expected_improvement_is_the_chance_of_a_value_times_its_gain():
+    b = belief([0.5, 0.2], [1.0, 1.0], chance=np.array([0.25, 1.0]))
+    plain = make_acquisition("ei")(belief([0.5, 0.2], [1.0, 1.0]))
+    assert make_acquisition("ei")(b) == pytest.approx([0.25 * plain[0], plain[1]])
 
 
 def test_novelty_is_the_expected_distance_to_the_nearest_values():
