@@ -113,7 +113,9 @@ def simulated(side: float, seed: int) -> Scene:
     if path.is_file():
         return pickle.loads(path.read_bytes())
     path.parent.mkdir(exist_ok=True)
-    path.write_bytes(pickle.dumps(one := _simulated(side, seed)))
+    own = path.with_suffix(f".{os.getpid()}")
+    own.write_bytes(pickle.dumps(one := _simulated(side, seed)))
+    own.replace(path)  # whole at once: another process may be looking for it
     return one
 
 
