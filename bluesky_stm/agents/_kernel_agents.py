@@ -19,6 +19,7 @@ from bluesky_stm.agents._fit import one_thread
 from bluesky_stm.agents._insight import laid_flat
 from bluesky_stm.agents._lessons import Lessons
 from bluesky_stm.agents._model import Features, Model
+from bluesky_stm.agents._process import home_of
 from bluesky_stm.agents._spectra import Cube, Curves, enough, whole
 from bluesky_stm.errors import SettingsError
 from bluesky_stm.geometry import Floats, Point
@@ -66,7 +67,8 @@ class KernelAgent(BaseAgent):
         self._places: list[Features] = []
         with one_thread():
             self._pictures = Pictures(topograph, self._candidates, self.settings.windows(topograph.frame)[0])
-            self._known = self._features(self._candidates)
+            home = home_of(len(self._candidates))
+            self._known = {group: features.to(home) for group, features in self._features(self._candidates).items()}
 
     def ingest(self, observations: Sequence[Observation]) -> None:
         """Learn from spectra, in the order they were taken."""
@@ -140,7 +142,7 @@ class KernelAgent(BaseAgent):
             mean, variance = model.process.mean, model.process.variance
         else:
             mean, variance = model.process.at(self._features(np.atleast_2d(np.asarray(points, dtype=float))))
-        return mean.numpy(), variance.sqrt().numpy()
+        return mean.cpu().numpy(), variance.sqrt().cpu().numpy()
 
     def _predictive(self, points: ArrayLike) -> tuple[Model, Floats, Floats]:
         model = self._updated()
@@ -182,20 +184,21 @@ class KernelAgent(BaseAgent):
     def _belief(self, model: Model, free: NDArray[np.bool_], pending: int) -> Belief:
         last = self.observations[-1].point if self.observations else self.topograph.frame.center
         count = len(self.observations) + pending
+        mean, std = self._warped(model, None)
 
         def joint(index: NDArray[np.int_]) -> tuple[Floats, Floats]:
             mean, covariance = model.process.joint(torch.as_tensor(index))
-            return mean.numpy(), covariance.numpy()
+            return mean.cpu().numpy(), covariance.cpu().numpy()
 
         return Belief(
-            mean=model.process.mean.numpy(),
-            std=model.process.variance.sqrt().numpy(),
+            mean=mean,
+            std=std,
             best=model.best,
             count=count,
             travel=np.hypot(*(self._candidates - np.asarray(last)).T),
             warp=model.warp,
             free=free,
-            seen=model.process.mean_where_measured.numpy(),
+            seen=model.process.mean_where_measured.cpu().numpy(),
             chance=self._chance(),
             joint=joint,
             generator=self._generator(count),

@@ -115,7 +115,7 @@ def select(fit: Fit, places: Features) -> list[Tensor]:
 def stacking(log_density: Tensor) -> Tensor:
     """Weights (k,) under which a mixture of the densities (k, n) is most probable, by expectation maximisation."""
     density = torch.exp(log_density - log_density.max(0).values)
-    weights = torch.full((len(density),), 1 / len(density), dtype=density.dtype)
+    weights = density.new_full((len(density),), 1 / len(density))
     for _ in range(ROUNDS):
         shares = weights[:, None] * density
         weights = (shares / shares.sum(0)).sum(1) + PRIOR

@@ -80,7 +80,7 @@ class Model:
     def leave_one_out(self) -> tuple[Floats, Floats]:
         """Residuals and standard deviations, in standard deviations of the values."""
         residual, std = self.process.leave_one_out()
-        return residual.numpy(), std.numpy()
+        return residual.cpu().numpy(), std.cpu().numpy()
 
     @property
     def kept(self) -> dict[tuple[str, int], Process]:
@@ -109,7 +109,7 @@ class Model:
         fit, candidates = self.leading.fit, self.leading.candidates
         groups = list(zip(fit.kernel.groups, candidates, fit.parameters, strict=False))  # lengths come first
         pictures = [features / length.exp() for group, features, length in groups if group != "xy"]
-        return torch.cat(pictures or candidates, dim=1).detach().numpy()
+        return torch.cat(pictures or candidates, dim=1).detach().cpu().numpy()
 
     @property
     def noise(self) -> float:

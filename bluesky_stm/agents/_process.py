@@ -3,6 +3,9 @@
 What is kept is ``L^-1 K(measured, candidates)`` beside the Cholesky factor L: one more spectrum then costs one row, instead
 of a new factor and a new solution for every candidate. The numbers are the same as from a fresh start, to rounding; a replay
 does the same steps in the same order and gets the same bits.
+
+All of it lives where the features of the candidates lie, on a GPU or not; what comes from elsewhere is brought there, and who
+asks for numbers takes them from there.
 """
 
 from __future__ import annotations
@@ -20,6 +23,9 @@ from bluesky_stm.agents._kernel import squared_distances
 LEAST_VARIANCE = 1e-10
 CHUNK = 512
 """Candidates whose covariances are computed at once: what is on the way then stays in the cache of the processor."""
+
+MANY = 16384
+"""Candidates from which a GPU pays: below, its time goes into being asked."""
 
 ROOM = 16
 """Rows for which there is room, and one more for each 16 that are there: most often a refit comes before they are full."""
@@ -103,6 +109,8 @@ class Process:
     @classmethod
     def conditioned(cls, fit: Fit, places: list[Tensor], values: Tensor, candidates: list[Tensor]) -> Self:
         """On ``values`` (n,) measured at ``places``."""
+        home = candidates[0].device
+        fit, places, values = replace(fit, parameters=fit.parameters.to(home)), _brought(places, home), values.to(home)
         factor = torch.linalg.cholesky(gram(fit, squared_distances(places, places)))
         solved = torch.linalg.solve_triangular(factor, values[:, None], upper=False)[:, 0]
         rows = solved_rows(fit, factor, places, candidates)
@@ -111,6 +119,7 @@ class Process:
 
     def extended(self, place: list[Tensor], value: Tensor) -> Self:
         """With one more value at ``place`` (features by group, each (1, d)); the parameters stay."""
+        place, value = _brought(place, self._home), value.to(self._home)
         noise = noise_variance(self.fit.parameters)
         covariance = self._covariance(place, self.places)[0]
         row = torch.linalg.solve_triangular(self.factor, covariance[:, None], upper=False)[:, 0]
@@ -131,17 +140,18 @@ class Process:
 
     def told(self, values: Tensor) -> Self:
         """With other ``values`` (n,) at the same places."""
-        solved = torch.linalg.solve_triangular(self.factor, values[:, None], upper=False)[:, 0]
+        solved = torch.linalg.solve_triangular(self.factor, values.to(self._home)[:, None], upper=False)[:, 0]
         return replace(self, solved=solved, mean=solved @ self.rows.all)
 
     def at(self, places: list[Tensor]) -> tuple[Tensor, Tensor]:
         """Mean and variance, noise left out, at any other places; each (k,)."""
-        rows = solved_rows(self.fit, self.factor, self.places, places).all
+        rows = solved_rows(self.fit, self.factor, self.places, _brought(places, self._home)).all
         variance = self.fit.kernel.variance(self.fit.parameters) - _squares(rows)
         return self.solved @ rows, variance.clamp(min=LEAST_VARIANCE)
 
     def joint(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Mean (k,) and covariance (k, k) of some candidates."""
+        index = index.to(self._home)
         places = [group[index] for group in self.candidates]
         rows = self.rows.all[:, index]
         return self.mean[index], self._covariance(places, places) - rows.T @ rows
@@ -156,11 +166,20 @@ class Process:
         return self.factor @ self.solved - noise_variance(self.fit.parameters) * self._alpha
 
     @property
+    def _home(self) -> torch.device:
+        return self.mean.device
+
+    @property
     def _alpha(self) -> Tensor:
         return torch.linalg.solve_triangular(self.factor.T, self.solved[:, None], upper=True)[:, 0]
 
     def _covariance(self, a: Sequence[Tensor], b: Sequence[Tensor]) -> Tensor:
         return self.fit.kernel.covariance(squared_distances(a, b), self.fit.parameters)
+
+
+def home_of(candidates: int) -> torch.device:
+    """Where so many candidates belong: on a GPU if there is one and they are `MANY`."""
+    return torch.device("cuda" if candidates >= MANY and torch.cuda.is_available() else "cpu")
 
 
 def gram(fit: Fit, squared: Sequence[Tensor]) -> Tensor:
@@ -177,6 +196,10 @@ def solved_rows(fit: Fit, factor: Tensor, places: list[Tensor], others: list[Ten
         covariance = fit.kernel.covariance(squared_distances(places, part), fit.parameters)
         rows.all[:, start : start + CHUNK] = torch.linalg.solve_triangular(factor, covariance, upper=False)
     return rows
+
+
+def _brought(places: Sequence[Tensor], home: torch.device) -> list[Tensor]:
+    return [group.to(home) for group in places]
 
 
 def _squares(rows: Tensor) -> Tensor:
