@@ -8,7 +8,8 @@ largest over the seeds; "found" is the share of the best 1 % of places; "spectra
 0.05, 121 where it never is; R2 is that of the map over places not measured, below -1 counted as -1, at 10 % of the first three
 seeds alone and without paper-dkl, which would take hours. The second table compares the deep kernel with its net off on the
 same seeds by the ratio of the median numbers of spectra, with its 95 % interval (bootstrap over seeds). Rows that the .json
-file holds are not computed again, the others by two processes; tables and plot are made of all of them.
+file holds are not computed again, the others by two processes; tables and plot are made of all of them, with 0 SEEDS of those
+in the file.
 """
 
 from __future__ import annotations
@@ -184,7 +185,7 @@ def main(target: Path, seeds: int, labels: list[str]) -> None:
             one = rows[-1]
             print(*list(one.values())[:4], one["regret"][39::40], np.round(one["found"], 2), spectra([one])[0], flush=True)
             store.write_text("[\n" + ",\n".join(map(json.dumps, rows)) + "\n]\n")
-            write(rows, target)
+    write(rows, target)
 
 
 def write(rows: list[dict[str, Any]], target: Path) -> None:
