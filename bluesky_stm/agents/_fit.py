@@ -18,7 +18,7 @@ from scipy.optimize import minimize
 from threadpoolctl import ThreadpoolController
 from torch import Tensor
 
-from bluesky_stm.agents._kernel import FLOOR, Kernel, Prior
+from bluesky_stm.agents._kernel import FLOOR, Kernel
 from bluesky_stm.geometry import Floats
 
 ITERATIONS = 40
@@ -65,8 +65,8 @@ def _threads() -> ThreadpoolController:
 
 def fitted(kernel: Kernel, squared: Sequence[Tensor], values: Tensor) -> Fit:
     """Fit to ``values`` (n,), warped, at places with these ``squared`` distances by group, each (n, n)."""
-    first = np.array([prior.mean for prior in kernel.priors])
-    bounds = [(p.mean - REACH * p.spread, p.mean + REACH * p.spread) for p in kernel.priors]
+    first, spread = kernel.expected
+    bounds = np.column_stack([first - REACH * spread, first + REACH * spread])
     pairs = _below(len(values))
     condensed = [group.flatten()[pairs] for group in squared]
 
@@ -112,7 +112,7 @@ def _cost(kernel: Kernel, squared: Sequence[Tensor], values: Tensor, point: Floa
     slope = inverse - torch.outer(alpha, alpha)
     gradient, trace = pulled_back(slope.flatten()[pairs]), 0.5 * slope.diagonal().sum()
     gradient[len(kernel.groups) :] += trace * torch.exp(parameters[len(kernel.groups) :])
-    prior, by_prior = _log_prior(point, kernel.priors)
+    prior, by_prior = _log_prior(point, *kernel.expected)
     return -float(evidence) - prior, gradient.numpy() - by_prior
 
 
@@ -123,7 +123,6 @@ def _below(n: int) -> Tensor:
     return row * n + column
 
 
-def _log_prior(point: Floats, priors: Sequence[Prior]) -> tuple[float, Floats]:
-    mean, spread = (np.array([getattr(p, name) for p in priors]) for name in ("mean", "spread"))
+def _log_prior(point: Floats, mean: Floats, spread: Floats) -> tuple[float, Floats]:
     z = (point - mean) / spread
     return float(-0.5 * z @ z - np.log(spread).sum() - 0.5 * len(z) * math.log(2 * math.pi)), -z / spread

@@ -14,10 +14,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, cast
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from bluesky_stm.geometry import Floats
 
 FLOOR = 1e-4
 """Least noise variance, in variances of the values."""
@@ -61,18 +65,23 @@ class Kernel:
 
     groups: tuple[str, ...]
 
-    @property
+    @cached_property
     def terms(self) -> tuple[str, ...]:
         """Names of the terms of the sum."""
         parts = list(self._members)
         products = [f"xy * {name}" for name in parts[1:]] if "xy" in parts else []
         return tuple(parts + products)
 
-    @property
+    @cached_property
     def priors(self) -> tuple[Prior, ...]:
         """Of each parameter."""
         lengths = (LENGTHS.get(group, LENGTHS["picture"]) for group in self.groups)
         return (*lengths, *(VARIANCES[term] for term in self.terms), NOISE)
+
+    @cached_property
+    def expected(self) -> tuple[Floats, Floats]:
+        """Means and spreads of the priors, each (p,)."""
+        return np.array([prior.mean for prior in self.priors]), np.array([prior.spread for prior in self.priors])
 
     def covariance(self, squared: Sequence[Tensor], parameters: Tensor) -> Tensor:
         """Of the values without noise, from the squared distances of each group, of any shape; the same shape."""
@@ -111,7 +120,7 @@ class Kernel:
         variance = {term: float(v) for term, v in self._variances(parameters).items()}
         return sum(v for term, v in variance.items() if part in term.split(" * ")) / sum(variance.values())
 
-    @property
+    @cached_property
     def _members(self) -> dict[str, tuple[int, ...]]:
         """Indices of the groups that each part is made of."""
         kinds = [group if group in {"xy", "deep"} else "picture" for group in self.groups]
