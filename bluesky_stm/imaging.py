@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.ndimage import gaussian_filter, map_coordinates
+from scipy.signal import fftconvolve
 from skimage.filters import window
 from skimage.registration import phase_cross_correlation
 
@@ -35,8 +36,11 @@ SMALL: Final = 5
 SATURATION: Final = 3.0
 """Height, in usual deviations, up to which one of `small_features` counts for more the higher it is."""
 
-_FAR: Final = 16
-"""Pixels up to which every shift is compared by itself; up to four times as far one in some, then those beside the best."""
+RIVAL: Final = 0.7
+"""Likeness that another place may have at most, as a share of that of the match: a wrong match is one of many as good."""
+
+APART: Final = 0.1
+"""Shares of the image by which that other place lies away at least."""
 
 _UPSAMPLING: Final = 20
 
@@ -111,16 +115,20 @@ class Registration:
         Of both images where they overlap, -1 to 1; 0 where they could not be laid over one another.
     method : str
         ``"phase correlation"``, or ``"masked correlation"`` where that had failed; ``"features"`` of `register_features`.
+    rival : float
+        How alike the images are at the next best place elsewhere, as a share of this; 1 where the match lies at the end of what
+        was looked at. Of `register_features`; 0 of `register`.
     """
 
     shift: Shift
     correlation: float
     method: str
+    rival: float = 0.0
 
     @property
     def trusted(self) -> bool:
-        """Whether the images agree well enough for the shift to be used."""
-        return self.correlation >= LEAST_CORRELATION
+        """Whether the images agree well enough here, and nowhere else, for the shift to be used."""
+        return self.correlation >= LEAST_CORRELATION and self.rival <= RIVAL
 
 
 def register(reference: Topograph, image: Topograph) -> Registration:
@@ -158,27 +166,28 @@ def register_features(
 
     Lines that the scan converters leave stand still in the frame while the surface drifts below, and a background without
     features fits anywhere: both are filtered out, as either would hold a registration at no shift. The rest is laid over one
-    another by a normalised correlation that knows no edges, its peak interpolated by parabolas. Only shifts ``within`` so many
-    nm of the one ``expected`` along either axis are looked at: few features fit in many places. One farther off has the
-    correlation 0.
+    another by a normalised correlation that knows no edges [1]_, times the square root of the overlap: a correlation of few
+    features is high by chance. The peak is interpolated by parabolas. Only shifts ``within`` so many nm of the one ``expected``
+    along either axis are looked at: few features fit in many places. Where they fit in more than one, the match has a rival.
 
     Raises
     ------
     SettingsError
         When ``reference`` covers too little of the frame of ``image``.
+
+    References
+    ----------
+    .. [1] D. Padfield, IEEE Trans. Image Process. 21, 2706 (2012), doi:10.1109/TIP.2011.2181402
     """
     finest, coarsest = max(image.frame.pixel_size), COARSEST_FEATURE * min(image.frame.size)
     reference, image = (band_passed(one, finest, coarsest) for one in (reference, image))
     before, after = resample(reference, image.frame), np.asarray(image.height, dtype=float)
     _check_coverage(before, after)
     pixels = image.frame.to_pixel(np.asarray(image.frame.center) + expected) - image.frame.to_pixel(image.frame.center)
-    reach = within / min(image.frame.pixel_size)
-    whole = _by_mask(before, after) if reach > 4 * _FAR else _near(before, after, np.rint(pixels), int(np.ceil(reach)))
-    if np.abs(whole - pixels).max() > reach + 1:
-        return Registration(Shift(*map(float, expected)), 0.0, "features")
+    whole, rival = _best_match(_likeness(before, after), pixels, within / np.array(image.frame.pixel_size))
     moved = whole + [_peak(before, after, whole, axis) for axis in np.eye(2)]
     there, here = image.frame.to_sample(moved), image.frame.to_sample((0.0, 0.0))
-    return Registration(Shift(*(float(v) for v in there - here)), _correlation(before, after, moved), "features")
+    return Registration(Shift(*(float(v) for v in there - here)), _correlation(before, after, moved), "features", rival)
 
 
 def band_passed(image: Topograph, finest: float, coarsest: float) -> Topograph:
@@ -225,17 +234,38 @@ def _peak(before: Floats, after: Floats, whole: Floats, axis: Floats) -> float:
     return float(np.clip(0.5 * (left - right) / bend, -0.5, 0.5)) if bend < 0 else 0.0
 
 
-def _near(before: Floats, after: Floats, around: Floats, reach: int) -> Floats:
-    """The shift of whole pixels with the highest correlation, up to ``reach`` from ``around``."""
-    stride = max(1, math.ceil(reach / _FAR))
-    roughly = _best(before, after, around, np.arange(-reach, reach + 1, stride))
-    return roughly if stride == 1 else _best(before, after, roughly, np.arange(1 - stride, stride))
+def _likeness(before: Floats, after: Floats) -> Floats:
+    """Correlation times the square root of the overlap, of all shifts; (2 * rows - 1, 2 * columns - 1), no shift in the middle.
+
+    -1 where the overlap is too small.
+    """
+    one, two = (np.isfinite(image).astype(float) for image in (before, after))
+    first, second = (np.nan_to_num(image) for image in (before, after))
+    overlap = np.maximum(_over(one, two), 1e-6)
+    sums, others = _over(first, two), _over(one, second)
+    spread = (_over(first**2, two) - sums**2 / overlap) * (_over(one, second**2) - others**2 / overlap)
+    common = _over(first, second) - sums * others / overlap
+    enough = (overlap >= LEAST_OVERLAP**2 * before.size) & (spread > 1e-12 * spread.max())
+    share = np.sqrt(overlap / before.size)
+    return np.where(enough, common / np.sqrt(np.where(enough, spread, 1.0)) * share, -1.0)
 
 
-def _best(before: Floats, after: Floats, around: Floats, steps: NDArray[np.int_]) -> Floats:
-    """Of the shifts that lie ``steps`` from ``around``, along rows and columns, the one with the highest correlation."""
-    shifts = around + np.stack(np.meshgrid(steps, steps, indexing="ij"), axis=-1).reshape(-1, 2)
-    return shifts[int(np.argmax([_correlation(before, after, shift) for shift in shifts]))]
+def _over(first: Floats, second: Floats) -> Floats:
+    """Sum of the products, for each shift of the second image against the first."""
+    return fftconvolve(second, first[::-1, ::-1])
+
+
+def _best_match(likeness: Floats, expected: Floats, within: Floats) -> tuple[Floats, float]:
+    """The shift in pixels that is likest, of those ``within`` so many of the one expected, and how near its rival comes."""
+    middle = (np.array(likeness.shape) - 1) // 2
+    first = np.clip(np.floor(middle + expected - within), 0, 2 * middle).astype(int)
+    last = np.clip(np.ceil(middle + expected + within), 0, 2 * middle).astype(int)
+    looked = likeness[first[0] : last[0] + 1, first[1] : last[1] + 1]
+    best = np.array(np.unravel_index(int(np.argmax(looked)), looked.shape))
+    ends = (best + first == first) & (first > 0) | (best + first == last) & (last < 2 * middle)
+    apart = np.abs(np.indices(looked.shape) - best[:, None, None]) > APART * (middle[:, None, None] + 1)
+    rival = looked.max(where=apart.any(axis=0), initial=0.0) / max(float(looked[*best]), 1e-9)
+    return (best + first - middle).astype(float), 1.0 if ends.any() else min(float(rival), 1.0)
 
 
 def _by_phase(before: Floats, after: Floats) -> Floats:

@@ -8,14 +8,15 @@ from __future__ import annotations
 import math
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from bluesky.utils import MsgGenerator
 
 from bluesky_stm.errors import SettingsError
-from bluesky_stm.geometry import Frame
+from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.plans._adaptive import check_budget, explore
 from bluesky_stm.plans._drift import DriftCheck
 from bluesky_stm.plans._overview import Parent
@@ -25,6 +26,7 @@ from bluesky_stm.plans._stop import make_stop_rule
 from bluesky_stm.plans._stubs import as_frame
 from bluesky_stm.plans._tip_check import TipCheck
 from bluesky_stm.plans._zoom import ChildFrame, Knowledge, check_child_rule, choose_child
+from bluesky_stm.protocols import Observation
 from bluesky_stm.settings import LengthScale
 from bluesky_stm.steer import Steer
 
@@ -97,12 +99,16 @@ def explore_multiscale(
 
 @dataclass(eq=False)
 class _Visit:
-    """A frame that was explored, perhaps several times; the last of its runs, and the best value found in the frames below."""
+    """A frame that was explored, perhaps several times; the last of its runs, and the best value found in the frames below.
+
+    ``before`` holds what was measured inside in the frames above, where it lies on the topograph of this one.
+    """
 
     scale: LengthScale
     agent: AgentDevice
     frame: Frame
     uid: str
+    before: Sequence[Observation] = ()
     tried: list[Frame] = field(default_factory=list)
     best_below: float = -math.inf
 
@@ -160,7 +166,7 @@ class _Tree:
         self.uids.append(uid)
         self.left -= len(agent.observations)
         seen = agent.topograph.frame if agent.topograph else self.stm.scanner.frame
-        return _Visit(scale, agent, seen, uid)
+        return _Visit(scale, agent, seen, uid, _inside(*link, seen) if link else ())
 
     def _go_on(self, here: _Visit, child: ChildFrame, below: _Visit, threshold: float) -> MsgGenerator[None]:
         """Explore a parent further, its disappointing child masked: a run that resumes the parent's."""
@@ -179,11 +185,18 @@ class _Tree:
     def _choose(self, here: _Visit, scale: LengthScale) -> ChildFrame | None:
         if here.agent.decision is None:  # the plan is only simulated
             return None
-        known = Knowledge(here.frame, here.agent.candidates, here.agent.agent.posterior(), here.agent.observations)
+        known = Knowledge(here.frame, here.agent.candidates, here.agent.agent.posterior(), here.agent.observations, here.before)
         masked = [area for area in here.agent.masked if area not in here.tried]
         return choose_child(
             here.scale.child, known, scale.frame, scale.pixels, self.stm.limits, masked=masked, tried=here.tried
         )
+
+
+def _inside(above: _Visit, child: ChildFrame, seen: Frame) -> list[Observation]:
+    """What was measured above inside the frame of a child, moved with it to where it was found again."""
+    known = [o for o in (*above.before, *above.agent.observations) if child.frame.contains(o.point)]
+    x, y = np.subtract(seen.center, child.frame.center).tolist()
+    return [replace(o, point=Point(o.point.x + x, o.point.y + y)) for o in known]
 
 
 def _check(scales: Sequence[LengthScale], make_agent: Callable[[LengthScale], AgentDevice]) -> None:

@@ -40,29 +40,32 @@ class Knowledge:
     posterior : Posterior
         Prediction at the candidates.
     observations : sequence of Observation
+    before : sequence of Observation
+        Those inside that were made in the frames above.
     """
 
     frame: Frame
     candidates: Floats
     posterior: Posterior
     observations: Sequence[Observation]
+    before: Sequence[Observation] = ()
 
     @property
     def measured(self) -> tuple[Floats, Floats]:
         """Places (m, 2) in nm and values (m,) of the spectra that have a value."""
-        valid = [(o.point, o.value) for o in self.observations if isinstance(o.value, float)]
-        return np.array([p for p, _ in valid]).reshape(-1, 2), np.array([v for _, v in valid])
+        return _valued(self.observations)
 
     def outside(self, frames: Sequence[Frame]) -> Knowledge:
         """What is known beyond ``frames``."""
         kept = ~np.any([frame.contains(self.candidates) for frame in frames], axis=0) if frames else slice(None)
         posterior = Posterior(self.posterior.mean[kept], self.posterior.std[kept])
-        observations = [o for o in self.observations if not any(frame.contains(o.point) for frame in frames)]
-        return Knowledge(self.frame, self.candidates[kept], posterior, observations)
+        left = [[o for o in some if not any(f.contains(o.point) for f in frames)] for some in (self.observations, self.before)]
+        return Knowledge(self.frame, self.candidates[kept], posterior, *left)
 
     def best_inside(self, frame: Frame) -> Point | None:
         """Where in ``frame`` the highest value was measured; None where nothing was."""
-        inside = [(o.value, o.point) for o in self.observations if isinstance(o.value, float) and frame.contains(o.point)]
+        known = (*self.observations, *self.before)
+        inside = [(o.value, o.point) for o in known if isinstance(o.value, float) and frame.contains(o.point)]
         return max(inside, key=itemgetter(0))[1] if inside else None
 
 
@@ -124,10 +127,11 @@ def expected_maximum(known: Knowledge, centers: Floats, side: float) -> Floats:
 def confident_maximum(known: Knowledge, centers: Floats, side: float) -> Floats:
     """Highest value inside that was measured or can be relied on; the place that has it comes to lie in the middle.
 
-    What was not measured counts by its lower confidence bound, times the chance that a spectrum there has a value at all,
-    both from the least value. Off the middle a place counts a hair less.
+    Measured here or in a frame above: a defect that was found there is not lost where the finer look missed it. What was not
+    measured counts by its lower confidence bound, times the chance that a spectrum there has a value at all, both from the
+    least value. Off the middle a place counts a hair less.
     """
-    points, values = known.measured
+    points, values = _valued((*known.observations, *known.before))
     bounds = known.posterior.mean - CONFIDENCE * known.posterior.std
     numbers = np.concatenate([values, bounds[np.isfinite(bounds)]])
     least = float(numbers.min()) if len(numbers) else 0.0
@@ -136,6 +140,11 @@ def confident_maximum(known: Knowledge, centers: Floats, side: float) -> Floats:
     hair = 1e-3 * np.ptp(worth) / side
     off = np.hypot(*np.moveaxis(places - centers[:, None], -1, 0))  # (centers, places)
     return np.where(_inside(centers, places, side, known.frame.angle), worth - hair * off, -np.inf).max(axis=1)
+
+
+def _valued(observations: Sequence[Observation]) -> tuple[Floats, Floats]:
+    valid = [(o.point, o.value) for o in observations if isinstance(o.value, float)]
+    return np.array([p for p, _ in valid]).reshape(-1, 2), np.array([v for _, v in valid])
 
 
 def _chance(known: Knowledge) -> Floats:

@@ -147,9 +147,33 @@ def test_a_match_farther_off_than_is_possible_is_not_looked_for():
     """A pattern that repeats every 40 pixels fits in many places; told how far it may be, the right one is taken."""
     cell = surface()[:40, :40]
     image = np.tile(cell, (10, 10)) + 0.3 * surface(seed=1)
-    for rows, within in ((6, 1.5), (22, 2.9)):
-        found = register_features(view(image), view(image, row=100 - rows), (0.0, 0.1), within)
+    for rows, expected in ((6, 0.1), (22, 1.5)):
+        found = register_features(view(image), view(image, row=100 - rows), (0.0, expected), 1.5)
         assert found.trusted and found.shift == pytest.approx((0.0, rows * PIXEL), abs=PIXEL)
+
+
+def test_a_match_that_has_a_rival_elsewhere_is_not_trusted():
+    cell = surface()[:40, :40]
+    image = np.tile(cell, (10, 10)) + 0.3 * surface(seed=1)
+    found = register_features(view(image), view(image, row=100 - 22))
+    assert found.correlation > 0.9 and found.rival > 0.8 and not found.trusted
+
+
+def test_a_match_at_the_end_of_what_is_possible_is_not_trusted():
+    """It is the flank of a better one beyond."""
+    image = gaussian_filter(surface(), 2)
+    found = register_features(view(image), view(image, row=100 - 12), (0.0, 0.0), 10.5 * PIXEL)
+    assert found.correlation > 0.5 and not found.trusted
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_strangers_with_a_handful_of_features_are_not_trusted(seed):
+    """Somewhere a few spots of the one image fall onto a few of the other."""
+    places, rng = np.stack(np.indices((400, 400)), axis=-1), np.random.default_rng(seed)
+    first, second = (
+        sum(np.exp(-((places - p) ** 2).sum(axis=-1) / 18) for p in rng.uniform(100, 228, (6, 2))) for _ in range(2)
+    )
+    assert not register_features(view(first), view(second)).trusted
 
 
 def test_a_high_step_that_hysteresis_displaced_does_not_outweigh_the_spots_beside_it():

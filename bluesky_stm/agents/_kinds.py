@@ -13,6 +13,9 @@ from bluesky_stm.measurements import Topograph
 from bluesky_stm.spots import curvature, on_spots, threefold
 from bluesky_stm.valued import chance_of_value
 
+ALIKE = 3
+"""Measured spots by which it is judged how new the look of another is: one spectrum beside its defect says little of a kind."""
+
 
 class Kinds:
     """Candidates on the spots of a topograph, how each looks, and which looks least like those that were measured.
@@ -39,8 +42,9 @@ class Kinds:
     def next(self, free: NDArray[np.bool_], measured: Sequence[int], valued: Sequence[bool]) -> int | None:
         """The free spot that looks least like the ``measured`` candidates, and may have a value; None where no spot is left.
 
-        Farthest-first traversal: it meets each kind, the rare ones early. Where spectra nearby had no value (``valued``),
-        another of the kind is sought elsewhere. The first is the most ordinary spot.
+        Farthest-first traversal, by the mean distance from the `ALIKE` nearest: it meets each kind, the rare ones early, and a
+        few of each. Where spectra nearby had no value (``valued``), another of the kind is sought elsewhere. The first is the
+        most ordinary spot.
         """
         index = np.flatnonzero(free & self._spots)
         if not len(index):
@@ -48,6 +52,6 @@ class Kinds:
         looks = self._looks[index]
         if not len(measured):
             return int(index[np.argmin(((looks - np.median(looks, axis=0)) ** 2).sum(axis=1))])
-        novelty, _ = KDTree(self._looks[np.asarray(measured)]).query(looks)
+        apart, _ = KDTree(self._looks[np.asarray(measured)]).query(looks, [*range(1, min(ALIKE, len(measured)) + 1)])
         chance = chance_of_value(self.candidates, self.candidates[np.asarray(measured)], valued)
-        return int(index[np.argmax(novelty * chance[index])])
+        return int(index[np.argmax(apart.mean(axis=1) * chance[index])])

@@ -1,5 +1,7 @@
 """Where the next smaller frame is placed."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -102,6 +104,17 @@ def test_a_child_frame_says_where_in_it_the_highest_value_was_measured():
     (offset,) = chosen.begin
     np.testing.assert_allclose(np.add(chosen.frame.center, offset), higher)
     assert child("posterior", knowledge(mean=CANDIDATES[:, 0])).begin == ()
+
+
+def test_the_confident_rule_goes_back_to_what_was_found_in_a_frame_above():
+    """There a spectrum was taken on a defect that this look, at places beside it, missed."""
+    found, here = CANDIDATES[262], [Observation(Point(*p), 0.1) for p in CANDIDATES[::7]]
+    flat = knowledge(mean=np.full(len(CANDIDATES), 0.1), std=np.full(len(CANDIDATES), 0.01), observations=here)
+    known = replace(flat, before=[Observation(Point(*(found + 0.3)), 2.0)])
+    chosen = child("confident", known)
+    assert chosen.frame.center == Point(*found) and chosen.best == Point(*(found + 0.3))
+    for published in ("most-points", "largest-sum"):
+        assert child(published, known).frame == child(published, flat).frame
 
 
 def test_the_confident_rule_prefers_a_sure_value_to_an_uncertain_promise():
