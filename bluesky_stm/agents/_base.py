@@ -118,6 +118,7 @@ class BaseAgent:
         self.observations: list[Observation] = []
         self._topograph: Topograph | None = None
         self._candidates: Floats = np.empty((0, 2))
+        self._inherited: list[Observation] = []
 
     @property
     def candidates(self) -> Floats:
@@ -136,13 +137,16 @@ class BaseAgent:
     def observe(self, topograph: Topograph, prior: Sequence[Experience] = ()) -> None:
         """Take in the topograph and lay out the candidates; forgets everything learned before.
 
-        The agents of this package learn every frame afresh: what they know of others is in the weights of the net, and
-        ``prior`` is left to agents that can use it.
+        Of ``prior`` it keeps the spectra that lie in this frame and have a value: those of a parent scale, or of an earlier
+        night. An agent with a kernel learns from them as from its own, which they are not: they take no place of its own
+        seed points, and where they were taken may be measured again.
         """
         frame = topograph.frame
         self._kinds = Kinds(topograph, *self.settings.windows(frame)) if self.settings.on_spots else None
         self._candidates = self._kinds.candidates if self._kinds else self.settings.layout(frame)
         self._topograph = topograph
+        known = [_finite(o) for experience in prior for o in experience.observations if frame.contains(o.point)]
+        self._inherited = [o for o in known if not isinstance(o.value, Failed)]
         self._begin = self._beginnings(frame)
         self._tree = KDTree(self._candidates)
         self._measured = np.zeros(len(self._candidates), dtype=bool)
@@ -181,13 +185,15 @@ class BaseAgent:
     def checkpoint(self) -> dict[str, Any]:
         """Its lessons, from which all else follows."""
         topograph = self._topograph and packed_topograph(self._topograph)
-        return {**self.describe(), "topograph": topograph, "observations": packed_observations(self.observations)}
+        lessons = {"inherited": packed_observations(self._inherited), "observations": packed_observations(self.observations)}
+        return {**self.describe(), "topograph": topograph, **lessons}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go back to a `checkpoint`, settings and seed included."""
         self.seed, self.settings = int(state["seed"]), self.Settings.parse(state["settings"])
         if state["topograph"] is not None:
-            self.observe(unpacked_topograph(state["topograph"]))
+            topograph = unpacked_topograph(state["topograph"])
+            self.observe(topograph, [Experience(topograph, unpacked_observations(state["inherited"]))])
             self.ingest(unpacked_observations(state["observations"]))
 
     def describe(self) -> dict[str, Any]:
@@ -201,10 +207,10 @@ class BaseAgent:
         """A decision beyond the seed points."""
         raise NotImplementedError
 
-    def _values(self) -> tuple[Floats, Floats]:
-        """Places (n, 2) and values (n,) of the spectra that have one."""
-        good = [(o.point, o.value) for o in self.observations if not isinstance(o.value, Failed)]
-        return np.array([p for p, _ in good], dtype=float).reshape(-1, 2), np.array([v for _, v in good], dtype=float)
+    def _values(self) -> Floats:
+        """Values (n,) of the spectra that have one, those of earlier runs first."""
+        lessons = [*self._inherited, *self.observations]
+        return np.array([o.value for o in lessons if not isinstance(o.value, Failed)], dtype=float)
 
     def _generator(self, ordinal: int) -> np.random.Generator:
         """Random numbers of the decision made with ``ordinal`` spectra taken or on their way."""

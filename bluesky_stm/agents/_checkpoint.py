@@ -31,7 +31,7 @@ def packed_observations(observations: Sequence[Observation]) -> list[dict[str, A
     return [
         {
             "point": [float(x) for x in o.point],
-            "value": {"failed": o.value.reason} if isinstance(o.value, Failed) else float(o.value),
+            "value": {"failed": o.value.reason, "again": o.value.again} if isinstance(o.value, Failed) else float(o.value),
             "spectrum": None if o.spectrum is None else _packed_spectrum(o.spectrum),
         }
         for o in observations
@@ -43,7 +43,7 @@ def unpacked_observations(state: Sequence[Mapping[str, Any]]) -> list[Observatio
     return [
         Observation(
             Point(*o["point"]),
-            Failed(o["value"]["failed"]) if isinstance(o["value"], Mapping) else float(o["value"]),
+            Failed(o["value"]["failed"], o["value"]["again"]) if isinstance(o["value"], Mapping) else float(o["value"]),
             None if o["spectrum"] is None else _unpacked_spectrum(o["spectrum"]),
         )
         for o in state

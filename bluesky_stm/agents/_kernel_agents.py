@@ -69,13 +69,13 @@ class KernelAgent(BaseAgent):
             self._pictures = Pictures(topograph, self._candidates, self.settings.windows(topograph.frame)[0])
             home = home_of(len(self._candidates))
             self._known = {group: features.to(home) for group, features in self._features(self._candidates).items()}
+            self._remember(self._inherited)
 
     def ingest(self, observations: Sequence[Observation]) -> None:
         """Learn from spectra, in the order they were taken."""
         start = len(self.observations)
         super().ingest(observations)
-        good = [o.point for o in self.observations[start:] if not isinstance(o.value, Failed)]
-        self._places += [self._features(np.array([point], dtype=float)) for point in good]  # alone: the same bits in any batch
+        self._remember(self.observations[start:])
 
     def posterior(self, points: ArrayLike | None = None) -> Posterior:
         """Prediction at ``points`` (m, 2) in nm, or at the candidates; NaN before there are three values."""
@@ -135,6 +135,11 @@ class KernelAgent(BaseAgent):
         self._acquisition = make_acquisition(self.settings.acquisition)
 
     # ---- inside ------------------------------------------------------------------------------------------------------
+
+    def _remember(self, lessons: Sequence[Observation]) -> None:
+        """Features of where a value was measured."""
+        good = [o.point for o in lessons if not isinstance(o.value, Failed)]
+        self._places += [self._features(np.array([point], dtype=float)) for point in good]  # alone: the same bits in any batch
 
     def _warped(self, model: Model, points: ArrayLike | None) -> tuple[Floats, Floats]:
         """Mean and standard deviation, warped, noise left out; of the candidates for None."""
@@ -217,7 +222,7 @@ class KernelAgent(BaseAgent):
 
     def _updated(self) -> Model | None:
         """The model of all values so far; None for fewer than three."""
-        self._model = self._kept_up(self._model, self._places, self._values()[1], self.kernels)
+        self._model = self._kept_up(self._model, self._places, self._values(), self.kernels)
         return self._model
 
     def _kept_up(self, model: Model | None, places: Sequence[Features], values: Floats, kernels: Kernels) -> Model | None:

@@ -13,7 +13,7 @@ from bluesky_stm.agents import known_agents, make_agent
 from bluesky_stm.errors import SettingsError, UnknownNameError
 from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.measurements import Setpoint, Topograph
-from bluesky_stm.protocols import Agent, Failed, Observation
+from bluesky_stm.protocols import Agent, Experience, Failed, Observation
 
 FRAME = Frame.square((30.0, -10.0), 20.0, 64, angle=20.0)
 LAYOUT = {"patch": 3.0, "step": 1.0, "seeds": 5}
@@ -40,7 +40,7 @@ def taught(name, n=12, ask=False, seed=3, **settings):
     agent.observe(topograph())
     places = np.random.default_rng(0).choice(agent.candidates, n, replace=False)
     for i, place in enumerate(places):
-        agent.ingest([Observation(Point(*place), Failed("clipped") if i == 4 else value(place))])
+        agent.ingest([Observation(Point(*place), Failed("clipped", again=True) if i == 4 else value(place))])
         if ask:
             agent.suggest(2)
             agent.posterior()
@@ -95,6 +95,7 @@ def test_an_agent_goes_back_to_its_checkpoint(name):
     before, state = str(agent.suggest(2)), kept(agent.checkpoint())
     agent.ingest([Observation(Point(*agent.candidates[0]), 40.0)])
     agent.restore(state)
+    assert [o.value for o in agent.observations] == [o.value for o in taught(name).observations]
     assert str(agent.suggest(2)) == before
     other = make_agent(name)
     other.restore(state)
@@ -278,3 +279,27 @@ def test_a_spectrum_that_was_taken_back_says_nothing_of_its_place():
     agent, told = taught("gp-xy"), taught("gp-xy")
     told.ingest([Observation(Point(*told.candidates[9]), Failed("the tip has changed", again=True))] * 3)
     assert told.insight().acquisition == pytest.approx(agent.insight().acquisition, nan_ok=True)
+
+
+def experience(n=14):
+    """An earlier run of a larger frame; half of its spectra lie beyond this one."""
+    wide = Frame.square((30.0, -10.0), 40.0, 64)
+    places = [Point(30.0 + 18 * np.sin(2.4 * i), -10.0 + 18 * np.cos(2.4 * i) * (i % 2)) for i in range(n)]
+    told = [Observation(p, Failed("clipped") if i == 3 else value(p)) for i, p in enumerate(places)]
+    return Experience(Topograph(wide, np.zeros(wide.pixels), Setpoint(-1.5, 0.2)), told)
+
+
+@pytest.mark.parametrize("name", ["dkl", "gp-xy", "pareto"])
+def test_what_an_earlier_run_measured_in_this_frame_is_known_from_the_start(name):
+    earlier = experience()
+    inside = [o for o in earlier.observations if FRAME.contains(o.point) and not isinstance(o.value, Failed)]
+    assert 3 <= len(inside) < len(earlier.observations)
+    heir, fresh = make_agent(name, seed=3, **LAYOUT), make_agent(name, seed=3, **LAYOUT)
+    heir.observe(topograph(), [earlier])
+    fresh.observe(topograph())
+    fresh.ingest(inside)
+    assert heir.posterior().mean == pytest.approx(fresh.posterior().mean)
+    assert heir.observations == [] and {d.why for d in heir.suggest(5)} == {"seed"}
+    again = make_agent(name)
+    again.restore(kept(heir.checkpoint()))
+    assert np.array_equal(again.posterior().mean, heir.posterior().mean)
