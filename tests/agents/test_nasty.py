@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from bluesky_stm.agents import make_agent
 from bluesky_stm.errors import SettingsError
 from bluesky_stm.geometry import Frame, Point
-from bluesky_stm.measurements import Setpoint, Topograph
-from bluesky_stm.protocols import Failed, Observation
+from bluesky_stm.measurements import Setpoint, Spectrum, Topograph
+from bluesky_stm.protocols import Experience, Failed, Observation
 
 IMAGES = {
     "constant": lambda rng: np.full((16, 16), 3.0),
@@ -28,13 +28,26 @@ value = st.one_of(
 )
 
 
+BIAS = np.linspace(-1.0, 1.0, 9)
+CURVES = {
+    "flat": lambda x: np.zeros(9),
+    "alike": lambda x: BIAS**2,
+    "lively": lambda x: np.abs(np.sin(x + 5 * BIAS)),
+    "huge": lambda x: 1e12 * np.cosh(BIAS + x),
+    "torn": lambda x: np.where(BIAS > 0.9 - abs(x) / 10, np.nan, 1.0 + x * BIAS),
+}
+
 INPUTS = {
     "image": st.sampled_from(sorted(IMAGES)),
-    "name": st.sampled_from(["dkl", "gp-xy", "gp-patch", "random", "space-filling"]),
-    "acquisition": st.sampled_from(["ei", "log-ei", "ucb", "annealed-ucb", "variance", "thompson", "near", "per-time"]),
+    "name": st.sampled_from(["dkl", "gp-xy", "gp-patch", "ensemble", "novelty", "pareto", "random", "space-filling"]),
+    "acquisition": st.sampled_from(
+        ["ei", "log-ei", "ucb", "annealed-ucb", "variance", "thompson", "novelty", "near", "per-time"]
+    ),
     "places": st.lists(st.tuples(st.floats(-5, 5), st.floats(-5, 5)), min_size=1, max_size=12),
     "lessons": st.lists(st.tuples(st.floats(-6, 6), st.floats(-6, 6), value), max_size=12),
     "twice": st.booleans(),
+    "curve": st.sampled_from([None, *sorted(CURVES)]),
+    "inherited": st.booleans(),
     "pending": st.integers(0, 2),
     "seed": st.integers(0, 2**31),
 }
@@ -54,13 +67,23 @@ def test_ten_thousand_times_a_suggestion_or_a_refusal(**nasty):
     suggests_or_refuses(**nasty)
 
 
-def suggests_or_refuses(image, name, acquisition, places, lessons, twice, pending, seed):
-    """One agent, taught ``lessons``, each of them ``twice`` or once, is asked once."""
-    weighing = {"acquisition": acquisition} if name in {"dkl", "gp-xy", "gp-patch"} else {}
+def lesson(x, y, told, curve):
+    """With a spectrum, or without one."""
+    if curve is None:
+        return Observation(Point(x, y), told)
+    didv = CURVES[curve](x)
+    return Observation(Point(x, y), told, Spectrum(Point(x, y), BIAS, didv * BIAS, didv, 0 * didv, didv, Setpoint(-1.5, 0.2)))
+
+
+def suggests_or_refuses(image, name, acquisition, places, lessons, twice, curve, inherited, pending, seed):
+    """One agent, taught ``lessons``, each of them ``twice`` or once, all of them ``inherited`` before, is asked once."""
+    weighing = {"acquisition": acquisition} if name in {"dkl", "gp-xy", "gp-patch", "ensemble"} else {}
     agent = make_agent(name, seed=seed, candidates=places, patch=2.0, seeds=1, **weighing)
     height = IMAGES[image](np.random.default_rng(seed))
-    agent.observe(Topograph(Frame.square((0.0, 0.0), 10.0, 16), height, Setpoint(-1.5, 0.2)))
-    agent.ingest([Observation(Point(x, y), v) for x, y, v in lessons] * (1 + twice))
+    topograph = Topograph(Frame.square((0.0, 0.0), 10.0, 16), height, Setpoint(-1.5, 0.2))
+    told = [lesson(*one, curve) for one in lessons]
+    agent.observe(topograph, [Experience(topograph, told)] * inherited)
+    agent.ingest(told * (1 + twice))
     waiting = [Point(*p) for p in places[:pending]]
     try:
         decision = agent.suggest(1, waiting)[0]
