@@ -122,7 +122,7 @@ def simulated(side: float, seed: int) -> Scene:
 def recorded() -> Scene:
     """The grid that was recorded on a real microscope, its heights as topograph; truth is what was measured."""
     grid = read_3ds(DATA / RECORDED)
-    return _scene("recorded", 0, Topograph(grid.frame, grid.height, grid.setpoint), grid, grid, RECORDED_SCALARS)
+    return scene_of("recorded", 0, Topograph(grid.frame, grid.height, grid.setpoint), grid, grid, RECORDED_SCALARS)
 
 
 def scenes(side: float, scalar: str, count: int) -> list[Scene]:
@@ -154,7 +154,18 @@ def numbers(found: list[float | Failed]) -> Floats:
     return np.array([np.nan if isinstance(value, Failed) else value for value in found])
 
 
-def _scene(name: str, seed: int, topograph: Topograph, measured: Grid, truth: Grid, scalars: Mapping[str, Any]) -> Scene:
+def mean_of(found: Sequence[float] | Floats, digits: int = 2) -> str:
+    """Mean and its standard error, as text; without what is not a number, and empty where nothing is left."""
+    known = np.asarray(found, dtype=float)
+    known = known[np.isfinite(known)]
+    if not len(known):
+        return ""
+    error = f" ± {known.std(ddof=1) / len(known) ** 0.5:.{digits}f}" if len(known) > 1 else ""
+    return f"{known.mean():.{digits}f}{error}"
+
+
+def scene_of(name: str, seed: int, topograph: Topograph, measured: Grid, truth: Grid, scalars: Mapping[str, Any]) -> Scene:
+    """The scene of a topograph and both grids; truth is without noise."""
     both = {label: (values(measured, scalar), numbers(values(truth, scalar))) for label, scalar in scalars.items()}
     return Scene(name, seed, topograph, measured, truth, both)
 
@@ -172,6 +183,6 @@ def _drawn(side: float, seed: int, rng: np.random.Generator) -> Scene:
     center = Point(*rng.uniform(-500, 500, 2))
     inside = Frame(center, (0.92 * side, 0.92 * side), (SIDE, SIDE))
     topograph = controller.scan(Frame.square(center, side, 256))
-    return _scene(
+    return scene_of(
         f"{side:g} nm", seed, topograph, controller.grid(inside, SWEEP), controller.truth_grid(inside, SWEEP), SCALARS
     )

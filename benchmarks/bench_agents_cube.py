@@ -6,6 +6,7 @@ Scenes of ``agents_scenes.py``, 115 of their 2304 spectra, at random, measured o
 mean square of asinh(dI/dV / 0.05 nS) against the truth without noise, relative to predicting the mean spectrum everywhere;
 "cover" is the share of the samples as measured, noise included, inside the 90 % interval. Kriging fits a Gaussian process over
 (x, y) to each energy; the forest has ten principal components of the patch and the place as input, and all energies as output.
+Means over seeds, with their standard error.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from agents_scenes import FIRST_SEED, SIDES, Scene, simulated, up_to
+from agents_scenes import FIRST_SEED, SIDES, Scene, mean_of, simulated, up_to
 from sklearn.decomposition import PCA
 from sklearn.ensemble import RandomForestRegressor
 
@@ -87,8 +88,8 @@ def table(seeds: int) -> str:
     for side in SIDES:
         every = [errors(simulated(side, seed)) for seed in range(FIRST_SEED, FIRST_SEED + seeds)]
         for label in every[0]:
-            error, cover = np.mean([found[label] for found in every], axis=0)
-            lines.append(f"| {side:g} | {label} | {seeds} | {error:.3f} | {'' if np.isnan(cover) else f'{cover:.3f}'} |")
+            error, cover = np.transpose([found[label] for found in every])
+            lines.append(f"| {side:g} | {label} | {seeds} | {mean_of(error, 3)} | {mean_of(cover, 3)} |")
             print(lines[-1], flush=True)
     return "\n".join(lines)
 

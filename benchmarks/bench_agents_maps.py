@@ -3,7 +3,8 @@
     python benchmarks/bench_agents_maps.py benchmarks/results/agents_maps.md [SEEDS]
 
 Scenes of ``agents_scenes.py`` that offer the scalar. R2 against the truth without noise, over the places not measured; "share"
-is that of the 230 which the 23 reach, in scenes where the 230 reach more than 0.3 (so many).
+is that of the 230 which the 23 reach, in scenes where the 230 reach more than 0.3 (so many). Means over scenes, with their
+standard error; the last rows are over all frames and scalars.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from agents_scenes import SCALARS, SIDES, Scene, scenes
+from agents_scenes import SCALARS, SIDES, Scene, mean_of, scenes
 from bench_agents_loop import map_r2
+
+from bluesky_stm.geometry import Floats
 
 FEW, MANY, SEED_POINTS, ENOUGH = 23, 230, 8, 0.3
 AGENTS = {"gp-xy": ("gp-xy", {}), "net off": ("dkl", {"net": False}), "dkl": ("dkl", {})}
@@ -35,16 +38,20 @@ def both(label: str, scene: Scene, scalar: str) -> tuple[float, float]:
 def table(seeds: int) -> str:
     """One row for each frame, scalar and agent."""
     lines = [f"| frame, nm | scalar | agent | seeds | R2 @{FEW} | R2 @{MANY} | share |", "|---|---|---|---|---|---|---|"]
+    every: dict[str, list[Floats]] = {label: [] for label in AGENTS}
     for side in SIDES:
         for scalar in SCALARS:
             for label in AGENTS:
-                found = np.array([both(label, scene, scalar) for scene in scenes(side, scalar, seeds)])
-                clear = found[found[:, 1] > ENOUGH]
-                share = f"{(clear[:, 0] / clear[:, 1]).mean():.2f} ({len(clear)})" if len(clear) else ""
-                few, many = found.mean(axis=0)
-                lines.append(f"| {side:g} | {scalar} | {label} | {seeds} | {few:.2f} | {many:.2f} | {share} |")
+                every[label].append(np.array([both(label, scene, scalar) for scene in scenes(side, scalar, seeds)]))
+                lines.append(f"| {side:g} | {scalar} | {label} | {_row(every[label][-1])} |")
                 print(lines[-1], flush=True)
-    return "\n".join(lines)
+    return "\n".join([*lines, *(f"| all | all | {label} | {_row(np.concatenate(found))} |" for label, found in every.items())])
+
+
+def _row(found: Floats) -> str:
+    clear = found[found[:, 1] > ENOUGH]
+    share = f"{mean_of(clear[:, 0] / clear[:, 1])} ({len(clear)})" if len(clear) else ""
+    return f"{len(found)} | {mean_of(found[:, 0])} | {mean_of(found[:, 1])} | {share}"
 
 
 if __name__ == "__main__":

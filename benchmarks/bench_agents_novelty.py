@@ -4,7 +4,7 @@
 
 Scenes of ``agents_scenes.py``, spectra up to 1.3 V. The kinds of a scene are twelve of its spectra without noise, each the one
 farthest from those before, the first the most ordinary; every place is of the kind it is nearest to. Counted is the share of
-the kinds among the spectra measured, ten of them seed points; mean over seeds.
+the kinds among the spectra measured, ten of them seed points; mean over seeds, with its standard error.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from agents_scenes import FIRST_SEED, SIDES, Scene, simulated, up_to
+from agents_scenes import FIRST_SEED, SIDES, Scene, mean_of, simulated, up_to
 
 KINDS, HIGHEST, SEED_POINTS = 12, 1.3, 10
 LOOKS = (20, 40, 60)
@@ -47,8 +47,8 @@ def table(seeds: int) -> str:
     lines = [f"| frame, nm | agent | seeds | {' | '.join(f'kinds @{n}' for n in LOOKS)} |", "|---" * (3 + len(LOOKS)) + "|"]
     for side in SIDES:
         for label in AGENTS:
-            shares = np.mean([found(label, simulated(side, seed)) for seed in range(FIRST_SEED, FIRST_SEED + seeds)], axis=0)
-            lines.append(f"| {side:g} | {label} | {seeds} | {' | '.join(f'{share:.2f}' for share in shares)} |")
+            shares = np.transpose([found(label, simulated(side, seed)) for seed in range(FIRST_SEED, FIRST_SEED + seeds)])
+            lines.append(f"| {side:g} | {label} | {seeds} | {' | '.join(map(mean_of, shares))} |")
             print(lines[-1], flush=True)
     return "\n".join(lines)
 

@@ -3,8 +3,8 @@
     python benchmarks/bench_agents_pareto.py benchmarks/results/agents_pareto.md [SEEDS]
 
 Scenes of ``agents_scenes.py`` that offer both scalars, in-gap states and conductance at 0.8 V. The area lies above the median
-of each, in the truth without noise, relative to that of all 2304 places; twenty seed points, mean over seeds. The weighted sum
-is told the scale of both (their largest value above the median counts as one), the expected gain of the hypervolume is not.
+of each, in the truth without noise, relative to that of all 2304 places; twenty seed points, mean over seeds with its standard error. The
+weighted sum is told the scale of both (their largest value above the median counts as one), the expected gain of the hypervolume is not.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from agents_scenes import FIRST_SEED, SCALARS, SIDES, Scene, simulated
+from agents_scenes import FIRST_SEED, SCALARS, SIDES, Scene, mean_of, simulated
 
 from bluesky_stm.agents._hypervolume import hypervolume
 from bluesky_stm.geometry import Floats
@@ -64,8 +64,8 @@ def table(seeds: int) -> str:
     for side in SIDES:
         scenes = list(islice(offering(side), seeds))
         for label in AGENTS:
-            shares = np.mean([covered(label, scene) for scene in scenes], axis=0)
-            lines.append(f"| {side:g} | {label} | {seeds} | {' | '.join(f'{share:.2f}' for share in shares)} |")
+            shares = np.transpose([covered(label, scene) for scene in scenes])
+            lines.append(f"| {side:g} | {label} | {seeds} | {' | '.join(map(mean_of, shares))} |")
             print(lines[-1], flush=True)
     return "\n".join(lines)
 
