@@ -3,8 +3,9 @@
     python benchmarks/bench_agents_pareto.py benchmarks/results/agents_pareto.md [SEEDS]
 
 Scenes of ``agents_scenes.py`` that offer both scalars, in-gap states and conductance at 0.8 V. The area lies above the median
-of each, in the truth without noise, relative to that of all 2304 places; twenty seed points, mean over seeds with its standard error. The
-weighted sum is told the scale of both (their largest value above the median counts as one), the expected gain of the hypervolume is not.
+of each, in the truth without noise, relative to that of all 2304 places; twenty seed points, mean over seeds with its standard
+error. The weighted sum is told the scale of both (their largest value above the median counts as one), the expected gain of the
+hypervolume is not.
 """
 
 from __future__ import annotations
