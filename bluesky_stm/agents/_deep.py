@@ -23,8 +23,8 @@ class DKLSettings(KernelSettings):
 class DKLAgent(KernelAgent):
     """Position, picture, and what a net trained on simulated surfaces makes of the picture.
 
-    Position alone, with the picture and with the net are three kernels, each of which counts as far as it predicts: where the
-    picture says nothing, or the net, the agent is the one without it.
+    Position alone, with the picture, and with what the net makes of it are three kernels, each of which counts as far as it
+    predicts: where the picture says nothing, or the net, the agent is the one without it.
     """
 
     name = "dkl"
@@ -32,14 +32,13 @@ class DKLAgent(KernelAgent):
     kernels = {
         "kernel on xy": ("xy",),
         "kernel, net off": ("xy", "picture"),
-        "deep kernel": ("xy", "picture", "deep"),
+        "deep kernel": ("xy", "deep"),
     }
 
     def observe(self, topograph: Topograph, prior: Sequence[Experience] = ()) -> None:
         """Take in the topograph, compute the features of all candidates once; forgets everything learned before."""
         if self.settings.net:
-            patch, _ = self.settings.windows(topograph.frame)
-            self._rings = Rings(topograph, self.settings.layout(topograph.frame), patch)
+            self._rings = Rings(topograph, self.settings.layout(topograph.frame))
         super().observe(topograph, prior)
 
     def describe(self) -> dict[str, Any]:

@@ -18,5 +18,5 @@ class EnsembleAgent(DKLAgent):
         "kernel on xy": ("xy",),
         "kernel on patches": ("picture",),
         "kernel, net off": ("xy", "picture"),
-        "deep kernel": ("xy", "picture", "deep"),
+        "deep kernel": ("xy", "deep"),
     }

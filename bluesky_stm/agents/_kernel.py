@@ -3,7 +3,7 @@
     k = xy + picture + xy * picture + deep + xy * deep,   each a Matern 5/2, or a product of two, times its variance
 
 ``picture`` has one length scale for each group of image features, ``deep`` one for the output of the net. All parameters are
-logarithms with normal priors; those of the variances keep the deep terms a minor part until the data ask for more.
+logarithms with normal priors; those of what the net makes of a place are near what its training ended with.
 
 Written on tensors of squared distances, computed once for the measured places, and not on a library's kernel classes: one
 evaluation with its gradient then costs a fraction, and the refit of every step is what an agent pays for.
@@ -50,8 +50,8 @@ VARIANCES = {
     "xy": Prior(0.4, 1.0),
     "picture": Prior(0.3, 1.0),
     "xy * picture": Prior(0.3, 1.0),
-    "deep": Prior(0.25, 1.0),
-    "xy * deep": Prior(0.15, 1.0),
+    "deep": Prior(0.6, 1.0),
+    "xy * deep": Prior(0.3, 1.0),
 }
 NOISE = Prior(0.2, 0.7)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from operator import itemgetter
 
 import numpy as np
 import torch
@@ -105,8 +106,14 @@ class Model:
 
     @property
     def looks(self) -> Floats:
-        """What the candidates look like, (m, d) in length scales of the kernel; their position where it takes nothing else."""
-        fit, candidates = self.leading.fit, self.leading.candidates
+        """What the candidates look like, (m, d) in length scales of the kernel; their position where it takes nothing else.
+
+        The kernel is the one that counts most of those that take more than position.
+        """
+        weighed = zip(self.process.weights.tolist(), self.process.processes, strict=True)
+        seeing = [(weight, process) for weight, process in weighed if process.fit.kernel.groups != ("xy",)]
+        process = max(seeing, key=itemgetter(0))[1] if seeing else self.leading
+        fit, candidates = process.fit, process.candidates
         groups = list(zip(fit.kernel.groups, candidates, fit.parameters, strict=False))  # lengths come first
         pictures = [features / length.exp() for group, features, length in groups if group != "xy"]
         return torch.cat(pictures or candidates, dim=1).detach().cpu().numpy()

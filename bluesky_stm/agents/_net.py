@@ -10,6 +10,7 @@ import hashlib
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -17,15 +18,30 @@ from torch import Tensor, nn
 
 from bluesky_stm.agents._rings import INPUTS
 
-WIDTH, OUTPUTS = 64, 8
+WIDTH, OUTPUTS = 128, 16
 WEIGHTS = files("bluesky_stm.agents") / "weights.npz"
 
 
-class Net(nn.Sequential):
-    """Rings (n, `INPUTS`) -> features (n, `OUTPUTS`)."""
+class Net(nn.Module):
+    """Rings (n, `INPUTS`) -> features (n, `OUTPUTS`).
 
-    def __init__(self) -> None:
-        super().__init__(nn.Linear(INPUTS, WIDTH), nn.SiLU(), nn.Linear(WIDTH, WIDTH), nn.SiLU(), nn.Linear(WIDTH, OUTPUTS))
+    Parameters
+    ----------
+    usual : Tensor of shape (2, INPUTS), optional
+        Mean and standard deviation of each input in the scenes to learn from.
+    """
+
+    usual: Tensor
+
+    def __init__(self, usual: Tensor | None = None) -> None:
+        super().__init__()
+        self.register_buffer("usual", torch.tensor([[0.0], [1.0]]).repeat(1, INPUTS) if usual is None else usual)
+        linear = nn.Linear(INPUTS, WIDTH), nn.Linear(WIDTH, WIDTH), nn.Linear(WIDTH, OUTPUTS)
+        self.layers = nn.Sequential(linear[0], nn.SiLU(), linear[1], nn.SiLU(), linear[2])
+
+    def forward(self, rings: Tensor) -> Tensor:
+        """Features."""
+        return cast(Tensor, self.layers((rings - self.usual[0]) / self.usual[1]))
 
     def save(self, path: str | Path) -> None:
         """As single-precision arrays by name."""

@@ -1,10 +1,10 @@
 """What the net reads of a place: rings of the topograph around it, by harmonics, blind to any turn of the image.
 
-On rings whose radii grow from a few pixels to the patch, each on an image smoothed in proportion, the height is decomposed
-over the angle; kept is the mean of a ring (against the widest) and the size of its first harmonics: a step shows in the
-first, a ridge in the second, a triangular defect in the third. Heights come in units of what is usual in this topograph on
-that ring, so that neither unit nor offset nor tilt matter; how usual sizes compare, and the patch in nm, say what kind of
-scene it is.
+On rings of set radii in nm, as defects have sizes in nm, each on an image smoothed in proportion, the height is decomposed over
+the angle; kept is the mean of a ring (against the widest) and the size of its first harmonics: a step shows in the first, a
+ridge in the second, a triangular defect in the third. Far above and below what is usual, heights count by their logarithm, so
+that one tall adsorbate does not hide the rest. They come in units of what is usual in this topograph on that ring, so that
+neither unit nor offset nor tilt matter; how usual sizes compare, and the side of the frame in nm, say what kind of scene it is.
 """
 
 from __future__ import annotations
@@ -16,8 +16,11 @@ from bluesky_stm.agents._features import CHUNK, LEARNED_FROM, leveled
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import Topograph
 
-RADII = (0.05, 0.09, 0.15, 0.24, 0.36, 0.52, 0.75, 1.1)
-"""Radii of the rings, in patches."""
+RADII = (0.3, 0.5, 0.75, 1.1, 1.6, 2.3, 3.3, 4.8, 7.0, 10.0, 16.0, 25.0)
+"""Radii of the rings, in nm."""
+
+SHARES = (1 / 180, 0.3)
+"""Least and greatest radius, in sides of the frame: what the images resolved from which the net has learned."""
 
 ANGLES = 16
 HARMONICS = 5
@@ -27,21 +30,22 @@ SMOOTHING = 0.3
 """Standard deviation of the smoothing, in radii."""
 
 INPUTS = 2 * (len(RADII) * HARMONICS + 1) + 1
-"""Numbers a place: harmonics of each ring and height, their usual sizes, and the patch."""
+"""Numbers a place: harmonics of each ring and height, their usual sizes, and the side of the frame."""
 
 
 class Rings:
     """Inputs of the net at any place of a topograph; learned from its ``candidates`` (n, 2), nm, is only what is usual."""
 
-    def __init__(self, topograph: Topograph, candidates: Floats, patch: float) -> None:
+    def __init__(self, topograph: Topograph, candidates: Floats) -> None:
         self._frame = topograph.frame
-        image, pixel_size = leveled(topograph.height), np.array(topograph.frame.pixel_size)
-        self._radii = [radius * patch / pixel_size for radius in RADII]
+        side, pixel_size = min(topograph.frame.size), np.array(topograph.frame.pixel_size)
+        image, least, greatest = _compressed(leveled(topograph.height)), SHARES[0] * side, SHARES[1] * side
+        self._radii = [np.clip(radius, least, greatest) / pixel_size for radius in RADII]
         self._images = [ndimage.gaussian_filter(image, SMOOTHING * radius, mode="reflect") for radius in self._radii]
         raw = self._raw(candidates[:: -(-len(candidates) // LEARNED_FROM)])
         self._usual = np.sqrt((raw**2).mean(axis=0))
         total = np.sqrt((self._usual**2).sum()) or 1.0
-        self._scene = np.append(np.log10(self._usual / total + 1e-4), np.log10(patch))
+        self._scene = np.append(np.log10(self._usual / total + 1e-4), np.log10(side))
         self._usual[self._usual < 1e-9] = 1.0
 
     def __call__(self, points: Floats) -> Floats:
@@ -65,3 +69,10 @@ class Rings:
         values = ndimage.map_coordinates(self._images[i], places, order=1, mode="reflect")
         waves = np.fft.rfft(values, axis=1)[:, :HARMONICS] / ANGLES
         return np.concatenate([waves[:, :1].real, np.abs(waves[:, 1:])], axis=1)
+
+
+def _compressed(image: Floats) -> Floats:
+    """Heights from the median, by their logarithm beyond what two thirds of them stay within."""
+    heights = image - np.median(image)
+    ordinary = float(np.percentile(np.abs(heights), 68))
+    return np.arcsinh(heights / ordinary) if ordinary > 1e-9 else heights

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
+import torch
 import typer
 
 from bluesky_stm.agents._fit import one_thread
-from bluesky_stm.pretrain import train
+from bluesky_stm.pretrain import task, train
 
 
 def main(
     path: Annotated[Path, typer.Argument(help="File to write.")],
-    scenes: Annotated[int, typer.Option(help="Simulated scenes.")] = 1300,
-    steps: Annotated[int, typer.Option(help="Steps of the optimiser.")] = 3000,
+    scenes: Annotated[int, typer.Option(help="Simulated scenes.")] = 3200,
+    steps: Annotated[int, typer.Option(help="Steps of the optimiser.")] = 6000,
     seed: Annotated[int, typer.Option(help="Of the net, and of the first scene.")] = 0,
 ) -> None:
     """Train and save."""
@@ -26,8 +29,12 @@ def main(
         if (step + 1) % 200 == 0:
             typer.echo(f"step {step + 1}: loss {np.mean(losses[-200:]):.4f} a value")
 
+    alone = {"mp_context": get_context("spawn"), "initializer": torch.set_num_threads, "initargs": (1,)}
+    with ProcessPoolExecutor(**alone) as processes:
+        tasks = list(processes.map(task, range(seed, seed + scenes), chunksize=16))
+    typer.echo(f"{scenes} scenes")
     with one_thread():
-        train(range(seed, seed + scenes), steps, seed, report).save(path)
+        train(tasks, steps, seed, report).save(path)
 
 
 if __name__ == "__main__":

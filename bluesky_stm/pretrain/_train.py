@@ -1,8 +1,8 @@
 """The net is trained as it is used: inside the kernel of the agent, on the evidence of few spectra in many scenes.
 
 Each scene is a task: a few dozen places, the principal components of their spectra as values. What is maximised is the
-marginal likelihood of the whole kernel, position and picture included, over all scenes with shared parameters [1]_: so the net
-learns what these do not know already. No scalar is preferred; a spectrum is taken as asinh(dI/dV / 0.05 nS).
+marginal likelihood of the kernel on position and the net, over all scenes with shared parameters [1]_: so the net learns what
+position does not know already. No scalar is preferred; a spectrum is taken as asinh(dI/dV / 0.05 nS).
 
 References
 ----------
@@ -19,7 +19,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bluesky_stm.agents._features import Pictures
 from bluesky_stm.agents._fit import noise_variance
 from bluesky_stm.agents._kernel import Kernel, squared_distances
 from bluesky_stm.agents._net import Net
@@ -38,25 +37,27 @@ SPECTRA = (20, 120)
 
 BATCH = 8
 RATE = 2e-3
+DECAY = 1e-2
+
+KERNEL = Kernel(("xy", "deep"))
 
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """A scene made ready: places by group, the rings of the net, values (n, c)."""
+    """A scene made ready: places (n, 2) in half sides of the frame, inputs of the net there, values (n, c)."""
 
-    places: dict[str, Tensor]
+    xy: Tensor
     rings: Tensor
     values: Tensor
 
 
-def task(one: Scene) -> Task:
-    """From a scene."""
+def task(seed: int) -> Task:
+    """From the scene of a seed."""
+    one: Scene = scene(seed)
     frame = one.topograph.frame
-    pictures = Pictures(one.topograph, one.places, one.patch)
     xy = (one.places - np.asarray(frame.center)) / (min(frame.size) / 2)
-    groups = {"xy": xy} | dict(zip(pictures.groups, pictures(one.places), strict=True))
-    rings = Rings(one.topograph, one.places, one.patch)(one.places)
-    return Task({name: _single(values) for name, values in groups.items()}, _single(rings), _single(components(one.didv)))
+    rings = Rings(one.topograph, one.places)(one.places)
+    return Task(_single(xy), _single(rings), _single(components(one.didv)))
 
 
 def components(didv: Floats) -> Floats:
@@ -68,21 +69,19 @@ def components(didv: Floats) -> Floats:
     return scores[:, :COMPONENTS][:, kept] * math.sqrt(len(didv))
 
 
-def train(seeds: Sequence[int], steps: int, seed: int = 0, report: Callable[[int, float], None] | None = None) -> Net:
-    """A net trained on the scenes of ``seeds``; ``report`` is told the step and the loss a value."""
+def train(tasks: Sequence[Task], steps: int, seed: int = 0, report: Callable[[int, float], None] | None = None) -> Net:
+    """A net trained on ``tasks``; ``report`` is told the step and the loss a value."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    tasks = [ready for ready in (task(scene(s)) for s in seeds) if ready.values.shape[1]]
-    net = Net()
-    kernels = {tuple(ready.places): Kernel((*ready.places, "deep")) for ready in tasks}
-    parameters = {k: torch.tensor([p.mean for p in kernel.priors], requires_grad=True) for k, kernel in kernels.items()}
-    learned: list[Tensor] = [*net.parameters(), *parameters.values()]
-    optimizer = torch.optim.AdamW(learned, lr=RATE, weight_decay=1e-3)
+    useful = [ready for ready in tasks if ready.values.shape[1]]
+    net = Net(_usual(useful))
+    parameters = torch.tensor([prior.mean for prior in KERNEL.priors], requires_grad=True)
+    optimizer = torch.optim.AdamW([*net.parameters(), parameters], lr=RATE, weight_decay=DECAY)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     for step in range(steps):
         optimizer.zero_grad()
-        chosen = [tasks[i] for i in rng.integers(len(tasks), size=BATCH)]
-        loss = torch.stack([_loss(net, kernels[tuple(t.places)], parameters[tuple(t.places)], t, rng) for t in chosen]).mean()
+        chosen = [useful[i] for i in rng.integers(len(useful), size=BATCH)]
+        loss = torch.stack([_loss(net, parameters, ready, rng) for ready in chosen]).mean()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
         optimizer.step()
@@ -92,12 +91,18 @@ def train(seeds: Sequence[int], steps: int, seed: int = 0, report: Callable[[int
     return net
 
 
-def _loss(net: Net, kernel: Kernel, parameters: Tensor, ready: Task, rng: np.random.Generator) -> Tensor:
+def _usual(tasks: Sequence[Task]) -> Tensor:
+    """Mean and standard deviation of the inputs of the net, (2, d)."""
+    rings = torch.cat([ready.rings for ready in tasks])
+    return torch.stack([rings.mean(0), rings.std(0) + 1e-3])
+
+
+def _loss(net: Net, parameters: Tensor, ready: Task, rng: np.random.Generator) -> Tensor:
     """Minus the log evidence of some places of a task, per value."""
     count = min(int(rng.integers(*SPECTRA)), len(ready.rings))
     index = torch.as_tensor(rng.choice(len(ready.rings), count, replace=False))
-    places = [*(group[index] for group in ready.places.values()), net(ready.rings[index])]
-    gram = kernel.covariance(squared_distances(places, places), parameters)
+    places = [ready.xy[index], net(ready.rings[index])]
+    gram = KERNEL.covariance(squared_distances(places, places), parameters)
     factor = torch.linalg.cholesky(gram + torch.diag((noise_variance(parameters) + 1e-3).expand(count)))
     values = ready.values[index]
     fitness = torch.linalg.solve_triangular(factor, values, upper=False).square().sum() / 2

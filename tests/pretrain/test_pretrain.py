@@ -3,10 +3,10 @@ import pytest
 import torch
 
 from bluesky_stm.agents._net import Net, pretrained, weights_hash
-from bluesky_stm.agents._rings import INPUTS, Rings
+from bluesky_stm.agents._rings import INPUTS, Rings, _compressed
 from bluesky_stm.geometry import Frame
 from bluesky_stm.measurements import Setpoint, Topograph
-from bluesky_stm.pretrain import components, scene, train
+from bluesky_stm.pretrain import components, scene, task, train
 
 
 def test_a_scene_follows_from_its_seed():
@@ -24,15 +24,15 @@ def test_components_are_uncorrelated_with_unit_variance():
 
 
 def test_training_lowers_the_loss_and_repeats_itself():
-    losses = []
-    net = train(range(4), 40, 0, lambda step, loss: losses.append(loss))
+    losses, tasks = [], [task(seed) for seed in range(4)]
+    net = train(tasks, 40, 0, lambda step, loss: losses.append(loss))
     assert np.mean(losses[-10:]) < np.mean(losses[:10])
-    again = train(range(4), 40, 0)
+    again = train(tasks, 40, 0)
     assert all(torch.equal(a, b) for a, b in zip(net.parameters(), again.parameters(), strict=True))
 
 
 def test_weights_that_are_saved_come_back(tmp_path, monkeypatch):
-    net = Net()
+    net = Net(torch.stack([torch.randn(INPUTS), torch.rand(INPUTS) + 0.5]))
     net.save(tmp_path / "weights.npz")
     monkeypatch.setattr("bluesky_stm.agents._net.WEIGHTS", tmp_path / "weights.npz")
     pretrained.cache_clear()
@@ -54,7 +54,7 @@ def test_rings_are_blind_to_unit_offset_tilt_and_turn():
     points = np.random.default_rng(1).uniform(-4, 4, (30, 2))
 
     def rings(height, places):
-        return Rings(Topograph(frame, height, Setpoint(-1.5, 0.2)), places, 2.0)(places)
+        return Rings(Topograph(frame, height, Setpoint(-1.5, 0.2)), places)(places)
 
     same = rings(image, points)
     assert same.shape == (30, INPUTS)
@@ -67,7 +67,15 @@ def test_a_step_shows_in_the_first_harmonic_and_a_ridge_in_the_second():
     frame = Frame.square((0.0, 0.0), 10.0, 101)
     x = frame.points()[..., 0]
     place = np.array([[0.0, 0.0]])
-    step = Rings(Topograph(frame, np.tanh(8 * x), Setpoint(-1.5, 0.2)), place, 3.0)._raw(place)[0, :40].reshape(8, 5)
-    ridge = Rings(Topograph(frame, np.exp(-8 * x**2), Setpoint(-1.5, 0.2)), place, 3.0)._raw(place)[0, :40].reshape(8, 5)
+    step = Rings(Topograph(frame, np.tanh(8 * x), Setpoint(-1.5, 0.2)), place)._raw(place)[0, :60].reshape(12, 5)
+    ridge = Rings(Topograph(frame, np.exp(-8 * x**2), Setpoint(-1.5, 0.2)), place)._raw(place)[0, :60].reshape(12, 5)
     assert np.abs(step[:, 1:]).argmax(axis=1)[2:7].tolist() == [0] * 5
     assert np.abs(ridge[:, 1:]).argmax(axis=1)[2:7].tolist() == [1] * 5
+
+
+def test_a_thing_a_hundred_times_as_tall_counts_little_more_and_the_order_of_heights_stays():
+    heights = np.append(np.random.default_rng(0).standard_normal(1000), [10.0, 1000.0])
+    compressed = _compressed(heights)
+    assert compressed[-1] < 3 * compressed[-2]
+    assert np.array_equal(np.argsort(compressed), np.argsort(heights))
+    assert _compressed(1e-9 * heights) == pytest.approx(np.zeros(1002), abs=1e-5), "an image that is flat stays flat"
