@@ -29,8 +29,8 @@ def main(
         if (step + 1) % 200 == 0:
             typer.echo(f"step {step + 1}: loss {np.mean(losses[-200:]):.4f} a value")
 
-    alone = {"mp_context": get_context("spawn"), "initializer": torch.set_num_threads, "initargs": (1,)}
-    with ProcessPoolExecutor(**alone) as processes:
+    fresh = get_context("spawn")
+    with ProcessPoolExecutor(mp_context=fresh, initializer=torch.set_num_threads, initargs=(1,)) as processes:
         tasks = list(processes.map(task, range(seed, seed + scenes), chunksize=16))
     typer.echo(f"{scenes} scenes")
     with one_thread():
