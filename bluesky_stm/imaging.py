@@ -36,7 +36,7 @@ SMALL: Final = 5
 SATURATION: Final = 3.0
 """Height, in usual deviations, up to which one of `small_features` counts for more the higher it is."""
 
-RIVAL: Final = 0.7
+RIVAL: Final = 2 / 3
 """Likeness that another place may have at most, as a share of that of the match: a wrong match is one of many as good."""
 
 APART: Final = 0.1

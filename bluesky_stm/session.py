@@ -33,11 +33,14 @@ SMALLEST_GAP = Named(name="gap", prefer="small")
 """The narrowest gap wins: the signature of the defects that matter (EuZn2As2 narrows its gap at vacancies)."""
 
 SCALES = (
-    LengthScale(name="mesa", frame=200, patch=8, step=4, scalarizer=SMALLEST_GAP, child=Named(name="largest-sum")),
-    LengthScale(name="terrace", frame=50, patch=3, step=1, scalarizer=SMALLEST_GAP, child=Named(name="largest-sum")),
-    LengthScale(name="defect", frame=10, patch=1.2, step=0.2, scalarizer=SMALLEST_GAP, child=Named(name="largest-sum")),
+    LengthScale(name="mesa", frame=200, pixels=512, patch=8, step=4, seeds=40, run_up=80, scalarizer=SMALLEST_GAP),
+    LengthScale(name="terrace", frame=50, patch=3, step=1, scalarizer=SMALLEST_GAP),
+    LengthScale(name="defect", frame=10, patch=1.2, step=0.2, scalarizer=SMALLEST_GAP),
 )
-"""Three length scales, from a step bunch down to one defect: the hierarchy of the paper."""
+"""Three length scales, from a step bunch down to one defect: the hierarchy of the paper, and the pixels of its wide image.
+
+On the wide frame most spectra go to one kind of spot after another.
+"""
 
 
 @dataclass

@@ -39,6 +39,10 @@ RING = 6
 RINGS = (1 / 4, 1 / 2)
 """Radii of the rings, as shares of the window."""
 
+POOR = 1 / 3
+"""Share of the values so far, the least of them, that count as none when seed points are placed: where all spectra of a region
+are poor, not every kind of its spots is worth one."""
+
 SAME = 1e-9
 """Candidates closer than this, in nm, are one place."""
 
@@ -257,8 +261,9 @@ class BaseAgent:
         if self._kinds is None:
             return None
         measured = [self._nearest(point) for point in [*(o.point for o in self.observations), *pending]]
-        valued = [*(not isinstance(o.value, Failed) for o in self.observations), *(True for _ in pending)]
-        return self._kinds.next(free, measured, valued)
+        values = [-np.inf if isinstance(o.value, Failed) else o.value for o in self.observations]
+        least = np.quantile([value for value in values if np.isfinite(value)] or [0.0], POOR)
+        return self._kinds.next(free, measured, [*(value >= least for value in values), *(True for _ in pending)])
 
     def _free(self, pending: Sequence[Point], mask: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
         assert self.topograph

@@ -39,12 +39,12 @@ class Kinds:
         seen = [map_coordinates(one, pixels, order=1, mode="reflect") for one in shapes]
         self._looks = np.arcsinh(np.stack(seen, axis=-1))  # ratios count: from dot to vacancy as from vacancy to cluster
 
-    def next(self, free: NDArray[np.bool_], measured: Sequence[int], valued: Sequence[bool]) -> int | None:
-        """The free spot that looks least like the ``measured`` candidates, and may have a value; None where no spot is left.
+    def next(self, free: NDArray[np.bool_], measured: Sequence[int], promising: Sequence[bool]) -> int | None:
+        """The free spot that looks least like the ``measured`` candidates, and may be worth it; None where no spot is left.
 
         Farthest-first traversal, by the mean distance from the `ALIKE` nearest: it meets each kind, the rare ones early, and a
-        few of each. Where spectra nearby had no value (``valued``), another of the kind is sought elsewhere. The first is the
-        most ordinary spot.
+        few of each. Where spectra nearby were not ``promising``, without a value or with a poor one, another of the kind is
+        sought elsewhere. The first is the most ordinary spot.
         """
         index = np.flatnonzero(free & self._spots)
         if not len(index):
@@ -53,5 +53,5 @@ class Kinds:
         if not len(measured):
             return int(index[np.argmin(((looks - np.median(looks, axis=0)) ** 2).sum(axis=1))])
         apart, _ = KDTree(self._looks[np.asarray(measured)]).query(looks, [*range(1, min(ALIKE, len(measured)) + 1)])
-        chance = chance_of_value(self.candidates, self.candidates[np.asarray(measured)], valued)
+        chance = chance_of_value(self.candidates, self.candidates[np.asarray(measured)], promising)
         return int(index[np.argmax(apart.mean(axis=1) * chance[index])])

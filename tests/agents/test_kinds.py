@@ -61,6 +61,14 @@ def test_where_spectra_have_no_value_another_of_the_kind_is_sought_elsewhere():
     assert np.mean(shy[:, 0] > 0) > np.mean(bold[:, 0] > 0)
 
 
+def test_where_all_values_are_poor_fewer_spots_are_visited():
+    def value(point):
+        return (0.5 if point[0] < 0 else 1.0) + 1e-3 * np.sin(100 * point[1])
+
+    choosy, bold = visit(agent(), 16, value), visit(agent(), 16)
+    assert np.mean(choosy[:, 0] > 0) > np.mean(bold[:, 0] > 0)
+
+
 def test_the_first_spectra_are_taken_at_the_place_to_begin_at_and_around_it():
     points = visit(agent(sites="raster", begin=[[9.0, 4.0]]), 14)
     off = np.hypot(*(points - (9.0, 4.0)).T)  # windows of 6 nm, on a raster of 3 nm
