@@ -131,7 +131,10 @@ def plot(rows: list[dict[str, Any]], path: Path) -> None:
 def grouped(rows: list[dict[str, Any]], *keys: str) -> dict[tuple[str, ...], list[dict[str, Any]]]:
     """By values of ``keys``."""
     groups: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
-    for row in sorted(rows, key=lambda row: ([*_order()].index(row["frame"]), list(AGENTS).index(row["agent"]))):
+    order = [[*_order()], [*SCALARS, *RECORDED_SCALARS], list(AGENTS)]
+    for row in sorted(
+        rows, key=lambda row: [o.index(row[k]) for o, k in zip(order, ("frame", "scalar", "agent"), strict=True)]
+    ):
         groups[tuple(row[key] for key in keys)].append(row)
     return groups
 
