@@ -107,7 +107,8 @@ class AgentDevice(Device):
     scalarizer : Scalarizer, optional
         Gives each spectrum its value; that of ``scale`` if not given.
     prior : mapping of str to Experience, optional
-        Earlier runs, by uid, which the agent is given with the topograph; the start document names them.
+        Earlier runs, by uid, valued by the same scalarizer: the agent is given them with the topograph, and the start document
+        names them.
     timeout : float
         Longest time for one decision, in s of wall time.
     """

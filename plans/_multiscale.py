@@ -185,7 +185,8 @@ class _Tree:
     def _choose(self, here: _Visit, scale: LengthScale) -> ChildFrame | None:
         if here.agent.decision is None:  # the plan is only simulated
             return None
-        known = Knowledge(here.frame, here.agent.candidates, here.agent.agent.posterior(), here.agent.observations, here.before)
+        before = [observation.judged(here.agent.scalarizer) for observation in here.before]  # above, another may have judged
+        known = Knowledge(here.frame, here.agent.candidates, here.agent.agent.posterior(), here.agent.observations, before)
         masked = [area for area in here.agent.masked if area not in here.tried]
         return choose_child(
             here.scale.child, known, scale.frame, scale.pixels, self.stm.limits, masked=masked, tried=here.tried

@@ -86,7 +86,9 @@ class RemoteAgent:
         return self._layout.candidates
 
     def observe(self, topograph: Topograph, prior: Sequence[Experience] = ()) -> None:
-        """Lay out the candidates; the agent sees the same topograph in the stream."""
+        """Lay out the candidates; the agent sees the same topograph in the stream, and no earlier run."""
+        if prior:
+            raise NotCapableError("A remote agent is told of no earlier runs. Make its AgentDevice without prior=.")
         self._layout.observe(topograph)
         self._topograph, self._observations = topograph, []
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
@@ -50,6 +50,13 @@ class Observation:
     value: float | Failed
     spectrum: Spectrum | None = None
 
+    def judged(self, scalarizer: Scalarizer) -> Observation:
+        """With the value that ``scalarizer`` gives it; what was taken back stays so, and without its spectrum it has none."""
+        if isinstance(self.value, Failed) and self.value.again:
+            return self
+        unknown = Failed("its spectrum is not at hand, and another scalarizer asks for it")
+        return replace(self, value=unknown if self.spectrum is None else scalarizer(self.spectrum))
+
 
 @dataclass(frozen=True, eq=False)
 class Experience:
@@ -57,6 +64,10 @@ class Experience:
 
     topograph: Topograph
     observations: Sequence[Observation]
+
+    def judged(self, scalarizer: Scalarizer) -> Experience:
+        """With the values that ``scalarizer`` gives."""
+        return replace(self, observations=[observation.judged(scalarizer) for observation in self.observations])
 
 
 @dataclass(frozen=True)

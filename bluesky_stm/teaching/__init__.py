@@ -11,13 +11,14 @@ from bluesky_stm.teaching._events import (
     topograph_from,
 )
 from bluesky_stm.teaching._external import ExternalArrays
-from bluesky_stm.teaching._lessons import Lesson, Masking, Pupil, Retuning, Revision, give, refusal, retune
+from bluesky_stm.teaching._lessons import Judging, Lesson, Masking, Pupil, Retuning, Revision, give, refusal, retune
 from bluesky_stm.teaching._mask import mask_as_text, mask_from
 from bluesky_stm.teaching._teaching import Teaching, teach
 
 __all__ = [
     "Document",
     "ExternalArrays",
+    "Judging",
     "Lesson",
     "Masking",
     "MeasuredDrift",

@@ -13,7 +13,7 @@ from scipy.spatial import KDTree
 from bluesky_stm.errors import SettingsError, STMError
 from bluesky_stm.geometry import Floats, Frame, Point
 from bluesky_stm.measurements import Topograph
-from bluesky_stm.protocols import Agent, Decision, Experience, Failed, Observation
+from bluesky_stm.protocols import Agent, Decision, Experience, Failed, Observation, Scalarizer
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +38,14 @@ class Masking:
     areas: Sequence[Frame]
 
 
-Lesson = Topograph | Observation | Revision | Retuning | Masking
+@dataclass(frozen=True, eq=False)
+class Judging:
+    """Another scalarizer from now on: earlier runs are valued by it, too; what this run observed comes as a `Revision`."""
+
+    scalarizer: Scalarizer
+
+
+Lesson = Topograph | Observation | Revision | Retuning | Masking | Judging
 
 
 class Pupil:
@@ -48,7 +55,7 @@ class Pupil:
     ----------
     agent : Agent
     prior : sequence of Experience
-        Earlier runs, which it is given with every topograph.
+        Earlier runs, which it is given with every topograph, as they are valued now.
     observations : list of Observation
         As the agent knows them now.
     areas : tuple of Frame
@@ -75,6 +82,8 @@ class Pupil:
                 retune(self.agent, lesson.settings)
             case Masking():
                 self.areas = tuple(lesson.areas)
+            case Judging():
+                self.prior = tuple(experience.judged(lesson.scalarizer) for experience in self.prior)
             case Observation():
                 self.agent.ingest([lesson])
                 self.observations.append(lesson)

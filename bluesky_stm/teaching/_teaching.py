@@ -23,7 +23,7 @@ from bluesky_stm.teaching._events import (
     topograph_from,
 )
 from bluesky_stm.teaching._external import ExternalArrays
-from bluesky_stm.teaching._lessons import Lesson, Masking, Pupil, Retuning, Revision
+from bluesky_stm.teaching._lessons import Judging, Lesson, Masking, Pupil, Retuning, Revision
 
 
 @dataclass
@@ -154,6 +154,7 @@ class Teaching(DocumentRouter):
                 self._lessons.append(Retuning(asked.settings))
             case "scalarizer" if not self._fixed:
                 self._scalarizer = make_scalarizer(asked.settings)
+                self._lessons.append(Judging(self._scalarizer))
                 self._revise()
 
     # ---- inside ----

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 from bluesky import RunEngine
 
@@ -10,7 +11,10 @@ from bluesky_stm.controllers import SimulatedController
 from bluesky_stm.devices import STM, AgentDevice
 from bluesky_stm.errors import NotCapableError
 from bluesky_stm.facility import AgentHost, Mailbox, RemoteAgent
+from bluesky_stm.geometry import Frame
+from bluesky_stm.measurements import Setpoint, Topograph
 from bluesky_stm.plans import explore
+from bluesky_stm.protocols import Experience
 from bluesky_stm.session import make_scale_agent
 from bluesky_stm.settings import LengthScale
 
@@ -94,3 +98,10 @@ def test_it_does_not_look_ahead():
     agent = RemoteAgent(make_agent("random").describe(), Mailbox())
     with pytest.raises(NotCapableError, match="ahead=False"):
         agent.suggest(1, pending=[(0.0, 0.0)])
+
+
+def test_it_refuses_earlier_runs_of_which_the_agent_elsewhere_would_not_know():
+    frame = Frame.square((0.0, 0.0), 20.0, 16)
+    seen = Topograph(frame, np.zeros(frame.pixels), Setpoint(-1.5, 0.2))
+    with pytest.raises(NotCapableError, match="prior="):
+        RemoteAgent(make_agent("random").describe(), Mailbox()).observe(seen, [Experience(seen, [])])

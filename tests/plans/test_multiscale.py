@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from bluesky_stm.errors import SettingsError
 from bluesky_stm.geometry import Frame, Point, patch_centers
-from bluesky_stm.plans import explore_multiscale
+from bluesky_stm.plans import _multiscale, explore_multiscale
 from bluesky_stm.plans._step_back import StepBack, make_step_back_rule
-from bluesky_stm.plans._zoom import ChildFrame
+from bluesky_stm.plans._zoom import ChildFrame, choose_child
 from bluesky_stm.runs import replay
+from bluesky_stm.scalarizers import make_scalarizer
 from bluesky_stm.settings import LengthScale
 from bluesky_stm.storage import open_catalog
 
@@ -109,6 +110,26 @@ def test_rules_for_stepping_back_compare_with_the_promise_the_parent_or_a_value(
     assert make_step_back_rule(StepBack(name="below-expected", tolerance=0.5))(child, 7.0) == 2.5
     assert make_step_back_rule(StepBack(name="below-parent", tolerance=1.0))(child, 7.0) == 6.0
     assert make_step_back_rule(StepBack(name="below-value", value=5.0))(child, 7.0) == 5.0
+
+
+def test_what_was_measured_above_is_judged_by_the_scalarizer_of_the_frame_whose_child_is_sought(
+    RE, stm, agent_for, monkeypatch
+):
+    """Volts of a gap and nanosiemens of a conductance cannot be compared."""
+    asked = []
+
+    def choose(choice, known, *args, **options):
+        asked.append(known)
+        return choose_child(choice, known, *args, **options)
+
+    monkeypatch.setattr(_multiscale, "choose_child", choose)
+    wide = LARGE.changed(child="confident")
+    middle = wide.changed(name="middle", frame=20, scalarizer={"name": "conductance", "bias": 0.8}, budget=5)
+    RE(explore_multiscale(stm, [wide, middle, SMALL], agent_for, overview=False))
+    judge = make_scalarizer(middle.scalarizer)
+    first, second = asked
+    assert not first.before and second.before
+    assert [o.value for o in second.before] == [judge(o.spectrum) for o in second.before]
 
 
 def test_what_makes_no_sense_is_refused_before_anything_moves(RE, docs, stm, agent_for):

@@ -5,9 +5,13 @@ from functools import cache
 import pytest
 
 from bluesky_stm import simulated
+from bluesky_stm.devices import AgentDevice
 from bluesky_stm.geometry import Frame
 from bluesky_stm.plans import explore
-from bluesky_stm.runs import replay, resume
+from bluesky_stm.protocols import Failed
+from bluesky_stm.runs import experience, replay, resume
+from bluesky_stm.scalarizers import make_scalarizer
+from bluesky_stm.session import make_scale_agent
 from bluesky_stm.settings import LengthScale
 from bluesky_stm.steer import Steer
 
@@ -98,3 +102,18 @@ def test_all_spectra_those_before_too_are_judged_anew_and_no_value_of_the_old_sc
     assert [o.value for o in live.observations] == [judge(o.spectrum) for o in live.observations]
     assert [o.value for o in replay(run).agent.observations] == [o.value for o in live.observations]
     assert len(live.observations) == 7
+
+
+def test_what_earlier_runs_measured_is_judged_anew_too_live_and_in_a_replay(session, steered):
+    earlier, _ = steered("mask")
+    prior = {earlier.uid: experience(earlier, make_scalarizer(SCALE.scalarizer))}
+    agent = AgentDevice(make_scale_agent(SCALE, seed=5), SCALE, prior=prior, name="agent")
+    steer = Steer()
+    steer.scalarize("conduction_edge")
+    session.RE(explore(session.stm, agent, frame=Frame.square((0, 0), 24, 48), steer=steer, budget=4))
+    again = replay(session.catalog[-1])
+    assert again.exact
+    for taught in (agent.agent, again.agent):
+        inherited = taught.checkpoint()["inherited"]
+        known = [agent.scalarizer(o.spectrum) for o in prior[earlier.uid].observations if not isinstance(o.value, Failed)]
+        assert inherited and [o["value"] for o in inherited] == known
