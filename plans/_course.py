@@ -120,7 +120,8 @@ class Course:
                 yield from self.watch.measure()
         if self.options.tip:
             place = Point(*self.options.tip.at) if self.options.tip.at else smoothest(image)
-            self.tip = TipWatch(self.stm, self.options.tip, place, self._where)
+            spared = self.parent.image.frame if self.parent else None
+            self.tip = TipWatch(self.stm, self.options.tip, place, self._where, spared)
             yield from self.tip.begin()
 
     def _over(self) -> str:

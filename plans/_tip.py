@@ -12,7 +12,7 @@ from bluesky.utils import MsgGenerator
 
 from bluesky_stm import units
 from bluesky_stm.devices import Pulse
-from bluesky_stm.geometry import Point
+from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.measurements import Spectrum
 from bluesky_stm.plans._metadata import describe_run
 from bluesky_stm.plans._notes import COUNT, WORDS, Note, record
@@ -44,13 +44,22 @@ class TipWatch:
         Of reference, on the topograph.
     where : callable
         Gives where the tip has to go now to stand on a place of the topograph.
+    spared : Frame, optional
+        What pulses keep out of, if it is more than the present frame: one above it, to which the exploration may come back.
     """
 
-    def __init__(self, stm: STM, check: TipCheck, place: Point, where: Callable[[Point], Point] = lambda p: p) -> None:
+    def __init__(
+        self,
+        stm: STM,
+        check: TipCheck,
+        place: Point,
+        where: Callable[[Point], Point] = lambda p: p,
+        spared: Frame | None = None,
+    ) -> None:
         self.stm, self.check, self.place, self.where = stm, check, place, where
         self.reference: Spectrum | None = None
         self._note = Note("tip_check", FIELDS)
-        self._clean = places_around(stm.scanner.frame, check.aside, place)
+        self._clean = places_around(spared or stm.scanner.frame, check.aside, place)
 
     def due(self, spectra: int, last: Spectrum | None, contrast: float) -> bool:
         """Whether to look: ``spectra`` after the last check, the last of them suspicious, images of another contrast."""

@@ -105,6 +105,24 @@ def test_images_that_do_not_agree_are_recorded_and_not_believed(RE, docs, make_s
     assert replay(docs).exact
 
 
+@pytest.mark.parametrize("seed", [2, 3, 5])
+@pytest.mark.parametrize("share", [0.5, 0.9])
+def test_a_small_frame_that_has_moved_far_is_found_or_refused_but_never_mistaken(RE, docs, make_stm, seed, share):
+    """Somewhere a few spots always fall onto a few others."""
+    stm, frame = make_stm(SimulatedController(seed=seed, profile="good_day")), Frame.square((5, 5), 20, 128)
+    honest, moved = stm.controller.scan, np.array((0.8, -0.6)) * share * 20
+
+    def scan(*args):
+        taken = honest(*args)
+        stm.controller._junction.piezo._drifted -= moved if not docs.events("topograph") else 0.0
+        return taken
+
+    stm.controller.scan = scan
+    RE(measure_drift(stm, frame, compensate=False))
+    for event in docs.events("drift"):
+        assert not event["drift_trusted"] or (event["drift_x"], event["drift_y"]) == pytest.approx(moved, abs=0.8)
+
+
 def test_lines_that_stand_still_in_the_frame_and_slow_background_do_not_hold_a_registration():
     """What the scan converters leave, and puddles: in the published images there are few features besides."""
     draw, frame = np.random.default_rng(5), Frame.square((0, 0), 10, 64)

@@ -7,7 +7,7 @@ from bluesky.utils import RunEngineInterrupted
 from bluesky_stm.controllers import SimulatedController
 from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.measurements import Quality, Setpoint, Topograph
-from bluesky_stm.plans import TipCheck, check_tip, explore, judge
+from bluesky_stm.plans import Parent, TipCheck, check_tip, explore, judge
 from bluesky_stm.plans._tip_places import places_around, smoothest
 from bluesky_stm.protocols import Failed, SweepSettings
 from bluesky_stm.runs import replay
@@ -121,6 +121,22 @@ def test_pulses_go_aside_each_to_another_place_and_leave_the_reference_alone(
     good = [e for e in docs.events("tip_check") if e["tip_check_verdict"] == "good"]
     at = {(e["tip_check_x"], e["tip_check_y"]) for e in good}
     assert len(at) == 1
+
+
+def test_pulses_spare_the_frame_above_too(RE, make_stm, changing_tip, agent_for, scale):
+    """An exploration that steps back goes on there."""
+    stm = changing(make_stm, changing_tip, changes_at=10, heals=2)
+    above, pulsed, fire = stm.controller.scan(Frame.square((0, 0), 60, 128)), [], stm.controller.pulse
+
+    def pulse(bias, width):
+        pulsed.append(stm.controller.get_tip().point)
+        fire(bias, width)
+
+    stm.controller.pulse = pulse
+    checks = {"every": 5, "pulse": (3.0, 0.05), "aside": 15.0}
+    RE(explore(stm, agent_for(scale.changed(budget=12)), frame=Frame.square((8, 8), 20, 48), parent=Parent(above), tip=checks))
+    assert len(pulsed) == 2
+    assert not above.frame.contains(pulsed, margin=-14.9).any()
 
 
 def test_no_pulse_is_fired_where_limits_leave_no_place_for_it(RE, docs, make_stm, changing_tip):
