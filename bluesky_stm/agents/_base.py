@@ -161,7 +161,7 @@ class BaseAgent:
         """Learn from spectra, in the order they were taken; a value that is no finite number counts as failed."""
         assert self.topograph
         for observation in observations:
-            if not (isinstance(observation.value, Failed) and observation.value.again):
+            if not observation.taken_back:
                 self._measured[self._same(observation.point)] = True
             self.observations.append(_finite(observation))
 
@@ -211,10 +211,14 @@ class BaseAgent:
         """A decision beyond the seed points."""
         raise NotImplementedError
 
+    @property
+    def _lessons(self) -> list[Observation]:
+        """All that it knows, that of earlier runs first."""
+        return [*self._inherited, *self.observations]
+
     def _values(self) -> Floats:
-        """Values (n,) of the spectra that have one, those of earlier runs first."""
-        lessons = [*self._inherited, *self.observations]
-        return np.array([o.value for o in lessons if not isinstance(o.value, Failed)], dtype=float)
+        """Values (n,) of the spectra that have one."""
+        return np.array([o.value for o in self._lessons if not isinstance(o.value, Failed)], dtype=float)
 
     def _generator(self, ordinal: int) -> np.random.Generator:
         """Random numbers of the decision made with ``ordinal`` spectra taken or on their way."""
@@ -260,8 +264,9 @@ class BaseAgent:
         """A spot that looks like none so far; None where candidates do not sit on spots, or no spot is left."""
         if self._kinds is None:
             return None
-        measured = [self._nearest(point) for point in [*(o.point for o in self.observations), *pending]]
-        values = [-np.inf if isinstance(o.value, Failed) else o.value for o in self.observations]
+        standing = [o for o in self.observations if not o.taken_back]
+        measured = [self._nearest(point) for point in [*(o.point for o in standing), *pending]]
+        values = [-np.inf if isinstance(o.value, Failed) else o.value for o in standing]
         least = np.quantile([value for value in values if np.isfinite(value)] or [0.0], POOR)
         return self._kinds.next(free, measured, [*(value >= least for value in values), *(True for _ in pending)])
 

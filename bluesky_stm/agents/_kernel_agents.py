@@ -119,7 +119,7 @@ class KernelAgent(BaseAgent):
         SettingsError
             Before five whole spectra, or where lessons came without their spectrum.
         """
-        enough(whole(self.observations), 5)
+        enough(whole(self._lessons), 5)
         with one_thread():
             curves, models, _ = self._components()
             count = len(self._candidates if points is None else np.atleast_2d(np.asarray(points)))
@@ -211,7 +211,7 @@ class KernelAgent(BaseAgent):
 
     def _chance(self) -> Floats:
         """That a spectrum is of use, for each candidate; what was taken back says nothing of its place."""
-        stand = [not (isinstance(o.value, Failed) and o.value.again) for o in self.observations]
+        stand = [not o.taken_back for o in self.observations]
         points = np.array([o.point for o in self.observations], dtype=float).reshape(-1, 2)
         return chance_of_value(self._candidates, points[stand], np.array(self._useful, dtype=bool)[stand])
 
@@ -239,11 +239,12 @@ class KernelAgent(BaseAgent):
 
     def _components(self) -> tuple[Curves, list[Model], Floats]:
         """Components of the whole spectra so far, a model of each, and the scores (n, c)."""
-        spectra = whole(self.observations)
+        lessons = self._lessons
+        spectra = whole(lessons)
         if self._curves is None or self._curves[0] != len(spectra):
             curves = Curves.fitted([spectrum for _, spectrum in spectra])
             scores = curves.scores([spectrum for _, spectrum in spectra])
-            places = [self._features(np.array([self.observations[i].point], dtype=float)) for i, _ in spectra]
+            places = [self._features(np.array([lessons[i].point], dtype=float)) for i, _ in spectra]
             models = [model for model in (self._kept_up(None, places, column, self.kernels) for column in scores.T) if model]
             if len(models) < scores.shape[1]:
                 raise SettingsError("The spectra so far cannot be fitted: some of their components are not finite numbers.")

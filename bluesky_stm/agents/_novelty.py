@@ -38,7 +38,7 @@ class NoveltyAgent(WeighingAgent):
     Settings = NoveltySettings
 
     def _weigh(self, pending: Sequence[Point]) -> tuple[Floats, Model] | str:
-        if len(whole(self.observations)) < LEAST_SPECTRA:
+        if len(whole(self._lessons)) < LEAST_SPECTRA:
             return f"fewer than {LEAST_SPECTRA} whole spectra"
         _, models, scores = self._components()
         if not models:

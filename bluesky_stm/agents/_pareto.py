@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import compress
 
 import numpy as np
 
@@ -40,16 +41,12 @@ class ParetoAgent(WeighingAgent):
         self._paired: list[bool] = []
         self._pair_models: list[Model | None] = [None, None]
         super().observe(topograph, prior)
+        self._compare(self._inherited)
 
     def ingest(self, observations: Sequence[Observation]) -> None:
         """Learn from spectra, in the order they were taken."""
         super().ingest(observations)
-        for observation in observations:
-            values = [scalar(observation.spectrum) for scalar in self._objectives] if observation.spectrum else []
-            self._paired.append(bool(values) and all(not isinstance(v, Failed) and np.isfinite(v) for v in values))
-            if self._paired[-1]:
-                place = self._features(np.array([observation.point], dtype=float))
-                self._pairs.append((place, np.array(values, dtype=float)))
+        self._paired += self._compare(observations)
 
     def _weigh(self, pending: Sequence[Point]) -> tuple[Floats, Model] | str:
         models = self._both()
@@ -61,6 +58,15 @@ class ParetoAgent(WeighingAgent):
     def _useful(self) -> list[bool]:
         """Of each observation, whether both objectives have a value."""
         return self._paired
+
+    def _compare(self, lessons: Sequence[Observation]) -> list[bool]:
+        """Keep the values of both objectives, and say of each lesson whether it has them."""
+        both = [[scalar(o.spectrum) for scalar in self._objectives] if o.spectrum else [] for o in lessons]
+        paired = [bool(pair) and all(not isinstance(v, Failed) and np.isfinite(v) for v in pair) for pair in both]
+        for lesson, values in compress(zip(lessons, both, strict=True), paired):
+            place = self._features(np.array([lesson.point], dtype=float))
+            self._pairs.append((place, np.array(values, dtype=float)))
+        return paired
 
     def _gain(self, models: Sequence[Model], pending: Sequence[Point]) -> Floats:
         for point in pending:

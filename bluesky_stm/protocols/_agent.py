@@ -50,9 +50,14 @@ class Observation:
     value: float | Failed
     spectrum: Spectrum | None = None
 
+    @property
+    def taken_back(self) -> bool:
+        """Whether it says nothing of its place, as if it had not been measured."""
+        return isinstance(self.value, Failed) and self.value.again
+
     def judged(self, scalarizer: Scalarizer) -> Observation:
         """With the value that ``scalarizer`` gives it; what was taken back stays so, and without its spectrum it has none."""
-        if isinstance(self.value, Failed) and self.value.again:
+        if self.taken_back:
             return self
         unknown = Failed("its spectrum is not at hand, and another scalarizer asks for it")
         return replace(self, value=unknown if self.spectrum is None else scalarizer(self.spectrum))

@@ -13,7 +13,7 @@ from scipy.spatial import KDTree
 from bluesky_stm.errors import SettingsError, STMError
 from bluesky_stm.geometry import Floats, Frame, Point
 from bluesky_stm.measurements import Topograph
-from bluesky_stm.protocols import Agent, Decision, Experience, Failed, Observation, Scalarizer
+from bluesky_stm.protocols import Agent, Decision, Experience, Observation, Scalarizer
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +97,7 @@ class Pupil:
     def left(self) -> int:
         """How many candidates are neither measured nor masked."""
         free = np.ones(len(self.candidates), dtype=bool) if self.mask is None else self.mask.copy()
-        done = [o.point for o in self.observations if not (isinstance(o.value, Failed) and o.value.again)]
+        done = [o.point for o in self.observations if not o.taken_back]
         if done:
             free[KDTree(self.candidates).query(np.array(done))[1]] = False
         return int(free.sum())

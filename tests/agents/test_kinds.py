@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bluesky_stm.agents import make_agent
-from bluesky_stm.geometry import Frame
+from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.measurements import Setpoint, Topograph
 from bluesky_stm.protocols import Failed, Observation
 
@@ -59,6 +59,14 @@ def test_where_spectra_have_no_value_another_of_the_kind_is_sought_elsewhere():
 
     shy, bold = visit(agent(), 16, value), visit(agent(), 16)
     assert np.mean(shy[:, 0] > 0) > np.mean(bold[:, 0] > 0)
+
+
+def test_a_spot_whose_spectrum_was_taken_back_is_visited_again():
+    made = agent()
+    first, second = visit(made, 2)
+    made.observe(crowd()[0])
+    made.ingest([Observation(Point(*first), 1.0), Observation(Point(*second), Failed("the tip has changed", again=True))])
+    assert made.suggest(1)[0].point == Point(*second)
 
 
 def test_where_all_values_are_poor_fewer_spots_are_visited():

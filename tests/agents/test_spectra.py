@@ -8,7 +8,7 @@ from bluesky_stm.agents._acquisition import expected_novelty
 from bluesky_stm.errors import SettingsError
 from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.measurements import Setpoint, Spectrum, Topograph
-from bluesky_stm.protocols import Failed, Observation
+from bluesky_stm.protocols import Experience, Failed, Observation
 
 FRAME = Frame.square((0.0, 0.0), 20.0, 48)
 BIAS = np.linspace(-1.5, 1.5, 41)
@@ -52,6 +52,19 @@ def test_spectra_are_predicted_where_the_scalarizer_failed():
     agent = agent_at()
     agent.ingest([lesson(p, failed=True) for p in PLACES[::9]])
     assert np.isfinite(agent.reconstruct(PLACES[:3]).didv).all()
+
+
+@pytest.mark.parametrize("name", ["dkl", "novelty", "pareto"])
+def test_whole_spectra_of_earlier_runs_are_known_too(name):
+    lessons = [lesson(p) for p in PLACES[::30]]
+    heir, fresh = agent_at(name), agent_at(name)
+    heir.observe(heir.topograph, [Experience(heir.topograph, lessons)])
+    fresh.ingest(lessons)
+    assert np.array_equal(heir.reconstruct(PLACES[:20]).didv, fresh.reconstruct(PLACES[:20]).didv)
+    weighed = fresh.insight().acquisition
+    left = np.isfinite(weighed)
+    assert left.sum() > len(PLACES) / 2
+    assert np.array_equal(heir.insight().acquisition[left], weighed[left])
 
 
 def test_a_checkpoint_keeps_the_spectra():
