@@ -35,7 +35,7 @@ class ControllerName(StrEnum):
 
 
 @app.command()
-def demo(catalog: Folder = FOLDER, seed: Seed = 7, report: Page = None) -> None:
+def demo(catalog: Folder = FOLDER, seed: Seed = 1, report: Page = None) -> None:
     """Explore the simulated EuZn2As2 surface at three length scales, replay what was stored, write a report."""
     from bluesky_stm.session import simulated
 
