@@ -24,7 +24,7 @@ from bluesky_stm.agents._kernel import Kernel, squared_distances
 from bluesky_stm.agents._net import Net
 from bluesky_stm.agents._rings import Rings
 from bluesky_stm.geometry import Floats
-from bluesky_stm.pretrain._scenes import Scene, scene
+from bluesky_stm.pretrain._scenes import scene
 
 COMPONENTS = 4
 """Principal components of the spectra of a scene that serve as values."""
@@ -53,7 +53,7 @@ class Task:
 
 def task(seed: int) -> Task:
     """From the scene of a seed."""
-    one: Scene = scene(seed)
+    one = scene(seed)
     frame = one.topograph.frame
     xy = (one.places - np.asarray(frame.center)) / (min(frame.size) / 2)
     rings = Rings(one.topograph, one.places)(one.places)
