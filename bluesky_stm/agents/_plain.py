@@ -1,4 +1,4 @@
-"""Agents that learn nothing: what every other one has to beat."""
+"""Agents that learn nothing, of this run or of earlier ones: what every other one has to beat."""
 
 from __future__ import annotations
 

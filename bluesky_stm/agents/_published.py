@@ -104,7 +104,7 @@ class PublishedAgent(BaseAgent):
     _fitted: tuple[int, EmbeddedProcess, float, float] | None = None
 
     def observe(self, topograph: Topograph, prior: Sequence[Experience] = ()) -> None:
-        """Take in the topograph; forgets everything learned before."""
+        """Take in the topograph; forgets everything learned before. As published, it begins anew: ``prior`` tells it nothing."""
         super().observe(topograph, prior)
         self._fitted = None
 
