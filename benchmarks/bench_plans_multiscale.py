@@ -37,8 +37,9 @@ SIZES = (
 """The wide frame has the pixels of the published one, and most of its spectra go to one kind of spot after another."""
 
 
-def scales(child, agent="dkl", budgets=(BUDGET, BUDGET, BUDGET), sites="spots"):
-    shared = {"scalarizer": {"name": "gap", "prefer": "small"}, "agent": agent, "child": child, "sites": sites}
+def scales(child, agent="dkl", budgets=(BUDGET, BUDGET, BUDGET), sites="spots", inherit=False):
+    found = {"scalarizer": {"name": "gap", "prefer": "small"}, "child": child}
+    shared = {**found, "agent": agent, "sites": sites, "inherit": inherit}
     return [
         LengthScale(**{**size, "seeds": min(size["seeds"], budget)}, budget=budget, **shared)
         for size, budget in zip(SIZES, budgets, strict=True)
@@ -48,6 +49,7 @@ def scales(child, agent="dkl", budgets=(BUDGET, BUDGET, BUDGET), sites="spots"):
 TREE = {"children": 4, "step_back": {"name": "below-value", "value": FOUND, "spectra": 5}, "budget": 3 * BUDGET}
 WAYS = {
     "spots, confident": (scales("confident"), {}),
+    "spots, confident, inherited": (scales("confident", inherit=True), {}),
     "spots, expected maximum": (scales("posterior"), {}),
     "spots, largest sum (paper)": (scales("largest-sum"), {}),
     "raster, largest sum (paper)": (scales("largest-sum", sites="raster"), {}),
@@ -88,10 +90,17 @@ def once(seed, way):
             for run in runs if run["events"]["topograph"]
         ],
         "best": [run["events"]["agent"][-1]["agent_best"] for run in runs],
+        "found_after": [found_after(run) for run in runs],
         "spectra": sum(len(run["events"]["primary"]) for run in runs),
         "hours": controller.now() / 3600,
         "seconds": time.process_time() - began,
     }  # fmt: skip
+
+
+def found_after(run):
+    """Spectra that a run took until one had the gap of a vacancy; NaN where none did."""
+    found = [event["agent_ingested"] for event in run["events"]["agent"] if event["agent_best"] >= FOUND]
+    return min(found, default=np.nan)
 
 
 def chance(seeds, frames=2000):

@@ -145,6 +145,8 @@ class LengthScale(Settings):
     begin : sequence of (x, y)
         Places, in nm from the centre of the frame, at which and around which the first of the seed points lie. A child frame
         is given the place of the best spectrum of its parent: it is to be confirmed first.
+    inherit : bool
+        Whether the agent of a child frame is given the run of its parent: what that measured inside the frame.
     scalarizer, agent, child, stop
         Chosen by name, each with its settings: what is predicted, who predicts it, the rule that places the frame of the
         next scale, and the rule that ends this scale before its budget.
@@ -160,6 +162,7 @@ class LengthScale(Settings):
     budget: int = Field(60, ge=1)
     seeds: int = Field(20, ge=1)
     begin: tuple[tuple[float, float], ...] = ()
+    inherit: bool = True
     scalarizer: Choice = Named(name="gap")
     agent: Choice = Named(name="dkl")
     child: Choice = Named(name="confident")

@@ -138,8 +138,8 @@ class AgentDevice(Device):
         self.decision: Decision | None = None
         self.agent_name = str(agent.describe()["name"])
         self._teaching = Teaching(scalarizer or make_scalarizer(scale.scalarizer), fixed=False)  # type: ignore[union-attr]
-        self._prior = dict(prior or {})
-        self._pupil = Pupil(agent, tuple(self._prior.values()))
+        self._prior = list(prior or {})
+        self._pupil = Pupil(agent, prior)
         self._lessons: list[Lesson] = []
         self._taught = 0
         self._worker = Worker(name)
@@ -151,6 +151,20 @@ class AgentDevice(Device):
     def documents(self, name: str, doc: Mapping[str, Any]) -> None:
         """Take in a document; to be subscribed to the RunEngine or to a stream of documents."""
         self._teaching(name, dict(doc))
+
+    def inherit(self, uid: str, experience: Experience) -> None:
+        """Give the agent one more earlier run, to be valued by its own scalarizer; before its first topograph."""
+        if self.topograph is not None:
+            raise SettingsError(
+                f"The agent {self.name!r} has seen a topograph: earlier runs are given before that. Give them to a fresh agent."
+            )
+        self._prior.append(uid)
+        self._pupil.prior[uid] = experience.judged(self.scalarizer)
+
+    @property
+    def experience(self) -> Experience | None:
+        """What this agent has learned, for another one to inherit; None before its first topograph."""
+        return None if self.topograph is None else Experience(self.topograph, tuple(self.observations))
 
     @property
     def candidates(self) -> Floats:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -162,6 +162,8 @@ class _Tree:
             if self.overview and above.agent.topograph is not None:
                 parent = Parent(above.agent.topograph, above.agent.drift)
         agent, budget = self.make_agent(scale), min(scale.budget, max(self.left, 1))
+        if link and scale.inherit and (known := link[0].agent.experience):
+            agent.inherit(link[0].uid, known)
         uid = yield from explore(self.stm, agent, budget=budget, frame=frame, parent=parent, md=metadata, **self.options)
         self.uids.append(uid)
         self.left -= len(agent.observations)
@@ -197,7 +199,7 @@ def _inside(above: _Visit, child: ChildFrame, seen: Frame) -> list[Observation]:
     """What was measured above inside the frame of a child, moved with it to where it was found again."""
     known = [o for o in (*above.before, *above.agent.observations) if child.frame.contains(o.point)]
     x, y = np.subtract(seen.center, child.frame.center).tolist()
-    return [replace(o, point=Point(o.point.x + x, o.point.y + y)) for o in known]
+    return [o.moved(Point(x, y)) for o in known]
 
 
 def _check(scales: Sequence[LengthScale], make_agent: Callable[[LengthScale], AgentDevice]) -> None:

@@ -5,9 +5,9 @@ import pytest
 from event_model import compose_run
 
 from bluesky_stm.errors import FileFormatError
-from bluesky_stm.geometry import Frame
+from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.measurements import Quality, Topograph
-from bluesky_stm.protocols import Failed, Observation
+from bluesky_stm.protocols import Experience, Failed, Observation
 from bluesky_stm.teaching import Teaching, spectrum_from, teach, topograph_from
 
 BIAS = np.linspace(-1, 1, 5)
@@ -34,10 +34,11 @@ def spectrum(x, name="stm_sweep", quality=0):
     return {f"{name}_{k}": v for k, v in {**arrays, **scalars}.items()} | {"stm_tip_x": x, "stm_tip_y": 2.0, "stm_tip_z": 0.5}
 
 
-def run(*spectra, pages=False):
-    start = compose_run(metadata={"scalarizer": {"name": "mean-didv"}})
+def run(*spectra, overviews=(), **metadata):
+    start = compose_run(metadata={"scalarizer": {"name": "mean-didv"}, **metadata})
     yield "start", start.start_doc
-    for stream, events in (("topograph", [image()]), ("primary", spectra), ("other", [{"a": 1.0}])):
+    streams = {"overview": overviews, "topograph": [image()], "primary": spectra, "other": [{"a": 1.0}]}
+    for stream, events in ((stream, events) for stream, events in streams.items() if events):
         keys = {k: {"dtype": "number", "shape": [], "source": "test"} for k in events[0]}
         bundle = start.compose_descriptor(name=stream, data_keys=keys)
         yield "descriptor", bundle.descriptor_doc
@@ -52,10 +53,11 @@ def mean_didv(measured):
 
 class Pupil:
     def __init__(self):
-        self.heard = []
+        self.heard, self.prior = [], ()
 
     def observe(self, topograph, prior=()):
         self.heard.append(topograph)
+        self.prior = prior
 
     def ingest(self, observations):
         self.heard += observations
@@ -91,3 +93,44 @@ def test_null_from_json_is_nan_again():
 def test_foreign_events_are_refused_with_what_is_missing():
     with pytest.raises(FileFormatError, match="_lockin_x"):
         spectrum_from({"det": 1.0})
+
+
+def overview(x, y, trusted=True):
+    return image() | {"overview_x": x, "overview_y": y, "overview_trusted": int(trusted)}
+
+
+def earlier_run(*places):
+    """One of which the surface lay where ``places`` say."""
+    told = [Observation(Point(*place), 1.0, spectrum_from(spectrum(place[0]))) for place in places]
+    return Experience(topograph_from(image()), told)
+
+
+def inherited(documents, **prior):
+    pupil = Pupil()
+    teach(pupil, documents, mean_didv, prior)
+    return [[tuple(o.point) for o in told.observations] for told in pupil.prior]
+
+
+def test_what_the_parent_measured_lies_where_the_overview_found_its_surface():
+    documents = run(spectrum(1.0), overviews=[overview(0.5, -0.25)], parent_run="parent")
+    assert inherited(documents, parent=earlier_run((1.0, 2.0), (2.0, 3.0))) == [[(1.5, 1.75), (2.5, 2.75)]]
+
+
+def test_topograph_and_spectra_of_an_earlier_run_move_with_their_places():
+    moved = earlier_run((1.0, 2.0)).moved(Point(0.5, -0.25))
+    assert moved.topograph.frame.center == (1.5, 1.75)
+    assert [o.spectrum.position for o in moved.observations] == [(1.5, 1.75)]
+
+
+def test_where_the_surface_of_the_parent_was_not_found_nothing_is_known_of_it():
+    documents = run(spectrum(1.0), overviews=[overview(0.5, -0.25, trusted=False)], parent_run="parent")
+    assert inherited(documents, parent=earlier_run((1.0, 2.0))) == []
+
+
+def test_an_overview_places_the_run_in_whose_image_the_frame_was_chosen_and_no_other():
+    documents = run(spectrum(1.0), overviews=[overview(0.5, -0.25)], parent_run="parent")
+    assert inherited(documents, night_before=earlier_run((1.0, 2.0))) == [[(1.0, 2.0)]]
+
+
+def test_without_an_overview_the_parent_measured_where_it_says():
+    assert inherited(run(spectrum(1.0), parent_run="parent"), parent=earlier_run((1.0, 2.0))) == [[(1.0, 2.0)]]

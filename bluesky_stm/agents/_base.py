@@ -143,7 +143,7 @@ class BaseAgent:
 
         Of ``prior`` it keeps the spectra that lie in this frame and have a value: those of a parent scale, or of an earlier
         night. An agent with a kernel learns from them as from its own, which they are not: they take no place of its own
-        seed points, and where they were taken may be measured again.
+        seed points, and where they were taken may be measured again. One that learns nothing heeds them as little as its own.
         """
         frame = topograph.frame
         self._kinds = Kinds(topograph, *self.settings.windows(frame)) if self.settings.on_spots else None
@@ -193,11 +193,16 @@ class BaseAgent:
         return {**self.describe(), "topograph": topograph, **lessons}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go back to a `checkpoint`, settings and seed included."""
+        """Go back to a `checkpoint`, settings and seed included; one of the time before agents inherited has nothing of it."""
+        if missing := [key for key in ("seed", "settings", "topograph", "observations") if key not in state]:
+            raise SettingsError(
+                f"This is no whole checkpoint of an agent, {', '.join(missing)} is missing. The agent is as it was; "
+                "give what checkpoint() gave."
+            )
         self.seed, self.settings = int(state["seed"]), self.Settings.parse(state["settings"])
         if state["topograph"] is not None:
             topograph = unpacked_topograph(state["topograph"])
-            self.observe(topograph, [Experience(topograph, unpacked_observations(state["inherited"]))])
+            self.observe(topograph, [Experience(topograph, unpacked_observations(state.get("inherited", ())))])
             self.ingest(unpacked_observations(state["observations"]))
 
     def describe(self) -> dict[str, Any]:

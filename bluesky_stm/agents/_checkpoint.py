@@ -43,11 +43,16 @@ def unpacked_observations(state: Sequence[Mapping[str, Any]]) -> list[Observatio
     return [
         Observation(
             Point(*o["point"]),
-            Failed(o["value"]["failed"], o["value"]["again"]) if isinstance(o["value"], Mapping) else float(o["value"]),
+            _unpacked_value(o["value"]),
             None if o["spectrum"] is None else _unpacked_spectrum(o["spectrum"]),
         )
         for o in state
     ]
+
+
+def _unpacked_value(value: Any) -> float | Failed:
+    """Checkpoints that do not say ``again`` are of the time when no place was measured again."""
+    return Failed(value["failed"], value.get("again", False)) if isinstance(value, Mapping) else float(value)
 
 
 def _packed_spectrum(spectrum: Spectrum) -> dict[str, Any]:

@@ -62,6 +62,11 @@ class Observation:
         unknown = Failed("its spectrum is not at hand, and another scalarizer asks for it")
         return replace(self, value=unknown if self.spectrum is None else scalarizer(self.spectrum))
 
+    def moved(self, shift: Point) -> Observation:
+        """The same, ``shift`` nm further."""
+        place = Point(self.point.x + shift.x, self.point.y + shift.y)
+        return replace(self, point=place, spectrum=self.spectrum and self.spectrum.at(place))
+
 
 @dataclass(frozen=True, eq=False)
 class Experience:
@@ -73,6 +78,13 @@ class Experience:
     def judged(self, scalarizer: Scalarizer) -> Experience:
         """With the values that ``scalarizer`` gives."""
         return replace(self, observations=[observation.judged(scalarizer) for observation in self.observations])
+
+    def moved(self, shift: Point) -> Experience:
+        """The same, ``shift`` nm further: where a later image shows what was measured then."""
+        frame = self.topograph.frame
+        center = Point(frame.center.x + shift.x, frame.center.y + shift.y)
+        topograph = replace(self.topograph, frame=replace(frame, center=center))
+        return Experience(topograph, [observation.moved(shift) for observation in self.observations])
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from bluesky_stm.errors import CatalogError, ReplayError, STMError
@@ -11,7 +12,7 @@ from bluesky_stm.measurements import Topograph
 from bluesky_stm.protocols import Experience, Observation
 from bluesky_stm.scalarizers import make_scalarizer
 from bluesky_stm.storage import Document, Run, Runs
-from bluesky_stm.teaching import Masking, Revision, Teaching
+from bluesky_stm.teaching import Masking, Placing, Revision, Teaching
 
 if TYPE_CHECKING:
     from bluesky_stm.protocols import Agent, Scalarizer
@@ -79,10 +80,20 @@ def taught_documents(run: Run) -> Iterator[Document]:
         yield from one.documents()
 
 
-def lessons_of(run: Run, judge: Scalarizer) -> tuple[Topograph, list[Observation], tuple[Frame, ...]]:
-    """Topograph and observations as they are known at the end of a run, and the areas that were masked then."""
+@dataclass(eq=False)
+class Known:
+    """What is known at the end of a run: the topograph, what was observed, the areas masked, and where earlier runs lie."""
+
+    topograph: Topograph
+    observations: list[Observation]
+    areas: tuple[Frame, ...] = ()
+    placings: list[Placing] = field(default_factory=list)
+
+
+def lessons_of(run: Run, judge: Scalarizer) -> Known:
+    """What a run teaches, its spectra as ``judge`` values them."""
     teaching = Teaching(judge)
-    topograph, observations, areas = None, list[Observation](), tuple[Frame, ...]()
+    topograph, observations, areas, placings = None, list[Observation](), tuple[Frame, ...](), list[Placing]()
     for name, doc in taught_documents(run):
         teaching(name, doc)
         for lesson in teaching.take():
@@ -95,15 +106,17 @@ def lessons_of(run: Run, judge: Scalarizer) -> tuple[Topograph, list[Observation
                     observations.append(lesson)
                 case Masking():
                     areas = tuple(lesson.areas)
+                case Placing():
+                    placings.append(lesson)
     if topograph is None or not observations:
         raise ReplayError(f"{run!r} holds no topograph or no spectrum: there is nothing to learn from.")
-    return topograph, observations, areas
+    return Known(topograph, observations, areas, placings)
 
 
 def experience(run: Run, judge: Scalarizer) -> Experience:
     """What an agent of another run can learn from this one: its topograph, and its spectra as ``judge`` values them."""
-    topograph, observations, _ = lessons_of(run, judge)
-    return Experience(topograph, tuple(observations))
+    known = lessons_of(run, judge)
+    return Experience(known.topograph, tuple(known.observations))
 
 
 def prior_of(run: Run, judge: Scalarizer | None = None) -> dict[str, Experience]:

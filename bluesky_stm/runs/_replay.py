@@ -137,7 +137,7 @@ def replay(run: Any, agent: Agent | None = None) -> Replay:
     """
     run = as_run(run)
     agent = agent or rebuild_agent(lineage(run)[0].start)
-    decisions = list(_compare(run, Pupil(agent, tuple(prior_of(run).values()))))
+    decisions = list(_compare(run, Pupil(agent, prior_of(run))))
     if not decisions:
         raise ReplayError(f"{run!r} holds no decision of an agent: there is nothing to compare.")
     return Replay(run, agent, decisions, _changes(run.start.get("versions", {})))

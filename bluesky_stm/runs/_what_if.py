@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bluesky_stm.geometry import Floats
-from bluesky_stm.protocols import Decision, Failed, Observation, Posterior
+from bluesky_stm.protocols import Decision, Experience, Failed, Observation, Posterior
 from bluesky_stm.runs._answers import Answers, Archive, Simulator
 from bluesky_stm.runs._rebuild import as_run, judge_of, lessons_of, prior_of, rebuild_agent
 from bluesky_stm.scalarizers import make_scalarizer
 from bluesky_stm.settings import Named
 from bluesky_stm.spots import LAYOUT
 from bluesky_stm.storage import Run
-from bluesky_stm.teaching import Masking, Pupil, Revision
+from bluesky_stm.teaching import Lesson, Masking, Pupil, Revision
 
 if TYPE_CHECKING:
     from bluesky_stm.protocols import Agent, Scalarizer
@@ -132,16 +132,13 @@ def what_if(
     """
     run = as_run(run)
     judge = make_scalarizer(scalarizer) if scalarizer else judge_of(run.start)
-    topograph, observations, areas = lessons_of(run, judge)
+    known, prior = lessons_of(run, judge), prior_of(run, judge)
+    observations = known.observations
     make = _maker(run.start, agent, acquisition, seed)
-    prior = tuple(prior_of(run, judge).values())
-    pupil = Pupil(make(), prior)
-    pupil.give(topograph)
-    pupil.give(Masking(areas))
+    pupil = _pupil(make(), prior, [*known.placings, known.topograph, Masking(known.areas)])
     archive = Simulator(answers, judge) if answers else Archive(observations, pupil.candidates)
     decisions, chosen, wishes = _explore(pupil, archive, budget or len(observations))
-    taught = Pupil(make(), prior)
-    taught.give(Revision(topograph, observations))
+    taught = _pupil(make(), prior, [*known.placings, Revision(known.topograph, observations)])
     return WhatIf(
         run.uid,
         judge.describe(),
@@ -154,6 +151,13 @@ def what_if(
         taught.agent.posterior(),
         _stored_map(run, len(taught.candidates)),
     )
+
+
+def _pupil(agent: Agent, prior: Mapping[str, Experience], lessons: Iterable[Lesson]) -> Pupil:
+    pupil = Pupil(agent, prior)
+    for lesson in lessons:
+        pupil.give(lesson)
+    return pupil
 
 
 def _maker(

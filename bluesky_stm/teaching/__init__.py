@@ -5,13 +5,14 @@ from bluesky_stm.teaching._events import (
     MeasuredDrift,
     decision_from,
     drift_from,
+    found_from,
     intervention_from,
     revoked_from,
     spectrum_from,
     topograph_from,
 )
 from bluesky_stm.teaching._external import ExternalArrays
-from bluesky_stm.teaching._lessons import Judging, Lesson, Masking, Pupil, Retuning, Revision, give, refusal, retune
+from bluesky_stm.teaching._lessons import Judging, Lesson, Masking, Placing, Pupil, Retuning, Revision, give, refusal, retune
 from bluesky_stm.teaching._mask import mask_as_text, mask_from
 from bluesky_stm.teaching._teaching import Teaching, teach
 
@@ -22,12 +23,14 @@ __all__ = [
     "Lesson",
     "Masking",
     "MeasuredDrift",
+    "Placing",
     "Pupil",
     "Retuning",
     "Revision",
     "Teaching",
     "decision_from",
     "drift_from",
+    "found_from",
     "give",
     "intervention_from",
     "mask_as_text",

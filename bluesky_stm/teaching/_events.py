@@ -93,6 +93,15 @@ def drift_from(data: Mapping[str, Any]) -> MeasuredDrift:
     )
 
 
+def found_from(data: Mapping[str, Any]) -> Point | None:
+    """How far the surface has moved since the parent's topograph, in nm, as an Event of the stream ``overview`` says.
+
+    None where the images did not agree well enough: then nobody knows.
+    """
+    field = _fields(data, "trusted")
+    return Point(float(field["x"]), float(field["y"])) if field["trusted"] else None
+
+
 def revoked_from(data: Mapping[str, Any]) -> tuple[int, str]:
     """How many of the last spectra an Event of the stream ``tip_check`` takes back, and why."""
     field = _fields(data, "verdict")

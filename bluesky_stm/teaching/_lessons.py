@@ -45,7 +45,15 @@ class Judging:
     scalarizer: Scalarizer
 
 
-Lesson = Topograph | Observation | Revision | Retuning | Masking | Judging
+@dataclass(frozen=True, eq=False)
+class Placing:
+    """Where the surface of an earlier run lies now: so far from where that run had it, in nm; None where it was not found."""
+
+    run: str
+    shift: Point | None
+
+
+Lesson = Topograph | Observation | Revision | Retuning | Masking | Judging | Placing
 
 
 class Pupil:
@@ -54,8 +62,9 @@ class Pupil:
     Attributes
     ----------
     agent : Agent
-    prior : sequence of Experience
-        Earlier runs, which it is given with every topograph, as they are valued now.
+    prior : dict of str to Experience
+        Earlier runs, by uid, which it is given with every topograph: as they are valued now, and where they lie now. One that
+        was sought and not found is left out, for nobody knows what its spectra are of.
     observations : list of Observation
         As the agent knows them now.
     areas : tuple of Frame
@@ -64,9 +73,9 @@ class Pupil:
         What it has looked at.
     """
 
-    def __init__(self, agent: Agent, prior: Sequence[Experience] = ()) -> None:
+    def __init__(self, agent: Agent, prior: Mapping[str, Experience] | None = None) -> None:
         self.agent = agent
-        self.prior = tuple(prior)
+        self.prior = dict(prior or {})
         self.observations: list[Observation] = []
         self.areas: tuple[Frame, ...] = ()
         self.topograph: Topograph | None = None
@@ -83,7 +92,12 @@ class Pupil:
             case Masking():
                 self.areas = tuple(lesson.areas)
             case Judging():
-                self.prior = tuple(experience.judged(lesson.scalarizer) for experience in self.prior)
+                self.prior = {uid: experience.judged(lesson.scalarizer) for uid, experience in self.prior.items()}
+            case Placing(run, shift) if run in self.prior:
+                if shift is None:
+                    del self.prior[run]
+                else:
+                    self.prior[run] = self.prior[run].moved(shift)
             case Observation():
                 self.agent.ingest([lesson])
                 self.observations.append(lesson)
@@ -117,7 +131,7 @@ class Pupil:
         return self.agent.suggest(1, pending, allowed)[0]
 
     def _look(self, topograph: Topograph, observations: Sequence[Observation]) -> None:
-        self.agent.observe(topograph, self.prior)
+        self.agent.observe(topograph, tuple(self.prior.values()))
         self.agent.ingest(observations)
         self.observations, self.topograph = list(observations), topograph
 

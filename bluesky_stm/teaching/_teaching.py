@@ -12,18 +12,19 @@ from event_model import DocumentRouter
 from bluesky_stm.errors import ReplayError
 from bluesky_stm.geometry import Drift, Frame, Point
 from bluesky_stm.measurements import Spectrum, Topograph
-from bluesky_stm.protocols import Agent, Failed, Observation, Scalarizer
+from bluesky_stm.protocols import Agent, Experience, Failed, Observation, Scalarizer
 from bluesky_stm.scalarizers import make_scalarizer
 from bluesky_stm.teaching._events import (
     Document,
     drift_from,
+    found_from,
     intervention_from,
     revoked_from,
     spectrum_from,
     topograph_from,
 )
 from bluesky_stm.teaching._external import ExternalArrays
-from bluesky_stm.teaching._lessons import Judging, Lesson, Masking, Pupil, Retuning, Revision
+from bluesky_stm.teaching._lessons import Judging, Lesson, Masking, Placing, Pupil, Retuning, Revision
 
 
 @dataclass
@@ -57,6 +58,7 @@ class Teaching(DocumentRouter):
         self._external = ExternalArrays()
         self._lessons: deque[Lesson] = deque()
         self._areas: list[Frame] = []
+        self._parent = ""
         self._topograph: Topograph | None = None
         self._forget()
 
@@ -79,6 +81,7 @@ class Teaching(DocumentRouter):
             )
         self._scalarizer = self._scalarizer or make_scalarizer(doc["scalarizer"])
         self._streams.clear()
+        self._parent = doc.get("parent_run", "")
         if "resumes" not in doc:
             self._areas = []
         masked = [Frame.from_dict(area) for area in doc.get("masked", ())]
@@ -120,6 +123,10 @@ class Teaching(DocumentRouter):
         self._topograph = topograph_from(data)
         self._forget()
         self._lessons.append(self._topograph)
+
+    def _find(self, data: Mapping[str, Any]) -> None:
+        if self._parent:
+            self._lessons.append(Placing(self._parent, found_from(data)))
 
     def _learn(self, data: Mapping[str, Any]) -> None:
         self._taken.append(_Taken(spectrum_from(data)))
@@ -185,6 +192,7 @@ class Teaching(DocumentRouter):
 
 _TEACHERS = {
     "topograph": Teaching._look,  # noqa: SLF001 - our own
+    "overview": Teaching._find,  # noqa: SLF001
     "primary": Teaching._learn,  # noqa: SLF001
     "drift": Teaching._follow,  # noqa: SLF001
     "tip_check": Teaching._doubt,  # noqa: SLF001
@@ -192,9 +200,14 @@ _TEACHERS = {
 }
 
 
-def teach(agent: Agent, documents: Iterable[Document], scalarizer: Scalarizer | None = None) -> None:
-    """Teach an agent a whole stored run."""
-    teaching, pupil = Teaching(scalarizer), Pupil(agent)
+def teach(
+    agent: Agent,
+    documents: Iterable[Document],
+    scalarizer: Scalarizer | None = None,
+    prior: Mapping[str, Experience] | None = None,
+) -> None:
+    """Teach an agent a whole stored run, and the earlier ones (``prior``, by uid) that its agent was given."""
+    teaching, pupil = Teaching(scalarizer), Pupil(agent, prior)
     for name, doc in documents:
         teaching(name, dict(doc))
         for lesson in teaching.take():

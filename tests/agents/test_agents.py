@@ -303,3 +303,21 @@ def test_what_an_earlier_run_measured_in_this_frame_is_known_from_the_start(name
     again = make_agent(name)
     again.restore(kept(heir.checkpoint()))
     assert np.array_equal(again.posterior().mean, heir.posterior().mean)
+
+
+def test_a_checkpoint_of_the_time_before_agents_inherited_is_that_of_one_that_inherited_nothing():
+    agent = taught("gp-xy")
+    agent.ingest([Observation(Point(*agent.candidates[9]), Failed("clipped"))])
+    old = kept(agent.checkpoint())
+    del old["inherited"], old["observations"][-1]["value"]["again"]
+    again = make_agent("gp-xy")
+    again.restore(old)
+    assert again.suggest(1) == agent.suggest(1)
+
+
+def test_a_checkpoint_that_is_not_whole_is_refused_with_what_it_lacks():
+    agent = taught("gp-xy")
+    before = agent.suggest(1)
+    with pytest.raises(SettingsError, match="observations is missing"):
+        agent.restore({key: value for key, value in agent.checkpoint().items() if key != "observations"})
+    assert agent.suggest(1) == before

@@ -135,6 +135,12 @@ def test_the_start_document_says_from_what_it_can_be_made_again(RE, stm, agent, 
     assert start["scalarizer"]["name"] == "conductance"
 
 
+def test_an_agent_that_has_looked_inherits_no_more(RE, stm, agent):
+    explored(RE, stm, agent)
+    with pytest.raises(SettingsError, match="has seen a topograph"):
+        agent.inherit("earlier", agent.experience)
+
+
 def test_values_have_the_unit_of_the_scalarizer(agent):
     keys = agent.describe()
     assert keys["agent_mean"]["units"] == keys["agent_best"]["units"] == agent.scalarizer.units

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from bluesky_stm.errors import SettingsError
 from bluesky_stm.geometry import Frame, Point, patch_centers
-from bluesky_stm.plans import _multiscale, explore_multiscale
+from bluesky_stm.imaging import Registration, Shift
+from bluesky_stm.plans import _multiscale, _overview, explore_multiscale
 from bluesky_stm.plans._step_back import StepBack, make_step_back_rule
 from bluesky_stm.plans._zoom import ChildFrame, choose_child
-from bluesky_stm.runs import replay
+from bluesky_stm.runs import experience, replay, resume, what_if
 from bluesky_stm.scalarizers import make_scalarizer
 from bluesky_stm.settings import LengthScale
 from bluesky_stm.storage import open_catalog
@@ -139,6 +140,75 @@ def test_what_makes_no_sense_is_refused_before_anything_moves(RE, docs, stm, age
     with pytest.raises(SettingsError, match="below-parent"):
         RE(explore_multiscale(stm, [LARGE, SMALL], agent_for, step_back={"name": "below"}))
     assert docs == []
+
+
+GENEROUS = LARGE.changed(budget=40, child="confident")
+
+
+@pytest.fixture(name="descent")
+def _descent(RE, make_stm, agent_for, tmp_path):
+    """``descent(scale of the child)``: the runs of a parent and its child, and the agent of the child."""
+    with open_catalog(tmp_path) as catalog:
+        RE.subscribe(catalog)
+
+        def descent(child=SMALL):
+            made = []
+            stm = make_stm(profile="good_day")
+            RE(explore_multiscale(stm, [GENEROUS, child], lambda scale: made.append(agent_for(scale)) or made[-1]))
+            return *catalog, made[-1]
+
+        yield descent
+
+
+def inherited(agent):
+    """Places and values that an agent knew from the start."""
+    return [(*o["point"], o["value"]) for o in agent.checkpoint()["inherited"]]
+
+
+def inside(parent, child, judge):
+    """Places and values of the spectra that a parent took in the frame of its child, moved as the overview says."""
+    (found,) = child.events("overview")
+    shift = Point(found["data"]["overview_x"], found["data"]["overview_y"])
+    moved = [o.moved(shift) for o in experience(parent, judge).observations]
+    return [(*o.point, o.value) for o in moved if child.topograph.frame.contains(o.point) and isinstance(o.value, float)]
+
+
+@pytest.mark.parametrize("scalarizer", [SMALL.scalarizer, {"name": "conductance", "bias": 0.8}])
+def test_a_child_knows_what_its_parent_measured_where_its_surface_lies_now_live_and_in_a_replay(descent, scalarizer):
+    """In the values of its own scalarizer."""
+    parent, child, live = descent(SMALL.changed(scalarizer=scalarizer))
+    (found,) = child.events("overview")
+    assert found["data"]["overview_trusted"] and (found["data"]["overview_x"], found["data"]["overview_y"]) != (0.0, 0.0)
+    assert child.start["agent"]["prior"] == [parent.uid] and parent.start["agent"]["prior"] == []
+    again = replay(child)
+    assert again.exact
+    known = inside(parent, child, make_scalarizer(scalarizer))
+    assert known and inherited(live.agent) == inherited(again.agent) == known
+
+
+def test_a_child_that_goes_on_or_is_asked_what_if_knows_what_its_parent_measured(descent):
+    _, child, live = descent()
+    later = resume(child, budget=7).agent
+    later.learn()
+    assert inherited(later.agent) == inherited(live.agent) != []
+    assert later.agent.suggest(1) == live.agent.suggest(1)
+    np.testing.assert_array_equal(what_if(child).posterior.mean, live.agent.posterior().mean)
+
+
+def test_a_child_that_was_not_found_again_inherits_nothing(descent, monkeypatch):
+    """Nobody knows what the spectra of its parent are of."""
+    monkeypatch.setattr(_overview, "locate", lambda *images: Registration(Shift(0.0, 0.0), 0.0, "none"))
+    parent, child, live = descent()
+    assert child.start["agent"]["prior"] == [parent.uid]
+    (found,) = child.events("overview")
+    assert not found["data"]["overview_trusted"]
+    again = replay(child)
+    assert again.exact and inherited(live.agent) == inherited(again.agent) == []
+
+
+def test_a_scale_that_does_not_inherit_starts_without_its_parent(descent):
+    _, child, live = descent(SMALL.changed(inherit=False))
+    assert child.start["agent"]["prior"] == [] and inherited(live.agent) == []
 
 
 coordinates = st.floats(-30, 30)

@@ -106,8 +106,12 @@ def test_the_report_is_one_page_that_needs_nothing_else(demo):
 def test_a_stored_run_is_listed_exported_imported_and_asked_what_if(demo, tmp_path):
     folder, _, runs = demo
     assert runs[0].uid[:8] in call("ls", "--catalog", folder)
-    call("export", tmp_path / "run.jsonl", runs[2].uid, "--catalog", folder)
-    call("import", tmp_path / "run.jsonl", "--catalog", tmp_path / "elsewhere")
+    files = [tmp_path / f"{number}.jsonl" for number in range(3)]
+    for file, run in zip(files, runs, strict=True):
+        call("export", file, run.uid, "--catalog", folder)
+    call("import", files[2], "--catalog", tmp_path / "alone")
+    assert runs[1].uid in refused("replay", "--catalog", tmp_path / "alone"), "its agent knew what its parent had measured"
+    call("import", *files, "--catalog", tmp_path / "elsewhere")
     with open_catalog(tmp_path / "elsewhere", write=False) as catalog:
         assert catalog[-1].uid == runs[2].uid
     assert "61 of 61 decisions reproduced" in call("replay", "--catalog", tmp_path / "elsewhere")
