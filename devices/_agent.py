@@ -249,7 +249,7 @@ class AgentDevice(Device):
         unit = self.scalarizer.units
         of_value = dict.fromkeys(("mean", "std", "value", "best", "health_noise"), unit)
         of_length = dict.fromkeys(("x", "y", "health_length"), units.LENGTH)
-        kinds = dict.fromkeys(("why", "mask", "health_model", "health_warning"), "string") | dict.fromkeys(
+        kinds = dict.fromkeys(("why", "mask", "health_model", "health_warning", "health_device"), "string") | dict.fromkeys(
             ("candidate", "ingested", "pending"), "integer"
         )
         unit_of = {**of_value, **of_length, "elapsed": units.TIME}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from bluesky_stm.geometry import Floats
@@ -21,6 +23,16 @@ USELESS = 1.1
 TOO_NARROW = 0.7
 """Leave-one-out coverage of the 90 % interval below which the error bars are not to be believed."""
 
+ALIKE = 0.1
+"""Distance, in length scales of the prior, within which places look alike: what a kernel makes of them then differs by an
+eighth of its own standard deviation, less than any noise that is expected."""
+
+NEARLY_ALL = 0.99
+"""Share of places that have to look alike before a warning: the rare ones are what is looked for."""
+
+IN_USE = 0.1
+"""Share of the prior variance from which a part of the kernel is in use."""
+
 FEW = 12
 
 
@@ -29,7 +41,20 @@ def coverage(residual: Floats, std: Floats) -> float:
     return float(np.mean(np.abs(residual) <= 1.6449 * std))
 
 
-def warnings(error: float, covered: float, count: int, recent: Floats, candidates: Floats, failed: int) -> str:
+def alike(looks: Floats) -> bool:
+    """Whether nearly all places look like the most ordinary one; ``looks`` (n, d) are in length scales of the prior.
+
+    None does where there is one place, or none; all do where there is nothing to see, d = 0.
+    """
+    if len(looks) < 2:
+        return False
+    apart = np.linalg.norm(looks - np.median(looks, axis=0), axis=1)
+    return bool(np.quantile(apart, NEARLY_ALL) < ALIKE)
+
+
+def warnings(
+    error: float, covered: float, count: int, recent: Floats, candidates: Floats, failed: int, more: Sequence[str] = ()
+) -> str:
     """What a person should look at; empty when all is well.
 
     Parameters
@@ -41,8 +66,10 @@ def warnings(error: float, covered: float, count: int, recent: Floats, candidate
     recent : ndarray of shape (k, 2)
         The places chosen last, seed points left out, in nm.
     candidates : ndarray of shape (n, 2)
+    more : sequence of str
+        What else was found.
     """
-    found = []
+    found = [*more]
     if count >= FEW and error > USELESS:
         found.append(f"the model predicts worse than a constant (leave-one-out error {error:.2f} sd)")
     if count >= FEW and covered < TOO_NARROW:

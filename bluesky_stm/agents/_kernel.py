@@ -75,7 +75,7 @@ class Kernel:
     @cached_property
     def priors(self) -> tuple[Prior, ...]:
         """Of each parameter."""
-        lengths = (LENGTHS.get(group, LENGTHS["picture"]) for group in self.groups)
+        lengths = (LENGTHS[part_of(group)] for group in self.groups)
         return (*lengths, *(VARIANCES[term] for term in self.terms), NOISE)
 
     @cached_property
@@ -123,8 +123,7 @@ class Kernel:
     @cached_property
     def _members(self) -> dict[str, tuple[int, ...]]:
         """Indices of the groups that each part is made of."""
-        kinds = [group if group in {"xy", "deep"} else "picture" for group in self.groups]
-        found = {part: tuple(i for i, kind in enumerate(kinds) if kind == part) for part in PARTS}
+        found = {part: tuple(i for i, group in enumerate(self.groups) if part_of(group) == part) for part in PARTS}
         return {part: members for part, members in found.items() if members}
 
     def _variances(self, parameters: Tensor) -> dict[str, Tensor]:
@@ -146,6 +145,11 @@ class Kernel:
     def _product(term: str, parts: dict[str, Tensor], without: str = "") -> Tensor:
         factors = [parts[name] for name in term.split(" * ") if name != without]
         return math.prod(factors[1:], start=factors[0]) if factors else torch.ones(())
+
+
+def part_of(group: str) -> str:
+    """The part of the kernel that takes a group of features."""
+    return group if group in {"xy", "deep"} else "picture"
 
 
 def squared_distances(a: Sequence[Tensor], b: Sequence[Tensor]) -> list[Tensor]:

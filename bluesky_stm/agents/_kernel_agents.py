@@ -14,12 +14,14 @@ from scipy.special import ndtri
 from bluesky_stm.agents import _health
 from bluesky_stm.agents._acquisition import Belief, make_acquisition
 from bluesky_stm.agents._base import AgentSettings, BaseAgent
+from bluesky_stm.agents._computing import PROCESSOR, computed, home_of, name_of
 from bluesky_stm.agents._features import Pictures
 from bluesky_stm.agents._fit import one_thread
 from bluesky_stm.agents._insight import laid_flat
+from bluesky_stm.agents._kernel import part_of
 from bluesky_stm.agents._lessons import Lessons
+from bluesky_stm.agents._looks import alike_to, collapsed, unseen
 from bluesky_stm.agents._model import Features, Model
-from bluesky_stm.agents._process import home_of
 from bluesky_stm.agents._spectra import Cube, Curves, enough, whole
 from bluesky_stm.errors import SettingsError
 from bluesky_stm.geometry import Floats, Point
@@ -62,14 +64,15 @@ class KernelAgent(BaseAgent):
         """Take in the topograph, compute the features of all candidates once; forgets everything learned before."""
         super().observe(topograph, prior)
         self._half = min(topograph.frame.size) / 2
-        self._model: Model | None = None
-        self._curves: tuple[int, Curves, list[Model], Floats] | None = None
+        self._home = home_of(len(self._candidates))
         self._places: list[Features] = []
+        self._forget()
         with one_thread():
             self._pictures = Pictures(topograph, self._candidates, self.settings.windows(topograph.frame)[0])
-            home = home_of(len(self._candidates))
-            self._known = {group: features.to(home) for group, features in self._features(self._candidates).items()}
+            self._known = self._features(self._candidates)
             self._remember(self._inherited)
+        self._blind = collapsed(self._known, self.kernels)
+        self._noticed = [alike_to(part) for part in self._blind]
 
     def ingest(self, observations: Sequence[Observation]) -> None:
         """Learn from spectra, in the order they were taken."""
@@ -77,38 +80,39 @@ class KernelAgent(BaseAgent):
         super().ingest(observations)
         self._remember(self.observations[start:])
 
+    @computed
     def posterior(self, points: ArrayLike | None = None) -> Posterior:
         """Prediction at ``points`` (m, 2) in nm, or at the candidates; NaN before there are three values."""
-        with one_thread():
-            model = self._updated()
-            if model is None:
-                return super().posterior(points)
-            return Posterior(*model.warp.moments(*self._warped(model, points)))
+        model = self._updated()
+        if model is None:
+            return super().posterior(points)
+        return Posterior(*model.warp.moments(*self._warped(model, points)))
 
+    @computed
     def insight(self) -> Insight:
         """What each candidate is worth, and what it looks like as far as the kernel in use cares."""
-        with one_thread():
-            model = self._updated()
-            if model is None:
-                return Insight.unknown(len(self._candidates))
-            scores = self._scores(model)
-            said = np.isfinite(scores) & ~self._measured
-            return Insight(np.where(said, scores, np.nan), laid_flat(model.looks))
+        model = self._updated()
+        if model is None:
+            return Insight.unknown(len(self._candidates))
+        scores = self._scores(model)
+        said = np.isfinite(scores) & ~self._measured
+        return Insight(np.where(said, scores, np.nan), laid_flat(model.looks))
 
+    @computed
     def quantiles(self, points: ArrayLike, levels: ArrayLike) -> Floats:
         """Of what a spectrum at ``points`` (m, 2) would give, noise included: ``levels`` (k,) in 0..1; shape (m, k)."""
-        with one_thread():
-            model, mean, std = self._predictive(points)
-            return model.warp.back(mean[:, None] + std[:, None] * ndtri(np.asarray(levels, dtype=float)))
+        model, mean, std = self._predictive(points)
+        return model.warp.back(mean[:, None] + std[:, None] * ndtri(np.asarray(levels, dtype=float)))
 
+    @computed
     def log_density(self, points: ArrayLike, values: ArrayLike) -> Floats:
         """Log density, per unit of the value, that was predicted for ``values`` (m,) measured at ``points`` (m, 2)."""
-        with one_thread():
-            model, mean, std = self._predictive(points)
-            values = np.asarray(values, dtype=float)
-            z = (model.warp(values) - mean) / std
-            return -0.5 * z**2 - np.log(std) - 0.5 * np.log(2 * np.pi) + model.warp.log_slope(values)
+        model, mean, std = self._predictive(points)
+        values = np.asarray(values, dtype=float)
+        z = (model.warp(values) - mean) / std
+        return -0.5 * z**2 - np.log(std) - 0.5 * np.log(2 * np.pi) + model.warp.log_slope(values)
 
+    @computed
     def reconstruct(self, points: ArrayLike | None = None) -> Cube:
         """The dI/dV that was not measured, at ``points`` (m, 2) in nm or at the candidates, with its uncertainty.
 
@@ -120,14 +124,13 @@ class KernelAgent(BaseAgent):
             Before five whole spectra, or where lessons came without their spectrum.
         """
         enough(whole(self._lessons), 5)
-        with one_thread():
-            curves, models, _ = self._components()
-            count = len(self._candidates if points is None else np.atleast_2d(np.asarray(points)))
-            mean, std = np.zeros((count, len(models))), np.zeros((count, len(models)))
-            for k, model in enumerate(models):
-                middle, spread = self._warped(model, points)
-                mean[:, k], std[:, k] = model.warp.moments(middle, np.hypot(spread, model.noise))
-            return curves.cube(mean, std)
+        curves, models, _ = self._components()
+        count = len(self._candidates if points is None else np.atleast_2d(np.asarray(points)))
+        mean, std = np.zeros((count, len(models))), np.zeros((count, len(models)))
+        for k, model in enumerate(models):
+            middle, spread = self._warped(model, points)
+            mean[:, k], std[:, k] = model.warp.moments(middle, np.hypot(spread, model.noise))
+        return curves.cube(mean, std)
 
     def restore(self, state: Any) -> None:
         """Go back to a `checkpoint`, settings and seed included."""
@@ -135,6 +138,18 @@ class KernelAgent(BaseAgent):
         self._acquisition = make_acquisition(self.settings.acquisition)
 
     # ---- inside ------------------------------------------------------------------------------------------------------
+
+    def _forget(self) -> None:
+        """All that can be computed again."""
+        self._model: Model | None = None
+        self._curves: tuple[int, Curves, list[Model], Floats] | None = None
+        self._moved: Features = {}
+
+    def _come_home(self, why: str) -> None:
+        """Compute on the processor until the next topograph."""
+        self._home = PROCESSOR
+        self._noticed.append(f"the GPU failed ({why}): computed on the processor since then")
+        self._forget()
 
     def _remember(self, lessons: Sequence[Observation]) -> None:
         """Features of where a value was measured."""
@@ -156,19 +171,19 @@ class KernelAgent(BaseAgent):
         mean, std = self._warped(model, points)
         return model, mean, np.hypot(std, model.noise)
 
+    @computed
     def _choose(self, free: NDArray[np.bool_], pending: Sequence[Point]) -> Decision:
-        with one_thread():
-            model = self._updated()
-            if model is None:
-                return self._fallen_back(free, pending, "fewer than three spectra have a value")
-            for point in pending:
-                model = model.believing(self._features(np.array([point], dtype=float)))
-            belief = self._belief(model, free, len(pending))
-            scores = np.where(free, self._acquisition(belief), -np.inf)
-            if not np.isfinite(scores).any():
-                return self._fallen_back(free, pending, "no candidate has a finite acquisition")
-            chosen = int(np.argmax(scores))
-            mean, std = model.warp.moments(belief.mean[[chosen]], belief.std[[chosen]])
+        model = self._updated()
+        if model is None:
+            return self._fallen_back(free, pending, "fewer than three spectra have a value")
+        for point in pending:
+            model = model.believing(self._features(np.array([point], dtype=float)))
+        belief = self._belief(model, free, len(pending))
+        scores = np.where(free, self._acquisition(belief), -np.inf)
+        if not np.isfinite(scores).any():
+            return self._fallen_back(free, pending, "no candidate has a finite acquisition")
+        chosen = int(np.argmax(scores))
+        mean, std = model.warp.moments(belief.mean[[chosen]], belief.std[[chosen]])
         return self._decision(
             chosen,
             self._acquisition.name,
@@ -180,7 +195,7 @@ class KernelAgent(BaseAgent):
 
     def _fallen_back(self, free: NDArray[np.bool_], pending: Sequence[Point], why: str) -> Decision:
         decision = self._spread(free, len(self.observations) + len(pending), "space filling")
-        return replace(decision, health=Health("space filling", warning=why))
+        return replace(decision, health=Health("space filling", warning="; ".join([why, *self._noticed])))
 
     def _scores(self, model: Model) -> Floats:
         """Of all candidates, with nothing pending; not finite where it does not say."""
@@ -229,7 +244,8 @@ class KernelAgent(BaseAgent):
         """``model`` brought up to date with all ``values`` (n,), measured at ``places``; None for fewer than three."""
         if len(values) < LEAST_VALUES:
             return None
-        lessons = Lessons(self._groups(kernels), places, values, self._known)
+        self._moved = self._moved or {group: features.to(self._home) for group, features in self._known.items()}
+        lessons = Lessons(self._groups(kernels), places, values, self._moved)
         if model is None or model.due != lessons.due:
             model = Model.fitted(lessons, model)
         for i in range(model.count if model else len(values), len(values)):
@@ -253,7 +269,7 @@ class KernelAgent(BaseAgent):
 
     def _groups(self, kernels: Kernels) -> dict[str, list[str]]:
         """Groups of features by name of the kernel; position alone where the picture shows nothing of what is taken."""
-        kinds = {group: group if group in {"xy", "deep"} else "picture" for group in self._known}
+        kinds = {group: part_of(group) for group in self._known}
         found = {name: [g for g, kind in kinds.items() if kind in takes] for name, takes in kernels.items()}
         there = {name: groups for name, groups in found.items() if {kinds[g] for g in groups} == set(kernels[name])}
         return there or {"kernel on xy": ["xy"]}
@@ -271,6 +287,7 @@ class KernelAgent(BaseAgent):
         failed = sum(isinstance(o.value, Failed) for o in self.observations[-_health.RECENT :])
         fit = model.leading.fit
         groups = fit.kernel.groups
+        more = [*self._noticed, *unseen(model.process, self._blind)]
         return Health(
             model.name,
             error,
@@ -278,7 +295,8 @@ class KernelAgent(BaseAgent):
             noise=model.noise * model.warp.spread * model.warp.scale,
             length=float(fit.parameters[groups.index("xy")].exp()) * self._half if "xy" in groups else float("nan"),
             depth=model.process.share("deep"),
-            warning=_health.warnings(error, covered, model.count, chosen, self._candidates, failed),
+            warning=_health.warnings(error, covered, model.count, chosen, self._candidates, failed, more),
+            device=name_of(self._home),
         )
 
 

@@ -85,6 +85,11 @@ class Mixture:
         return self._mixed([process.mean_where_measured for process in self.processes])
 
     @property
+    def measured(self) -> Features:
+        """The measured places, all groups that any kernel takes."""
+        return {group: own for p in self.processes for group, own in zip(p.fit.kernel.groups, p.places, strict=True)}
+
+    @property
     def noise(self) -> float:
         """Variance of the noise of a value."""
         return float(self._mixed([noise_variance(process.fit.parameters) for process in self.processes]))

@@ -39,7 +39,6 @@ class ParetoAgent(WeighingAgent):
         self._objectives = [make_scalarizer(choice) for choice in self.settings.objectives]
         self._pairs: list[tuple[Features, Floats]] = []
         self._paired: list[bool] = []
-        self._pair_models: list[Model | None] = [None, None]
         super().observe(topograph, prior)
         self._compare(self._inherited)
 
@@ -58,6 +57,10 @@ class ParetoAgent(WeighingAgent):
     def _useful(self) -> list[bool]:
         """Of each observation, whether both objectives have a value."""
         return self._paired
+
+    def _forget(self) -> None:
+        super()._forget()
+        self._pair_models: list[Model | None] = [None, None]
 
     def _compare(self, lessons: Sequence[Observation]) -> list[bool]:
         """Keep the values of both objectives, and say of each lesson whether it has them."""

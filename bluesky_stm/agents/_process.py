@@ -24,9 +24,6 @@ LEAST_VARIANCE = 1e-10
 CHUNK = 512
 """Candidates whose covariances are computed at once: what is on the way then stays in the cache of the processor."""
 
-MANY = 16384
-"""Candidates from which a GPU pays: below, its time goes into being asked."""
-
 ROOM = 16
 """Rows for which there is room, and one more for each 16 that are there: most often a refit comes before they are full."""
 
@@ -175,11 +172,6 @@ class Process:
 
     def _covariance(self, a: Sequence[Tensor], b: Sequence[Tensor]) -> Tensor:
         return self.fit.kernel.covariance(squared_distances(a, b), self.fit.parameters)
-
-
-def home_of(candidates: int) -> torch.device:
-    """Where so many candidates belong: on a GPU if there is one and they are `MANY`."""
-    return torch.device("cuda" if candidates >= MANY and torch.cuda.is_available() else "cpu")
 
 
 def gram(fit: Fit, squared: Sequence[Tensor]) -> Tensor:

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import model_validator
 
+from bluesky_stm.agents._computing import computed
 from bluesky_stm.agents._deep import DKLAgent, DKLSettings
-from bluesky_stm.agents._fit import one_thread
 from bluesky_stm.agents._model import Model
 from bluesky_stm.geometry import Floats, Point
 from bluesky_stm.protocols import Decision
@@ -38,16 +38,16 @@ class WeighingAgent(DKLAgent):
         """Worth of each candidate (m,) and the model behind it, or why there is none yet."""
         raise NotImplementedError
 
+    @computed
     def _choose(self, free: NDArray[np.bool_], pending: Sequence[Point]) -> Decision:
-        with one_thread():
-            weighed = self._weigh(pending)
-            if isinstance(weighed, str):
-                return self._fallen_back(free, pending, weighed)
-            worth, model = np.where(free, weighed[0], -np.inf), weighed[1]
-            if not np.isfinite(worth).any():
-                return self._fallen_back(free, pending, "no candidate has a finite acquisition")
-            chosen = int(np.argmax(worth))
-            value = self.posterior(self._candidates[[chosen]])
+        weighed = self._weigh(pending)
+        if isinstance(weighed, str):
+            return self._fallen_back(free, pending, weighed)
+        worth, model = np.where(free, weighed[0], -np.inf), weighed[1]
+        if not np.isfinite(worth).any():
+            return self._fallen_back(free, pending, "no candidate has a finite acquisition")
+        chosen = int(np.argmax(worth))
+        value = self.posterior(self._candidates[[chosen]])
         return self._decision(
             chosen,
             self.why,

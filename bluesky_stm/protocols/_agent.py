@@ -107,6 +107,8 @@ class Health:
         Share of the prior variance that the learned features carry: 0 with the net off.
     warning : str
         What a person should look at; empty when all is well.
+    device : str
+        Where it was computed: ``"cpu"``, or the name of the GPU, whose last digits may differ; empty where it does not say.
     """
 
     model: str
@@ -116,6 +118,7 @@ class Health:
     length: float = float("nan")
     depth: float = 0.0
     warning: str = ""
+    device: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """By field."""

@@ -107,8 +107,16 @@ class Replay:
         if self.exact:
             return f"{counted}, bit for bit."
         if self.divergence is None:
-            return f"{counted}; their numbers differ by up to {max(c.difference for c in self.decisions):.1g} of their size."
-        return f"{counted}. First divergence at {self.divergence}. {self._why()}"
+            size = max(compared.difference for compared in self.decisions)
+            return " ".join([f"{counted}; their numbers differ by up to {size:.1g} of their size.", *self._elsewhere])
+        return " ".join([f"{counted}. First divergence at {self.divergence}. {self._why()}", *self._elsewhere])
+
+    @property
+    def _elsewhere(self) -> list[str]:
+        """Where the numbers were computed, if not where they are now: a GPU rounds otherwise."""
+        both = {(c.recorded.health.device, c.own.health.device) for c in self.decisions if c.own}
+        moved = sorted(f"{then} -> {now}" for then, now in both if then and now and then != now)
+        return [f"They were computed on another device ({', '.join(moved)}), whose last digits differ."] if moved else []
 
     def _why(self) -> str:
         if self.changed:

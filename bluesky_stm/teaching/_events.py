@@ -51,10 +51,11 @@ def spectrum_from(data: Mapping[str, Any]) -> Spectrum:
 def decision_from(data: Mapping[str, Any]) -> Decision:
     """The decision in the ``data`` of an Event of the stream ``agent``."""
     field = _fields(data, "candidate")
-    health: dict[str, Any] = {f.name: field[f"health_{f.name}"] for f in fields(Health)}
+    said = {"health_device": "", **field}  # runs of the first days do not say
+    health: dict[str, Any] = {f.name: said[f"health_{f.name}"] for f in fields(Health)}
     place, candidate = Point(float(field["x"]), float(field["y"])), int(field["candidate"])
     mean, std, acquisition = (_number(field[name]) for name in ("mean", "std", "acquisition"))
-    health |= {name: _number(value) for name, value in health.items() if name not in {"model", "warning"}}
+    health |= {name: _number(value) for name, value in health.items() if name not in {"model", "warning", "device"}}
     return Decision(place, candidate, str(field["why"]), mean, std, acquisition, int(field["ingested"]), Health(**health))
 
 

@@ -1,6 +1,7 @@
 """A stored run leads the same agent to the same decisions, and says where another one goes elsewhere."""
 
 import json
+from dataclasses import replace
 
 import bluesky.plan_stubs as bps
 import bluesky.preprocessors as bpp
@@ -56,6 +57,31 @@ def test_a_divergence_says_what_became_of_the_fit(catalog, recorder, toy_agent):
         if "agent_health_noise" in doc.get("data", {}):
             doc["data"]["agent_health_noise"] = 0.25
     assert "its fit: noise 0.25 -> nan" in str(replay(noisy, toy_agent(seed=4)).divergence)
+
+
+def test_numbers_of_another_device_are_told_from_those_of_another_agent(catalog, recorder, toy_agent):
+    """A GPU computed then; the last digits of its predictions are others."""
+    recorder(catalog, toy_agent(seed=3)).run(4)
+    there = list(catalog[-1].documents())
+    for _, doc in there:
+        if "agent_mean" in doc.get("data", {}):
+            doc["data"] |= {"agent_mean": doc["data"]["agent_mean"] * (1 + 1e-9), "agent_health_device": "NVIDIA H100"}
+    here = list(catalog[-1].documents())
+    for _, doc in here:
+        if "agent_mean" in doc.get("data", {}):
+            doc["data"]["agent_mean"] *= 1 + 1e-9
+
+    agent = toy_agent(seed=3)
+    suggest = agent.suggest
+
+    def on_the_processor(*args):
+        return [replace(d, health=replace(d.health, device="cpu")) for d in suggest(*args)]
+
+    agent.suggest = on_the_processor
+    again = replay(there, agent)
+    assert again.reproduced and not again.exact and 0 < max(c.difference for c in again.decisions) < 2e-9
+    assert "computed on another device (NVIDIA H100 -> cpu)" in str(again)
+    assert "device" not in str(replay(here, toy_agent(seed=3)))
 
 
 def test_a_changed_spectrum_is_noticed_at_the_decision_after_it(catalog, recorder, toy_agent):
