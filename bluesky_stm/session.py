@@ -87,13 +87,25 @@ class Session:
         if self._progress is None:
             self._progress = self.RE.subscribe(Progress())
 
-    def agent(self, scale: str | LengthScale | Mapping[str, Any]) -> AgentDevice:
-        """A fresh agent for a length scale of this session, by name, or for any other."""
+    def agent(self, scale: str | LengthScale | Mapping[str, Any], prior: Iterable[str] = ()) -> AgentDevice:
+        """A fresh agent for a length scale of this session, by name, or for any other; ``prior`` are uids of earlier runs.
+
+        What those measured inside its frame it knows from the start.
+        """
         if isinstance(scale, str):
             if scale not in self.scales:
                 raise UnknownNameError.among("length scale", scale, self.scales)
             scale = self.scales[scale]
-        return make_agent_device(LengthScale.parse(scale), self.stm.controller, self.seed)
+        device = make_agent_device(LengthScale.parse(scale), self.stm.controller, self.seed)
+        self.tell(device, prior)
+        return device
+
+    def tell(self, agent: AgentDevice, prior: Iterable[str]) -> None:
+        """Give an agent earlier runs of the catalog, by uid, before its first topograph."""
+        from bluesky_stm.runs import experience
+
+        for run in (self.catalog[uid] for uid in prior):
+            agent.inherit(run.uid, experience(run, agent.scalarizer))
 
     def close(self) -> None:
         """Leave the tip safe, the catalog whole and the RunEngine as it was, each even where the one before it failed."""

@@ -146,7 +146,8 @@ class LengthScale(Settings):
         Places, in nm from the centre of the frame, at which and around which the first of the seed points lie. A child frame
         is given the place of the best spectrum of its parent: it is to be confirmed first.
     inherit : bool
-        Whether the agent of a child frame is given the run of its parent: what that measured inside the frame.
+        Whether the agent of a child frame knows from the start what its parent measured in it. Where the overview does not
+        find the place again, it does not.
     scalarizer, agent, child, stop
         Chosen by name, each with its settings: what is predicted, who predicts it, the rule that places the frame of the
         next scale, and the rule that ends this scale before its budget.

@@ -56,6 +56,9 @@ def explore_multiscale(
 ) -> MsgGenerator[list[str]]:
     """Explore from the largest scale to the smallest: each has its own agent, its own run, and a frame inside its parent's.
 
+    An agent knows from the start what the parent measured in its frame, unless its scale says otherwise (``inherit``) or the
+    overview did not find the place again.
+
     Parameters
     ----------
     stm : STM

@@ -3,7 +3,10 @@
 from bluesky import RunEngine
 from bluesky.plans import count
 
+from bluesky_stm.plans import explore
+from bluesky_stm.runs import replay
 from bluesky_stm.session import simulated
+from bluesky_stm.settings import LengthScale
 
 
 def test_a_runengine_that_is_there_already_goes_on_without_the_session(tmp_path):
@@ -15,3 +18,16 @@ def test_a_runengine_that_is_there_already_goes_on_without_the_session(tmp_path)
     RE(count([]))
     with simulated(catalog=tmp_path, RE=RE) as later:
         assert len(later.catalog) == 1 and later.catalog[-1].complete
+
+
+def test_an_agent_of_a_session_can_be_told_of_earlier_runs_of_its_catalog(tmp_path):
+    scale = LengthScale(name="s", frame=20, pixels=48, patch=3, step=1, budget=6, seeds=3, agent="gp-xy")
+    with simulated(seed=4, catalog=tmp_path) as session:
+        session.RE(explore(session.stm, session.agent(scale)))
+        earlier = session.catalog[-1]
+        heir = session.agent(scale, prior=[earlier.uid[:8]])
+        session.RE(explore(session.stm, heir))
+        run = session.catalog[-1]
+        assert run.start["agent"]["prior"] == [earlier.uid]
+        assert len(heir.agent.checkpoint()["inherited"]) == len(earlier.spectra)
+        assert replay(run).exact

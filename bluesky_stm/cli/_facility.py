@@ -57,6 +57,7 @@ def agent(
     scalarizer: Annotated[str | None, typer.Option(help="What counts, by name; else as the scale says.")] = None,
     budget: Annotated[int | None, typer.Option(help="Spectra.")] = None,
     seed: Seed = 0,
+    prior: Annotated[list[str] | None, typer.Option(help="Uid of an earlier run that it is to know; may be repeated.")] = None,
     again: Annotated[bool, typer.Option("--rejoin", help="Be again the agent of the exploration that runs.")] = False,
     settings: SettingsFile = None,
 ) -> None:
@@ -70,7 +71,7 @@ def agent(
         stop = rejoin(subscribe, queue, tell=out.print)
     else:
         chosen = known_scale(read_settings(), str(scale)).chosen(agent=name, scalarizer=scalarizer, budget=budget)
-        stop = explore_remotely(chosen, seed, subscribe, queue, tell=out.print)
+        stop = explore_remotely(chosen, seed, subscribe, queue, tell=out.print, prior=prior or ())
     raise typer.Exit(0 if stop["exit_status"] == "success" else 1)
 
 

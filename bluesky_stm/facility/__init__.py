@@ -10,7 +10,7 @@ from bluesky_stm.facility._queue_files import write_queue_files
 from bluesky_stm.facility._remote import AgentHost, Mailbox, RemoteAgent
 from bluesky_stm.facility._session import Agents, open_session, rehearsal
 from bluesky_stm.facility._settings import FILE, MICROSCOPE, Alerts, Facility, Mail, microscope, read_settings, settings_file
-from bluesky_stm.facility._stream import DocumentStream, packed
+from bluesky_stm.facility._stream import DocumentStream, packed, unpacked
 
 __all__ = [
     "FILE",
@@ -42,5 +42,6 @@ __all__ = [
     "settings_file",
     "startup_file",
     "unload_ipython_extension",
+    "unpacked",
     "write_queue_files",
 ]

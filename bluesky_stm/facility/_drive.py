@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from queue import Empty
 from typing import Any
@@ -16,6 +16,7 @@ from bluesky_stm.facility._stream import DocumentStream, unpacked
 from bluesky_stm.runs import rebuild_agent
 from bluesky_stm.session import SCALES, make_scale_agent
 from bluesky_stm.settings import LengthScale
+from bluesky_stm.teaching import Document
 
 SUBSCRIBING = 1.0
 """Time, in s, that a subscription may take to reach the publisher: documents sent before that are lost."""
@@ -34,7 +35,9 @@ def known_scale(settings: Facility, name: str) -> LengthScale:
     return scales[name]
 
 
-def explore_remotely(scale: LengthScale, seed: int, subscribe: str, queue: str, tell: Tell = print) -> Mapping[str, Any]:
+def explore_remotely(
+    scale: LengthScale, seed: int, subscribe: str, queue: str, tell: Tell = print, *, prior: Sequence[str] = ()
+) -> Mapping[str, Any]:
     """Be the agent of one exploration on another machine, to its end.
 
     Parameters
@@ -48,6 +51,8 @@ def explore_remotely(scale: LengthScale, seed: int, subscribe: str, queue: str, 
         Control address of the queue server, whose environment is open.
     tell : callable
         Told what goes on.
+    prior : sequence of str
+        Uids of earlier runs in the instrument's catalog that the agent is to know.
 
     Returns
     -------
@@ -62,10 +67,11 @@ def explore_remotely(scale: LengthScale, seed: int, subscribe: str, queue: str, 
     from bluesky_queueserver_api import BPlan
 
     with _manager(queue) as manager, DocumentStream(subscribe) as stream:
-        host = AgentHost(make_scale_agent(scale, seed), str(uuid.uuid4()), _sender(manager))
+        host = AgentHost(make_scale_agent(scale, seed), str(uuid.uuid4()), _sender(manager), _asking(manager))
         time.sleep(SUBSCRIBING)
         described = host.agent.describe()
-        manager.item_add(BPlan(PLAN, remote=host.run, scale=scale.model_dump(mode="json"), agent=described))
+        asked = {"scale": scale.model_dump(mode="json"), "agent": described, "prior": list(prior)}
+        manager.item_add(BPlan(PLAN, remote=host.run, **asked))
         if manager.status()["manager_state"] == "idle":
             manager.queue_start()
         tell(f"Exploring {scale.name} as {described['name']}.")
@@ -87,7 +93,8 @@ def rejoin(subscribe: str, queue: str, tell: Tell = print) -> Mapping[str, Any]:
         if item.get("name") != PLAN:
             raise STMError(f"No exploration of a remote agent goes on at {queue}: {item.get('name', 'no plan')} runs there.")
         asked = item["kwargs"]
-        host = AgentHost(rebuild_agent({"uid": asked["remote"], "agent": asked["agent"]}), asked["remote"], _sender(manager))
+        agent = rebuild_agent({"uid": asked["remote"], "agent": asked["agent"]})
+        host = AgentHost(agent, asked["remote"], _sender(manager), _asking(manager))
         time.sleep(SUBSCRIBING)  # from here on nothing is missed
         host.catch_up(unpacked(_result(manager, "documents_so_far", host.run)))
         tell(f"Going on as {asked['agent']['name']} after {len(host.observations)} spectra.")
@@ -112,6 +119,10 @@ def _sender(manager: Any) -> Callable[[dict[str, Any]], Any]:
     from bluesky_queueserver_api import BFunc
 
     return lambda answer: manager.function_execute(BFunc("take_answer", answer), run_in_background=True)
+
+
+def _asking(manager: Any) -> Callable[[str], list[Document]]:
+    return lambda uid: unpacked(_result(manager, "documents_of", uid))
 
 
 def _result(manager: Any, function: str, *arguments: Any) -> Any:

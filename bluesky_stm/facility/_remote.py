@@ -1,8 +1,9 @@
 """An agent on another machine: it learns from the stream of documents, its decisions come back through the queue server.
 
 The plan on the instrument runs as always, with an agent device around a `RemoteAgent` that waits for answers. An answer counts
-only if it was made from the very lessons that the instrument knows of: both sides form a digest of topograph and observations.
-So a measurement that was taken in twice, or missed, cannot lead the tip anywhere, and the documents are those of a local agent.
+only if it was made from the very lessons that the instrument knows of: both sides form a digest of topograph, observations and
+earlier runs. So a measurement that was taken in twice, or missed, cannot lead the tip anywhere, and the documents are those of
+a local agent.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ from bluesky_stm.errors import NotCapableError, SettingsError, STMError
 from bluesky_stm.geometry import Floats, Point
 from bluesky_stm.measurements import Topograph
 from bluesky_stm.protocols import Agent, Decision, Experience, Failed, Health, Insight, Insightful, Observation, Posterior
+from bluesky_stm.runs import prior_of
 from bluesky_stm.spots import LAYOUT
+from bluesky_stm.storage import Run
 from bluesky_stm.teaching import Document, Pupil, Teaching
 
 
@@ -78,6 +81,7 @@ class RemoteAgent:
         layout = {key: value for key, value in description["settings"].items() if key in LAYOUT}
         self._layout = make_agent("space-filling", **layout)
         self._topograph: Topograph | None = None
+        self._prior: Sequence[Experience] = ()
         self._observations: list[Observation] = []
 
     @property
@@ -86,11 +90,9 @@ class RemoteAgent:
         return self._layout.candidates
 
     def observe(self, topograph: Topograph, prior: Sequence[Experience] = ()) -> None:
-        """Lay out the candidates; the agent sees the same topograph in the stream, and no earlier run."""
-        if prior:
-            raise NotCapableError("A remote agent is told of no earlier runs. Make its AgentDevice without prior=.")
+        """Lay out the candidates; the agent sees the same topograph in the stream, and asks for the same earlier runs."""
         self._layout.observe(topograph)
-        self._topograph, self._observations = topograph, []
+        self._topograph, self._prior, self._observations = topograph, tuple(prior), []
 
     def ingest(self, observations: Sequence[Observation]) -> None:
         """Note what the agent has to know before it answers."""
@@ -117,12 +119,12 @@ class RemoteAgent:
 
     def checkpoint(self) -> dict[str, Any]:
         """What it has to know; its settings are the agent host's and can't be changed from here."""
-        return {"topograph": self._topograph, "observations": list(self._observations)}
+        return {"topograph": self._topograph, "prior": self._prior, "observations": list(self._observations)}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go back to a `checkpoint`."""
         if state["topograph"] is not None:
-            self.observe(state["topograph"])
+            self.observe(state["topograph"], state["prior"])
             self.ingest(state["observations"])
 
     def describe(self) -> dict[str, Any]:
@@ -137,7 +139,7 @@ class RemoteAgent:
     def _known(self) -> str:
         if self._topograph is None:
             raise SettingsError("A remote agent has to see a topograph before it is asked.")
-        return lessons_digest(self._topograph, self._observations)
+        return lessons_digest(self._topograph, self._observations, self._prior)
 
 
 class AgentHost:
@@ -150,6 +152,8 @@ class AgentHost:
         Which run it is for: ``remote`` in the start document.
     send : callable
         Brings an answer, plain JSON, to the instrument's `Mailbox`.
+    earlier : callable
+        From the uid of an earlier run that the agent is to know: its documents, those of the runs that it goes on with first.
 
     Attributes
     ----------
@@ -157,10 +161,16 @@ class AgentHost:
         The stop document of the run, once it has ended.
     """
 
-    def __init__(self, agent: Agent, run: str, send: Callable[[dict[str, Any]], Any]) -> None:
+    def __init__(
+        self,
+        agent: Agent,
+        run: str,
+        send: Callable[[dict[str, Any]], Any],
+        earlier: Callable[[str], Iterable[Document]],
+    ) -> None:
         self.agent, self.run = agent, run
         self.stop: Mapping[str, Any] | None = None
-        self._send = send
+        self._send, self._earlier = send, earlier
         self._teaching: Teaching = Teaching(fixed=False)
         self._pupil = Pupil(agent)
         self._uids: set[str] = set()
@@ -182,8 +192,9 @@ class AgentHost:
 
     def _learn(self, name: str, doc: Mapping[str, Any]) -> bool:
         """Whether there was a lesson in it, and the agent can be asked."""
-        if name == "start" and doc.get("remote") == self.run:
+        if name == "start" and doc.get("remote") == self.run and doc["uid"] not in self._uids:
             self._uids.add(doc["uid"])
+            self._inherit(doc)
         elif name == "descriptor" and doc["run_start"] in self._uids:
             self._uids.add(doc["uid"])
         if not {doc.get("uid"), doc.get("run_start"), doc.get("descriptor")} & self._uids:
@@ -196,9 +207,14 @@ class AgentHost:
             self._pupil.give(lesson)
         return bool(lessons) and self._pupil.topograph is not None
 
+    def _inherit(self, start: Mapping[str, Any]) -> None:
+        """Get the earlier runs that a start document names."""
+        known = {uid: Run(list(self._earlier(uid))) for uid in start["agent"]["prior"]}
+        self._pupil.prior = prior_of(Run([("start", start)], known))
+
     def _answer(self) -> dict[str, Any]:
         assert self._pupil.topograph is not None
-        known = lessons_digest(self._pupil.topograph, self._pupil.observations)
+        known = lessons_digest(self._pupil.topograph, self._pupil.observations, tuple(self._pupil.prior.values()))
         answer: dict[str, Any] = {"lessons": known, "mask": mask_digest(self._pupil.mask)}
         try:
             decision = self._pupil.suggest()
@@ -212,14 +228,16 @@ class AgentHost:
         return {**answer, **{name: _plain(array.ravel().tolist()) for name, array in arrays.items()}}
 
 
-def lessons_digest(topograph: Topograph, observations: Sequence[Observation]) -> str:
-    """What an agent knows, in a word: topograph and observations, in their order, to the last bit."""
+def lessons_digest(topograph: Topograph, observations: Sequence[Observation], prior: Sequence[Experience] = ()) -> str:
+    """What an agent knows, in a word: topograph, observations and earlier runs, in their order, to the last bit."""
     digest = hashlib.sha256(np.ascontiguousarray(topograph.height, dtype="<f8").tobytes())
     digest.update(json.dumps(topograph.frame.as_dict()).encode())
     for observation in observations:
         value = observation.value
         said = [value.reason, value.again] if isinstance(value, Failed) else float(value).hex()
         digest.update(json.dumps([[float(x).hex() for x in observation.point], said]).encode())
+    for experience in prior:
+        digest.update(lessons_digest(experience.topograph, experience.observations).encode())
     return digest.hexdigest()
 
 

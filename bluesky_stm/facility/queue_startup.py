@@ -15,6 +15,7 @@ from bluesky_stm.devices import AgentDevice
 from bluesky_stm.errors import CatalogError, NotCapableError
 from bluesky_stm.facility import Mailbox, RemoteAgent, open_session, packed, read_settings, rehearsal
 from bluesky_stm.geometry import Frame, Point
+from bluesky_stm.runs import taught_documents
 from bluesky_stm.scalarizers import known_scalarizers
 from bluesky_stm.settings import LengthScale
 
@@ -98,7 +99,9 @@ def explore(
     return (yield from plans.explore(stm, _session.agent(chosen), frame=frame, md=md))
 
 
-def explore_remotely(remote: str, scale: dict, agent: dict, *, md: dict | None = None) -> MsgGenerator:
+def explore_remotely(
+    remote: str, scale: dict, agent: dict, prior: list[str] | None = None, *, md: dict | None = None
+) -> MsgGenerator:
     """Explore with an agent on another machine: ``bluesky-stm agent`` asks for this.
 
     Parameters
@@ -109,12 +112,15 @@ def explore_remotely(remote: str, scale: dict, agent: dict, *, md: dict | None =
         A length scale, in full.
     agent : dict
         What the agent says of itself.
+    prior : list of str
+        Uids of earlier runs that it is to know.
     md : dict
         Metadata for the start document.
     """
     if stm.controller.locations() is not None:
         raise NotCapableError("A recorded microscope answers where it was measured only: a remote agent does not know where.")
     device = AgentDevice(RemoteAgent(agent, _mailbox), LengthScale.parse(scale), name="agent")
+    _session.tell(device, prior or ())
     return (yield from plans.explore(stm, device, frame=_session.frame, md={**(md or {}), "remote": remote}))
 
 
@@ -172,6 +178,11 @@ def clear_fault() -> str:
 def take_answer(answer: dict) -> None:
     """An answer of a remote agent; not a plan, so that it comes in while one runs."""
     _mailbox.put(answer)
+
+
+def documents_of(uid: str) -> str:
+    """What a remote agent is to know of an earlier run: not a plan, either."""
+    return packed(taught_documents(_session.catalog[uid]))
 
 
 def documents_so_far(remote: str) -> str:

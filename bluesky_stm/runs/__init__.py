@@ -1,7 +1,7 @@
 """What can be done with a stored run: replay, resume, ask what if."""
 
 from bluesky_stm.runs._answers import Answers, answered_by
-from bluesky_stm.runs._rebuild import experience, rebuild_agent
+from bluesky_stm.runs._rebuild import experience, prior_of, rebuild_agent, taught_documents
 from bluesky_stm.runs._replay import Compared, Replay, replay
 from bluesky_stm.runs._resume import Resumption, resume
 from bluesky_stm.runs._sweep import sweep
@@ -15,9 +15,11 @@ __all__ = [
     "WhatIf",
     "answered_by",
     "experience",
+    "prior_of",
     "rebuild_agent",
     "replay",
     "resume",
     "sweep",
+    "taught_documents",
     "what_if",
 ]

@@ -2,7 +2,6 @@
 
 import json
 
-import numpy as np
 import pytest
 from bluesky import RunEngine
 
@@ -10,25 +9,26 @@ from bluesky_stm.agents import make_agent
 from bluesky_stm.controllers import SimulatedController
 from bluesky_stm.devices import STM, AgentDevice
 from bluesky_stm.errors import NotCapableError
-from bluesky_stm.facility import AgentHost, Mailbox, RemoteAgent
-from bluesky_stm.geometry import Frame
-from bluesky_stm.measurements import Setpoint, Topograph
+from bluesky_stm.facility import AgentHost, Mailbox, RemoteAgent, packed, unpacked
 from bluesky_stm.plans import explore
-from bluesky_stm.protocols import Experience
+from bluesky_stm.runs import experience
+from bluesky_stm.scalarizers import make_scalarizer
 from bluesky_stm.session import make_scale_agent
 from bluesky_stm.settings import LengthScale
+from bluesky_stm.storage import Run
 
 SCALE = LengthScale(name="s", frame=20, pixels=48, patch=3, step=1, budget=9, seeds=4, agent="gp-xy")
 
 
-def explored(agent, *listeners, **md):
+def explored(agent, *listeners, prior=None, **md):
     """Documents of an exploration with this agent on a fresh microscope."""
     documents = []
     engine = RunEngine()
     for listener in listeners:
         engine.subscribe(listener)
     stm = STM(controller=SimulatedController(seed=5), name="stm")
-    engine(explore(stm, AgentDevice(agent, SCALE, name="agent"), md=md), lambda *document: documents.append(document))
+    device = AgentDevice(agent, SCALE, prior=prior, name="agent")
+    engine(explore(stm, device, md=md), lambda *document: documents.append(document))
     return documents
 
 
@@ -38,9 +38,11 @@ def decisions(documents):
     return [{key: repr(value) for key, value in data.items() if key != "agent_elapsed"} for data in events]
 
 
-def remotely(repeat=1, skip=lambda name, doc: False, timeout=30.0):
+def remotely(repeat=1, skip=lambda name, doc: False, timeout=30.0, earlier=None, prior=None):
+    """``earlier``: documents by uid, as the host gets them; ``prior``: what the instrument makes of them."""
     mailbox, answers = Mailbox(), []
-    host = AgentHost(make_scale_agent(SCALE, seed=3), "this one", lambda answer: deliver(answer))
+    asked = lambda uid: unpacked(packed(earlier[uid]))  # noqa: E731
+    host = AgentHost(make_scale_agent(SCALE, seed=3), "this one", lambda answer: deliver(answer), asked)
 
     def deliver(answer):
         answers.append(answer)
@@ -51,7 +53,7 @@ def remotely(repeat=1, skip=lambda name, doc: False, timeout=30.0):
             host(name, doc)
 
     agent = RemoteAgent(make_scale_agent(SCALE, seed=3).describe(), mailbox, timeout)
-    return explored(agent, stream, remote="this one"), answers, host
+    return explored(agent, stream, prior=prior, remote="this one"), answers, host
 
 
 @pytest.fixture(scope="module", name="here")
@@ -88,7 +90,7 @@ def test_an_agent_that_missed_a_spectrum_leads_the_tip_nowhere():
 
 def test_documents_of_other_runs_teach_it_nothing(here):
     sent = []
-    host = AgentHost(make_agent("random", seed=1, patch=3, step=1), "another", sent.append)
+    host = AgentHost(make_agent("random", seed=1, patch=3, step=1), "another", sent.append, {}.get)
     for name, doc in here:
         host(name, doc)
     assert sent == [] and host.stop is None
@@ -100,8 +102,28 @@ def test_it_does_not_look_ahead():
         agent.suggest(1, pending=[(0.0, 0.0)])
 
 
-def test_it_refuses_earlier_runs_of_which_the_agent_elsewhere_would_not_know():
-    frame = Frame.square((0.0, 0.0), 20.0, 16)
-    seen = Topograph(frame, np.zeros(frame.pixels), Setpoint(-1.5, 0.2))
-    with pytest.raises(NotCapableError, match="prior="):
-        RemoteAgent(make_agent("random").describe(), Mailbox()).observe(seen, [Experience(seen, [])])
+@pytest.fixture(scope="module", name="earlier")
+def _earlier(here):
+    """An earlier run of the same frame: its uid, its documents, and what an agent can learn from it."""
+    uid = here[0][1]["uid"]
+    return uid, here, experience(Run(here), make_scalarizer(SCALE.scalarizer))
+
+
+def test_it_knows_of_earlier_runs_what_the_local_agent_knows(here, earlier):
+    uid, documents, known = earlier
+    there, _, host = remotely(earlier={uid: documents}, prior={uid: known})
+    assert there[0][1]["agent"]["prior"] == [uid]
+    assert decisions(there) == decisions(explored(make_scale_agent(SCALE, seed=3), prior={uid: known}))
+    assert decisions(there) != decisions(here)
+    assert len(host.agent.checkpoint()["inherited"]) == SCALE.budget
+
+
+def test_an_agent_that_knows_another_earlier_run_leads_the_tip_nowhere(earlier):
+    from bluesky.utils import FailedStatus
+
+    uid, documents, known = earlier
+    names = {doc["uid"]: doc["name"] for name, doc in documents if name == "descriptor"}
+    spectra = [doc["uid"] for name, doc in documents if name == "event" and names[doc["descriptor"]] == "primary"]
+    other = [(name, doc) for name, doc in documents if doc["uid"] != spectra[-1]]
+    with pytest.raises(FailedStatus, match="has not answered"):
+        remotely(earlier={uid: other}, prior={uid: known}, timeout=1.0)
