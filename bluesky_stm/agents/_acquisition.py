@@ -8,83 +8,21 @@ weighed is the expectation over whether there will be one.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Self
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, model_validator
 from scipy.spatial import KDTree
 from scipy.special import log_ndtr, ndtr
 
-from bluesky_stm.agents._targets import Warp
+from bluesky_stm.agents._belief import Acquisition, Belief, Scale
 from bluesky_stm.errors import UnknownNameError
 from bluesky_stm.geometry import Floats
-from bluesky_stm.settings import Choice, Named, Settings
+from bluesky_stm.settings import Choice, Named
 
 THOMPSON_CANDIDATES = 2048
 """Candidates, drawn at random, on which a Thompson sample is drawn: the covariance of all would cost their cube."""
-
-
-@dataclass(frozen=True, eq=False)
-class Belief:
-    """What an agent believes when it decides.
-
-    Attributes
-    ----------
-    mean, std : ndarray of shape (m,)
-        Of each candidate, warped, noise left out.
-    best : float
-        Highest posterior mean of the measured places, warped: a noisy reading is no achievement.
-    count : int
-        Spectra taken or on their way.
-    travel : ndarray of shape (m,)
-        Distance from where the tip was last, in nm.
-    warp : Warp
-        From values to warped values.
-    free : ndarray of shape (m,)
-        Candidates that may be chosen.
-    seen : ndarray of shape (n,)
-        Posterior means of the measured and pending places, warped.
-    chance : ndarray of shape (m,)
-        That a spectrum has a value at all.
-    joint : callable
-        Mean (k,) and covariance (k, k) of some candidates, given by index.
-    generator : numpy.random.Generator
-        For what is drawn at random.
-    """
-
-    mean: Floats
-    std: Floats
-    best: float
-    count: int
-    travel: Floats
-    warp: Warp
-    free: NDArray[np.bool_]
-    seen: Floats
-    chance: Floats
-    joint: Callable[[NDArray[np.int_]], tuple[Floats, Floats]]
-    generator: np.random.Generator
-
-    def expected(self, worth: Floats, without: float = 0.0) -> Floats:
-        """Of ``worth`` (m,) with a value and ``without`` one; the same bits where the chance is 1."""
-        return self.chance * worth + (1 - self.chance) * without
-
-    @property
-    def least(self) -> float:
-        """Lowest mean of a candidate: what a spectrum without a value counts for among bounds and samples."""
-        return float(self.mean.min())
-
-
-class Acquisition(Settings):
-    """An acquisition function: its fields are its settings."""
-
-    name: str
-
-    def __call__(self, belief: Belief) -> Floats:
-        """Worth of each candidate; shape (m,)."""
-        raise NotImplementedError
 
 
 class ExpectedImprovement(Acquisition):
@@ -101,6 +39,7 @@ class LogExpectedImprovement(Acquisition):
     """Logarithm of `ExpectedImprovement`: ranks candidates where the improvement itself underflows."""
 
     name: str = "log-ei"
+    scale: ClassVar[Scale] = "logarithm"
 
     def __call__(self, belief: Belief) -> Floats:
         """Accurate for any distance below the best."""
@@ -111,6 +50,7 @@ class UpperConfidenceBound(Acquisition):
     """Mean plus ``sqrt(beta)`` standard deviations."""
 
     name: str = "ucb"
+    scale: ClassVar[Scale] = "level"
     beta: float = Field(4.0, ge=0)
 
     def __call__(self, belief: Belief) -> Floats:
@@ -122,6 +62,7 @@ class AnnealedBound(Acquisition):
     """`UpperConfidenceBound` as in the published runs: beta = ``start`` * ``decay`` ** (n - ``after``), not below ``least``."""
 
     name: str = "annealed-ucb"
+    scale: ClassVar[Scale] = "level"
     start: float = Field(10.0, ge=0)
     decay: float = Field(0.9, gt=0, le=1)
     after: int = Field(20, ge=0)
@@ -137,6 +78,7 @@ class MaximumVariance(Acquisition):
     """Standard deviation: for the map, not for the maximum."""
 
     name: str = "variance"
+    climbs: ClassVar[bool] = False
 
     def __call__(self, belief: Belief) -> Floats:
         """In warped values."""
@@ -147,6 +89,7 @@ class Thompson(Acquisition):
     """One sample of the posterior, drawn anew for each decision."""
 
     name: str = "thompson"
+    scale: ClassVar[Scale] = "level"
 
     def __call__(self, belief: Belief) -> Floats:
         """Minus infinity for candidates that the sample leaves out."""
@@ -165,6 +108,7 @@ class Novelty(Acquisition):
     """How far the value is expected to lie from the ``neighbours`` values nearest to it: seeks values unlike all so far."""
 
     name: str = "novelty"
+    climbs: ClassVar[bool] = False
     neighbours: int = Field(3, ge=1)
 
     def __call__(self, belief: Belief) -> Floats:
@@ -180,6 +124,7 @@ class WithinRange(Acquisition):
     """
 
     name: str = "target"
+    climbs: ClassVar[bool] = False
     low: float | None = None
     high: float | None = None
 
@@ -201,33 +146,58 @@ class WithinRange(Acquisition):
         return (self.low, -1), (self.high, 1)
 
 
-class Near(Acquisition):
+class Thrifty(Acquisition):
+    """What weighs the worth ``of`` a spectrum against what it takes to get there."""
+
+    of: Choice = Named(name="ei")
+
+    @model_validator(mode="after")
+    def _of_a_gain(self) -> Self:
+        if make_acquisition(self.of).scale == "level":
+            raise ValueError(
+                f"{self.of.name!r} gives levels whose zero means nothing, so that a share of one, or one per second, means "
+                "nothing: take 'ei', 'log-ei', 'variance', 'novelty' or 'target'"
+            )
+        return self
+
+    @property
+    def climbs(self) -> bool:
+        """As the one that it weighs."""
+        return make_acquisition(self.of).climbs
+
+
+class Near(Thrifty):
     """The nearest among the candidates whose ``of`` is at least ``share`` of the largest: less travel of the tip."""
 
     name: str = "near"
-    of: Choice = Named(name="ei")
+    scale: ClassVar[Scale] = "level"
     share: float = Field(0.8, gt=0, le=1)
 
     def __call__(self, belief: Belief) -> Floats:
         """Minus the distance in nm for those good enough, minus infinity for the others."""
-        scores = make_acquisition(self.of)(belief)
-        free = scores[belief.free]
-        low, high = free.min(initial=0), free.max(initial=-np.inf)
-        enough = scores >= low + self.share * (high - low)
-        return np.where(enough, -belief.travel, -np.inf)
+        of = make_acquisition(self.of)
+        scores = of(belief)
+        best = scores[belief.free].max(initial=-np.inf)
+        least = best + math.log(self.share) if of.scale == "logarithm" else best * self.share
+        return np.where(scores >= least, -belief.travel, -np.inf)
 
 
-class PerTime(Acquisition):
+class PerTime(Thrifty):
     """``of`` divided by the time it takes: ``spectrum`` s, and the way at ``speed`` nm/s."""
 
     name: str = "per-time"
-    of: Choice = Named(name="ei")
     speed: float = Field(50.0, gt=0)
     spectrum: float = Field(2.6, gt=0)
 
     def __call__(self, belief: Belief) -> Floats:
-        """Worth per second; ``of`` has to be one that is never negative."""
-        return make_acquisition(self.of)(belief) / (self.spectrum + belief.travel / self.speed)
+        """Worth per second, or its logarithm where ``of`` is one."""
+        of, time = make_acquisition(self.of), self.spectrum + belief.travel / self.speed
+        return of(belief) - np.log(time) if of.scale == "logarithm" else of(belief) / time
+
+    @property
+    def scale(self) -> Scale:
+        """That of what is divided."""
+        return make_acquisition(self.of).scale
 
 
 ACQUISITIONS: dict[str, type[Acquisition]] = {

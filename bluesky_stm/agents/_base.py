@@ -7,6 +7,7 @@ way is a cache that a fresh agent with the same lessons builds again, bit for bi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import compress
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -40,8 +41,8 @@ RINGS = (1 / 4, 1 / 2)
 """Radii of the rings, as shares of the window."""
 
 POOR = 1 / 3
-"""Share of the values so far, the least of them, that count as none when seed points are placed: where all spectra of a region
-are poor, not every kind of its spots is worth one."""
+"""Share of the values so far, the least of them, that count as none when seed points of an agent that seeks large values are
+placed: where all spectra of a region are poor, not every kind of its spots is worth one."""
 
 SAME = 1e-9
 """Candidates closer than this, in nm, are one place."""
@@ -221,6 +222,16 @@ class BaseAgent:
         """All that it knows, that of earlier runs first."""
         return [*self._inherited, *self.observations]
 
+    @property
+    def _useful(self) -> list[bool]:
+        """Of each observation, whether it has what this agent asks for: a value."""
+        return [not isinstance(o.value, Failed) for o in self.observations]
+
+    @property
+    def _climbs(self) -> bool:
+        """Whether it seeks large values; so do the seed points of agents that learn nothing, for a fair comparison."""
+        return True
+
     def _values(self) -> Floats:
         """Values (n,) of the spectra that have one."""
         return np.array([o.value for o in self._lessons if not isinstance(o.value, Failed)], dtype=float)
@@ -269,11 +280,18 @@ class BaseAgent:
         """A spot that looks like none so far; None where candidates do not sit on spots, or no spot is left."""
         if self._kinds is None:
             return None
-        standing = [o for o in self.observations if not o.taken_back]
-        measured = [self._nearest(point) for point in [*(o.point for o in standing), *pending]]
-        values = [-np.inf if isinstance(o.value, Failed) else o.value for o in standing]
+        standing = [not o.taken_back for o in self.observations]
+        measured = [self._nearest(point) for point in [*(o.point for o in compress(self.observations, standing)), *pending]]
+        return self._kinds.next(free, measured, [*compress(self._promising, standing), *(True for _ in pending)])
+
+    @property
+    def _promising(self) -> list[bool]:
+        """Of each observation, whether another of its kind nearby may be worth a seed point."""
+        if not self._climbs:
+            return self._useful
+        values = [-np.inf if isinstance(o.value, Failed) else o.value for o in self.observations]
         least = np.quantile([value for value in values if np.isfinite(value)] or [0.0], POOR)
-        return self._kinds.next(free, measured, [*(value >= least for value in values), *(True for _ in pending)])
+        return [bool(value >= least) for value in values]
 
     def _free(self, pending: Sequence[Point], mask: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
         assert self.topograph

@@ -12,8 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
 
 from bluesky_stm.agents import _health
-from bluesky_stm.agents._acquisition import Belief, make_acquisition
+from bluesky_stm.agents._acquisition import make_acquisition
 from bluesky_stm.agents._base import AgentSettings, BaseAgent
+from bluesky_stm.agents._belief import Belief
 from bluesky_stm.agents._computing import PROCESSOR, computed, home_of, name_of
 from bluesky_stm.agents._features import Pictures
 from bluesky_stm.agents._fit import one_thread
@@ -231,9 +232,9 @@ class KernelAgent(BaseAgent):
         return chance_of_value(self._candidates, points[stand], np.array(self._useful, dtype=bool)[stand])
 
     @property
-    def _useful(self) -> list[bool]:
-        """Of each observation, whether it has what this agent asks for: a value."""
-        return [not isinstance(o.value, Failed) for o in self.observations]
+    def _climbs(self) -> bool:
+        """Whether its acquisition function seeks large values."""
+        return self._acquisition.climbs
 
     def _updated(self) -> Model | None:
         """The model of all values so far; None for fewer than three."""

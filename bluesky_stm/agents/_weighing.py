@@ -61,3 +61,8 @@ class WeighingAgent(DKLAgent):
         """Of all candidates, with nothing pending; not a number as long as too little is known."""
         weighed = self._weigh(())
         return np.full(len(self._candidates), np.nan) if isinstance(weighed, str) else weighed[0]
+
+    @property
+    def _climbs(self) -> bool:
+        """It does not: the scalar of the run is only reported."""
+        return False

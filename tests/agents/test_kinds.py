@@ -5,7 +5,7 @@ import pytest
 
 from bluesky_stm.agents import make_agent
 from bluesky_stm.geometry import Frame, Point
-from bluesky_stm.measurements import Setpoint, Topograph
+from bluesky_stm.measurements import Setpoint, Spectrum, Topograph
 from bluesky_stm.protocols import Failed, Observation
 
 FRAME = Frame.square((0.0, 0.0), 60, 192)
@@ -29,10 +29,17 @@ def agent(**settings):
     return made
 
 
-def visit(made, count, value=lambda point: 1.0):
+BIAS = np.linspace(-1, 1, 41)
+
+
+def spectrum(point):
+    return Spectrum(point, BIAS, BIAS, 0 * BIAS + 1, 0 * BIAS, 0 * BIAS + 1, Setpoint(-1.5, 0.2))
+
+
+def visit(made, count, value=lambda point: 1.0, with_spectra=False):
     for _ in range(count):
         point = made.suggest(1)[0].point
-        made.ingest([Observation(point, value(point))])
+        made.ingest([Observation(point, value(point), spectrum(point) if with_spectra else None)])
     return np.array([o.point for o in made.observations])
 
 
@@ -75,6 +82,39 @@ def test_where_all_values_are_poor_fewer_spots_are_visited():
 
     choosy, bold = visit(agent(), 16, value), visit(agent(), 16)
     assert np.mean(choosy[:, 0] > 0) > np.mean(bold[:, 0] > 0)
+
+
+TARGET = {"name": "target", "low": 0.4, "high": 0.6}
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("gp-xy", {"acquisition": TARGET}),
+        ("gp-xy", {"acquisition": {"name": "near", "of": TARGET}}),
+        ("gp-xy", {"acquisition": "variance"}),
+        ("gp-xy", {"acquisition": "novelty"}),
+        ("novelty", {}),
+        ("pareto", {"objectives": [{"name": "conductance", "bias": bias} for bias in (-0.5, 0.5)]}),
+    ],
+)
+def test_seed_points_of_what_does_not_seek_large_values_do_not_heed_how_large_they_are(name, settings):
+    def seeds(value):
+        made = make_agent(name, seed=3, patch=6, step=3, sites="spots", seeds=17, **settings)
+        made.observe(crowd()[0])
+        return visit(made, 16, value, with_spectra=True)
+
+    assert np.array_equal(seeds(lambda point: -abs(point[0])), seeds(lambda point: abs(point[0])))
+
+
+def test_where_there_is_a_spectrum_curiosity_needs_no_value():
+    """A place whose spectrum has no value is as good as any other to an agent that does without."""
+    made = make_agent("novelty", seed=3, patch=6, step=3, sites="spots", seeds=17)
+    made.observe(crowd()[0])
+    valued = visit(made, 16, with_spectra=True)
+    made.observe(crowd()[0])
+    seen = visit(made, 16, lambda point: Failed("no gap") if point[0] > 0 else 1.0, with_spectra=True)
+    assert np.array_equal(seen, valued)
 
 
 def test_the_first_spectra_are_taken_at_the_place_to_begin_at_and_around_it():

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import norm
 
-from bluesky_stm.agents._acquisition import ACQUISITIONS, Belief, log_expected_improvement, make_acquisition
+from bluesky_stm.agents._acquisition import ACQUISITIONS, log_expected_improvement, make_acquisition
+from bluesky_stm.agents._belief import Belief
 from bluesky_stm.agents._features import Pictures, leveled
 from bluesky_stm.agents._fit import _below, _cost, fitted, noise_variance
 from bluesky_stm.agents._kernel import Kernel, squared_distances
@@ -253,6 +254,40 @@ def test_the_nearest_good_candidate_is_taken():
     assert np.argmax(make_acquisition("ei")(b)) == 2
     assert np.argmax(make_acquisition("near")(b)) == 1
     assert np.argmax(make_acquisition({"name": "per-time", "speed": 1.0, "spectrum": 1.0})(b)) != 2
+
+
+@pytest.mark.parametrize("name", ["near", "per-time"])
+def test_what_spares_time_ranks_a_gain_and_its_logarithm_alike(name):
+    """Far below the best, where the logarithms are negative, as well as near it."""
+    rng = np.random.default_rng(0)
+    for best in (0.0, 4.0):
+        b = belief(rng.normal(size=50), rng.uniform(0.5, 1, 50), best=best, travel=rng.uniform(0, 200, 50))
+        plain, of_log = (make_acquisition({"name": name, "of": of})(b) for of in ("ei", "log-ei"))
+        assert (np.argsort(plain) == np.argsort(of_log)).all()
+        if name == "per-time":
+            assert of_log == pytest.approx(np.log(plain))
+
+
+def test_a_gain_too_small_for_a_number_still_spares_time():
+    b = belief([-60.0, -60.0, -61.0], [1.0, 1.0, 1.0], travel=np.array([100.0, 1.0, 0.0]))
+    assert not make_acquisition("ei")(b).any()
+    for name in ("near", "per-time"):
+        assert np.argmax(make_acquisition({"name": name, "of": "log-ei"})(b)) == 1
+
+
+@pytest.mark.parametrize("of", ["ucb", "annealed-ucb", "thompson", "near", {"name": "per-time", "of": "ucb"}])
+@pytest.mark.parametrize("name", ["near", "per-time"])
+def test_a_level_without_a_zero_has_no_share_and_no_rate(name, of):
+    with pytest.raises(SettingsError, match="take 'ei'"):
+        make_acquisition({"name": name, "of": of})
+
+
+def test_what_seeks_the_large_is_known():
+    target = {"name": "target", "low": 0.0}
+    indifferent = ["variance", "novelty", target, {"name": "near", "of": target}, {"name": "per-time", "of": "variance"}]
+    assert not any(make_acquisition(choice).climbs for choice in indifferent)
+    climbing = ["ei", "log-ei", "ucb", "annealed-ucb", "thompson", "near", "per-time"]
+    assert all(make_acquisition(choice).climbs for choice in climbing)
 
 
 def test_a_thompson_sample_follows_the_posterior():
