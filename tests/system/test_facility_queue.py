@@ -279,6 +279,21 @@ def test_a_remote_agent_leads_to_the_decisions_of_a_local_one(torchless):
     assert replay(run).exact, "an agent of the same description, taught here, decides the same to the last bit"
 
 
+def test_a_remote_agent_gets_an_earlier_run_from_the_instrument(torchless):
+    torchless.client.history_clear()
+    torchless.client.queue_clear()
+    options = "--scale", "terrace", "--seed", 3, "--budget", 6
+    torchless.call(*agent_command(torchless, *options))
+    (earlier,) = torchless.result()["run_uids"]
+    torchless.client.history_clear()
+    assert "success" in torchless.call(*agent_command(torchless, *options, "--prior", earlier))
+    (uid,) = torchless.result()["run_uids"]
+    with open_catalog(torchless.catalog, write=False) as catalog:
+        again = replay(catalog[uid])
+    assert again.exact and again.run.start["agent"]["prior"] == [earlier]
+    assert len(again.agent.checkpoint()["inherited"]) > 0
+
+
 def test_an_agent_that_was_killed_rejoins_the_run(torchless):
     torchless.client.history_clear()
     torchless.client.queue_clear()
