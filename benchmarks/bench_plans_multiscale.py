@@ -13,6 +13,7 @@ import json
 import time
 
 import numpy as np
+from made_by import made_by, rows_made_by
 from plans_common import RESULTS, agents, carry_out, frame_of, write
 
 from bluesky_stm.controllers import SimulatedController
@@ -126,7 +127,7 @@ def main():
     for way in asked.ways:
         for seed in spread(asked.seeds):
             if (seed, way) not in done:
-                rows.append(once(seed, way))
+                rows.append(once(seed, way) | {"made_by": made_by()})
                 print(rows[-1], flush=True)
                 write("plans_multiscale", table(rows), rows)
 
@@ -141,6 +142,7 @@ def spread(ranges):
 def table(rows):
     lines = [
         "Three scales (200, 50, 10 nm), good_day, smallest gap, at most 115 spectra a scale. Chance: that of a frame of 10 nm.",
+        rows_made_by(rows),
         "",
         "| way | seeds | last frame holds a vacancy | 50 nm frame does | by chance | spectra | simulated h | missed |",
         "|---|---|---|---|---|---|---|---|",
