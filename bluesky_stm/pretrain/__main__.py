@@ -17,8 +17,8 @@ from bluesky_stm.pretrain import task, train
 
 def main(
     path: Annotated[Path, typer.Argument(help="File to write.")],
-    scenes: Annotated[int, typer.Option(help="Simulated scenes.")] = 1300,
-    steps: Annotated[int, typer.Option(help="Steps of the optimiser.")] = 2500,
+    scenes: Annotated[int, typer.Option(help="Simulated scenes.")] = 3500,
+    steps: Annotated[int, typer.Option(help="Steps of the optimiser.")] = 8000,
     seed: Annotated[int, typer.Option(help="Of the net, and of the first scene.")] = 0,
 ) -> None:
     """Train and save."""

@@ -41,7 +41,7 @@ LARGEST = 100.0
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """Topograph, patch (nm), places (n, 2) in nm, and dI/dV there (n, K), in nS, without noise."""
+    """Topograph, patch (nm), places (n, 2) in nm, and dI/dV there (n, K), in nS, without noise, in single precision."""
 
     topograph: Topograph
     patch: float
@@ -68,7 +68,7 @@ def _drawn(seed: int, rng: np.random.Generator) -> Scene:
     frame = Frame.square(tuple(rng.uniform(-600, 600, 2)), side, PIXELS, float(rng.uniform(0, 360)))
     inner = Frame(Point(*frame.center), (0.92 * side, 0.92 * side), (PLACES, PLACES), frame.angle)
     topograph = controller.scan(frame)
-    didv = controller.truth_grid(inner, BIAS).didv.reshape(PLACES**2, -1)
+    didv = controller.truth_grid(inner, BIAS).didv.reshape(PLACES**2, -1).astype(np.float32).astype(float)
     return Scene(topograph, side * float(rng.uniform(*PATCHES)), inner.points().reshape(-1, 2), didv)
 
 

@@ -1,8 +1,9 @@
-"""The net is trained as it is used: inside the kernel of the agent, on the evidence of few spectra in many scenes.
+"""The net is trained as it is used: inside the kernel of the agent, from few spectra in many scenes.
 
-Each scene is a task: a few dozen places, the principal components of their spectra as values. What is maximised is the
-marginal likelihood of the kernel on position and the net, over all scenes with shared parameters [1]_: so the net learns what
-position does not know already. No scalar is preferred; a spectrum is taken as asinh(dI/dV / 0.05 nS).
+Each scene is a task: a few dozen places, and values of their spectra. A third of the places is told; what is maximised is the
+probability that the kernel on position and the net then gives to the values of the others, over all scenes [1]_: so the net
+learns what position does not know already. As an agent fits the parameters of its kernel to each scalar, the net is not to
+learn for one set of them: there are several, shared by all scenes, and each value counts with those that predict it best.
 
 References
 ----------
@@ -14,37 +15,42 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from bluesky_stm.agents._fit import noise_variance
-from bluesky_stm.agents._kernel import Kernel, squared_distances
+from bluesky_stm.agents._kernel import Kernel
 from bluesky_stm.agents._net import Net
 from bluesky_stm.agents._rings import Rings
 from bluesky_stm.geometry import Floats
-from bluesky_stm.pretrain._scenes import scene
+from bluesky_stm.pretrain._scenes import Scene, scene
+from bluesky_stm.pretrain._values import COMPONENTS, DRAWN, components, scalars
 
-COMPONENTS = 4
-"""Principal components of the spectra of a scene that serve as values."""
-
-LEAST = 0.05
-"""dI/dV, in nS, below which it counts linearly and above which by its logarithm."""
-
-SPECTRA = (20, 120)
+PLACES = (20, 120)
 """Least and greatest number of places of a task."""
 
-BATCH = 8
+TOLD = 1 / 3
+"""Share of the places whose values are told."""
+
+BATCH = 16
 RATE = 2e-3
 DECAY = 1e-2
+WARMING = 0.05
+"""Share of the steps in which the rate rises."""
 
 KERNEL = Kernel(("xy", "deep"))
+SETS, APART = 4, 0.5
+"""Sets of parameters of the kernel, and how far apart they begin, in standard deviations of their priors."""
+
+JITTER = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """A scene made ready: places (n, 2) in half sides of the frame, inputs of the net there, values (n, c)."""
+    """A scene made ready: places (n, 2) in half sides of the frame, inputs of the net there, values (n, c), 0 where none."""
 
     xy: Tensor
     rings: Tensor
@@ -53,35 +59,38 @@ class Task:
 
 def task(seed: int) -> Task:
     """From the scene of a seed."""
-    one = scene(seed)
+    return prepared(scene(seed), seed)
+
+
+def prepared(one: Scene, seed: int) -> Task:
+    """A scene as a task; the ``seed`` is that of the scalars drawn."""
     frame = one.topograph.frame
     xy = (one.places - np.asarray(frame.center)) / (min(frame.size) / 2)
     rings = Rings(one.topograph, one.places)(one.places)
-    return Task(_single(xy), _single(rings), _single(components(one.didv)))
-
-
-def components(didv: Floats) -> Floats:
-    """The first principal components of spectra (n, K), each with unit variance; fewer where spectra hardly differ."""
-    curves = np.arcsinh(didv / LEAST)
-    curves = curves - curves.mean(axis=0)
-    scores, sizes, _ = np.linalg.svd(curves, full_matrices=False)
-    kept = sizes[:COMPONENTS] > 0.03 * sizes[0] if sizes[0] > 1e-9 else np.zeros(COMPONENTS, dtype=bool)
-    return scores[:, :COMPONENTS][:, kept] * math.sqrt(len(didv))
+    values = np.zeros((len(xy), COMPONENTS + DRAWN))
+    scores, drawn = components(one.didv), scalars(one.didv, np.random.default_rng([seed, 2]))
+    values[:, : scores.shape[1]] = scores
+    values[:, COMPONENTS : COMPONENTS + drawn.shape[1]] = drawn
+    return Task(_single(xy), _single(rings), _single(values))
 
 
 def train(tasks: Sequence[Task], steps: int, seed: int = 0, report: Callable[[int, float], None] | None = None) -> Net:
-    """A net trained on ``tasks``; ``report`` is told the step and the loss a value."""
+    """A net trained on ``tasks``, all of as many places; ``report`` is told the step and the loss a value."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    useful = [ready for ready in tasks if ready.values.shape[1]]
-    net = Net(_usual(useful))
-    parameters = torch.tensor([prior.mean for prior in KERNEL.priors], requires_grad=True)
-    optimizer = torch.optim.AdamW([*net.parameters(), parameters], lr=RATE, weight_decay=DECAY)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    useful = [ready for ready in tasks if ready.values.any()]
+    xy, rings, values = (torch.stack(parts) for parts in zip(*((t.xy, t.rings, t.values) for t in useful), strict=True))
+    net = Net(torch.stack([rings.mean((0, 1)), rings.std((0, 1)) + 1e-3]))
+    mean, spread = (torch.as_tensor(part, dtype=torch.float32) for part in KERNEL.expected)
+    parameters = (mean + APART * spread * torch.randn(SETS, len(mean))).requires_grad_(True)
+    groups: list[dict[str, Any]] = [{"params": net.parameters()}, {"params": [parameters], "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, lr=RATE, weight_decay=DECAY)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, steps, pct_start=WARMING)
     for step in range(steps):
+        chosen = torch.as_tensor(rng.integers(len(xy), size=BATCH))[:, None]
+        places = torch.as_tensor(rng.permuted(np.tile(np.arange(xy.shape[1]), (BATCH, 1)), axis=1)[:, : rng.integers(*PLACES)])
+        loss = _loss(net, parameters, xy[chosen, places], rings[chosen, places], values[chosen, places])
         optimizer.zero_grad()
-        chosen = [useful[i] for i in rng.integers(len(useful), size=BATCH)]
-        loss = torch.stack([_loss(net, parameters, ready, rng) for ready in chosen]).mean()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
         optimizer.step()
@@ -91,22 +100,22 @@ def train(tasks: Sequence[Task], steps: int, seed: int = 0, report: Callable[[in
     return net
 
 
-def _usual(tasks: Sequence[Task]) -> Tensor:
-    """Mean and standard deviation of the inputs of the net, (2, d)."""
-    rings = torch.cat([ready.rings for ready in tasks])
-    return torch.stack([rings.mean(0), rings.std(0) + 1e-3])
+def _loss(net: Net, parameters: Tensor, xy: Tensor, rings: Tensor, values: Tensor) -> Tensor:
+    """Minus the log probability, per value, of ``values`` (b, n, c) after the first ones; 0 stands for none in a column."""
+    count = xy.shape[1]
+    squared = [_squared(places) for places in (xy, net(rings))]
+    noise = torch.stack([(noise_variance(one) + JITTER) * torch.eye(count) for one in parameters])[:, None]
+    factor = torch.linalg.cholesky(torch.stack([KERNEL.covariance(squared, one) for one in parameters]) + noise)
+    white = torch.linalg.solve_triangular(factor, values.expand(len(parameters), *values.shape), upper=False)
+    each = -white.square() / 2 - factor.diagonal(dim1=-2, dim2=-1).log()[..., None]  # of a value, given all before it
+    told = int(TOLD * count)
+    every = torch.logsumexp(each[:, :, told:].sum(2), 0) - math.log(len(parameters))  # (b, c)
+    return -every[values.any(1)].mean() / (count - told)
 
 
-def _loss(net: Net, parameters: Tensor, ready: Task, rng: np.random.Generator) -> Tensor:
-    """Minus the log evidence of some places of a task, per value."""
-    count = min(int(rng.integers(*SPECTRA)), len(ready.rings))
-    index = torch.as_tensor(rng.choice(len(ready.rings), count, replace=False))
-    places = [ready.xy[index], net(ready.rings[index])]
-    gram = KERNEL.covariance(squared_distances(places, places), parameters)
-    factor = torch.linalg.cholesky(gram + torch.diag((noise_variance(parameters) + 1e-3).expand(count)))
-    values = ready.values[index]
-    fitness = torch.linalg.solve_triangular(factor, values, upper=False).square().sum() / 2
-    return fitness / values.numel() + factor.diagonal().log().sum() / count
+def _squared(places: Tensor) -> Tensor:
+    """Squared distances (b, n, n) of places (b, n, d)."""
+    return (places[:, :, None] - places[:, None]).square().sum(-1)
 
 
 def _single(values: Floats) -> Tensor:

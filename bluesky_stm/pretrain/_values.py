@@ -1,0 +1,73 @@
+"""What the net learns to tell of spectra: no scalar that somebody seeks, but many, so that none is preferred.
+
+Principal components of the spectra of a scene, and scalars drawn at random, of the kinds that people use: dI/dV in a window of
+the bias, its share in the whole, and how wide the gap is. The latter with noise and, as an agent would, warped.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from bluesky_stm.agents._targets import TAILS, Warp
+from bluesky_stm.geometry import Floats
+from bluesky_stm.pretrain._scenes import BIAS
+
+COMPONENTS = 4
+"""Principal components of the spectra of a scene that serve as values."""
+
+LEAST = 0.05
+"""dI/dV, in nS, below which it counts linearly and above which by its logarithm."""
+
+DRAWN = 6
+"""Scalars drawn at random, as many of each of the three kinds."""
+
+NOISE, LEVEL = 0.01, 0.05
+"""Median standard deviation of the noise of dI/dV, and median level below which it counts as a gap; both in nS."""
+
+REACH = 6.0
+"""Standard deviations within which warped values are kept."""
+
+_ENERGY = np.linspace(BIAS.start, BIAS.stop, BIAS.points)
+
+
+def components(didv: Floats) -> Floats:
+    """The first principal components of spectra (n, K), each with unit variance; fewer where spectra hardly differ."""
+    curves = np.arcsinh(didv / LEAST)
+    curves = curves - curves.mean(axis=0)
+    scores, sizes, _ = np.linalg.svd(curves, full_matrices=False)
+    kept = sizes[:COMPONENTS] > 0.03 * sizes[0] if sizes[0] > 1e-9 else np.zeros(COMPONENTS, dtype=bool)
+    return scores[:, :COMPONENTS][:, kept] * math.sqrt(len(didv))
+
+
+def scalars(didv: Floats, rng: np.random.Generator) -> Floats:
+    """Scalars drawn at random of spectra (n, K), measured with noise; centred, warped, unit variance; as many as vary."""
+    found = []
+    for i in range(DRAWN):
+        noise = NOISE * np.exp(0.5 * rng.standard_normal())
+        values = (_inside, _share, _gap)[i % 3](didv + noise * rng.standard_normal(didv.shape), rng)
+        if values.std() > 1e-6:
+            warped = Warp.fitted(values, float(rng.choice(TAILS)))(values)
+            found.append(np.clip(warped, -REACH, REACH))
+    return np.array(found).reshape(-1, len(didv)).T
+
+
+def _inside(didv: Floats, rng: np.random.Generator) -> Floats:
+    return didv[:, _window(rng, -1.5, 1.5)].mean(axis=1)
+
+
+def _share(didv: Floats, rng: np.random.Generator) -> Floats:
+    return didv[:, _window(rng, -1.1, 0.6)].sum(axis=1) / np.maximum(np.abs(didv).sum(axis=1), 1e-3)
+
+
+def _gap(didv: Floats, rng: np.random.Generator) -> Floats:
+    level = LEVEL * np.exp(0.7 * rng.standard_normal())
+    smooth = (didv[:, :-2] + didv[:, 1:-1] + didv[:, 2:]) / 3
+    return (np.abs(smooth) < level).mean(axis=1)
+
+
+def _window(rng: np.random.Generator, low: float, high: float) -> np.ndarray:
+    """A part of the sweep, at least 0.1 V wide."""
+    first, last = np.sort(rng.uniform(low, high, 2))
+    return (_ENERGY >= first - 0.03) & (_ENERGY <= max(last, first + 0.1) + 0.03)
