@@ -163,8 +163,9 @@ class AgentDevice(Device):
 
     @property
     def experience(self) -> Experience | None:
-        """What this agent has learned, for another one to inherit; None before its first topograph."""
-        return None if self.topograph is None else Experience(self.topograph, tuple(self.observations))
+        """What this agent has learned, for another one to inherit; None before its first spectrum."""
+        seen = self.topograph
+        return Experience(seen, tuple(self.observations)) if seen is not None and self.observations else None
 
     @property
     def candidates(self) -> Floats:

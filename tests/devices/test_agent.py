@@ -141,6 +141,17 @@ def test_an_agent_that_has_looked_inherits_no_more(RE, stm, agent):
         agent.inherit("earlier", agent.experience)
 
 
+def test_there_is_nothing_to_inherit_from_an_agent_without_a_spectrum(RE, stm, agent, docs, toy, scale):
+    explored(RE, stm, agent)
+    first = next(i for i, (_, doc) in enumerate(docs) if "stm_sweep_current" in doc.get("data", {}))
+    begun = AgentDevice(type(toy)(), scale)
+    for document in docs[:first]:
+        begun.documents(*document)
+    begun.learn()
+    assert begun.topograph is not None and begun.experience is None
+    assert len(agent.experience.observations) == 4
+
+
 def test_values_have_the_unit_of_the_scalarizer(agent):
     keys = agent.describe()
     assert keys["agent_mean"]["units"] == keys["agent_best"]["units"] == agent.scalarizer.units
