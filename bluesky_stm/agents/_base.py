@@ -7,6 +7,7 @@ way is a cache that a fresh agent with the same lessons builds again, bit for bi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import compress
 from typing import Any, ClassVar, Literal
 
@@ -15,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
 from scipy.spatial import KDTree
 
+from bluesky_stm.agents import _health
 from bluesky_stm.agents._checkpoint import (
     packed_observations,
     packed_topograph,
@@ -251,6 +253,17 @@ class BaseAgent:
 
     def _at_random(self, free: NDArray[np.bool_], ordinal: int, why: str) -> Decision:
         return self._decision(int(self._generator(ordinal).choice(np.flatnonzero(free))), why)
+
+    def _fallen_back(self, free: NDArray[np.bool_], pending: Sequence[Point], why: str) -> Decision:
+        """A place that fills space, as there is no model, or none to go by."""
+        decision = self._spread(free, len(self.observations) + len(pending), "space filling")
+        return replace(decision, health=Health("space filling", warning=why))
+
+    def _warning(self, error: float, covered: float, count: int, more: Sequence[str] = ()) -> str:
+        """What a person should look at; see `_health.warnings`."""
+        chosen = np.array([o.point for o in self.observations[self.settings.seeds :]][-_health.RECENT :]).reshape(-1, 2)
+        failed = sum(isinstance(o.value, Failed) for o in self.observations[-_health.RECENT :])
+        return _health.warnings(error, covered, count, chosen, self._candidates, failed, more)
 
     def _decision(self, candidate: int, why: str, **more: Any) -> Decision:
         more.setdefault("health", Health("space filling" if why != "random" else "random"))

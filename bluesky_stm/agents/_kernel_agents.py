@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -195,8 +194,7 @@ class KernelAgent(BaseAgent):
         )
 
     def _fallen_back(self, free: NDArray[np.bool_], pending: Sequence[Point], why: str) -> Decision:
-        decision = self._spread(free, len(self.observations) + len(pending), "space filling")
-        return replace(decision, health=Health("space filling", warning="; ".join([why, *self._noticed])))
+        return super()._fallen_back(free, pending, "; ".join([why, *self._noticed]))
 
     def _scores(self, model: Model) -> Floats:
         """Of all candidates, with nothing pending; not finite where it does not say."""
@@ -284,8 +282,6 @@ class KernelAgent(BaseAgent):
     def _health(self, model: Model) -> Health:
         residual, std = model.leave_one_out()
         error, covered = float(np.sqrt(np.mean(residual**2))), _health.coverage(residual, std)
-        chosen = np.array([o.point for o in self.observations[self.settings.seeds :]][-_health.RECENT :]).reshape(-1, 2)
-        failed = sum(isinstance(o.value, Failed) for o in self.observations[-_health.RECENT :])
         fit = model.leading.fit
         groups = fit.kernel.groups
         more = [*self._noticed, *unseen(model.process, self._blind)]
@@ -296,7 +292,7 @@ class KernelAgent(BaseAgent):
             noise=model.noise * model.warp.spread * model.warp.scale,
             length=float(fit.parameters[groups.index("xy")].exp()) * self._half if "xy" in groups else float("nan"),
             depth=model.process.share("deep"),
-            warning=_health.warnings(error, covered, model.count, chosen, self._candidates, failed, more),
+            warning=self._warning(error, covered, model.count, more),
             device=name_of(self._home),
         )
 

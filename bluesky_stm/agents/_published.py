@@ -25,9 +25,12 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
 from torch import Tensor, nn
 
+from bluesky_stm.agents import _health
 from bluesky_stm.agents._base import AgentSettings, BaseAgent
+from bluesky_stm.agents._computing import PROCESSOR
 from bluesky_stm.agents._features import filled
-from bluesky_stm.agents._fit import one_thread
+from bluesky_stm.agents._fit import leave_one_out, one_thread
+from bluesky_stm.agents._looks import alike_to
 from bluesky_stm.geometry import Floats, Point, extract_patches
 from bluesky_stm.measurements import Topograph
 from bluesky_stm.protocols import Decision, Experience, Failed, Health, Insight, Posterior
@@ -90,6 +93,25 @@ class EmbeddedProcess(gpytorch.models.ExactGP):
             prediction = self.likelihood(self(windows))
             return prediction.mean.numpy(), prediction.variance.sqrt().numpy()
 
+    def leave_one_out(self) -> tuple[Floats, Floats]:
+        """Residual and standard deviation, noise included, of each value from all others; in deviations of the values."""
+        with torch.no_grad():
+            factor = torch.linalg.cholesky(self.likelihood(self.forward(*self.train_inputs)).covariance_matrix)
+            alpha = torch.cholesky_solve(self.train_targets[:, None], factor)[:, 0]
+            spread = float(self.train_targets.std(correction=0)) or 1.0
+            residual, std = leave_one_out(factor, alpha)
+            return (residual / spread).numpy(), (std / spread).numpy()
+
+    def embedded(self, windows: Tensor) -> Floats:
+        """What the net makes of windows (m, d); shape (m, 2)."""
+        with torch.no_grad():
+            return self.net(windows).numpy()
+
+    @property
+    def lengths(self) -> Floats:
+        """Length scales of the two dimensions."""
+        return self.kernel.base_kernel.lengthscale.detach().numpy()[0]
+
     def _minus_log_prior(self) -> Tensor:
         normal = sum((p**2).sum() / 2 for name, p in self.net.named_parameters() if name.endswith("weight"))
         cauchy = sum(torch.log1p(p**2).sum() for name, p in self.net.named_parameters() if name.endswith("bias"))
@@ -104,7 +126,7 @@ class PublishedAgent(BaseAgent):
     _fitted: tuple[int, EmbeddedProcess, float, float] | None = None
 
     def observe(self, topograph: Topograph, prior: Sequence[Experience] = ()) -> None:
-        """Take in the topograph; forgets everything learned before. As published, it begins anew: ``prior`` tells it nothing."""
+        """Take in the topograph; forgets everything learned before. As published, ``prior`` tells it nothing."""
         super().observe(topograph, prior)
         self._fitted = None
 
@@ -125,8 +147,7 @@ class PublishedAgent(BaseAgent):
             fitted = self._updated()
             if fitted is None:
                 return Insight.unknown(len(self._candidates))
-            with torch.no_grad():
-                embedded = fitted[1].net(self._windows(self._candidates)).numpy()
+            embedded = fitted[1].embedded(self._windows(self._candidates))
             return Insight(np.where(self._measured, np.nan, self._bound(fitted)), embedded)
 
     def _bound(self, fitted: tuple[int, EmbeddedProcess, float, float]) -> Floats:
@@ -136,13 +157,17 @@ class PublishedAgent(BaseAgent):
         return (posterior.mean - low) / span + np.sqrt(beta) * posterior.std / span
 
     def _choose(self, free: NDArray[np.bool_], pending: Sequence[Point]) -> Decision:
-        fitted = self._updated()
-        if fitted is None:
-            return self._spread(free, len(self.observations) + len(pending), "space filling")
-        posterior, bound = self.posterior(), self._bound(fitted)
+        try:
+            fitted = self._updated()
+            if fitted is None:
+                return self._fallen_back(free, pending, "fewer than three spectra have a positive value")
+            with one_thread():
+                posterior, bound, health = self.posterior(), self._bound(fitted), self._health(fitted)
+        except RuntimeError as error:  # of the linear algebra; in itself it knows no way out
+            return self._fallen_back(free, pending, f"the fit failed ({error})")
         chosen = int(np.argmax(np.where(free, bound, -np.inf)))
-        noise = float(fitted[1].likelihood.noise.detach().sqrt()) * fitted[3]
-        health = Health("deep kernel of the published runs", noise=noise, depth=1.0)
+        if not np.isfinite([bound[chosen], posterior.mean[chosen], posterior.std[chosen]]).all():
+            return self._fallen_back(free, pending, "no candidate has a finite acquisition")
         return self._decision(
             chosen,
             "annealed-ucb",
@@ -151,6 +176,17 @@ class PublishedAgent(BaseAgent):
             acquisition=float(bound[chosen]),
             health=health,
         )
+
+    def _health(self, fitted: tuple[int, EmbeddedProcess, float, float]) -> Health:
+        count, process, _, span = fitted
+        residual, std = process.leave_one_out()
+        error, covered = float(np.sqrt(np.mean(residual**2))), _health.coverage(residual, std)
+        looks = process.embedded(self._windows(self._candidates)) / process.lengths
+        more = [alike_to("deep")] if _health.alike(looks) else []
+        noise = float(process.likelihood.noise.detach().sqrt()) * span
+        warning = self._warning(error, covered, count, more)
+        name = "deep kernel of the published runs"
+        return Health(name, error, covered, noise=noise, depth=1.0, warning=warning, device=PROCESSOR.type)
 
     def _updated(self) -> tuple[int, EmbeddedProcess, float, float] | None:
         """Number of values, the process fitted to them, their least and their span."""

@@ -37,12 +37,17 @@ CURVES = {
     "torn": lambda x: np.where(BIAS > 0.9 - abs(x) / 10, np.nan, 1.0 + x * BIAS),
 }
 
+TARGETS = [{"name": "target", **ends} for ends in ({"low": 0.5}, {"high": -1e300}, {"low": -0.1, "high": 1e-300})]
+ACQUISITIONS = [
+    *("ei", "log-ei", "ucb", "annealed-ucb", "variance", "thompson", "novelty", "near", "per-time"),
+    *({"name": name, "of": "log-ei"} for name in ("near", "per-time")),
+    *TARGETS,
+]
+
 INPUTS = {
     "image": st.sampled_from(sorted(IMAGES)),
     "name": st.sampled_from(["dkl", "gp-xy", "gp-patch", "ensemble", "novelty", "pareto", "random", "space-filling"]),
-    "acquisition": st.sampled_from(
-        ["ei", "log-ei", "ucb", "annealed-ucb", "variance", "thompson", "novelty", "near", "per-time"]
-    ),
+    "acquisition": st.sampled_from(ACQUISITIONS),
     "places": st.lists(st.tuples(st.floats(-5, 5), st.floats(-5, 5)), min_size=1, max_size=12),
     "lessons": st.lists(st.tuples(st.floats(-6, 6), st.floats(-6, 6), value), max_size=12),
     "twice": st.booleans(),
@@ -61,9 +66,32 @@ def test_a_suggestion_or_a_refusal(**nasty):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3000)
 @given(**INPUTS)
 @settings(max_examples=10_000, derandomize=True, **UNHURRIED)
 def test_ten_thousand_times_a_suggestion_or_a_refusal(**nasty):
+    suggests_or_refuses(**nasty)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3000)
+@given(**INPUTS | {"name": st.sampled_from(["dkl", "gp-xy", "gp-patch", "ensemble"]), "acquisition": st.sampled_from(TARGETS)})
+@settings(max_examples=1000, derandomize=True, **UNHURRIED)
+def test_a_thousand_times_a_target_is_sought_or_refused(**nasty):
+    suggests_or_refuses(**nasty)
+
+
+@given(**INPUTS | {"name": st.just("paper-dkl")})
+@settings(max_examples=5, **UNHURRIED)
+def test_the_published_agent_suggests_or_refuses(**nasty):
+    suggests_or_refuses(**nasty)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3000)
+@given(**INPUTS | {"name": st.just("paper-dkl")})
+@settings(max_examples=300, derandomize=True, **UNHURRIED)
+def test_three_hundred_times_the_published_agent_suggests_or_refuses(**nasty):
     suggests_or_refuses(**nasty)
 
 
