@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 from agents_scenes import RECORDED_SCALARS, SCALARS, SIDES, Scene, numbers, recorded, scenes
+from made_by import made_by, rows_made_by
 from matplotlib.figure import Figure
 
 from bluesky_stm.geometry import Floats
@@ -202,7 +203,7 @@ def main(target: Path, seeds: int, labels: list[str]) -> None:
     done = {(row["frame"], row["scalar"], row["agent"], row["seed"]) for row in rows}
     with ProcessPoolExecutor(PROCESSES) as pool:
         for ready in as_completed([pool.submit(row, case) for case in cases(seeds, labels) if case not in done]):
-            rows.append(ready.result())
+            rows.append(ready.result() | {"made_by": made_by()})
             one = rows[-1]
             print(*list(one.values())[:4], one["regret"][39::40], np.round(one["found"], 2), spectra([one])[0], flush=True)
             store.write_text("[\n" + ",\n".join(map(json.dumps, rows)) + "\n]\n")
@@ -211,8 +212,10 @@ def main(target: Path, seeds: int, labels: list[str]) -> None:
 
 def write(rows: list[dict[str, Any]], target: Path) -> None:
     """Tables and plot."""
-    text = f"{__doc__}\n{table(rows)}\n\n{depth(rows)}\n\n![Regret, median over seeds]({target.name}.png)\n"
-    target.with_suffix(".md").write_text(text)
+    figure = f"![Regret, median over seeds]({target.name}.png)"
+    target.with_suffix(".md").write_text(
+        "\n\n".join([__doc__.rstrip(), rows_made_by(rows), table(rows), depth(rows), figure]) + "\n"
+    )
     plot(rows, target.with_suffix(".png"))
 
 
