@@ -12,7 +12,8 @@ from scipy.special import ndtri
 
 from bluesky_stm.agents import _health
 from bluesky_stm.agents._acquisition import make_acquisition
-from bluesky_stm.agents._base import AgentSettings, BaseAgent
+from bluesky_stm.agents._agent_settings import AgentSettings
+from bluesky_stm.agents._base import BaseAgent
 from bluesky_stm.agents._belief import Belief
 from bluesky_stm.agents._computing import PROCESSOR, computed, home_of, name_of
 from bluesky_stm.agents._features import Pictures

@@ -26,7 +26,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from bluesky_stm.agents import _health
-from bluesky_stm.agents._base import AgentSettings, BaseAgent
+from bluesky_stm.agents._agent_settings import AgentSettings
+from bluesky_stm.agents._base import BaseAgent
 from bluesky_stm.agents._computing import PROCESSOR
 from bluesky_stm.agents._features import filled
 from bluesky_stm.agents._fit import leave_one_out, one_thread
