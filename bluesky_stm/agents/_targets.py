@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from bluesky_stm.geometry import Floats
 
@@ -22,6 +23,9 @@ TAILS = (5.0, 1.5)
 NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(12)
 LARGEST = 30.0
 """Excess beyond this is not turned back: its exponential means nothing."""
+
+BEYOND = 1e300
+"""Robust standard deviations beyond which values count as no farther: their ratio is no number any more."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ class Warp:
 
     def __call__(self, values: Floats) -> Floats:
         """Warped values."""
-        return (_compressed((np.asarray(values) - self.center) / self.scale, self.far) - self.shift) / self.spread
+        return (_compressed(self._scaled(values), self.far) - self.shift) / self.spread
 
     def back(self, warped: Floats) -> Floats:
         """Inverse, in the units of the values."""
@@ -56,7 +60,7 @@ class Warp:
 
     def log_slope(self, values: Floats) -> Floats:
         """Logarithm of the derivative, per unit of the values."""
-        z = (np.asarray(values) - self.center) / self.scale
+        z = self._scaled(values)
         return -np.log1p(np.maximum(np.abs(z) - self.far, 0)) - np.log(self.scale * self.spread)
 
     def moments(self, mean: Floats, std: Floats) -> tuple[Floats, Floats]:
@@ -65,6 +69,10 @@ class Warp:
         first = values @ weights
         second = ((values - first[..., None]) ** 2) @ weights
         return self.center + self.scale * first, self.scale * np.sqrt(second)
+
+    def _scaled(self, values: ArrayLike) -> Floats:
+        with np.errstate(over="ignore"):
+            return np.clip((np.asarray(values, dtype=float) - self.center) / self.scale, -BEYOND, BEYOND)
 
     def _back(self, warped: Floats) -> Floats:
         return np.clip(_expanded(np.asarray(warped) * self.spread + self.shift, self.far), self.low, self.high)

@@ -128,6 +128,18 @@ def suggests_or_refuses(image, name, acquisition, places, lessons, twice, curve,
             assert np.isfinite([decision.mean, decision.std]).all() and decision.std >= 0
 
 
+def test_a_value_beyond_all_others_between_two_fits_is_survived():
+    """From 60 values on not each is fitted to: this one meets the scale of those before."""
+    agent = make_agent("gp-xy", patch=2.0, step=0.5, seeds=1)
+    agent.observe(Topograph(Frame.square((0.0, 0.0), 10.0, 16), np.zeros((16, 16)), Setpoint(-1.5, 0.2)))
+    places = np.random.default_rng(0).permutation(agent.candidates)[:62]
+    agent.ingest([Observation(Point(*p), 1e-157 * (1 + np.sin(p[0]))) for p in places[:61]])
+    agent.suggest()
+    agent.ingest([Observation(Point(*places[61]), 1e300)])
+    decision = agent.suggest()[0]
+    assert decision.why == "ei" and np.isfinite([decision.mean, decision.std, decision.acquisition]).all()
+
+
 @pytest.mark.parametrize("bad", [(float("nan"), 0.0), (float("inf"), 0.0)])
 def test_a_spectrum_from_nowhere_is_refused(bad):
     agent = make_agent("dkl", candidates=[(0.0, 0.0)], patch=2.0)

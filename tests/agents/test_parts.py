@@ -61,6 +61,13 @@ def test_a_far_value_counts_by_its_logarithm():
     assert warp.back(warp(values))[-1] == pytest.approx(1e6)
 
 
+def test_a_value_too_far_to_be_divided_is_the_farthest_and_a_number():
+    warp = Warp.fitted(1e-157 * np.random.default_rng(0).normal(size=60))
+    low, ordinary, high = warp(np.array([-1e300, 1e-157, 1e300]))
+    assert np.isfinite([low, high]).all() and low < -10 < ordinary < 10 < high
+    assert np.isfinite(warp.log_slope(np.array([1e300]))).all()
+
+
 def test_the_slope_of_a_warp_is_its_derivative():
     values = np.random.default_rng(1).standard_t(2, size=100)
     warp = Warp.fitted(values)
