@@ -91,17 +91,10 @@ def once(seed, way):
             for run in runs if run["events"]["topograph"]
         ],
         "best": [run["events"]["agent"][-1]["agent_best"] for run in runs],
-        "found_after": [found_after(run) for run in runs],
         "spectra": sum(len(run["events"]["primary"]) for run in runs),
         "hours": controller.now() / 3600,
         "seconds": time.process_time() - began,
     }  # fmt: skip
-
-
-def found_after(run):
-    """Spectra that a run took until one had the gap of a vacancy; NaN where none did."""
-    found = [event["agent_ingested"] for event in run["events"]["agent"] if event["agent_best"] >= FOUND]
-    return min(found, default=np.nan)
 
 
 def chance(seeds, frames=2000):
