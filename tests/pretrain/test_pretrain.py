@@ -6,7 +6,8 @@ from bluesky_stm.agents._net import Net, pretrained, weights_hash
 from bluesky_stm.agents._rings import INPUTS, Rings, _compressed
 from bluesky_stm.geometry import Frame
 from bluesky_stm.measurements import Setpoint, Topograph
-from bluesky_stm.pretrain import components, scene, task, train
+from bluesky_stm.pretrain import components, scalars, scene, task, train
+from bluesky_stm.pretrain._train import KERNEL, _loss
 
 
 def test_a_scene_follows_from_its_seed():
@@ -21,6 +22,31 @@ def test_components_are_uncorrelated_with_unit_variance():
     scores = components(np.random.default_rng(0).random((50, 30)))
     assert scores.T @ scores / 50 == pytest.approx(np.eye(scores.shape[1]), abs=1e-9)
     assert components(np.ones((20, 10))).shape == (20, 0)
+
+
+def test_scalars_drawn_at_random_are_centred_and_alike_in_spread_whatever_the_spectra():
+    rng = np.random.default_rng(0)
+    didv = np.cumsum(rng.random((60, 61)), axis=1) * np.linspace(0, 1, 60)[:, None]
+    drawn = scalars(didv, np.random.default_rng(1))
+    assert len(drawn) == 60 and 1 <= drawn.shape[1] <= 6
+    assert drawn.mean(axis=0) == pytest.approx(np.zeros(drawn.shape[1]), abs=0.1), "but for what lies far out"
+    assert drawn.std(axis=0) == pytest.approx(np.ones(drawn.shape[1]), abs=0.3)
+    assert np.array_equal(drawn, scalars(didv, np.random.default_rng(1)))
+
+
+def test_a_column_without_values_has_no_part_in_the_loss():
+    torch.manual_seed(0)
+    net, parameters = Net(), torch.as_tensor(KERNEL.expected[0], dtype=torch.float32).repeat(2, 1)
+    xy, rings, values = torch.rand(3, 9, 2), torch.rand(3, 9, INPUTS), torch.randn(3, 9, 2)
+    more = torch.cat([values, torch.zeros(3, 9, 4)], dim=-1)
+    assert torch.allclose(_loss(net, parameters, xy, rings, more), _loss(net, parameters, xy, rings, values))
+
+
+def test_one_set_of_parameters_twice_is_one_set():
+    torch.manual_seed(0)
+    net, parameters = Net(), torch.as_tensor(KERNEL.expected[0], dtype=torch.float32)[None]
+    xy, rings, values = torch.rand(3, 9, 2), torch.rand(3, 9, INPUTS), torch.randn(3, 9, 2)
+    assert torch.allclose(_loss(net, parameters.repeat(2, 1), xy, rings, values), _loss(net, parameters, xy, rings, values))
 
 
 def test_training_lowers_the_loss_and_repeats_itself():
