@@ -14,6 +14,7 @@ References
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 import gpytorch
 import numpy as np
@@ -132,28 +133,33 @@ class PublishedAgent(BaseAgent):
         self._fitted = None
 
     def posterior(self, points: ArrayLike | None = None) -> Posterior:
-        """Prediction, noise included as there, at ``points`` (m, 2) or at the candidates; NaN before three values."""
-        with one_thread():
-            fitted = self._updated()
-            if fitted is None:
-                return super().posterior(points)
-            _, process, low, span = fitted
-            places = self._candidates if points is None else np.atleast_2d(np.asarray(points, dtype=float))
-            mean, std = process.predict(self._windows(places))
-            return Posterior(low + span * mean, span * std)
+        """Prediction, noise included as there, at ``points`` (m, 2) or at the candidates.
+
+        NaN before three values, and where the fit fails: a map that cannot be drawn must not end a night.
+        """
+        with suppress(RuntimeError):
+            if fitted := self._updated():
+                return self._predicted(fitted, points)
+        return super().posterior(points)
 
     def insight(self) -> Insight:
-        """The bound, and the two dimensions into which the net embeds a window."""
+        """The bound, and the two dimensions into which the net embeds a window; NaN where nothing is predicted."""
+        with suppress(RuntimeError), one_thread():
+            if fitted := self._updated():
+                embedded = fitted[1].embedded(self._windows(self._candidates))
+                return Insight(np.where(self._measured, np.nan, self._bound(fitted)), embedded)
+        return Insight.unknown(len(self._candidates))
+
+    def _predicted(self, fitted: tuple[int, EmbeddedProcess, float, float], points: ArrayLike | None = None) -> Posterior:
+        _, process, low, span = fitted
+        places = self._candidates if points is None else np.atleast_2d(np.asarray(points, dtype=float))
         with one_thread():
-            fitted = self._updated()
-            if fitted is None:
-                return Insight.unknown(len(self._candidates))
-            embedded = fitted[1].embedded(self._windows(self._candidates))
-            return Insight(np.where(self._measured, np.nan, self._bound(fitted)), embedded)
+            mean, std = process.predict(self._windows(places))
+        return Posterior(low + span * mean, span * std)
 
     def _bound(self, fitted: tuple[int, EmbeddedProcess, float, float]) -> Floats:
         """Annealed upper confidence bound of each candidate, in spans of the values."""
-        (count, _, low, span), posterior = fitted, self.posterior()
+        (count, _, low, span), posterior = fitted, self._predicted(fitted)
         beta = max(self.settings.start * self.settings.decay ** max(count - 20, 0), self.settings.least)
         return (posterior.mean - low) / span + np.sqrt(beta) * posterior.std / span
 
@@ -163,7 +169,7 @@ class PublishedAgent(BaseAgent):
             if fitted is None:
                 return self._fallen_back(free, pending, "fewer than three spectra have a positive value")
             with one_thread():
-                posterior, bound, health = self.posterior(), self._bound(fitted), self._health(fitted)
+                posterior, bound, health = self._predicted(fitted), self._bound(fitted), self._health(fitted)
         except RuntimeError as error:  # of the linear algebra; in itself it knows no way out
             return self._fallen_back(free, pending, f"the fit failed ({error})")
         chosen = int(np.argmax(np.where(free, bound, -np.inf)))

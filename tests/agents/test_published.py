@@ -13,12 +13,16 @@ from bluesky_stm.protocols import Observation
 FRAME = Frame.square((0.0, 0.0), 20.0, 40)
 
 
-def decided(height, count=25):
+def decided(height):
+    return taught(height).suggest()[0]
+
+
+def taught(height, count=25):
     agent = make_agent("paper-dkl", seed=1, patch=3.0, step=1.0, seeds=5, steps=20)
     agent.observe(Topograph(FRAME, height, Setpoint(-1.5, 0.2)))
     places = np.random.default_rng(1).permutation(agent.candidates)[:count]
     agent.ingest([Observation(Point(*p), float(2 + np.sin(p[0] / 3))) for p in places])
-    return agent.suggest()[0]
+    return agent
 
 
 def rough():
@@ -57,6 +61,20 @@ def test_where_the_fit_fails_it_fills_space_and_says_so(fault, monkeypatch):
     monkeypatch.setattr(EmbeddedProcess, "fit", failing)
     decision = decided(rough())
     assert decision.why == "space filling" and "the fit failed (not positive definite)" in decision.health.warning
+
+
+@pytest.mark.parametrize("step", ["fit", "predict"])
+def test_where_the_fit_fails_its_map_is_empty_and_no_exception(step, monkeypatch):
+    def failing(*args):
+        raise torch.linalg.LinAlgError("not positive definite")
+
+    agent = taught(rough())
+    assert np.isfinite(agent.posterior().mean).all() and np.isfinite(agent.insight().features).all()
+    monkeypatch.setattr(EmbeddedProcess, step, failing)
+    agent.ingest([Observation(Point(0.0, 0.0), 2.5)])
+    assert np.isnan([agent.posterior().mean, agent.posterior().std]).all()
+    assert np.isnan(agent.insight().acquisition).all()
+    assert "the fit failed (not positive definite)" in agent.suggest()[0].health.warning
 
 
 def test_a_prediction_that_is_no_number_is_never_followed(monkeypatch):
