@@ -87,16 +87,17 @@ class BaseAgent:
     def observe(self, topograph: Topograph, prior: Sequence[Experience] = ()) -> None:
         """Take in the topograph and lay out the candidates; forgets everything learned before.
 
-        Of ``prior`` it keeps the spectra that lie in this frame and have a value: those of a parent scale, or of an earlier
-        night. An agent with a kernel learns from them as from its own, which they are not: they take no place of its own
-        seed points, and where they were taken may be measured again. One that learns nothing heeds them as little as its own.
+        Of ``prior`` it keeps the spectra that lie in this frame and were not taken back: those of a parent scale, or of an
+        earlier night; those without a value serve the agents that need none. An agent with a kernel learns from them as from
+        its own, which they are not: they take no place of its own seed points, and where they were taken may be measured
+        again. One that learns nothing heeds them as little as its own.
         """
         frame = topograph.frame
         self._kinds = Kinds(topograph, *self.settings.windows(frame)) if self.settings.on_spots else None
         self._candidates = self._kinds.candidates if self._kinds else self.settings.layout(frame)
         self._topograph = topograph
         known = [_finite(o) for experience in prior for o in experience.observations if frame.contains(o.point)]
-        self._inherited = [o for o in known if not isinstance(o.value, Failed)]
+        self._inherited = [o for o in known if not o.taken_back]
         self._begin = self._beginnings(frame)
         self._tree = KDTree(self._candidates)
         self._measured = np.zeros(len(self._candidates), dtype=bool)

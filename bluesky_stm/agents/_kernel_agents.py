@@ -92,10 +92,10 @@ class KernelAgent(BaseAgent):
     @computed
     def insight(self) -> Insight:
         """What each candidate is worth, and what it looks like as far as the kernel in use cares."""
-        model = self._updated()
-        if model is None:
+        scored = self._scored()
+        if scored is None:
             return Insight.unknown(len(self._candidates))
-        scores = self._scores(model)
+        scores, model = scored
         said = np.isfinite(scores) & ~self._measured
         return Insight(np.where(said, scores, np.nan), laid_flat(model.looks))
 
@@ -197,9 +197,10 @@ class KernelAgent(BaseAgent):
     def _fallen_back(self, free: NDArray[np.bool_], pending: Sequence[Point], why: str) -> Decision:
         return super()._fallen_back(free, pending, "; ".join([why, *self._noticed]))
 
-    def _scores(self, model: Model) -> Floats:
-        """Of all candidates, with nothing pending; not finite where it does not say."""
-        return self._acquisition(self._belief(model, ~self._measured, 0))
+    def _scored(self) -> tuple[Floats, Model] | None:
+        """Worth of all candidates with nothing pending, not finite where it does not say, and the model behind it."""
+        model = self._updated()
+        return None if model is None else (self._acquisition(self._belief(model, ~self._measured, 0)), model)
 
     def _belief(self, model: Model, free: NDArray[np.bool_], pending: int) -> Belief:
         last = self.observations[-1].point if self.observations else self.topograph.frame.center

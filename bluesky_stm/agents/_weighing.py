@@ -57,10 +57,10 @@ class WeighingAgent(DKLAgent):
             health=self._health(model),
         )
 
-    def _scores(self, model: Model) -> Floats:
-        """Of all candidates, with nothing pending; not a number as long as too little is known."""
+    def _scored(self) -> tuple[Floats, Model] | None:
+        """Also where the scalar of the run has no value."""
         weighed = self._weigh(())
-        return np.full(len(self._candidates), np.nan) if isinstance(weighed, str) else weighed[0]
+        return None if isinstance(weighed, str) else weighed
 
     @property
     def _climbs(self) -> bool:

@@ -1,5 +1,7 @@
 """Whole spectra: reconstruction and novelty."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -61,6 +63,20 @@ def test_whole_spectra_of_earlier_runs_are_known_too(name):
     heir.observe(heir.topograph, [Experience(heir.topograph, lessons)])
     fresh.ingest(lessons)
     assert np.array_equal(heir.reconstruct(PLACES[:20]).didv, fresh.reconstruct(PLACES[:20]).didv)
+    weighed = fresh.insight().acquisition
+    left = np.isfinite(weighed)
+    assert left.sum() > len(PLACES) / 2
+    assert np.array_equal(heir.insight().acquisition[left], weighed[left])
+
+
+@pytest.mark.parametrize("name", ["novelty", "pareto"])
+def test_agents_that_need_no_value_know_spectra_of_earlier_runs_in_which_the_scalarizer_failed(name):
+    """But for those that were taken back: nobody knows what these are of."""
+    lessons = [lesson(p, failed=True) for p in PLACES[::30]]
+    back = [replace(lesson(p), value=Failed("the tip has changed", again=True)) for p in PLACES[1::60]]
+    heir, fresh = agent_at(name), agent_at(name)
+    heir.observe(heir.topograph, [Experience(heir.topograph, [*lessons, *back])])
+    fresh.ingest(lessons)
     weighed = fresh.insight().acquisition
     left = np.isfinite(weighed)
     assert left.sum() > len(PLACES) / 2

@@ -162,7 +162,7 @@ def _descent(RE, make_stm, agent_for, tmp_path):
 
 def inherited(agent):
     """Places and values that an agent knew from the start."""
-    return [(*o["point"], o["value"]) for o in agent.checkpoint()["inherited"]]
+    return [(*o["point"], o["value"]) for o in agent.checkpoint()["inherited"] if isinstance(o["value"], float)]
 
 
 def inside(parent, child, judge):
