@@ -3,7 +3,7 @@
     k = xy + picture + xy * picture + deep + xy * deep,   each a Matern 5/2, or a product of two, times its variance
 
 ``picture`` has one length scale for each group of image features, ``deep`` one for the output of the net. All parameters are
-logarithms with normal priors; those of what the net makes of a place are near what its training ended with.
+logarithms with normal priors, around which the training of the net begins, too.
 
 Written on tensors of squared distances, computed once for the measured places, and not on a library's kernel classes: one
 evaluation with its gradient then costs a fraction, and the refit of every step is what an agent pays for.

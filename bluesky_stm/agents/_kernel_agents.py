@@ -147,7 +147,7 @@ class KernelAgent(BaseAgent):
         self._moved: Features = {}
 
     def _come_home(self, why: str) -> None:
-        """Compute on the processor until the next topograph."""
+        """Compute on the processor until all is taken in anew."""
         self._home = PROCESSOR
         self._noticed.append(f"the GPU failed ({why}): computed on the processor since then")
         self._forget()

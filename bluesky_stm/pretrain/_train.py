@@ -3,7 +3,7 @@
 Each scene is a task: a few dozen places, and values of their spectra. A third of the places is told; what is maximised is the
 probability that the kernel on position and the net then gives to the values of the others, over all scenes [1]_: so the net
 learns what position does not know already. As an agent fits the parameters of its kernel to each scalar, the net is not to
-learn for one set of them: there are several, shared by all scenes, and each value counts with those that predict it best.
+learn for one set of them: there are several, shared by all scenes, and each scalar counts with those that predict it best.
 
 References
 ----------
