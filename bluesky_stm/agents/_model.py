@@ -123,11 +123,6 @@ class Model:
         """Standard deviation of the noise of an ordinary value, warped."""
         return self.process.noise**0.5
 
-    @property
-    def sound(self) -> bool:
-        """Whether what counts most in it is finite and predicts about as well as a constant at least."""
-        return _sound(self.leading)
-
 
 def _sound(process: Process) -> bool:
     """Whether all its numbers are finite and it predicts about as well as a constant at least."""
