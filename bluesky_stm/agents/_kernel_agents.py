@@ -286,7 +286,8 @@ class KernelAgent(BaseAgent):
         error, covered = float(np.sqrt(np.mean(residual**2))), _health.coverage(residual, std)
         fit = model.leading.fit
         groups = fit.kernel.groups
-        more = [*self._noticed, *unseen(model.process, self._blind)]
+        fallen = [f"{name!r} is left out, its fit is bad" for name in model.left_out]
+        more = [*self._noticed, *unseen(model.process, self._blind), *fallen]
         return Health(
             model.name,
             error,

@@ -95,6 +95,11 @@ class Model:
         return self.names[self.process.heaviest]
 
     @property
+    def left_out(self) -> list[str]:
+        """Kernels that are not sound."""
+        return [name for name in self.due if name not in self.names]
+
+    @property
     def best(self) -> float:
         """Highest posterior mean of the measured places, warped."""
         return float(self.process.mean_where_measured.max())

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bluesky_stm.agents import make_agent
+from bluesky_stm.agents import _model, make_agent
 from bluesky_stm.agents._health import coverage, warnings
 from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.measurements import Setpoint, Topograph
@@ -53,6 +53,21 @@ def test_health_of_a_smooth_property_is_good_and_its_noise_known():
 
 def test_depth_is_zero_without_a_net():
     assert learned(lambda p, i: p[0], name="gp-xy").depth == 0
+
+
+@pytest.mark.parametrize(("bad", "depth"), [("deep", False), ("picture", True)])
+def test_a_kernel_whose_fit_is_bad_is_left_out_and_that_is_said(bad, depth, monkeypatch):
+    takes = {"deep": "'deep kernel'", "picture": "'kernel, net off'"}
+    sound = _model._sound
+
+    def judged(process):
+        kind = "deep" if "deep" in process.fit.kernel.groups else "picture" if len(process.fit.kernel.groups) > 1 else "xy"
+        return kind != bad and sound(process)
+
+    monkeypatch.setattr(_model, "_sound", judged)
+    health = learned(lambda p, i: 5 * np.sin(p[0] / 5))
+    assert health.warning == f"{takes[bad]} is left out, its fit is bad"
+    assert (health.depth > 0) == depth
 
 
 def test_failed_spectra_are_counted():
