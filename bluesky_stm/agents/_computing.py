@@ -12,6 +12,7 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
 import torch
 
 from bluesky_stm.agents._fit import one_thread
+from bluesky_stm.measurements import Topograph
 
 MANY = 16384
 """Candidates from which a GPU pays: below, its time goes into being asked."""
@@ -26,6 +27,10 @@ class Computer(Protocol):
     """What computes on a device, and can go on on the processor."""
 
     _home: torch.device
+
+    @property
+    def topograph(self) -> Topograph:
+        """What it looks at; without one there is nothing to compute, and it says so."""
 
     def _come_home(self, why: str) -> None:
         """Forget what lies on the GPU."""
@@ -54,8 +59,9 @@ def computed(method: Callable[Concatenate[C, P], R]) -> Callable[Concatenate[C, 
     @wraps(method)
     def either(self: C, *args: P.args, **kwargs: P.kwargs) -> R:
         with one_thread():
+            assert self.topograph  # or it says that there is none
+            home = self._home
             try:
-                home = self._home
                 return method(self, *args, **kwargs)
             except RuntimeError as error:
                 if home == PROCESSOR:

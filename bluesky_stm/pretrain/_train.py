@@ -30,7 +30,7 @@ from bluesky_stm.pretrain._scenes import Scene, scene
 from bluesky_stm.pretrain._values import COMPONENTS, DRAWN, components, scalars
 
 PLACES = (20, 120)
-"""Least and greatest number of places of a task."""
+"""Number of places of a task: at least, and less than."""
 
 TOLD = 1 / 3
 """Share of the places whose values are told."""

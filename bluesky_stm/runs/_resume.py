@@ -106,16 +106,19 @@ def resume(run: Any, *, budget: int | None = None, name: str = "agent") -> Resum
     metadata = {"resumes": run.uid, **{key: run.start[key] for key in _INHERITED if key in run.start}}
     frame = Frame.from_dict(run.start["frame"])
     look = not any(True for one in history for _ in one.events("topograph"))
-    return Resumption(run, _taught(history, name), frame, measured, total - measured, look, metadata)
+    return Resumption(run, _taught(history, name, look), frame, measured, total - measured, look, metadata)
 
 
-def _taught(history: Sequence[Run], name: str) -> AgentDevice:
+def _taught(history: Sequence[Run], name: str, look: bool) -> AgentDevice:
     from bluesky_stm.devices import AgentDevice
 
     first = history[0]
     scalarizer = make_scalarizer(first.start["scalarizer"])
     scale = LengthScale.parse(first.start["length_scale"])
-    device = AgentDevice(rebuild_agent(first.start), scale, scalarizer=scalarizer, prior=prior_of(history[-1]), name=name)
+    prior = prior_of(history[-1])
+    if look:  # and without an overview: nobody will know where the surface of the parent lies
+        prior.pop(first.start.get("parent_run", ""), None)
+    device = AgentDevice(rebuild_agent(first.start), scale, scalarizer=scalarizer, prior=prior, name=name)
     for one in history:
         for kind, doc in once(one.documents()):
             device.documents(kind, doc)

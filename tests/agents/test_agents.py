@@ -321,3 +321,11 @@ def test_a_checkpoint_that_is_not_whole_is_refused_with_what_it_lacks():
     with pytest.raises(SettingsError, match="observations is missing"):
         agent.restore({key: value for key, value in agent.checkpoint().items() if key != "observations"})
     assert agent.suggest(1) == before
+
+
+@pytest.mark.parametrize("name", ["dkl", "gp-xy", "novelty", "pareto", "ensemble"])
+@pytest.mark.parametrize("question", ["posterior", "insight", "reconstruct"])
+def test_an_agent_without_a_topograph_says_that_it_needs_one(name, question):
+    settings = {"objectives": [{"name": "gap"}, {"name": "conductance", "bias": 0.5}]} if name == "pareto" else {}
+    with pytest.raises(SettingsError, match="observe"):
+        getattr(make_agent(name, **settings), question)()

@@ -157,6 +157,7 @@ def _descent(RE, make_stm, agent_for, tmp_path):
             RE(explore_multiscale(stm, [GENEROUS, child], lambda scale: made.append(agent_for(scale)) or made[-1]))
             return *catalog, made[-1]
 
+        descent.catalog = catalog
         yield descent
 
 
@@ -204,6 +205,21 @@ def test_a_child_that_was_not_found_again_inherits_nothing(descent, monkeypatch)
     assert not found["data"]["overview_trusted"]
     again = replay(child)
     assert again.exact and inherited(live.agent) == inherited(again.agent) == []
+
+
+def test_a_child_that_died_before_its_overview_goes_on_without_its_parent(descent, monkeypatch):
+    """What goes on takes no overview: where the surface of the parent lies now will not be known."""
+
+    def broken(*images):
+        raise RuntimeError("lost")
+
+    monkeypatch.setattr(_overview, "locate", broken)
+    with pytest.raises(RuntimeError, match="lost"):
+        descent()
+    parent, child = descent.catalog
+    assert child.start["agent"]["prior"] == [parent.uid]
+    later = resume(child)
+    assert later.look and later.agent.metadata["agent"]["prior"] == []
 
 
 def test_a_scale_that_does_not_inherit_starts_without_its_parent(descent):
