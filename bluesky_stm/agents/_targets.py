@@ -27,6 +27,9 @@ LARGEST = 30.0
 BEYOND = 1e300
 """Robust standard deviations beyond which values count as no farther: their ratio is no number any more."""
 
+SMALLEST = 1e-290
+"""Size below which values are all the same: a part of one would be no number any more."""
+
 
 @dataclass(frozen=True)
 class Warp:
@@ -81,7 +84,7 @@ class Warp:
 def _robust_std(values: Floats) -> float:
     """From the quartiles; from all values where half of them are equal; 1 where all are."""
     size = float(np.abs(values).max())
-    if size == 0:
+    if size < SMALLEST:
         return 1.0
     shares = values / size  # squares of very large or very small values are not numbers
     low, high = np.percentile(shares, [25, 75])

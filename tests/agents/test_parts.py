@@ -68,6 +68,14 @@ def test_a_value_too_far_to_be_divided_is_the_farthest_and_a_number():
     assert np.isfinite(warp.log_slope(np.array([1e300]))).all()
 
 
+@pytest.mark.parametrize("size", [5e-324, 1e-300, 1e-200, 1e300])
+def test_values_at_the_ends_of_what_a_number_can_be_are_warped_to_numbers(size):
+    values = np.array([0.0, size, 0.0, size, 0.3 * size])
+    warp = Warp.fitted(values)
+    assert np.isfinite([*warp(values), *warp.log_slope(values), *warp.back(warp(values))]).all()
+    assert warp.back(warp(values)) == pytest.approx(values, abs=1e-6 * size)
+
+
 def test_the_slope_of_a_warp_is_its_derivative():
     values = np.random.default_rng(1).standard_t(2, size=100)
     warp = Warp.fitted(values)
