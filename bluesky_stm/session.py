@@ -87,7 +87,7 @@ class Session:
         if self._progress is None:
             self._progress = self.RE.subscribe(Progress())
 
-    def agent(self, scale: str | LengthScale | Mapping[str, Any], prior: Iterable[str] = ()) -> AgentDevice:
+    def agent(self, scale: str | LengthScale | Mapping[str, Any], prior: str | Iterable[str] = ()) -> AgentDevice:
         """A fresh agent for a length scale of this session, by name, or for any other; ``prior`` are uids of earlier runs.
 
         What those measured inside its frame it knows from the start.
@@ -100,11 +100,11 @@ class Session:
         self.tell(device, prior)
         return device
 
-    def tell(self, agent: AgentDevice, prior: Iterable[str]) -> None:
+    def tell(self, agent: AgentDevice, prior: str | Iterable[str]) -> None:
         """Give an agent earlier runs of the catalog, by uid, before its first topograph."""
         from bluesky_stm.runs import experience
 
-        for run in (self.catalog[uid] for uid in prior):
+        for run in (self.catalog[uid] for uid in ([prior] if isinstance(prior, str) else prior)):
             agent.inherit(run.uid, experience(run, agent.scalarizer))
 
     def close(self) -> None:

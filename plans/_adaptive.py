@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import bluesky.preprocessors as bpp
+import numpy as np
 from bluesky.utils import MsgGenerator
 
 from bluesky_stm.errors import SettingsError
@@ -94,6 +95,7 @@ def explore(
     if options.drift and options.drift.share > 1:
         stm.scanner.check_value(replace(place, size=(options.drift.share * place.size[0], options.drift.share * place.size[1])))
     check_budget(scale, place, agent)
+    _check_inside(place, agent)
     course = Course(stm, agent, scale, place, options, steer, parent)
     arguments = {"stm": stm.name, "agent": agent.name, "budget": scale.budget, "frame": place.as_dict(), **options.as_dict()}
     common = describe_run("explore", arguments, stm, place)
@@ -121,11 +123,24 @@ def _around(stm: STM, scale: LengthScale) -> Frame:
 def check_budget(scale: LengthScale, frame: Frame, agent: AgentDevice) -> None:
     """Refuse a budget larger than the places that the agent could choose from."""
     settings = agent.metadata["agent"]["settings"]
-    places = settings.get("candidates")
+    places, way_out = settings.get("candidates"), "give the agent more candidates"
     if places is None and "patch" in settings:
-        places = patch_centers(frame, settings["patch"], settings["step"])
+        places, way_out = patch_centers(frame, settings["patch"], settings["step"]), f"lower the step of scale {scale.name!r}"
     if places is not None and scale.budget > len(places):
         raise SettingsError(
             f"A budget of {scale.budget} spectra is larger than the {len(places)} candidates in this frame, by "
-            f"{scale.budget - len(places)}. Nothing has moved. Lower the budget, or the step of scale {scale.name!r}."
+            f"{scale.budget - len(places)}. Nothing has moved. Lower the budget, or {way_out}."
+        )
+
+
+def _check_inside(frame: Frame, agent: AgentDevice) -> None:
+    """Refuse candidates of a list that lie outside of the frame."""
+    candidates = np.array(agent.metadata["agent"]["settings"].get("candidates") or [], dtype=float).reshape(-1, 2)
+    outside = candidates[~frame.contains(candidates)]
+    if len(outside):
+        (x, y), (width, height) = outside[0], frame.size
+        raise SettingsError(
+            f"{len(outside)} of {len(candidates)} candidates lie outside of the frame, the first at ({x:g}, {y:g}) nm; the "
+            f"frame of {width:g} x {height:g} nm has its centre at ({frame.center.x:g}, {frame.center.y:g}) nm. Nothing has "
+            "moved. Leave them out, or take a wider frame."
         )

@@ -7,7 +7,6 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from bluesky_stm.errors import SettingsError
 from bluesky_stm.geometry import Floats, Frame, patch_centers
 from bluesky_stm.settings import Positive, Settings
 
@@ -41,7 +40,7 @@ class AgentSettings(Settings):
 
     patch: Positive | None = None
     step: Positive | None = None
-    candidates: tuple[tuple[float, float], ...] | None = None
+    candidates: tuple[tuple[float, float], ...] | None = Field(None, min_length=1)
     sites: Literal["raster", "spots"] = "raster"
     tallest: Positive | None = None
     seeds: int = Field(20, ge=1)
@@ -57,8 +56,6 @@ class AgentSettings(Settings):
         """The candidates in this frame, as far as they are known without an image of it; shape (n, 2), nm."""
         if self.candidates is None:
             return patch_centers(frame, *self.windows(frame))
-        if not len(self.candidates):
-            raise SettingsError("The list of candidates is empty: an agent needs at least one place to suggest.")
         return np.asarray(self.candidates, dtype=float)
 
     @property

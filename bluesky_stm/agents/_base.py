@@ -146,6 +146,11 @@ class BaseAgent:
                 f"This is no whole checkpoint of an agent, {', '.join(missing)} is missing. The agent is as it was; "
                 "give what checkpoint() gave."
             )
+        if (other := state.get("name", self.name)) != self.name:
+            raise SettingsError(
+                f"This is a checkpoint of an agent {other!r}, and this agent is a {self.name!r}. It is as it was; "
+                f"restore into make_agent({other!r})."
+            )
         self.seed, self.settings = int(state["seed"]), self.Settings.parse(state["settings"])
         if state["topograph"] is not None:
             topograph = unpacked_topograph(state["topograph"])

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import compress
+from typing import Self
 
 import numpy as np
+from pydantic import model_validator
 
 from bluesky_stm.agents._hypervolume import log_expected_gain
 from bluesky_stm.agents._kernel_agents import LEAST_VALUES
@@ -22,6 +24,13 @@ class ParetoSettings(WeighingSettings):
     """``objectives``: two scalarizers, by name with their settings; large values are sought of both."""
 
     objectives: tuple[Choice, Choice] = (Named(name="gap", prefer="small"), Named(name="conductance", bias=0.8))
+
+    @model_validator(mode="after")
+    def _two(self) -> Self:
+        first, second = (make_scalarizer(choice).describe() for choice in self.objectives)
+        if first == second:
+            raise ValueError(f"both objectives are {first}: give two, or take an agent that seeks one")
+        return self
 
 
 class ParetoAgent(WeighingAgent):

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bluesky_stm.errors import STMError
 from bluesky_stm.session import Session
 
 if TYPE_CHECKING:
@@ -48,9 +49,11 @@ def unload_ipython_extension(shell: InteractiveShell) -> None:
 
 def prompt(startup: Path = STARTUP, arguments: Sequence[str] = ()) -> None:
     """Open IPython with everything that ``startup`` makes; ``arguments`` are IPython's own."""
-    from IPython import start_ipython
-    from traitlets.config import Config
-
+    try:
+        from IPython import start_ipython
+        from traitlets.config import Config
+    except ImportError as error:
+        raise STMError("IPython is not installed: pip install 'bluesky-stm[ipython]'. Nothing was started.") from error
     names = namespace(startup)
     with names["session"]:
         shown = ", ".join(name for name in ("RE", "stm", "catalog", "agents", "scales", "steer", "bec") if name in names)

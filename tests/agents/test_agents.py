@@ -329,3 +329,22 @@ def test_an_agent_without_a_topograph_says_that_it_needs_one(name, question):
     settings = {"objectives": [{"name": "gap"}, {"name": "conductance", "bias": 0.5}]} if name == "pareto" else {}
     with pytest.raises(SettingsError, match="observe"):
         getattr(make_agent(name, **settings), question)()
+
+
+def test_a_list_of_candidates_holds_one_at_least():
+    with pytest.raises(SettingsError, match="candidates"):
+        make_agent("random", candidates=[])
+
+
+def test_a_checkpoint_of_another_agent_is_refused():
+    agent = make_agent("dkl", seed=3)
+    with pytest.raises(SettingsError, match="'gp-xy'"):
+        agent.restore(make_agent("gp-xy").checkpoint())
+    assert agent.seed == 3
+
+
+def test_objectives_are_two_scalarizers_and_known_before_the_first_topograph():
+    with pytest.raises(SettingsError, match="foo"):
+        make_agent("pareto", objectives=["gap", "foo"])
+    with pytest.raises(SettingsError, match="both"):
+        make_agent("pareto", objectives=["gap", "gap"])

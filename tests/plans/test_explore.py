@@ -87,6 +87,13 @@ def test_what_makes_no_sense_is_refused_before_anything_moves(RE, docs, stm, age
     assert docs == [] and stm.controller.now() == 0
 
 
+def test_candidates_outside_of_the_frame_are_refused_before_anything_moves(RE, docs, stm, agent_for, scale):
+    few = scale.changed(agent={"name": "random", "candidates": [[0, 0], [45, 0]]}, budget=2, seeds=1)
+    with pytest.raises(SettingsError, match=r"1 of 2 candidates lie outside .* \(45, 0\) nm"):
+        RE(explore(stm, agent_for(few)))
+    assert docs == []
+
+
 def test_a_run_goes_on_with_another_without_a_new_topograph(RE, docs, stm, agent):
     (first,) = RE(explore(stm, agent, budget=5))
     RE(explore(stm, agent, budget=3, look=False, md={"resumes": first}))
