@@ -140,7 +140,7 @@ def _check_inside(frame: Frame, agent: AgentDevice) -> None:
     if len(outside):
         (x, y), (width, height) = outside[0], frame.size
         raise SettingsError(
-            f"{len(outside)} of {len(candidates)} candidates lie outside of the frame, the first at ({x:g}, {y:g}) nm: the frame, "
-            f"{width:g} x {height:g} nm, has its centre at ({frame.center.x:g}, {frame.center.y:g}) nm. Nothing has moved. Leave "
-            "them out, or take a wider frame."
+            f"{len(outside)} of {len(candidates)} candidates lie outside of the frame, the first at ({x:g}, {y:g}) nm: the "
+            f"frame, {width:g} x {height:g} nm, has its centre at ({frame.center.x:g}, {frame.center.y:g}) nm. "
+            "Nothing has moved. Leave them out, or take a wider frame."
         )
