@@ -15,10 +15,10 @@ and plot are made of all of them, with 0 SEEDS of those in the file.
 
 What limits it, from the scenes of the first five seeds: at 250 and 50 nm the place within 0.05 of the best is one of 2304 in
 most scenes, one or two pixels wide; where few places stand out, the best 1 % end in plain terrace; the smallest gap of a
-terrace at 250 nm is not in the picture. Tried against it, on scenes at seeds 2,000,100 to 2,000,106 and from 4,000,000 on, and not
-taken over: all seed points by look (farthest in the features of the net), found and regret as before; every third choice by
-look, regret at 40 spectra .33 instead of .47 and at 120 .19 instead of .25, but found .56 instead of .67 (11 scenes); the same
-until 70 spectra, .33, .16 and .60.
+terrace at 250 nm is not in the picture. Tried against it, at seeds 2,000,100 to 2,000,106 and from 4,000,000 on, and not taken
+over: all seed points by look (farthest in the features of the net), found and regret as before; every third choice by look,
+regret at 40 spectra .33 instead of .47 and at 120 .19 instead of .25, but found .56 instead of .67 (11 scenes); the same until
+70 spectra, .33, .16 and .60.
 """
 
 from __future__ import annotations
