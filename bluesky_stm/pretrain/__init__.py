@@ -4,7 +4,7 @@
 """
 
 from bluesky_stm.pretrain._scenes import Scene, scene, varied
-from bluesky_stm.pretrain._train import Task, prepared, task, train
+from bluesky_stm.pretrain._train import Task, task, train
 from bluesky_stm.pretrain._values import components, scalars
 
-__all__ = ["Scene", "Task", "components", "prepared", "scalars", "scene", "task", "train", "varied"]
+__all__ = ["Scene", "Task", "components", "scalars", "scene", "task", "train", "varied"]

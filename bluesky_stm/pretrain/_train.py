@@ -26,7 +26,7 @@ from bluesky_stm.agents._kernel import Kernel
 from bluesky_stm.agents._net import Net
 from bluesky_stm.agents._rings import Rings
 from bluesky_stm.geometry import Floats
-from bluesky_stm.pretrain._scenes import Scene, scene
+from bluesky_stm.pretrain._scenes import scene
 from bluesky_stm.pretrain._values import COMPONENTS, DRAWN, components, scalars
 
 PLACES = (20, 120)
@@ -58,12 +58,8 @@ class Task:
 
 
 def task(seed: int) -> Task:
-    """From the scene of a seed."""
-    return prepared(scene(seed), seed)
-
-
-def prepared(one: Scene, seed: int) -> Task:
-    """A scene as a task; the ``seed`` is that of the scalars drawn."""
+    """From the scene of a seed, which is that of the scalars drawn, too."""
+    one = scene(seed)
     frame = one.topograph.frame
     xy = (one.places - np.asarray(frame.center)) / (min(frame.size) / 2)
     rings = Rings(one.topograph, one.places)(one.places)

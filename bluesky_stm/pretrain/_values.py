@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bluesky_stm.agents._targets import TAILS, Warp
 from bluesky_stm.geometry import Floats
@@ -21,7 +22,7 @@ LEAST = 0.05
 """dI/dV, in nS, below which it counts linearly and above which by its logarithm."""
 
 DRAWN = 6
-"""Scalars drawn at random, as many of each of the three kinds."""
+"""Scalars drawn at random of a scene, as many of each of the three kinds."""
 
 NOISE, LEVEL = 0.01, 0.05
 """Median standard deviation of the noise of dI/dV, and median level below which it counts as a gap; both in nS."""
@@ -29,11 +30,9 @@ NOISE, LEVEL = 0.01, 0.05
 REACH = 6.0
 """Standard deviations within which warped values are kept."""
 
-_ENERGY = np.linspace(BIAS.start, BIAS.stop, BIAS.points)
-
 
 def components(didv: Floats) -> Floats:
-    """The first principal components of spectra (n, K), each with unit variance; fewer where spectra hardly differ."""
+    """First principal components of spectra (n, K) in nS; (n, c), unit variance each, fewer where they hardly differ."""
     curves = np.arcsinh(didv / LEAST)
     curves = curves - curves.mean(axis=0)
     scores, sizes, _ = np.linalg.svd(curves, full_matrices=False)
@@ -42,7 +41,10 @@ def components(didv: Floats) -> Floats:
 
 
 def scalars(didv: Floats, rng: np.random.Generator) -> Floats:
-    """Scalars drawn at random of spectra (n, K), measured with noise; centred, warped, unit variance; as many as vary."""
+    """Scalars drawn at random of spectra (n, K) in nS, measured with noise; shape (n, c), warped, centred, with unit variance.
+
+    Fewer than `DRAWN` where one does not vary.
+    """
     found = []
     for i in range(DRAWN):
         noise = NOISE * np.exp(0.5 * rng.standard_normal())
@@ -67,7 +69,7 @@ def _gap(didv: Floats, rng: np.random.Generator) -> Floats:
     return (np.abs(smooth) < level).mean(axis=1)
 
 
-def _window(rng: np.random.Generator, low: float, high: float) -> np.ndarray:
-    """A part of the sweep, at least 0.1 V wide."""
+def _window(rng: np.random.Generator, low: float, high: float) -> NDArray[np.bool_]:
+    """A part of the sweep, at least 0.1 V wide, drawn between ``low`` and ``high``, in V; shape (K,)."""
     first, last = np.sort(rng.uniform(low, high, 2))
-    return (_ENERGY >= first - 0.03) & (_ENERGY <= max(last, first + 0.1) + 0.03)
+    return (BIAS.bias >= first - 0.03) & (BIAS.bias <= max(last, first + 0.1) + 0.03)
