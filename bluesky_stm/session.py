@@ -19,7 +19,7 @@ from bluesky_stm.agents import make_agent
 from bluesky_stm.devices import STM, AgentDevice, ImageStore
 from bluesky_stm.errors import SettingsError, UnknownNameError
 from bluesky_stm.geometry import Frame
-from bluesky_stm.settings import LengthScale, Limits, Named
+from bluesky_stm.settings import LengthScale, Limits
 from bluesky_stm.storage import Catalog, open_catalog
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 FOLDER = Path("bluesky_stm_data")
 """Where the catalog lies when nobody says otherwise."""
 
-SMALLEST_GAP = Named(name="gap", prefer="small")
+SMALLEST_GAP = {"name": "gap", "prefer": "small"}
 """The narrowest gap wins: the signature of the defects that matter (EuZn2As2 narrows its gap at vacancies)."""
 
 SCALES = (

@@ -6,31 +6,13 @@ import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
 from bluesky_stm import units
 from bluesky_stm.errors import LimitError, SettingsError
+from bluesky_stm.parts import Part, Settings, scalarizers
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-
-
-class Settings(BaseModel):
-    """Settings that cannot change, with no field unknown; ``parse`` turns what is wrong into one readable `SettingsError`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    @classmethod
-    def parse(cls, value: Any) -> Self:
-        """From an instance, a mapping or parsed JSON/TOML."""
-        try:
-            return cls.model_validate(value)
-        except ValidationError as error:
-            faults = "; ".join(
-                f"{'.'.join(map(str, e['loc'])) or 'value'}: {e['msg']} (got {e['input']!r})" for e in error.errors()
-            )
-            raise SettingsError(
-                f"These settings of {cls.__name__} cannot be used: {faults}. Nothing has been started."
-            ) from None
 
 
 class Named(Settings):
@@ -164,7 +146,7 @@ class LengthScale(Settings):
     seeds: int = Field(20, ge=1)
     begin: tuple[tuple[float, float], ...] = ()
     inherit: bool = True
-    scalarizer: Choice = Named(name="gap")
+    scalarizer: Annotated[Part, scalarizers] = Field("gap", validate_default=True)
     agent: Choice = Named(name="dkl")
     child: Choice = Named(name="confident")
     stop: Choice = Named(name="budget")
@@ -176,10 +158,6 @@ class LengthScale(Settings):
         if self.seeds > self.budget:
             raise ValueError(f"{self.seeds} seed points do not fit into a budget of {self.budget} spectra")
         return self
-
-    def changed(self, **changes: Any) -> Self:
-        """The same scale with some fields changed, validated again."""
-        return self.parse({**self.model_dump(), **changes})
 
     def chosen(self, **choices: Any) -> Self:
         """The same scale with those choices that are not None; its seed points fit a smaller budget."""

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LEVELS = [
     {"units", "errors"},
     {"geometry"},
-    {"measurements"},
+    {"measurements", "parts"},
     {"protocols", "settings"},
     {"surface", "scalarizers", "imaging", "spots", "valued", "files"},
     {"steer"},

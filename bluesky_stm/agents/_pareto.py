@@ -27,7 +27,7 @@ class ParetoSettings(WeighingSettings):
 
     @model_validator(mode="after")
     def _two(self) -> Self:
-        first, second = (make_scalarizer(choice).describe() for choice in self.objectives)
+        first, second = (make_scalarizer(choice.as_dict()).describe() for choice in self.objectives)
         if first == second:
             raise ValueError(f"both objectives are {first}: give two, or take an agent that seeks one")
         return self
@@ -45,7 +45,7 @@ class ParetoAgent(WeighingAgent):
 
     def observe(self, topograph: Topograph, prior: Sequence[Experience] = ()) -> None:
         """Take in the topograph, compute the features of all candidates once; forgets everything learned before."""
-        self._objectives = [make_scalarizer(choice) for choice in self.settings.objectives]
+        self._objectives = [make_scalarizer(choice.as_dict()) for choice in self.settings.objectives]
         self._pairs: list[tuple[Features, Floats]] = []
         self._paired: list[bool] = []
         super().observe(topograph, prior)

@@ -9,14 +9,13 @@ from multiprocessing.util import Finalize
 from bluesky.utils import MsgGenerator
 from bluesky_queueserver import is_re_worker_active, parameter_annotation_decorator
 
-from bluesky_stm import plans
+from bluesky_stm import parts, plans
 from bluesky_stm.agents import known_agents
 from bluesky_stm.devices import AgentDevice
 from bluesky_stm.errors import CatalogError, NotCapableError
 from bluesky_stm.facility import Mailbox, RemoteAgent, open_session, packed, read_settings, rehearsal
 from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.runs import taught_documents
-from bluesky_stm.scalarizers import known_scalarizers
 from bluesky_stm.settings import LengthScale
 
 _settings = read_settings()
@@ -30,7 +29,7 @@ _SCALES = tuple(_session.scales)
 _OR_SETTINGS = "typing.Union[{}, typing.Dict[str, typing.Any], None]"
 _CHOICES = {
     "agent": {"annotation": _OR_SETTINGS.format("Agent"), "enums": {"Agent": tuple(known_agents())}},
-    "scalarizer": {"annotation": _OR_SETTINGS.format("Scalarizer"), "enums": {"Scalarizer": tuple(known_scalarizers())}},
+    "scalarizer": {"annotation": _OR_SETTINGS.format("Scalarizer"), "enums": {"Scalarizer": tuple(parts.scalarizers.names)}},
     "budget": {"annotation": "typing.Optional[int]", "min": 1, "max": 100_000},
 }
 _MANY = {"scales": {"annotation": "typing.List[Scale]", "enums": {"Scale": _SCALES}, "default": list(_SCALES)}}

@@ -92,7 +92,7 @@ def _scale(run: RecordedRun) -> dict[str, Any]:
     found: dict[str, Any] = {"frame": frame.as_dict()}
     if min(frame.pixels) >= FEWEST_PIXELS:
         scale = LengthScale.parse({"name": "recorded", **run.suggested_scale()})
-        found |= {"length_scale": scale.model_dump(), "scalarizer": scale.scalarizer.as_dict()}
+        found |= {"length_scale": scale.model_dump(), "scalarizer": scale.scalarizer.describe()}
     if run.spectra and not run.complete:
         found["candidates"] = [list(spectrum.position) for spectrum in run.spectra]
     return found

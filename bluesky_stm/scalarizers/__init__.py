@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bluesky_stm.errors import UnknownNameError
+from bluesky_stm import parts
+from bluesky_stm.parts import Part
 from bluesky_stm.protocols import Scalarizer
-from bluesky_stm.scalarizers._base import Recipe
+from bluesky_stm.scalarizers._base import NoValueError, ScalarizerPart
 from bluesky_stm.scalarizers._edges import ConductionEdge, Gap, ValenceEdge
 from bluesky_stm.scalarizers._parts import Conductance, InGapWeight, Integral, PeakHeight, PeakPosition
 from bluesky_stm.scalarizers._published import AreaRatio, BandgapSlopefit, PositiveChannelArea
 from bluesky_stm.scalarizers._references import ClassDistance, PrincipalComponent, Similarity
 from bluesky_stm.scalarizers._sum import WeightedSum
-from bluesky_stm.settings import Named
 
 __all__ = [
     "AreaRatio",
@@ -28,59 +28,27 @@ __all__ = [
     "Gap",
     "InGapWeight",
     "Integral",
+    "NoValueError",
     "PeakHeight",
     "PeakPosition",
     "PositiveChannelArea",
     "PrincipalComponent",
+    "ScalarizerPart",
     "Similarity",
     "ValenceEdge",
     "WeightedSum",
-    "known_scalarizers",
     "make_scalarizer",
 ]
 
-_RECIPES: dict[str, type[Recipe]] = {
-    recipe.model_fields["name"].default: recipe
-    for recipe in (
-        Gap,
-        ValenceEdge,
-        ConductionEdge,
-        Conductance,
-        Integral,
-        InGapWeight,
-        PeakPosition,
-        PeakHeight,
-        Similarity,
-        ClassDistance,
-        PrincipalComponent,
-        PositiveChannelArea,
-        AreaRatio,
-        BandgapSlopefit,
-        WeightedSum,
-    )
-}
 
-
-def known_scalarizers() -> list[str]:
-    """Names that `make_scalarizer` knows."""
-    return sorted(_RECIPES)
-
-
-def make_scalarizer(choice: str | Mapping[str, Any] | Named | Scalarizer) -> Scalarizer:
-    """The scalarizer of a name, of ``{"name": ..., **settings}`` as it stands in a start document, or the one given.
+def make_scalarizer(choice: str | Mapping[str, Any] | Part | Scalarizer) -> Scalarizer:
+    """Make the scalarizer that is chosen: a name, ``{"name": ..., **settings}`` as in a start document, or one that is there.
 
     Raises
     ------
     UnknownNameError
-        For a name that is not in `known_scalarizers`.
+        For a name that no package has brought.
     SettingsError
         For settings that it does not have, or that make no sense.
     """
-    if isinstance(choice, str):
-        choice = {"name": choice}
-    if not isinstance(choice, (Mapping, Named)):
-        return choice
-    named = Named.parse(choice)
-    if named.name not in _RECIPES:
-        raise UnknownNameError.among("scalarizer", named.name, _RECIPES)
-    return _RECIPES[named.name].parse(named.as_dict())
+    return parts.scalarizers.make(choice)

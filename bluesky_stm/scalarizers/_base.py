@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from bluesky_stm.measurements import Quality, Spectrum
+from bluesky_stm.parts import Part, setting
 from bluesky_stm.protocols import Failed
-from bluesky_stm.settings import Settings
 
 
 class NoValueError(Exception):
     """This spectrum has no value, because ...: becomes `Failed`, never leaves this package."""
 
 
-class Recipe(Settings):
-    """A scalarizer: its fields are its settings, `value` is what it computes.
+class ScalarizerPart(Part):
+    """A scalarizer: its fields are its settings, and `value` computes the scalar property.
 
     Attributes
     ----------
@@ -26,8 +26,11 @@ class Recipe(Settings):
         ``{"name": "gap", "prefer": "small"}`` seeks the smallest gap and reports minus the gap.
     """
 
-    name: str
-    prefer: Literal["large", "small"] = "large"
+    kind: ClassVar[str] = "scalarizer"
+
+    prefer: Literal["large", "small"] = setting(
+        "large", "", "Values that the agent seeks: small ones come back with their sign changed."
+    )
 
     refused: ClassVar[Quality] = Quality.LOST_CONTACT | Quality.TIP_CHANGED
     """Flags with which no number is to be trusted; what is clipped or incomplete matters only where it is looked at."""
@@ -57,7 +60,3 @@ class Recipe(Settings):
         if not math.isfinite(value):
             return Failed(f"{self.name}: the value is not a finite number")
         return self.sign * value
-
-    def describe(self) -> dict[str, Any]:
-        """JSON-able ``{"name": ..., **settings}``, from which it can be made again."""
-        return self.model_dump(mode="json")

@@ -10,12 +10,12 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from pydantic import Field
 
 from bluesky_stm import units
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import Spectrum
-from bluesky_stm.scalarizers._base import NoValueError, Recipe
+from bluesky_stm.parts import setting
+from bluesky_stm.scalarizers._base import NoValueError, ScalarizerPart
 from bluesky_stm.scalarizers._sweep import Sweep
 
 CONSECUTIVE = 3
@@ -25,23 +25,13 @@ METALLIC = 0.2
 """A floor above this share of the mean conductance is no gap. (The median may lie in the gap itself: noise would decide.)"""
 
 
-class _Edges(Recipe):
-    """What the three share.
+class _Edges(ScalarizerPart):
+    """The band edges on both sides of the noise floor; the three scalarizers below each return a part of them."""
 
-    Attributes
-    ----------
-    sigmas : float
-        How many standard deviations of the floor's noise count as conductance.
-    least : float
-        Conductance above the floor that counts at least, as a share of the largest in the sweep; keeps an edge finite in a
-        spectrum without noise.
-    stretch : float
-        Width of the stretch of bias in which the floor is found, in V.
-    """
-
-    sigmas: float = Field(3.0, gt=0)
-    least: float = Field(2e-4, gt=0, lt=1)
-    stretch: float = Field(0.25, gt=0)
+    sigmas: float = setting(3.0, "", "Standard deviations of the noise floor above which a signal counts as conductance.", gt=0)
+    # Keeps an edge finite in a spectrum without noise.
+    least: float = setting(2e-4, "", "Smallest conductance that counts, as a share of the largest in the sweep.", gt=0, lt=1)
+    stretch: float = setting(0.25, units.BIAS, "Width of the range of bias in which the noise floor is found.", gt=0)
 
     @property
     def units(self) -> str:

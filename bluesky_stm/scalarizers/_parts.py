@@ -5,23 +5,23 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-from pydantic import Field
 from scipy.signal import savgol_filter
 
 from bluesky_stm import units
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import Spectrum
-from bluesky_stm.scalarizers._base import NoValueError, Recipe
+from bluesky_stm.parts import setting
+from bluesky_stm.scalarizers._base import NoValueError, ScalarizerPart
 from bluesky_stm.scalarizers._sweep import Sweep
 from bluesky_stm.settings import Range
 
 
-class Integral(Recipe):
+class Integral(ScalarizerPart):
     """``channel`` ("current" or "didv") integrated over ``between``, in V; nA V, or nA."""
 
     name: str = "integral"
-    between: Range
-    channel: Literal["current", "didv"] = "didv"
+    between: Range = setting(..., units.BIAS, "Range of bias that is integrated.")
+    channel: Literal["current", "didv"] = setting("didv", "", "Channel that is integrated.")
 
     @property
     def units(self) -> str:
@@ -34,12 +34,12 @@ class Integral(Recipe):
         return float(np.trapezoid(getattr(part, self.channel), part.bias))
 
 
-class Conductance(Recipe):
+class Conductance(ScalarizerPart):
     """dI/dV at ``bias``, in nS: the mean over ``width`` V around it. At 0 V: the zero-bias conductance."""
 
     name: str = "conductance"
-    bias: float = 0.0
-    width: float = Field(0.1, gt=0)
+    bias: float = setting(0.0, units.BIAS, "Bias at which the conductance is read; 0 V for the zero-bias conductance.")
+    width: float = setting(0.1, units.BIAS, "Full width of the window over which dI/dV is averaged.", gt=0)
 
     @property
     def units(self) -> str:
@@ -51,12 +51,12 @@ class Conductance(Recipe):
         return float(Sweep.of(spectrum).between(self.bias - self.width / 2, self.bias + self.width / 2).didv.mean())
 
 
-class InGapWeight(Recipe):
+class InGapWeight(ScalarizerPart):
     """Share of the dI/dV that lies in ``between`` (V), where a pristine sample has none, in that over ``of``."""
 
     name: str = "in_gap_weight"
-    between: Range
-    of: Range
+    between: Range = setting(..., units.BIAS, "Range of bias inside the gap.")
+    of: Range = setting(..., units.BIAS, "Range of bias to which the weight is related.")
 
     @property
     def units(self) -> str:
@@ -76,11 +76,11 @@ class InGapWeight(Recipe):
         return float(np.trapezoid(part.didv, part.bias))
 
 
-class _Peak(Recipe):
+class _Peak(ScalarizerPart):
     """The highest maximum of dI/dV inside ``between`` (V), smoothed over ``smoothing`` samples (a parabola)."""
 
-    between: Range
-    smoothing: int = Field(5, ge=3)
+    between: Range = setting(..., units.BIAS, "Range of bias in which the peak is sought.")
+    smoothing: int = setting(5, "", "Samples of the parabola with which dI/dV is smoothed.", ge=3)
 
     def _peak(self, spectrum: Spectrum) -> tuple[float, float]:
         part = Sweep.of(spectrum).between(*self.between)

@@ -11,13 +11,13 @@ References
 from __future__ import annotations
 
 import numpy as np
-from pydantic import Field
 from scipy.stats import linregress
 
 from bluesky_stm import units
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import Spectrum
-from bluesky_stm.scalarizers._base import NoValueError, Recipe
+from bluesky_stm.parts import setting
+from bluesky_stm.scalarizers._base import NoValueError, ScalarizerPart
 
 SMOOTHING = 4
 """Samples of the trailing mean in front of the slope fit."""
@@ -26,7 +26,7 @@ LEAST_SLOPE = 0.1
 """Slope that a window must exceed, in 1/V of the curve scaled to 0..1."""
 
 
-class PositiveChannelArea(Recipe):
+class PositiveChannelArea(ScalarizerPart):
     """Current integrated over the positive bias values, the last sample of the sweep left out; nA V."""
 
     name: str = "positive_channel_area"
@@ -43,13 +43,13 @@ class PositiveChannelArea(Recipe):
         return _area(bias[positive], current[positive])
 
 
-class AreaRatio(Recipe):
+class AreaRatio(ScalarizerPart):
     """``offset`` + area of the raw lock-in over 0 to ``narrow`` V, divided by that over 0 to ``wide`` V."""
 
     name: str = "area_ratio"
-    narrow: float = Field(0.5, gt=0)
-    wide: float = Field(1.5, gt=0)
-    offset: float = 0.0
+    narrow: float = setting(0.5, units.BIAS, "Upper end of the range above the fraction line, which begins at 0 V.", gt=0)
+    wide: float = setting(1.5, units.BIAS, "Upper end of the range below the fraction line, which begins at 0 V.", gt=0)
+    offset: float = setting(0.0, "", "Number that is added to the ratio.")
 
     @property
     def units(self) -> str:
@@ -65,7 +65,7 @@ class AreaRatio(Recipe):
         return _area(spectrum.bias[inside], spectrum.lockin_x[inside])
 
 
-class BandgapSlopefit(Recipe):
+class BandgapSlopefit(ScalarizerPart):
     """Gap from straight lines through the onsets of the raw lock-in, in V.
 
     On each side of zero the smoothed curve is scaled to 0..1 and kept until it exceeds ``threshold``; the window of
@@ -74,8 +74,8 @@ class BandgapSlopefit(Recipe):
     """
 
     name: str = "bandgap_slopefit"
-    window: float = Field(0.2, gt=0)
-    threshold: float = Field(0.2, gt=0, le=1)
+    window: float = setting(0.2, units.BIAS, "Width of the window in which a straight line is fitted.", gt=0)
+    threshold: float = setting(0.2, "", "Height, as a share of the largest, up to which the curve is fitted.", gt=0, le=1)
 
     @property
     def units(self) -> str:

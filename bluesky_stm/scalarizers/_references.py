@@ -16,7 +16,8 @@ from bluesky_stm import units
 from bluesky_stm.errors import SettingsError
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import Spectrum
-from bluesky_stm.scalarizers._base import NoValueError, Recipe
+from bluesky_stm.parts import setting
+from bluesky_stm.scalarizers._base import NoValueError, ScalarizerPart
 from bluesky_stm.scalarizers._sweep import Sweep
 from bluesky_stm.settings import Range
 
@@ -31,12 +32,12 @@ Reference = Annotated[tuple[tuple[float, float], ...], Field(min_length=3), Afte
 """Bias (V, rising) and dI/dV (any unit: only its shape counts), sample by sample."""
 
 
-class Similarity(Recipe):
+class Similarity(ScalarizerPart):
     """How like a reference spectrum this one is: the correlation of dI/dV over ``between`` (V), 1 for the same shape."""
 
     name: str = "similarity"
-    between: Range
-    reference: Reference
+    between: Range = setting(..., units.BIAS, "Range of bias over which the shapes are compared.")
+    reference: Reference = setting(..., "V, any", "The reference spectrum: pairs of bias and dI/dV, the bias rising.")
 
     @property
     def units(self) -> str:
@@ -49,7 +50,7 @@ class Similarity(Recipe):
         return float(_shape(part.didv) @ _shape(_at(part.bias, self.reference)))
 
 
-class ClassDistance(Recipe):
+class ClassDistance(ScalarizerPart):
     """How far a spectrum lies from the nearest of some known ``classes``: large values are kinds that nobody has named.
 
     The distance of two shapes (dI/dV over ``between`` V, less its mean, at unit length) is 0 for the same one, sqrt(2) for
@@ -57,8 +58,8 @@ class ClassDistance(Recipe):
     """
 
     name: str = "class_distance"
-    between: Range
-    classes: dict[str, Reference] = Field(min_length=1)
+    between: Range = setting(..., units.BIAS, "Range of bias over which the shapes are compared.")
+    classes: dict[str, Reference] = setting(..., "V, any", "The known kinds of spectra, by name.", min_length=1)
 
     @property
     def units(self) -> str:
@@ -72,17 +73,16 @@ class ClassDistance(Recipe):
         return min(float(np.linalg.norm(shape - _shape(_at(part.bias, known)))) for known in self.classes.values())
 
 
-class PrincipalComponent(Recipe):
+class PrincipalComponent(ScalarizerPart):
     """Component of dI/dV along the direction in which earlier spectra differed most, in nS; `fitted` finds that direction.
 
-    Attributes
-    ----------
-    axis : sequence of (bias, mean, loading)
-        Sample by sample: V, nS, and a number; the loadings have unit length. The spectrum is read off at these biases.
+    The loadings have unit length; the spectrum is interpolated to the bias values of the axis.
     """
 
     name: str = "principal_component"
-    axis: Annotated[tuple[tuple[float, float, float], ...], Field(min_length=3), AfterValidator(_rising)]
+    axis: Annotated[tuple[tuple[float, float, float], ...], AfterValidator(_rising)] = setting(
+        ..., "V, nS, none", "Bias, mean dI/dV and loading, sample by sample.", min_length=3
+    )
 
     @classmethod
     def fitted(cls, spectra: Sequence[Spectrum], component: int = 0) -> Self:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from bluesky_stm.measurements import Spectrum
+from bluesky_stm.parts import scalarizers, setting
 from bluesky_stm.protocols import Failed
-from bluesky_stm.scalarizers._base import NoValueError, Recipe
-from bluesky_stm.settings import Choice
+from bluesky_stm.scalarizers._base import NoValueError, ScalarizerPart
 
 
-class WeightedSum(Recipe):
+class WeightedSum(ScalarizerPart):
     """``offset`` plus the sum of ``weights`` times ``terms``, each of them a scalarizer chosen by name.
 
     The published "3.1 - gap" is ``{"name": "weighted_sum", "terms": ["bandgap_slopefit"], "weights": [-1], "offset": 3.1}``.
@@ -20,9 +20,11 @@ class WeightedSum(Recipe):
     """
 
     name: str = "weighted_sum"
-    terms: tuple[Choice, ...] = Field(min_length=1)
-    weights: tuple[float, ...]
-    offset: float = 0.0
+    terms: tuple[Annotated[ScalarizerPart, scalarizers], ...] = setting(
+        ..., "", "The scalarizers that are added.", min_length=1
+    )
+    weights: tuple[float, ...] = setting(..., "", "The number by which each term is multiplied.")
+    offset: float = setting(0.0, "that of the terms", "Value that is added to the sum.")
 
     @model_validator(mode="after")
     def _one_weight_each(self) -> Self:
@@ -33,9 +35,7 @@ class WeightedSum(Recipe):
     @property
     def units(self) -> str:
         """That of the terms where they agree, else none."""
-        from bluesky_stm.scalarizers import make_scalarizer
-
-        found = {make_scalarizer(term).units for term in self.terms}
+        found = {term.units for term in self.terms}
         return found.pop() if len(found) == 1 else ""
 
     def value(self, spectrum: Spectrum) -> float:
@@ -43,10 +43,8 @@ class WeightedSum(Recipe):
         return self.offset + sum(w * self._term(t, spectrum) for w, t in zip(self.weights, self.terms, strict=True))
 
     @staticmethod
-    def _term(choice: Choice, spectrum: Spectrum) -> float:
-        from bluesky_stm.scalarizers import make_scalarizer
-
-        value = make_scalarizer(choice)(spectrum)
+    def _term(term: ScalarizerPart, spectrum: Spectrum) -> float:
+        value = term(spectrum)
         if isinstance(value, Failed):
             raise NoValueError(value.reason)
         return value

@@ -60,7 +60,7 @@ def test_a_path_may_follow_the_name_of_the_microscope():
         ("alerts: {level: PANIC}", "PANIC"),
         ("publish: somewhere", "publish"),
         ("a: [", "cannot be read"),
-        ("- a list", "valid dictionary"),
+        ("- a list", "settings by name"),
     ],
 )
 def test_what_is_wrong_is_said_with_the_name_of_the_file(tmp_path, text, said):

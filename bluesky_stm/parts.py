@@ -1,0 +1,431 @@
+"""What is chosen by name: a `Part` is a name with frozen settings, and `Parts` is the registry of one kind of it.
+
+A scalarizer, an agent, a stop rule, a sample, a controller ... are each named in the same way: ``"gap"``,
+``"gap:prefer=small"`` or ``{"name": "gap", "prefer": "small"}``. The settings are validated when a part is named, never later,
+when it is reached. A package brings parts of its own by entry points, this one included; a person at a prompt calls
+`register`.
+
+The registries know no part by themselves: they read the entry-point group of their kind, and load a part when it is asked for.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import cached_property
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, ClassVar, Final, Generic, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, ValidationError
+from pydantic_core import CoreSchema, core_schema
+
+from bluesky_stm.errors import SettingsError, UnknownNameError
+
+UNTOUCHED: Final = "Nothing has been started."
+"""The end of each message that refuses settings."""
+
+JSON = dict[str, Any]
+"""A JSON object: text, numbers, booleans, None, lists and objects."""
+
+
+class Settings(BaseModel):
+    """Settings that cannot change, with no field unknown; `parse` turns what is wrong into one readable `SettingsError`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise SettingsError(f"{type(self).__name__} cannot be used: {self._faults(error)}. {UNTOUCHED}") from None
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        """Take an instance as it is, or make one of a mapping: parsed JSON or YAML.
+
+        Raises
+        ------
+        SettingsError
+            When a field is unknown, missing or makes no sense. The message names every such field.
+        """
+        if isinstance(value, cls):
+            return value
+        if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+            raise SettingsError(f"{cls.__name__} is made of settings by name, not of {value!r}. {UNTOUCHED}")
+        return cls(**value)
+
+    def changed(self, **changes: object) -> Self:
+        """Return the same settings with some fields changed, validated again."""
+        return self.parse({**self.model_dump(), **changes})
+
+    @classmethod
+    def _faults(cls, error: ValidationError) -> str:
+        """Say what is wrong, field by field, in one line."""
+        said = []
+        for fault in error.errors():
+            place, ours = ".".join(map(str, fault["loc"])), fault.get("ctx", {}).get("error")
+            if isinstance(ours, SettingsError):  # it says already what was given
+                text = str(ours).removesuffix(UNTOUCHED).rstrip(". ")
+            elif fault["type"] == "extra_forbidden":
+                text = f"there is no such setting; known: {', '.join(sorted(cls.model_fields))}"
+            elif fault["type"] == "missing":
+                text = "this setting has to be given"
+            else:
+                text = f"{fault['msg'].removeprefix('Value error, ')} (got {fault['input']!r})"
+            said.append(f"{place}: {text}" if place else text)
+        return "; ".join(said)
+
+
+def setting(default: Any, units: str, about: str, **bounds: Any) -> Any:
+    """Declare a setting of a part.
+
+    Parameters
+    ----------
+    default : object
+        Its value where none is given; ``...`` for a setting that has to be given.
+    units : str
+        Unit of its value; empty for a number without unit, a name or a switch.
+    about : str
+        What it is for, in one sentence.
+    **bounds
+        Bounds of `pydantic.Field`: ``gt``, ``ge``, ``lt``, ``le``, ``min_length`` ...
+
+    Returns
+    -------
+    pydantic.fields.FieldInfo
+    """
+    return Field(default, description=about, json_schema_extra={"units": units} if units else None, **bounds)
+
+
+class Part(Settings):
+    """Something that is chosen by name; its fields are its settings.
+
+    Attributes
+    ----------
+    name : str
+        The name by which it is chosen.
+    """
+
+    kind: ClassVar[str] = ""
+    """The kind of part; each kind has one base class that says it."""
+    leading: ClassVar[str] = ""
+    """The setting that may stand behind the colon without its name: ``"recorded:grid.3ds"``."""
+
+    name: str
+
+    def describe(self) -> JSON:
+        """Return the JSON-able ``{"name": ..., **settings}`` from which it can be made again."""
+        return self.model_dump(mode="json")
+
+
+P = TypeVar("P", bound=Part)
+
+
+class Parts(Generic[P]):
+    """The parts of one kind, by name.
+
+    As an annotation, ``Annotated[Part, scalarizers]``, it makes a pydantic field that takes whatever `make` takes.
+
+    Parameters
+    ----------
+    kind : str
+        The kind in words: ``"stop rule"``.
+    group : str
+        Group of the entry points by which packages bring parts of this kind.
+    """
+
+    def __init__(self, kind: str, group: str) -> None:
+        self.kind, self.group = kind, group
+        self._registered: dict[str, type[P] | P] = {}
+
+    def register(self, part: Any) -> Any:
+        """Make a part known in this process: a class, or an object that is a part or behaves as one. Serves as a decorator.
+
+        Raises
+        ------
+        SettingsError
+            When an installed package has a part of that name already, or another class was registered by it.
+        """
+        name = part.model_fields["name"].default if _is_class(part) else part.name
+        if not isinstance(name, str) or not name:
+            raise SettingsError(f"{part!r} cannot be registered as a {self.kind}: it has no name. Give its class one.")
+        other = self._registered.get(name)
+        # A cell of a notebook that is run again defines the same class again.
+        if name in self._brought or (other is not None and _home(other) != _home(part)):
+            raise SettingsError(f"There is a {self.kind} named {name!r} already. Nothing was registered: choose another name.")
+        self._registered[name] = part
+        return part
+
+    @property
+    def names(self) -> list[str]:
+        """All names, in alphabetical order. Nothing is loaded."""
+        return sorted({*self._brought, *self._registered})
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._brought or name in self._registered
+
+    def __getitem__(self, name: str) -> type[P] | P:
+        """Return the class of that name, or the object.
+
+        Raises
+        ------
+        UnknownNameError
+            For a name that nobody has brought.
+        SettingsError
+            When the package that brings it cannot be loaded, or two packages bring the name.
+        """
+        if name in self._registered:
+            return self._registered[name]
+        if name not in self._brought:
+            raise UnknownNameError.among(self.kind, name, self.names)
+        points = self._brought[name]
+        if len(points) > 1:
+            packages = " and ".join(sorted(_package(point) for point in points))
+            raise SettingsError(f"The {self.kind} {name!r} is brought by {packages}: uninstall one. {UNTOUCHED}")
+        self._registered[name] = self._loaded(points[0])
+        return self._registered[name]
+
+    def make(self, choice: Any, **settings: Any) -> P:
+        """Make the part that is chosen, its settings validated.
+
+        Parameters
+        ----------
+        choice : str, mapping or Part
+            A name, a name with settings as one text (see `read_choice`), ``{"name": ..., **settings}`` as it stands in a
+            document, or the part itself. An object that is no `Part` but behaves as one of this kind is taken as it is.
+        **settings
+            Settings beside those that the choice holds.
+
+        Raises
+        ------
+        UnknownNameError
+            For a name that nobody has brought.
+        SettingsError
+            For settings that the part does not have, or that make no sense.
+        """
+        if not isinstance(choice, (str, Mapping)):
+            return self._taken(choice, settings)
+        given = self.read_choice(choice) if isinstance(choice, str) else dict(choice)
+        name = given.pop("name", None)
+        if not isinstance(name, str):
+            raise SettingsError(f"A {self.kind} is chosen by its name: {{'name': ...}}, not {choice!r}. {UNTOUCHED}")
+        part, given = self[name], {**given, **settings}
+        if _is_class(part):
+            made: P = part.parse({"name": name, **given})
+            return made
+        return self._taken(part, given)
+
+    def read_choice(self, text: str) -> JSON:
+        """Read a part that is chosen in one text, as at a command line.
+
+        ``"gap"``, ``"gap:prefer=small,sigmas=4"``, ``"integral:between=[-0.2,0.2]"``. Values are JSON, or words as they
+        stand. One value without a name belongs to the leading setting of the part: ``"recorded:grid.3ds"``.
+
+        Returns
+        -------
+        dict
+            ``{"name": ..., **settings}``, not yet validated.
+        """
+        name, colon, rest = text.partition(":")
+        if not colon or text in self:
+            return {"name": text}
+        part = self[name]
+        if part.leading and not re.match(r"\s*\w+\s*=", rest):
+            return {"name": name, part.leading: rest}
+        pairs = [pair.partition("=") for pair in _split(rest)]
+        if wrong := [key for key, equals, _ in pairs if not equals]:
+            raise SettingsError(
+                f"{wrong[0]!r} in {text!r} sets nothing of the {self.kind} {name!r}: write SETTING=VALUE, separated by commas. "
+                f"{UNTOUCHED}"
+            )
+        return {"name": name, **{key.strip(): _value(value) for key, _, value in pairs}}
+
+    def describe(self, name: str) -> JSON:
+        """Say what a part is for and what it can be told: for a person, a reference page, or a form.
+
+        Returns
+        -------
+        dict
+            ``kind``, ``name``, the ``package`` that brings it, ``about`` (text), ``units`` of its value (empty where it has
+            none, and where it depends on settings without a default) and ``settings``, a list of ``{"name", "type",
+            "default", "units", "about", "required"}``; ``schema`` is the JSON schema of the settings.
+        """
+        part = self[name]
+        schema = part.model_json_schema() if hasattr(part, "model_json_schema") else {}
+        return {
+            "kind": self.kind,
+            "name": name,
+            "package": _package(self._brought[name][0]) if name in self._brought else "registered in this process",
+            "about": inspect.getdoc(part) or "",
+            "units": _units_of(part),
+            "settings": [
+                _described(key, field, schema, part) for key, field in schema.get("properties", {}).items() if key != "name"
+            ],
+            "schema": schema,
+        }
+
+    def __get_pydantic_core_schema__(self, source: object, handler: object) -> CoreSchema:
+        """Take in a field whatever `make` takes."""
+        return core_schema.no_info_plain_validator_function(
+            self.make,
+            serialization=core_schema.plain_serializer_function_ser_schema(lambda part: part.describe()),
+        )
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JSON:
+        """Describe a field: a name, or an object with a name."""
+        named = {"type": "object", "properties": {"name": {"enum": self.names}}, "required": ["name"]}
+        return {"anyOf": [{"type": "string"}, named], "description": f"a {self.kind}"}
+
+    @cached_property
+    def _brought(self) -> dict[str, list[EntryPoint]]:
+        found: dict[str, list[EntryPoint]] = {}
+        for point in entry_points(group=self.group):
+            found.setdefault(point.name, []).append(point)
+        return found
+
+    def _loaded(self, point: EntryPoint) -> type[P] | P:
+        try:
+            part = point.load()
+        except Exception as error:
+            raise SettingsError(
+                f"The {self.kind} {point.name!r} of {_package(point)} cannot be loaded: {type(error).__name__}: {error}. "
+                f"{UNTOUCHED} Repair that package, or uninstall it."
+            ) from error
+        if getattr(part, "kind", self.kind) != self.kind:
+            raise SettingsError(
+                f"{point.value} of {_package(point)} is a {part.kind} and no {self.kind}: its entry point is misplaced."
+            )
+        return part
+
+    def _taken(self, part: Any, settings: Mapping[str, Any]) -> P:
+        if isinstance(part, Part) and part.kind == self.kind:
+            return part.changed(**settings) if settings else part  # type: ignore[return-value]
+        # Somebody's own object need not be a `Part`: whatever says what it is will do.
+        if isinstance(part, (Part, type)) or not callable(getattr(part, "describe", None)):
+            raise SettingsError(f"A {self.kind} was expected, not {part!r}. Known: {', '.join(self.names)}.")
+        if settings:
+            raise SettingsError(
+                f"The {self.kind} {part.name!r} was given as an object and takes no settings, not {settings!r}."
+            )
+        return part
+
+
+scalarizers: Final[Parts[Any]] = Parts("scalarizer", "bluesky_stm.scalarizers")
+agents: Final[Parts[Any]] = Parts("agent", "bluesky_stm.agents")
+acquisition_functions: Final[Parts[Any]] = Parts("acquisition function", "bluesky_stm.acquisition_functions")
+stop_rules: Final[Parts[Any]] = Parts("stop rule", "bluesky_stm.stop_rules")
+child_rules: Final[Parts[Any]] = Parts("child rule", "bluesky_stm.child_rules")
+step_back_rules: Final[Parts[Any]] = Parts("step-back rule", "bluesky_stm.step_back_rules")
+samples: Final[Parts[Any]] = Parts("sample", "bluesky_stm.samples")
+profiles: Final[Parts[Any]] = Parts("instrument profile", "bluesky_stm.profiles")
+controllers: Final[Parts[Any]] = Parts("controller", "bluesky_stm.controllers")
+file_formats: Final[Parts[Any]] = Parts("file format", "bluesky_stm.file_formats")
+
+KINDS: Final[Mapping[str, Parts[Any]]] = {
+    parts.kind: parts
+    for parts in (
+        scalarizers,
+        agents,
+        acquisition_functions,
+        stop_rules,
+        child_rules,
+        step_back_rules,
+        samples,
+        profiles,
+        controllers,
+        file_formats,
+    )
+}
+"""The registry of each kind."""
+
+
+def register(*parts: Any) -> None:
+    """Make parts known in this process, each in the registry of its kind: classes or objects.
+
+    An object without a ``kind`` that turns a spectrum into a value is a scalarizer.
+
+    Raises
+    ------
+    SettingsError
+        When there is another part of that name and kind.
+    """
+    for part in parts:
+        kind = getattr(part, "kind", "") or "scalarizer"
+        if kind not in KINDS:
+            raise UnknownNameError.among("kind of part", kind, KINDS)
+        # An object of somebody's own class stands for its class: a document may name it with other settings.
+        KINDS[kind].register(type(part) if isinstance(part, Part) and _names_itself(part) else part)
+
+
+def _is_class(part: Any) -> bool:
+    return isinstance(part, type) and issubclass(part, Part)
+
+
+def _names_itself(part: Part) -> bool:
+    return type(part).model_fields["name"].default == part.name
+
+
+def _home(part: Any) -> tuple[str, str]:
+    owner = part if isinstance(part, type) else type(part)
+    return owner.__module__, owner.__qualname__
+
+
+def _package(point: EntryPoint) -> str:
+    return f"{point.dist.name} {point.dist.version}" if point.dist else "an unknown package"
+
+
+def _split(text: str) -> list[str]:
+    """Split at the commas that stand in no bracket and no quotation."""
+    pieces, depth, quoted = [""], 0, False
+    for character in text:
+        quoted ^= character == '"'
+        depth += 0 if quoted else (character in "[{(") - (character in "]})")
+        if character == "," and not depth and not quoted:
+            pieces.append("")
+        else:
+            pieces[-1] += character
+    return pieces
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text.strip()
+
+
+def _units_of(part: Any) -> str:
+    """Return the unit of its value; of a class, the one that it has with its default settings."""
+    one = part.model_construct() if _is_class(part) else part
+    with suppress(AttributeError):  # a setting without a default, on which the unit depends
+        return str(getattr(one, "units", ""))
+    return ""
+
+
+def _described(key: str, field: JSON, schema: JSON, part: Any) -> JSON:
+    preset = part if isinstance(part, Part) else None
+    return {
+        "name": key,
+        "type": _type_of(field, schema.get("$defs", {})),
+        "default": getattr(preset, key) if preset else field.get("default"),
+        "units": field.get("units", ""),
+        "about": field.get("description", ""),
+        "required": key in schema.get("required", ()),
+    }
+
+
+def _type_of(field: JSON, definitions: JSON) -> str:
+    """Say in words what a JSON schema takes."""
+    if "$ref" in field:
+        return _type_of(definitions[field["$ref"].rpartition("/")[2]], definitions)
+    if "enum" in field or "const" in field:
+        return " | ".join(map(str, field.get("enum", [field.get("const")])))
+    if "anyOf" in field:
+        return " | ".join(dict.fromkeys(_type_of(one, definitions) for one in field["anyOf"]))
+    if field.get("type") == "array":
+        inside = field.get("prefixItems") or [field["items"]] if field.get("items") or field.get("prefixItems") else []
+        return f"[{', '.join(_type_of(one, definitions) for one in inside)}{'' if 'prefixItems' in field else ', ...'}]"
+    return str(field.get("type", "any")).replace("null", "none")

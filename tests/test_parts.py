@@ -1,0 +1,188 @@
+"""What is chosen by name: how it is named, refused, registered, brought by a package, and explained."""
+
+import configparser
+import json
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+import pytest
+
+from bluesky_stm import parts
+from bluesky_stm.errors import SettingsError, UnknownNameError
+from bluesky_stm.parts import KINDS, Part, Parts, Settings, register, scalarizers, setting
+
+GROUPS = [kind.group for kind in KINDS.values()]
+
+
+class Colour(Part):
+    """Something with a hue."""
+
+    kind: ClassVar[str] = "colour"
+    leading: ClassVar[str] = "hue"
+    units: ClassVar[str] = "nm"
+
+    name: str = "colour"
+    hue: float = setting(500.0, "nm", "Wavelength.", gt=0)
+    ends: tuple[float, float] = setting((0.0, 1.0), "", "Two ends.")
+    word: str = setting("plain", "", "A word.")
+
+
+@pytest.fixture
+def colours():
+    kind = Parts("colour", "bluesky_stm.tests_of_colours")
+    kind.register(Colour)
+    return kind
+
+
+def brought(monkeypatch, kind, *points):
+    """Let ``kind`` find these entry points."""
+    monkeypatch.setitem(vars(kind), "_brought", {})
+    for name, value in points:
+        vars(kind)["_brought"].setdefault(name, []).append(EntryPoint(name, value, kind.group))
+
+
+@pytest.mark.parametrize(
+    ("choice", "hue", "ends", "word"),
+    [
+        ("colour", 500, (0, 1), "plain"),
+        ("colour:hue=620", 620, (0, 1), "plain"),
+        ("colour:ends=[2,3],word=loud", 500, (2, 3), "loud"),
+        ('colour:word="a, b",hue=4e2', 400, (0, 1), "a, b"),
+        ("colour:word=a=b", 500, (0, 1), "a=b"),
+        ("colour:450", 450, (0, 1), "plain"),
+        ({"name": "colour", "hue": 450}, 450, (0, 1), "plain"),
+        (Colour(hue=450), 450, (0, 1), "plain"),
+    ],
+)
+def test_one_part_is_named_in_many_ways(colours, choice, hue, ends, word):
+    made = colours.make(choice)
+    assert (made.hue, made.ends, made.word) == (hue, ends, word)
+    assert colours.make(json.loads(json.dumps(made.describe()))) == made
+
+
+@pytest.mark.parametrize(
+    ("choice", "error", "said"),
+    [
+        ("color", UnknownNameError, "Did you mean 'colour'"),
+        ("colour:hue=-1", SettingsError, "hue: Input should be greater than 0"),
+        ("colour:hues=1,word=x", SettingsError, "hues: there is no such setting; known: ends, hue, name, word"),
+        ("colour:ends=[1,2],loud", SettingsError, "'loud' in 'colour:ends=.*SETTING=VALUE"),
+        ({"hue": 3}, SettingsError, "chosen by its name"),
+        (7, SettingsError, "A colour was expected, not 7"),
+    ],
+)
+def test_what_is_wrong_is_said_when_a_part_is_named(colours, choice, error, said):
+    with pytest.raises(error, match=said) as caught:
+        colours.make(choice)
+    assert "pydantic" not in str(caught.value)
+
+
+def test_a_field_takes_whatever_names_a_part_and_stores_it_in_full(colours):
+    class Palette(Settings):
+        first: Annotated[Part, colours]
+
+    palette = Palette(first="colour:hue=410")
+    assert palette.first == Colour(hue=410)
+    assert palette.model_dump(mode="json")["first"] == {"name": "colour", "hue": 410.0, "ends": [0.0, 1.0], "word": "plain"}
+    assert Palette.parse(palette.model_dump(mode="json")) == palette
+    with pytest.raises(SettingsError, match="first: There is no colour named 'coulor'"):
+        Palette(first="coulor")
+
+
+def test_settings_that_a_constructor_refuses_are_said_in_words_of_our_own():
+    with pytest.raises(SettingsError, match=r"Colour cannot be used: hue: .*\(got 'red'\). Nothing has been started."):
+        Colour(hue="red")
+
+
+def test_a_registered_class_is_known_and_no_other_may_take_its_name(colours):
+    colours.register(Colour)  # the same once more, as a notebook's cell that is run again does
+
+    class Other(Part):
+        kind: ClassVar[str] = "colour"
+        name: str = "colour"
+
+    with pytest.raises(SettingsError, match="already"):
+        colours.register(Other)
+
+
+def test_an_object_without_our_base_class_is_taken_as_it_is(monkeypatch):
+    monkeypatch.setattr(scalarizers, "_registered", dict(scalarizers._registered))
+
+    class Duck:
+        name, units = "duck", "nS"
+
+        def __call__(self, spectrum):
+            return 1.0
+
+        def describe(self):
+            return {"name": self.name}
+
+    duck = Duck()
+    assert scalarizers.make(duck) is duck
+    register(duck)
+    assert scalarizers.make({"name": "duck"}) is duck
+    with pytest.raises(SettingsError, match="takes no settings"):
+        scalarizers.make({"name": "duck", "depth": 3})
+
+
+def test_a_package_that_cannot_be_loaded_is_listed_and_refused_only_when_it_is_asked_for(colours, monkeypatch):
+    brought(monkeypatch, colours, ("broken", "no_such_package:Thing"))
+    assert colours.names == ["broken", "colour"]
+    with pytest.raises(SettingsError, match="cannot be loaded: ModuleNotFoundError"):
+        colours.make("broken")
+
+
+def test_a_name_that_two_packages_bring_is_nobodys(colours, monkeypatch):
+    brought(monkeypatch, colours, ("grey", "one:Grey"), ("grey", "two:Grey"))
+    with pytest.raises(SettingsError, match="uninstall one"):
+        colours.make("grey")
+
+
+def test_an_entry_point_in_the_wrong_group_is_refused(colours, monkeypatch):
+    brought(monkeypatch, colours, ("gap", "bluesky_stm.scalarizers:Gap"))
+    with pytest.raises(SettingsError, match="is a scalarizer and no colour"):
+        colours.make("gap")
+
+
+def test_a_part_explains_its_settings_with_units_and_defaults(colours):
+    said = colours.describe("colour")
+    assert said["about"] == "Something with a hue."
+    assert said["units"] == "nm"
+    hue = said["settings"][0]
+    assert hue == {"name": "hue", "type": "number", "default": 500.0, "units": "nm", "about": "Wavelength.", "required": False}
+    assert json.dumps(said)
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_each_part_of_this_package_says_what_it_and_each_of_its_settings_is_for(kind):
+    for name in kind.names:
+        said = kind.describe(name)
+        assert said["about"], f"{kind.kind} {name} has no docstring"
+        for one in said["settings"]:
+            assert one["about"], f"{kind.kind} {name}: nobody says what {one['name']} is for"
+        json.dumps(said)
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_the_entry_points_of_the_package_are_those_installed_and_lead_to_parts_of_that_name(group):
+    """They stand in setup.cfg; an installation that is older than the checkout would miss some."""
+    setup = configparser.ConfigParser()
+    setup.read(Path(__file__).resolve().parents[1] / "setup.cfg")
+    listed = dict(line.split(" = ") for line in setup["options.entry_points"].get(group, "").strip().splitlines())
+    installed = {p.name: p.value for p in entry_points(group=group) if p.dist and p.dist.name == "bluesky-stm"}
+    assert installed == listed, "install the package again: pip install -e ."
+    for name, value in listed.items():
+        module, _, attribute = value.partition(":")
+        part = getattr(import_module(module), attribute)
+        own = part.model_fields["name"].default if isinstance(part, type) else part.name
+        assert own == name
+
+
+def test_every_scalarizer_of_the_package_is_brought_by_an_entry_point():
+    from bluesky_stm import scalarizers as room
+
+    classes = [c for c in vars(room).values() if isinstance(c, type) and issubclass(c, room.ScalarizerPart)]
+    names = {c.model_fields["name"].default for c in classes if c is not room.ScalarizerPart}
+    assert names <= set(parts.scalarizers.names)
