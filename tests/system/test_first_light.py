@@ -223,8 +223,9 @@ def test_ctrl_c_ends_safely_and_what_was_measured_is_stored(tmp_path, presses):
 def _wait_for_spectra(journal, number):
     for _ in range(600):
         for path in journal.glob("*"):
-            names = {doc["uid"]: doc["name"] for kind, doc in read_journal(path) if kind == "descriptor"}
-            if sum(kind == "event" and names[doc["descriptor"]] == "primary" for kind, doc in read_journal(path)) >= number:
+            documents = list(read_journal(path))  # once: the file grows while it is read
+            names = {doc["uid"]: doc["name"] for kind, doc in documents if kind == "descriptor"}
+            if sum(kind == "event" and names[doc["descriptor"]] == "primary" for kind, doc in documents) >= number:
                 return
         time.sleep(0.1)
     raise TimeoutError("no spectra")
