@@ -56,9 +56,11 @@ def test_a_click_on_a_point_shows_its_spectrum(page, records, number):
     chart = "document.querySelectorAll('section:first-of-type .chart')[1]"
     assert page(f"{chart}.dataset.spectrum") == str(number)
     assert page("document.querySelector('.said').textContent").startswith(f"Spectrum {number + 1} of 30")
-    points = page(f"{chart}.querySelector('polyline:last-of-type').getAttribute('points')").split()
-    heights = [-float(point.split(",")[1]) for point in points]
-    drawn, measured = _normed(heights), _normed(records[0].spectra[number].didv)
+    pieces = page(f"[...{chart}.querySelectorAll('polyline.picked')].map((p) => p.getAttribute('points'))")
+    heights = [-float(point.split(",")[1]) for piece in pieces for point in piece.split()]
+    spectrum = records[0].spectra[number]
+    saturated = _saturated(spectrum)
+    drawn, measured = _normed(heights), _normed(spectrum.didv[~saturated & np.isfinite(spectrum.didv)])
     assert len(drawn) == len(measured) and max(abs(a - b) for a, b in zip(drawn, measured, strict=True)) < 2e-3
 
 
@@ -171,6 +173,12 @@ def test_an_error_in_the_page_would_be_noticed(browser, path):
     assert browser.complaints
 
 
+def _saturated(spectrum):
+    """Samples at the end of the preamplifier: those that read the largest current of a clipped spectrum."""
+    size = np.abs(spectrum.current)
+    return (size >= 0.999 * np.nanmax(size)) & bool(spectrum.quality & Quality.CLIPPED)
+
+
 def _normed(values):
     low, high = min(values), max(values)
     return [(value - low) / (high - low) for value in values]
@@ -196,3 +204,94 @@ def test_a_spectrum_cut_off_by_the_preamplifier_is_called_saturated(page, record
         notes = page("[...document.querySelectorAll('section:first-of-type .notes')[0].children].map((n) => n.textContent)")
         (note,) = [text for text in notes if re.match(rf"no\. {number + 1}\b", text)]
         assert ("preamp saturated" in note) == (flag == Quality.CLIPPED)
+
+
+def _pixels(browser):
+    """What the window shows, as (row, column, 3) bytes."""
+    import io
+
+    from matplotlib.image import imread
+
+    shot = browser.ask("Page.captureScreenshot", format="png")["data"]
+    return (imread(io.BytesIO(base64.b64decode(shot)))[..., :3] * 255).round().astype(int)
+
+
+TO_TOPOGRAPH = "document.querySelector('section:nth-of-type({}) .map').scrollIntoView({{block: 'center', behavior: 'instant'}})"
+OPEN_POINTS = """(section) => {{
+  const map = document.querySelector(`section:nth-of-type(${{section}}) .map`);
+  const box = map.getBoundingClientRect();
+  const nodes = [...map.querySelectorAll("circle.point[fill]")].filter((node) => node.getAttribute("visibility") !== "hidden");
+  return nodes.map((node) => {{
+    const {{ x, y, width, height }} = node.getBoundingClientRect();
+    const [cx, cy] = [x + width / 2, y + height / 2];
+    const inside = cx > box.x + 4 && cx < box.right - 4 && cy > box.y + 4 && cy < box.bottom - 4;
+    return inside && document.elementFromPoint(cx, cy) === node ? [Number(node.dataset.spectrum), cx, cy] : null;
+  }}).filter(Boolean);
+}}""".replace("{{", "{").replace("}}", "}")
+
+
+@pytest.mark.parametrize("zoom", [1, 1.6, 4, 16])
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_a_point_has_the_colour_that_the_colour_bar_gives_its_value(page, records, number, zoom):
+    """To 2 of 255, at frames of three sizes and four zooms; the table of colours is matplotlib's."""
+    import matplotlib as mpl
+
+    from bluesky_stm.views._pictures import COLORS
+
+    record = records[number - 1]
+    section = f"section:nth-of-type({number})"
+    page(TO_TOPOGRAPH.format(number))
+    page(
+        f"document.querySelectorAll('{section} :is(.child, circle.picked, circle.next, .scalebar)').forEach((n) => n.remove())"
+    )
+    for _ in range(round(np.log(zoom) / np.log(1.6)) if zoom < 16 else 6):
+        page(f"document.querySelector(`{section} button[title='Zoom in']`).click()")
+    seen, shown = page(f"({OPEN_POINTS})({number})"), _pixels(page)
+    values = record.sign * record.values
+    low, high = np.nanmin(values), np.nanmax(values)
+    table = mpl.colormaps[COLORS["small" if record.sign < 0 else "value"]]
+    assert len(seen) >= (8 if zoom < 4 else 0)
+    for spectrum, x, y in seen:
+        level = 255 * (values[spectrum] - low) / (high - low)
+        # The page holds five figures of a value: one that lies between two of the 256 colours may have either.
+        near = {round(np.clip(level + off, 0, 255)) for off in (-0.05, 0, 0.05)}
+        apart = [np.abs(shown[int(y), int(x)] - np.round(np.array(table(one)[:3]) * 255)).max() for one in near]
+        assert min(apart) <= 2, f"spectrum {spectrum + 1}"
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_points_leave_the_topograph_around_them_as_it_is(page, number):
+    """Shadows that add up would turn it darker where points lie close."""
+    page(TO_TOPOGRAPH.format(number))
+    section = f"section:nth-of-type({number})"
+    marks = f"document.querySelector('{section} .map > g:last-of-type')"
+    box = page(f"document.querySelector('{section} .map').getBoundingClientRect().toJSON()")
+    places = page(f"[...{marks}.querySelectorAll('.point, .picked, .next')].map((n) => n.getBoundingClientRect().toJSON())")
+    page(f"{marks}.querySelectorAll('.child').forEach((n) => n.remove())")
+    with_marks = _pixels(page)
+    page(f"{marks}.remove()")
+    without = _pixels(page)
+    rows, columns = np.mgrid[0 : without.shape[0], 0 : without.shape[1]]
+    apart = (columns > box["left"] + 2) & (columns < box["right"] - 2) & (rows > box["top"] + 2) & (rows < box["bottom"] - 2)
+    bar = page(f"document.querySelector('{section} .scalebar').getBoundingClientRect().toJSON()")
+    for place in [*places, bar]:
+        apart &= ~(
+            (columns > place["left"] - 4) & (columns < place["right"] + 4)
+            & (rows > place["top"] - 4) & (rows < place["bottom"] + 4)
+        )  # fmt: skip
+    assert apart.sum() > 10_000
+    assert np.abs(with_marks - without)[apart].max() == 0
+
+
+def test_where_the_preamplifier_is_saturated_nothing_is_drawn_but_a_mark(page, records):
+    """A lock-in at the end of the preamplifier reads next to nothing: drawn as data it would be a dip, and a peak before it."""
+    page("location.hash = ''")
+    spectra = records[0].spectra
+    number = next(i for i, spectrum in enumerate(spectra) if spectrum.quality == Quality.CLIPPED)
+    gone = int(_saturated(spectra[number]).sum())
+    page.click(f"section .map [data-spectrum='{number}']")
+    for chart in ("0", "1"):
+        node = f"document.querySelectorAll('section:first-of-type .chart')[{chart}]"
+        assert page(f"{node}.querySelectorAll('line.saturated').length") == gone > 0
+        drawn = page(f"[...{node}.querySelectorAll('polyline.picked')].map((p) => p.getAttribute('points').split(' ').length)")
+        assert sum(drawn) == len(spectra[number].bias) - gone

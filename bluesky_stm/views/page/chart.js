@@ -65,9 +65,19 @@ class Chart {
   line(x1, y1, x2, y2, kind) {
     this.svg.append(make("svg:line", { x1, y1, x2, y2, class: kind }));
   }
+  /** A curve that is interrupted where there is no number. */
   curve(xs, ys, kind) {
-    const points = Array.from(xs, (x, i) => (Number.isFinite(ys[i]) ? `${this.px(x).toFixed(1)},${this.py(ys[i]).toFixed(1)}` : null));
-    this.svg.append(make("svg:polyline", { class: kind, points: points.filter(Boolean).join(" ") }));
+    const pieces = [[]];
+    Array.from(xs, (x, i) => {
+      if (Number.isFinite(ys[i])) pieces.at(-1).push(`${this.px(x).toFixed(1)},${this.py(ys[i]).toFixed(1)}`);
+      else if (pieces.at(-1).length) pieces.push([]);
+    });
+    for (const points of pieces) if (points.length) this.svg.append(make("svg:polyline", { class: kind, points: points.join(" ") }));
+  }
+  /** Marks along the upper edge where `flags` is true, as wide as a sample. */
+  rug(xs, flags, kind) {
+    const width = Math.abs(this.px(xs[1]) - this.px(xs[0])) / 2;
+    Array.from(xs, (x, i) => flags[i] && this.line(this.px(x) - width, TOP + 2, this.px(x) + width, TOP + 2, kind));
   }
   band(xs, lows, highs, kind) {
     const corner = (values) => (x, i) => `${this.px(x).toFixed(1)},${this.py(values[i]).toFixed(1)}`;

@@ -1,5 +1,8 @@
 // The spectra of a run, and charts of one of their channels.
 
+/** A sample this close to the largest current of a clipped spectrum, relative to it, is at the end of the preamplifier. */
+const SATURATED_WITHIN = 1e-3;
+
 class Spectra {
   constructor(packed, units) {
     const unpacked = Object.fromEntries(["bias", "current", "didv"].map((name) => [name, unpack(packed[name])]));
@@ -8,6 +11,22 @@ class Spectra {
   /** Bias of a spectrum: all have the same, or each its own. */
   biasOf(i) {
     return this.bias[Math.min(i, this.bias.length - 1)];
+  }
+  /** Samples at which the preamplifier was at its end: there neither the current nor the lock-in says anything. */
+  saturated(i) {
+    if (!this.quality[i].includes("clipped")) return [];
+    const sizes = Array.from(this.current[i], Math.abs);
+    const end = Math.max(...sizes.filter(Number.isFinite)) * (1 - SATURATED_WITHIN);
+    return sizes.map((size) => size >= end);
+  }
+  /** A channel with gaps where it was not measured: beyond the end of the sweep, and where the preamplifier was saturated. */
+  seen(name, i) {
+    const gone = this.saturated(i);
+    return gone.length ? Array.from(this[name][i], (value, k) => (gone[k] ? NaN : value)) : this[name][i];
+  }
+  /** True when the whole spectrum is not to be trusted: the tip lost contact, or changed. */
+  isDoubtful(i) {
+    return /lost contact|tip changed/.test(this.quality[i]);
   }
   isValued(i) {
     return isNumber(this.values[i]);
@@ -29,8 +48,9 @@ class Spectra {
   /** Lower and upper tenths of a channel at each bias: what is usual in this run. Nothing where the biases differ. */
   usual(name) {
     if (this.bias.length !== 1) return null;
+    const rows = this[name].map((_, i) => this.seen(name, i));
     const at = (share) => Array.from(this.bias[0], (_, k) => {
-      const column = this[name].map((row) => row[k]).filter(Number.isFinite).sort((a, b) => a - b);
+      const column = rows.map((row) => row[k]).filter(Number.isFinite).sort((a, b) => a - b);
       return column.length ? column[Math.round(share * (column.length - 1))] : 0;
     });
     return [at(0.1), at(0.9)];
@@ -49,19 +69,26 @@ class SpectrumChart extends Chart {
     const { spectra, name, usual } = this;
     const shown = best === null || best === pick ? [pick] : [best, pick];
     if (!spectra.count) return;
-    const limits = range([...shown.map((i) => spectra[name][i]), ...(usual || [])].flatMap((row) => Array.from(row)));
+    const limits = range([...shown.map((i) => spectra.seen(name, i)), ...(usual || [])].flatMap((row) => Array.from(row)));
     const decades = Math.log10(Math.max(Math.abs(limits[0]), Math.abs(limits[1]), 1e-12));
     this.axes(range(spectra.biasOf(pick)), this.log ? [Math.floor(decades) - 4, Math.ceil(decades * 10) / 10] : limits);
     if (usual) this.band(spectra.bias[0], ...usual, "usual");
-    for (const i of shown) this.curve(spectra.biasOf(i), spectra[name][i], i === pick ? "picked" : "best");
+    for (const i of shown) {
+      const kind = `${i === pick ? "picked" : "best"}${spectra.isDoubtful(i) ? " doubtful" : ""}`;
+      this.curve(spectra.biasOf(i), spectra.seen(name, i), kind);
+    }
+    const gone = spectra.saturated(pick);
+    this.rug(spectra.biasOf(pick), gone, "saturated");
     const notes = shown.map((i) => [i === pick ? "picked" : "best", `no. ${i + 1}${i === best ? ", best" : ""}: ${spectra.said(i)}${spectra.flaws(i)}`]);
-    this.note(...notes.reverse(), usual && ["usual", "middle 80\u202f% of all"]);
+    this.note(...notes.reverse(), usual && ["usual", "middle 80\u202f% of all"], gone.length && ["saturated", "preamplifier saturated: not measured"]);
     this.svg.dataset.spectrum = pick;
   }
   /** What the spectrum that is looked at reads nearest to a bias. */
   describe(bias) {
     const axis = this.spectra.biasOf(this.pick);
     const i = Array.from(axis).reduce((near, value, k) => (Math.abs(value - bias) < Math.abs(axis[near] - bias) ? k : near), 0);
-    return `${tell(axis[i], "V", 3)}: ${tell(this.spectra[this.name][this.pick][i], this.unit, 3)}`;
+    const value = this.spectra.seen(this.name, this.pick)[i];
+    const said = this.spectra.saturated(this.pick)[i] ? "preamplifier saturated" : tell(value, this.unit, 3);
+    return `${tell(axis[i], "V", 3)}: ${said}`;
   }
 }
