@@ -2,32 +2,78 @@
 
 >>> import bluesky_stm
 >>> s = bluesky_stm.simulated(seed=7)  # doctest: +SKIP
+
+Names and rooms are loaded when they are used first, as some of them load torch, databroker or matplotlib.
 """
 
-from importlib import import_module
-from typing import Any
+import importlib as _importlib
 
-_LAZY = {
-    "simulated": "session",
-    "recorded": "session",
-    "open_catalog": "storage",
-    "load_run": "storage",
-    "replay": "runs",
-    "resume": "runs",
-    "what_if": "runs",
+TYPE_CHECKING = False  # a type checker takes it as True, and ``typing`` need not be loaded
+if TYPE_CHECKING:
+    from typing import Any
+
+    from bluesky_stm.facility import load_ipython_extension, unload_ipython_extension
+    from bluesky_stm.runs import replay, resume, what_if
+    from bluesky_stm.session import nanonis, recorded, simulated
+    from bluesky_stm.storage import export, import_run, load_run, open_catalog
+    from bluesky_stm.views import figure, report
+
+    __version__: str
+del TYPE_CHECKING
+
+__all__ = [
+    "export",
+    "figure",
+    "import_run",
+    "load_ipython_extension",
+    "load_run",
+    "nanonis",
+    "open_catalog",
+    "recorded",
+    "replay",
+    "report",
+    "resume",
+    "simulated",
+    "unload_ipython_extension",
+    "what_if",
+]
+
+_HOMES = {
+    "export": "storage",
     "figure": "views",
-    "report": "views",
+    "import_run": "storage",
     "load_ipython_extension": "facility",
+    "load_run": "storage",
+    "nanonis": "session",
+    "open_catalog": "storage",
+    "recorded": "session",
+    "replay": "runs",
+    "report": "views",
+    "resume": "runs",
+    "simulated": "session",
     "unload_ipython_extension": "facility",
+    "what_if": "runs",
 }
-"""Names at the top of the package, and the room each comes from: loaded when used, as some rooms are heavy."""
 
 
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return getattr(import_module(f"bluesky_stm.{_LAZY[name]}"), name)
+def __getattr__(name: str) -> "Any":
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("bluesky-stm")
+    if name in _HOMES:
+        return getattr(_importlib.import_module(f"bluesky_stm.{_HOMES[name]}"), name)
+    if not name.startswith("_"):
+        try:
+            return _importlib.import_module(f"bluesky_stm.{name}")
+        except ModuleNotFoundError as missing:
+            if missing.name != f"bluesky_stm.{name}":
+                raise
     raise AttributeError(f"module 'bluesky_stm' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_LAZY])
+    from pkgutil import iter_modules
+
+    rooms = {"devices", "plans"} | {module.name for module in iter_modules(__path__)}
+    return sorted([*__all__, *rooms, "__all__", "__doc__", "__file__", "__name__", "__path__", "__version__"])

@@ -4,9 +4,12 @@ import ast
 import configparser
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+
+import bluesky_stm
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -124,3 +127,31 @@ print(names.count("event"), names[-1])
     events, last = done.stdout.split()
     assert last == "stop"
     assert int(events) >= 3 + 3 + 1
+
+
+def test_the_package_shows_its_names_and_rooms_and_nothing_else():
+    shown = {name for name in dir(bluesky_stm) if not name.startswith("__")}
+    rooms = {room_of(path) for path in modules() if not room_of(path).startswith("_")}
+    assert shown == {*bluesky_stm.__all__, *rooms}
+    for name in bluesky_stm.__all__:
+        assert callable(getattr(bluesky_stm, name)), name
+    assert bluesky_stm.__version__ == version("bluesky-stm")
+
+
+def test_names_for_a_type_checker_are_those_that_are_loaded_when_used():
+    tree = ast.parse((ROOT / "bluesky_stm/__init__.py").read_text())
+    homes = {
+        alias.name: node.module
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module.startswith("bluesky_stm.")
+        for alias in node.names
+    }
+    assert homes == {name: f"bluesky_stm.{home}" for name, home in bluesky_stm._HOMES.items()}
+    assert bluesky_stm.__all__ == sorted(homes)
+
+
+def test_a_room_is_there_after_the_package_was_imported():
+    code = "import sys, bluesky_stm; print(bluesky_stm.plans.explore, bluesky_stm.devices.STM, 'torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT.parent)
+    assert done.stdout.split()[-1] == "False"
+    assert not hasattr(bluesky_stm, "spectra")
