@@ -28,7 +28,7 @@ import pytest
 from bluesky_stm.controllers import SimulatedController
 from bluesky_stm.geometry import Frame
 from bluesky_stm.protocols import SweepSettings
-from bluesky_stm.surface import Patch, Sweep
+from bluesky_stm.surface import SurfacePoints, SweepIntegral
 
 SWEEP = SweepSettings(-1.5, 1.5, 121)
 GAPS = 6
@@ -55,8 +55,8 @@ def least(functions, rounds, inner=1):
 
 def integrals(stm, places):
     """The energy integral of some places as three functions to be timed: summed, products, bare product."""
-    sweep = Sweep(stm.surface.barrier, SWEEP.bias)
-    patch = Patch(stm.surface, places)
+    sweep = SweepIntegral(stm.surface.barrier, SWEEP.bias)
+    patch = SurfacePoints(stm.surface, places)
     density, gap = patch.density(sweep.energy), patch.gap(stm.get_setpoint())
     kernels = np.random.default_rng(0).random((len(sweep.energy), GAPS * 2 * SWEEP.points))
     bare = np.ascontiguousarray(kernels[:, : SWEEP.points])

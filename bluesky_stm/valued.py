@@ -14,14 +14,14 @@ from numpy.typing import ArrayLike
 
 from bluesky_stm.geometry import Floats
 
-LENGTHS: Final = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0, np.inf)
+NEIGHBOURHOODS: Final = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0, np.inf)
 """How far a neighbour may count: standard deviations of a Gaussian, in root mean square distances of all places from their
 middle."""
 
-PRIOR: Final = 0.5
+PRIOR_SPECTRA: Final = 0.5
 """Spectra that the share of all spectra counts for, everywhere."""
 
-CHUNK: Final = 256
+POINTS_AT_ONCE: Final = 256
 """Places whose distances are computed at once: they then stay in the cache of the processor."""
 
 
@@ -50,15 +50,17 @@ def chance_of_value(points: ArrayLike, measured: ArrayLike, valued: ArrayLike) -
     extent = float(np.sqrt(((places - places.mean(axis=0)) ** 2).sum(axis=1).mean())) or 1.0
     apart = _squared(known, known)
     others = ~np.eye(len(known), dtype=bool)
-    likely = [_log_likelihood(np.exp(-0.5 * apart / (reach * extent) ** 2) * others, success, share) for reach in LENGTHS]
-    length = LENGTHS[int(np.argmax(likely))] * extent
-    parts = [places[start : start + CHUNK] for start in range(0, len(places), CHUNK)]
+    likely = [
+        _log_likelihood(np.exp(-0.5 * apart / (reach * extent) ** 2) * others, success, share) for reach in NEIGHBOURHOODS
+    ]
+    length = NEIGHBOURHOODS[int(np.argmax(likely))] * extent
+    parts = [places[start : start + POINTS_AT_ONCE] for start in range(0, len(places), POINTS_AT_ONCE)]
     return np.concatenate([_chance(np.exp(-0.5 * _squared(part, known) / length**2), success, share) for part in parts])
 
 
 def _chance(weights: Floats, success: Floats, share: float) -> Floats:
     """From the ``weights`` (m, n) of the spectra for each place."""
-    return (PRIOR * share + (weights * success).sum(axis=1)) / (PRIOR + weights.sum(axis=1))
+    return (PRIOR_SPECTRA * share + (weights * success).sum(axis=1)) / (PRIOR_SPECTRA + weights.sum(axis=1))
 
 
 def _log_likelihood(weights: Floats, success: Floats, share: float) -> float:

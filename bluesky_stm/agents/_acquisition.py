@@ -16,7 +16,7 @@ from pydantic import Field, model_validator
 from scipy.spatial import KDTree
 from scipy.special import log_ndtr, ndtr
 
-from bluesky_stm.agents._belief import Acquisition, Belief, Scale
+from bluesky_stm.agents._inputs import Acquisition, AcquisitionInputs, Scale
 from bluesky_stm.errors import UnknownNameError
 from bluesky_stm.geometry import Floats
 from bluesky_stm.settings import Choice, Named
@@ -30,9 +30,9 @@ class ExpectedImprovement(Acquisition):
 
     name: str = "ei"
 
-    def __call__(self, belief: Belief) -> Floats:
+    def __call__(self, inputs: AcquisitionInputs) -> Floats:
         """Never negative."""
-        return belief.expected(np.exp(log_expected_improvement(belief.mean, belief.std, belief.best)))
+        return inputs.expected(np.exp(log_expected_improvement(inputs.mean, inputs.std, inputs.best)))
 
 
 class LogExpectedImprovement(Acquisition):
@@ -41,9 +41,9 @@ class LogExpectedImprovement(Acquisition):
     name: str = "log-ei"
     scale: ClassVar[Scale] = "logarithm"
 
-    def __call__(self, belief: Belief) -> Floats:
+    def __call__(self, inputs: AcquisitionInputs) -> Floats:
         """Accurate for any distance below the best."""
-        return log_expected_improvement(belief.mean, belief.std, belief.best) + np.log(belief.chance)
+        return log_expected_improvement(inputs.mean, inputs.std, inputs.best) + np.log(inputs.chance)
 
 
 class UpperConfidenceBound(Acquisition):
@@ -53,9 +53,9 @@ class UpperConfidenceBound(Acquisition):
     scale: ClassVar[Scale] = "level"
     beta: float = Field(4.0, ge=0)
 
-    def __call__(self, belief: Belief) -> Floats:
+    def __call__(self, inputs: AcquisitionInputs) -> Floats:
         """In warped values."""
-        return belief.expected(belief.mean + math.sqrt(self.beta) * belief.std, belief.least)
+        return inputs.expected(inputs.mean + math.sqrt(self.beta) * inputs.std, inputs.least)
 
 
 class AnnealedBound(Acquisition):
@@ -68,21 +68,21 @@ class AnnealedBound(Acquisition):
     after: int = Field(20, ge=0)
     least: float = Field(0.001, ge=0)
 
-    def __call__(self, belief: Belief) -> Floats:
+    def __call__(self, inputs: AcquisitionInputs) -> Floats:
         """In warped values."""
-        beta = max(self.start * self.decay ** max(belief.count - self.after, 0), self.least)
-        return belief.expected(belief.mean + math.sqrt(beta) * belief.std, belief.least)
+        beta = max(self.start * self.decay ** max(inputs.count - self.after, 0), self.least)
+        return inputs.expected(inputs.mean + math.sqrt(beta) * inputs.std, inputs.least)
 
 
 class MaximumVariance(Acquisition):
     """Standard deviation: for the map, not for the maximum."""
 
     name: str = "variance"
-    climbs: ClassVar[bool] = False
+    maximises: ClassVar[bool] = False
 
-    def __call__(self, belief: Belief) -> Floats:
+    def __call__(self, inputs: AcquisitionInputs) -> Floats:
         """In warped values."""
-        return belief.expected(belief.std)
+        return inputs.expected(inputs.std)
 
 
 class Thompson(Acquisition):
@@ -91,30 +91,30 @@ class Thompson(Acquisition):
     name: str = "thompson"
     scale: ClassVar[Scale] = "level"
 
-    def __call__(self, belief: Belief) -> Floats:
+    def __call__(self, inputs: AcquisitionInputs) -> Floats:
         """Minus infinity for candidates that the sample leaves out."""
-        index = np.flatnonzero(belief.free)
+        index = np.flatnonzero(inputs.free)
         if len(index) > THOMPSON_CANDIDATES:
-            index = np.sort(belief.generator.choice(index, THOMPSON_CANDIDATES, replace=False))
-        mean, covariance = belief.joint(index)
+            index = np.sort(inputs.generator.choice(index, THOMPSON_CANDIDATES, replace=False))
+        mean, covariance = inputs.joint(index)
         variance, axes = np.linalg.eigh(covariance)
-        sample = mean + axes @ (np.sqrt(np.maximum(variance, 0)) * belief.generator.standard_normal(len(index)))
-        scores = np.full(len(belief.mean), -np.inf)
+        sample = mean + axes @ (np.sqrt(np.maximum(variance, 0)) * inputs.generator.standard_normal(len(index)))
+        scores = np.full(len(inputs.mean), -np.inf)
         scores[index] = sample
-        return belief.expected(scores, belief.least)
+        return inputs.expected(scores, inputs.least)
 
 
 class Novelty(Acquisition):
     """How far the value is expected to lie from the ``neighbours`` values nearest to it: seeks values unlike all so far."""
 
     name: str = "novelty"
-    climbs: ClassVar[bool] = False
+    maximises: ClassVar[bool] = False
     neighbours: int = Field(3, ge=1)
 
-    def __call__(self, belief: Belief) -> Floats:
+    def __call__(self, inputs: AcquisitionInputs) -> Floats:
         """In warped values."""
-        apart = expected_novelty(belief.mean[:, None], belief.std[:, None], belief.seen[:, None], self.neighbours)
-        return belief.expected(apart)
+        apart = expected_novelty(inputs.mean[:, None], inputs.std[:, None], inputs.seen[:, None], self.neighbours)
+        return inputs.expected(apart)
 
 
 class WithinRange(Acquisition):
@@ -124,7 +124,7 @@ class WithinRange(Acquisition):
     """
 
     name: str = "target"
-    climbs: ClassVar[bool] = False
+    maximises: ClassVar[bool] = False
     low: float | None = None
     high: float | None = None
 
@@ -136,17 +136,17 @@ class WithinRange(Acquisition):
             raise ValueError(f"the lower end {self.low:g} must lie below the upper end {self.high:g}")
         return self
 
-    def __call__(self, belief: Belief) -> Floats:
+    def __call__(self, inputs: AcquisitionInputs) -> Floats:
         """Between 0 and 1."""
-        low, high = (np.inf * sign if end is None else float(belief.warp(np.array(end))) for end, sign in self._ends)
-        return belief.expected(ndtr((high - belief.mean) / belief.std) - ndtr((low - belief.mean) / belief.std))
+        low, high = (np.inf * sign if end is None else float(inputs.warp(np.array(end))) for end, sign in self._ends)
+        return inputs.expected(ndtr((high - inputs.mean) / inputs.std) - ndtr((low - inputs.mean) / inputs.std))
 
     @property
     def _ends(self) -> tuple[tuple[float | None, int], tuple[float | None, int]]:
         return (self.low, -1), (self.high, 1)
 
 
-class Thrifty(Acquisition):
+class CostAware(Acquisition):
     """What weighs the worth ``of`` a spectrum against what it takes to get there."""
 
     of: Choice = Named(name="ei")
@@ -161,38 +161,38 @@ class Thrifty(Acquisition):
         return self
 
     @property
-    def climbs(self) -> bool:
+    def maximises(self) -> bool:
         """As the one that it weighs."""
-        return make_acquisition(self.of).climbs
+        return make_acquisition(self.of).maximises
 
 
-class Near(Thrifty):
+class Near(CostAware):
     """The nearest among the candidates whose ``of`` is at least ``share`` of the largest: less travel of the tip."""
 
     name: str = "near"
     scale: ClassVar[Scale] = "level"
     share: float = Field(0.8, gt=0, le=1)
 
-    def __call__(self, belief: Belief) -> Floats:
+    def __call__(self, inputs: AcquisitionInputs) -> Floats:
         """Minus the distance in nm for those good enough, minus infinity for the others."""
         of = make_acquisition(self.of)
-        scores = of(belief)
-        best = scores[belief.free].max(initial=-np.inf)
+        scores = of(inputs)
+        best = scores[inputs.free].max(initial=-np.inf)
         least = best + math.log(self.share) if of.scale == "logarithm" else best * self.share
-        return np.where(scores >= least, -belief.travel, -np.inf)
+        return np.where(scores >= least, -inputs.travel, -np.inf)
 
 
-class PerTime(Thrifty):
+class PerTime(CostAware):
     """``of`` divided by the time it takes: ``spectrum`` s, and the way at ``speed`` nm/s."""
 
     name: str = "per-time"
     speed: float = Field(50.0, gt=0)
     spectrum: float = Field(2.6, gt=0)
 
-    def __call__(self, belief: Belief) -> Floats:
+    def __call__(self, inputs: AcquisitionInputs) -> Floats:
         """Worth per second, or its logarithm where ``of`` is one."""
-        of, time = make_acquisition(self.of), self.spectrum + belief.travel / self.speed
-        return of(belief) - np.log(time) if of.scale == "logarithm" else of(belief) / time
+        of, time = make_acquisition(self.of), self.spectrum + inputs.travel / self.speed
+        return of(inputs) - np.log(time) if of.scale == "logarithm" else of(inputs) / time
 
     @property
     def scale(self) -> Scale:

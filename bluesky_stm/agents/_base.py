@@ -23,7 +23,7 @@ from bluesky_stm.agents._checkpoint import (
     unpacked_observations,
     unpacked_topograph,
 )
-from bluesky_stm.agents._kinds import Kinds
+from bluesky_stm.agents._kinds import SpotKinds
 from bluesky_stm.agents._masks import clean
 from bluesky_stm.agents._sampling import quasi_random
 from bluesky_stm.errors import SettingsError
@@ -44,7 +44,7 @@ placed: where all spectra of a region are poor, not every kind of its spots is w
 SAME = 1e-9
 """Candidates closer than this, in nm, are one place."""
 
-LARGEST = 1e300
+LARGEST_VALUE = 1e300
 """Size of a value beyond which sums of a few are no longer numbers."""
 
 
@@ -93,7 +93,7 @@ class BaseAgent:
         again. One that learns nothing heeds them as little as its own.
         """
         frame = topograph.frame
-        self._kinds = Kinds(topograph, *self.settings.windows(frame)) if self.settings.on_spots else None
+        self._kinds = SpotKinds(topograph, *self.settings.windows(frame)) if self.settings.on_spots else None
         self._candidates = self._kinds.candidates if self._kinds else self.settings.layout(frame)
         self._topograph = topograph
         known = [_finite(o) for experience in prior for o in experience.observations if frame.contains(o.point)]
@@ -169,7 +169,7 @@ class BaseAgent:
         raise NotImplementedError
 
     @property
-    def _lessons(self) -> list[Observation]:
+    def _all_observations(self) -> list[Observation]:
         """All that it knows, that of earlier runs first."""
         return [*self._inherited, *self.observations]
 
@@ -179,13 +179,13 @@ class BaseAgent:
         return [not isinstance(o.value, Failed) for o in self.observations]
 
     @property
-    def _climbs(self) -> bool:
+    def _maximises(self) -> bool:
         """Whether it seeks large values; so do the seed points of agents that learn nothing, for a fair comparison."""
         return True
 
     def _values(self) -> Floats:
         """Values (n,) of the spectra that have one."""
-        return np.array([o.value for o in self._lessons if not isinstance(o.value, Failed)], dtype=float)
+        return np.array([o.value for o in self._all_observations if not isinstance(o.value, Failed)], dtype=float)
 
     def _generator(self, ordinal: int) -> np.random.Generator:
         """Random numbers of the decision made with ``ordinal`` spectra taken or on their way."""
@@ -249,7 +249,7 @@ class BaseAgent:
     @property
     def _promising(self) -> list[bool]:
         """Of each observation, whether another of its kind nearby may be worth a seed point."""
-        if not self._climbs:
+        if not self._maximises:
             return self._useful
         values = [-np.inf if isinstance(o.value, Failed) else o.value for o in self.observations]
         least = np.quantile([value for value in values if np.isfinite(value)] or [0.0], POOR)
@@ -279,7 +279,7 @@ class BaseAgent:
 
 
 def _finite(observation: Observation) -> Observation:
-    if isinstance(observation.value, Failed) or abs(observation.value) <= LARGEST:
+    if isinstance(observation.value, Failed) or abs(observation.value) <= LARGEST_VALUE:
         return observation
-    why = f"the value {observation.value} is not a number that can be computed with (beyond {LARGEST})"
+    why = f"the value {observation.value} is not a number that can be computed with (beyond {LARGEST_VALUE})"
     return Observation(observation.point, Failed(why), observation.spectrum)

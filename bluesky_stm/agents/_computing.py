@@ -17,7 +17,7 @@ from bluesky_stm.measurements import Topograph
 MANY = 16384
 """Candidates from which a GPU pays: below, its time goes into being asked."""
 
-PROCESSOR = torch.device("cpu")
+CPU = torch.device("cpu")
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -26,25 +26,25 @@ R = TypeVar("R")
 class Computer(Protocol):
     """What computes on a device, and can go on on the processor."""
 
-    _home: torch.device
+    _device: torch.device
 
     @property
     def topograph(self) -> Topograph:
         """What it looks at; without one there is nothing to compute, and it says so."""
 
-    def _come_home(self, why: str) -> None:
+    def _move_to_cpu(self, why: str) -> None:
         """Forget what lies on the GPU."""
 
 
 C = TypeVar("C", bound=Computer)
 
 
-def home_of(candidates: int) -> torch.device:
+def device_for(candidates: int) -> torch.device:
     """Where so many candidates belong: on a GPU if there is one and they are `MANY`."""
-    return torch.device("cuda") if candidates >= MANY and torch.cuda.is_available() else PROCESSOR
+    return torch.device("cuda") if candidates >= MANY and torch.cuda.is_available() else CPU
 
 
-def name_of(device: torch.device) -> str:
+def device_name(device: torch.device) -> str:
     """``"cpu"``, or the name of the GPU."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
@@ -60,14 +60,14 @@ def computed(method: Callable[Concatenate[C, P], R]) -> Callable[Concatenate[C, 
     def either(self: C, *args: P.args, **kwargs: P.kwargs) -> R:
         with one_thread():
             assert self.topograph  # or it says that there is none
-            home = self._home
+            device = self._device
             try:
                 return method(self, *args, **kwargs)
             except RuntimeError as error:
-                if home == PROCESSOR:
+                if device == CPU:
                     raise
                 why = f"{type(error).__name__}: {str(error).partition('. ')[0]}"
-            self._come_home(why)  # only now: the exception would keep what lies on the GPU
+            self._move_to_cpu(why)  # only now: the exception would keep what lies on the GPU
             return method(self, *args, **kwargs)
 
     return cast(Any, either)

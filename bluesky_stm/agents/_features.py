@@ -19,21 +19,21 @@ from bluesky_stm.measurements import Topograph
 WINDOWS = {"near": 4 / 30, "middle": 8 / 30, "wide": 1.0}
 """Full width at half maximum of the windows, as shares of the patch."""
 
-COMPONENTS = 8
+IMAGE_COMPONENTS = 8
 RASTER = 13
 """Rows and columns of samples in a window."""
 
-REACH = 1.0
+WINDOW_REACH = 1.0
 """Half side of the sampled square, in full widths at half maximum of the window."""
 
 LEARNED_FROM = 4096
 """Candidates, evenly chosen, from which the principal components are computed."""
 
-CHUNK = 8192
+PLACES_AT_ONCE = 8192
 
 
 @dataclass(frozen=True, eq=False)
-class Window:
+class ImageWindow:
     """One window: the smoothed image it is sampled from, where, with which weight, and its principal axes."""
 
     image: Floats
@@ -54,7 +54,7 @@ class Window:
         return (raw - mean[:, None]) * np.sqrt(self.weights)
 
 
-class Pictures:
+class ImageFeatures:
     """Features of any place in a topograph.
 
     Parameters
@@ -116,19 +116,19 @@ def filled(height: Floats) -> Floats:
     return height if nearest is None else height[tuple(nearest)]
 
 
-def _window(image: Floats, pixels: Floats, width: Floats) -> Window:
+def _window(image: Floats, pixels: Floats, width: Floats) -> ImageWindow:
     """A window of ``width`` pixels (rows, columns) at half maximum; its axes scaled so that no component drowns the others."""
-    steps = np.linspace(-REACH, REACH, RASTER)
+    steps = np.linspace(-WINDOW_REACH, WINDOW_REACH, RASTER)
     offsets = np.stack(np.meshgrid(steps * width[0], steps * width[1], indexing="ij"), axis=-1).reshape(-1, 2)
     weights = np.exp(-4 * np.log(2) * ((offsets / width) ** 2).sum(axis=1))
     smooth = ndimage.gaussian_filter(image, 0.5 * (steps[1] - steps[0]) * width, mode="reflect")
-    bare = Window(smooth, offsets, weights, np.zeros(RASTER**2), np.eye(RASTER**2))
+    bare = ImageWindow(smooth, offsets, weights, np.zeros(RASTER**2), np.eye(RASTER**2))
     samples = bare.samples(pixels)
     center = samples.mean(axis=0)
     variance, axes = np.linalg.eigh(np.cov(samples.T, bias=True) if len(samples) > 1 else np.zeros((RASTER**2,) * 2))
-    kept = np.argsort(variance)[::-1][:COMPONENTS]
+    kept = np.argsort(variance)[::-1][:IMAGE_COMPONENTS]
     kept = kept[variance[kept] > 1e-10 * max(variance.max(), 1e-300)]
-    return Window(smooth, offsets, weights, center, axes[:, kept] * variance[kept] ** -0.25)
+    return ImageWindow(smooth, offsets, weights, center, axes[:, kept] * variance[kept] ** -0.25)
 
 
 def _sigma(width: Floats) -> Floats:
@@ -136,5 +136,5 @@ def _sigma(width: Floats) -> Floats:
 
 
 def _chunks(pixels: Floats) -> Iterator[Floats]:
-    for start in range(0, max(len(pixels), 1), CHUNK):
-        yield pixels[start : start + CHUNK]
+    for start in range(0, max(len(pixels), 1), PLACES_AT_ONCE):
+        yield pixels[start : start + PLACES_AT_ONCE]

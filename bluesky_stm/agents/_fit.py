@@ -18,13 +18,13 @@ from scipy.optimize import minimize
 from threadpoolctl import ThreadpoolController
 from torch import Tensor
 
-from bluesky_stm.agents._kernel import FLOOR, Kernel
+from bluesky_stm.agents._kernel import NOISE_FLOOR, Kernel
 from bluesky_stm.geometry import Floats
 
 ITERATIONS = 40
 
 TOLERANCE = {"ftol": 1e-6, "gtol": 1e-3}
-REACH = 4.0
+PRIOR_DEVIATIONS = 4.0
 """Prior standard deviations that a parameter may move."""
 
 
@@ -66,7 +66,7 @@ def _threads() -> ThreadpoolController:
 def fitted(kernel: Kernel, squared: Sequence[Tensor], values: Tensor) -> Fit:
     """Fit to ``values`` (n,), warped, at places with these ``squared`` distances by group, each (n, n)."""
     first, spread = kernel.expected
-    bounds = np.column_stack([first - REACH * spread, first + REACH * spread])
+    bounds = np.column_stack([first - PRIOR_DEVIATIONS * spread, first + PRIOR_DEVIATIONS * spread])
     pairs = _below(len(values))
     condensed = [group.flatten()[pairs] for group in squared]
 
@@ -80,7 +80,7 @@ def fitted(kernel: Kernel, squared: Sequence[Tensor], values: Tensor) -> Fit:
 
 def noise_variance(parameters: Tensor) -> Tensor:
     """Of each value, in variances of the values."""
-    return torch.exp(parameters[-1]) + FLOOR
+    return torch.exp(parameters[-1]) + NOISE_FLOOR
 
 
 def leave_one_out(factor: Tensor, alpha: Tensor) -> tuple[Tensor, Tensor]:

@@ -23,7 +23,7 @@ USELESS = 1.1
 TOO_NARROW = 0.7
 """Leave-one-out coverage of the 90 % interval below which the error bars are not to be believed."""
 
-ALIKE = 0.1
+SAME_APPEARANCE = 0.1
 """Distance, in length scales of the prior, within which places look alike: what a kernel makes of them then differs by an
 eighth of its own standard deviation, less than any noise that is expected."""
 
@@ -33,7 +33,7 @@ NEARLY_ALL = 0.99
 IN_USE = 0.1
 """Share of the prior variance from which a part of the kernel is in use."""
 
-FEW = 12
+FEW_VALUES = 12
 
 
 def coverage(residual: Floats, std: Floats) -> float:
@@ -41,15 +41,15 @@ def coverage(residual: Floats, std: Floats) -> float:
     return float(np.mean(np.abs(residual) <= 1.6449 * std))
 
 
-def alike(looks: Floats) -> bool:
-    """Whether nearly all places look like the most ordinary one; ``looks`` (n, d) are in length scales of the prior.
+def alike(appearance: Floats) -> bool:
+    """Whether nearly all places look like the most ordinary one; ``appearance`` (n, d) are in length scales of the prior.
 
     None does where there is one place, or none; all do where there is nothing to see, d = 0.
     """
-    if len(looks) < 2:
+    if len(appearance) < 2:
         return False
-    apart = np.linalg.norm(looks - np.median(looks, axis=0), axis=1)
-    return bool(np.quantile(apart, NEARLY_ALL) < ALIKE)
+    apart = np.linalg.norm(appearance - np.median(appearance, axis=0), axis=1)
+    return bool(np.quantile(apart, NEARLY_ALL) < SAME_APPEARANCE)
 
 
 def warnings(
@@ -70,9 +70,9 @@ def warnings(
         What else was found.
     """
     found = [*more]
-    if count >= FEW and error > USELESS:
+    if count >= FEW_VALUES and error > USELESS:
         found.append(f"the model predicts worse than a constant (leave-one-out error {error:.2f} sd)")
-    if count >= FEW and covered < TOO_NARROW:
+    if count >= FEW_VALUES and covered < TOO_NARROW:
         found.append(f"error bars too narrow ({covered:.0%} of the values in their 90 % interval)")
     if failed > RECENT // 2:
         found.append(f"{failed} of the last {RECENT} spectra have no value")

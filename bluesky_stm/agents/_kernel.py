@@ -23,17 +23,17 @@ from torch import Tensor
 
 from bluesky_stm.geometry import Floats
 
-FLOOR = 1e-4
+NOISE_FLOOR = 1e-4
 """Least noise variance, in variances of the values."""
 
-CONSTANT = 1.0
+MEAN_VARIANCE = 1.0
 """Variance of the unknown mean, in variances of the values."""
 
 PARTS = ("xy", "picture", "deep")
 
 
 @dataclass(frozen=True)
-class Prior:
+class LogNormalPrior:
     """Normal prior of a logarithm."""
 
     median: float
@@ -45,15 +45,15 @@ class Prior:
         return math.log(self.median)
 
 
-LENGTHS = {"xy": Prior(0.4, 0.8), "picture": Prior(2.0, 0.7), "deep": Prior(1.0, 0.5)}
+LENGTHS = {"xy": LogNormalPrior(0.4, 0.8), "picture": LogNormalPrior(2.0, 0.7), "deep": LogNormalPrior(1.0, 0.5)}
 VARIANCES = {
-    "xy": Prior(0.4, 1.0),
-    "picture": Prior(0.3, 1.0),
-    "xy * picture": Prior(0.3, 1.0),
-    "deep": Prior(0.6, 1.0),
-    "xy * deep": Prior(0.3, 1.0),
+    "xy": LogNormalPrior(0.4, 1.0),
+    "picture": LogNormalPrior(0.3, 1.0),
+    "xy * picture": LogNormalPrior(0.3, 1.0),
+    "deep": LogNormalPrior(0.6, 1.0),
+    "xy * deep": LogNormalPrior(0.3, 1.0),
 }
-NOISE = Prior(0.2, 0.7)
+NOISE = LogNormalPrior(0.2, 0.7)
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Kernel:
         return tuple(parts + products)
 
     @cached_property
-    def priors(self) -> tuple[Prior, ...]:
+    def priors(self) -> tuple[LogNormalPrior, ...]:
         """Of each parameter."""
         lengths = (LENGTHS[part_of(group)] for group in self.groups)
         return (*lengths, *(VARIANCES[term] for term in self.terms), NOISE)
@@ -94,15 +94,15 @@ class Kernel:
         The second one turns the slope of anything by these covariances, (k,), into its slope by the parameters. It is written
         down: automatic differentiation takes four times as long, and a refit does little else.
         """
-        maternal = {name: matern(part) for name, part in self._scaled(squared, parameters).items()}
-        parts = {name: part for name, (part, _) in maternal.items()}
+        matern_parts = {name: matern(part) for name, part in self._scaled(squared, parameters).items()}
+        parts = {name: part for name, (part, _) in matern_parts.items()}
         variance = self._variances(parameters)
 
         def pulled_back(slope: Tensor) -> Tensor:
             gradient = torch.zeros_like(parameters)
             for i, term in enumerate(self.terms):
                 gradient[len(self.groups) + i] = variance[term] * (slope @ self._product(term, parts))
-            for name, (_, fall) in maternal.items():
+            for name, (_, fall) in matern_parts.items():
                 carried = sum(variance[t] * self._product(t, parts, without=name) for t in self.terms if name in t.split(" * "))
                 by_square = slope * carried * fall
                 for i in self._members[name]:
@@ -113,7 +113,7 @@ class Kernel:
 
     def variance(self, parameters: Tensor) -> Tensor:
         """Of the value at one place, without noise."""
-        return torch.exp(parameters[len(self.groups) : -1]).sum() + CONSTANT
+        return torch.exp(parameters[len(self.groups) : -1]).sum() + MEAN_VARIANCE
 
     def share(self, parameters: Tensor, part: str) -> float:
         """Share in the prior variance of the terms that contain a part; 0 if there is none."""
@@ -138,7 +138,7 @@ class Kernel:
         }
 
     def _sum(self, parts: dict[str, Tensor], parameters: Tensor) -> Tensor:
-        constant = torch.full_like(next(iter(parts.values())), CONSTANT)
+        constant = torch.full_like(next(iter(parts.values())), MEAN_VARIANCE)
         return sum((v * self._product(term, parts) for term, v in self._variances(parameters).items()), constant)
 
     @staticmethod

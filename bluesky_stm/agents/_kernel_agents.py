@@ -13,17 +13,17 @@ from scipy.special import ndtri
 from bluesky_stm.agents import _health
 from bluesky_stm.agents._acquisition import make_acquisition
 from bluesky_stm.agents._agent_settings import AgentSettings
+from bluesky_stm.agents._appearance import alike_to, collapsed, unseen
 from bluesky_stm.agents._base import BaseAgent
-from bluesky_stm.agents._belief import Belief
-from bluesky_stm.agents._computing import PROCESSOR, computed, home_of, name_of
-from bluesky_stm.agents._features import Pictures
+from bluesky_stm.agents._computing import CPU, computed, device_for, device_name
+from bluesky_stm.agents._embedding import principal_plane
+from bluesky_stm.agents._features import ImageFeatures
 from bluesky_stm.agents._fit import one_thread
-from bluesky_stm.agents._insight import laid_flat
+from bluesky_stm.agents._inputs import AcquisitionInputs
 from bluesky_stm.agents._kernel import part_of
-from bluesky_stm.agents._lessons import Lessons
-from bluesky_stm.agents._looks import alike_to, collapsed, unseen
 from bluesky_stm.agents._model import Features, Model
-from bluesky_stm.agents._spectra import Cube, Curves, enough, whole
+from bluesky_stm.agents._spectra import Cube, Curves, complete_spectra, require_spectra
+from bluesky_stm.agents._training import TrainingSet
 from bluesky_stm.errors import SettingsError
 from bluesky_stm.geometry import Floats, Point
 from bluesky_stm.measurements import Topograph
@@ -65,11 +65,11 @@ class KernelAgent(BaseAgent):
         """Take in the topograph, compute the features of all candidates once; forgets everything learned before."""
         super().observe(topograph, prior)
         self._half = min(topograph.frame.size) / 2
-        self._home = home_of(len(self._candidates))
+        self._device = device_for(len(self._candidates))
         self._places: list[Features] = []
         self._forget()
         with one_thread():
-            self._pictures = Pictures(topograph, self._candidates, self.settings.windows(topograph.frame)[0])
+            self._image_features = ImageFeatures(topograph, self._candidates, self.settings.windows(topograph.frame)[0])
             self._known = self._features(self._candidates)
             self._remember(self._inherited)
         self._blind = collapsed(self._known, self.kernels)
@@ -97,7 +97,7 @@ class KernelAgent(BaseAgent):
             return Insight.unknown(len(self._candidates))
         scores, model = scored
         said = np.isfinite(scores) & ~self._measured
-        return Insight(np.where(said, scores, np.nan), laid_flat(model.looks))
+        return Insight(np.where(said, scores, np.nan), principal_plane(model.appearance))
 
     @computed
     def quantiles(self, points: ArrayLike, levels: ArrayLike) -> Floats:
@@ -124,7 +124,7 @@ class KernelAgent(BaseAgent):
         SettingsError
             Before five whole spectra, or where lessons came without their spectrum.
         """
-        enough(whole(self._lessons), 5)
+        require_spectra(complete_spectra(self._all_observations), 5)
         curves, models, _ = self._components()
         count = len(self._candidates if points is None else np.atleast_2d(np.asarray(points)))
         mean, std = np.zeros((count, len(models))), np.zeros((count, len(models)))
@@ -146,9 +146,9 @@ class KernelAgent(BaseAgent):
         self._curves: tuple[int, Curves, list[Model], Floats] | None = None
         self._moved: Features = {}
 
-    def _come_home(self, why: str) -> None:
+    def _move_to_cpu(self, why: str) -> None:
         """Compute on the processor until all is taken in anew."""
-        self._home = PROCESSOR
+        self._device = CPU
         self._noticed.append(f"the GPU failed ({why}): computed on the processor since then")
         self._forget()
 
@@ -178,13 +178,13 @@ class KernelAgent(BaseAgent):
         if model is None:
             return self._fallen_back(free, pending, "fewer than three spectra have a value")
         for point in pending:
-            model = model.believing(self._features(np.array([point], dtype=float)))
-        belief = self._belief(model, free, len(pending))
-        scores = np.where(free, self._acquisition(belief), -np.inf)
+            model = model.fantasized(self._features(np.array([point], dtype=float)))
+        inputs = self._acquisition_inputs(model, free, len(pending))
+        scores = np.where(free, self._acquisition(inputs), -np.inf)
         if not np.isfinite(scores).any():
             return self._fallen_back(free, pending, "no candidate has a finite acquisition")
         chosen = int(np.argmax(scores))
-        mean, std = model.warp.moments(belief.mean[[chosen]], belief.std[[chosen]])
+        mean, std = model.warp.moments(inputs.mean[[chosen]], inputs.std[[chosen]])
         return self._decision(
             chosen,
             self._acquisition.name,
@@ -200,9 +200,9 @@ class KernelAgent(BaseAgent):
     def _scored(self) -> tuple[Floats, Model] | None:
         """Worth of all candidates with nothing pending, not finite where it does not say, and the model behind it."""
         model = self._updated()
-        return None if model is None else (self._acquisition(self._belief(model, ~self._measured, 0)), model)
+        return None if model is None else (self._acquisition(self._acquisition_inputs(model, ~self._measured, 0)), model)
 
-    def _belief(self, model: Model, free: NDArray[np.bool_], pending: int) -> Belief:
+    def _acquisition_inputs(self, model: Model, free: NDArray[np.bool_], pending: int) -> AcquisitionInputs:
         last = self.observations[-1].point if self.observations else self.topograph.frame.center
         count = len(self.observations) + pending
         mean, std = self._warped(model, None)
@@ -211,7 +211,7 @@ class KernelAgent(BaseAgent):
             mean, covariance = model.process.joint(torch.as_tensor(index))
             return mean.cpu().numpy(), covariance.cpu().numpy()
 
-        return Belief(
+        return AcquisitionInputs(
             mean=mean,
             std=std,
             best=model.best,
@@ -232,9 +232,9 @@ class KernelAgent(BaseAgent):
         return chance_of_value(self._candidates, points[stand], np.array(self._useful, dtype=bool)[stand])
 
     @property
-    def _climbs(self) -> bool:
+    def _maximises(self) -> bool:
         """Whether its acquisition function seeks large values."""
-        return self._acquisition.climbs
+        return self._acquisition.maximises
 
     def _updated(self) -> Model | None:
         """The model of all values so far; None for fewer than three."""
@@ -245,8 +245,8 @@ class KernelAgent(BaseAgent):
         """``model`` brought up to date with all ``values`` (n,), measured at ``places``; None for fewer than three."""
         if len(values) < LEAST_VALUES:
             return None
-        self._moved = self._moved or {group: features.to(self._home) for group, features in self._known.items()}
-        lessons = Lessons(self._groups(kernels), places, values, self._moved)
+        self._moved = self._moved or {group: features.to(self._device) for group, features in self._known.items()}
+        lessons = TrainingSet(self._groups(kernels), places, values, self._moved)
         if model is None or model.due != lessons.due:
             model = Model.fitted(lessons, model)
         for i in range(model.count if model else len(values), len(values)):
@@ -256,8 +256,8 @@ class KernelAgent(BaseAgent):
 
     def _components(self) -> tuple[Curves, list[Model], Floats]:
         """Components of the whole spectra so far, a model of each, and the scores (n, c)."""
-        lessons = self._lessons
-        spectra = whole(lessons)
+        lessons = self._all_observations
+        spectra = complete_spectra(lessons)
         if self._curves is None or self._curves[0] != len(spectra):
             curves = Curves.fitted([spectrum for _, spectrum in spectra])
             scores = curves.scores([spectrum for _, spectrum in spectra])
@@ -278,7 +278,7 @@ class KernelAgent(BaseAgent):
     def _features(self, points: Floats) -> Features:
         """By group: "xy" in half sides of the frame, and the groups of the picture."""
         xy = (points - np.asarray(self.topograph.frame.center)) / self._half
-        named = {"xy": xy} | dict(zip(self._pictures.groups, self._pictures(points), strict=True))
+        named = {"xy": xy} | dict(zip(self._image_features.groups, self._image_features(points), strict=True))
         return {group: torch.as_tensor(np.ascontiguousarray(values)) for group, values in named.items()}
 
     def _health(self, model: Model) -> Health:
@@ -296,7 +296,7 @@ class KernelAgent(BaseAgent):
             length=float(fit.parameters[groups.index("xy")].exp()) * self._half if "xy" in groups else float("nan"),
             depth=model.process.share("deep"),
             warning=self._warning(error, covered, model.count, more),
-            device=name_of(self._home),
+            device=device_name(self._device),
         )
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from bluesky_stm.geometry import Floats, extract_patches
 from bluesky_stm.measurements import Topograph
 
-CHUNK = 4096
+WINDOWS_AT_ONCE = 4096
 
 
 def clean(topograph: Topograph, points: Floats, patch: float, tallest: float | None) -> NDArray[np.bool_]:
@@ -36,7 +36,7 @@ def clean(topograph: Topograph, points: Floats, patch: float, tallest: float | N
         return np.ones(len(points), dtype=bool)
     size = max(1, round(patch / topograph.frame.pixel_size[1]))
     pixels = topograph.frame.to_pixel(points)
-    parts = [pixels[start : start + CHUNK] for start in range(0, len(pixels), CHUNK)]
+    parts = [pixels[start : start + WINDOWS_AT_ONCE] for start in range(0, len(pixels), WINDOWS_AT_ONCE)]
     return np.concatenate([_low(extract_patches(topograph.height, part, size), tallest) for part in parts])
 
 

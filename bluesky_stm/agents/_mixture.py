@@ -25,8 +25,8 @@ from bluesky_stm.agents._process import Process
 Features = dict[str, Tensor]
 """Places by group of features: each (n, d)."""
 
-ROUNDS = 100
-PRIOR = 1.0
+EM_ITERATIONS = 100
+PRIOR_SUCCESSES = 1.0
 """Values that each kernel has predicted well before the first one came."""
 
 
@@ -121,8 +121,8 @@ def stacking(log_density: Tensor) -> Tensor:
     """Weights (k,) under which a mixture of the densities (k, n) is most probable, by expectation maximisation."""
     density = torch.exp(log_density - log_density.max(0).values)
     weights = density.new_full((len(density),), 1 / len(density))
-    for _ in range(ROUNDS):
+    for _ in range(EM_ITERATIONS):
         shares = weights[:, None] * density
-        weights = (shares / shares.sum(0)).sum(1) + PRIOR
+        weights = (shares / shares.sum(0)).sum(1) + PRIOR_SUCCESSES
         weights = weights / weights.sum()
     return weights

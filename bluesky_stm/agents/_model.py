@@ -11,10 +11,10 @@ import numpy as np
 import torch
 
 from bluesky_stm.agents._health import USELESS
-from bluesky_stm.agents._lessons import Lessons
 from bluesky_stm.agents._mixture import Features, Mixture, select
 from bluesky_stm.agents._process import Process
 from bluesky_stm.agents._targets import Warp
+from bluesky_stm.agents._training import TrainingSet
 from bluesky_stm.geometry import Floats
 
 __all__ = ["Features", "Model"]
@@ -43,28 +43,28 @@ class Model:
     process: Mixture
 
     @classmethod
-    def fitted(cls, lessons: Lessons, before: Model | None = None) -> Model | None:
+    def fitted(cls, training: TrainingSet, before: Model | None = None) -> Model | None:
         """At the last count at which a kernel was due, with all kernels; what is in ``before`` is not computed again.
 
         Kernels that are not sound are left out; None where not even the simplest could be computed.
         """
-        due, simplest = lessons.due, lessons.simplest
+        due, simplest = training.due, training.simplest
         count, found = max(due.values()), {}
         kept = before.kept if before else {}
         with suppress(torch.linalg.LinAlgError):
             if before and (simplest, due[simplest]) in kept:
                 warp, fit = before.warp, kept[simplest, due[simplest]].fit
             else:
-                warp, fit = lessons.tails(due[simplest])
-            values = torch.as_tensor(warp(lessons.values[:count]))
+                warp, fit = training.tails(due[simplest])
+            values = torch.as_tensor(warp(training.values[:count]))
             for name, at in due.items():
                 process = kept.get((name, at))
                 if process is None:
-                    own = fit if name == simplest else lessons.fit(name, at, {due[simplest]: warp})
-                    process = lessons.process(name, own, at)
-                for place in lessons.places[len(process.solved) : count]:
+                    own = fit if name == simplest else training.fit(name, at, {due[simplest]: warp})
+                    process = training.process(name, own, at)
+                for place in training.places[len(process.solved) : count]:
                     process = process.extended(select(process.fit, place), values[0])
-                found[name] = process.told(values)
+                found[name] = process.with_values(values)
         sound = {name: process for name, process in found.items() if _sound(process)} or dict(list(found.items())[:1])
         return cls(tuple(sound), due, count, warp, Mixture.stacked(list(sound.values()))) if sound else None
 
@@ -73,7 +73,7 @@ class Model:
         warped = torch.as_tensor(self.warp(np.array([value])))
         return replace(self, count=self.count + 1, process=self.process.extended(place, warped[0]))
 
-    def believing(self, place: Features) -> Model:
+    def fantasized(self, place: Features) -> Model:
         """As if the mean had been measured at ``place`` (Kriging believer): for pending points."""
         mean, _ = self.process.at(place)
         return replace(self, process=self.process.extended(place, mean[0]))
@@ -110,7 +110,7 @@ class Model:
         return self.process.processes[self.process.heaviest]
 
     @property
-    def looks(self) -> Floats:
+    def appearance(self) -> Floats:
         """What the candidates look like, (m, d) in length scales of the kernel; their position where it takes nothing else.
 
         The kernel is the one that counts most of those that take more than position.

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from bluesky_stm.agents._rings import INPUTS
 
 WIDTH, OUTPUTS = 128, 16
-WEIGHTS = files("bluesky_stm.agents") / "weights.npz"
+WEIGHTS_FILE = files("bluesky_stm.agents") / "weights.npz"
 
 
 class Net(nn.Module):
@@ -52,7 +52,7 @@ class Net(nn.Module):
 def pretrained() -> Net:
     """The net that comes with the package, in double precision."""
     net = Net().double()
-    with WEIGHTS.open("rb") as file, np.load(file) as arrays:
+    with WEIGHTS_FILE.open("rb") as file, np.load(file) as arrays:
         net.load_state_dict({name: torch.as_tensor(arrays[name].astype("f8")) for name in arrays.files})
     return net.requires_grad_(False)
 
@@ -60,7 +60,7 @@ def pretrained() -> Net:
 @lru_cache
 def weights_hash() -> str:
     """Of the weights that come with the package: sixteen digits of the SHA-256."""
-    return hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()[:16]
+    return hashlib.sha256(WEIGHTS_FILE.read_bytes()).hexdigest()[:16]
 
 
 def features(rings: np.ndarray) -> Tensor:

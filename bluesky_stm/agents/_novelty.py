@@ -18,7 +18,7 @@ from pydantic import Field
 
 from bluesky_stm.agents._acquisition import expected_novelty
 from bluesky_stm.agents._model import Model
-from bluesky_stm.agents._spectra import whole
+from bluesky_stm.agents._spectra import complete_spectra
 from bluesky_stm.agents._weighing import WeighingAgent, WeighingSettings
 from bluesky_stm.geometry import Floats, Point
 
@@ -38,7 +38,7 @@ class NoveltyAgent(WeighingAgent):
     Settings = NoveltySettings
 
     def _weigh(self, pending: Sequence[Point]) -> tuple[Floats, Model] | str:
-        if len(whole(self._lessons)) < LEAST_SPECTRA:
+        if len(complete_spectra(self._all_observations)) < LEAST_SPECTRA:
             return f"fewer than {LEAST_SPECTRA} whole spectra"
         _, models, scores = self._components()
         if not models:
@@ -51,5 +51,5 @@ class NoveltyAgent(WeighingAgent):
     @property
     def _useful(self) -> list[bool]:
         """Of each observation, whether its spectrum is whole."""
-        ends = {i for i, _ in whole(self.observations)}
+        ends = {i for i, _ in complete_spectra(self.observations)}
         return [i in ends for i in range(len(self.observations))]

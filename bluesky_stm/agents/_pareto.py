@@ -83,7 +83,7 @@ class ParetoAgent(WeighingAgent):
     def _gain(self, models: Sequence[Model], pending: Sequence[Point]) -> Floats:
         for point in pending:
             place = self._features(np.array([point], dtype=float))
-            models = [model.believing(place) for model in models]
+            models = [model.fantasized(place) for model in models]
         known = np.stack([model.process.mean_where_measured.cpu().numpy() for model in models], axis=1)
         mean, std = (np.stack(part, axis=1) for part in zip(*(self._warped(model, None) for model in models), strict=True))
         return log_expected_gain(mean, std, known, np.median(mean, axis=0))

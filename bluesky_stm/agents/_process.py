@@ -21,7 +21,7 @@ from bluesky_stm.agents._fit import Fit, leave_one_out, noise_variance
 from bluesky_stm.agents._kernel import squared_distances
 
 LEAST_VARIANCE = 1e-10
-CHUNK = 512
+CANDIDATES_AT_ONCE = 512
 """Candidates whose covariances are computed at once: what is on the way then stays in the cache of the processor."""
 
 ROOM = 16
@@ -106,8 +106,8 @@ class Process:
     @classmethod
     def conditioned(cls, fit: Fit, places: list[Tensor], values: Tensor, candidates: list[Tensor]) -> Self:
         """On ``values`` (n,) measured at ``places``."""
-        home = candidates[0].device
-        fit, places, values = replace(fit, parameters=fit.parameters.to(home)), _brought(places, home), values.to(home)
+        device = candidates[0].device
+        fit, places, values = replace(fit, parameters=fit.parameters.to(device)), _brought(places, device), values.to(device)
         factor = torch.linalg.cholesky(gram(fit, squared_distances(places, places)))
         solved = torch.linalg.solve_triangular(factor, values[:, None], upper=False)[:, 0]
         rows = solved_rows(fit, factor, places, candidates)
@@ -116,7 +116,7 @@ class Process:
 
     def extended(self, place: list[Tensor], value: Tensor) -> Self:
         """With one more value at ``place`` (features by group, each (1, d)); the parameters stay."""
-        place, value = _brought(place, self._home), value.to(self._home)
+        place, value = _brought(place, self._device), value.to(self._device)
         noise = noise_variance(self.fit.parameters)
         covariance = self._covariance(place, self.places)[0]
         row = torch.linalg.solve_triangular(self.factor, covariance[:, None], upper=False)[:, 0]
@@ -135,20 +135,20 @@ class Process:
             variance=(self.variance - new * new).clamp(min=LEAST_VARIANCE),
         )
 
-    def told(self, values: Tensor) -> Self:
+    def with_values(self, values: Tensor) -> Self:
         """With other ``values`` (n,) at the same places."""
-        solved = torch.linalg.solve_triangular(self.factor, values.to(self._home)[:, None], upper=False)[:, 0]
+        solved = torch.linalg.solve_triangular(self.factor, values.to(self._device)[:, None], upper=False)[:, 0]
         return replace(self, solved=solved, mean=solved @ self.rows.all)
 
     def at(self, places: list[Tensor]) -> tuple[Tensor, Tensor]:
         """Mean and variance, noise left out, at any other places; each (k,)."""
-        rows = solved_rows(self.fit, self.factor, self.places, _brought(places, self._home)).all
+        rows = solved_rows(self.fit, self.factor, self.places, _brought(places, self._device)).all
         variance = self.fit.kernel.variance(self.fit.parameters) - _squares(rows)
         return self.solved @ rows, variance.clamp(min=LEAST_VARIANCE)
 
     def joint(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Mean (k,) and covariance (k, k) of some candidates."""
-        index = index.to(self._home)
+        index = index.to(self._device)
         places = [group[index] for group in self.candidates]
         rows = self.rows.all[:, index]
         return self.mean[index], self._covariance(places, places) - rows.T @ rows
@@ -163,7 +163,7 @@ class Process:
         return self.factor @ self.solved - noise_variance(self.fit.parameters) * self._alpha
 
     @property
-    def _home(self) -> torch.device:
+    def _device(self) -> torch.device:
         return self.mean.device
 
     @property
@@ -183,17 +183,17 @@ def gram(fit: Fit, squared: Sequence[Tensor]) -> Tensor:
 def solved_rows(fit: Fit, factor: Tensor, places: list[Tensor], others: list[Tensor]) -> Rows:
     """``L^-1 K(places, others)``, others in chunks, so that only the result is large; shape (n, m)."""
     rows = Rows.empty(factor, len(factor), len(others[0]))
-    for start in range(0, rows.all.shape[1], CHUNK):
-        part = [group[start : start + CHUNK] for group in others]
+    for start in range(0, rows.all.shape[1], CANDIDATES_AT_ONCE):
+        part = [group[start : start + CANDIDATES_AT_ONCE] for group in others]
         covariance = fit.kernel.covariance(squared_distances(places, part), fit.parameters)
-        rows.all[:, start : start + CHUNK] = torch.linalg.solve_triangular(factor, covariance, upper=False)
+        rows.all[:, start : start + CANDIDATES_AT_ONCE] = torch.linalg.solve_triangular(factor, covariance, upper=False)
     return rows
 
 
-def _brought(places: Sequence[Tensor], home: torch.device) -> list[Tensor]:
-    return [group.to(home) for group in places]
+def _brought(places: Sequence[Tensor], device: torch.device) -> list[Tensor]:
+    return [group.to(device) for group in places]
 
 
 def _squares(rows: Tensor) -> Tensor:
     """Sum of the squares of each column, (m,), without a second table of that size."""
-    return torch.cat([(part * part).sum(0) for part in rows.split(CHUNK, dim=1)])
+    return torch.cat([(part * part).sum(0) for part in rows.split(CANDIDATES_AT_ONCE, dim=1)])

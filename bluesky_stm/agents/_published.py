@@ -28,11 +28,11 @@ from torch import Tensor, nn
 
 from bluesky_stm.agents import _health
 from bluesky_stm.agents._agent_settings import AgentSettings
+from bluesky_stm.agents._appearance import alike_to
 from bluesky_stm.agents._base import BaseAgent
-from bluesky_stm.agents._computing import PROCESSOR
+from bluesky_stm.agents._computing import CPU
 from bluesky_stm.agents._features import filled
 from bluesky_stm.agents._fit import leave_one_out, one_thread
-from bluesky_stm.agents._looks import alike_to
 from bluesky_stm.geometry import Floats, Point, extract_patches
 from bluesky_stm.measurements import Topograph
 from bluesky_stm.protocols import Decision, Experience, Failed, Health, Insight, Posterior
@@ -188,12 +188,12 @@ class PublishedAgent(BaseAgent):
         count, process, _, span = fitted
         residual, std = process.leave_one_out()
         error, covered = float(np.sqrt(np.mean(residual**2))), _health.coverage(residual, std)
-        looks = process.embedded(self._windows(self._candidates)) / process.lengths
-        more = [alike_to("deep")] if _health.alike(looks) else []
+        appearance = process.embedded(self._windows(self._candidates)) / process.lengths
+        more = [alike_to("deep")] if _health.alike(appearance) else []
         noise = float(process.likelihood.noise.detach().sqrt()) * span
         warning = self._warning(error, covered, count, more)
         name = "deep kernel of the published runs"
-        return Health(name, error, covered, noise=noise, depth=1.0, warning=warning, device=PROCESSOR.type)
+        return Health(name, error, covered, noise=noise, depth=1.0, warning=warning, device=CPU.type)
 
     def _updated(self) -> tuple[int, EmbeddedProcess, float, float] | None:
         """Number of values, the process fitted to them, their least and their span."""

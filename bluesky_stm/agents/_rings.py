@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from bluesky_stm.agents._features import CHUNK, LEARNED_FROM, leveled
+from bluesky_stm.agents._features import LEARNED_FROM, PLACES_AT_ONCE, leveled
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import Topograph
 
@@ -50,7 +50,7 @@ class Rings:
 
     def __call__(self, points: Floats) -> Floats:
         """Inputs (n, `INPUTS`) of the net at places (n, 2), in nm."""
-        parts = [points[start : start + CHUNK] for start in range(0, len(points), CHUNK)]
+        parts = [points[start : start + PLACES_AT_ONCE] for start in range(0, len(points), PLACES_AT_ONCE)]
         own = np.concatenate([np.arcsinh(self._raw(part) / self._usual) for part in parts])
         return np.concatenate([own, np.broadcast_to(self._scene, (len(points), len(self._scene)))], axis=1)
 

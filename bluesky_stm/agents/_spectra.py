@@ -1,6 +1,6 @@
 """Whole spectra as a few numbers: what an agent predicts when it predicts more than one scalar.
 
-A spectrum counts as asinh(dI/dV / `LEAST`): linear in the gap, logarithmic above, so that no decade drowns another. Its
+A spectrum counts as asinh(dI/dV / `LOG_ONSET`): linear in the gap, logarithmic above, so that no decade drowns another. Its
 principal components over the spectra so far are the numbers; what they leave out is kept as a spread for each bias.
 """
 
@@ -17,10 +17,10 @@ from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import Spectrum
 from bluesky_stm.protocols import Observation
 
-LEAST = 0.05
+LOG_ONSET = 0.05
 """Conductance, in nS, at which the logarithm begins."""
 
-COMPONENTS = 5
+SPECTRUM_COMPONENTS = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +64,7 @@ class Curves:
         curves = np.array([_curve(spectrum, bias) for spectrum in spectra])
         center = curves.mean(axis=0)
         _, sizes, axes = np.linalg.svd(curves - center, full_matrices=False)
-        kept = axes[:COMPONENTS][sizes[:COMPONENTS] > 1e-9]
+        kept = axes[:SPECTRUM_COMPONENTS][sizes[:SPECTRUM_COMPONENTS] > 1e-9]
         rest = curves - center - (curves - center) @ kept.T @ kept
         return cls(bias, center, kept, rest.std(axis=0))
 
@@ -76,16 +76,16 @@ class Curves:
         """From means and standard deviations of the components, both (m, c)."""
         middle = self.center + mean @ self.axes
         spread = 1.6449 * np.sqrt(std**2 @ self.axes**2 + self.rest**2)
-        return Cube(self.bias, *(LEAST * np.sinh(curve) for curve in (middle, middle - spread, middle + spread)))
+        return Cube(self.bias, *(LOG_ONSET * np.sinh(curve) for curve in (middle, middle - spread, middle + spread)))
 
 
-def whole(observations: Sequence[Observation]) -> list[tuple[int, Spectrum]]:
+def complete_spectra(observations: Sequence[Observation]) -> list[tuple[int, Spectrum]]:
     """Those with a spectrum that was measured to its end, value or not, and their ordinal."""
     found = [(i, o.spectrum) for i, o in enumerate(observations) if o.spectrum is not None]
     return [(i, s) for i, s in found if len(s.bias) > 1 and np.isfinite(s.didv).all() and np.isfinite(s.bias).all()]
 
 
-def enough(spectra: Sequence[object], least: int) -> None:
+def require_spectra(spectra: Sequence[object], least: int) -> None:
     """Refuse fewer than ``least``."""
     if len(spectra) < least:
         raise SettingsError(
@@ -97,4 +97,4 @@ def enough(spectra: Sequence[object], least: int) -> None:
 def _curve(spectrum: Spectrum, bias: Floats) -> Floats:
     order = np.argsort(spectrum.bias)
     didv = np.interp(bias, spectrum.bias[order], spectrum.didv[order])
-    return np.arcsinh(didv / LEAST)
+    return np.arcsinh(didv / LOG_ONSET)

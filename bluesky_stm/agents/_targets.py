@@ -21,7 +21,7 @@ TAILS = (5.0, 1.5)
 """Where the logarithm may begin, in robust standard deviations: for ordinary values, and for heavy tails."""
 
 NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(12)
-LARGEST = 30.0
+LARGEST_EXPONENT = 30.0
 """Excess beyond this is not turned back: its exponential means nothing."""
 
 BEYOND = 1e300
@@ -99,4 +99,4 @@ def _compressed(z: Floats, far: float) -> Floats:
 
 def _expanded(z: Floats, far: float) -> Floats:
     size = np.abs(z)
-    return np.sign(z) * (np.minimum(size, far) + np.expm1(np.clip(size - far, 0, LARGEST)))
+    return np.sign(z) * (np.minimum(size, far) + np.expm1(np.clip(size - far, 0, LARGEST_EXPONENT)))

@@ -63,6 +63,6 @@ class WeighingAgent(DKLAgent):
         return None if isinstance(weighed, str) else weighed
 
     @property
-    def _climbs(self) -> bool:
+    def _maximises(self) -> bool:
         """It does not: the scalar of the run is only reported."""
         return False

@@ -14,7 +14,7 @@ from bluesky_stm.controllers._tip import Tip
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import Setpoint
 from bluesky_stm.protocols import LockInSettings, SweepSettings
-from bluesky_stm.surface import Barrier, Patch, Surface, Sweep
+from bluesky_stm.surface import Barrier, Surface, SurfacePoints, SweepIntegral
 
 INTEGRATED: Final = 0.010
 """Time on a point of a spectrum, in s, for which the noise of a profile is given."""
@@ -32,7 +32,7 @@ class Instrument:
     def __init__(self, surface: Surface, profile: Profile) -> None:
         self.surface = surface
         self.profile = profile
-        self._sweeps: Callable[..., Sweep] = lru_cache(maxsize=8)(self._prepared)
+        self._sweeps: Callable[..., SweepIntegral] = lru_cache(maxsize=8)(self._prepared)
 
     def image(self, places: Floats, setpoint: Setpoint, tip: Tip) -> Floats:
         """Height of the tip at constant current at the places (..., 2), in nm, noise left out."""
@@ -60,7 +60,7 @@ class Instrument:
         """
         barrier = tip.barrier(self.surface.barrier)
         sweep = self._sweep(settings, lockin.amplitude, setpoint, barrier)
-        patches = [Patch(self.surface, places + apart, barrier) for apart, _ in tip.apexes]
+        patches = [SurfacePoints(self.surface, places + apart, barrier) for apart, _ in tip.apexes]
         gaps = [patch.gap(setpoint if z is None else self.surface.sample.reference) for patch in patches]
         heights = [patch.relief(tip.rise) + gap for patch, gap in zip(patches, gaps, strict=True)]
         height = _together(heights, tip, barrier.mean_decay)
@@ -77,19 +77,19 @@ class Instrument:
     def current(self, places: Floats, bias: float, gap: Floats, tip: Tip) -> Floats:
         """Current, in nA, of places (n, 2) at one bias and the given gaps under the first apex, noise left out."""
         barrier = tip.barrier(self.surface.barrier)
-        sweep = Sweep(barrier, np.array([bias]), float(np.clip(np.median(gap), 0.2, 2.0)))
-        return sweep(Patch(self.surface, places, barrier).density(sweep.energy), gap)[0][:, 0]
+        sweep = SweepIntegral(barrier, np.array([bias]), float(np.clip(np.median(gap), 0.2, 2.0)))
+        return sweep(SurfacePoints(self.surface, places, barrier).density(sweep.energy), gap)[0][:, 0]
 
-    def _sweep(self, settings: SweepSettings, amplitude: float, setpoint: Setpoint, barrier: Barrier) -> Sweep:
+    def _sweep(self, settings: SweepSettings, amplitude: float, setpoint: Setpoint, barrier: Barrier) -> SweepIntegral:
         return self._sweeps(settings.start, settings.stop, settings.points, amplitude, setpoint, settings.z_offset, barrier)
 
     def _prepared(
         self, start: float, stop: float, points: int, amplitude: float, setpoint: Setpoint, z_offset: float, barrier: Barrier
-    ) -> Sweep:
+    ) -> SweepIntegral:
         """The kernels of a sweep, around the smaller of two gaps: good for places too near rather than for those too far."""
         gap, reference = self.surface.terrace_gap(setpoint), self.surface.sample.reference_gap
         center = (min(gap, reference) if np.isfinite(gap) else reference) + z_offset
-        return Sweep(barrier, np.linspace(start, stop, points), center, amplitude)
+        return SweepIntegral(barrier, np.linspace(start, stop, points), center, amplitude)
 
     def _hold_errors(self, rng: np.random.Generator | None, count: int) -> Floats:
         """Error of the gap, in nm, at the moment when the feedback is opened."""

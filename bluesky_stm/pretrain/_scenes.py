@@ -20,7 +20,7 @@ from bluesky_stm.protocols import SweepSettings
 from bluesky_stm.surface import SAMPLES, Sample, Surface
 
 PIXELS = 128
-PLACES = 16
+SCENE_ROWS = 16
 """Rows and columns of the spectra of a scene."""
 
 BIAS = SweepSettings(-1.5, 1.5, 61)
@@ -35,7 +35,7 @@ SIDES = (8.0, 250.0)
 PATCHES = (0.05, 0.15)
 """Sides of the frame, in nm, and patches, in frames."""
 
-LARGEST = 100.0
+LARGEST_CONDUCTANCE = 100.0
 """dI/dV, in nS, that no spectrum at an ordinary set point reaches."""
 
 
@@ -55,7 +55,7 @@ def scene(seed: int) -> Scene:
     while True:
         with suppress(TipCrashError), np.errstate(over="ignore", invalid="ignore"):
             one = _drawn(seed, rng)
-            if np.abs(one.didv).max() < LARGEST:
+            if np.abs(one.didv).max() < LARGEST_CONDUCTANCE:
                 return one
 
 
@@ -66,9 +66,9 @@ def _drawn(seed: int, rng: np.random.Generator) -> Scene:
     profile = str(rng.choice([name for name in PROFILES if name != "ideal"]))
     controller = SimulatedController(surface, seed=seed, profile=profile)
     frame = Frame.square(tuple(rng.uniform(-600, 600, 2)), side, PIXELS, float(rng.uniform(0, 360)))
-    inner = Frame(Point(*frame.center), (0.92 * side, 0.92 * side), (PLACES, PLACES), frame.angle)
+    inner = Frame(Point(*frame.center), (0.92 * side, 0.92 * side), (SCENE_ROWS, SCENE_ROWS), frame.angle)
     topograph = controller.scan(frame)
-    didv = controller.truth_grid(inner, BIAS).didv.reshape(PLACES**2, -1).astype(np.float32).astype(float)
+    didv = controller.truth_grid(inner, BIAS).didv.reshape(SCENE_ROWS**2, -1).astype(np.float32).astype(float)
     return Scene(topograph, side * float(rng.uniform(*PATCHES)), inner.points().reshape(-1, 2), didv)
 
 

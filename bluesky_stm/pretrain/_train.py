@@ -27,22 +27,22 @@ from bluesky_stm.agents._net import Net
 from bluesky_stm.agents._rings import Rings
 from bluesky_stm.geometry import Floats
 from bluesky_stm.pretrain._scenes import scene
-from bluesky_stm.pretrain._values import COMPONENTS, DRAWN, components, scalars
+from bluesky_stm.pretrain._values import TASK_COMPONENTS, TASK_SCALARS, components, scalars
 
-PLACES = (20, 120)
+TASK_PLACES = (20, 120)
 """Number of places of a task: at least, and less than."""
 
-TOLD = 1 / 3
+CONTEXT_SHARE = 1 / 3
 """Share of the places whose values are told."""
 
 BATCH = 16
 RATE = 2e-3
 DECAY = 1e-2
-WARMING = 0.05
+WARM_UP = 0.05
 """Share of the steps in which the rate rises."""
 
 KERNEL = Kernel(("xy", "deep"))
-SETS, APART = 4, 0.5
+PARAMETER_SETS, SETS_APART = 4, 0.5
 """Sets of parameters of the kernel, and how far apart they begin, in standard deviations of their priors."""
 
 JITTER = 1e-3
@@ -63,10 +63,10 @@ def task(seed: int) -> Task:
     frame = one.topograph.frame
     xy = (one.places - np.asarray(frame.center)) / (min(frame.size) / 2)
     rings = Rings(one.topograph, one.places)(one.places)
-    values = np.zeros((len(xy), COMPONENTS + DRAWN))
+    values = np.zeros((len(xy), TASK_COMPONENTS + TASK_SCALARS))
     scores, drawn = components(one.didv), scalars(one.didv, np.random.default_rng([seed, 2]))
     values[:, : scores.shape[1]] = scores
-    values[:, COMPONENTS : COMPONENTS + drawn.shape[1]] = drawn
+    values[:, TASK_COMPONENTS : TASK_COMPONENTS + drawn.shape[1]] = drawn
     return Task(_single(xy), _single(rings), _single(values))
 
 
@@ -78,13 +78,15 @@ def train(tasks: Sequence[Task], steps: int, seed: int = 0, report: Callable[[in
     xy, rings, values = (torch.stack(parts) for parts in zip(*((t.xy, t.rings, t.values) for t in useful), strict=True))
     net = Net(torch.stack([rings.mean((0, 1)), rings.std((0, 1)) + 1e-3]))
     mean, spread = (torch.as_tensor(part, dtype=torch.float32) for part in KERNEL.expected)
-    parameters = (mean + APART * spread * torch.randn(SETS, len(mean))).requires_grad_(True)
+    parameters = (mean + SETS_APART * spread * torch.randn(PARAMETER_SETS, len(mean))).requires_grad_(True)
     groups: list[dict[str, Any]] = [{"params": net.parameters()}, {"params": [parameters], "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=RATE, weight_decay=DECAY)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, steps, pct_start=WARMING)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, steps, pct_start=WARM_UP)
     for step in range(steps):
         chosen = torch.as_tensor(rng.integers(len(xy), size=BATCH))[:, None]
-        places = torch.as_tensor(rng.permuted(np.tile(np.arange(xy.shape[1]), (BATCH, 1)), axis=1)[:, : rng.integers(*PLACES)])
+        places = torch.as_tensor(
+            rng.permuted(np.tile(np.arange(xy.shape[1]), (BATCH, 1)), axis=1)[:, : rng.integers(*TASK_PLACES)]
+        )
         loss = _loss(net, parameters, xy[chosen, places], rings[chosen, places], values[chosen, places])
         optimizer.zero_grad()
         loss.backward()
@@ -104,9 +106,9 @@ def _loss(net: Net, parameters: Tensor, xy: Tensor, rings: Tensor, values: Tenso
     factor = torch.linalg.cholesky(torch.stack([KERNEL.covariance(squared, one) for one in parameters]) + noise)
     white = torch.linalg.solve_triangular(factor, values.expand(len(parameters), *values.shape), upper=False)
     each = -white.square() / 2 - factor.diagonal(dim1=-2, dim2=-1).log()[..., None]  # of a value, given all before it
-    told = int(TOLD * count)
-    every = torch.logsumexp(each[:, :, told:].sum(2), 0) - math.log(len(parameters))  # (b, c)
-    return -every[values.any(1)].mean() / (count - told)
+    context = int(CONTEXT_SHARE * count)
+    every = torch.logsumexp(each[:, :, context:].sum(2), 0) - math.log(len(parameters))  # (b, c)
+    return -every[values.any(1)].mean() / (count - context)
 
 
 def _squared(places: Tensor) -> Tensor:

@@ -15,43 +15,43 @@ from bluesky_stm.agents._targets import TAILS, Warp
 from bluesky_stm.geometry import Floats
 from bluesky_stm.pretrain._scenes import BIAS
 
-COMPONENTS = 4
+TASK_COMPONENTS = 4
 """Principal components of the spectra of a scene that serve as values."""
 
-LEAST = 0.05
+LOG_ONSET = 0.05
 """dI/dV, in nS, below which it counts linearly and above which by its logarithm."""
 
-DRAWN = 6
+TASK_SCALARS = 6
 """Scalars drawn at random of a scene, as many of each of the three kinds."""
 
 NOISE, LEVEL = 0.01, 0.05
 """Median standard deviation of the noise of dI/dV, and median level below which it counts as a gap; both in nS."""
 
-REACH = 6.0
+CLIPPED_AT = 6.0
 """Standard deviations within which warped values are kept."""
 
 
 def components(didv: Floats) -> Floats:
     """First principal components of spectra (n, K) in nS; (n, c), unit variance each, fewer where they hardly differ."""
-    curves = np.arcsinh(didv / LEAST)
+    curves = np.arcsinh(didv / LOG_ONSET)
     curves = curves - curves.mean(axis=0)
     scores, sizes, _ = np.linalg.svd(curves, full_matrices=False)
-    kept = sizes[:COMPONENTS] > 0.03 * sizes[0] if sizes[0] > 1e-9 else np.zeros(COMPONENTS, dtype=bool)
-    return scores[:, :COMPONENTS][:, kept] * math.sqrt(len(didv))
+    kept = sizes[:TASK_COMPONENTS] > 0.03 * sizes[0] if sizes[0] > 1e-9 else np.zeros(TASK_COMPONENTS, dtype=bool)
+    return scores[:, :TASK_COMPONENTS][:, kept] * math.sqrt(len(didv))
 
 
 def scalars(didv: Floats, rng: np.random.Generator) -> Floats:
     """Scalars drawn at random of spectra (n, K) in nS, measured with noise; shape (n, c), warped, centred, with unit variance.
 
-    Fewer than `DRAWN` where one does not vary.
+    Fewer than `TASK_SCALARS` where one does not vary.
     """
     found = []
-    for i in range(DRAWN):
+    for i in range(TASK_SCALARS):
         noise = NOISE * np.exp(0.5 * rng.standard_normal())
         values = (_inside, _share, _gap)[i % 3](didv + noise * rng.standard_normal(didv.shape), rng)
         if values.std() > 1e-6:
             warped = Warp.fitted(values, float(rng.choice(TAILS)))(values)
-            found.append(np.clip(warped, -REACH, REACH))
+            found.append(np.clip(warped, -CLIPPED_AT, CLIPPED_AT))
     return np.array(found).reshape(-1, len(didv)).T
 
 

@@ -162,7 +162,7 @@ class Population:
         """Defects of the rectangle from ``low`` to ``high`` (x, y) in nm; rows (x, y, size, number of the species), sorted."""
         (left, bottom), (right, top) = (np.floor(corner / _BLOCK).astype(int).tolist() for corner in (low, high))
         blocks = [_block(self, i, j) for i in range(left, right + 1) for j in range(bottom, top + 1)]
-        found = np.concatenate([*blocks, self._brought])
+        found = np.concatenate([*blocks, self._added_rows])
         found = found[((found[:, :2] >= low) & (found[:, :2] < high)).all(axis=1)]
         return found[np.argsort(found[:, 3], kind="stable")]
 
@@ -186,7 +186,7 @@ class Population:
         return (1 + (preference - 1) * self.regions.share(points)) * np.clip(1 + self.gradient * gradient, 0.0, _MOST)
 
     @cached_property
-    def _brought(self) -> Floats:
+    def _added_rows(self) -> Floats:
         """What was added, in rows as those of a block."""
         names = [species.name for species in self.species]
         rows = [(defect.x, defect.y, defect.size, names.index(defect.species)) for defect in self.added]

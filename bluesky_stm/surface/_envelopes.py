@@ -24,7 +24,7 @@ class Envelope(Protocol):
 
 
 @dataclass(frozen=True)
-class Round:
+class Gaussian:
     """A Gaussian of full width at half maximum ``width``, in nm, with its centre ``offset`` nm from the defect."""
 
     width: float

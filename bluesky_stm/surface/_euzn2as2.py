@@ -19,7 +19,7 @@ from typing import Final
 
 from bluesky_stm.measurements import Setpoint
 from bluesky_stm.surface._defects import Influence, Relief, Species
-from bluesky_stm.surface._envelopes import Round, Screened, Triangle
+from bluesky_stm.surface._envelopes import Gaussian, Screened, Triangle
 from bluesky_stm.surface._regions import Band, Puddle
 from bluesky_stm.surface._sample import Lattice, Sample
 from bluesky_stm.surface._states import Level, Semiconductor
@@ -98,23 +98,23 @@ _PARTNER: Final = (0.4, -1.5)
 """Where a triangle of the smaller kind has its pit."""
 
 SPECIES: Final = (
-    Species("dot", 0.62, relief=(Relief(0.049, Round(1.0)),)),
+    Species("dot", 0.62, relief=(Relief(0.049, Gaussian(1.0)),)),
     Species(
         "charged dot",
         0.25,
-        relief=(Relief(0.055, Round(1.0)), Relief(0.006, Round(4.5))),
-        influences=(Influence({"conduction": 0.15, "valence": 0.008}, Round(4.5)),),
+        relief=(Relief(0.055, Gaussian(1.0)), Relief(0.006, Gaussian(4.5))),
+        influences=(Influence({"conduction": 0.15, "valence": 0.008}, Gaussian(4.5)),),
         spread=0.3,
     ),
-    Species("pit", 0.15, relief=(Relief(-0.011, Round(2.0)),), influences=(Influence(PIT, Round(2.5)),), spread=0.3),
+    Species("pit", 0.15, relief=(Relief(-0.011, Gaussian(2.0)),), influences=(Influence(PIT, Gaussian(2.5)),), spread=0.3),
     Species(
         "triangle",
         0.008,
-        relief=(Relief(0.005, Triangle(1.6, 0.1)), Relief(-0.070, Round(1.0, offset=_PARTNER))),
+        relief=(Relief(0.005, Triangle(1.6, 0.1)), Relief(-0.070, Gaussian(1.0, offset=_PARTNER))),
         influences=(
             Influence(TRIANGLE | {"conduction": TRIANGLE["conduction"] + 0.1}, Triangle(1.8, 0.08)),
             Influence({"conduction": -0.1}, Screened(0.9)),
-            Influence(VACANCY_PIT | {"conduction": VACANCY_PIT["conduction"] + 0.038}, Round(1.2, offset=_PARTNER), "pit"),
+            Influence(VACANCY_PIT | {"conduction": VACANCY_PIT["conduction"] + 0.038}, Gaussian(1.2, offset=_PARTNER), "pit"),
         ),
     ),
     Species(
@@ -136,23 +136,23 @@ SPECIES: Final = (
     Species(
         "adsorbate",
         _ADSORBED,
-        relief=(Relief(0.371, Round(1.8)),),
-        influences=(Influence(ADSORBATE, Round(2.6)),),
+        relief=(Relief(0.371, Gaussian(1.8)),),
+        influences=(Influence(ADSORBATE, Gaussian(2.6)),),
         in_region=_COLLECTED,
     ),
     Species(
         "cluster",
         0.4 * _ADSORBED,
-        relief=(Relief(0.5, Round(4.0)),),
-        influences=(Influence(ADSORBATE, Round(5.0)),),
+        relief=(Relief(0.5, Gaussian(4.0)),),
+        influences=(Influence(ADSORBATE, Gaussian(5.0)),),
         spread=0.4,
         in_region=_COLLECTED,
     ),
     Species(
         "small adsorbate",
         _ADSORBED,
-        relief=(Relief(0.208, Round(0.95)),),
-        influences=(Influence(SMALL_ADSORBATE, Round(1.6)),),
+        relief=(Relief(0.208, Gaussian(0.95)),),
+        influences=(Influence(SMALL_ADSORBATE, Gaussian(1.6)),),
         in_region=_COLLECTED,
     ),
 )

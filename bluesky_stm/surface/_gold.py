@@ -6,7 +6,7 @@ doi:10.1016/0039-6028(95)00509-9.
 
 from bluesky_stm.measurements import Setpoint
 from bluesky_stm.surface._defects import Influence, Relief, Species
-from bluesky_stm.surface._envelopes import Round
+from bluesky_stm.surface._envelopes import Gaussian
 from bluesky_stm.surface._sample import Lattice, Sample
 from bluesky_stm.surface._states import SurfaceState
 from bluesky_stm.surface._terraces import Steps
@@ -23,8 +23,8 @@ AU111 = Sample(
         Species(
             "adsorbate",
             density=0.05,
-            relief=(Relief(0.06, Round(0.9)),),
-            influences=(Influence({"state": -0.6}, Round(1.2)),),
+            relief=(Relief(0.06, Gaussian(0.9)),),
+            influences=(Influence({"state": -0.6}, Gaussian(1.2)),),
         ),
     ),
     edge={"state": -0.5},

@@ -13,7 +13,7 @@ from bluesky_stm.measurements import Setpoint
 from bluesky_stm.surface._defects import Defect, Population
 from bluesky_stm.surface._regions import Regions
 from bluesky_stm.surface._sample import Sample
-from bluesky_stm.surface._states import row
+from bluesky_stm.surface._states import parameter_row
 from bluesky_stm.surface._terraces import Staircase
 from bluesky_stm.surface._tunneling import Barrier, constant_current, energy_bins
 
@@ -43,7 +43,7 @@ class Landscape:
         parts += [sample.band.change] if sample.band else []
         parts += [sample.edge] if sample.edge else []
         parts += [part.change for species in sample.species for part in species.influences]
-        return np.array([row(sample.model, part) for part in parts])
+        return np.array([parameter_row(sample.model, part) for part in parts])
 
     @cached_property
     def barrier(self) -> Barrier:

@@ -27,7 +27,7 @@ class StateModel(Protocol):
         """Density of states of the rows ``parameters`` (n, P) at ``energy`` (K,); shape (n, K)."""
 
 
-def row(model: StateModel, change: Mapping[str, float]) -> Floats:
+def parameter_row(model: StateModel, change: Mapping[str, float]) -> Floats:
     """A row of parameters with those of ``change`` set and the others 0; shape (P,)."""
     unknown = set(change) - set(model.names)
     if unknown:

@@ -18,7 +18,7 @@ from bluesky_stm.surface._defects import Defect
 from bluesky_stm.surface._euzn2as2 import AREAS, EUZN2AS2, euzn2as2
 from bluesky_stm.surface._gold import AU111
 from bluesky_stm.surface._landscape import Landscape
-from bluesky_stm.surface._patch import Patch
+from bluesky_stm.surface._points import SurfacePoints
 from bluesky_stm.surface._sample import Sample
 from bluesky_stm.surface._tunneling import Barrier
 
@@ -90,15 +90,17 @@ class Surface(Landscape):
         at = setpoint or self.sample.reference
         return self.evaluate(points, lambda patch: patch.height(at, slope), barrier)
 
-    def evaluate(self, points: ArrayLike, function: Callable[[Patch], Floats], barrier: Barrier | None = None) -> Floats:
-        """``function`` of a `Patch`, for any number of places (..., 2), a square of them at a time."""
+    def evaluate(
+        self, points: ArrayLike, function: Callable[[SurfacePoints], Floats], barrier: Barrier | None = None
+    ) -> Floats:
+        """``function`` of a `SurfacePoints`, for any number of places (..., 2), a square of them at a time."""
         places = np.asarray(points, dtype=float)
         if places.ndim != 3:
             places = places.reshape(1, -1, 2)
         result = None
         for square in _squares(places.shape[:2]):
             patch = places[square]
-            values = function(Patch(self, patch.reshape(-1, 2), barrier))
+            values = function(SurfacePoints(self, patch.reshape(-1, 2), barrier))
             if result is None:
                 result = np.empty((*places.shape[:2], *values.shape[1:]))
             result[square] = values.reshape(*patch.shape[:2], *values.shape[1:])

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from bluesky_stm.errors import UnknownNameError
 from bluesky_stm.geometry import Floats
-from bluesky_stm.surface._patch import Patch
+from bluesky_stm.surface._points import SurfacePoints
 from bluesky_stm.surface._surface import Surface
 
 _REST = 0.06
@@ -63,7 +63,7 @@ def _around_defects(surface: Surface, kind: str, count: int, reach: float, sprea
 
 def _shows(surface: Surface, points: Floats, kind: str) -> NDArray[np.bool_]:
     """Where the share of ``kind`` is whole, if it is no defect, and that of all else nearly none."""
-    shares = Patch(surface, points).shares
+    shares = SurfacePoints(surface, points).shares
     others = [share for name, share in shares.items() if name != "puddle" and not _same(kind, name)]
     alone = np.max(others, axis=0) < _REST if others else np.ones(len(points), dtype=bool)
     return alone & (shares[kind] > 0.99) if kind in _TRIES and kind in shares else alone

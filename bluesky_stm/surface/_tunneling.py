@@ -34,7 +34,7 @@ BIN: float = 0.0125
 _NODES = 6
 """Gaps at which the transmission is exact; between them it is interpolated to better than 1e-4."""
 
-_REACH = 0.4
+_GAP_RANGE = 0.4
 """Half the range of gaps that the nodes span, in nm."""
 
 _GAPS = np.linspace(0.3, 1.5, 5)
@@ -92,7 +92,7 @@ class Barrier:
         return thermal * (low - high)
 
     def current(self, density: Floats, energy: Floats, bias: Floats, gap: Floats) -> Floats:
-        """Tunneling current by direct summation: the reference for `Sweep`, which is faster.
+        """Tunneling current by direct summation: the reference for `SweepIntegral`, which is faster.
 
         Parameters
         ----------
@@ -119,7 +119,7 @@ def energy_bins(low: float, high: float, width: float = BIN) -> Floats:
 
 
 @dataclass(frozen=True, eq=False)
-class Sweep:
+class SweepIntegral:
     """Currents at several biases and one gap for each place: the energy integral as one matrix product.
 
     The transmission is interpolated between a few gaps,
@@ -163,7 +163,7 @@ class Sweep:
 
     @cached_property
     def _nodes(self) -> Floats:
-        return self.center + _REACH * np.cos(np.pi * (np.arange(_NODES) + 0.5) / _NODES)
+        return self.center + _GAP_RANGE * np.cos(np.pi * (np.arange(_NODES) + 0.5) / _NODES)
 
     @cached_property
     def _kernels(self) -> list[tuple[slice, slice, Floats]]:

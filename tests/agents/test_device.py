@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from bluesky_stm.agents import _computing, _kernel_agents, make_agent
-from bluesky_stm.agents._computing import MANY, home_of
+from bluesky_stm.agents._computing import MANY, device_for
 from bluesky_stm.agents._fit import Fit
 from bluesky_stm.agents._kernel import Kernel
 from bluesky_stm.agents._process import Process
@@ -25,15 +25,17 @@ def test_all_of_a_process_lives_where_its_candidates_do():
     kernel = Kernel(tuple(GROUPS))
     fit = Fit(kernel, torch.zeros(len(kernel.priors), dtype=torch.float64), 0.0)
     values = torch.zeros(7, dtype=torch.float64)
-    process = Process.conditioned(fit, zeros(6), values[:6], zeros(50, "meta")).extended(zeros(1), values[6]).told(values)
+    process = (
+        Process.conditioned(fit, zeros(6), values[:6], zeros(50, "meta")).extended(zeros(1), values[6]).with_values(values)
+    )
     kept = [process.fit.parameters, *process.places, process.factor, process.rows.all, process.solved]
     asked = [*process.at(zeros(4)), *process.joint(torch.arange(3)), *process.leave_one_out(), process.mean_where_measured]
     assert {tensor.device.type for tensor in [*kept, *asked, process.mean, process.variance]} == {"meta"}
 
 
 def test_few_candidates_stay_on_the_processor():
-    assert home_of(MANY - 1) == torch.device("cpu")
-    assert (home_of(MANY).type == "cuda") == torch.cuda.is_available()
+    assert device_for(MANY - 1) == torch.device("cpu")
+    assert (device_for(MANY).type == "cuda") == torch.cuda.is_available()
 
 
 BIAS = np.linspace(-1, 1, 41)
@@ -57,7 +59,7 @@ def taught(name="dkl", step=0.8, **settings):
 @pytest.fixture
 def broken_gpu(monkeypatch):
     """A device that takes everything in and gives no number back."""
-    monkeypatch.setattr(_kernel_agents, "home_of", lambda candidates: torch.device("meta"))
+    monkeypatch.setattr(_kernel_agents, "device_for", lambda candidates: torch.device("meta"))
 
 
 @pytest.fixture

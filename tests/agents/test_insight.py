@@ -5,7 +5,7 @@ import pytest
 from scipy.spatial.distance import pdist
 
 from bluesky_stm.agents import make_agent
-from bluesky_stm.agents._insight import laid_flat
+from bluesky_stm.agents._embedding import principal_plane
 from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.measurements import Setpoint, Topograph
 from bluesky_stm.protocols import Insightful, Observation
@@ -65,10 +65,10 @@ def test_before_it_has_learned_it_does_not_say():
 def test_laying_flat_keeps_all_distances_of_what_is_flat():
     plane = np.linalg.qr(RNG.normal(size=(7, 2)))[0]
     points = RNG.normal(size=(50, 2)) * [5.0, 1.0] @ plane.T
-    assert pdist(laid_flat(points)) == pytest.approx(pdist(points))
-    assert laid_flat(points[:, ::-1]) == pytest.approx(laid_flat(points)), "whatever the order of the features"
+    assert pdist(principal_plane(points)) == pytest.approx(pdist(points))
+    assert principal_plane(points[:, ::-1]) == pytest.approx(principal_plane(points)), "whatever the order of the features"
 
 
 def test_one_feature_lies_on_a_line():
-    flat = laid_flat(np.array([[1.0], [3.0], [5.0]]))
+    flat = principal_plane(np.array([[1.0], [3.0], [5.0]]))
     assert flat == pytest.approx(np.array([[-2.0, 0.0], [0.0, 0.0], [2.0, 0.0]]))

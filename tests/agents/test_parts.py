@@ -11,13 +11,13 @@ from hypothesis.extra.numpy import arrays
 from scipy.stats import norm
 
 from bluesky_stm.agents._acquisition import ACQUISITIONS, log_expected_improvement, make_acquisition
-from bluesky_stm.agents._belief import Belief
-from bluesky_stm.agents._features import Pictures, leveled
+from bluesky_stm.agents._features import ImageFeatures, leveled
 from bluesky_stm.agents._fit import _below, _cost, fitted, noise_variance
+from bluesky_stm.agents._inputs import AcquisitionInputs
 from bluesky_stm.agents._kernel import Kernel, squared_distances
-from bluesky_stm.agents._lessons import fitted_at
 from bluesky_stm.agents._process import Process
 from bluesky_stm.agents._targets import Warp
+from bluesky_stm.agents._training import fitted_at
 from bluesky_stm.errors import SettingsError
 from bluesky_stm.geometry import Frame
 from bluesky_stm.measurements import Setpoint, Topograph
@@ -219,7 +219,7 @@ def belief(mean, std, **more):
         "joint": lambda index: (mean[index], np.diag(std[index] ** 2)),
         "generator": np.random.default_rng(0),
     }
-    return Belief(mean, std, **{**known, **more})
+    return AcquisitionInputs(mean, std, **{**known, **more})
 
 
 def test_acquisition_functions_agree_with_their_definitions():
@@ -300,9 +300,9 @@ def test_a_level_without_a_zero_has_no_share_and_no_rate(name, of):
 def test_what_seeks_the_large_is_known():
     target = {"name": "target", "low": 0.0}
     indifferent = ["variance", "novelty", target, {"name": "near", "of": target}, {"name": "per-time", "of": "variance"}]
-    assert not any(make_acquisition(choice).climbs for choice in indifferent)
+    assert not any(make_acquisition(choice).maximises for choice in indifferent)
     climbing = ["ei", "log-ei", "ucb", "annealed-ucb", "thompson", "near", "per-time"]
-    assert all(make_acquisition(choice).climbs for choice in climbing)
+    assert all(make_acquisition(choice).maximises for choice in climbing)
 
 
 def test_a_thompson_sample_follows_the_posterior():
@@ -325,7 +325,7 @@ def frame_image(seed=0, n=48):
 
 
 def distances(frame, image, points):
-    groups = Pictures(Topograph(frame, image, Setpoint(-1, 0.1)), points, 3.0)(points)
+    groups = ImageFeatures(Topograph(frame, image, Setpoint(-1, 0.1)), points, 3.0)(points)
     return np.array([((g[:, None] - g) ** 2).sum(-1) for g in groups])
 
 

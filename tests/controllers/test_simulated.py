@@ -14,7 +14,7 @@ from bluesky_stm.errors import STMError, TipCrashError, UnknownNameError
 from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.measurements import Quality, Setpoint
 from bluesky_stm.protocols import SweepSettings
-from bluesky_stm.surface import SAMPLES, Patch, Surface, sites
+from bluesky_stm.surface import SAMPLES, Surface, SurfacePoints, sites
 
 SWEEP = SweepSettings(-1.5, 1.5, 121)
 BELOW = SweepSettings(-1.5, 1.2, 109)
@@ -246,7 +246,7 @@ def test_a_sweep_begins_at_its_set_point_where_the_tip_is_much_closer_than_elsew
     surface = Surface(seed=1)
     places, setpoint = sites(surface, "region", 40), Setpoint(2.2, 0.2)
     stm = SimulatedController(surface, profile="ideal")
-    assert surface.terrace_gap(setpoint) - np.median(Patch(surface, places).gap(setpoint)) > 0.45
+    assert surface.terrace_gap(setpoint) - np.median(SurfacePoints(surface, places).gap(setpoint)) > 0.45
     currents = stm.spectra(places, SweepSettings(2.2, -1.5, 149, setpoint=setpoint)).current
     assert currents[:, 0] == pytest.approx(np.full(len(places), 0.2), rel=0.005)
 

@@ -60,7 +60,7 @@ def test_training_lowers_the_loss_and_repeats_itself():
 def test_weights_that_are_saved_come_back(tmp_path, monkeypatch):
     net = Net(torch.stack([torch.randn(INPUTS), torch.rand(INPUTS) + 0.5]))
     net.save(tmp_path / "weights.npz")
-    monkeypatch.setattr("bluesky_stm.agents._net.WEIGHTS", tmp_path / "weights.npz")
+    monkeypatch.setattr("bluesky_stm.agents._net.WEIGHTS_FILE", tmp_path / "weights.npz")
     pretrained.cache_clear()
     try:
         rings = torch.randn(5, INPUTS)

@@ -14,7 +14,7 @@ from bluesky_stm.surface._random import SmoothField
 from bluesky_stm.surface._tunneling import Barrier, constant_current
 
 
-class Patch:
+class SurfacePoints:
     """Places (n, 2), in nm, on a surface, under a tip beyond ``barrier``. Every answer has n rows."""
 
     def __init__(self, surface: Landscape, points: Floats, barrier: Barrier | None = None) -> None:

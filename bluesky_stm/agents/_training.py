@@ -20,20 +20,20 @@ from bluesky_stm.agents._process import Process, gram
 from bluesky_stm.agents._targets import TAILS, Warp
 from bluesky_stm.geometry import Floats
 
-EACH, GROWTH = 60, 1.05
+REFIT_EACH, REFIT_GROWTH = 60, 1.05
 """Values up to which kernels are fitted to each new one, and growth of their number after which they are fitted again."""
 
 
 def fitted_at(count: int, phase: float = 0.0) -> int:
     """With how many values the parameters in use at ``count`` values are fitted; ``phase`` (0..1) shifts it against others'."""
-    if count <= EACH:
+    if count <= REFIT_EACH:
         return count
-    turns = math.floor(math.log(count / EACH) / math.log(GROWTH) - phase + 1e-9)
-    return max(EACH, math.ceil(EACH * GROWTH ** (turns + phase) - 1e-9))
+    turns = math.floor(math.log(count / REFIT_EACH) / math.log(REFIT_GROWTH) - phase + 1e-9)
+    return max(REFIT_EACH, math.ceil(REFIT_EACH * REFIT_GROWTH ** (turns + phase) - 1e-9))
 
 
 @dataclass(frozen=True, eq=False)
-class Lessons:
+class TrainingSet:
     """Values measured at places, and the kernels that learn them.
 
     Attributes

@@ -8,9 +8,9 @@ import torch
 
 from bluesky_stm import files
 from bluesky_stm.agents import _deep, make_agent
-from bluesky_stm.agents._health import ALIKE, alike
+from bluesky_stm.agents._appearance import unseen
+from bluesky_stm.agents._health import SAME_APPEARANCE, alike
 from bluesky_stm.agents._kernel import matern
-from bluesky_stm.agents._looks import unseen
 from bluesky_stm.controllers import SimulatedController
 from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.measurements import Setpoint, Topograph
@@ -67,8 +67,8 @@ def test_a_net_that_maps_all_to_one_point_is_noticed(monkeypatch):
 
 
 def test_measured_places_that_look_alike_say_nothing_of_what_the_others_look_like():
-    def noticed(looks, share=0.5, blind=()):
-        measured = {"xy": torch.zeros(len(looks), 2), "deep": torch.tensor(looks)[:, None]}
+    def noticed(appearance, share=0.5, blind=()):
+        measured = {"xy": torch.zeros(len(appearance), 2), "deep": torch.tensor(appearance)[:, None]}
         return unseen(SimpleNamespace(measured=measured, share=lambda part: share if part == "deep" else 0.0), blind)
 
     assert noticed([1.0] * 20) == ["collapsed features: all 20 measured places look alike to the net"]
@@ -79,15 +79,15 @@ def test_measured_places_that_look_alike_say_nothing_of_what_the_others_look_lik
 
 
 def test_a_rare_kind_of_spot_is_enough_to_see():
-    looks = np.zeros((1000, 4))
-    assert alike(looks)
-    looks[:20] = 5.0
-    assert not alike(looks)
-    assert not alike(looks[:1])  # one place has nothing to be told from
+    appearance = np.zeros((1000, 4))
+    assert alike(appearance)
+    appearance[:20] = 5.0
+    assert not alike(appearance)
+    assert not alike(appearance[:1])  # one place has nothing to be told from
 
 
 def test_what_looks_alike_has_values_that_differ_by_an_eighth_of_a_standard_deviation():
-    correlation, _ = matern(torch.tensor([ALIKE**2], dtype=torch.float64))
+    correlation, _ = matern(torch.tensor([SAME_APPEARANCE**2], dtype=torch.float64))
     assert float((2 * (1 - correlation)).sqrt()) == pytest.approx(1 / 8, rel=0.05)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from bluesky_stm.geometry import Floats
 
 
-def laid_flat(features: Floats) -> Floats:
+def principal_plane(features: Floats) -> Floats:
     """The first two principal components of features (n, d); shape (n, 2), centred, their order and sign always the same."""
     centred = features - features.mean(axis=0)
     _, axes = np.linalg.eigh(centred.T @ centred)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from bluesky_stm.agents._features import LEARNED_FROM
-from bluesky_stm.agents._health import FEW, IN_USE, alike
+from bluesky_stm.agents._health import FEW_VALUES, IN_USE, alike
 from bluesky_stm.agents._kernel import LENGTHS, part_of
 from bluesky_stm.agents._mixture import Features, Mixture
 from bluesky_stm.geometry import Floats
@@ -20,7 +20,7 @@ from bluesky_stm.geometry import Floats
 WHERE = {"picture": "in the picture", "deep": "to the net"}
 
 
-def looks(places: Features, part: str) -> Floats:
+def appearance(places: Features, part: str) -> Floats:
     """Of places, as a part of the kernel sees them, in length scales of the prior; (n, d), d = 0 where it sees nothing."""
     seen = [features for group, features in places.items() if part_of(group) == part]
     return (torch.cat(seen, dim=1) / LENGTHS[part].median).cpu().numpy() if seen else np.empty((len(places["xy"]), 0))
@@ -31,15 +31,15 @@ def collapsed(candidates: Features, kernels: Mapping[str, Sequence[str]]) -> tup
     taken = {part for parts in kernels.values() for part in parts}
     seeing = [part for part in WHERE if part in taken and (part == "picture" or part in candidates)]
     some = {group: features[:: -(-len(features) // LEARNED_FROM)] for group, features in candidates.items()}
-    return tuple(part for part in seeing if alike(looks(some, part)))
+    return tuple(part for part in seeing if alike(appearance(some, part)))
 
 
 def unseen(process: Mixture, blind: Sequence[str]) -> list[str]:
     """Warnings of parts in use, ``blind`` ones left out, to which all measured places look alike."""
     measured = process.measured
     count = len(next(iter(measured.values())))
-    used = [part for part in WHERE if part not in blind and process.share(part) > IN_USE and count >= FEW]
-    return [alike_to(part, f"{count} measured places") for part in used if alike(looks(measured, part))]
+    used = [part for part in WHERE if part not in blind and process.share(part) > IN_USE and count >= FEW_VALUES]
+    return [alike_to(part, f"{count} measured places") for part in used if alike(appearance(measured, part))]
 
 
 def alike_to(part: str, what: str = "candidates") -> str:

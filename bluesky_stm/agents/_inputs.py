@@ -15,7 +15,7 @@ from bluesky_stm.settings import Settings
 
 
 @dataclass(frozen=True, eq=False)
-class Belief:
+class AcquisitionInputs:
     """What an agent believes when it decides.
 
     Attributes
@@ -79,10 +79,10 @@ class Acquisition(Settings):
         return "gain"
 
     @property
-    def climbs(self) -> bool:
+    def maximises(self) -> bool:
         """Whether it seeks large values of the scalar, so that a place with small ones is poor."""
         return True
 
-    def __call__(self, belief: Belief) -> Floats:
+    def __call__(self, inputs: AcquisitionInputs) -> Floats:
         """Worth of each candidate; shape (m,)."""
         raise NotImplementedError
