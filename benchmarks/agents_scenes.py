@@ -29,7 +29,7 @@ from bluesky_stm.measurements import Grid, Quality, Spectrum, Topograph
 from bluesky_stm.pretrain import varied
 from bluesky_stm.protocols import Agent, Failed, Observation, SweepSettings
 from bluesky_stm.scalarizers import make_scalarizer
-from bluesky_stm.surface import SAMPLES, Surface
+from bluesky_stm.surface import EuZn2As2, Surface
 
 SIDES = (250.0, 50.0, 10.0)
 SIDE, PATCH = 48, 30 / 512
@@ -179,7 +179,7 @@ def _simulated(side: float, seed: int) -> Scene:
 
 
 def _drawn(side: float, seed: int, rng: np.random.Generator) -> Scene:
-    controller = SimulatedController(Surface(varied(SAMPLES["EuZn2As2"], side, rng), seed), seed=seed, profile="good_day")
+    controller = SimulatedController(Surface(varied(EuZn2As2().build(), side, rng), seed), seed=seed, profile="good_day")
     center = Point(*rng.uniform(-500, 500, 2))
     inside = Frame(center, (0.92 * side, 0.92 * side), (SIDE, SIDE))
     topograph = controller.scan(Frame.square(center, side, 256))

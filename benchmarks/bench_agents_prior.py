@@ -24,7 +24,7 @@ from bluesky_stm.errors import TipCrashError
 from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.pretrain import varied
 from bluesky_stm.protocols import Agent, Experience, Failed, Observation
-from bluesky_stm.surface import SAMPLES, Surface
+from bluesky_stm.surface import EuZn2As2, Surface
 
 SIDES = (200.0, 50.0, 10.0)
 SCALAR = "smallest gap"
@@ -35,7 +35,7 @@ WAYS = ("alone", "as many more", "spectra of the parent", "mean of the parent")
 def descent(seed: int) -> dict[float, tuple[int, np.ndarray]]:
     """For each child frame, the number of spectra of its parent inside, and R2 in each of `WAYS`."""
     rng = np.random.default_rng(seed)
-    surface = Surface(varied(SAMPLES["EuZn2As2"], SIDES[0], rng), seed)
+    surface = Surface(varied(EuZn2As2().build(), SIDES[0], rng), seed)
     controller = SimulatedController(surface, seed=seed, profile="good_day")
     center, found, parent = Point(*rng.uniform(-500, 500, 2)), {}, None
     for side in SIDES:

@@ -31,7 +31,7 @@ from bluesky_stm.runs import experience, rebuild_agent
 from bluesky_stm.scalarizers import make_scalarizer
 from bluesky_stm.session import SCALES, make_agent_device
 from bluesky_stm.storage import Run
-from bluesky_stm.surface import SAMPLES, Surface
+from bluesky_stm.surface import EuZn2As2, Surface
 from bluesky_stm.teaching import Document, found_from, teach
 
 SCALAR = SCALARS["smallest gap"]
@@ -42,7 +42,7 @@ FIRST = (5, 10, 20, 40)
 def descended(seed: int) -> tuple[SimulatedController, list[tuple[Run, np.ndarray]]]:
     """The runs of one descent, and by how much the tip was off where it was asked to be during each topograph, in nm."""
     rng = np.random.default_rng(seed)
-    controller = SimulatedController(Surface(varied(SAMPLES["EuZn2As2"], SCALES[0].frame, rng), seed), seed=seed)
+    controller = SimulatedController(Surface(varied(EuZn2As2().build(), SCALES[0].frame, rng), seed), seed=seed)
     runs: list[list[Document]] = []
     off: dict[int, np.ndarray] = {}
 

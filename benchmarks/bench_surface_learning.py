@@ -47,7 +47,7 @@ REAL = {
 def scene(name, seed):
     """An image and observations of one frame."""
     area, species, side, profile, sweep, scalar = FRAMES[name]
-    surface = Surface(f"EuZn2As2, {area}", seed=seed)
+    surface = Surface(f"EuZn2As2:{area}", seed=seed)
     frame = Frame.square(laid_out(surface) if species is None else nearest(surface, species), side, 512)
     stm = SimulatedController(surface, seed=seed, profile=profile)
     centers = np.array([(row, column) for row in range(20, 500, 10) for column in range(20, 500, 10)])

@@ -17,7 +17,7 @@ import numpy as np
 from scipy.optimize import least_squares
 from surface_classes import QUIET, published
 
-from bluesky_stm.surface import SAMPLES, Surface, SweepIntegral
+from bluesky_stm.surface import EuZn2As2, Surface, SweepIntegral
 from bluesky_stm.surface._states import Level, Semiconductor
 
 OFFSET = 0.0012
@@ -42,7 +42,7 @@ def current(numbers, sweep, gap, setpoint):
 def fit(figure, name, gap, levels):
     """Numbers of a class, and the largest factor by which its current is off."""
     bias, measured, *_ = published()[figure, name]
-    sample = SAMPLES[f"EuZn2As2, figure {figure}"]
+    sample = EuZn2As2(area=f"figure {figure}").build()
     sweep = SweepIntegral(Surface(sample).barrier, bias, gap, 0.0164 if figure in QUIET else 0.020)
     clear = (np.abs(measured) >= 0.003) & (np.abs(measured) <= 9)
     dark = np.abs(measured) < 0.002

@@ -57,8 +57,8 @@ def picture(axes, height, side, title):
 
 def images(axes):
     """Four scales: a bunch and a terrace, a terrace, triangle and dots, one substitution."""
-    large, middle, small = (Surface(f"EuZn2As2, figure {figure}", seed=5) for figure in ("3", "7a", "7c"))
-    atom = Surface("EuZn2As2, figure 5", seed=5)
+    large, middle, small = (Surface(f"EuZn2As2:figure {figure}", seed=5) for figure in ("3", "7a", "7c"))
+    atom = Surface("EuZn2As2:figure 5", seed=5)
     scenes = [
         (large, laid_out(large), 250.0, "bad_day"),
         (middle, (120.0, 40.0), 200.0, "good_day"),
@@ -78,7 +78,7 @@ def maps(axes):
             picture(ax, run.topograph.height, run.topograph.frame.size[0], title)
         else:
             ax.text(0.5, 0.5, f"{name}\nis not in {DATA}", ha="center", fontsize=7)
-    surface = Surface("EuZn2As2, figure 7c", seed=5)
+    surface = Surface("EuZn2As2:figure 7c", seed=5)
     stm = SimulatedController(surface, seed=2)
     grid = stm.grid(Frame.square(nearest(surface, "tall triangle"), 20, 90), SweepSettings(-1.5, 1.5, 61))
     picture(axes[2], grid.height, 20.0, "simulated grid, height")

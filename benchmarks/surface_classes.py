@@ -62,7 +62,7 @@ def published():
 
 def simulated(figure, kind, spread, bias, count=800, seed=5):
     """Spectra at sites of one kind, noise included."""
-    surface = Surface(f"EuZn2As2, figure {figure}", seed=seed)
+    surface = Surface(f"EuZn2As2:figure {figure}", seed=seed)
     stm = SimulatedController(surface, seed=2, profile="good_day" if figure in QUIET else "bad_day")
     places = sites(surface, kind, count, reach=600.0, spread=spread)
     return stm.spectra(places, SweepSettings(bias[0], bias[-1], len(bias)))

@@ -17,7 +17,7 @@ from bluesky_stm.errors import TipCrashError
 from bluesky_stm.geometry import Floats, Frame, Point
 from bluesky_stm.measurements import Topograph
 from bluesky_stm.protocols import SweepSettings
-from bluesky_stm.surface import SAMPLES, Sample, Surface
+from bluesky_stm.surface import AREAS, EuZn2As2, Sample, Surface
 
 PIXELS = 128
 SCENE_ROWS = 16
@@ -60,7 +60,7 @@ def scene(seed: int) -> Scene:
 
 
 def _drawn(seed: int, rng: np.random.Generator) -> Scene:
-    area = SAMPLES[str(rng.choice([name for name in SAMPLES if name.startswith("EuZn2As2,")]))]
+    area = EuZn2As2.parse({"area": str(rng.choice(list(AREAS)))}).build()
     side = float(np.exp(rng.uniform(*np.log(SIDES))))
     surface = Surface(varied(area, side, rng), seed)
     profile = str(rng.choice([name for name in PROFILES if name != "ideal"]))

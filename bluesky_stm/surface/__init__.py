@@ -1,10 +1,25 @@
 """Surfaces as pure functions of place, energy and seed."""
 
 from bluesky_stm.surface._defects import Defect
+from bluesky_stm.surface._euzn2as2 import AREAS, EuZn2As2
+from bluesky_stm.surface._gold import Au111
 from bluesky_stm.surface._points import SurfacePoints
 from bluesky_stm.surface._sample import Sample
-from bluesky_stm.surface._surface import SAMPLES, Surface
+from bluesky_stm.surface._sample_part import SamplePart
+from bluesky_stm.surface._surface import Surface
 from bluesky_stm.surface._truth import sites
 from bluesky_stm.surface._tunneling import Barrier, SweepIntegral
 
-__all__ = ["SAMPLES", "Barrier", "Defect", "Sample", "Surface", "SurfacePoints", "SweepIntegral", "sites"]
+__all__ = [
+    "AREAS",
+    "Au111",
+    "Barrier",
+    "Defect",
+    "EuZn2As2",
+    "Sample",
+    "SamplePart",
+    "Surface",
+    "SurfacePoints",
+    "SweepIntegral",
+    "sites",
+]

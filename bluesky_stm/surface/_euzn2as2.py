@@ -15,13 +15,15 @@ References
 """
 
 from dataclasses import replace
-from typing import Final
+from typing import ClassVar, Final, Literal
 
 from bluesky_stm.measurements import Setpoint
+from bluesky_stm.parts import setting
 from bluesky_stm.surface._defects import Influence, Relief, Species
 from bluesky_stm.surface._envelopes import Gaussian, Screened, Triangle
 from bluesky_stm.surface._regions import Band, Puddle
 from bluesky_stm.surface._sample import Lattice, Sample
+from bluesky_stm.surface._sample_part import SamplePart
 from bluesky_stm.surface._states import Level, Semiconductor
 from bluesky_stm.surface._terraces import Steps
 
@@ -159,28 +161,37 @@ SPECIES: Final = (
 """Heights are those seen at -1.5 V and 200 pA less what the states add to them."""
 
 
-def euzn2as2(area: str = "figure 7a") -> Sample:
-    """The sample in one of the `AREAS`; figure 4 lies within the second region, which is its terrace then."""
-    inside_b = area == "figure 4"
-    crowd = {s: s.in_region if inside_b else 1.0 for s in SPECIES}
-    return Sample(
-        name=f"EuZn2As2, {area}",
-        lattice=Lattice(constant=0.4211, angle=33.0, corrugation=0.024),
-        steps=Steps(layer=0.7181, bunch=(1, 2, 3, 3, 4, 6)),
-        model=Semiconductor(LEVELS),
-        terrace=AREAS[area],
-        work_function=4.5,
-        reference=Setpoint(-1.5, 0.2),
-        species=tuple(replace(s, density=s.density * crowd[s]) for s in SPECIES),
-        edge=STEP_EDGE,
-        band=None if inside_b else Band(REGION_B, relief=0.07),
-        puddles=(
-            Puddle({"valence": 0.02, "conduction": 0.05}, length=9.0),
-            Puddle({"valence": 0.02, "conduction": 0.05}, length=27.0),
-        ),
-        debris="cluster",
+class EuZn2As2(SamplePart):
+    """EuZn2As2 at 77 K, cleaved: a semiconductor with step bunches, two electronic regions and nine kinds of defects.
+
+    All areas are of one sample, hundreds of nm apart. Figure 4 lies within the second region, which is its terrace then.
+    """
+
+    leading: ClassVar[str] = "area"
+
+    name: str = "EuZn2As2"
+    area: Literal["figure 3", "figure 4", "figure 5", "figure 6", "figure 7a", "figure 7c"] = setting(
+        "figure 7a", "", "Area of the sample, by the published figure that shows it."
     )
 
-
-EUZN2AS2: Final = replace(euzn2as2(), name="EuZn2As2")
-"""The sample as it is where nothing else is said."""
+    def build(self) -> Sample:
+        """Return the sample in its area."""
+        inside_b = self.area == "figure 4"
+        crowd = {s: s.in_region if inside_b else 1.0 for s in SPECIES}
+        return Sample(
+            name=f"{self.name}, {self.area}",
+            lattice=Lattice(constant=0.4211, angle=33.0, corrugation=0.024),
+            steps=Steps(layer=0.7181, bunch=(1, 2, 3, 3, 4, 6)),
+            model=Semiconductor(LEVELS),
+            terrace=AREAS[self.area],
+            work_function=4.5,
+            reference=Setpoint(-1.5, 0.2),
+            species=tuple(replace(s, density=s.density * crowd[s]) for s in SPECIES),
+            edge=STEP_EDGE,
+            band=None if inside_b else Band(REGION_B, relief=0.07),
+            puddles=(
+                Puddle({"valence": 0.02, "conduction": 0.05}, length=9.0),
+                Puddle({"valence": 0.02, "conduction": 0.05}, length=27.0),
+            ),
+            debris="cluster",
+        )

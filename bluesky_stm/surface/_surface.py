@@ -5,8 +5,8 @@ Everything here is a pure function of place, sample and seed. Nothing is stored 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Self
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,16 +14,16 @@ from numpy.typing import ArrayLike
 from bluesky_stm.errors import UnknownNameError
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import Setpoint
+from bluesky_stm.parts import JSON, samples
 from bluesky_stm.surface._defects import Defect
-from bluesky_stm.surface._euzn2as2 import AREAS, EUZN2AS2, euzn2as2
-from bluesky_stm.surface._gold import AU111
+from bluesky_stm.surface._euzn2as2 import EuZn2As2
 from bluesky_stm.surface._landscape import Landscape
 from bluesky_stm.surface._points import SurfacePoints
 from bluesky_stm.surface._sample import Sample
+from bluesky_stm.surface._sample_part import SamplePart
 from bluesky_stm.surface._tunneling import Barrier
 
-SAMPLES: dict[str, Sample] = {sample.name: sample for sample in (EUZN2AS2, AU111, *map(euzn2as2, AREAS))}
-"""Samples by name: EuZn2As2, the areas of its published figures, and Au(111)."""
+_USUAL: Final = EuZn2As2()
 
 _SIDE = 64
 """Side of the squares in which an image is computed: memory grows with these, not with the image."""
@@ -34,18 +34,22 @@ class Surface(Landscape):
 
     Parameters
     ----------
-    sample : Sample or str
-        What it is made of: one of `SAMPLES`, or your own.
+    sample : str, mapping, SamplePart or Sample
+        What it is made of: a sample chosen by name, as `parts.samples` takes it, or data of your own.
     seed : int
         Which of the many surfaces of that sample.
     added : sequence of Defect
         Defects besides those that grew there: what a tip left behind.
     """
 
-    def __init__(self, sample: Sample | str = EUZN2AS2, seed: int = 0, added: Sequence[Defect] = ()) -> None:
-        if isinstance(sample, str) and sample not in SAMPLES:
-            raise UnknownNameError.among("sample", sample, SAMPLES)
-        super().__init__(SAMPLES[sample] if isinstance(sample, str) else sample, seed, added)
+    def __init__(
+        self,
+        sample: str | Mapping[str, Any] | SamplePart | Sample = _USUAL,
+        seed: int = 0,
+        added: Sequence[Defect] = (),
+    ) -> None:
+        self._chosen = sample if isinstance(sample, Sample) else samples.make(sample)
+        super().__init__(sample if isinstance(sample, Sample) else self._chosen.build(), seed, added)
 
     def with_defects(self, *more: Defect) -> Self:
         """The same surface with some defects more.
@@ -59,11 +63,12 @@ class Surface(Landscape):
         for defect in more:
             if defect.species not in names:
                 raise UnknownNameError.among(f"defect of {self.sample.name}", defect.species, names)
-        return type(self)(self.sample, self.seed, (*self.population.added, *more))
+        return type(self)(self._chosen, self.seed, (*self.population.added, *more))
 
-    def describe(self) -> dict[str, Any]:
-        """JSON-able name of the sample, and seed."""
-        return {"sample": self.sample.name, "seed": self.seed}
+    def describe(self) -> JSON:
+        """Return the sample with its settings, and the seed; of data without a part the name alone."""
+        chosen = {"name": self.sample.name} if isinstance(self._chosen, Sample) else self._chosen.describe()
+        return {"sample": chosen, "seed": self.seed}
 
     # ---- what a tip sees ------------------------------------------------------------------------------------------
 

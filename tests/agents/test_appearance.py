@@ -15,10 +15,10 @@ from bluesky_stm.controllers import SimulatedController
 from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.measurements import Setpoint, Topograph
 from bluesky_stm.protocols import Observation
-from bluesky_stm.surface import SAMPLES, Surface
+from bluesky_stm.surface import EuZn2As2, Surface
 
 FRAME = Frame.square((0.0, 0.0), 20.0, 48)
-GROWN = SAMPLES["EuZn2As2"]
+GROWN = EuZn2As2().build()
 BARE = GROWN.with_density(**{species.name.replace(" ", "_"): 0.0 for species in GROWN.species})
 
 

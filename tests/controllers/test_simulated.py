@@ -14,7 +14,7 @@ from bluesky_stm.errors import STMError, TipCrashError, UnknownNameError
 from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.measurements import Quality, Setpoint
 from bluesky_stm.protocols import SweepSettings
-from bluesky_stm.surface import SAMPLES, Surface, SurfacePoints, sites
+from bluesky_stm.surface import Au111, Surface, SurfacePoints, sites
 
 SWEEP = SweepSettings(-1.5, 1.5, 121)
 BELOW = SweepSettings(-1.5, 1.2, 109)
@@ -287,7 +287,7 @@ def test_gold_shows_the_onset_of_its_surface_state():
     spectrum = stm.sweep(SweepSettings(-0.9, 0.2, 111))
     steepest = spectrum.bias[np.gradient(spectrum.didv, spectrum.bias)[5:90].argmax() + 5]
     assert steepest == pytest.approx(-0.48, abs=0.03)
-    assert SAMPLES["Au(111)"].steps.layer == pytest.approx(0.4078 / math.sqrt(3), rel=0.01)
+    assert Au111().build().steps.layer == pytest.approx(0.4078 / math.sqrt(3), rel=0.01)
 
 
 class TestOnGold(ControllerConformance):

@@ -11,7 +11,7 @@ from bluesky_stm.controllers._feedback import Feedback
 from bluesky_stm.errors import LimitError, TipCrashError
 from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.protocols import FeedbackGains
-from bluesky_stm.surface import SAMPLES, Surface
+from bluesky_stm.surface import Au111, Surface
 
 PUBLISHED = FeedbackGains(0.0273, 87.8)
 DECAY = 21.7
@@ -162,6 +162,6 @@ def test_a_reversal_of_the_piezo_is_late_and_a_move_creeps():
 
 
 def test_gold_is_followed_as_well():
-    stm = SimulatedController(Surface(SAMPLES["Au(111)"], seed=1), profile=replace(PROFILES["ideal"], response=7e-5))
+    stm = SimulatedController(Surface(Au111().build(), seed=1), profile=replace(PROFILES["ideal"], response=7e-5))
     frame = Frame.square((0, 0), 20, 32)
     assert stm.scan(frame).height == pytest.approx(stm.truth_topograph(frame).height, abs=0.01)

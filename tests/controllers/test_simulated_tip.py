@@ -12,7 +12,7 @@ from bluesky_stm.errors import LimitError, STMError, TipCrashError
 from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.measurements import Setpoint
 from bluesky_stm.protocols import SweepSettings, TipShape
-from bluesky_stm.surface import SAMPLES, Surface
+from bluesky_stm.surface import EuZn2As2, Surface
 
 SWEEP = SweepSettings(-1.5, 1.5, 121)
 TERRACE = Point(60.0, 30.0)
@@ -36,7 +36,7 @@ def with_tip(stm, **state):
 
 def test_a_double_tip_shows_everything_twice():
     """A single adsorbate appears again at the distance of the apexes, on the other side, lower."""
-    sample = SAMPLES["EuZn2As2, figure 4"]
+    sample = EuZn2As2(area="figure 4").build()
     only = tuple(replace(s, density=0.02, in_region=1.0) for s in sample.species if s.name == "adsorbate")
     surface = Surface(replace(sample, species=only, puddles=()), seed=4)
     found = surface.defects((40, -150), (150, 150))

@@ -33,7 +33,7 @@ GOOD = {"6", "7a", "7c"}
 
 def measure(figure, kind, spread, bias, count=800):
     """Spectra at sites of one kind, noise included, and the conductance by the lock-in."""
-    surface = Surface(f"EuZn2As2, figure {figure}", seed=5)
+    surface = Surface(f"EuZn2As2:figure {figure}", seed=5)
     stm = SimulatedController(surface, seed=2, profile="good_day" if figure in GOOD else "bad_day")
     places = sites(surface, kind, count, reach=600.0, spread=spread)
     reading = stm.spectra(places, SweepSettings(bias[0], bias[-1], len(bias)))
@@ -68,7 +68,7 @@ def test_the_median_current_is_that_of_the_published_class(reference, figure, na
 @pytest.mark.parametrize("area", ["3", "4", "5", "6", "7a", "7c"])
 def test_no_kind_of_place_has_more_than_twelve_numbers(area):
     """A class is its band edges, powers, ratio and levels: what is not zero in its row."""
-    surface = Surface(f"EuZn2As2, figure {area}")
+    surface = Surface(f"EuZn2As2:figure {area}")
     numbers = np.abs(surface.changes) > 0
     levels = numbers[:, 5:].sum(axis=1)
     assert (5 + 3 * levels <= 12).all()

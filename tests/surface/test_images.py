@@ -8,7 +8,7 @@ import pytest
 from bluesky_stm.controllers import PROFILES, SimulatedController
 from bluesky_stm.controllers._noise import converter_lines
 from bluesky_stm.geometry import Frame
-from bluesky_stm.surface import SAMPLES, Surface
+from bluesky_stm.surface import EuZn2As2, Surface
 
 # species, area, published apparent height (pm: low, high), full width at half maximum (nm: low, high)
 SHAPES = [
@@ -25,7 +25,7 @@ SHAPES = [
 
 def alone(species, area):
     """A surface with one kind of defect, all of the same size, and nothing else that shows."""
-    sample = SAMPLES[f"EuZn2As2, {area}"]
+    sample = EuZn2As2(area=area).build()
     only = tuple(replace(s, density=0.03, spread=0.0, in_region=1.0) for s in sample.species if s.name == species)
     return Surface(replace(sample, species=only, puddles=(), band=None), seed=3)
 

@@ -9,7 +9,7 @@ import pytest
 from bluesky_stm.errors import UnknownNameError
 from bluesky_stm.geometry import Frame
 from bluesky_stm.measurements import Setpoint
-from bluesky_stm.surface import SAMPLES, Surface
+from bluesky_stm.surface import EuZn2As2, Surface
 
 ENERGIES = np.linspace(-1.5, 1.5, 61)
 
@@ -77,7 +77,7 @@ def test_terraces_differ_by_whole_layers():
 
 def test_edges_lean_as_in_the_published_frame():
     """By 0.11 nm to smaller x for each nm of y: a line fitted to the edges of the published 250 nm frame."""
-    surface = Surface("EuZn2As2, figure 3", seed=2)
+    surface = Surface("EuZn2As2:figure 3", seed=2)
     image = surface.relief(Frame.square((0.0, 0.0), 250, 128).points())
     rows = np.linspace(-125, 125, 128)
     ends = (image > np.median(image) + 1.0).sum(axis=1) * 250 / 128
@@ -122,7 +122,7 @@ def test_defects_are_as_many_as_their_density_says_and_placed_at_random():
 
 def test_triangles_and_substitutions_are_rare_unless_asked_for():
     rare = {"triangle", "tall triangle", "substitution"}
-    sample = SAMPLES["EuZn2As2"]
+    sample = EuZn2As2().build()
     assert sum(s.density for s in sample.species if s.name in rare) <= 0.02 + 1e-12
     many = sample.with_density(triangle=0.5)
     assert next(s for s in many.species if s.name == "triangle").density == 0.5
@@ -151,7 +151,7 @@ def test_no_place_has_fewer_than_no_states(seed):
 
 def test_images_change_with_bias():
     """A triangle is bright where its levels carry the current, and its contrast is another one at the other polarity."""
-    surface = Surface("EuZn2As2, figure 6", seed=5)
+    surface = Surface("EuZn2As2:figure 6", seed=5)
     triangle = next(d for d in surface.defects((-400, -400), (400, 400)) if d.species == "triangle")
     near = np.array([[triangle.x, triangle.y], [triangle.x - 4, triangle.y + 4]])
     filled, empty = (np.diff(surface.height(near, Setpoint(bias, 0.2)))[0] for bias in (-1.5, 1.2))
@@ -160,7 +160,7 @@ def test_images_change_with_bias():
 
 def test_the_lattice_shows_more_the_closer_the_tip():
     """By Tersoff and Hamann, exp(-fall z) with fall about 6 per nm: 0.2 pm at 200 pA."""
-    surface = Surface("EuZn2As2, figure 7c", seed=5)
+    surface = Surface("EuZn2As2:figure 7c", seed=5)
     x = np.linspace(0, 0.4211 * 3, 400)
     line = np.array([60.0, 30.0]) + np.column_stack([x * np.cos(np.radians(63)), x * np.sin(np.radians(63))])
     far, close = (_ripple(surface.height(line, Setpoint(-1.5, current))) for current in (0.2, 20.0))

@@ -1,0 +1,23 @@
+"""A sample as it is chosen by name: a part that builds the data from which a surface grows."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import ClassVar
+
+from bluesky_stm.parts import Part
+from bluesky_stm.surface._sample import Sample
+
+
+class SamplePart(Part):
+    """A sample that is chosen by name; `build` makes its data.
+
+    The data are no settings: a lattice, steps, states and species of defects are written down once, in the code of the package
+    that brings the sample. Settings are what distinguishes the places of one sample, such as the area of a published figure.
+    """
+
+    kind: ClassVar[str] = "sample"
+
+    @abstractmethod
+    def build(self) -> Sample:
+        """Return the sample as data. The same settings give the same data."""
