@@ -2,12 +2,12 @@
 
 from bluesky_stm.devices._agent import AgentDevice, PosteriorMap
 from bluesky_stm.devices._bias import Bias
+from bluesky_stm.devices._conditions import ConditionsKeeper, TunnelingConditions
 from bluesky_stm.devices._current import TunnelingCurrent
 from bluesky_stm.devices._grid import GridSpectroscopy
 from bluesky_stm.devices._images import ImageStore
 from bluesky_stm.devices._lockin import LockIn
-from bluesky_stm.devices._once import Pulse, TipPulse, TipShaper
-from bluesky_stm.devices._rest import Rest, RestKeeper
+from bluesky_stm.devices._one_shot import BiasPulse, TipPulse, TipShaper
 from bluesky_stm.devices._scanner import Scanner
 from bluesky_stm.devices._stm import STM
 from bluesky_stm.devices._sweep import BiasSweep
@@ -19,18 +19,18 @@ __all__ = [
     "STM",
     "AgentDevice",
     "Bias",
+    "BiasPulse",
     "BiasSweep",
+    "ConditionsKeeper",
     "GridSpectroscopy",
     "ImageStore",
     "LockIn",
     "PosteriorMap",
-    "Pulse",
-    "Rest",
-    "RestKeeper",
     "Scanner",
     "TipPosition",
     "TipPulse",
     "TipShaper",
+    "TunnelingConditions",
     "TunnelingCurrent",
     "Watch",
     "ZController",

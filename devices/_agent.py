@@ -28,7 +28,7 @@ from bluesky_stm.teaching import Lesson, Pupil, Teaching, mask_as_text, refusal
 Key = tuple[int, tuple[Point, ...], bytes | None]
 
 
-class Wish(Signal):
+class RequestSignal(Signal):
     """What the plan asks of the agent beside its lessons."""
 
     def set(self, value: Any, *, timeout: float | None = None, settle_time: float | None = None) -> Status:
@@ -113,9 +113,9 @@ class AgentDevice(Device):
         Longest time for one decision, in s of wall time.
     """
 
-    pending = Cpt(Wish, value=(), kind=OMITTED)
+    pending = Cpt(RequestSignal, value=(), kind=OMITTED)
     """Places that are being measured and won't be suggested: ``bps.mv(agent.pending, [point])``."""
-    mask = Cpt(Wish, value=None, kind=OMITTED)
+    mask = Cpt(RequestSignal, value=None, kind=OMITTED)
     """Which candidates may be suggested, as booleans; None for all. The decision's document has it."""
     map = Cpt(PosteriorMap, kind=OMITTED)
 

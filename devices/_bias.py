@@ -15,7 +15,7 @@ from bluesky_stm.devices._positioner import Positioner
 from bluesky_stm.devices._signals import CONFIG, Parameter
 from bluesky_stm.errors import LimitError, MotionStoppedError, STMError
 
-PATIENCE = 60.0
+CROSSING_TIMEOUT = 60.0
 """Longest time that is waited for a ramp through 0 V before the tip is brought to rest, in s of wall time."""
 
 
@@ -85,8 +85,8 @@ class Bias(Positioner):
     @contextmanager
     def by_itself(self) -> Iterator[None]:
         """Inside, nothing else ramps the bias; a ramp through 0 V that is under way is waited for."""
-        if not self._passage.acquire(timeout=PATIENCE):
-            raise STMError(f"{self.name} is on its way through 0 V for more than {PATIENCE:g} s. Withdraw the tip.")
+        if not self._passage.acquire(timeout=CROSSING_TIMEOUT):
+            raise STMError(f"{self.name} is on its way through 0 V for more than {CROSSING_TIMEOUT:g} s. Withdraw the tip.")
         try:
             yield
         finally:

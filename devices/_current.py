@@ -8,11 +8,11 @@ from typing import Any
 from event_model import DataKey
 
 from bluesky_stm import units
-from bluesky_stm.devices._part import Part
 from bluesky_stm.devices._signals import data_key
+from bluesky_stm.devices._stm_device import STMDevice
 
 
-class TunnelingCurrent(Part):
+class TunnelingCurrent(STMDevice):
     """Tunneling current now, in nA, with the sign of the bias; ``_over`` says whether it exceeds the limit."""
 
     def get(self) -> float:

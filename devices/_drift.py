@@ -7,8 +7,8 @@ from operator import methodcaller
 from typing import Any
 
 from bluesky_stm import units
-from bluesky_stm.devices._part import stm_of
 from bluesky_stm.devices._signals import ControllerSignal
+from bluesky_stm.devices._stm_device import stm_of
 from bluesky_stm.errors import LimitError
 
 

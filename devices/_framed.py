@@ -10,16 +10,16 @@ from ophyd.status import Status
 
 from bluesky_stm import units
 from bluesky_stm.devices._measuring import Measuring
-from bluesky_stm.devices._part import stm_of
 from bluesky_stm.devices._signals import CONFIG, NORMAL, Parameter
+from bluesky_stm.devices._stm_device import stm_of
 from bluesky_stm.errors import LimitError
 from bluesky_stm.geometry import Frame, Point
 
-LARGEST = 16_384
+MOST_PIXELS = 16_384
 """Rows or columns."""
 
 
-class Side(Parameter):
+class FrameSide(Parameter):
     """Width or height of a frame, in nm."""
 
     def check_value(self, side: float) -> None:
@@ -38,11 +38,11 @@ class Framed(Measuring):
 
     center_x = Cpt(Parameter, value=0.0, units=units.LENGTH, precision=3, quantity="x", kind=NORMAL)
     center_y = Cpt(Parameter, value=0.0, units=units.LENGTH, precision=3, quantity="y", kind=NORMAL)
-    width = Cpt(Side, value=100.0, units=units.LENGTH, precision=3, low=1e-3, kind=NORMAL)
-    height = Cpt(Side, value=100.0, units=units.LENGTH, precision=3, low=1e-3, kind=NORMAL)
+    width = Cpt(FrameSide, value=100.0, units=units.LENGTH, precision=3, low=1e-3, kind=NORMAL)
+    height = Cpt(FrameSide, value=100.0, units=units.LENGTH, precision=3, low=1e-3, kind=NORMAL)
     angle = Cpt(Parameter, value=0.0, units=units.ANGLE, precision=2, low=-360.0, high=360.0, kind=NORMAL)
-    rows = Cpt(Parameter, value=256, form="integer", low=1, high=LARGEST, kind=CONFIG)
-    columns = Cpt(Parameter, value=256, form="integer", low=1, high=LARGEST, kind=CONFIG)
+    rows = Cpt(Parameter, value=256, form="integer", low=1, high=MOST_PIXELS, kind=CONFIG)
+    columns = Cpt(Parameter, value=256, form="integer", low=1, high=MOST_PIXELS, kind=CONFIG)
 
     @property
     def frame(self) -> Frame:

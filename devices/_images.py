@@ -13,12 +13,10 @@ import numpy as np
 
 from bluesky_stm.errors import SettingsError
 from bluesky_stm.geometry import Floats
+from bluesky_stm.teaching import IMAGE_DATASET
 
 INLINE: Final = 4 * 2**20
 """Bytes of an image up to which it stands in the document itself."""
-
-DATASET: Final = "/entry/data/data"
-"""Where the images stand in a file of the spec ``AD_HDF5``."""
 
 
 class ImageStore:
@@ -91,7 +89,7 @@ class _ImageFile:
         number, self._count = self._count, self._count + 1
         with h5py.File(self._path, "a", libver="latest", locking=False) as file:  # those who read it now don't hinder
             images = file.require_dataset(
-                DATASET, (number, *self._shape), "<f8", maxshape=(None, *self._shape), chunks=(1, *self._shape)
+                IMAGE_DATASET, (number, *self._shape), "<f8", maxshape=(None, *self._shape), chunks=(1, *self._shape)
             )
             file.swmr_mode = True
             images.resize(number + 1, axis=0)

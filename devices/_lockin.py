@@ -9,8 +9,8 @@ from typing import Any
 from ophyd import Component as Cpt
 
 from bluesky_stm import units
-from bluesky_stm.devices._part import Part, stm_of
 from bluesky_stm.devices._signals import CONFIG, ControllerSignal
+from bluesky_stm.devices._stm_device import STMDevice, stm_of
 
 
 class Amplitude(ControllerSignal):
@@ -36,7 +36,7 @@ def setting(field: str, signal: type[ControllerSignal] = ControllerSignal, **kwa
     )
 
 
-class LockIn(Part):
+class LockIn(STMDevice):
     """Lock-in on the bias; ``gain`` and ``offset`` turn its raw X channel into dI/dV."""
 
     amplitude = setting("amplitude", Amplitude, units=units.BIAS, precision=5, low=0.0)

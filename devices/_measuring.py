@@ -8,11 +8,11 @@ from typing import Any
 
 from ophyd.status import Status
 
-from bluesky_stm.devices._part import Part
 from bluesky_stm.devices._signals import Result
+from bluesky_stm.devices._stm_device import STMDevice
 
 
-class Measuring(Part):
+class Measuring(STMDevice):
     """A detector whose `trigger` is one act of the controller."""
 
     unit = "point"

@@ -8,11 +8,11 @@ from typing import Any
 from event_model import DataKey
 from ophyd.status import Status
 
-from bluesky_stm.devices._part import Part
 from bluesky_stm.devices._signals import data_key
+from bluesky_stm.devices._stm_device import STMDevice
 
 
-class Positioner(Part):
+class Positioner(STMDevice):
     """A quantity that is set and read back, as a motor is: readback under its own name, what was asked under ``_setpoint``."""
 
     quantity = ""

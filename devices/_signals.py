@@ -12,7 +12,7 @@ from ophyd import Kind, Signal
 from ophyd.status import Status
 from ophyd.utils import ReadOnlyError
 
-from bluesky_stm.devices._part import stm_of
+from bluesky_stm.devices._stm_device import stm_of
 from bluesky_stm.errors import LimitError
 from bluesky_stm.protocols import Controller
 

@@ -13,13 +13,13 @@ from ophyd.device import Staged
 
 from bluesky_stm import units
 from bluesky_stm.devices._bias import Bias
+from bluesky_stm.devices._conditions import ConditionsKeeper
 from bluesky_stm.devices._current import TunnelingCurrent
 from bluesky_stm.devices._drift import DriftCompensation
 from bluesky_stm.devices._grid import GridSpectroscopy
 from bluesky_stm.devices._images import ImageStore
 from bluesky_stm.devices._lockin import LockIn
-from bluesky_stm.devices._once import TipPulse, TipShaper
-from bluesky_stm.devices._rest import RestKeeper
+from bluesky_stm.devices._one_shot import TipPulse, TipShaper
 from bluesky_stm.devices._scanner import Scanner
 from bluesky_stm.devices._signals import CONFIG, NORMAL, OMITTED
 from bluesky_stm.devices._sweep import BiasSweep
@@ -36,7 +36,7 @@ HARMLESS = (MotionStoppedError, LimitError, NotCapableError, SettingsError)
 
 
 class STM(Device):
-    """A scanning tunneling microscope: tip, bias, sweep, current, z, lockin, scanner, grid; pulse, shaper, watch, rest.
+    """A scanning tunneling microscope: tip, bias, sweep, current, z, lockin, scanner, grid; pulse, shaper, watch, conditions.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ class STM(Device):
     drift = Cpt(DriftCompensation, kind=OMITTED)
     watch = Cpt(Watch, kind=OMITTED)
     grid = Cpt(GridSpectroscopy, kind=OMITTED, labels={"flyers"})
-    rest = Cpt(RestKeeper, kind=OMITTED)
+    conditions = Cpt(ConditionsKeeper, kind=OMITTED)
 
     controller_of_parts = True
 
@@ -96,13 +96,13 @@ class STM(Device):
     def stage(self) -> list[object]:
         """Make ready for a run, and remember how the tip rests."""
         if not self.is_staged:
-            self.rest.enter(self)
+            self.conditions.enter(self)
         return super().stage()
 
     def unstage(self) -> list[object]:
         """End what is under way; put the tip back to rest, or withdraw it after a fault."""
         with ExitStack() as whatever_happens:
-            whatever_happens.callback(self.rest.leave, self)
+            whatever_happens.callback(self.conditions.leave, self)
             for measuring in (self.sweep, self.scanner, self.grid):
                 whatever_happens.callback(measuring.break_off)
             return super().unstage()

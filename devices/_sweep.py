@@ -13,8 +13,8 @@ from ophyd.status import Status
 
 from bluesky_stm import units
 from bluesky_stm.devices._measuring import Measuring
-from bluesky_stm.devices._part import stm_of
 from bluesky_stm.devices._signals import CONFIG, HINTED, NORMAL, OMITTED, Parameter, Result
+from bluesky_stm.devices._stm_device import stm_of
 from bluesky_stm.devices._worker import ActStatus
 from bluesky_stm.errors import LimitError, NotCapableError
 from bluesky_stm.measurements import Quality, Setpoint, Spectrum
@@ -206,7 +206,7 @@ class BiasSweep(Measuring):
     def _sweep(self, settings: SweepSettings, status: ActStatus) -> None:
         self.fill(self.values_of(self.measure(settings, status.report)))
         after: Setpoint | None = self.setpoint_after.get()
-        if after and not status.round.over:
+        if after and not status.epoch.stopped:
             self.stm.bias.go(after.bias)
             self.stm.bias.forget_setpoint()
             self.controller.set_setpoint_current(after.current)

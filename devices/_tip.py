@@ -11,17 +11,17 @@ from ophyd import Component as Cpt
 from ophyd.status import Status
 
 from bluesky_stm import units
-from bluesky_stm.devices._part import Part, stm_of
 from bluesky_stm.devices._positioner import Positioner
 from bluesky_stm.devices._signals import CONFIG, HINTED, Parameter, data_key
+from bluesky_stm.devices._stm_device import STMDevice, stm_of
 from bluesky_stm.errors import LimitError, STMError
 from bluesky_stm.geometry import Point
 
-STEEPEST = 1.0
+STEEPEST_SLOPE = 1.0
 """Slope of the surface, in nm/nm, that a moving tip has to follow: facets and step edges seen by a blunt tip."""
 
 
-class Axis(Positioner):
+class TipAxis(Positioner):
     """One coordinate of the tip, in nm; the other one stays what was asked for last."""
 
     units = units.LENGTH
@@ -66,11 +66,11 @@ class Speed(Parameter):
         stm_of(self).tip.check_speed(value)
 
 
-class TipPosition(Part):
+class TipPosition(STMDevice):
     """Where the tip is on the sample, in nm, drift compensated; set as one point in one straight line."""
 
-    x = Cpt(Axis, kind=HINTED)
-    y = Cpt(Axis, kind=HINTED)
+    x = Cpt(TipAxis, kind=HINTED)
+    y = Cpt(TipAxis, kind=HINTED)
     speed = Cpt(Speed, value=0.0, units=units.SPEED, quantity="speed", kind=CONFIG, doc="0 for the controller's own")
     tolerance = Cpt(Parameter, value=0.05, units=units.LENGTH, low=0.0, high=10.0, kind=CONFIG, doc="of the arrival")
 
@@ -171,7 +171,7 @@ class TipPosition(Part):
         if not self.controller.get_feedback():
             return
         speed = (self.speed.get() if speed is None else speed) or self.controller.get_speed()
-        follows = self.controller.get_gains().integral / STEEPEST
+        follows = self.controller.get_gains().integral / STEEPEST_SLOPE
         if speed > follows:
             raise LimitError(
                 f"{what or self.speed.name} = {speed:g} nm/s is faster than the {follows:g} nm/s that the feedback follows at "

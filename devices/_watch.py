@@ -11,11 +11,11 @@ from typing import Any
 from ophyd import Component as Cpt
 
 from bluesky_stm import units
-from bluesky_stm.devices._part import Part, stm_of
 from bluesky_stm.devices._signals import OMITTED, ControllerSignal
+from bluesky_stm.devices._stm_device import STMDevice, stm_of
 from bluesky_stm.protocols import Controller
 
-LOST = 0.1
+LOST_CONTACT_SHARE = 0.1
 """Share of the set-point current below which a tip with its feedback closed has lost contact."""
 
 
@@ -60,7 +60,10 @@ class WatchedSignal(ControllerSignal):
 
 def lost_contact(controller: Controller) -> bool:
     """Whether the feedback is closed and finds no current, or what is no number."""
-    return controller.get_feedback() and not abs(controller.read_current()) >= LOST * controller.get_setpoint().current
+    return (
+        controller.get_feedback()
+        and not abs(controller.read_current()) >= LOST_CONTACT_SHARE * controller.get_setpoint().current
+    )
 
 
 def z_margin(controller: Controller) -> float:
@@ -72,7 +75,7 @@ def z_margin(controller: Controller) -> float:
     return min(z - low, high - z)
 
 
-class Watch(Part):
+class Watch(STMDevice):
     """Values for suspenders: magnitude of the current, lost contact, room in z, speed of the drift that is compensated."""
 
     current = Cpt(WatchedSignal, read=lambda c: abs(c.read_current()), units=units.CURRENT, precision=5, kind=OMITTED)

@@ -12,14 +12,14 @@ from ophyd.ophydobj import OphydObject
 
 from bluesky_stm.errors import MotionStoppedError
 
-Latch = Callable[[BaseException], None]
+FaultHandler = Callable[[BaseException], None]
 
 
-class Round:
+class StopEpoch:
     """The acts between two stops: whether it is over, and whether it was ended on purpose."""
 
-    over = False
-    well = False
+    stopped = False
+    on_purpose = False
 
 
 class ActStatus(DeviceStatus):
@@ -37,9 +37,9 @@ class ActStatus(DeviceStatus):
     """
 
     def __init__(
-        self, device: OphydObject, timeout: float | None = None, *, unit: str = "step", on_fault: Latch | None = None
+        self, device: OphydObject, timeout: float | None = None, *, unit: str = "step", on_fault: FaultHandler | None = None
     ) -> None:
-        self.round = Round()
+        self.epoch = StopEpoch()
         self._begun = time.monotonic()
         self._unit, self._on_fault = unit, on_fault
         super().__init__(device, timeout=timeout)
@@ -60,7 +60,7 @@ class ActStatus(DeviceStatus):
 
     def go_on(self) -> None:
         """Between two steps of an act: raises `MotionStoppedError` when it has been stopped meanwhile."""
-        if self.round.over:
+        if self.epoch.stopped:
             raise MotionStoppedError(f"{self.device.name} was stopped. The tip stands still with the feedback on. Ask again.")
 
     def __str__(self) -> str:
@@ -72,7 +72,7 @@ class ActStatus(DeviceStatus):
     __repr__ = __str__
 
     def _handle_failure(self) -> None:
-        self.round.over = True
+        self.epoch.stopped = True
         if self._on_fault and self._exception is not None:
             self._on_fault(self._exception)
         super()._handle_failure()
@@ -84,11 +84,11 @@ class Worker:
     Threads start with the first act and end with `close` or with the worker.
     """
 
-    def __init__(self, name: str, on_fault: Latch | None = None) -> None:
+    def __init__(self, name: str, on_fault: FaultHandler | None = None) -> None:
         self._acts = ThreadPoolExecutor(1, thread_name_prefix=f"{name}-acts")
         self._urgent = ThreadPoolExecutor(1, thread_name_prefix=f"{name}-urgent")
         self._on_fault = on_fault
-        self._round = Round()
+        self._epoch = StopEpoch()
 
     def submit(
         self,
@@ -107,7 +107,7 @@ class Worker:
         """
         status = ActStatus(device, timeout, unit=unit, on_fault=self._on_fault)
         if not urgent:
-            status.round = self._round
+            status.epoch = self._epoch
         lane = self._urgent if urgent else self._acts
         lane.submit(self._perform, status, act, (*args, status) if tells else args)
         return status
@@ -118,8 +118,8 @@ class Worker:
         With ``success`` that is no fault, and their statuses end well: so bluesky stops what moves when it pauses, and does it
         again on resuming.
         """
-        self._round.over, self._round.well = True, success
-        self._round = Round()
+        self._epoch.stopped, self._epoch.on_purpose = True, success
+        self._epoch = StopEpoch()
 
     def close(self) -> None:
         """Take no more acts, and let the threads end."""
@@ -131,7 +131,7 @@ class Worker:
             status.go_on()
             act(*args)
         except MotionStoppedError as fault:
-            if status.round.well:
+            if status.epoch.on_purpose:
                 status.set_finished()
             else:
                 status.set_exception(fault)

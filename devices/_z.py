@@ -10,8 +10,8 @@ from ophyd import Component as Cpt
 from ophyd.status import Status
 
 from bluesky_stm import units
-from bluesky_stm.devices._part import Part
 from bluesky_stm.devices._signals import CONFIG, HINTED, NORMAL, ControllerSignal, DescribedSignal
+from bluesky_stm.devices._stm_device import STMDevice
 
 
 class Contact(DescribedSignal):
@@ -33,7 +33,7 @@ class Contact(DescribedSignal):
         self.parent.stop(success=success)
 
 
-class ZController(Part):
+class ZController(STMDevice):
     """Keeps the tip at its distance: feedback on or off, set point, gains; withdraws and approaches."""
 
     height = Cpt(ControllerSignal, read=lambda c: c.get_tip().z, units=units.LENGTH, precision=4, quantity="z", kind=HINTED)

@@ -14,9 +14,9 @@ from bluesky.utils import MsgGenerator
 from bluesky_stm.geometry import Drift, Frame, Point
 from bluesky_stm.measurements import Spectrum, Topograph
 from bluesky_stm.plans._drift import DriftCheck, DriftWatch
+from bluesky_stm.plans._interventions import Interventions
 from bluesky_stm.plans._matching import follow
 from bluesky_stm.plans._overview import Parent, find_again
-from bluesky_stm.plans._person import Person
 from bluesky_stm.plans._stop import Standing, make_stop_rule
 from bluesky_stm.plans._stubs import come_to, decide, draw_map, measure_and_decide, measure_at, spectrum_of, take_topograph
 from bluesky_stm.plans._tip import TipWatch
@@ -60,7 +60,7 @@ class Course:
         parent: Parent | None,
     ) -> None:
         self.stm, self.agent, self.frame, self.options, self.parent = stm, agent, frame, options, parent
-        self.person = Person(steer, agent, scale.budget, self._check_place)
+        self.person = Interventions(steer, agent, scale.budget, self._check_place)
         self.stop = make_stop_rule(scale.stop)
         self.standing = Standing()
         self.watch: DriftWatch | None = None

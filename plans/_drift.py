@@ -18,8 +18,8 @@ from bluesky_stm.imaging import Registration, Shift
 from bluesky_stm.measurements import Topograph
 from bluesky_stm.plans._matching import contrast, follow, locate, zip_xy
 from bluesky_stm.plans._metadata import describe_run
-from bluesky_stm.plans._notes import FLAG, WORDS, Note, record
 from bluesky_stm.plans._queue import queueable
+from bluesky_stm.plans._readable import BOOLEAN, STRING, PlanReadable, record
 from bluesky_stm.plans._safety import safely
 from bluesky_stm.plans._stubs import as_frame, image_of, scan, take_topograph
 from bluesky_stm.protocols import Capability
@@ -28,12 +28,12 @@ from bluesky_stm.settings import Positive, Settings
 if TYPE_CHECKING:
     from bluesky_stm.devices import STM
 
-FIELDS = {
+DRIFT_FIELDS = {
     "x": units.LENGTH,
     "y": units.LENGTH,
     "correlation": "",
-    "method": WORDS,
-    "trusted": FLAG,
+    "method": STRING,
+    "trusted": BOOLEAN,
     "reference_time": units.TIME,
     "time": units.TIME,
     "velocity_x": units.SPEED,
@@ -44,7 +44,7 @@ FIELDS = {
 }
 """Of an Event in the stream ``drift``, beside the image: the shift since the first image, and what follows from it."""
 
-BELIEVABLE = 2.0
+SHIFT_MARGIN = 2.0
 """Shift that is believed at most, beyond two pixels: what the speed given as possible makes of the time, times this."""
 
 _INSTANT = 1e-3
@@ -103,7 +103,7 @@ class DriftWatch:
         self._side = check.share * min(reference.frame.size)
         self._path = _Path(*(drift.last if drift else (reference_time, Point(0.0, 0.0))))
         self._speed = check.speed
-        self._note = Note("drift", FIELDS)
+        self._readable = PlanReadable("drift", DRIFT_FIELDS)
 
     @property
     def error(self) -> float:
@@ -131,7 +131,7 @@ class DriftWatch:
             nothing: Floats = np.zeros(2)
             found, compensated = Registration(Shift(0.0, 0.0), 1.0, "reference"), np.array(self.stm.controller.get_drift())
             said = self._fields(found, False, self.reference_time, nothing, compensated)
-            yield from record("drift", self._note, self.stm.scanner, **said)
+            yield from record("drift", self._readable, self.stm.scanner, **said)
 
     def measure(self) -> MsgGenerator[bool]:
         """Take a quick image and find out; one Event in the stream ``drift``. Whether the result can be trusted.
@@ -169,7 +169,7 @@ class DriftWatch:
 
     def _possible(self, image: Topograph, time: float) -> float:
         """How far a shift may be from the one expected, in nm."""
-        return 2 * max(image.frame.pixel_size) + BELIEVABLE * self.check.speed * (time - self._last)
+        return 2 * max(image.frame.pixel_size) + SHIFT_MARGIN * self.check.speed * (time - self._last)
 
     def _conclude(self, found: Registration, image: Topograph, time: float) -> MsgGenerator[bool]:
         compensated: Floats = np.array(self.stm.controller.get_drift())
@@ -186,7 +186,7 @@ class DriftWatch:
             self.drift = self.drift or Drift(self.reference_time)
             self.drift.measured(time, found.shift, (float(left[0]), float(left[1])))
         self.contrast = contrast(self.reference, image)
-        yield from record("drift", self._note, self.stm.scanner, **self._fields(found, trusted, time, left, compensated))
+        yield from record("drift", self._readable, self.stm.scanner, **self._fields(found, trusted, time, left, compensated))
         return trusted
 
     def _fields(self, found: Registration, trusted: bool, time: float, left: Floats, compensated: Floats) -> dict[str, Any]:

@@ -14,18 +14,18 @@ from bluesky_stm.geometry import Drift, Frame, Point
 from bluesky_stm.imaging import small_features
 from bluesky_stm.measurements import Topograph
 from bluesky_stm.plans._matching import follow, locate, zip_xy
-from bluesky_stm.plans._notes import FLAG, WORDS, Note, record
+from bluesky_stm.plans._readable import BOOLEAN, STRING, PlanReadable, record
 from bluesky_stm.plans._stubs import image_of, scan
 
 if TYPE_CHECKING:
     from bluesky_stm.devices import STM
 
-FIELDS = {
+OVERVIEW_FIELDS = {
     "x": units.LENGTH,
     "y": units.LENGTH,
     "correlation": "",
-    "method": WORDS,
-    "trusted": FLAG,
+    "method": STRING,
+    "trusted": BOOLEAN,
     "expected_x": units.LENGTH,
     "expected_y": units.LENGTH,
     "used_x": units.LENGTH,
@@ -33,10 +33,10 @@ FIELDS = {
 }
 """Of an Event in the stream ``overview``, beside the image: shift found, expected from drift, and used for the frame."""
 
-LARGER = 2.5
+OVERVIEW_SIDE = 2.5
 """Side of the overview, in sides of the frame that is looked for: creep and hysteresis miss by a few per cent of a move."""
 
-MISSED = 0.03
+LARGEST_MISS = 0.03
 """By how much of the parent's side a place is missed at most, beside drift; a match farther off is a mistake."""
 
 PACKET = 16
@@ -62,19 +62,19 @@ def find_again(stm: STM, frame: Frame, parent: Parent) -> MsgGenerator[Frame]:
     if image is None:  # the plan is only simulated
         return frame
     before, after = (small_features(one, max(image.frame.pixel_size)) for one in (parent.image, image))
-    found = locate(before, after, expected, MISSED * max(parent.image.frame.size))
+    found = locate(before, after, expected, LARGEST_MISS * max(parent.image.frame.size))
     used = Point(*found.shift) if found.trusted and _allowed(stm, _moved(frame, found.shift)) else expected
-    note = Note("overview", FIELDS)
+    readable = PlanReadable("overview", OVERVIEW_FIELDS)
     said = {"correlation": found.correlation, "method": found.method, "trusted": found.trusted}
     places = {**zip_xy("", found.shift), **zip_xy("expected_", expected), **zip_xy("used_", used)}
-    yield from record("overview", note, stm.scanner, **said, **places)
+    yield from record("overview", readable, stm.scanner, **said, **places)
     return _moved(frame, used)
 
 
 def _around(stm: STM, frame: Frame, parent: Parent, expected: Point) -> Frame:
     """A frame around ``frame``, as far as the parent's image and the limits reach, with pixels as fine as the parent's."""
     whole = parent.image.frame
-    side = min(LARGER * max(frame.size), *whole.size)
+    side = min(OVERVIEW_SIDE * max(frame.size), *whole.size)
     middle = np.asarray(whole.center)
     cos, sin = np.cos(np.radians(whole.angle)), np.sin(np.radians(whole.angle))
     turn = np.array([[cos, sin], [-sin, cos]])

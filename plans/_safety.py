@@ -23,7 +23,7 @@ def safely(stm: STM, plan: MsgGenerator[T]) -> MsgGenerator[T]:
     After a fault of the microscope the tip is withdrawn instead, and so it is where it can't be brought to rest. ``halt`` runs
     no finalizer, but it unstages the guard, which does the same; a killed client leaves that to the controller's watchdog.
     """
-    guard = stm.rest.guard()
+    guard = stm.conditions.guard()
 
     def guarded() -> MsgGenerator[T]:
         yield from bps.stage(guard)
@@ -31,7 +31,7 @@ def safely(stm: STM, plan: MsgGenerator[T]) -> MsgGenerator[T]:
 
     def come_to_rest() -> MsgGenerator[None]:
         if guard.before is not None:
-            yield from bps.mv(stm.rest, guard.before)
+            yield from bps.mv(stm.conditions, guard.before)
         yield from bps.unstage(guard)
 
     return (yield from bpp.finalize_wrapper(guarded(), come_to_rest))

@@ -11,12 +11,12 @@ import numpy as np
 from bluesky.utils import MsgGenerator
 
 from bluesky_stm import units
-from bluesky_stm.devices import Pulse
+from bluesky_stm.devices import BiasPulse
 from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.measurements import Spectrum
 from bluesky_stm.plans._metadata import describe_run
-from bluesky_stm.plans._notes import COUNT, WORDS, Note, record
 from bluesky_stm.plans._queue import queueable
+from bluesky_stm.plans._readable import INTEGER, STRING, PlanReadable, record
 from bluesky_stm.plans._safety import safely
 from bluesky_stm.plans._stubs import spectrum_of
 from bluesky_stm.plans._tip_check import SUSPICIOUS, TipCheck, judge
@@ -25,7 +25,14 @@ from bluesky_stm.plans._tip_places import places_around
 if TYPE_CHECKING:
     from bluesky_stm.devices import STM
 
-FIELDS = {"verdict": WORDS, "reason": WORDS, "revoked": COUNT, "attempt": COUNT, "x": units.LENGTH, "y": units.LENGTH}
+TIP_CHECK_FIELDS = {
+    "verdict": STRING,
+    "reason": STRING,
+    "revoked": INTEGER,
+    "attempt": INTEGER,
+    "x": units.LENGTH,
+    "y": units.LENGTH,
+}
 """Of an Event in the stream ``tip_check``, beside the spectrum.
 
 ``verdict`` is ``reference`` (the first), ``good``, ``doubtful`` (to be confirmed), ``changed`` or ``renewed`` (taken as the new
@@ -58,7 +65,7 @@ class TipWatch:
     ) -> None:
         self.stm, self.check, self.place, self.where = stm, check, place, where
         self.reference: Spectrum | None = None
-        self._note = Note("tip_check", FIELDS)
+        self._readable = PlanReadable("tip_check", TIP_CHECK_FIELDS)
         self._clean = places_around(spared or stm.scanner.frame, check.aside, place)
 
     def due(self, spectra: int, last: Spectrum | None, contrast: float) -> bool:
@@ -144,12 +151,12 @@ class TipWatch:
         assert self.check.pulse
         yield from bps.checkpoint()
         yield from bps.mv(self.stm.tip, place)
-        yield from bps.mv(self.stm.pulse, Pulse(*self.check.pulse))
+        yield from bps.mv(self.stm.pulse, BiasPulse(*self.check.pulse))
 
     def _write(self, verdict: str, reason: str, revoked: int, attempt: int) -> MsgGenerator[None]:
         x, y = self.place
         said = {"verdict": verdict, "reason": reason, "revoked": revoked, "attempt": attempt, "x": x, "y": y}
-        yield from record("tip_check", self._note, self.stm.sweep, self.stm.tip, **said)
+        yield from record("tip_check", self._readable, self.stm.sweep, self.stm.tip, **said)
 
 
 @queueable

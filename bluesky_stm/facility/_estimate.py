@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bluesky_stm.plans._overview import LARGER
+from bluesky_stm.plans._overview import OVERVIEW_SIDE
 
 if TYPE_CHECKING:
     from bluesky_stm.devices import STM
@@ -62,7 +62,7 @@ def estimate(stm: STM, scales: Sequence[LengthScale]) -> Estimate:
 
 def _overview(parent: LengthScale, child: LengthScale) -> int:
     """Rows and columns of the image in which a child's frame is found again."""
-    side = min(LARGER * child.frame, parent.frame)
+    side = min(OVERVIEW_SIDE * child.frame, parent.frame)
     return int(np.clip(round(side * parent.pixels / parent.frame), 64, 256))
 
 

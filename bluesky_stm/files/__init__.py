@@ -5,13 +5,13 @@ from bluesky_stm.files._dat import read_dat, write_dat
 from bluesky_stm.files._documents import documents
 from bluesky_stm.files._nexus import read_nexus, write_nexus
 from bluesky_stm.files._nsid import read_hf5, write_hf5
-from bluesky_stm.files._read import Recording, fingerprint, read, write
+from bluesky_stm.files._read import FileContents, fingerprint, read, write
 from bluesky_stm.files._recorded import RecordedRun
 from bluesky_stm.files._sxm import Scan, read_scan, read_sxm, write_sxm
 
 __all__ = [
+    "FileContents",
     "RecordedRun",
-    "Recording",
     "Scan",
     "Sweeps",
     "documents",

@@ -17,7 +17,7 @@ from event_model import ComposeRunBundle, compose_run
 from bluesky_stm import units
 from bluesky_stm.files._3ds import Sweeps
 from bluesky_stm.files._groups import CHANNELS
-from bluesky_stm.files._read import Recording, fingerprint, read
+from bluesky_stm.files._read import FileContents, fingerprint, read
 from bluesky_stm.files._recorded import RecordedRun
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import Grid, Setpoint, Spectrum, Topograph
@@ -37,7 +37,7 @@ SCHEMA_VERSION: Final = 1
 """Version of the contract in ``docs/documents.md``."""
 
 
-def documents(source: str | Path | Recording, **metadata: Any) -> Iterator[Document]:
+def documents(source: str | Path | FileContents, **metadata: Any) -> Iterator[Document]:
     """The documents of a measurement, in their order, valid by event-model; uids are new each time.
 
     Parameters

@@ -16,10 +16,10 @@ from bluesky_stm.files._recorded import RecordedRun
 from bluesky_stm.files._sxm import read_sxm, write_sxm
 from bluesky_stm.measurements import Grid, Spectrum, Topograph
 
-Recording = Grid | Sweeps | RecordedRun | Topograph | Spectrum
+FileContents = Grid | Sweeps | RecordedRun | Topograph | Spectrum
 
 
-def read(path: str | Path) -> Recording:
+def read(path: str | Path) -> FileContents:
     """What a microscope file holds, told by its first bytes.
 
     Returns
@@ -92,7 +92,7 @@ def _existing(path: str | Path) -> Path:
     return path
 
 
-def _read_hdf5(path: Path) -> Recording:
+def _read_hdf5(path: Path) -> FileContents:
     return read_nexus(path) if is_nexus(path) else read_hf5(path)
 
 
@@ -101,7 +101,7 @@ def _read_grid(path: Path) -> Grid | Sweeps:
     return sweeps.cits() if sweeps.swept.startswith("Bias") else sweeps
 
 
-_READERS: Final[dict[bytes, Callable[[Path], Recording]]] = {
+_READERS: Final[dict[bytes, Callable[[Path], FileContents]]] = {
     b"Grid dim": _read_grid,
     b":NANONIS_VERSION": read_sxm,
     b"Experiment": read_dat,

@@ -16,7 +16,7 @@ PROFILE = "tiled:"
 """In front of the name of a profile of Tiled."""
 BROKER = "databroker:"
 """In front of the name of a catalog of databroker, 1.x or 2.x."""
-PATIENCE = 5.0
+CONNECT_TIMEOUT = 5.0
 """Longest time, in s, that a server may take to answer the door."""
 _PORTS = {"http": 80, "https": 443}
 
@@ -77,7 +77,7 @@ def _connected(place: str) -> Store:
 
     if place.startswith(PROFILE):
         return TiledStore(from_profile(place.removeprefix(PROFILE)))
-    _knock(place)
+    _check_reachable(place)
     return TiledStore(from_uri(place))
 
 
@@ -94,7 +94,7 @@ def _broker(name: str) -> Store:
     return TiledStore(found) if hasattr(found, "context") else BrokerStore(found)
 
 
-def _knock(place: str) -> None:
+def _check_reachable(place: str) -> None:
     """Refuse at once: the client would go on trying for a minute where nobody listens."""
     address = urlsplit(place)
-    socket.create_connection((address.hostname or "", address.port or _PORTS[address.scheme]), timeout=PATIENCE).close()
+    socket.create_connection((address.hostname or "", address.port or _PORTS[address.scheme]), timeout=CONNECT_TIMEOUT).close()

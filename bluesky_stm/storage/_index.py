@@ -23,7 +23,7 @@ from bluesky_stm.storage._run import JournalRun
 
 log = logging.getLogger(__name__)
 
-PATIENCE = 120.0
+LOCK_TIMEOUT = 120.0
 """How long to wait for another process that is indexing the same runs, in s."""
 
 
@@ -81,14 +81,14 @@ class Index:
         """Index the finished runs that are not in it yet; one that fails is noted in ``faults`` and tried again next time."""
         store = self.store
         try:
-            with FileLock(self._folder / "index.lock", timeout=PATIENCE, thread_local=False):
+            with FileLock(self._folder / "index.lock", timeout=LOCK_TIMEOUT, thread_local=False):
                 done = self.indexed
                 for run in self._runs():
                     if run.uid not in done:
                         self._insert(store, run)
         except Timeout:
             raise CatalogError(
-                f"Another process has been indexing {self._folder} for {PATIENCE:g} s. The journals are not touched; try "
+                f"Another process has been indexing {self._folder} for {LOCK_TIMEOUT:g} s. The journals are not touched; try "
                 "again when it is done."
             ) from None
 

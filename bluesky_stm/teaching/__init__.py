@@ -11,12 +11,13 @@ from bluesky_stm.teaching._events import (
     spectrum_from,
     topograph_from,
 )
-from bluesky_stm.teaching._external import ExternalArrays
+from bluesky_stm.teaching._external import IMAGE_DATASET, ExternalArrays
 from bluesky_stm.teaching._lessons import Judging, Lesson, Masking, Placing, Pupil, Retuning, Revision, give, refusal, retune
 from bluesky_stm.teaching._mask import mask_as_text, mask_from
 from bluesky_stm.teaching._teaching import Teaching, teach
 
 __all__ = [
+    "IMAGE_DATASET",
     "Document",
     "ExternalArrays",
     "Judging",

@@ -11,7 +11,7 @@ import numpy as np
 
 from bluesky_stm.errors import FileFormatError
 
-DATASET: Final = "/entry/data/data"
+IMAGE_DATASET: Final = "/entry/data/data"
 """Where the arrays stand in a file of the specs ``AD_HDF5`` and ``AD_HDF5_SWMR``."""
 
 
@@ -49,7 +49,7 @@ class ExternalArrays:
         path = Path(resource["root"]) / resource["resource_path"]
         try:
             with h5py.File(path, "r", swmr=True) as file:
-                array = np.asarray(file[DATASET][datum["datum_kwargs"]["point_number"]])
+                array = np.asarray(file[IMAGE_DATASET][datum["datum_kwargs"]["point_number"]])
         except (OSError, KeyError, ValueError) as error:
             raise FileFormatError(f"The array of {key!r} can't be read from {path}: {error}. Bring the file back.") from error
         digest = hashlib.sha256(np.ascontiguousarray(array, dtype="<f8").tobytes()).hexdigest()

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bluesky_stm.geometry import Floats
-from bluesky_stm.views._map_panel import Points
+from bluesky_stm.views._map_panel import MeasuredPoints
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
-UNSAID = "the agent does not show it"
+NO_FEATURES = "the agent does not show it"
 
 
 class FeaturePanel:
@@ -26,7 +26,7 @@ class FeaturePanel:
         axes.set_xlabel("what looks alike lies close", fontsize=8)
         axes.spines[:].set_color("#c8ccd2")
         (self._candidates,) = axes.plot([], [], ".", color="#b9bfc7", markersize=2.5, zorder=1)
-        self._points = Points(axes)
+        self._points = MeasuredPoints(axes)
         self._unsaid = axes.text(0, 0, "", ha="center", va="center", fontsize=8, color="#777")
 
     @property
@@ -38,12 +38,12 @@ class FeaturePanel:
         """Empty, with the colours of the values."""
         self._points.set_cmap(cmap)
         self._candidates.set_data([], [])
-        self._unsaid.set_text(UNSAID)
+        self._unsaid.set_text(NO_FEATURES)
 
     def show(self, features: Floats, measured: Floats, values: Floats, limits: tuple[float, float]) -> None:
         """Candidates at ``features`` (n, 2); the ``measured`` (k, 2) with their values (k,), in the order taken."""
         known = bool(np.isfinite(features).all()) and len(features) > 0
-        self._unsaid.set_text("" if known else UNSAID)
+        self._unsaid.set_text("" if known else NO_FEATURES)
         flat = _drawn_in(np.concatenate([features, measured])) if known else np.full((len(features) + len(measured), 2), np.nan)
         self._candidates.set_data(*flat[: len(features)].T)
         self._points.show(flat[len(features) :], values, limits)

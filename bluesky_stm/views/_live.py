@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-ALLOWANCE = 0.05
+DRAWING_ALLOWANCE = 0.05
 """CPU time, in s, that drawing may take for each spectrum, on average over a run."""
 
 
@@ -83,7 +83,7 @@ class LiveView(QtAwareCallback):
             self._panels.begin(self._record)
             self._spend(self._draw_whole)
         elif len(self._record.observations) > taken:
-            self._owed = max(0.0, self._owed - ALLOWANCE)
+            self._owed = max(0.0, self._owed - DRAWING_ALLOWANCE)
             if not self._owed:
                 self._spend(self._draw)
 

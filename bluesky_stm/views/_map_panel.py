@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 PICKED, CHILD, FAILED = "#d1432b", "#ffd166", "#f4b8ac"
 
 
-class Points:
+class MeasuredPoints:
     """Measured places: filled by value, the rim from dark to white by order, a cross for no value, a ring for the last."""
 
     def __init__(self, axes: Axes) -> None:
@@ -61,7 +61,7 @@ class MapPanel:
         self._fixed: list[Artist] = []
         self._above: list[Artist] = []
         self._image = axes.imshow(np.full((1, 1), np.nan), origin="lower", interpolation="nearest")
-        self._points = Points(axes)
+        self._points = MeasuredPoints(axes)
         self._bar, *self._ends = self._color_bar()
 
     @property

@@ -29,7 +29,7 @@ MAPS = {"left": 0.012, "right": 0.985, "bottom": 0.55, "top": 0.88, "wspace": 0.
 CURVES = {"left": 0.05, "right": 0.985, "bottom": 0.085, "top": 0.445, "wspace": 0.3}
 """Where they lie: maps above; below, with numbers to their left, curves and the feature space."""
 
-DECADES = 1e-3
+GAIN_FLOOR = 1e-3
 """Of an acquisition function that is positive, what is less than this share of its maximum is shown as this."""
 
 LAST, BEST, LEARNED, GAIN = "#d1432b", "#2b6cb0", "black", "#8a949d"
@@ -135,7 +135,7 @@ class Panels:
         """Improvements spread over many decades, of which the highest tell where it may go; bounds do not."""
         low, high = contrast(known.acquisition, tails=0)
         positive = low >= 0
-        limits = (max(low, DECADES * high), high) if positive else (low, high)
+        limits = (max(low, GAIN_FLOOR * high), high) if positive else (low, high)
         self.gain.show(mosaic.image(known.acquisition), limits, positive)
         self.gain.show_limits(limits, "")
         self.gain.ring(chosen)

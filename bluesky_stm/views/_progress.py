@@ -23,14 +23,14 @@ EVERY_SECONDS = 10.0
 """A plain line is written after this many spectra or seconds, whichever comes first."""
 
 
-WIDE = 100
+BAR_COLUMNS = 100
 """From so many columns on a terminal has room for the bar beside the words."""
-RECENT, SHARE = 20, 0.25
+PACE_SPECTRA, PACE_SHARE = 20, 0.25
 """The time left goes by so many spectra, and each new one moves the end by this share of what it says."""
 
 
 @dataclass(frozen=True)
-class Status:
+class RunProgress:
     """Where a run stands."""
 
     record: RunRecord
@@ -77,7 +77,7 @@ class Pace:
     """When a run will end, by its last spectra; one that took long moves the end a little only."""
 
     def __init__(self) -> None:
-        self._times: deque[float] = deque(maxlen=RECENT + 1)
+        self._times: deque[float] = deque(maxlen=PACE_SPECTRA + 1)
         self._end = 0.0
 
     def begin(self, now: float) -> None:
@@ -89,7 +89,7 @@ class Pace:
         """A spectrum has come at this time, and ``rest`` are to come."""
         self._times.append(now)
         end = now + rest * (now - self._times[0]) / (len(self._times) - 1)
-        share = max(SHARE, 2 / len(self._times), 1 / (rest + 1))
+        share = max(PACE_SHARE, 2 / len(self._times), 1 / (rest + 1))
         self._end += share * (end - self._end)
 
     def left(self, now: float) -> float | None:
@@ -97,21 +97,21 @@ class Pace:
         return max(self._end - now, 0.0) if len(self._times) > 1 else None
 
 
-class Face(Protocol):
-    """Something that shows a `Status` to a person."""
+class ProgressDisplay(Protocol):
+    """Something that shows a `RunProgress` to a person."""
 
-    def show(self, status: Status) -> None:
+    def show(self, status: RunProgress) -> None:
         """Called with every document that changed it."""
 
 
-class BarFace:
+class BarDisplay:
     """A line with a bar for each run, on a terminal or in a notebook."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._bars: Bars | None = None
 
-    def show(self, status: Status) -> None:
+    def show(self, status: RunProgress) -> None:
         """Draw the line of this run anew; when the run ends it stays."""
         if self._bars is None:
             self._bars = self._open(status.scale)
@@ -125,21 +125,21 @@ class BarFace:
     def _open(self, scale: str) -> Bars:
         texts = "[bold]{task.description}", "{task.fields[best]}", "[dim]{task.fields[left]}"
         name, best, left = (TextColumn(text) for text in texts)
-        bar = [BarColumn(16)] if self._console.width >= WIDE else []
+        bar = [BarColumn(16)] if self._console.width >= BAR_COLUMNS else []
         bars = Bars(name, *bar, MofNCompleteColumn(), best, left, console=self._console, auto_refresh=False)
         bars.add_task(scale, total=None, best="", left="")
         bars.start()
         return bars
 
 
-class LineFace:
+class LineDisplay:
     """Plain lines, some for each run."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._said: tuple[int, float] = (0, 0.0)
 
-    def show(self, status: Status) -> None:
+    def show(self, status: RunProgress) -> None:
         """Write a line at the start, at the end, and where enough has happened since the last."""
         count, elapsed = self._said
         if not status.elapsed:
@@ -151,7 +151,7 @@ class LineFace:
         ):
             self._say(status, f"{status.done} of {status.record.budget} spectra, {status.best}, {status.left}")
 
-    def _say(self, status: Status, text: str) -> None:
+    def _say(self, status: RunProgress, text: str) -> None:
         self._said = status.done, status.elapsed
         self._console.print(f"{status.scale}: {text}")
 
@@ -171,7 +171,9 @@ class Progress:
 
     def __init__(self, stream: IO[str] | None = None) -> None:
         console = Console(file=stream, highlight=False, soft_wrap=True)
-        self._face: Face = BarFace(console) if console.is_terminal or console.is_jupyter else LineFace(console)
+        self._display: ProgressDisplay = (
+            BarDisplay(console) if console.is_terminal or console.is_jupyter else LineDisplay(console)
+        )
         self._record: RunRecord | None = None
         self._campaign: str | None = None
         self._number, self._done = 0, 0
@@ -185,21 +187,21 @@ class Progress:
             return
         self._record(name, dict(doc))
         if name in {"start", "event", "event_page", "stop"}:
-            self._face.show(self._status(self._record, _time(doc)))
+            self._display.show(self._status(self._record, _time(doc)))
 
     def _begin(self, start: Mapping[str, Any]) -> None:
         campaign = start.get("campaign", start["uid"])
         self._number = self._number + 1 if campaign == self._campaign else 1
         self._campaign, self._record, self._done = campaign, RunRecord() if "length_scale" in start else None, 0
 
-    def _status(self, record: RunRecord, now: float) -> Status:
+    def _status(self, record: RunRecord, now: float) -> RunProgress:
         done = len(record.spectra)
         if not done:
             self._pace.begin(now)
         elif done != self._done:
             self._pace.spectrum(now, max(record.budget - done, 0))
         self._done = done
-        return Status(record, self._number, now - record.start_document["time"], self._pace.left(now))
+        return RunProgress(record, self._number, now - record.start_document["time"], self._pace.left(now))
 
 
 def _time(doc: Mapping[str, Any]) -> float:

@@ -17,25 +17,25 @@ from bluesky_stm.views._panels import HEIGHT, WIDTH
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-TURN = 0.05
+POLL_TIME = 0.05
 """Time, in s, that a window is given between two looks into the queue."""
-RENEWED = 1.0
+PICTURE_PERIOD = 1.0
 """A picture file is written at most so often, in s."""
 
 
-class Feed(Protocol):
+class DocumentQueue(Protocol):
     """Where documents wait: a queue of threads or of processes."""
 
     def get(self, block: bool = True, timeout: float | None = None) -> Document | None:
         """The next one, or None after the last; raises `queue.Empty` when none came in ``timeout`` s."""
 
 
-def watch(feed: Feed, picture: Path | None = None, so_far: Sequence[Document] = ()) -> None:
+def watch(feed: DocumentQueue, picture: Path | None = None, so_far: Sequence[Document] = ()) -> None:
     """Show runs as their documents come: in a window until it is closed, or in a file until there are no more.
 
     Parameters
     ----------
-    feed : Feed
+    feed : DocumentQueue
     picture : Path, optional
         A PNG, written anew about every second, instead of a window.
     so_far : sequence of (name, document)
@@ -46,7 +46,7 @@ def watch(feed: Feed, picture: Path | None = None, so_far: Sequence[Document] = 
     SettingsError
         When a window is asked for where there is no display.
     """
-    screen = File(picture) if picture else Window()
+    screen = PictureFile(picture) if picture else LiveWindow()
     view = LiveView(screen.figure)
     for name, doc in so_far:
         view(name, doc)
@@ -56,7 +56,7 @@ def watch(feed: Feed, picture: Path | None = None, so_far: Sequence[Document] = 
         fresh = False
         try:
             while going_on and screen.open:
-                document = feed.get(timeout=TURN)
+                document = feed.get(timeout=POLL_TIME)
                 going_on = document is not None
                 if document is not None:
                     view(*document)
@@ -68,7 +68,7 @@ def watch(feed: Feed, picture: Path | None = None, so_far: Sequence[Document] = 
         screen.show(fresh, last=not going_on)
 
 
-class Window:
+class LiveWindow:
     """A window on the screen; it stays after the last document."""
 
     def __init__(self) -> None:
@@ -92,10 +92,10 @@ class Window:
 
     def show(self, fresh: bool, last: bool) -> None:
         """Let it take clicks and draw what it has to."""
-        self.figure.canvas.start_event_loop(TURN)
+        self.figure.canvas.start_event_loop(POLL_TIME)
 
 
-class File:
+class PictureFile:
     """A picture file; whoever reads it finds it whole."""
 
     open, stays = True, False
@@ -113,7 +113,7 @@ class File:
     def show(self, fresh: bool, last: bool) -> None:
         """Write what has been drawn, unless it was written just now."""
         self._stale |= fresh
-        if self._stale and (last or time.monotonic() - self._written > RENEWED):
+        if self._stale and (last or time.monotonic() - self._written > PICTURE_PERIOD):
             self._write()
             self._stale, self._written = False, time.monotonic()
 

@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 from bluesky.utils import RunEngineInterrupted
 
-from bluesky_stm.devices import STM, Pulse
+from bluesky_stm.devices import STM, BiasPulse
 from bluesky_stm.errors import LimitError, SettingsError, STMError, TipCrashError
 from bluesky_stm.protocols import TipShape
 from bluesky_stm.settings import Limits
 
-ACTS = {"pulse": ("pulse", lambda: Pulse(4.0, 0.01)), "shaper": ("shape_tip", lambda: TipShape(1.0, 0.2, 0.01))}
+ACTS = {"pulse": ("pulse", lambda: BiasPulse(4.0, 0.01)), "shaper": ("shape_tip", lambda: TipShape(1.0, 0.2, 0.01))}
 
 
 @pytest.mark.parametrize("device", ACTS)
@@ -57,7 +57,7 @@ def test_a_tip_in_the_air_is_left_alone(stm, fake, device):
 @pytest.mark.parametrize(("bias", "width"), [(11.0, 0.01), (4.0, 100.0), (np.nan, 0.01)])
 def test_a_pulse_outside_the_interlocks_is_refused(stm, fake, bias, width, check_limits):
     with pytest.raises(LimitError):
-        check_limits(bps.mv(stm.pulse, Pulse(bias, width)))
+        check_limits(bps.mv(stm.pulse, BiasPulse(bias, width)))
     assert "pulse" not in fake.names_asked()
 
 

@@ -7,7 +7,7 @@ import bluesky.plan_stubs as bps
 import bluesky.plans as bp
 import pytest
 
-from bluesky_stm.devices import Pulse
+from bluesky_stm.devices import BiasPulse
 from bluesky_stm.errors import LimitError, LostConnectionError, SettingsError, TipCrashError
 from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.measurements import Setpoint
@@ -119,7 +119,7 @@ def test_a_lock_in_without_gain_is_refused(stm, fake):
 @pytest.mark.parametrize("width", [0.0, -1.0, math.nan])
 def test_a_pulse_has_a_width(width):
     with pytest.raises(SettingsError, match="width"):
-        Pulse(3.0, width)
+        BiasPulse(3.0, width)
 
 
 @pytest.mark.parametrize("times", [{"settle": math.nan}, {"integrate": math.nan}, {"settle": -1.0}])
@@ -155,8 +155,8 @@ def test_what_is_refused_in_part_is_refused_as_a_whole(stm):
         lambda stm: bps.mv(stm.scanner.center_x, 501.0),
         lambda stm: bps.mv(stm.scanner.width, 1415.0),  # the diagonal of 1000 nm x 1000 nm is 1414.2 nm
         lambda stm: bps.mv(stm.grid, Frame.square((0, 0), 20, 20_000)),
-        lambda stm: bps.mv(stm.pulse, Pulse(11.0, 0.1)),
-        lambda stm: bps.mv(stm.pulse, Pulse(3.0, 61.0)),
+        lambda stm: bps.mv(stm.pulse, BiasPulse(11.0, 0.1)),
+        lambda stm: bps.mv(stm.pulse, BiasPulse(3.0, 61.0)),
     ],
 )
 def test_each_interlock_refuses_a_plan_before_its_first_message(stm, unmoved, plan, check_limits):

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from bluesky_stm.errors import SettingsError
 from bluesky_stm.geometry import Frame
 from bluesky_stm.views import LiveView, RunRecord, figure
-from bluesky_stm.views._live import ALLOWANCE
+from bluesky_stm.views._live import DRAWING_ALLOWANCE
 
 
 def window():
@@ -147,7 +147,7 @@ def test_a_second_run_takes_the_place_of_the_first(runs):
 
 
 def test_drawings_that_cost_too_much_become_rarer(runs, canvas):
-    clock = Clock(cost=3.5 * ALLOWANCE)
+    clock = Clock(cost=3.5 * DRAWING_ALLOWANCE)
     feed(LiveView(canvas, clock=clock), runs[0][:-1])
     assert clock.drawings == 1 + 12 // 4  # the topograph, then every fourth spectrum
 

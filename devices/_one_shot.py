@@ -8,16 +8,16 @@ from weakref import WeakSet
 
 from ophyd.status import Status
 
-from bluesky_stm.devices._part import Part
+from bluesky_stm.devices._stm_device import STMDevice
 from bluesky_stm.errors import LimitError, SettingsError
 from bluesky_stm.protocols import TipShape
 
-DEEPEST: Final = 10.0
+DEEPEST_DIP: Final = 10.0
 """Depth of a dip, in nm, beyond which a tip is not shaped but broken."""
 
 
 @dataclass(frozen=True, eq=False)
-class Pulse:
+class BiasPulse:
     """One pulse: bias in V, width in s. It is fired once, however often a plan comes back to it."""
 
     bias: float
@@ -28,8 +28,8 @@ class Pulse:
             raise SettingsError(f"A pulse needs a positive width, in s, not {self.width:g}. Nothing was done.")
 
 
-class Once(Part):
-    """Does each act that it is set to once: ``bps.mv(stm.pulse, Pulse(4.0, 0.05))``.
+class OneShot(STMDevice):
+    """Does each act that it is set to once: ``bps.mv(stm.pulse, BiasPulse(4.0, 0.05))``.
 
     After a pause bluesky repeats the messages since the last checkpoint. The repeated message carries the same object, and what
     has been done is not done again; to do it twice, make two.
@@ -62,27 +62,27 @@ class Once(Part):
         return self.stm.worker.submit(self, self.perform, act, timeout=self.timeout)
 
 
-class TipPulse(Once):
-    """Fires pulses: ``bps.mv(stm.pulse, Pulse(4.0, 0.05))``."""
+class TipPulse(OneShot):
+    """Fires pulses: ``bps.mv(stm.pulse, BiasPulse(4.0, 0.05))``."""
 
-    def check_value(self, pulse: Pulse) -> None:
+    def check_value(self, pulse: BiasPulse) -> None:
         """Refuse a bias outside the interlock, or a pulse longer than the dose allows."""
         self.stm.check("bias", pulse.bias, f"{self.name} bias")
         self.stm.check_dose(self.name, pulse.width)
 
-    def perform(self, pulse: Pulse) -> None:
+    def perform(self, pulse: BiasPulse) -> None:
         """Fire."""
         self.controller.pulse(pulse.bias, pulse.width)
 
 
-class TipShaper(Once):
+class TipShaper(OneShot):
     """Dips the tip into the surface: ``bps.mv(stm.shaper, TipShape(depth=1.0))``."""
 
     def check_value(self, shape: TipShape) -> None:
         """Refuse a bias or a height outside the interlocks, a dip that is too deep, or longer than the dose allows."""
-        if not shape.depth <= DEEPEST:
+        if not shape.depth <= DEEPEST_DIP:
             raise LimitError(
-                f"{self.name} depth = {shape.depth:g} nm is more than {DEEPEST:g} nm: that breaks the tip. Nothing has "
+                f"{self.name} depth = {shape.depth:g} nm is more than {DEEPEST_DIP:g} nm: that breaks the tip. Nothing has "
                 "moved. Dip less."
             )
         self.stm.check("bias", shape.bias, f"{self.name} bias")

@@ -10,20 +10,20 @@ import bluesky.plan_stubs as bps
 from bluesky.protocols import Readable
 from bluesky.utils import MsgGenerator
 
-FLAG, WORDS, COUNT = "boolean", "string", "integer"
+BOOLEAN, STRING, INTEGER = "boolean", "string", "integer"
 """What a field may be instead of a number with a unit."""
 
-_NUMPY = {"number": "<f8", COUNT: "<i8", FLAG: "|b1"}
+_NUMPY = {"number": "<f8", INTEGER: "<i8", BOOLEAN: "|b1"}
 
 
-class Note:
+class PlanReadable:
     """Something that can be read into an Event as a device can: it says what the plan wrote into it last.
 
     Parameters
     ----------
     name : str
     fields : mapping
-        Name of each value -> its unit, or `FLAG`, `WORDS`, `COUNT`.
+        Name of each value -> its unit, or `BOOLEAN`, `STRING`, `INTEGER`.
     """
 
     parent = None
@@ -49,18 +49,18 @@ class Note:
         return {f"{self.name}_{k}": {"value": v, "timestamp": self._written} for k, v in self._values.items()}
 
 
-def record(stream: str, note: Note, *devices: Readable, **values: Any) -> MsgGenerator[None]:
-    """One Event: ``values`` in ``note``, and what ``devices`` measured last."""
-    note.write(**values)
+def record(stream: str, readable: PlanReadable, *devices: Readable, **values: Any) -> MsgGenerator[None]:
+    """One Event: ``values`` in ``readable``, and what ``devices`` measured last."""
+    readable.write(**values)
     yield from bps.checkpoint()
     yield from bps.create(stream)
-    for readable in (*devices, note):
-        yield from bps.read(readable)
+    for one in (*devices, readable):
+        yield from bps.read(one)
     yield from bps.save()
     yield from bps.checkpoint()  # repeated after a pause, it would say what was written by then
 
 
 def _key(unit: str) -> dict[str, Any]:
-    kind = unit if unit in {FLAG, WORDS, COUNT} else "number"
+    kind = unit if unit in {BOOLEAN, STRING, INTEGER} else "number"
     key = {"source": "plan", "dtype": kind, "shape": [], "units": unit if kind == "number" else ""}
     return key | ({"dtype_numpy": _NUMPY[kind]} if kind in _NUMPY else {})

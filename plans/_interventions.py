@@ -10,7 +10,7 @@ from bluesky.utils import MsgGenerator
 
 from bluesky_stm.errors import STMError
 from bluesky_stm.geometry import Point
-from bluesky_stm.plans._notes import WORDS, Note, record
+from bluesky_stm.plans._readable import STRING, PlanReadable, record
 from bluesky_stm.scalarizers import make_scalarizer
 from bluesky_stm.steer import Intervention, Steer
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
     from bluesky_stm.devices import AgentDevice
     from bluesky_stm.protocols import Decision
 
-FIELDS = dict.fromkeys(("kind", "settings", "reason", "refused"), WORDS)
+INTERVENTION_FIELDS = dict.fromkeys(("kind", "settings", "reason", "refused"), STRING)
 """Of an Event in the stream ``intervention``; ``settings`` is JSON, ``refused`` says why it was not carried out."""
 
-_PATIENCE = 0.1
+_POLL_TIME = 0.1
 """Time between two looks for an answer, in s of wall time."""
 
 _OF_THE_AGENT = frozenset({"mask", "unmask", "reject", "agent", "scalarizer"})
 """What changes the decisions: one that was made ahead no longer holds."""
 
 
-class Person:
+class Interventions:
     """What a person asked of this run so far.
 
     Attributes
@@ -45,7 +45,7 @@ class Person:
         self.budget, self.approving = budget, False
         self.forced: list[Point] = []
         self._steer, self._agent, self._check_point = steer, agent, check_point
-        self._note = Note("intervention", FIELDS)
+        self._readable = PlanReadable("intervention", INTERVENTION_FIELDS)
 
     def attend(self) -> MsgGenerator[bool]:
         """Carry out what was asked since the last time; whether the agent has to decide anew."""
@@ -69,7 +69,7 @@ class Person:
                     if kind == "accept" or not self.approving:
                         return True
                 yield from bps.checkpoint()
-                yield from bps.sleep(_PATIENCE)
+                yield from bps.sleep(_POLL_TIME)
         finally:
             self._steer.proposed = None
 
@@ -78,7 +78,7 @@ class Person:
         refused = self._refusal(asked)
         if not refused:
             self._take_in(asked)
-        yield from record("intervention", self._note, **asked.as_event(), refused=refused)
+        yield from record("intervention", self._readable, **asked.as_event(), refused=refused)
         return "" if refused else asked.kind
 
     def _take_in(self, asked: Intervention) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Rest:
+class TunnelingConditions:
     """Bias (V), set-point current (nA) and feedback."""
 
     bias: float
@@ -34,7 +34,7 @@ class Rest:
 
     def reached(self, controller: Controller) -> bool:
         """Whether the tip rests so; a feedback that has been closed meanwhile may stay so."""
-        now = Rest.of(controller)
+        now = TunnelingConditions.of(controller)
         same = not (_differs(now.bias, self.bias) or _differs(now.current, self.current))
         return same and (now.feedback or not self.feedback)
 
@@ -60,8 +60,8 @@ def _differs(now: float, before: float) -> bool:
     return math.isfinite(before) and not math.isclose(now, before, rel_tol=1e-6, abs_tol=1e-6)
 
 
-class RestKeeper(Device):
-    """Settable state of rest of an `STM`: ``bps.mv(stm.rest, before)`` brings it back, or withdraws the tip after a fault.
+class ConditionsKeeper(Device):
+    """Settable tunneling conditions of an `STM`: ``bps.mv(stm.conditions, before)``; after a fault that withdraws the tip.
 
     What is staged - parts, and the guards of plans - is remembered in its order with the rest it found; what is unstaged
     brings that back, whatever was staged after it. So it comes out right in any order: ``halt`` unstages in none.
@@ -72,7 +72,7 @@ class RestKeeper(Device):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._found: list[tuple[object, Rest]] = []
+        self._found: list[tuple[object, TunnelingConditions]] = []
 
     @property
     def stm(self) -> STM:
@@ -80,19 +80,19 @@ class RestKeeper(Device):
         return self.parent
 
     @property
-    def position(self) -> Rest:
+    def position(self) -> TunnelingConditions:
         """As the tip rests now."""
-        return Rest.of(self.stm.controller)
+        return TunnelingConditions.of(self.stm.controller)
 
-    def check_value(self, rest: Rest) -> None:
+    def check_value(self, rest: TunnelingConditions) -> None:
         """Nothing to refuse: it stood before."""
 
-    def set(self, rest: Rest) -> Status:
+    def set(self, rest: TunnelingConditions) -> Status:
         """End what is under way; then restore ``rest`` or, after a fault or where that fails, withdraw the tip."""
         self.stm.worker.stopping(success=True)
-        return self.stm.worker.submit(self, self._go_home, rest, timeout=self.timeout, urgent=True)
+        return self.stm.worker.submit(self, self._bring_back, rest, timeout=self.timeout, urgent=True)
 
-    def enter(self, holder: object) -> Rest:
+    def enter(self, holder: object) -> TunnelingConditions:
         """Remember for ``holder`` how the tip rests."""
         rest = self.position
         self._found.append((holder, rest))
@@ -104,7 +104,7 @@ class RestKeeper(Device):
         if holder in held:
             place = held.index(holder)
             try:
-                if not self._is_home(rest := self._found[place][1]):
+                if not self._holds(rest := self._found[place][1]):
                     self.set(rest).wait()
             finally:
                 del self._found[place:]
@@ -128,7 +128,7 @@ class RestKeeper(Device):
         values = zip(self.describe(), (rest.bias, rest.current, rest.feedback), strict=True)
         return {key: {"value": value, "timestamp": now} for key, value in values}
 
-    def _is_home(self, rest: Rest) -> bool:
+    def _holds(self, rest: TunnelingConditions) -> bool:
         """Whether nothing is left to do; a controller that does not say is not believed."""
         try:
             return self.stm.fault is None and rest.reached(self.stm.controller)
@@ -141,7 +141,7 @@ class RestKeeper(Device):
         except Exception:
             return False
 
-    def _go_home(self, rest: Rest) -> None:
+    def _bring_back(self, rest: TunnelingConditions) -> None:
         """The first way that leads to safety; a way that failed is told even where the next one led there."""
         ways = [self._restore] if self._is_withdrawn() else [self._restore, self._withdraw]
         faults: list[Exception] = []
@@ -154,11 +154,11 @@ class RestKeeper(Device):
         if faults:
             raise faults[0]
 
-    def _withdraw(self, rest: Rest) -> None:
+    def _withdraw(self, rest: TunnelingConditions) -> None:
         self.stm.withdraw_now()
         self._restore(rest)
 
-    def _restore(self, rest: Rest) -> None:
+    def _restore(self, rest: TunnelingConditions) -> None:
         with self.stm.bias.by_itself():
             self.stm.controller.stop()
             rest.restore(self.stm)
@@ -170,9 +170,9 @@ class Guard:
 
     parent = None
 
-    def __init__(self, keeper: RestKeeper) -> None:
+    def __init__(self, keeper: ConditionsKeeper) -> None:
         self.name = f"{keeper.name}_guard"
-        self.before: Rest | None = None
+        self.before: TunnelingConditions | None = None
         self._keeper = keeper
 
     def stage(self) -> list[object]:

@@ -23,7 +23,7 @@ def stm_of(part: OphydObject) -> STM:
     return owner
 
 
-class Part(Device):
+class STMDevice(Device):
     """A component of an `STM`."""
 
     @property
@@ -39,7 +39,7 @@ class Part(Device):
     def stage(self) -> list[object]:
         """Make ready for a run, and remember how the tip rests."""
         if not self.stm.is_staged:
-            self.stm.rest.enter(self)
+            self.stm.conditions.enter(self)
         return super().stage()
 
     def unstage(self) -> list[object]:
@@ -47,7 +47,7 @@ class Part(Device):
         try:
             return super().unstage()
         finally:
-            self.stm.rest.leave(self)
+            self.stm.conditions.leave(self)
 
     def stop(self, *, success: bool = False) -> None:
         """Hold still: end motion, scan and sweep, feedback closed. Never a retract; called at each end of a plan, too.
