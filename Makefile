@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 DATA ?= bluesky_stm_data
 
-.PHONY: demo test experiments lint house types docs wheel benchmarks clean
+.PHONY: demo test experiments lint house types docs wheel benchmarks notebooks clean
 
 demo: $(VENV)/bin/bluesky-stm
 	$(BIN)/bluesky-stm demo --catalog $(DATA)
@@ -42,6 +42,10 @@ wheel: $(VENV)/installed
 	rm -rf dist && $(BIN)/pip wheel -q --no-deps -w dist .
 	rm -rf *.egg-info build/wheel && $(PYTHON) -m venv build/wheel && build/wheel/bin/pip install -q -c constraints.txt dist/*.whl
 	cd build/wheel && bin/bluesky-stm doctor
+
+# The notebooks of examples/ with the outputs that the documentation shows.
+notebooks: $(VENV)/installed
+	$(BIN)/python examples/execute.py
 
 benchmarks: $(VENV)/installed
 	$(BIN)/python -m pytest $$(grep -l "def test_" benchmarks/bench_*.py)

@@ -1,8 +1,11 @@
 """Sphinx: ``make docs`` builds these pages into build/docs."""
 
+from pathlib import Path
+from shutil import copytree, ignore_patterns
+
 project = "bluesky_stm"
 author = "the authors of bluesky_stm"
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 html_theme = "furo"
 myst_heading_anchors = 3
 autodoc_typehints = "none"
@@ -12,3 +15,11 @@ napoleon_use_ivar = True
 napoleon_use_rtype = False
 default_role = "code"
 suppress_warnings = ["ref.python"]  # several classes have a `name`: a word in a docstring means none of them in particular
+nb_execution_mode = "off"  # `make notebooks` executes them, and their outputs are kept
+
+copytree(
+    Path(__file__).parents[1] / "examples",
+    Path(__file__).parent / "examples",
+    dirs_exist_ok=True,
+    ignore=ignore_patterns("*.py"),
+)

@@ -22,12 +22,12 @@ def figure(runs: Iterable[Iterable[Document] | RunRecord]) -> Figure:
     runs : iterable of iterables of (name, document)
         As for `report`.
     """
-    from matplotlib.figure import Figure
+    from bluesky_stm.views._shown import ShownFigure
 
     records = record_all(runs)
     if not records:
         raise SettingsError("There is no run to draw. Give the documents of at least one run.")
-    picture = Figure(figsize=(WIDTH, HEIGHT * len(records)))
+    picture = ShownFigure(figsize=(WIDTH, HEIGHT * len(records)))
     rows = picture.subfigures(len(records), 1, squeeze=False)[:, 0]
     for row, record in zip(rows, records, strict=True):
         panels = Panels(row)
