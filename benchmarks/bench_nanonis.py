@@ -12,7 +12,8 @@ import time
 from collections import Counter
 
 from bluesky_stm.controllers import SimulatedController
-from bluesky_stm.controllers.nanonis import NanonisController, NanonisServer
+from bluesky_stm.controllers.nanonis import NanonisController
+from bluesky_stm.controllers.nanonis_server import NanonisServer
 from bluesky_stm.geometry import Point
 from bluesky_stm.protocols import SweepSettings
 

@@ -80,6 +80,49 @@ def test_rooms_import_only_rooms_below_them(path):
         assert (room, other) not in FORBIDDEN, f"{path.name} in {room} must not know {other}"
 
 
+CONTROLLERS = ROOT / "bluesky_stm" / "controllers"
+SHARED = {"controllers.base", "controllers.nanonis_wire"}
+"""Packages of the controllers that every wing may import; of the others, each imports only itself."""
+
+
+@pytest.mark.parametrize("path", sorted(CONTROLLERS.rglob("*/*.py")), ids=lambda p: str(p.relative_to(CONTROLLERS)))
+def test_a_wing_of_the_controllers_imports_no_other_wing(path):
+    wing = f"controllers.{path.parent.name}"
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = [f"{node.module}"] if isinstance(node, ast.ImportFrom) else []
+        names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        for name in names:
+            other = ".".join(name.split(".")[1:3])
+            assert not other.startswith("controllers") or other in {wing, *SHARED}, f"{path.name} in {wing} imports {name}"
+
+
+def loaded_with(name):
+    """Modules of ours that importing ``name`` loads."""
+    code = f"import sys, {name}; print(*[m for m in sys.modules if m.startswith('bluesky_stm.')], sep='\\n')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT.parent)
+    return set(done.stdout.split())
+
+
+def wings_of(modules):
+    return {name.split(".")[2] for name in modules if name.startswith("bluesky_stm.controllers.")}
+
+
+def test_the_host_of_a_real_microscope_loads_no_simulation_and_no_files():
+    """Neither a surface nor a simulated server nor a file format comes with the Nanonis controller."""
+    loaded = loaded_with("bluesky_stm.controllers.nanonis")
+    rooms = {name.split(".")[1] for name in loaded}
+    assert "controllers" in rooms
+    assert not rooms & {"surface", "files", "scalarizers", "imaging", "spots", "devices", "agents", "session"}
+    assert wings_of(loaded) == {"base", "nanonis", "nanonis_wire"}
+
+
+def test_controllers_load_no_wing_before_it_is_asked_for():
+    wings = {
+        name.split(".")[2] for name in loaded_with("bluesky_stm.controllers") if name.startswith("bluesky_stm.controllers.")
+    }
+    assert wings == {"base"}
+
+
 def test_every_folder_with_code_is_a_package_of_the_wheel():
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg")

@@ -26,7 +26,7 @@ def nanonis_sim(
 ) -> None:
     """Be a Nanonis controller: its TCP protocol, with the simulated EuZn2As2 surface behind it, until Ctrl-C."""
     from bluesky_stm.controllers import InstantClock, RealClock, SimulatedController
-    from bluesky_stm.controllers.nanonis import Fault, NanonisServer
+    from bluesky_stm.controllers.nanonis_server import Fault, NanonisServer
 
     microscope = SimulatedController(seed=seed, profile=profile, clock=RealClock(speed) if speed else InstantClock())
     server = NanonisServer(microscope, numbers(ports, int), host=host, anywhere=anywhere, folder=folder)

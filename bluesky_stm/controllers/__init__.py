@@ -1,11 +1,20 @@
-"""Microscopes behind one protocol: simulated, recorded, scripted."""
+"""Microscopes behind one protocol, each in a wing of its own; no wing is loaded before it is asked for.
 
-from bluesky_stm.controllers._clock import Clock, InstantClock, RealClock
-from bluesky_stm.controllers._fake import FakeController
-from bluesky_stm.controllers._profile import PROFILES, Profile
-from bluesky_stm.controllers._recorded import RecordedController
-from bluesky_stm.controllers._script import Call
-from bluesky_stm.controllers._simulated import SimulatedController
+``simulated`` is a surface, an instrument and a clock; ``recorded`` answers with what was measured before; ``fake`` does what
+a test tells it; ``nanonis`` is a real microscope over TCP, and ``nanonis_server`` is a server to prove it against. They share
+``base`` and, for TCP, ``nanonis_wire``; no wing imports another one. ``conformance`` holds, as tests, what every controller
+must do.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from bluesky_stm.controllers.base import Clock, InstantClock, RealClock
+
+if TYPE_CHECKING:
+    from bluesky_stm.controllers.fake import Call, FakeController
+    from bluesky_stm.controllers.recorded import RecordedController
+    from bluesky_stm.controllers.simulated import PROFILES, Profile, SimulatedController
 
 __all__ = [
     "PROFILES",
@@ -18,3 +27,20 @@ __all__ = [
     "RecordedController",
     "SimulatedController",
 ]
+
+_WINGS = {
+    "Call": "fake",
+    "FakeController": "fake",
+    "PROFILES": "simulated",
+    "Profile": "simulated",
+    "RecordedController": "recorded",
+    "SimulatedController": "simulated",
+}
+"""The wing that each public name comes from."""
+
+
+def __getattr__(name: str) -> Any:
+    """Load the wing that a name comes from."""
+    if name not in _WINGS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_WINGS[name]}"), name)

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from event_model import compose_run
 
-from bluesky_stm.controllers._piezo import Piezo
+from bluesky_stm.controllers.simulated._piezo import Piezo
 from bluesky_stm.errors import TipCrashError
 from bluesky_stm.facility import Alerts, Facility, NightWatch, open_session
 from bluesky_stm.facility._alerts import handlers

@@ -10,7 +10,7 @@ import pytest
 
 import bluesky_stm.facility
 from bluesky_stm.controllers import InstantClock, SimulatedController
-from bluesky_stm.controllers.nanonis import NanonisServer
+from bluesky_stm.controllers.nanonis_server import NanonisServer
 
 happi = pytest.importorskip("happi", reason="pip install 'bluesky-stm[happi]'")
 

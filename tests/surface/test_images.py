@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bluesky_stm.controllers import PROFILES, SimulatedController
-from bluesky_stm.controllers._noise import converter_lines
+from bluesky_stm.controllers.simulated._noise import converter_lines
 from bluesky_stm.geometry import Frame
 from bluesky_stm.surface import EuZn2As2, Surface
 

@@ -26,8 +26,9 @@ from bluesky_stm.settings import LengthScale
 from bluesky_stm.storage import open_catalog
 
 pytest.importorskip("nanonis_spm", reason="the vendor's client is not installed: pip install 'bluesky-stm[nanonis]'")
-from bluesky_stm.controllers.nanonis import Fault, FaultKind, NanonisServer, _spectroscopy
-from bluesky_stm.controllers.nanonis._si import ours, si
+from bluesky_stm.controllers.nanonis import _spectroscopy
+from bluesky_stm.controllers.nanonis_server import Fault, FaultKind, NanonisServer
+from bluesky_stm.controllers.nanonis_wire._si import ours, si
 
 pytestmark = pytest.mark.system
 

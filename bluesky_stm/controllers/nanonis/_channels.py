@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
-from bluesky_stm.controllers.nanonis._commands import BIAS, CURRENT, HEIGHT, LOCKIN_X, LOCKIN_Y
-from bluesky_stm.controllers.nanonis._errors import NanonisError
+from bluesky_stm.controllers.nanonis_wire._commands import BIAS, CURRENT, HEIGHT, LOCKIN_X, LOCKIN_Y
+from bluesky_stm.controllers.nanonis_wire._errors import NanonisError
 
 
 @dataclass(frozen=True)

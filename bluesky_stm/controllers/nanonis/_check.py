@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from bluesky_stm.controllers.nanonis._commands import ZStatus
 from bluesky_stm.controllers.nanonis._controller import NanonisController
+from bluesky_stm.controllers.nanonis_wire._commands import ZStatus
 
 SMALLEST_BIAS: Final = 0.01
 """In V; below it there is hardly a current to hold."""

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from bluesky_stm import units
-from bluesky_stm.controllers._clock import Clock, RealClock
+from bluesky_stm.controllers.base._clock import Clock, RealClock
 from bluesky_stm.controllers.nanonis._channels import ChannelNames, Channels
-from bluesky_stm.controllers.nanonis._commands import OLDEST_RELEASE, ZStatus
-from bluesky_stm.controllers.nanonis._errors import NanonisError
 from bluesky_stm.controllers.nanonis._link import Announce, Link
-from bluesky_stm.controllers.nanonis._si import ours
+from bluesky_stm.controllers.nanonis_wire._commands import OLDEST_RELEASE, ZStatus
+from bluesky_stm.controllers.nanonis_wire._errors import NanonisError
+from bluesky_stm.controllers.nanonis_wire._si import ours
 from bluesky_stm.errors import LimitError, SettingsError, STMError, TipCrashError
 from bluesky_stm.settings import Limits
 

@@ -7,15 +7,14 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
-from bluesky_stm.controllers._clock import Clock
+from bluesky_stm.controllers.base._clock import Clock
 from bluesky_stm.controllers.nanonis._channels import ChannelNames
-from bluesky_stm.controllers.nanonis._commands import ZStatus
-from bluesky_stm.controllers.nanonis._errors import NanonisError
-from bluesky_stm.controllers.nanonis._feedback import RUNNING, STOPPING
 from bluesky_stm.controllers.nanonis._interlocks import Interlocks, read_interlocks
 from bluesky_stm.controllers.nanonis._link import Announce, Link
-from bluesky_stm.controllers.nanonis._server import PORTS
 from bluesky_stm.controllers.nanonis._spectroscopy import Spectroscopy
+from bluesky_stm.controllers.nanonis._z import RUNNING, STOPPING
+from bluesky_stm.controllers.nanonis_wire._commands import PORTS, ZStatus
+from bluesky_stm.controllers.nanonis_wire._errors import NanonisError
 from bluesky_stm.errors import LostConnectionError, STMError
 from bluesky_stm.geometry import Floats
 from bluesky_stm.protocols import Capability

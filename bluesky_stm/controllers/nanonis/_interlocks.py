@@ -6,9 +6,9 @@ import math
 from typing import Any
 
 from bluesky_stm.controllers.nanonis._channels import Channels
-from bluesky_stm.controllers.nanonis._errors import NanonisError
 from bluesky_stm.controllers.nanonis._link import Link
-from bluesky_stm.controllers.nanonis._si import ours, si
+from bluesky_stm.controllers.nanonis_wire._errors import NanonisError
+from bluesky_stm.controllers.nanonis_wire._si import ours, si
 from bluesky_stm.settings import Positive, Range, Settings
 from bluesky_stm.units import CURRENT, LENGTH
 

@@ -14,10 +14,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from bluesky_stm.controllers.nanonis._commands import COMMANDS, only_reads
-from bluesky_stm.controllers.nanonis._errors import NanonisError, ProtocolError, ReadOnlyError
 from bluesky_stm.controllers.nanonis._socket import GuardedSocket
-from bluesky_stm.controllers.nanonis._wire import client_types, decode_answer, encode
+from bluesky_stm.controllers.nanonis_wire._commands import COMMANDS, only_reads
+from bluesky_stm.controllers.nanonis_wire._errors import NanonisError, ProtocolError, ReadOnlyError
+from bluesky_stm.controllers.nanonis_wire._wire import client_types, decode_answer, encode
 from bluesky_stm.errors import LostConnectionError, STMError
 
 FIRST_PAUSE: Final = 0.05

@@ -9,9 +9,9 @@ from __future__ import annotations
 import socket
 import time
 
-from bluesky_stm.controllers.nanonis._commands import only_reads
-from bluesky_stm.controllers.nanonis._errors import ProtocolError, ReadOnlyError
-from bluesky_stm.controllers.nanonis._wire import HEADER, LONGEST_ANSWER, Header
+from bluesky_stm.controllers.nanonis_wire._commands import only_reads
+from bluesky_stm.controllers.nanonis_wire._errors import ProtocolError, ReadOnlyError
+from bluesky_stm.controllers.nanonis_wire._wire import HEADER, LONGEST_ANSWER, Header
 
 
 class GuardedSocket:

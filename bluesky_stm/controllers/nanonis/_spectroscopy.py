@@ -8,12 +8,12 @@ from typing import Any, Final
 import numpy as np
 
 from bluesky_stm import units
-from bluesky_stm.controllers.nanonis._commands import Switch
 from bluesky_stm.controllers.nanonis._connected import rescued
-from bluesky_stm.controllers.nanonis._errors import NanonisError
-from bluesky_stm.controllers.nanonis._imaging import Imaging
-from bluesky_stm.controllers.nanonis._junction import BIAS_TOLERANCE, SLEW
-from bluesky_stm.controllers.nanonis._si import si
+from bluesky_stm.controllers.nanonis._scan import Imaging
+from bluesky_stm.controllers.nanonis._tip import BIAS_TOLERANCE, SLEW
+from bluesky_stm.controllers.nanonis_wire._commands import Switch
+from bluesky_stm.controllers.nanonis_wire._errors import NanonisError
+from bluesky_stm.controllers.nanonis_wire._si import si
 from bluesky_stm.errors import STMError
 from bluesky_stm.geometry import Floats, Point
 from bluesky_stm.measurements import CHANNELS, Quality, Setpoint, Spectrum

@@ -10,7 +10,8 @@ import pytest
 
 from bluesky_stm import units
 from bluesky_stm.controllers import RealClock, SimulatedController
-from bluesky_stm.controllers.nanonis import NanonisController, NanonisServer
+from bluesky_stm.controllers.nanonis import NanonisController
+from bluesky_stm.controllers.nanonis_server import NanonisServer
 
 NO_CLIENT = "the vendor's client is not installed: pip install 'bluesky-stm[nanonis]'"
 

@@ -3,7 +3,7 @@
 import pytest
 
 from bluesky_stm.controllers.nanonis import check
-from bluesky_stm.controllers.nanonis._commands import only_reads
+from bluesky_stm.controllers.nanonis_wire._commands import only_reads
 
 
 @pytest.fixture

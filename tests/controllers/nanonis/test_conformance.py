@@ -4,7 +4,8 @@ import pytest
 
 from bluesky_stm.controllers import RealClock, SimulatedController
 from bluesky_stm.controllers.conformance import ControllerConformance
-from bluesky_stm.controllers.nanonis import Fault, FaultKind, NanonisController, NanonisServer
+from bluesky_stm.controllers.nanonis import NanonisController
+from bluesky_stm.controllers.nanonis_server import Fault, FaultKind, NanonisServer
 
 pytest.importorskip("nanonis_spm", reason="the vendor's client is not installed")
 

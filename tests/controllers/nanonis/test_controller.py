@@ -11,18 +11,11 @@ import numpy as np
 import pytest
 
 from bluesky_stm.controllers import RealClock, SimulatedController
-from bluesky_stm.controllers.nanonis import (
-    ChannelNames,
-    Interlocks,
-    NanonisController,
-    NanonisError,
-    NanonisServer,
-    ReadOnlyError,
-    _link,
-)
+from bluesky_stm.controllers.nanonis import ChannelNames, Interlocks, NanonisController, NanonisError, ReadOnlyError, _link
 from bluesky_stm.controllers.nanonis._channels import Channels
-from bluesky_stm.controllers.nanonis._commands import ZStatus, only_reads
-from bluesky_stm.controllers.nanonis._wire import Header
+from bluesky_stm.controllers.nanonis_server import NanonisServer
+from bluesky_stm.controllers.nanonis_wire._commands import ZStatus, only_reads
+from bluesky_stm.controllers.nanonis_wire._wire import Header
 from bluesky_stm.errors import LimitError, LostConnectionError, NotCapableError, SettingsError, STMError, TipCrashError
 from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.measurements import Quality, Setpoint

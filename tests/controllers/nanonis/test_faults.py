@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from bluesky_stm.controllers import SimulatedController
-from bluesky_stm.controllers.nanonis import Fault, FaultKind, NanonisController, NanonisServer, _spectroscopy
-from bluesky_stm.controllers.nanonis._commands import only_reads
+from bluesky_stm.controllers.nanonis import NanonisController, _spectroscopy
+from bluesky_stm.controllers.nanonis_server import Fault, FaultKind, NanonisServer
+from bluesky_stm.controllers.nanonis_wire._commands import only_reads
 from bluesky_stm.errors import LostConnectionError, SettingsError, STMError, TipCrashError, UnknownNameError
 from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.measurements import Quality

@@ -10,9 +10,9 @@ import tracemalloc
 import pytest
 
 from bluesky_stm.controllers.nanonis import NanonisController
-from bluesky_stm.controllers.nanonis._commands import COMMANDS
 from bluesky_stm.controllers.nanonis._link import Link
-from bluesky_stm.controllers.nanonis._wire import (
+from bluesky_stm.controllers.nanonis_wire._commands import COMMANDS
+from bluesky_stm.controllers.nanonis_wire._wire import (
     HEADER,
     LONGEST_ANSWER,
     LONGEST_REQUEST,

@@ -5,8 +5,8 @@ import time
 import pytest
 
 from bluesky_stm.controllers import FakeController
-from bluesky_stm.controllers.nanonis import NanonisServer
-from bluesky_stm.controllers.nanonis._commands import ZStatus
+from bluesky_stm.controllers.nanonis_server import NanonisServer
+from bluesky_stm.controllers.nanonis_wire._commands import ZStatus
 
 CURRENT = 0
 

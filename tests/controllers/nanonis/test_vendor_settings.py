@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from bluesky_stm.controllers.nanonis._commands import COMMANDS, Types
+from bluesky_stm.controllers.nanonis_wire._commands import COMMANDS, Types
 
 SETTINGS = {
     "Bias": ([-1.25], [-1.25]),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bluesky_stm.controllers import SimulatedController
-from bluesky_stm.controllers.nanonis._commands import ZStatus
+from bluesky_stm.controllers.nanonis_wire._commands import ZStatus
 from bluesky_stm.files import read_dat
 from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.protocols import SweepSettings

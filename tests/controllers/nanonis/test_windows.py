@@ -59,11 +59,11 @@ def test_what_only_posix_has_is_found(code):
 def test_nothing_that_only_posix_has_is_called_by_server_controller_and_their_commands():
     """In the modules of ours that are loaded by them, and by the command line that starts them."""
     code = (
-        "import sys, bluesky_stm.controllers.nanonis, bluesky_stm.cli\n"
+        "import sys, bluesky_stm.controllers.nanonis, bluesky_stm.controllers.nanonis_server, bluesky_stm.cli\n"
         "print(*[m.__file__ for n, m in sys.modules.items() if n.startswith('bluesky_stm') and m.__file__], sep='\\n')"
     )
     files = [Path(line) for line in run(code)]
-    assert any(file.name == "_server.py" and file.parent.name == "nanonis" for file in files)
+    assert any(file.name == "_server.py" and file.parent.name == "nanonis_server" for file in files)
     found = {file.name: names for file in files if (names := sorted(posix_only(ast.parse(file.read_text("utf-8")))))}
     assert not found
 
@@ -73,7 +73,8 @@ def test_server_and_controller_work_without_what_only_posix_has():
     pytest.importorskip("nanonis_spm", reason="the vendor's client is not installed")
     imports = """
 from bluesky_stm.controllers import SimulatedController
-from bluesky_stm.controllers.nanonis import NanonisController, NanonisServer
+from bluesky_stm.controllers.nanonis import NanonisController
+from bluesky_stm.controllers.nanonis_server import NanonisServer
 from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.protocols import SweepSettings
 """

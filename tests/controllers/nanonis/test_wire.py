@@ -8,8 +8,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bluesky_stm.controllers.nanonis import ProtocolError
-from bluesky_stm.controllers.nanonis._commands import COMMANDS, only_reads
-from bluesky_stm.controllers.nanonis._wire import (
+from bluesky_stm.controllers.nanonis_wire._commands import COMMANDS, only_reads
+from bluesky_stm.controllers.nanonis_wire._wire import (
     LONGEST_REQUEST,
     Header,
     decode,

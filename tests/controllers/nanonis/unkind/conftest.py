@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from bluesky_stm.controllers.nanonis._commands import ScanAction
+from bluesky_stm.controllers.nanonis_wire._commands import ScanAction
 from bluesky_stm.errors import LostConnectionError
 
 

@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 
 from bluesky_stm.controllers import RealClock, SimulatedController
-from bluesky_stm.controllers.nanonis import NanonisController, NanonisServer
-from bluesky_stm.controllers.nanonis._commands import ZStatus
+from bluesky_stm.controllers.nanonis import NanonisController
+from bluesky_stm.controllers.nanonis_server import NanonisServer
+from bluesky_stm.controllers.nanonis_wire._commands import ZStatus
 from bluesky_stm.geometry import Frame
 from bluesky_stm.measurements import Quality, Setpoint
 from bluesky_stm.protocols import SweepSettings

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from bluesky_stm.controllers.nanonis import Interlocks, _software_signals
+from bluesky_stm.controllers.nanonis import Interlocks
+from bluesky_stm.controllers.nanonis_server import _signals as _software_signals
 from bluesky_stm.measurements import Quality
 from bluesky_stm.protocols import SweepSettings
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from bluesky_stm.controllers import RealClock, SimulatedController
-from bluesky_stm.controllers.nanonis import Fault, FaultKind, NanonisController, NanonisError, NanonisServer
+from bluesky_stm.controllers.nanonis import NanonisController, NanonisError
+from bluesky_stm.controllers.nanonis_server import Fault, FaultKind, NanonisServer
 from bluesky_stm.geometry import Frame
 from bluesky_stm.measurements import Quality
 

@@ -6,7 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bluesky_stm.controllers.nanonis import Fault, FaultKind, Interlocks, NanonisError, _software_sweep
+from bluesky_stm.controllers.nanonis import Interlocks, NanonisError
+from bluesky_stm.controllers.nanonis_server import Fault, FaultKind
+from bluesky_stm.controllers.nanonis_server import _spectroscopy as _software_sweep
 from bluesky_stm.errors import STMError
 from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.measurements import Quality

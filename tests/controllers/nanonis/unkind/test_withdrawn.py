@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from bluesky_stm.controllers.nanonis import Fault, FaultKind, NanonisError
+from bluesky_stm.controllers.nanonis import NanonisError
+from bluesky_stm.controllers.nanonis_server import Fault, FaultKind
 from bluesky_stm.errors import STMError
 from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.measurements import Quality, Setpoint

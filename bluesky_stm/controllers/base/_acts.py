@@ -1,0 +1,65 @@
+"""Acts of a microscope that is not there: one at a time, each takes its time, and a stop ends the one under way."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from bluesky_stm.controllers.base._clock import Clock, InstantClock
+from bluesky_stm.protocols import Progress
+
+SPEED: Final = 62.6
+"""Speed of the tip, in nm/s, where none is asked for: that of the published 250 nm images."""
+
+PIXEL_TIME: Final = 7.8e-3
+"""Time for one pixel, in s, where no line time is asked for: that of the published images, 3.994 s a line of 512."""
+
+
+class Acts:
+    """What a microscope does, one act after the other.
+
+    Parameters
+    ----------
+    clock : Clock, optional
+        Lets the time pass that each act takes; simulated time if not given.
+    rest : callable, optional
+        Called after a stop, when nothing is under way any more.
+    """
+
+    def __init__(self, clock: Clock | None = None, rest: Callable[[], object] | None = None) -> None:
+        self.clock = clock or InstantClock()
+        self._rest = rest or bool
+        self._one, self._stopped = threading.RLock(), threading.Event()
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """One act at a time; a `stop` ends this one and not the next."""
+        with self._one:
+            self._stopped.clear()
+            yield
+            if self._stopped.is_set():
+                self._rest()
+
+    def stop(self) -> None:
+        """End the act under way; rest when it has ended, at once where there is none."""
+        self._stopped.set()
+        if self._one.acquire(blocking=False):
+            try:
+                self._rest()
+            finally:
+                self._one.release()
+
+    def take(self, seconds: float, steps: int = 1, progress: Progress | None = None) -> int:
+        """Let the time of an act pass step by step; how many were done when it was over or stopped."""
+        if progress is None and type(self.clock) is InstantClock:  # nobody can stop it in between
+            self.clock.sleep(seconds)
+            return steps
+        for done in range(steps):
+            self.clock.sleep(seconds / steps, self._stopped)
+            if self._stopped.is_set():
+                return done
+            if progress:
+                progress(done + 1, steps)
+        return steps

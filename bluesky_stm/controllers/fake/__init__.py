@@ -1,0 +1,6 @@
+"""A scripted microscope for tests: it records what was asked, and fails, answers or waits as it was told."""
+
+from bluesky_stm.controllers.fake._controller import FakeController
+from bluesky_stm.controllers.fake._script import Call
+
+__all__ = ["Call", "FakeController"]

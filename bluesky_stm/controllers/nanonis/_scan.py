@@ -1,0 +1,191 @@
+"""Topographs of a Nanonis controller."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Final
+
+import numpy as np
+
+from bluesky_stm import units
+from bluesky_stm.controllers.nanonis._connected import POLL, rescued
+from bluesky_stm.controllers.nanonis._tip import Junction
+from bluesky_stm.controllers.nanonis_wire._commands import ScanAction
+from bluesky_stm.controllers.nanonis_wire._errors import NanonisError
+from bluesky_stm.controllers.nanonis_wire._si import si
+from bluesky_stm.errors import NotCapableError, STMError
+from bluesky_stm.geometry import Floats, Frame
+from bluesky_stm.measurements import Quality, Topograph
+from bluesky_stm.protocols import IMAGES, Progress
+from bluesky_stm.units import CURRENT, LENGTH
+
+WAIT: Final = 250
+"""How long the end of a scan is waited for before the lines are counted, in ms."""
+
+PACKET: Final = 16
+"""Nanonis takes pixels in packets of so many."""
+
+BACKWARD, FORWARD, UPWARD, KEEP_TIME = 0, 1, 1, 2
+
+
+class Imaging(Junction):
+    """The part of `protocols.Controller` that scans."""
+
+    def scan(self, frame: Frame, line_time: float | None = None, progress: Progress | None = None) -> Topograph:
+        """Take a topograph upwards; ended by `stop` it comes back INCOMPLETE, unmeasured rows NaN.
+
+        Raises
+        ------
+        NotCapableError
+            For a number of columns that is no multiple of 16, which Nanonis would change.
+        """
+        for x, y in frame.corners:
+            self._check(x=x, y=y)
+        if frame.pixels[1] % PACKET:
+            raise NotCapableError(
+                f"Nanonis scans multiples of {PACKET} pixels, not {frame.pixels[1]}. Nothing has moved. Ask for another frame."
+            )
+        with self._act(), rescued(self._stop_scan):
+            own = self._work.ask("Scan.SpeedGet")
+            self._set_frame(frame)
+            if line_time is not None:
+                self._set_line_time(line_time)
+            try:
+                return self._scan(frame, progress)
+            finally:
+                if line_time is not None and self._work.connected:
+                    forth, back, time_forth, time_back, by_time, ratio = own
+                    self._work.ask("Scan.SpeedSet", forth, back, time_forth, time_back, 1 + by_time, ratio)
+
+    def image(self, channel: str = "height") -> Floats:
+        """Height or current, forth or back, as the scan control holds it, over the connection that nothing blocks."""
+        if channel not in IMAGES:
+            raise NotCapableError(f"A scan records no {channel!r}, only {', '.join(IMAGES)}. Nothing was scanned.")
+        quantity, _, back = channel.partition("_")
+        index, unit = (self.channels.height, LENGTH) if quantity == "height" else (self.channels.current, CURRENT)
+        _, data, upwards = self._watch.ask("Scan.FrameDataGrab", index, BACKWARD if back else FORWARD)
+        return _upright(data, bool(upwards), unit)
+
+    def _set_line_time(self, seconds: float) -> None:
+        self._work.ask("Scan.SpeedSet", 0.0, 0.0, seconds, seconds, KEEP_TIME, 1.0)
+        self._confirm("The time for a line", seconds, self._work.ask("Scan.SpeedGet")[2], units.TIME, 1e-6)
+
+    def _set_frame(self, frame: Frame) -> None:
+        """Set and read back the frame; Nanonis turns clockwise."""
+        self._work.ask("Scan.FrameSet", *_wired(frame))
+        rows, columns = frame.pixels
+        self._work.ask("Scan.BufferSet", [self.channels.height, self.channels.current], columns, rows)
+        self._check_frame(frame)
+
+    def _check_frame(self, frame: Frame) -> None:
+        """Somebody may have changed it since; what was scanned then is another place."""
+        asked, pixels = _wired(frame), [frame.pixels[1], frame.pixels[0]]
+        read, buffer = self._work.ask("Scan.FrameGet"), self._work.ask("Scan.BufferGet")[1:]
+        turned = (read[4] - asked[4] + 180) % 360 - 180
+        if buffer != pixels or abs(turned) > 1e-3 or not np.allclose(read[:4], asked[:4], rtol=1e-5, atol=1e-13):
+            raise NanonisError(
+                f"A frame of {asked} m and {pixels} pixels was set and reads back {read} and {buffer}. "
+                "Nothing was used. Look at the scan control of the Nanonis software."
+            )
+
+    def _scan(self, frame: Frame, progress: Progress | None) -> Topograph:
+        rows = frame.pixels[0]
+        told = _Told(rows, progress)
+        setpoint, started = self.get_setpoint(), self._clock.now()
+        *_, forth, back, _, _ = self._work.ask("Scan.SpeedGet")
+        old = self._grab()[1]
+        self._check_tracking()
+        self._work.ask("Scan.Action", ScanAction.START, UPWARD)
+        began = self._wait_for_end(old, 60.0 + 3 * rows * (forth + back), told)
+        self._check_frame(frame)
+        height = self._image(frame) if began else np.full(frame.pixels, np.nan)
+        told(_lines(height))
+        quality = Quality.GOOD if told.done == rows else Quality.INCOMPLETE
+        return Topograph(
+            frame, height, setpoint, started, quality | (Quality.GOOD if self.get_feedback() else Quality.LOST_CONTACT)
+        )
+
+    def _check_tracking(self) -> None:
+        """Asked just before the scan starts: the tip may have been withdrawn since, by whomever."""
+        self._check_contact("scanned")
+        self._check_feedback()
+        if not self.get_feedback():
+            raise STMError("The feedback is open: a scan would run the tip into the surface. Nothing was scanned. Close it.")
+
+    def _wait_for_end(self, old: Floats, longest: float, told: _Told) -> bool:
+        """Wait in short pieces, count the lines between. False where it was stopped before it began.
+
+        That nothing runs is no proof that something ran: it was seen running, or there is another image than the ``old`` one.
+        """
+        begun, ran = time.monotonic(), False
+        while time.monotonic() < begun + longest:
+            running = bool(self._work.ask("Scan.StatusGet")[0])
+            ran = ran or running
+            if not running and (ran or self._is_new(old)):
+                return True
+            if not ran and self._stopped.is_set():
+                return False
+            if not ran and time.monotonic() > begun + self._timeout:
+                raise NanonisError(
+                    f"The scan did not start within {self._timeout:g} s. Nothing was scanned. Look at the scan control."
+                )
+            self._work.ask("Scan.WaitEndOfScan", WAIT, timeout=self._timeout + WAIT / 1000)
+            if told.progress and ran:
+                told(_lines(self._grab()[1]))
+            time.sleep(POLL)
+        raise NanonisError(f"The scan did not end within {longest:g} s. It was stopped. Look at the scan control.")
+
+    def _is_new(self, old: Floats) -> bool:
+        """Whether there is a whole image, and another one."""
+        image = self._grab()[1]
+        return bool(np.isfinite(image).all()) and not np.array_equal(image, old)
+
+    def _grab(self) -> list[Any]:
+        """Name of the channel, image in m in the order acquired, and whether that was upwards."""
+        return self._work.ask("Scan.FrameDataGrab", self.channels.height, FORWARD)
+
+    def _image(self, frame: Frame) -> Floats:
+        """The image, in nm."""
+        name, data, upwards = self._grab()
+        if data.shape != frame.pixels:
+            raise NanonisError(f"The image of {name!r} has {data.shape} pixels, not {frame.pixels}. It was not used.")
+        return _upright(data, upwards, LENGTH)
+
+    def _stop_scan(self) -> None:
+        if not self.read_only:
+            self._watch.ask("Scan.Action", ScanAction.STOP, UPWARD)
+
+
+def _upright(data: Floats, upwards: bool, unit: str) -> Floats:
+    """An image in our unit, row 0 at the lowest y; of a line that was not finished nothing is kept."""
+    image = units.from_si(data if upwards else data[::-1], unit)
+    image[np.isnan(image).any(axis=1)] = np.nan
+    return image
+
+
+class _Told:
+    """How many lines were told, and to whom: never fewer than before.
+
+    Parameters
+    ----------
+    rows : int
+    progress : callable, optional
+    """
+
+    def __init__(self, rows: int, progress: Progress | None) -> None:
+        self.rows, self.progress, self.done = rows, progress, 0
+
+    def __call__(self, done: int) -> None:
+        if done > self.done and self.progress:
+            self.progress(done, self.rows)
+        self.done = max(done, self.done)
+
+
+def _wired(frame: Frame) -> list[float]:
+    """Centre, size and angle as `Scan.FrameSet` takes them."""
+    return [*(si(value, LENGTH) for value in (*frame.center, *frame.size)), -frame.angle]
+
+
+def _lines(image: Floats) -> int:
+    """How many lines were scanned."""
+    return int(np.isfinite(image).all(axis=1).sum())

@@ -1,0 +1,94 @@
+"""Acts of the simulated software: some at a time, waited for or not, seen by others, and ended by whoever asks."""
+
+from __future__ import annotations
+
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from typing import Any, Final
+
+from bluesky_stm.controllers.nanonis_wire._commands import FOREVER
+from bluesky_stm.errors import STMError
+from bluesky_stm.protocols import Controller
+
+ACTS: Final = ("move", "scan", "sweep", "approach", "pulse", "withdraw")
+"""Acts that can be ended; ``"switch off"``, which opens the feedback, ends by itself."""
+
+
+class Acts(ABC):
+    """What is under way at a microscope.
+
+    Parameters
+    ----------
+    controller : Controller
+    """
+
+    def __init__(self, controller: Controller) -> None:
+        self.controller = controller
+        self._pool = ThreadPoolExecutor(8, thread_name_prefix="nanonis-sim-act")
+        self._under_way: Counter[str] = Counter()
+        self._changed = threading.Condition()
+
+    @abstractmethod
+    def note(self, fault: STMError) -> None:
+        """What an act ended with that nobody waits for."""
+
+    @contextmanager
+    def doing(self, act: str) -> Iterator[None]:
+        """Something is under way, and others can see it."""
+        self._count(act, 1)
+        try:
+            yield
+        finally:
+            self._count(act, -1)
+
+    def begin(self, act: str, do: Callable[[], Any]) -> Future[Any]:
+        """Do something that is under way from now on, without waiting for it."""
+
+        def run() -> Any:
+            try:
+                return do()
+            except STMError as fault:
+                self.note(fault)
+                raise
+            finally:
+                self._count(act, -1)
+
+        self._count(act, 1)
+        return self._pool.submit(run)
+
+    def perform(self, act: str, do: Callable[[], Any], waited_for: int, timeout: int = FOREVER) -> bool:
+        """Do something, waited for or not; whether a time-out of ``timeout`` ms was over before it."""
+        future = self.begin(act, do)
+        if not waited_for:
+            return False
+        done, _ = wait([future], None if timeout < 0 else timeout / 1000)
+        if done:
+            future.result()
+        return not done
+
+    def is_doing(self, *acts: str) -> bool:
+        """Whether one of these acts is under way."""
+        return any(self._under_way[act] for act in acts)
+
+    def halt(self, *acts: str, patience: float = 10.0) -> None:
+        """End these acts if they are under way, and wait until they have ended."""
+        end = time.monotonic() + patience
+        while self.is_doing(*acts) and time.monotonic() < end:
+            self.controller.stop()
+            with self._changed:
+                self._changed.wait(0.01)
+
+    def wait_for(self, act: str) -> None:
+        """Commands are carried out in the order in which they came: what follows an act that nobody waited for waits for it."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self.is_doing(act))
+
+    def _count(self, act: str, change: int) -> None:
+        with self._changed:
+            self._under_way[act] += change
+            self._changed.notify_all()

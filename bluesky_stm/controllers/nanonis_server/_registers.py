@@ -1,0 +1,93 @@
+"""Settings that the simulated software only keeps: what is set is what is read back, in the codes of ``Get``."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from bluesky_stm.controllers.nanonis_wire._errors import NanonisError
+
+LOCKINS: Final = 8
+"""Modulators, and demodulators."""
+
+Value = Any
+Values = tuple[Value, ...]
+
+_RULES: Final[Mapping[str, Callable[[Value, Value], Value]]] = {
+    "=": lambda before, sent: sent,
+    "s": lambda before, sent: {1: 1, 2: 0}.get(sent, before),  # a switch: 0 keep, 1 on, 2 off; read back as 1 and 0
+    "c": lambda before, sent: sent - 1 if sent else before,  # a choice: 0 keep, 1 first, 2 second; read back as 0 and 1
+    "n": lambda before, sent: sent or before,  # 0 keeps
+    "m": lambda before, sent: before if sent == -1 else sent,  # -1 keeps
+    "N": lambda before, sent: before if math.isnan(sent) else sent,  # NaN keeps
+}
+
+_KEPT: Final[Mapping[str, tuple[str, Values]]] = {
+    "FolMe.Speed": ("==", (62.6e-9, 0)),
+    "ZCtrl.SwitchOffDelay": ("=", (0.05,)),
+    "ZCtrl.TipLift": ("=", (0.0,)),
+    "ZCtrl.WithdrawRate": ("=", (1e-6,)),
+    "ZCtrl.HomeProps": ("c=", (1, 0.0)),
+    "ZCtrl.LimitsEnabled": ("=", (0,)),
+    "SafeTip.OnOff": ("s", (1,)),
+    "SafeTip.Props": ("===", (0, 1, 50e-9)),
+    "TipShaper.Props": ("=s========s", (0.05, 1, 2.0, 0.0, 0.1, 0.0, 0.1, 0.0, 0.1, 0.1, 1)),
+    "BiasSpectr.AdvProps": ("ssss", (1, 1, 0, 1)),
+    "BiasSpectr.Limits": ("==", (-1.5, 1.5)),
+    "BiasSpectr.Timing": ("========", (0.05, 0.0, 0.005, 10.0, 0.004, 0.010, 0.005, 0.05)),
+    "BiasSpectr.ZOffRevert": ("s", (1,)),
+    "BiasSpectr.Props": ("snsn=ss", (0, 1, 0, 121, 0.0, 1, 0)),
+    "BiasSpectr.SafeCond1": ("nNmm", (1, math.nan, 0, 0)),
+    "BiasSpectr.SafeCond2": ("nNmm", (1, math.nan, 0, 0)),
+    "LockIn.ModSignal": ("=", (24,)),
+    "LockIn.DemodSignal": ("=", (0,)),
+    "LockIn.DemodHarmonic": ("=", (1,)),
+    "LockIn.DemodLPFilter": ("mn", (4, 50.0)),
+    "Piezo.DriftComp": ("s====", (0, 0.0, 0.0, 0.0, 10.0)),
+    "Piezo.Tilt": ("==", (0.0, 0.0)),
+    "Util.AcqPeriod": ("=", (0.02,)),
+}
+
+
+class Registers:
+    """Values of the settings that are kept, as ``Get`` answers them.
+
+    Parameters
+    ----------
+    more : mapping of str to tuple
+        Settings that follow from the instrument, with the values they start with.
+    """
+
+    def __init__(self, more: Mapping[str, Values]) -> None:
+        self._kept = {**_KEPT, **{name: ("=" * len(values), values) for name, values in more.items()}}
+        self._values: dict[tuple[str, int], Values] = {}
+        self._lock = threading.Lock()
+
+    def keeps(self, command: str) -> bool:
+        """Whether ``command`` sets or gets one of them."""
+        return command[:-3] in self._kept and command[-3:] in {"Set", "Get"}
+
+    def handle(self, command: str, values: list[Value]) -> Values:
+        """Set or get; of modulators and demodulators, the first value says which."""
+        name, index = command[:-3], 0
+        if name.startswith("LockIn."):
+            index, *values = values
+            if not 1 <= index <= LOCKINS:
+                raise NanonisError(f"There is no modulator or demodulator {index}, only 1 to {LOCKINS}.")
+        if command.endswith("Get"):
+            return self.get(name, index)
+        self.set(name, values, index)
+        return ()
+
+    def get(self, name: str, index: int = 0) -> Values:
+        """Values of a setting."""
+        return self._values.get((name, index), self._kept[name][1])
+
+    def set(self, name: str, values: Sequence[Value], index: int = 0) -> None:
+        """Take new values, by the rule of each field."""
+        rules = self._kept[name][0]
+        with self._lock:
+            before = self.get(name, index)
+            self._values[name, index] = tuple(_RULES[r](b, v) for r, b, v in zip(rules, before, values, strict=True))

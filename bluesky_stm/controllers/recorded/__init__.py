@@ -1,0 +1,5 @@
+"""A microscope whose answers were recorded: a dense grid, a published run, or a stored run of ours."""
+
+from bluesky_stm.controllers.recorded._controller import RecordedController
+
+__all__ = ["RecordedController"]

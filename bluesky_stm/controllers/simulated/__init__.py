@@ -1,0 +1,6 @@
+"""A microscope that is not there: a surface, an instrument with its imperfections, and a clock."""
+
+from bluesky_stm.controllers.simulated._controller import SimulatedController
+from bluesky_stm.controllers.simulated._profile import PROFILES, Profile
+
+__all__ = ["PROFILES", "Profile", "SimulatedController"]

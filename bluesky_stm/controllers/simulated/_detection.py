@@ -1,0 +1,93 @@
+"""What preamplifier and lock-in make of a current."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bluesky_stm.controllers.simulated._noise import current_noise, jumps
+from bluesky_stm.controllers.simulated._profile import Profile
+from bluesky_stm.geometry import Floats
+from bluesky_stm.measurements import Quality
+from bluesky_stm.protocols import LockInSettings
+
+PICOFARAD: float = 1e-3
+"""``2 pi f C V`` in nA for f in Hz, C in pF and V in V."""
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """Spectra of n places at J biases: arrays (n, J) in nA, the tip height (n,) in nm, and where the preamplifier was full.
+
+    With a way back the arrays are the average of both ways, and ``backward`` is that one by itself.
+    """
+
+    current: Floats
+    lockin_x: Floats
+    lockin_y: Floats
+    height: Floats
+    clipped: NDArray[np.bool_]
+    backward: Reading | None = None
+
+    def averaged(self, back: Reading) -> Reading:
+        """With the way back: the average of both, and that one by itself."""
+        current, x, y = ((getattr(self, name) + getattr(back, name)) / 2 for name in ("current", "lockin_x", "lockin_y"))
+        return Reading(current, x, y, self.height, self.clipped | back.clipped, back)
+
+    @property
+    def quality(self) -> Quality:
+        """Clipped if any point is."""
+        return Quality.CLIPPED if self.clipped.any() else Quality.GOOD
+
+
+@dataclass(frozen=True)
+class Detection:
+    """Preamplifier and lock-in as they are today.
+
+    Attributes
+    ----------
+    profile : Profile
+    lockin : LockInSettings
+        ``phase`` is counted from where the displacement current of the junction lies in Y alone.
+    averaging : float
+        Time spent on a point, in units of the 10 ms for which the profile is given.
+    """
+
+    profile: Profile
+    lockin: LockInSettings
+    averaging: float = 1.0
+
+    def read(self, current: Floats, modulated: Floats, height: Floats, rng: np.random.Generator | None) -> Reading:
+        """Channels of spectra (n, J) with ``current`` and ``modulated`` current in phase, in nA; no noise without ``rng``."""
+        if rng is not None:
+            jumped = jumps(rng, current.shape, self.profile)
+            current, modulated = current * jumped, modulated * jumped
+        x, y = self._demodulated(np.abs(current), modulated)
+        if rng is not None:
+            current, x, y = self._noisy(rng, current, x, y)
+        full = self.profile.preamp_range
+        clipped = np.abs(current) >= full
+        x[clipped] = y[clipped] = 0.0
+        return Reading(np.clip(current, -full, full), x, y, height, clipped)
+
+    def _demodulated(self, magnitude: Floats, modulated: Floats) -> tuple[Floats, Floats]:
+        """X and Y, offset included: what is in phase with the bias, and the displacement current ahead of it, turned."""
+        profile, lockin = self.profile, self.lockin
+        if not lockin.on:
+            return np.zeros_like(modulated), np.zeros_like(modulated)
+        growth = 1 + np.minimum(profile.lockin_growth * magnitude, profile.lockin_growth_limit)
+        inphase = profile.lockin_response * growth * modulated
+        displaced = 2 * np.pi * lockin.frequency * profile.capacitance * lockin.amplitude * PICOFARAD
+        cos, sin = np.cos(np.radians(lockin.phase)), np.sin(np.radians(lockin.phase))
+        return inphase * cos + displaced * sin + profile.lockin_offset, displaced * cos - inphase * sin
+
+    def _noisy(self, rng: np.random.Generator, current: Floats, x: Floats, y: Floats) -> tuple[Floats, Floats, Floats]:
+        profile, magnitude = self.profile, np.abs(current)
+        current = current + current_noise(rng, current, profile, self.averaging)
+        if not self.lockin.on:
+            return current, x, y
+        white = profile.lockin_noise / np.sqrt(self.averaging)
+        x = x + (white + profile.lockin_junction * magnitude / np.sqrt(self.averaging)) * rng.standard_normal(x.shape)
+        return current, x, y + white * rng.standard_normal(y.shape)

@@ -1,0 +1,106 @@
+"""What an instrument makes of a surface: images and spectra seen through a profile and a tip, without any state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+
+from bluesky_stm.controllers.simulated._detection import Detection, Reading
+from bluesky_stm.controllers.simulated._profile import Profile
+from bluesky_stm.controllers.simulated._tips import Tip
+from bluesky_stm.geometry import Floats
+from bluesky_stm.measurements import Setpoint
+from bluesky_stm.protocols import LockInSettings, SweepSettings
+from bluesky_stm.surface import Barrier, Surface, SurfacePoints, SweepIntegral
+
+INTEGRATED: Final = 0.010
+"""Time on a point of a spectrum, in s, for which the noise of a profile is given."""
+
+
+class Instrument:
+    """A surface seen through a profile.
+
+    Parameters
+    ----------
+    surface : Surface
+    profile : Profile
+    """
+
+    def __init__(self, surface: Surface, profile: Profile) -> None:
+        self.surface = surface
+        self.profile = profile
+        self._sweeps: Callable[..., SweepIntegral] = lru_cache(maxsize=8)(self._prepared)
+
+    def image(self, places: Floats, setpoint: Setpoint, tip: Tip) -> Floats:
+        """Height of the tip at constant current at the places (..., 2), in nm, noise left out."""
+        barrier = tip.barrier(self.surface.barrier)
+        heights = [self.surface.height(places + apart, setpoint, tip.rise, barrier) for apart, _ in tip.apexes]
+        return tip.length + _together(heights, tip, barrier.mean_decay)
+
+    def relief(self, places: Floats, tip: Tip) -> Floats:
+        """Height, in nm, at which the tip would touch at the places (..., 2)."""
+        return tip.length + self.surface.relief(places, tip.rise)
+
+    def spectra(
+        self,
+        places: Floats,
+        settings: SweepSettings,
+        setpoint: Setpoint,
+        lockin: LockInSettings,
+        tip: Tip,
+        rng: np.random.Generator | None,
+        z: float | None = None,
+    ) -> Reading:
+        """Spectra at the places (n, 2), the feedback opened at ``setpoint``, or the tip held at height ``z``, in nm.
+
+        ``rng`` draws the noise; None leaves out noise and drawn errors, but neither clip nor lock-in.
+        """
+        barrier = tip.barrier(self.surface.barrier)
+        sweep = self._sweep(settings, lockin.amplitude, setpoint, barrier)
+        patches = [SurfacePoints(self.surface, places + apart, barrier) for apart, _ in tip.apexes]
+        gaps = [patch.gap(setpoint if z is None else self.surface.sample.reference) for patch in patches]
+        heights = [patch.relief(tip.rise) + gap for patch, gap in zip(patches, gaps, strict=True)]
+        height = _together(heights, tip, barrier.mean_decay)
+        lift = settings.z_offset + (self._hold_errors(rng, len(places)) if z is None else z - tip.length - height)
+        current, modulated = np.zeros((2, len(places), settings.points))
+        for patch, gap, own, (_, share) in zip(patches, gaps, heights, tip.apexes, strict=True):
+            carried = (share * np.exp(barrier.mean_decay * (own - height)))[:, None]
+            under = sweep(patch.density(sweep.energy), gap + lift)
+            current, modulated = current + carried * under[0], modulated + carried * under[1]
+        detection = Detection(self.profile, lockin, settings.integrate * settings.averages / INTEGRATED)
+        ways = [detection.read(current, modulated, tip.length + height + lift, rng) for _ in range(1 + settings.backward)]
+        return ways[0].averaged(ways[1]) if settings.backward else ways[0]
+
+    def current(self, places: Floats, bias: float, gap: Floats, tip: Tip) -> Floats:
+        """Current, in nA, of places (n, 2) at one bias and the given gaps under the first apex, noise left out."""
+        barrier = tip.barrier(self.surface.barrier)
+        sweep = SweepIntegral(barrier, np.array([bias]), float(np.clip(np.median(gap), 0.2, 2.0)))
+        return sweep(SurfacePoints(self.surface, places, barrier).density(sweep.energy), gap)[0][:, 0]
+
+    def _sweep(self, settings: SweepSettings, amplitude: float, setpoint: Setpoint, barrier: Barrier) -> SweepIntegral:
+        return self._sweeps(settings.start, settings.stop, settings.points, amplitude, setpoint, settings.z_offset, barrier)
+
+    def _prepared(
+        self, start: float, stop: float, points: int, amplitude: float, setpoint: Setpoint, z_offset: float, barrier: Barrier
+    ) -> SweepIntegral:
+        """The kernels of a sweep, around the smaller of two gaps: good for places too near rather than for those too far."""
+        gap, reference = self.surface.terrace_gap(setpoint), self.surface.sample.reference_gap
+        center = (min(gap, reference) if np.isfinite(gap) else reference) + z_offset
+        return SweepIntegral(barrier, np.linspace(start, stop, points), center, amplitude)
+
+    def _hold_errors(self, rng: np.random.Generator | None, count: int) -> Floats:
+        """Error of the gap, in nm, at the moment when the feedback is opened."""
+        if rng is None:
+            return np.zeros(count)
+        return -self.profile.hold_error * rng.standard_normal(count) / self.surface.barrier.mean_decay
+
+
+def _together(heights: Sequence[Floats], tip: Tip, decay: float) -> Floats:
+    """Height, in nm, at which all apexes together carry what each alone carries at its own of ``heights``."""
+    if len(heights) == 1:
+        return heights[0]
+    parts = [np.log(share) + decay * height for height, (_, share) in zip(heights, tip.apexes, strict=True)]
+    return np.logaddexp(*parts) / decay

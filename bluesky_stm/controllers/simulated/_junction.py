@@ -1,0 +1,201 @@
+"""Tip and sample as they stand: place, height, bias, feedback; and what happens when the tip touches."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Final, NoReturn
+
+import numpy as np
+
+from bluesky_stm.controllers.simulated._feedback import Feedback
+from bluesky_stm.controllers.simulated._instrument import Instrument
+from bluesky_stm.controllers.simulated._noise import NoiseSource
+from bluesky_stm.controllers.simulated._piezo import Piezo
+from bluesky_stm.controllers.simulated._tips import Tips
+from bluesky_stm.errors import LimitError, TipCrashError
+from bluesky_stm.geometry import Floats, Point
+from bluesky_stm.measurements import Setpoint
+from bluesky_stm.protocols import FeedbackGains
+from bluesky_stm.surface import Defect
+
+WITHDRAWN: Final = 500.0
+"""Height of a withdrawn tip, in nm: the end of the range."""
+
+HOME: Final = 50.0
+"""Home height of the tip above the surface, in nm."""
+
+CONTACT: Final = 0.25
+"""Gap, in nm, below which the tip touches."""
+
+GAINS: Final = FeedbackGains(proportional=0.0273, integral=87.8)
+"""As in the published images."""
+
+STRIDE: Final = 0.2
+"""Distance, in nm, at which the way of a move is looked at."""
+
+
+class Junction:
+    """The state of a simulated microscope. Heights are those of the tip, in nm.
+
+    Attributes
+    ----------
+    instrument : Instrument
+        With the surface as it is now, debris of the tip included.
+    tips : Tips
+    asked : Point
+        Where the tip was asked to be; drift, creep and hysteresis make it another place.
+    z : float
+    setpoint : Setpoint
+        Bias that is applied and current that the closed feedback keeps.
+    gains : FeedbackGains
+    feedback, withdrawn : bool
+    """
+
+    def __init__(self, instrument: Instrument, setpoint: Setpoint, noise: NoiseSource) -> None:
+        profile = instrument.profile
+        self.instrument = instrument
+        self.tips = Tips(profile, noise)
+        self.piezo = Piezo(profile.drift, profile.creep, profile.hysteresis, profile.hysteresis_range)
+        self.asked = Point(0.0, 0.0)
+        self.setpoint, self.gains = setpoint, GAINS
+        self.feedback, self.withdrawn = True, False
+        self.z = self.followed(self.place(0.0), 0.0)[0]
+
+    @property
+    def loop(self) -> Feedback:
+        """The feedback as it is set."""
+        return Feedback(self.gains, self.instrument.surface.barrier.mean_decay, self.instrument.profile.response)
+
+    def place(self, time: float) -> Floats:
+        """Where the tip really is; shape (1, 2)."""
+        return np.array([self.asked]) + self.piezo.displacement(time)
+
+    def followed(self, places: Floats, time: Floats | float) -> Floats:
+        """Height, in nm, at which a closed feedback ends up at the places (..., 2), at ``time`` or times (...)."""
+        tip = self.tips.at(float(np.min(time)))
+        return self.instrument.image(places, self.setpoint, tip) + self._drifted(time)
+
+    def go_to(self, point: Point, time: float, speed: float) -> None:
+        """Be at ``point`` at ``time``, the feedback as it is, after a move at ``speed`` nm/s.
+
+        Raises
+        ------
+        TipCrashError
+            When the surface was in the way of an open feedback, or of one too slow for that speed.
+        """
+        start = self.asked
+        self._move(point, time)
+        if not self.withdrawn:
+            self._fly(start, time, speed)
+        self.settle(time)
+
+    def arrive(self, point: Point, time: float) -> None:
+        """Be at ``point`` at ``time``, at the end of a scan."""
+        self._move(point, time)
+        self.settle(time)
+
+    def settle(self, time: float) -> None:
+        """Let a closed feedback find its height.
+
+        Raises
+        ------
+        TipCrashError
+            When nothing carries the current, so that the feedback drives the tip into the surface.
+        """
+        if not self.feedback:
+            return
+        self.z = float(self.followed(self.place(time), time)[0])
+        if self.gap(time) < CONTACT:
+            self.crash(
+                f"No states carry {self.setpoint.current:g} nA at {self.setpoint.bias:g} V at ({self.asked.x:.2f}, "
+                f"{self.asked.y:.2f}) nm: the feedback drove the tip into the surface.",
+                time,
+            )
+
+    def close_feedback(self, time: float) -> None:
+        """Close the feedback and let it settle."""
+        self.feedback, self.withdrawn = True, False
+        self.settle(time)
+
+    def withdraw(self) -> None:
+        """Open the feedback, pull the tip back to the end of its range."""
+        self.feedback, self.withdrawn, self.z = False, True, WITHDRAWN
+
+    def lift_home(self, time: float) -> None:
+        """Open the feedback, lift the tip to its home height.
+
+        Raises
+        ------
+        LimitError
+            When it stands above that.
+        """
+        home = float(self._relief(self.place(time))[0]) + HOME
+        if self.z > home:
+            raise LimitError(
+                f"Home, at {home:.1f} nm, is nearer to the surface than the tip, at {self.z:.1f} nm. Nothing has moved. "
+                "Approach first."
+            )
+        self.feedback, self.withdrawn, self.z = False, True, home
+
+    def current(self, time: float) -> float:
+        """Current, in nA, noise left out."""
+        if self.withdrawn:
+            return 0.0
+        if self.feedback:
+            return math.copysign(self.setpoint.current, self.setpoint.bias)
+        gap = np.array([self.gap(time)])
+        return float(self.instrument.current(self.place(time), self.setpoint.bias, gap, self.tips.at(time))[0])
+
+    def gap(self, time: float) -> float:
+        """Distance between tip and surface, in nm."""
+        return self.undrifted(time) - float(self._relief(self.place(time))[0])
+
+    def undrifted(self, time: float) -> float:
+        """Height of the tip, in nm, above where the sample has drifted to."""
+        return self.z - self._drifted(time)
+
+    def treat(self, time: float, cause: str) -> None:
+        """Pulse or dip the tip: it may be another one afterwards, and leaves something where it stood."""
+        self.tips.treat(time, cause)
+        self._leave_debris(time)
+        self.settle(time)
+
+    def crash(self, what: str, time: float) -> NoReturn:
+        """The tip touches: it may be another one afterwards, leaves something behind, and is withdrawn."""
+        self.tips.crash(time)
+        self._leave_debris(time)
+        self.withdraw()
+        raise TipCrashError(f"{what} It has been withdrawn. Inspect it, go to a clean place, and approach.")
+
+    def _move(self, point: Point, time: float) -> None:
+        start, self.asked = self.asked, Point(float(point[0]), float(point[1]))
+        self.piezo.move(start, self.asked, time)
+
+    def _fly(self, start: Point, time: float, speed: float) -> None:
+        """Look at the way from ``start``: an open feedback keeps its height, a closed one follows as fast as it can."""
+        distance = math.dist(start, self.asked)
+        way = np.linspace(start, self.asked, 2 + int(distance / STRIDE)) + self.piezo.displacement(time)
+        relief = self._relief(way)
+        if not self.feedback:
+            if relief.max() + CONTACT > self.undrifted(time):
+                self.crash("The tip was moved with the feedback open, and the surface was in its way.", time)
+        elif distance and (self._flown(way, distance / speed) - relief).min() < CONTACT:
+            self.crash(f"The feedback could not follow the surface at {speed:g} nm/s.", time)
+
+    def _flown(self, way: Floats, duration: float) -> Floats:
+        """Height of the tip on its way, the feedback closed."""
+        height = self.instrument.image(way, self.setpoint, self.tips.tip)
+        return self.loop.follow(height, duration / (len(way) - 1))
+
+    def _relief(self, places: Floats) -> Floats:
+        return self.instrument.relief(places, self.tips.tip)
+
+    def _drifted(self, time: Floats | float) -> Any:
+        return self.instrument.profile.z_drift * time
+
+    def _leave_debris(self, time: float) -> None:
+        size, surface = self.instrument.profile.debris, self.instrument.surface
+        if size and surface.sample.debris:
+            x, y = self.place(time)[0]
+            left = Defect(surface.sample.debris, float(x), float(y), size)
+            self.instrument = Instrument(surface.with_defects(left), self.instrument.profile)

@@ -1,0 +1,98 @@
+"""Noise: what differs from one measurement to the next. Each draws from its own generator, whatever was measured beside it."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+from scipy.signal import lfilter
+
+from bluesky_stm.controllers.simulated._profile import Profile
+from bluesky_stm.geometry import Floats, Frame
+
+CONVERTER_PERIODS: tuple[float, ...] = tuple(76.9 / 2**n for n in range(7))
+"""Distances, in nm, of the lines that the carry bits of the scan converters leave, from the highest bit down."""
+
+
+class NoiseSource:
+    """Generators of a seed, one for each measurement: the n-th of a kind draws the same numbers whatever else was measured."""
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self._counts: Counter[str] = Counter()
+
+    def next(self, kind: str) -> np.random.Generator:
+        """Generator of the next measurement of that kind."""
+        ordinal = self._counts[kind]
+        self._counts[kind] += 1
+        return self.of(kind, ordinal)
+
+    def of(self, kind: str, ordinal: int) -> np.random.Generator:
+        """Generator of the measurement of that kind with the number ``ordinal``, from 0."""
+        return np.random.default_rng([self._seed, *kind.encode(), ordinal])
+
+
+def remembering(rng: np.random.Generator, shape: tuple[int, ...], memory: float) -> Floats:
+    """Noise of unit variance along the last axis, each value correlated by ``memory`` with the one before."""
+    drawn = rng.standard_normal(shape)
+    drawn[..., 1:] *= np.sqrt(1 - memory**2)
+    return lfilter([1.0], [1.0, -memory], drawn, axis=-1)
+
+
+def current_noise(rng: np.random.Generator, current: Floats, profile: Profile, averaging: float) -> Floats:
+    """What the preamplifier adds to spectra (n, J), in nA.
+
+    ``averaging`` is the time spent on a point in units of the 10 ms for which the profile is given.
+    """
+    white = profile.current_white / np.sqrt(averaging) * rng.standard_normal(current.shape)
+    slow = profile.current_slow * remembering(rng, current.shape, profile.current_memory)
+    vibration = profile.junction / np.sqrt(averaging) * rng.standard_normal(current.shape)
+    return profile.current_offset + white + slow + vibration * current
+
+
+def jumps(rng: np.random.Generator, shape: tuple[int, int], profile: Profile) -> Floats:
+    """Factor of the current in spectra (n, J): 1, or less from a jump on."""
+    count, points = shape
+    size = np.where(rng.random(count) < profile.jump_rate, rng.uniform(profile.least_jump, profile.jump, count), 0.0)
+    start = rng.integers(points, size=count)
+    return 1 - size[:, None] * (np.arange(points) >= start[:, None])
+
+
+def image_noise(rng: np.random.Generator, frame: Frame, profile: Profile, line_time: float) -> Floats:
+    """What the instrument adds to an image, in nm; shape (rows, columns)."""
+    shape = frame.pixels
+    noise = profile.z_noise * remembering(rng, shape, profile.z_memory) + profile.z_white * rng.standard_normal(shape)
+    offset = profile.line_offset * rng.standard_normal(shape[0])
+    far = rng.random(shape[0]) < profile.line_outliers
+    offset += far * profile.line_outlier_size * rng.standard_normal(shape[0])
+    noise += offset[:, None]
+    _add_streaks(rng, noise, profile)
+    if profile.mains:
+        time = 2 * line_time * np.arange(shape[0])[:, None] + line_time * np.arange(shape[1]) / shape[1]
+        noise += profile.mains * np.sin(2 * np.pi * profile.mains_frequency * time + rng.uniform(0, 2 * np.pi))
+    return noise
+
+
+def _add_streaks(rng: np.random.Generator, image: Floats, profile: Profile) -> None:
+    rows, columns = image.shape
+    for _ in range(rng.poisson(profile.streaks * rows)):
+        row, start = rng.integers(rows), rng.integers(columns)
+        length = 1 + int(rng.exponential(profile.streak_length))
+        image[row, start : start + length] += profile.streak_height * rng.normal(1.0, profile.streak_spread)
+
+
+def converter_lines(places: Floats, pixel: float, profile: Profile) -> Floats:
+    """Lines that the carry bits of the X and Y converters leave in an image, in nm: of the scanner, not of the sample.
+
+    As wide in pixels at every magnification; the lines of each lower bit lie twice as close and are weaker. Where several bits
+    change at once the highest counts.
+    """
+    longest, width = CONVERTER_PERIODS[0], profile.converter_width / 2 * pixel
+    count = int(8 * longest / width)
+    along = np.arange(count) * (longest / count)
+    off = [along - period * np.round(along / period) for period in CONVERTER_PERIODS]
+    strengths = profile.converter * profile.converter_fall ** np.arange(len(off))
+    lines = np.max([height * np.exp(-((by / width) ** 2)) for height, by in zip(strengths, off, strict=True)], axis=0)
+    angles = np.radians([profile.converter_angle, profile.converter_angle + 90])
+    steps = (places * (count / longest)) @ np.array([np.cos(angles), np.sin(angles)])
+    return lines[np.floor(steps).astype(int) % count].sum(axis=-1)

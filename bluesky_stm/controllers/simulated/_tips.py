@@ -1,0 +1,129 @@
+"""The end of the tip, and how it changes: by itself now and then, in a crash, and where a person pulses or shapes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from bluesky_stm.controllers.simulated._noise import NoiseSource
+from bluesky_stm.controllers.simulated._profile import Profile
+from bluesky_stm.geometry import Floats
+from bluesky_stm.surface import Barrier
+
+
+@dataclass(frozen=True)
+class Tip:
+    """What the end of the tip makes of images and spectra.
+
+    Attributes
+    ----------
+    flank : float
+        Steepest slope that it can follow, in degrees: its facets draw every step that wide.
+    length : float
+        By how much it is longer than the first one, in nm.
+    second : (float, float)
+        Where a second apex lies from the first, in nm.
+    weight : float
+        Current through the second apex, in units of that through the first at the same gap; 0 for a single tip.
+    slope : float
+        Growth of the logarithm of its density of states with energy, in 1/eV.
+    bending : float
+        By how much it lifts the states of the sample, in eV, compared with the first one.
+    """
+
+    flank: float = 90.0
+    length: float = 0.0
+    second: tuple[float, float] = (0.0, 0.0)
+    weight: float = 0.0
+    slope: float = 0.0
+    bending: float = 0.0
+
+    @property
+    def rise(self) -> float:
+        """Rise over run of its flank."""
+        return float(np.tan(np.radians(self.flank))) if self.flank < 90 else np.inf
+
+    @property
+    def apexes(self) -> list[tuple[Floats, float]]:
+        """Where its apexes lie, in nm, and the share of the current that each carries on a flat terrace."""
+        whole = 1 + self.weight
+        first = np.zeros(2), 1 / whole
+        return [first, (np.array(self.second), self.weight / whole)] if self.weight else [first]
+
+    def barrier(self, bare: Barrier) -> Barrier:
+        """What lies between sample and this tip, given what lies between the sample and an ideal one."""
+        return replace(bare, tip_slope=self.slope, bending=self.bending)
+
+
+@dataclass(frozen=True)
+class TipChange:
+    """The truth about one change: when (s, on the controller's clock), what caused it, and the tip from then on."""
+
+    time: float
+    cause: str
+    tip: Tip
+
+
+class Tips:
+    """The tips of a session, one after the other.
+
+    Attributes
+    ----------
+    tip : Tip
+        The present one.
+    changes : list of TipChange
+        All so far, for tests and benchmarks: a microscope can't tell.
+    """
+
+    def __init__(self, profile: Profile, noise: NoiseSource) -> None:
+        self._profile, self._noise = profile, noise
+        self.tip = Tip(profile.flank)
+        self.changes: list[TipChange] = []
+        self._due = 0.0
+        self._wait()
+
+    @property
+    def due(self) -> float:
+        """When the tip will change by itself, in s."""
+        return self._due
+
+    def at(self, time: float) -> Tip:
+        """The tip at ``time``, in s, after the changes that were due."""
+        while self._due <= time:
+            self._become(self._worse(self._noise.next("tip")), self._due, "by itself")
+            self._wait()
+        return self.tip
+
+    def crash(self, time: float) -> None:
+        """The tip has touched."""
+        rng = self._noise.next("crash")
+        if rng.random() < self._profile.crash_change:
+            self._become(self._worse(rng), time, "crash")
+
+    def treat(self, time: float, cause: str) -> None:
+        """A pulse or a dip, meant to heal: it does, makes another bad tip, or does nothing."""
+        rng = self._noise.next("treatment")
+        changes, heals = rng.random(2) < (self._profile.treatment_change, self._profile.treatment_heals)
+        if changes:
+            self._become(self._good(rng) if heals else self._worse(rng), time, cause)
+
+    def _become(self, tip: Tip, time: float, cause: str) -> None:
+        self.tip = tip
+        self.changes.append(TipChange(time, cause, tip))
+
+    def _wait(self) -> None:
+        rate = self._profile.tip_changes / 3600
+        self._due += self._noise.next("tip life").exponential(1 / rate) if rate else np.inf
+
+    def _good(self, rng: np.random.Generator) -> Tip:
+        return Tip(self._profile.flank, self.tip.length + self._profile.tip_length * rng.standard_normal())
+
+    def _worse(self, rng: np.random.Generator) -> Tip:
+        profile = self._profile
+        longer, slope, bending = rng.standard_normal(3) * (profile.tip_length, profile.tip_slope, profile.tip_bending)
+        apart, direction = rng.uniform(*profile.tip_separation), rng.uniform(0, 2 * np.pi)
+        second = apart * np.cos(direction), apart * np.sin(direction)
+        weight = rng.uniform(*profile.tip_weight) if rng.random() < profile.tip_double else 0.0
+        flank = min(90.0, profile.flank * rng.uniform(*profile.tip_flank))
+        return Tip(flank, self.tip.length + longer, second, weight, slope, bending)
