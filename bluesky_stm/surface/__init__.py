@@ -1,4 +1,9 @@
-"""Surfaces as pure functions of place, energy and seed."""
+"""Simulated sample surfaces as pure functions of place, energy and seed.
+
+A `Surface` answers for the height of its atoms (nm) and its local density of states at any place (nm). `SurfacePoints` answers
+the same questions for a fixed set of places, and `SweepIntegral` turns a density of states into a tunneling current. `sites`
+finds places of a known kind; only tests and benchmarks may ask for them.
+"""
 
 from bluesky_stm.surface._defects import Defect
 from bluesky_stm.surface._euzn2as2 import AREAS, EuZn2As2

@@ -1,7 +1,7 @@
-"""Point defects: which, how many, where, and what each does to relief and states around it.
+"""Point defects: their species, density and positions, and the change of relief and states around each of them.
 
-Each species is a Poisson process of its own, drawn block by block, thinned by a mild gradient of density and by the region it
-prefers. Effects of neighbours add up.
+Each species is a Poisson process of its own. It is drawn block by block and thinned by a mild gradient of the density and by
+the electronic region that the species prefers. The effects of neighbouring defects add up.
 """
 
 from __future__ import annotations
@@ -23,18 +23,26 @@ _BLOCK = 32.0
 """Side of the blocks in which defects are drawn, in nm."""
 
 _MANY = 2**21
-"""Pairs of place and defect above which a search tree is faster than looking at all."""
+"""Number of pairs of place and defect above which a search tree is faster than comparing all pairs."""
 
 _RUN = 64
-"""Places that follow each other, as in a line of an image, and are looked at together."""
+"""Number of consecutive places, as in a line of an image, that are compared with the defects together."""
 
 _MOST = 1.5
-"""Highest local density, in units of the mean one."""
+"""Highest local density, in units of the mean density."""
 
 
 @dataclass(frozen=True)
 class Relief:
-    """A bump (or, negative, a pit) of the surface: ``height`` nm times an envelope."""
+    """A bump (or, with a negative height, a pit) of the surface.
+
+    Attributes
+    ----------
+    height : float
+        Height at the maximum of the envelope, in nm.
+    envelope : Envelope
+        Shape of the bump, between 0 and 1.
+    """
 
     height: float
     envelope: Envelope
@@ -42,9 +50,16 @@ class Relief:
 
 @dataclass(frozen=True, eq=False)
 class Influence:
-    """A change of the states: parameters of the sample's `StateModel` that are added, times an envelope.
+    """A change of the local density of states around a defect.
 
-    ``part`` names it where a defect has places of more than one kind.
+    Attributes
+    ----------
+    change : mapping of str to float
+        Amounts that are added to the parameters of the sample's `StateModel` where the envelope is 1, by parameter name.
+    envelope : Envelope
+        Shape of the change, between 0 and 1.
+    part : str
+        Name of this place within the defect, for a defect with places of more than one kind; empty otherwise.
     """
 
     change: Mapping[str, float]
@@ -54,7 +69,7 @@ class Influence:
 
 @dataclass(frozen=True, eq=False)
 class Species:
-    """A kind of defect.
+    """A species of defect.
 
     Attributes
     ----------
@@ -62,13 +77,15 @@ class Species:
     density : float
         Mean number in 100 nm2.
     relief : tuple of Relief
+        Bumps and pits, which add up.
     influences : tuple of Influence
+        Changes of the density of states, which add up.
     clearer_atoms : tuple of (Envelope, float)
-        Where the atomic lattice shows more strongly, and how many times as strongly.
+        Regions in which the atomic lattice shows more strongly, and the factor of its amplitude there.
     spread : float
-        Standard deviation of the size of its relief, relative.
+        Standard deviation of the size of the relief, relative to its mean.
     in_region : float
-        Density within the second electronic region, in units of that outside.
+        Density within the second electronic region, in units of the density outside of it.
     """
 
     name: str
@@ -81,7 +98,7 @@ class Species:
 
     @property
     def reach(self) -> float:
-        """Distance beyond which it has no effect, in nm."""
+        """Distance beyond which the defect has no effect, in nm."""
         envelopes = [part.envelope for part in self.relief] + [part.envelope for part in self.influences]
         envelopes += [envelope for envelope, _ in self.clearer_atoms]
         return max((envelope.reach for envelope in envelopes), default=0.0)
@@ -89,7 +106,17 @@ class Species:
 
 @dataclass(frozen=True)
 class Defect:
-    """The truth about one defect: what it is, where (nm), and the size of its relief relative to its species."""
+    """One defect as it really is: the ground truth for tests and benchmarks.
+
+    Attributes
+    ----------
+    species : str
+        Name of the species.
+    x, y : float
+        Position, in nm.
+    size : float
+        Size of its relief, relative to the mean of its species.
+    """
 
     species: str
     x: float
@@ -99,20 +126,20 @@ class Defect:
 
 @dataclass(frozen=True, eq=False)
 class Neighbours:
-    """Pairs of a place and a defect near it, by the number of the species.
+    """Pairs of a place and a defect near it, sorted by the index of the species.
 
     Attributes
     ----------
     places : int
         Number of places.
-    first : ndarray
-        Where the pairs of each species begin, and where the last ones end.
-    place : ndarray
+    first : ndarray of shape (species + 1,)
+        Index of the first pair of each species, and as the last element the number of pairs.
+    place : ndarray of shape (pairs,)
         Index of the place of each pair.
-    dx, dy : ndarray
-        Way from the defect to the place, in nm.
-    size : ndarray
-        Size of the defect relative to its species.
+    dx, dy : ndarray of shape (pairs,)
+        Vector from the defect to the place, in nm.
+    size : ndarray of shape (pairs,)
+        Size of the defect, relative to the mean of its species.
     """
 
     places: int
@@ -123,11 +150,26 @@ class Neighbours:
     size: Floats
 
     def any(self, species: int) -> bool:
-        """Whether a defect of that species is near any of the places."""
+        """Return True when a defect of the species with the index ``species`` is near any of the places."""
         return bool(self.first[species] < self.first[species + 1])
 
     def sum(self, species: int, envelope: Envelope, sized: bool = False) -> Floats:
-        """The envelope summed over the defects near each place, each times its size if ``sized``; shape (places,)."""
+        """Sum an envelope over the defects of one species near each place.
+
+        Parameters
+        ----------
+        species : int
+            Index of the species.
+        envelope : Envelope
+            Function of the vector from defect to place.
+        sized : bool
+            Multiply each term by the size of its defect.
+
+        Returns
+        -------
+        ndarray of shape (places,)
+            The sum at each place; 0 where no defect of the species is near.
+        """
         pairs = slice(self.first[species], self.first[species + 1])
         values = envelope(self.dx[pairs], self.dy[pairs])
         weights = values * self.size[pairs] if sized else values
@@ -142,13 +184,14 @@ class Population:
     ----------
     species : tuple of Species
     regions : Regions
+        Electronic regions, which some species prefer.
     seed : int
     added : tuple of Defect
-        Those that did not grow there.
+        Defects that did not grow there, such as debris of the tip.
     gradient : float
-        Root mean square of the variation of the density across the sample, relative.
+        Root mean square of the variation of the density across the sample, relative to the density.
     gradient_length : float
-        Distance over which it varies, in nm.
+        Distance over which the density varies, in nm.
     """
 
     species: tuple[Species, ...]
@@ -159,7 +202,18 @@ class Population:
     gradient_length: float = 150.0
 
     def within(self, low: Floats, high: Floats) -> Floats:
-        """Defects of the rectangle from ``low`` to ``high`` (x, y) in nm; rows (x, y, size, number of the species), sorted."""
+        """Return the defects of a rectangle.
+
+        Parameters
+        ----------
+        low, high : ndarray of shape (2,)
+            Lower left and upper right corner, as (x, y) in nm.
+
+        Returns
+        -------
+        ndarray of shape (n, 4)
+            Rows of x (nm), y (nm), relative size, and index of the species, by which they are sorted.
+        """
         (left, bottom), (right, top) = (np.floor(corner / _BLOCK).astype(int).tolist() for corner in (low, high))
         blocks = [_block(self, i, j) for i in range(left, right + 1) for j in range(bottom, top + 1)]
         found = np.concatenate([*blocks, self._added_rows])
@@ -167,7 +221,11 @@ class Population:
         return found[np.argsort(found[:, 3], kind="stable")]
 
     def near(self, points: Floats) -> Neighbours:
-        """All pairs of a place (n, 2) and a defect within reach of it."""
+        """Return all pairs of a place in ``points`` (n, 2), in nm, and a defect within whose reach it lies.
+
+        The defects of the bounding box of all places, widened by the largest reach, are drawn first. Those that are outside of
+        it by more than their own reach are dropped before distances are computed.
+        """
         reaches = self._reaches
         low, high = points.min(axis=0), points.max(axis=0)
         defects = self.within(low - reaches.max(), high + reaches.max())
@@ -180,14 +238,27 @@ class Population:
         return Neighbours(len(points), first, place, dx, dy, defects[defect, 2])
 
     def local_density(self, points: Floats, species: NDArray[np.intp]) -> Floats:
-        """Density at the places (n, 2) of the species with the numbers (n,), in units of their mean ones."""
+        """Return the local density of a species, in units of its mean density, at each place.
+
+        Parameters
+        ----------
+        points : ndarray of shape (n, 2)
+            Places, in nm.
+        species : ndarray of shape (n,)
+            Index of the species that is asked for at each place.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            At most `_MOST` outside of the second region, and ``in_region`` times as much inside.
+        """
         gradient = SmoothField(self.seed, "gradient", self.gradient_length)(points)
         preference = np.array([s.in_region for s in self.species])[species]
         return (1 + (preference - 1) * self.regions.share(points)) * np.clip(1 + self.gradient * gradient, 0.0, _MOST)
 
     @cached_property
     def _added_rows(self) -> Floats:
-        """What was added, in rows as those of a block."""
+        """The added defects, in rows like those of `_block`."""
         names = [species.name for species in self.species]
         rows = [(defect.x, defect.y, defect.size, names.index(defect.species)) for defect in self.added]
         return np.array(rows, dtype=float).reshape(-1, 4)
@@ -198,7 +269,11 @@ class Population:
 
 
 def _pairs(defects: Floats, points: Floats, reaches: Floats) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Indices of all pairs within reach, defect by defect: run by run of places, or by a tree for places far apart."""
+    """Return the indices (defect, place) of all pairs within reach, sorted by defect.
+
+    Places that follow each other are compared as the bounding boxes of runs of `_RUN`; a search tree serves more than `_MANY`
+    pairs.
+    """
     if len(points) * len(defects) > _MANY:
         pairs = cKDTree(defects).sparse_distance_matrix(cKDTree(points), reaches.max(), output_type="ndarray")
         pairs = pairs[pairs["v"] < reaches[pairs["i"]]]
@@ -216,7 +291,10 @@ def _pairs(defects: Floats, points: Floats, reaches: Floats) -> tuple[NDArray[np
 
 @lru_cache(maxsize=16384)
 def _block(population: Population, i: int, j: int) -> Floats:
-    """All defects of a block; each species is drawn for itself, so that its density changes no other."""
+    """Return all defects of block (i, j), in rows as of `Population.within`.
+
+    Each species is drawn independently of the others, so that changing the density of one changes no defect of another.
+    """
     drawn = np.concatenate([np.empty((0, 5)), *(_drawn(population, k, i, j) for k in range(len(population.species)))])
     if not len(drawn):
         return drawn[:, :4]
@@ -225,7 +303,11 @@ def _block(population: Population, i: int, j: int) -> Floats:
 
 
 def _drawn(population: Population, number: int, i: int, j: int) -> Floats:
-    """Defects of one species as if its density were the highest everywhere: (x, y, size, number, the density they need)."""
+    """Draw the defects of one species in block (i, j) as if its density were the highest one everywhere.
+
+    The last of the five columns (x, y, size, index of the species, threshold) is the relative density that the defect needs: it
+    is kept where the local density is higher (thinning of a Poisson process).
+    """
     species = population.species[number]
     rng = block_rng(population.seed, species.name, i, j)
     most = _MOST * max(1.0, species.in_region)

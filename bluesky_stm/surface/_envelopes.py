@@ -1,4 +1,4 @@
-"""Shapes that defects are made of: a value between 0 and 1 around a centre, and how far it reaches."""
+"""Shapes that defects are made of: values between 0 and 1 around a centre, with a finite reach."""
 
 from __future__ import annotations
 
@@ -13,65 +13,81 @@ _GAUSS = 4 * np.log(2)
 
 
 class Envelope(Protocol):
-    """How the influence of a defect falls off."""
+    """The shape of the influence of a defect as a function of the vector from the defect."""
 
     @property
     def reach(self) -> float:
-        """Distance from the defect, in nm, beyond which it is taken as zero."""
+        """Distance from the defect, in nm, beyond which the value counts as zero."""
 
     def __call__(self, dx: Floats, dy: Floats) -> Floats:
-        """Value at ``dx``, ``dy`` nm from the defect; 1 at its highest."""
+        """Return the value at ``dx``, ``dy`` nm from the defect; it is 1 at its maximum."""
 
 
 @dataclass(frozen=True)
 class Gaussian:
-    """A Gaussian of full width at half maximum ``width``, in nm, with its centre ``offset`` nm from the defect."""
+    """A Gaussian, ``exp(-4 ln 2 r**2 / width**2)``.
+
+    Attributes
+    ----------
+    width : float
+        Full width at half maximum, in nm.
+    offset : (float, float)
+        Vector from the defect to the centre of the Gaussian, in nm.
+    """
 
     width: float
     offset: tuple[float, float] = (0.0, 0.0)
 
     @property
     def reach(self) -> float:
-        """Where it has fallen to 1e-5."""
+        """Distance at which the value has fallen to 1e-5, in nm."""
         return 2.04 * self.width + float(np.hypot(*self.offset))
 
     def __call__(self, dx: Floats, dy: Floats) -> Floats:
-        """Value at ``dx``, ``dy`` nm from the defect."""
+        """Return the value at ``dx``, ``dy`` nm from the defect."""
         squared = (dx - self.offset[0]) ** 2 + (dy - self.offset[1]) ** 2
         return np.exp(-_GAUSS / self.width**2 * squared)
 
 
 @dataclass(frozen=True)
 class Screened:
-    """A potential that is screened: ``exp(-r / length)``, rounded off within ``core`` nm of the defect."""
+    """A screened potential: ``exp(-r / length)``, rounded off near the defect.
+
+    Attributes
+    ----------
+    length : float
+        Screening length, in nm.
+    core : float
+        Distance from the defect within which the potential is rounded off, in nm.
+    """
 
     length: float
     core: float = 0.5
 
     @property
     def reach(self) -> float:
-        """Where it has fallen to 1e-4."""
+        """Distance at which the value has fallen to 1e-4, in nm."""
         return 9.2 * self.length
 
     def __call__(self, dx: Floats, dy: Floats) -> Floats:
-        """Value at ``dx``, ``dy`` nm from the defect."""
+        """Return the value at ``dx``, ``dy`` nm from the defect."""
         return np.exp((self.core - np.sqrt(dx**2 + dy**2 + self.core**2)) / self.length)
 
 
 @dataclass(frozen=True)
 class Triangle:
-    """A triangle with rounded corners, flat on top.
+    """An equilateral triangle with rounded corners that is flat on top.
 
     Attributes
     ----------
     side : float
-        Of the triangle at half height before its corners are rounded, in nm.
+        Side of the triangle at half height before its corners are rounded, in nm.
     edge : float
-        Length over which the value falls by e outside, in nm.
+        Distance outside over which the value falls by a factor of e, in nm.
     rounding : float
         Radius of the corners, in nm.
     corner : float
-        Direction of one corner, in degrees from x; the others are 120 degrees away.
+        Direction of one corner, in degrees counter-clockwise from x; the others are 120 degrees away.
     """
 
     side: float
@@ -81,11 +97,11 @@ class Triangle:
 
     @property
     def reach(self) -> float:
-        """Where it has fallen to 1e-4, at a corner."""
+        """Distance at which the value at a corner has fallen to 1e-4, in nm."""
         return self.side / np.sqrt(3) + 2 * 9.2 * self.edge
 
     def __call__(self, dx: Floats, dy: Floats) -> Floats:
-        """Value at ``dx``, ``dy`` nm from the defect."""
+        """Return the value at ``dx``, ``dy`` nm from the defect."""
         facing = np.radians(self.corner + np.array([60.0, 180.0, 300.0]))
         over = sum(np.exp((dx * np.cos(a) + dy * np.sin(a)) / self.rounding) for a in facing)
         outside = over ** (self.rounding / self.edge) * np.exp(-self.side / (2 * np.sqrt(3)) / self.edge)

@@ -1,11 +1,11 @@
-"""EuZn2As2 at 77 K: what is known of its surface, as numbers.
+"""EuZn2As2 at 77 K: its surface as numbers.
 
 Electronic parameters were fitted with ``benchmarks/fit_classes.py`` to the median spectra of the published runs [1]_ (at
-most twelve numbers for each kind of place); relief, sizes and densities were measured on the published images; the lattice
+most twelve numbers for each kind of place). Relief, sizes and densities were measured on the published images. The lattice
 is that of [2]_. Energies are in eV from the Fermi level, lengths in nm, densities in defects per 100 nm2.
 
-The names of the areas are those of the published figures. The two electronic regions of figure 3 lie on one terrace; they are
-not labelled with a termination because the data do not say which is which.
+The areas are named after the published figures. The two electronic regions of figure 3 lie on one terrace; they are not
+labelled with a termination because the data do not say which is which.
 
 References
 ----------
@@ -41,10 +41,25 @@ LEVELS: Final = (
     Level("edge_filled", -0.280, 0.5),
     Level("edge_empty", 1.920, 0.3246),
 )
-"""States in the gap; each kind of place has at most two of them."""
+"""States in the gap: name, energy (eV) and standard deviation (eV). Each kind of place has at most two of them."""
 
 
 def _bands(valence: float, valence_power: float, conduction: float, conduction_power: float, log_ratio: float) -> Row:
+    """Return the band parameters of `Semiconductor`, by name.
+
+    Parameters
+    ----------
+    valence : float
+        Edge of the valence band, in eV from the Fermi level.
+    valence_power : float
+        Exponent of its density of states.
+    conduction : float
+        Edge of the conduction band, in eV from the Fermi level.
+    conduction_power : float
+        Exponent of its density of states.
+    log_ratio : float
+        Logarithm of the ratio of conduction to valence band density.
+    """
     return {
         "valence": valence,
         "valence_power": valence_power,
@@ -55,7 +70,7 @@ def _bands(valence: float, valence_power: float, conduction: float, conduction_p
 
 
 def _from(before: Row, after: Row, **levels: float) -> Row:
-    """What turns the states ``before`` into ``after``, and what levels come in."""
+    """Return the change that turns the states ``before`` into ``after``, with the amplitudes of added ``levels``."""
     return {name: after[name] - before[name] for name in after} | levels
 
 
@@ -67,7 +82,7 @@ AREAS: Final[dict[str, Row]] = {
     "figure 7a": _bands(-1.055, 2.022, 0.3930, 2.052, -1.018),
     "figure 7c": _bands(-1.05, 2.336, 0.3605, 2.045, -0.94),
 }
-"""States of the undisturbed terrace in the published frames: all of one sample, hundreds of nm apart."""
+"""States of the undisturbed terrace in the published frames, all of one sample and hundreds of nm apart."""
 
 REGION_B: Final = _from(
     AREAS["figure 3"],
@@ -91,13 +106,13 @@ ADSORBATE: Final = _from(AREAS["figure 4"], _bands(-0.8784, 4.152, 1.759, 4.939,
 SMALL_ADSORBATE: Final = _from(AREAS["figure 4"], _bands(-0.9315, 4.034, 1.634, 5.32, -2.453), tail_empty=0.0001321 - 0.00023)
 
 _ADSORBED: Final = 0.02
-"""Density of each kind of adsorbate in the first region; in the second there are `_COLLECTED` times as many."""
+"""Density of each kind of adsorbate in the first region, per 100 nm2; the second region has `_COLLECTED` times as many."""
 
 _COLLECTED: Final = 40.0
-"""The 10 nm frame of figure 4, within the second region, shows three adsorbates."""
+"""Ratio of the adsorbate densities of the two regions: the 10 nm frame of figure 4, in the second one, shows three."""
 
 _PARTNER: Final = (0.4, -1.5)
-"""Where a triangle of the smaller kind has its pit."""
+"""Vector from a triangle of the smaller kind to its pit, in nm."""
 
 SPECIES: Final = (
     Species("dot", 0.62, relief=(Relief(0.049, Gaussian(1.0)),)),
@@ -158,7 +173,7 @@ SPECIES: Final = (
         in_region=_COLLECTED,
     ),
 )
-"""Heights are those seen at -1.5 V and 200 pA less what the states add to them."""
+"""Species of defects. Heights are those seen at -1.5 V and 200 pA less what the states add to them."""
 
 
 class EuZn2As2(SamplePart):

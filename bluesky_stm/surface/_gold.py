@@ -1,4 +1,4 @@
-"""Au(111): what a tip is usually checked on, with its surface state.
+"""Au(111) with its surface state: the sample on which a tip is usually checked.
 
 The herringbone reconstruction is left out. Onset of the surface state: R. Paniago et al., Surf. Sci. 336, 113 (1995),
 doi:10.1016/0039-6028(95)00509-9.

@@ -1,4 +1,4 @@
-"""What all places of a surface have in common: where its steps, regions and defects lie, and what they do to the states."""
+"""Properties that all places of a surface share: its steps, regions and defects, and how these change the states."""
 
 from __future__ import annotations
 
@@ -25,8 +25,9 @@ class Landscape:
     ----------
     sample : Sample
     seed : int
+        Each seed gives another surface of the same sample.
     added : sequence of Defect
-        Defects besides those that grew there: what a tip left behind.
+        Defects besides those that grew there, such as debris of the tip.
     """
 
     def __init__(self, sample: Sample, seed: int, added: Sequence[Defect] = ()) -> None:
@@ -37,7 +38,10 @@ class Landscape:
 
     @cached_property
     def changes(self) -> Floats:
-        """Rows of parameters of the states: the terrace's, then what puddles, region, edges and defects add to it."""
+        """Parameters of the states, shape (rows, P).
+
+        The first row is the terrace; the others are what puddles, region, edges and defects add to it, in this order.
+        """
         sample = self.sample
         parts = [sample.terrace, *(puddle.change for puddle in sample.puddles)]
         parts += [sample.band.change] if sample.band else []
@@ -47,7 +51,11 @@ class Landscape:
 
     @cached_property
     def barrier(self) -> Barrier:
-        """The tunnel barrier, its scale such that the terrace is at its reference gap at its reference set point."""
+        """The tunnel barrier to an ideal tip.
+
+        Its ``conductance`` is scaled such that the terrace is at the sample's reference gap at the sample's reference set
+        point.
+        """
         sample, bias = self.sample, self.sample.reference.bias
         unit = Barrier(sample.work_function, sample.temperature, 1.0)
         energy = energy_bins(min(bias, 0.0) - 0.2, max(bias, 0.0) + 0.2)
@@ -56,6 +64,6 @@ class Landscape:
         return replace(unit, conductance=sample.reference.current / abs(float(current[0, 0])))
 
     def terrace_gap(self, setpoint: Setpoint) -> float:
-        """Gap of the undisturbed terrace at a set point, in nm."""
+        """Return the distance between tip and undisturbed terrace at a set point, in nm."""
         kept = constant_current(self.barrier, setpoint)
         return float(kept.gap(self.sample.model.density(self.changes[:1], kept.energy).astype(np.float32))[0])

@@ -1,4 +1,4 @@
-"""A handful of places, and what is known of the surface there: each part is computed once, however many ask for it."""
+"""A set of places on a surface and their properties, each computed once however many callers ask for it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,16 @@ from bluesky_stm.surface._tunneling import Barrier, constant_current
 
 
 class SurfacePoints:
-    """Places (n, 2), in nm, on a surface, under a tip beyond ``barrier``. Every answer has n rows."""
+    """Properties of a surface at some places; every answer has one row for each place.
+
+    Parameters
+    ----------
+    surface : Landscape
+    points : ndarray of shape (n, 2)
+        Places as (x, y), in nm.
+    barrier : Barrier, optional
+        Tunnel barrier to the tip; by default that to an ideal tip.
+    """
 
     def __init__(self, surface: Landscape, points: Floats, barrier: Barrier | None = None) -> None:
         self.surface = surface
@@ -24,24 +33,37 @@ class SurfacePoints:
 
     @cached_property
     def parameters(self) -> Floats:
-        """Parameters of the states: the terrace's, and what puddles, region, edges and defects add to them; shape (n, P)."""
+        """Parameters of the states at each place: those of the terrace plus all changes; shape (n, P)."""
         numbers, shares = [0, *self._present], [np.ones(len(self.points)), *(share for _, share in self._present.values())]
         return np.array(shares).T @ self.surface.changes[numbers]
 
     @property
     def shares(self) -> dict[str, Floats]:
-        """How much there is of what changes the states here, by its name; what is nowhere near is left out."""
+        """Amount of each change of the states at each place, by its cause; shape (n,) each.
+
+        Causes that are nowhere near are left out.
+        """
         named: dict[str, Floats] = {}
         for name, share in self._present.values():
             named[name] = np.maximum(named.get(name, 0.0), np.abs(share))
         return named
 
     def density(self, energy: Floats) -> Floats:
-        """Local density of states at ``energy`` (K,), in eV from the Fermi level, as the tip bends them; shape (n, K)."""
+        """Return the local density of states, bent by the tip.
+
+        Parameters
+        ----------
+        energy : ndarray of shape (K,)
+            Energies, in eV from the Fermi level, increasing.
+
+        Returns
+        -------
+        ndarray of shape (n, K)
+        """
         return self.surface.sample.model.density(self.parameters, energy - self.barrier.bending)
 
     def relief(self, slope: float = np.inf) -> Floats:
-        """Height of the atoms, in nm, as a tip with flanks of ``slope`` can follow them."""
+        """Return the height of the atoms (n,), in nm, as a tip with flanks of ``slope`` (rise over run) follows it."""
         height = self.surface.staircase.height(self._downhill, slope)
         if self.surface.sample.band is not None:
             height += self.surface.sample.band.relief * self._region
@@ -51,18 +73,47 @@ class SurfacePoints:
         return height
 
     def gap(self, setpoint: Setpoint) -> Floats:
-        """Distance between tip and atoms at constant current, in nm; ``-inf`` where nothing can carry the current."""
+        """Return the distance between tip and atoms at constant current.
+
+        Parameters
+        ----------
+        setpoint : Setpoint
+            Bias (V) and current (nA) that the feedback keeps.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            In nm; ``-inf`` where no states can carry the current.
+        """
         kept = constant_current(self.barrier, setpoint)
         bent = (kept.energy - self.barrier.bending).astype(np.float32)
         return kept.gap(self.surface.sample.model.density(self.parameters.astype(np.float32), bent))
 
     def height(self, setpoint: Setpoint, slope: float = np.inf) -> Floats:
-        """Height of the tip at constant current, in nm: relief, gap, and the atoms as far as they show through the gap."""
+        """Return the height of the tip at constant current.
+
+        It is the sum of the relief, the gap, and the atomic corrugation that is left at the distance of the tip.
+
+        Parameters
+        ----------
+        setpoint : Setpoint
+            Bias (V) and current (nA) that the feedback keeps.
+        slope : float
+            Steepness of the flanks of the tip (rise over run).
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            In nm.
+        """
         gap = self.gap(setpoint)
         return self.relief(slope) + gap + self._corrugation(gap)
 
     def _corrugation(self, gap: Floats) -> Floats:
-        """Height of the lattice at the tip: it falls with the gap as J. Tersoff and D. R. Hamann, PRB 31, 805 (1985) say."""
+        """Return the atomic corrugation at the tip, in nm.
+
+        It decays with the gap as ``exp(-(sqrt(k**2 + G**2) - k) z)`` (J. Tersoff and D. R. Hamann, PRB 31, 805 (1985)).
+        """
         lattice, decay = self.surface.sample.lattice, self.barrier.mean_decay
         fall = np.hypot(decay, lattice.wave_number) - decay
         strength = np.ones(len(self.points))
@@ -85,12 +136,15 @@ class SurfacePoints:
 
     @cached_property
     def _species(self) -> list[tuple[int, Species]]:
-        """The species that are near, with their numbers."""
+        """The species that are near any of the places, with their indices."""
         return [(number, s) for number, s in enumerate(self.surface.sample.species) if self._neighbours.any(number)]
 
     @cached_property
     def _present(self) -> dict[int, tuple[str, Floats]]:
-        """Of what changes the states here: its row in ``Surface.changes``, its name, and how much there is of it."""
+        """The changes of the states at these places: name and amount (n,), by the row in `Landscape.changes`.
+
+        The order of the rows has to be that in which `Landscape.changes` lists them.
+        """
         surface, sample = self.surface, self.surface.sample
         present: dict[int, tuple[str, Floats]] = {}
         for i, puddle in enumerate(sample.puddles):

@@ -1,4 +1,7 @@
-"""Random numbers that belong to a place: a block of the surface always draws the same, whoever asks and in what order."""
+"""Random numbers that belong to a place.
+
+A block of the surface always draws the same numbers, whoever asks and in whatever order.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from bluesky_stm.geometry import Floats
 
 _BLOCK = 16
-"""Nodes of a smooth field, along each axis, that are drawn together."""
+"""Number of nodes of a smooth field, along each axis, that are drawn together."""
 
 _SPLINE = np.array([[1, 4, 1, 0], [-3, 0, 3, 0], [3, -6, 3, 0], [-1, 3, -3, 1]]) / 6
 """Coefficients of the powers of the place in a cell (rows) for the four nodes of a uniform cubic B-spline (columns)."""
@@ -24,7 +27,21 @@ CORRELATION = 1.155
 
 
 def block_rng(seed: int, layer: str, *block: int) -> np.random.Generator:
-    """The generator of one block (integers, also negative) of one layer of the surface."""
+    """Return the random generator of one block of one layer of a surface.
+
+    Parameters
+    ----------
+    seed : int
+        Seed of the surface.
+    layer : str
+        Name that keeps the layers of one surface apart.
+    *block : int
+        Indices of the block, which may be negative.
+
+    Returns
+    -------
+    numpy.random.Generator
+    """
     return np.random.default_rng([seed, *layer.encode(), *(index % 2**32 for index in block)])
 
 
@@ -32,14 +49,14 @@ def block_rng(seed: int, layer: str, *block: int) -> np.random.Generator:
 class SmoothField:
     """A Gaussian random field over the unbounded plane: zero mean, unit variance, smooth on the scale of ``length``.
 
-    A cubic B-spline over a lattice of independent normal numbers; the lattice is fixed to the sample, so that the value at
-    a place does not depend on the frame through which it is reached. Single precision: 1e-7 of its unit.
+    The field is a cubic B-spline over a lattice of independent normal numbers. The lattice is fixed to the sample, so that the
+    value at a place does not depend on the frame through which it is reached. Single precision: 1e-7 of its unit.
 
     Parameters
     ----------
     seed : int
     layer : str
-        Name that keeps fields of one seed apart.
+        Name that keeps the fields of one seed apart.
     length : float
         Distance over which the correlation falls to 1/e, in nm.
     """
@@ -49,7 +66,7 @@ class SmoothField:
     length: float
 
     def __call__(self, points: Floats) -> Floats:
-        """Values at the places ``(n, 2)``, in nm; shape (n,)."""
+        """Return the values (n,) at the places ``points`` (n, 2), in nm."""
         position = points * (CORRELATION / self.length)
         cell = np.floor(position)
         along, up = (position - cell).T.astype(np.float32)
@@ -62,7 +79,7 @@ class SmoothField:
         return _cubic(_cubic(patches.reshape(4, 4, -1), along), up).astype(float)
 
     def _cells(self, low: tuple[int, int], high: tuple[int, int]) -> Floats:
-        """Coefficients of the bicubic patches of the cells from ``low`` to ``high``; shape (16, i, j)."""
+        """Return the coefficients of the bicubic cells with indices from ``low`` to ``high``; shape (16, i, j)."""
         first, last = ([index // _BLOCK for index in corner] for corner in (low, high))
         if low == high:
             return _block_of_cells(self.seed, self.layer, *first)[:, low[0] % _BLOCK, low[1] % _BLOCK].reshape(16, 1, 1)
@@ -76,14 +93,14 @@ class SmoothField:
 
 
 def _cubic(coefficients: Floats, x: Floats) -> Floats:
-    """The cubic polynomial with ``coefficients`` (4, ...), lowest power first, by Horner's rule."""
+    """Evaluate the cubic polynomial with ``coefficients`` (4, ...), lowest power first, by Horner's rule."""
     c0, c1, c2, c3 = coefficients
     return ((c3 * x + c2) * x + c1) * x + c0
 
 
 @lru_cache(maxsize=1024)
 def _block_of_cells(seed: int, layer: str, i: int, j: int) -> Floats:
-    """The patches of a block, from its nodes and three rows of those behind it."""
+    """Return the bicubic cells of a block; they depend on its own nodes and on three rows of the next blocks."""
     nodes = np.block([[_block_of_nodes(seed, layer, i + k, j + m) for m in (0, 1)] for k in (0, 1)])
     windows = sliding_window_view(nodes, (4, 4))[:_BLOCK, :_BLOCK]
     return (_SPLINE @ windows @ _SPLINE.T).reshape(_BLOCK, _BLOCK, 16).transpose(2, 0, 1).astype(np.float32)

@@ -1,7 +1,7 @@
 """Electronic regions of one terrace: a second region in bands across it, and the puddles of the surface potential.
 
-Both leave the atoms where they are. What the second region of EuZn2As2 is (a coverage, charging, another termination) is not
-known: it is described by its spectra only.
+Both leave the atoms where they are. It is not known what the second region of EuZn2As2 is (a coverage, charging, another
+termination); it is described by its spectra only.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ from bluesky_stm.surface._random import SmoothField, block_rng
 
 @dataclass(frozen=True, eq=False)
 class Band:
-    """The second region of a sample: one band in every ``period``.
+    """The second electronic region of a sample: one band in every ``period``.
 
     Attributes
     ----------
-    change : mapping
-        Parameters of the states that differ from those of the first region, and by how much.
+    change : mapping of str to float
+        Parameters of the states that differ from those of the first region, and their differences.
     relief : float
-        By how much it stands higher, in nm, besides what its states add to the height.
+        Height by which the region stands above the first one, in nm, besides what its states add to the height.
     period : float
         Mean distance from band to band, in nm.
     lower, upper : (float, float)
-        Ranges in which its two edges lie, from the middle of a period, in nm.
+        Ranges in which its two edges lie, measured from the middle of a period, in nm.
     crossover : float
         Width from 10 to 90 % of the change, in nm.
     angle : float
-        Direction across the bands, in degrees from x.
+        Direction across the bands, in degrees counter-clockwise from x.
     meander, meander_length : float
-        Root mean square by which edges leave the straight line, and over what distance, in nm.
+        Root mean square deviation of the edges from a straight line, and its correlation length, in nm.
     """
 
     change: Mapping[str, float]
@@ -51,13 +51,20 @@ class Band:
 
 @dataclass(frozen=True)
 class Regions:
-    """The second region of one surface; None where a sample has none."""
+    """The second electronic region of one surface.
+
+    Attributes
+    ----------
+    band : Band or None
+        None for a sample without a second region.
+    seed : int
+    """
 
     band: Band | None
     seed: int
 
     def share(self, points: Floats) -> Floats:
-        """How far each place (n, 2) belongs to the second region: 0 to 1."""
+        """Return how far each place (n, 2), in nm, belongs to the second region, from 0 to 1; shape (n,)."""
         if self.band is None:
             return np.zeros(len(points))
         across = self._across(points, self.band)
@@ -89,12 +96,12 @@ def _rise(x: Floats) -> Floats:
 
 @dataclass(frozen=True, eq=False)
 class Puddle:
-    """Long-range potential of charges that cannot be resolved: shifts the states up and down.
+    """Long-range potential of unresolved charges, which shifts the states up and down.
 
     Attributes
     ----------
-    change : mapping
-        Parameters of the states that shift, by their root mean square.
+    change : mapping of str to float
+        Root mean square of the shift of each parameter of the states that it changes.
     length : float
         Distance over which the correlation falls to 1/e, in nm.
     """

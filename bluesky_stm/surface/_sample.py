@@ -1,4 +1,4 @@
-"""A sample as data: what is known of a material and its surface, from which `Surface` grows any number of places."""
+"""A sample as data: a material and its surface, from which `Surface` grows any number of places."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from bluesky_stm.surface._terraces import Steps
 
 @dataclass(frozen=True)
 class Lattice:
-    """The atoms of a terrace: a triangular lattice.
+    """The triangular lattice of the atoms of a terrace.
 
     Attributes
     ----------
     constant : float
         Distance of neighbours in the surface, in nm.
     angle : float
-        Direction of one close-packed row, in degrees from x.
+        Direction of one close-packed row, in degrees counter-clockwise from x.
     corrugation : float
-        Height difference from atom to hollow that a tip would see at the surface itself, in nm; it falls with the gap.
+        Height difference from atom to hollow that a tip would see at the surface itself, in nm; it decays with the gap.
     """
 
     constant: float
@@ -41,7 +41,7 @@ class Lattice:
         return 4 * np.pi / (np.sqrt(3) * self.constant)
 
     def __call__(self, points: Floats) -> Floats:
-        """From 1 on an atom to 0 in a hollow, at the places (n, 2); shape (n,)."""
+        """Return the corrugation at the places ``points`` (n, 2), in nm, from 1 on an atom to 0 in a hollow; shape (n,)."""
         directions = np.radians(self.angle + np.array([30.0, 90.0, 150.0]))
         turns = (self.wave_number / (2 * np.pi)) * np.column_stack([np.cos(directions), np.sin(directions)]) @ points.T
         first, second, third = np.cos((2 * np.pi * (turns - np.rint(turns))).astype(np.float32))
@@ -58,23 +58,25 @@ class Sample:
     lattice : Lattice
     steps : Steps
     model : StateModel
-    terrace : mapping
+    terrace : mapping of str to float
         Parameters of the states of the undisturbed terrace.
     work_function : float
-        Mean of tip and sample, in eV.
+        Mean work function of tip and sample, in eV.
     reference : Setpoint
-        The set point at which the undisturbed terrace is ``reference_gap`` nm away from the tip.
+        Set point at which the undisturbed terrace is ``reference_gap`` away from the tip.
+    reference_gap : float
+        Distance between tip and terrace at ``reference``, in nm.
     species : tuple of Species
-    edge : mapping
+    edge : mapping of str to float, optional
         Change of the states at step edges.
     edge_width : float
         Distance from an edge over which that change falls to half, in nm.
     band : Band or None
         The second electronic region.
     puddles : tuple of Puddle
-        Long-range potential, one entry a length.
+        Long-range potential, with one entry for each correlation length.
     debris : str
-        Species of what a tip leaves behind where it was pulsed or touched.
+        Species of what a tip leaves behind where it was pulsed or touched the surface.
     temperature : float
         In K.
     """
@@ -96,7 +98,18 @@ class Sample:
     temperature: float = 77.0
 
     def with_density(self, **per_100_nm2: float) -> Self:
-        """The same sample with other densities of defects, by the names of the species (``_`` for a space)."""
+        """Return the same sample with other densities of defects.
+
+        Parameters
+        ----------
+        **per_100_nm2 : float
+            Number of defects per 100 nm2, by the name of the species with ``_`` for each space.
+
+        Raises
+        ------
+        UnknownNameError
+            When the sample has no such species.
+        """
         wanted = {name.replace("_", " "): value for name, value in per_100_nm2.items()}
         for name in wanted:
             if name not in (known := [species.name for species in self.species]):

@@ -1,8 +1,8 @@
-"""Density of states at a place: what the tip sees, as a function of energy.
+"""Density of states at a place as a function of energy.
 
-A model of states turns a row of parameters into a curve. Rows are made by adding up what each part of the surface
-contributes (terrace, region, defect ...), so every parameter is one that may be added: energies, exponents, logarithms,
-amplitudes. Energies are in eV from the Fermi level; densities are relative to each other.
+A model of states turns a row of parameters into a curve. Rows are sums of what each part of the surface contributes (terrace,
+region, defect ...), so every parameter is one that may be added: an energy, an exponent, a logarithm or an amplitude. Energies
+are in eV from the Fermi level; densities are relative to each other.
 """
 
 from __future__ import annotations
@@ -17,18 +17,24 @@ from bluesky_stm.geometry import Floats
 
 
 class StateModel(Protocol):
-    """What a sample says about its states."""
+    """The density of states of a sample, as a function of parameters that add up."""
 
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the parameters, in their order."""
 
     def density(self, parameters: Floats, energy: Floats) -> Floats:
-        """Density of states of the rows ``parameters`` (n, P) at ``energy`` (K,); shape (n, K)."""
+        """Return the density of states of the rows ``parameters`` (n, P) at ``energy`` (K,), in eV; shape (n, K)."""
 
 
 def parameter_row(model: StateModel, change: Mapping[str, float]) -> Floats:
-    """A row of parameters with those of ``change`` set and the others 0; shape (P,)."""
+    """Return a row of parameters with those of ``change`` set and the others 0; shape (P,).
+
+    Raises
+    ------
+    KeyError
+        When ``change`` names a parameter that the model does not have.
+    """
     unknown = set(change) - set(model.names)
     if unknown:
         raise KeyError(f"{sorted(unknown)} are not parameters of these states; they are {model.names}.")
@@ -37,7 +43,16 @@ def parameter_row(model: StateModel, change: Mapping[str, float]) -> Floats:
 
 @dataclass(frozen=True)
 class Level:
-    """A state in the gap: a Gaussian at ``energy`` of standard deviation ``width``, both in eV."""
+    """A state in the gap: a Gaussian.
+
+    Attributes
+    ----------
+    name : str
+    energy : float
+        Centre, in eV from the Fermi level.
+    width : float
+        Standard deviation, in eV.
+    """
 
     name: str
     energy: float
@@ -62,12 +77,28 @@ class Semiconductor:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Edges in eV, powers, the logarithm of the ratio of the bands, amplitudes of the levels."""
+        """Names of the parameters.
+
+        These are the band edges (eV), their exponents, the logarithm of the ratio of the bands, and the amplitudes of the
+        levels.
+        """
         bands = ("valence", "valence_power", "conduction", "conduction_power", "log_ratio")
         return bands + tuple(level.name for level in self.levels)
 
     def density(self, parameters: Floats, energy: Floats) -> Floats:
-        """Density of states, relative to that of the valence band 1 eV below its edge; ``energy`` increases."""
+        """Return the density of states, relative to that of the valence band 1 eV below its edge.
+
+        Parameters
+        ----------
+        parameters : ndarray of shape (n, P)
+            Rows in the order of `names`.
+        energy : ndarray of shape (K,)
+            In eV from the Fermi level, increasing.
+
+        Returns
+        -------
+        ndarray of shape (n, K)
+        """
         valence, valence_power, conduction, conduction_power, log_ratio = parameters[:, :5, None].swapaxes(0, 1)
         density = np.zeros((len(parameters), len(energy)), parameters.dtype)
         below = slice(0, np.searchsorted(energy, valence.max()))
@@ -88,7 +119,7 @@ class Semiconductor:
 
 
 def _power(distance: Floats, power: Floats) -> Floats:
-    """``distance ** power``, 0 where the distance is negative; in place."""
+    """Return ``distance ** power``, 0 where the distance is negative; ``distance`` is overwritten."""
     np.maximum(distance, distance.dtype.type(1e-30), out=distance)
     np.log(distance, out=distance)
     np.multiply(distance, power, out=distance)
@@ -97,18 +128,18 @@ def _power(distance: Floats, power: Floats) -> Floats:
 
 @dataclass(frozen=True)
 class SurfaceState:
-    """A metal with a two-dimensional surface state: constant density that steps up at the bottom of its band.
+    """A metal with a two-dimensional surface state: a constant density that steps up at the bottom of its band.
 
-    Parameters of a place: ``metal`` (density without the state), ``state`` (height of the step), ``onset`` and ``width``
-    (energy and broadening of the step, eV).
+    The parameters of a place are ``metal`` (density without the state), ``state`` (height of the step), ``onset`` (energy of
+    the step, eV) and ``width`` (broadening of the step, eV).
     """
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Two densities, two energies in eV."""
+        """Names of the two densities and the two energies (eV)."""
         return ("metal", "state", "onset", "width")
 
     def density(self, parameters: Floats, energy: Floats) -> Floats:
-        """Density of states, relative to that of the bare metal."""
+        """Return the density of states (n, K) at ``energy`` (K,), in eV, relative to that of the bare metal."""
         metal, state, onset, width = parameters[..., None].swapaxes(0, 1)
         return metal + state / (1 + np.exp(-(energy - onset) / width))

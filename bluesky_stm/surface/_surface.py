@@ -26,7 +26,7 @@ from bluesky_stm.surface._tunneling import Barrier
 _USUAL: Final = EuZn2As2()
 
 _SIDE = 64
-"""Side of the squares in which an image is computed: memory grows with these, not with the image."""
+"""Side of the squares in which an image is computed; the memory needed grows with these squares, not with the image."""
 
 
 class Surface(Landscape):
@@ -35,11 +35,11 @@ class Surface(Landscape):
     Parameters
     ----------
     sample : str, mapping, SamplePart or Sample
-        What it is made of: a sample chosen by name, as `parts.samples` takes it, or data of your own.
+        Material: a sample chosen by name, as `parts.samples` takes it, or data of your own.
     seed : int
-        Which of the many surfaces of that sample.
+        Each seed gives another surface of that sample.
     added : sequence of Defect
-        Defects besides those that grew there: what a tip left behind.
+        Defects besides those that grew there, such as debris of the tip.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Surface(Landscape):
         super().__init__(sample if isinstance(sample, Sample) else self._chosen.build(), seed, added)
 
     def with_defects(self, *more: Defect) -> Self:
-        """The same surface with some defects more.
+        """Return the same surface with more defects.
 
         Raises
         ------
@@ -73,13 +73,39 @@ class Surface(Landscape):
     # ---- what a tip sees ------------------------------------------------------------------------------------------
 
     def relief(self, points: ArrayLike, slope: float = np.inf) -> Floats:
-        """Height of the atoms at the places (..., 2), in nm, as a tip with flanks of ``slope`` follows it; shape (...)."""
-        return self.evaluate(points, lambda patch: patch.relief(slope))
+        """Return the height of the atoms at the places, as a tip can follow it.
+
+        Parameters
+        ----------
+        points : array_like of shape (..., 2)
+            Places as (x, y), in nm.
+        slope : float
+            Steepness of the flanks of the tip (rise over run).
+
+        Returns
+        -------
+        ndarray of shape (...)
+            In nm.
+        """
+        return self.evaluate(points, lambda at: at.relief(slope))
 
     def ldos(self, points: ArrayLike, energies: ArrayLike) -> Floats:
-        """Local density of states at ``energies`` (K,), in eV from the Fermi level; shape (..., K)."""
+        """Return the local density of states.
+
+        Parameters
+        ----------
+        points : array_like of shape (..., 2)
+            Places as (x, y), in nm.
+        energies : array_like of shape (K,)
+            In eV from the Fermi level, increasing.
+
+        Returns
+        -------
+        ndarray of shape (..., K)
+            Relative to the unit of the sample's `StateModel`.
+        """
         energy = np.asarray(energies, dtype=float)
-        return self.evaluate(points, lambda patch: patch.density(energy))
+        return self.evaluate(points, lambda at: at.density(energy))
 
     def height(
         self,
@@ -88,17 +114,46 @@ class Surface(Landscape):
         slope: float = np.inf,
         barrier: Barrier | None = None,
     ) -> Floats:
-        """Height of the tip at constant current, in nm, at the places (..., 2).
+        """Return the height of the tip at constant current.
 
-        ``setpoint`` is the sample's own if None, ``barrier`` that to a tip without states of its own.
+        Parameters
+        ----------
+        points : array_like of shape (..., 2)
+            Places as (x, y), in nm.
+        setpoint : Setpoint, optional
+            Bias (V) and current (nA) that the feedback keeps; by default the reference of the sample.
+        slope : float
+            Steepness of the flanks of the tip (rise over run).
+        barrier : Barrier, optional
+            Tunnel barrier; by default that to a tip without states of its own.
+
+        Returns
+        -------
+        ndarray of shape (...)
+            In nm.
         """
-        at = setpoint or self.sample.reference
-        return self.evaluate(points, lambda patch: patch.height(at, slope), barrier)
+        kept = setpoint or self.sample.reference
+        return self.evaluate(points, lambda at: at.height(kept, slope), barrier)
 
     def evaluate(
         self, points: ArrayLike, function: Callable[[SurfacePoints], Floats], barrier: Barrier | None = None
     ) -> Floats:
-        """``function`` of a `SurfacePoints`, for any number of places (..., 2), a square of them at a time."""
+        """Evaluate ``function`` at any number of places, a square of them at a time.
+
+        Parameters
+        ----------
+        points : array_like of shape (..., 2)
+            Places as (x, y), in nm.
+        function : callable
+            Takes `SurfacePoints` of m places and returns an array whose first axis has length m.
+        barrier : Barrier, optional
+            Tunnel barrier that the `SurfacePoints` are given.
+
+        Returns
+        -------
+        ndarray of shape (..., *rest)
+            ``rest`` being the further axes of what ``function`` returns.
+        """
         places = np.asarray(points, dtype=float)
         if places.ndim != 3:
             places = places.reshape(1, -1, 2)
@@ -115,14 +170,14 @@ class Surface(Landscape):
     # ---- the truth, for tests and benchmarks ----------------------------------------------------------------------
 
     def defects(self, low: ArrayLike, high: ArrayLike) -> list[Defect]:
-        """All defects in the rectangle from ``low`` to ``high``, (x, y) in nm."""
+        """Return all defects in the rectangle from ``low`` to ``high``, as (x, y) in nm."""
         corners = np.asarray(low, dtype=float), np.asarray(high, dtype=float)
         names = [species.name for species in self.sample.species]
         return [Defect(names[int(k)], float(x), float(y), float(size)) for x, y, size, k in self.population.within(*corners)]
 
     def region(self, points: ArrayLike) -> Floats:
-        """Share of the second electronic region at the places (..., 2): 0 to 1."""
-        return self.evaluate(points, lambda patch: self.regions.share(patch.points))
+        """Return the share of the second electronic region at the places (..., 2), in nm, from 0 to 1; shape (...)."""
+        return self.evaluate(points, lambda at: self.regions.share(at.points))
 
 
 def _squares(shape: tuple[int, ...]) -> Iterator[tuple[slice, slice]]:

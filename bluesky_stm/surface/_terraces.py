@@ -1,4 +1,4 @@
-"""Terraces and step bunches: where the surface goes down, and by how many layers.
+"""Terraces and step bunches: the positions of the steps and the number of layers of each.
 
 The surface descends along one direction. Every ``period`` holds one bunch, made of the same macro-steps in a random order with
 random plateaus between them, so that the level of a far terrace is known without adding up all steps on the way.
@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bluesky_stm.geometry import Floats
 from bluesky_stm.surface._random import SmoothField, block_rng
@@ -25,17 +25,17 @@ class Steps:
     layer : float
         Height of a single step, in nm.
     bunch : tuple of int
-        Layers of the macro-steps of a bunch; each bunch has them in another order.
+        Number of layers of each macro-step of a bunch; each bunch has them in another order.
     period : float
         Mean distance from bunch to bunch, in nm.
     lower_edge : (float, float)
-        Where in a period its bunch ends on the low side, from the middle of the period: range of a uniform distribution, in nm.
+        Range of a uniform distribution of the position of the lowest edge, measured from the middle of its period, in nm.
     plateau : (float, float)
         Range of the widths between the steps of a bunch, in nm.
     angle : float
-        Direction in which the surface descends, in degrees from x.
+        Direction in which the surface descends, in degrees counter-clockwise from x.
     meander, meander_length : float
-        Root mean square by which edges leave the straight line, and over what distance, in nm.
+        Root mean square deviation of the edges from a straight line, and its correlation length, in nm.
     """
 
     layer: float
@@ -50,19 +50,45 @@ class Steps:
 
 @dataclass(frozen=True)
 class Staircase:
-    """The steps of one surface: `Steps` with a seed."""
+    """The steps of one surface.
+
+    Attributes
+    ----------
+    steps : Steps
+        The staircase of the sample.
+    seed : int
+    """
 
     steps: Steps
     seed: int
 
     def downhill(self, points: Floats) -> Floats:
-        """Distance along the descent, in nm, in which the edges are straight; shape (n,)."""
+        """Return the coordinate (n,) along the descent, in nm, in which the meandering edges are straight lines.
+
+        Parameters
+        ----------
+        points : ndarray of shape (n, 2)
+            Places as (x, y), in nm.
+        """
         angle = np.radians(self.steps.angle)
         meander = SmoothField(self.seed, "meander", self.steps.meander_length)
         return points @ (np.cos(angle), np.sin(angle)) + self.steps.meander * meander(points)
 
     def height(self, downhill: Floats, slope: float = np.inf) -> Floats:
-        """Height of the surface, in nm, as a tip with flanks of ``slope`` (rise over run) can follow it; shape (n,)."""
+        """Return the height of the surface as a tip can follow it.
+
+        Parameters
+        ----------
+        downhill : ndarray of shape (n,)
+            Coordinate along the descent, as of `downhill`, in nm.
+        slope : float
+            Steepness of the flanks of the tip (rise over run).
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            In nm.
+        """
         height = np.empty(len(downhill))
         for tile, chosen in self._tiles(downhill):
             edges, layers = _bunch(self.steps, self.seed, tile)
@@ -73,20 +99,20 @@ class Staircase:
         return height
 
     def distance(self, downhill: Floats) -> Floats:
-        """Distance to the nearest edge, in nm; shape (n,)."""
+        """Return the distance to the nearest edge, in nm, from the coordinate ``downhill`` (n,); shape (n,)."""
         distance = np.empty(len(downhill))
         for tile, chosen in self._tiles(downhill):
             distance[chosen] = np.abs(downhill[chosen] - _bunch(self.steps, self.seed, tile)[0][:, None]).min(axis=0)
         return distance
 
     def edges(self, tile: int) -> tuple[Floats, Floats]:
-        """Where the edges of a period lie downhill, in nm, and how many layers each goes down."""
+        """Return the downhill coordinates of the edges of one period, in nm, and the number of layers of each."""
         return _bunch(self.steps, self.seed, tile)
 
     def _floor(self, tile: int) -> float:
         return -tile * sum(self.steps.bunch) * self.steps.layer
 
-    def _tiles(self, downhill: Floats) -> list[tuple[int, Any]]:
+    def _tiles(self, downhill: Floats) -> list[tuple[int, NDArray[np.bool_] | slice]]:
         tiles = np.floor(downhill / self.steps.period + 0.5)
         first, last = int(tiles.min()), int(tiles.max())
         return [(tile, tiles == tile if first < last else slice(None)) for tile in range(first, last + 1)]

@@ -1,4 +1,4 @@
-"""What only tests and benchmarks may ask: where a surface shows what."""
+"""The ground truth of a surface: places of a known kind. Only tests and benchmarks may ask for it."""
 
 from __future__ import annotations
 
@@ -14,28 +14,34 @@ _REST = 0.06
 """Largest share of anything else that a site may have."""
 
 _TRIES = {"terrace": 15, "region": 15, "edge": 80}
-"""Random places that are looked at for each that is wanted."""
+"""Number of random places that are tried for each one wanted."""
 
 
 def sites(surface: Surface, kind: str, count: int, reach: float = 400.0, spread: float = 0.0) -> Floats:
-    """Places where a surface shows one kind of thing and hardly anything else.
+    """Return places where a surface shows one kind of thing and hardly anything else.
 
     Parameters
     ----------
     surface : Surface
+        Surface that is searched.
     kind : str
         ``"terrace"``, ``"region"``, ``"edge"``, the name of a species, or of a species and a part of it (``"triangle pit"``).
     count : int
-        At most so many, chosen at random.
+        Largest number of places; they are chosen at random.
     reach : float
-        Half the side of the square around the origin in which they are looked for, in nm.
+        Half the side of the square around the origin in which they are searched, in nm.
     spread : float
-        How far from the centre of a defect a site may be, in nm.
+        Largest distance of a site from the centre of its defect, in nm.
 
     Returns
     -------
     ndarray of shape (at most ``count``, 2)
-        (x, y) in nm.
+        Places as (x, y), in nm.
+
+    Raises
+    ------
+    UnknownNameError
+        When the surface has nothing of that kind.
     """
     rng = np.random.default_rng(surface.seed)
     found: Floats
@@ -62,7 +68,7 @@ def _around_defects(surface: Surface, kind: str, count: int, reach: float, sprea
 
 
 def _shows(surface: Surface, points: Floats, kind: str) -> NDArray[np.bool_]:
-    """Where the share of ``kind`` is whole, if it is no defect, and that of all else nearly none."""
+    """Return which places show ``kind`` fully (if it is no defect) and nearly nothing else; shape (n,)."""
     shares = SurfacePoints(surface, points).shares
     others = [share for name, share in shares.items() if name != "puddle" and not _same(kind, name)]
     alone = np.max(others, axis=0) < _REST if others else np.ones(len(points), dtype=bool)
@@ -70,5 +76,5 @@ def _shows(surface: Surface, points: Floats, kind: str) -> NDArray[np.bool_]:
 
 
 def _same(kind: str, name: str) -> bool:
-    """Whether both belong to one species."""
+    """Return True when both names belong to one species."""
     return name.startswith(kind) or kind.startswith(name)

@@ -1,15 +1,15 @@
-"""From density of states to current: Bardeen's integral through a trapezoidal barrier.
+"""Tunneling current from the density of states: Bardeen's integral through a trapezoidal barrier.
 
-Choices, made here once:
+Choices that were made here:
 
-- The tip is s-wave [1]_, its density of states flat unless it is said to rise or fall, so the current is the integral of the
+- The tip is s-wave [1]_. Its density of states is flat unless it is said to rise or fall, so the current is the integral of the
   sample's states between the two Fermi levels, each weighted with its transmission.
-- Transmission in the WKB approximation with the average of the trapezoidal barrier, ``exp(-2 kappa z)`` with
+- The transmission is that of the WKB approximation with the average of the trapezoidal barrier, ``exp(-2 kappa z)`` with
   ``kappa = sqrt((phi + V/2 - E) / (hbar^2 / 2 m))`` [2]_. The image charge is left out. The measured edges contain the band
   bending under the tip; another tip shifts them all by the same energy.
 - Thermal broadening enters through the difference of the two Fermi functions, integrated exactly over each energy bin,
   so that a bin may be wider than kT.
-- The lock-in's modulation is averaged over its period: what ``modulated`` returns is what an ideal lock-in reads.
+- The modulation of the lock-in is averaged over its period: the modulated current is what an ideal lock-in reads.
 
 References
 ----------
@@ -29,40 +29,40 @@ from bluesky_stm.measurements import Setpoint
 from bluesky_stm.units import BOLTZMANN, ELECTRON_KINETIC
 
 BIN: float = 0.0125
-"""Width of the energy bins, in eV; bins are fixed to the Fermi level, whatever is swept."""
+"""Width of the energy bins, in eV; the bins are fixed to the Fermi level, whatever is swept."""
 
 _NODES = 6
-"""Gaps at which the transmission is exact; between them it is interpolated to better than 1e-4."""
+"""Number of gaps at which the transmission is exact; between them it is interpolated to better than 1e-4."""
 
 _GAP_RANGE = 0.4
 """Half the range of gaps that the nodes span, in nm."""
 
 _GAPS = np.linspace(0.3, 1.5, 5)
-"""Gaps, in nm, between which that of a set point is interpolated."""
+"""Gaps, in nm, between which the gap of a set point is interpolated."""
 
 _MARGIN = 0.15
-"""Energies beyond bias and Fermi level, in eV, that still count at a set point."""
+"""Energy beyond bias and Fermi level, in eV, up to which states still contribute at a set point."""
 
 _BIASES = 16
-"""Biases of a sweep that are computed together: they share the energies between the Fermi level and the furthest of them."""
+"""Number of biases of a sweep that are computed together, on the energies that the one furthest from the Fermi level needs."""
 
 
 @dataclass(frozen=True)
 class Barrier:
-    """What lies between tip and sample.
+    """The tunnel barrier between tip and sample.
 
     Attributes
     ----------
     work_function : float
-        Mean of tip and sample, in eV.
+        Mean work function of tip and sample, in eV.
     temperature : float
-        Of the electrons, in K.
+        Temperature of the electrons, in K.
     conductance : float
         Current, in nA, that a density of 1 over 1 eV would carry without a gap.
     tip_slope : float
-        By how much the logarithm of the tip's own density of states grows with energy, in 1/eV; 0 for an ideal tip.
+        Slope of the logarithm of the tip's own density of states with energy, in 1/eV; 0 for an ideal tip.
     bending : float
-        By how much the tip lifts the states of the sample under it, in eV.
+        Energy by which the tip lifts the states of the sample under it, in eV.
     """
 
     work_function: float
@@ -73,16 +73,42 @@ class Barrier:
 
     @property
     def mean_decay(self) -> float:
-        """``2 kappa`` of electrons at the Fermi level without bias, in 1/nm."""
+        """Decay constant ``2 kappa`` of electrons at the Fermi level without bias, in 1/nm."""
         return 2 * float(np.sqrt(self.work_function / ELECTRON_KINETIC))
 
     def decay(self, bias: Floats, energy: Floats) -> Floats:
-        """``2 kappa``, in 1/nm, of electrons at ``energy`` (K,) for each ``bias`` (J,); shape (J, K)."""
+        """Return the decay constant ``2 kappa`` of each energy at each bias.
+
+        Parameters
+        ----------
+        bias : ndarray of shape (J,)
+            Sample bias, in V.
+        energy : ndarray of shape (K,)
+            In eV from the Fermi level of the sample.
+
+        Returns
+        -------
+        ndarray of shape (J, K)
+            In 1/nm; 0 above the barrier.
+        """
         height = self.work_function + np.asarray(bias)[:, None] / 2 - energy
         return 2 * np.sqrt(np.maximum(height, 0.0) / ELECTRON_KINETIC)
 
     def window(self, bias: Floats, energy: Floats) -> Floats:
-        """``f(E - V) - f(E)`` integrated over each bin around ``energy`` (K,), in eV, times the tip's states; shape (J, K)."""
+        """Return ``f(E - V) - f(E)`` integrated over each energy bin, times the density of states of the tip.
+
+        Parameters
+        ----------
+        bias : ndarray of shape (J,)
+            Sample bias, in V.
+        energy : ndarray of shape (K,)
+            Centres of equally wide bins, in eV from the Fermi level of the sample.
+
+        Returns
+        -------
+        ndarray of shape (J, K)
+            In eV, with the sign of the bias.
+        """
         half, at_tip = (energy[1] - energy[0]) / 2, energy - np.asarray(bias)[:, None]
         return (self._occupied(at_tip, half) - self._occupied(energy, half)) * np.exp(self.tip_slope * at_tip)
 
@@ -92,12 +118,14 @@ class Barrier:
         return thermal * (low - high)
 
     def current(self, density: Floats, energy: Floats, bias: Floats, gap: Floats) -> Floats:
-        """Tunneling current by direct summation: the reference for `SweepIntegral`, which is faster.
+        """Return the tunneling current by direct summation: the reference for `SweepIntegral`, which is faster.
 
         Parameters
         ----------
         density : ndarray of shape (n, K)
-            Density of states at ``energy`` (K,), the centres of the bins.
+            Density of states at ``energy``.
+        energy : ndarray of shape (K,)
+            Centres of the energy bins, in eV from the Fermi level of the sample.
         bias : ndarray of shape (J,)
             Sample bias, in V.
         gap : ndarray of shape (n,)
@@ -114,13 +142,26 @@ class Barrier:
 
 
 def energy_bins(low: float, high: float, width: float = BIN) -> Floats:
-    """Centres of the energy bins of ``width`` from ``low`` to ``high``, in eV."""
+    """Return the centres of the energy bins that cover a range.
+
+    Parameters
+    ----------
+    low, high : float
+        Ends of the range, in eV.
+    width : float
+        Width of a bin, in eV. Edges lie at whole multiples of it.
+
+    Returns
+    -------
+    ndarray of shape (K,)
+        In eV, increasing.
+    """
     return (np.arange(np.floor(low / width), np.ceil(high / width)) + 0.5) * width
 
 
 @dataclass(frozen=True, eq=False)
 class SweepIntegral:
-    """Currents at several biases and one gap for each place: the energy integral as one matrix product.
+    """Currents of a bias sweep at one gap for each place: the energy integral as one matrix product.
 
     The transmission is interpolated between a few gaps,
     ``exp(-2 kappa z) = exp(-2 kappa_0 z) sum_r L_r(z) exp(-2 (kappa - kappa_0) z_r)``, so that all that depends on bias and
@@ -134,7 +175,7 @@ class SweepIntegral:
     center : float
         Gap around which the interpolation is good, in nm.
     modulation : float
-        Amplitude (peak) of a lock-in modulation, in V: 0 for the current, otherwise what the lock-in makes of it.
+        Amplitude (peak) of a lock-in modulation, in V; 0 for no modulation.
     """
 
     barrier: Barrier
@@ -148,10 +189,22 @@ class SweepIntegral:
         return self._window_bins(self.bias)
 
     def __call__(self, density: Floats, gap: Floats) -> tuple[Floats, Floats]:
-        """Current and modulated current, in nA, of places with ``density`` (n, K) and ``gap`` (n,); each of shape (n, J).
+        """Return the current and the modulated current of each place.
 
-        The modulated current is the amplitude in phase with the bias, ``modulation * dI/dV`` for a small modulation. Single
-        precision is enough for 1e-6 of either: what nearly cancels is subtracted in the kernels, in double precision.
+        Single precision is enough for 1e-6 of either: what nearly cancels is subtracted in the kernels, in double precision.
+
+        Parameters
+        ----------
+        density : ndarray of shape (n, K)
+            Density of states at `energy`.
+        gap : ndarray of shape (n,)
+            Distance between tip and surface, in nm.
+
+        Returns
+        -------
+        current, modulated : ndarray of shape (n, J)
+            In nA. The modulated current is the amplitude (peak) in phase with the bias, ``modulation * dI/dV`` for a small
+            modulation.
         """
         weights = (np.exp(-self.barrier.mean_decay * gap)[:, None] * _lagrange(self._nodes, gap)).astype(np.float32)
         states = density.astype(np.float32)
@@ -167,7 +220,7 @@ class SweepIntegral:
 
     @cached_property
     def _kernels(self) -> list[tuple[slice, slice, Floats]]:
-        """Some biases after others: which, the energies that can carry their currents, and the kernel for these."""
+        """Blocks of consecutive biases: their slice, that of the energies that can carry their currents, and their kernel."""
         blocks = []
         for first in range(0, len(self.bias), _BIASES):
             biases = slice(first, first + _BIASES)
@@ -177,12 +230,14 @@ class SweepIntegral:
         return blocks
 
     def _window_bins(self, bias: Floats) -> Floats:
+        # Only exp(-12) = 6e-6 of the electrons are further from a Fermi level than 12 kT.
         margin = 12 * BOLTZMANN * self.barrier.temperature + self.modulation
         return energy_bins(min(bias.min(), 0.0) - margin, max(bias.max(), 0.0) + margin)
 
     def _kernel(self, bias: Floats, energy: Floats) -> Floats:
-        """What energy k contributes to node r, current or modulated current, and bias j; shape (K, R * 2 * J)."""
+        """Return the contribution of energy k to node r, current or modulated current, and bias j; shape (K, R * 2 * J)."""
         still = self._kernel_at(bias, energy)
+        # First Fourier coefficient of the current over the modulation (midpoint rule); the other half period adds the same.
         phase = np.pi * (np.arange(16) + 0.5) / 16 - np.pi / 2
         moved = sum(np.sin(p) * self._kernel_at(bias + self.modulation * np.sin(p), energy) for p in phase) / 8
         return np.stack([still, moved], axis=1).transpose(3, 0, 1, 2).reshape(len(energy), -1).astype(np.float32)
@@ -194,7 +249,7 @@ class SweepIntegral:
 
 
 def _lagrange(nodes: Floats, at: Floats) -> Floats:
-    """Lagrange polynomials of ``nodes`` (R,) at ``at`` (n,); shape (n, R)."""
+    """Return the Lagrange polynomials of ``nodes`` (R,) at the points ``at`` (n,); shape (n, R)."""
     apart = nodes[:, None] - nodes + np.eye(len(nodes))
     factors = (at[:, None, None] - nodes) / apart[None]
     factors[:, np.arange(len(nodes)), np.arange(len(nodes))] = 1.0
@@ -203,15 +258,15 @@ def _lagrange(nodes: Floats, at: Floats) -> Floats:
 
 @dataclass(frozen=True)
 class ConstantCurrent:
-    """What a closed feedback keeps: the gap at which each place carries a current.
+    """The gap that a closed feedback keeps at each place.
 
     Attributes
     ----------
     barrier : Barrier
     bias : float
-        In V.
+        Sample bias, in V.
     current : float
-        Magnitude, in nA.
+        Magnitude of the set point, in nA.
     """
 
     barrier: Barrier
@@ -220,13 +275,23 @@ class ConstantCurrent:
 
     @cached_property
     def energy(self) -> Floats:
-        """Centres of the energy bins that can carry current, in eV; shape (K,). They are wider than those of a sweep."""
+        """Centres of the energy bins that can carry current, in eV; shape (K,). They are twice as wide as those of a sweep."""
         return energy_bins(min(self.bias, 0.0) - _MARGIN, max(self.bias, 0.0) + _MARGIN, 2 * BIN)
 
     def gap(self, density: Floats) -> Floats:
-        """Gap of places with ``density`` (n, K), in nm; ``-inf`` where there are no states to carry a current.
+        """Return the gap at which each place carries the set current.
 
-        By inverse interpolation of the logarithm of the current. Single precision is enough: 1e-7 nm.
+        The logarithm of the current is interpolated inversely between `_GAPS`. Single precision is enough: 1e-7 nm.
+
+        Parameters
+        ----------
+        density : ndarray of shape (n, K)
+            Density of states at `energy`.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            In nm; ``-inf`` where there are no states to carry a current.
         """
         with np.errstate(divide="ignore", invalid="ignore"):
             missing = np.log(self._kernel @ density.T).astype(float)
@@ -235,7 +300,7 @@ class ConstantCurrent:
 
     @cached_property
     def _kernel(self) -> Floats:
-        """What energy k contributes at each of some gaps, in units of the current that is kept; shape (R, K)."""
+        """Contribution of energy k to the current at each of `_GAPS`, in units of the current that is kept; shape (R, K)."""
         at = np.array([self.bias])
         decay, window = self.barrier.decay(at, self.energy)[0], self.barrier.window(at, self.energy)[0]
         scale = self.barrier.conductance / self.current
@@ -244,12 +309,12 @@ class ConstantCurrent:
 
 @lru_cache(maxsize=64)
 def constant_current(barrier: Barrier, setpoint: Setpoint) -> ConstantCurrent:
-    """The feedback at a set point, which many patches have in common."""
+    """Return the feedback at a set point. It is cached, as many sets of places share one."""
     return ConstantCurrent(barrier, setpoint.bias, setpoint.current)
 
 
 def _neville_at_zero(nodes: Floats, values: Floats) -> Floats:
-    """What the polynomial through ``values`` (R,) at ``nodes`` (R, n) is at 0, by Neville's scheme; shape (n,)."""
+    """Return the value at 0 of the polynomial through ``values`` (R,) at ``nodes`` (R, n), by Neville's scheme; shape (n,)."""
     count = len(nodes)
     rows = list(np.broadcast_to(values[:, None], nodes.shape))
     for order in range(1, count):
