@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 DATA ?= bluesky_stm_data
 
-.PHONY: demo test experiments lint house types docs wheel benchmarks notebooks clean
+.PHONY: demo test experiments lint house types docs wheel benchmarks results notebooks clean
 
 demo: $(VENV)/bin/bluesky-stm
 	$(BIN)/bluesky-stm demo --catalog $(DATA)
@@ -49,6 +49,10 @@ notebooks: $(VENV)/installed
 
 benchmarks: $(VENV)/installed
 	$(BIN)/python -m pytest $$(grep -l "def test_" benchmarks/bench_*.py)
+
+# Every result in benchmarks/results made anew, and the page that lists them: many hours. One of them: `make results NAME=storage`.
+results: $(VENV)/installed
+	$(BIN)/python benchmarks/run_all.py $(NAME)
 
 # A recent pip resolves so many packages in a fraction of the time that the one of an older Python takes.
 $(VENV)/bin/bluesky-stm: setup.cfg pyproject.toml constraints.txt
