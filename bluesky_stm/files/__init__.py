@@ -3,19 +3,29 @@
 from bluesky_stm.files._3ds import Sweeps, read_3ds, read_sweeps, write_3ds
 from bluesky_stm.files._dat import read_dat, write_dat
 from bluesky_stm.files._documents import documents
+from bluesky_stm.files._format import FileContents, FileFormat, Writable
+from bluesky_stm.files._formats import NSID, NanonisGrid, NanonisImage, NanonisSpectrum, NeXus
 from bluesky_stm.files._nexus import read_nexus, write_nexus
 from bluesky_stm.files._nsid import read_hf5, write_hf5
-from bluesky_stm.files._read import FileContents, fingerprint, read, write
+from bluesky_stm.files._read import fingerprint, format_for, read, write
 from bluesky_stm.files._recorded import RecordedRun
 from bluesky_stm.files._sxm import Scan, read_scan, read_sxm, write_sxm
 
 __all__ = [
+    "NSID",
     "FileContents",
+    "FileFormat",
+    "NanonisGrid",
+    "NanonisImage",
+    "NanonisSpectrum",
+    "NeXus",
     "RecordedRun",
     "Scan",
     "Sweeps",
+    "Writable",
     "documents",
     "fingerprint",
+    "format_for",
     "read",
     "read_3ds",
     "read_dat",

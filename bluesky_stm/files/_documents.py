@@ -16,8 +16,9 @@ from event_model import ComposeRunBundle, compose_run
 
 from bluesky_stm import units
 from bluesky_stm.files._3ds import Sweeps
+from bluesky_stm.files._format import FileContents
 from bluesky_stm.files._groups import CHANNELS
-from bluesky_stm.files._read import FileContents, fingerprint, read
+from bluesky_stm.files._read import fingerprint, read
 from bluesky_stm.files._recorded import RecordedRun
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import Grid, Setpoint, Spectrum, Topograph

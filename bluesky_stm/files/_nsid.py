@@ -30,6 +30,15 @@ def write_hf5(path: str | Path, recording: RecordedRun | Grid | Topograph) -> No
                 _write(measurement.create_group(field.name), field, group)
 
 
+def is_nsid(path: Path) -> bool:
+    """Return True when an HDF5 file holds measurements as NSID names them, or is torn, so that nobody can say."""
+    try:
+        with h5py.File(path) as file:
+            return any(name.startswith("Measurement_") for name in file)
+    except OSError:
+        return True
+
+
 def read_hf5(path: str | Path) -> RecordedRun | Grid | Topograph:
     """A published run, or what `write_hf5` wrote; in our units and with row 0 at the lowest y.
 

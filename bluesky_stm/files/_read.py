@@ -1,57 +1,56 @@
-"""One door for all formats, in and out."""
+"""One door for all file formats, in and out."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from bluesky_stm.errors import FileFormatError
-from bluesky_stm.files._3ds import Sweeps, read_sweeps, write_3ds
-from bluesky_stm.files._dat import read_dat, write_dat
-from bluesky_stm.files._nexus import is_nexus, read_nexus, write_nexus
-from bluesky_stm.files._nsid import read_hf5, write_hf5
+from bluesky_stm.errors import FileFormatError, SettingsError
+from bluesky_stm.files._format import FileContents, FileFormat, Writable
 from bluesky_stm.files._recorded import RecordedRun
-from bluesky_stm.files._sxm import read_sxm, write_sxm
 from bluesky_stm.measurements import Grid, Spectrum, Topograph
+from bluesky_stm.parts import file_formats
 
-FileContents = Grid | Sweeps | RecordedRun | Topograph | Spectrum
+START: Final = 64
+"""First bytes of a file that a format is shown, to recognise it."""
+
+_KINDS: Final = {Grid: "grid", RecordedRun: "run of scattered spectra", Topograph: "topograph", Spectrum: "spectrum"}
 
 
-def read(path: str | Path) -> FileContents:
-    """What a microscope file holds, told by its first bytes.
+def read(path: str | Path, form: str | Mapping[str, Any] | FileFormat | None = None) -> FileContents:
+    """Return what a microscope file holds.
+
+    Parameters
+    ----------
+    path : path
+    form : str, mapping or FileFormat, optional
+        Its format, chosen by name. If not given, the format is told by the first bytes of the file.
 
     Returns
     -------
     Grid
-        Of a ``.3ds`` file of bias sweeps.
+        For a ``.3ds`` file of bias sweeps.
     Sweeps
-        Of a ``.3ds`` file of other sweeps.
+        For a ``.3ds`` file of other sweeps.
     RecordedRun
-        Of a published ``.hf5`` run. What this package wrote to ``.hf5`` or ``.nxs`` comes back as what it was.
+        For a published ``.hf5`` run. What this package wrote to ``.hf5`` or ``.nxs`` comes back as what it was.
     Topograph
-        Of a ``.sxm`` file; its other images by `read_scan`.
+        For a ``.sxm`` file; `read_scan` returns its other channels.
     Spectrum
-        Of a ``.dat`` file of bias spectroscopy.
+        For a ``.dat`` file of bias spectroscopy.
 
     Raises
     ------
     FileFormatError
-        When the file is absent, none of these, or damaged.
+        When the file is absent or damaged, or no format recognises it.
     """
     path = _existing(path)
-    with path.open("rb") as file:
-        start = file.read(16)
-    for mark, reader in _READERS.items():
-        if start.startswith(mark):
-            return reader(path)
-    raise FileFormatError(
-        f"{path.name} is no file that can be read: choose a .3ds, .sxm or .dat of Nanonis or a published .hf5 run."
-    )
+    return (file_formats.make(form) if form is not None else _recognised(path)).read(path)
 
 
-def write(path: str | Path, recording: Grid | RecordedRun | Topograph | Spectrum) -> None:
+def write(path: str | Path, recording: Writable) -> None:
     """Write a measurement in the format that the end of the name says.
 
     ``.nxs`` (NeXus) and ``.hf5`` (NSID) take a run, a grid or a topograph; ``.sxm`` a topograph, or that of a run; ``.3ds`` a
@@ -63,20 +62,27 @@ def write(path: str | Path, recording: Grid | RecordedRun | Topograph | Spectrum
         When the format is not known or can't hold such a measurement; nothing has been written.
     """
     path = Path(path)
-    if path.suffix not in _WRITERS:
-        raise FileFormatError(f"No format ends in {path.suffix!r}: choose one of {', '.join(_WRITERS)}. Nothing was written.")
-    writer, kinds = _WRITERS[path.suffix]
-    if path.suffix == ".sxm" and isinstance(recording, RecordedRun):
-        recording = recording.topograph
-    if not isinstance(recording, kinds):
-        fitting = [suffix for suffix, (_, kinds) in _WRITERS.items() if isinstance(recording, kinds)]
-        raise FileFormatError(
-            f"A {path.suffix} file can't hold a {_KINDS[type(recording)]}. Nothing was written. Choose {' or '.join(fitting)}."
-        )
-    writer(path, recording)
+    chosen = format_for(path)
+    if not isinstance(recording, chosen.holds):
+        fitting = [suffix for suffix, form in _writers().items() if isinstance(recording, form.holds)]
+        kind = _KINDS.get(type(recording), type(recording).__name__)
+        choose = f"Choose {' or '.join(fitting)}." if fitting else "No format can."
+        raise FileFormatError(f"A {path.suffix} file can't hold a {kind}. Nothing was written. {choose}")
+    chosen.write(path, recording)
 
 
-_KINDS: Final = {Grid: "grid", RecordedRun: "run of scattered spectra", Topograph: "topograph", Spectrum: "spectrum"}
+def format_for(path: str | Path) -> FileFormat:
+    """Return the format in which a file of that name is written.
+
+    Raises
+    ------
+    FileFormatError
+        When no format has files whose names end so.
+    """
+    suffix, known = Path(path).suffix, _writers()
+    if suffix not in known:
+        raise FileFormatError(f"No format ends in {suffix!r}: choose one of {', '.join(known)}. Nothing was written.")
+    return known[suffix]
 
 
 def fingerprint(path: str | Path) -> dict[str, str]:
@@ -92,26 +98,32 @@ def _existing(path: str | Path) -> Path:
     return path
 
 
-def _read_hdf5(path: Path) -> FileContents:
-    return read_nexus(path) if is_nexus(path) else read_hf5(path)
+def _recognised(path: Path) -> FileFormat:
+    """Return the format that recognises a file."""
+    with path.open("rb") as file:
+        start = file.read(START)
+    formats, broken = _formats()
+    found = [form for form in formats if form.recognises(path, start)]
+    if len(found) > 1:
+        names = " and ".join(form.name for form in found)
+        raise FileFormatError(f"{path.name} is recognised by several formats, {names}. Choose one: read(path, form).")
+    if not found:
+        text = f"{path.name} is no file that can be read: no format recognises it. Known: {', '.join(file_formats.names)}."
+        raise FileFormatError(" ".join([text, *broken]))
+    return found[0]
 
 
-def _read_grid(path: Path) -> Grid | Sweeps:
-    sweeps = read_sweeps(path)
-    return sweeps.cits() if sweeps.swept.startswith("Bias") else sweeps
+def _writers() -> dict[str, FileFormat]:
+    """Return the formats that can be written, by the ends of the names of their files."""
+    return {suffix: form for form in _formats()[0] for suffix in form.suffixes}
 
 
-_READERS: Final[dict[bytes, Callable[[Path], FileContents]]] = {
-    b"Grid dim": _read_grid,
-    b":NANONIS_VERSION": read_sxm,
-    b"Experiment": read_dat,
-    b"\x89HDF\r\n\x1a\n": _read_hdf5,
-}
-
-_WRITERS: Final[dict[str, tuple[Callable[..., None], tuple[type, ...]]]] = {
-    ".nxs": (write_nexus, (RecordedRun, Grid, Topograph)),
-    ".hf5": (write_hf5, (RecordedRun, Grid, Topograph)),
-    ".sxm": (write_sxm, (Topograph,)),
-    ".3ds": (write_3ds, (Grid,)),
-    ".dat": (write_dat, (Spectrum,)),
-}
+def _formats() -> tuple[list[FileFormat], list[str]]:
+    """Return all formats, and what is wrong with those that cannot be loaded: one broken package closes no other format."""
+    formats, broken = [], []
+    for name in file_formats.names:
+        try:
+            formats.append(file_formats.make(name))
+        except SettingsError as error:
+            broken.append(str(error))
+    return formats, broken

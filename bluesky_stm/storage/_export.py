@@ -86,7 +86,7 @@ def _write(run: Run, path: Path) -> None:
     if path.suffix in WRITERS:
         WRITERS[path.suffix](path, inlined(run.documents()))
     else:
-        files.write(path, _measured(run, path.suffix))
+        files.write(path, _measured(run, files.format_for(path)))
 
 
 def _incoming(source: Any, metadata: dict[str, Any]) -> Iterable[Document]:
@@ -97,17 +97,18 @@ def _incoming(source: Any, metadata: dict[str, Any]) -> Iterable[Document]:
     return documents(source)
 
 
-def _measured(run: Run, suffix: str) -> files.RecordedRun | Grid | Topograph | Spectrum:
-    """What was measured, as the format wants it."""
-    spectra = tuple(run.spectra)
-    topographs = list(run.topographs)
-    if suffix == ".dat" and len(spectra) == 1:
+def _measured(run: Run, form: files.FileFormat) -> files.Writable:
+    """Return what was measured as one of the kinds that the format holds; `files.write` refuses where there is none."""
+    spectra, topographs = tuple(run.spectra), list(run.topographs)
+    if form.holds == (Spectrum,) and len(spectra) == 1:
         return spectra[0]
-    if suffix == ".3ds":
+    if form.holds == (Grid,):
         return _grid(run, spectra)
     if not topographs:
-        raise FileFormatError(f"{run!r} holds no topograph, which a {suffix} file needs. Nothing was written. Choose .msgpack.")
-    if suffix == ".sxm" or not spectra:
+        raise FileFormatError(
+            f"{run!r} holds no topograph, which a {form.name} file needs. Nothing was written. Choose .msgpack."
+        )
+    if not spectra or form.holds == (Topograph,):
         return topographs[0]
     return files.RecordedRun(topographs[0], spectra, complete=len(spectra) == topographs[0].height.size)
 

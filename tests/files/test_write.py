@@ -328,7 +328,7 @@ def test_silx_takes_the_spectra_of_a_run_for_curves(written):
 
 
 def test_a_format_that_cannot_hold_a_measurement_says_which_can(tmp_path):
-    with pytest.raises(FileFormatError, match=r"\.dat file can't hold a grid.*Choose \.nxs or \.hf5 or \.3ds"):
+    with pytest.raises(FileFormatError, match=r"\.dat file can't hold a grid.*Choose \.3ds or \.hf5 or \.nxs"):
         files.write(tmp_path / "grid.dat", GRID)
     with pytest.raises(FileFormatError, match=r"No format ends in '\.txt'"):
         files.write(tmp_path / "image.txt", IMAGE)

@@ -1,0 +1,124 @@
+"""The file formats of this package."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar, Final
+
+from bluesky_stm.files._3ds import Sweeps, read_sweeps, write_3ds
+from bluesky_stm.files._dat import read_dat, write_dat
+from bluesky_stm.files._format import FileFormat, Writable
+from bluesky_stm.files._nexus import is_nexus, read_nexus, write_nexus
+from bluesky_stm.files._nsid import is_nsid, read_hf5, write_hf5
+from bluesky_stm.files._recorded import RecordedRun
+from bluesky_stm.files._sxm import read_sxm, write_sxm
+from bluesky_stm.measurements import Grid, Spectrum, Topograph
+
+HDF5: Final = b"\x89HDF\r\n\x1a\n"
+
+
+class NanonisGrid(FileFormat):
+    """Grid of sweeps by Nanonis, ``.3ds``; grids of bias sweeps are written, those of other sweeps are only read."""
+
+    name: str = "3ds"
+    suffixes: ClassVar[tuple[str, ...]] = (".3ds",)
+    holds: ClassVar[tuple[type[Writable], ...]] = (Grid,)
+
+    def recognises(self, path: Path, start: bytes) -> bool:
+        """Return True when the file starts as a header of a grid does."""
+        return start.startswith(b"Grid dim")
+
+    def read(self, path: Path) -> Grid | Sweeps:
+        """Return a grid of bias sweeps, or the sweeps of another quantity."""
+        sweeps = read_sweeps(path)
+        return sweeps.cits() if sweeps.swept.startswith("Bias") else sweeps
+
+    def write(self, path: Path, recording: Writable) -> None:
+        """Write a grid."""
+        assert isinstance(recording, Grid)  # as `holds` says; `files.write` has asked
+        write_3ds(path, recording)
+
+
+class NanonisImage(FileFormat):
+    """Scan by Nanonis, ``.sxm``: of a run its topograph is written."""
+
+    name: str = "sxm"
+    suffixes: ClassVar[tuple[str, ...]] = (".sxm",)
+    holds: ClassVar[tuple[type[Writable], ...]] = (Topograph, RecordedRun)
+
+    def recognises(self, path: Path, start: bytes) -> bool:
+        """Return True when the file starts with the version of Nanonis."""
+        return start.startswith(b":NANONIS_VERSION")
+
+    def read(self, path: Path) -> Topograph:
+        """Return the forward topograph; `read_scan` returns the other channels, too."""
+        return read_sxm(path)
+
+    def write(self, path: Path, recording: Writable) -> None:
+        """Write a topograph."""
+        topograph = recording.topograph if isinstance(recording, RecordedRun) else recording
+        assert isinstance(topograph, Topograph)
+        write_sxm(path, topograph)
+
+
+class NanonisSpectrum(FileFormat):
+    """One spectrum of bias spectroscopy by Nanonis, ``.dat``."""
+
+    name: str = "dat"
+    suffixes: ClassVar[tuple[str, ...]] = (".dat",)
+    holds: ClassVar[tuple[type[Writable], ...]] = (Spectrum,)
+
+    def recognises(self, path: Path, start: bytes) -> bool:
+        """Return True when the file starts with the name of the experiment."""
+        return start.startswith(b"Experiment")
+
+    def read(self, path: Path) -> Spectrum:
+        """Return the spectrum."""
+        return read_dat(path)
+
+    def write(self, path: Path, recording: Writable) -> None:
+        """Write a spectrum."""
+        assert isinstance(recording, Spectrum)
+        write_dat(path, recording)
+
+
+class NeXus(FileFormat):
+    """NeXus file, ``.nxs``: an NXdata for each image, grid and set of spectra, which any NeXus viewer plots."""
+
+    name: str = "nxs"
+    suffixes: ClassVar[tuple[str, ...]] = (".nxs",)
+    holds: ClassVar[tuple[type[Writable], ...]] = (RecordedRun, Grid, Topograph)
+
+    def recognises(self, path: Path, start: bytes) -> bool:
+        """Return True for an HDF5 file that says that it is a NeXus file."""
+        return start.startswith(HDF5) and is_nexus(path)
+
+    def read(self, path: Path) -> RecordedRun | Grid | Topograph:
+        """Return what was written."""
+        return read_nexus(path)
+
+    def write(self, path: Path, recording: Writable) -> None:
+        """Write a run, a grid or a topograph."""
+        assert not isinstance(recording, Spectrum)
+        write_nexus(path, recording)
+
+
+class NSID(FileFormat):
+    """NSID file, ``.hf5``, as sidpy and pyNSID read and write it; the published runs on EuZn2As2 are such files."""
+
+    name: str = "hf5"
+    suffixes: ClassVar[tuple[str, ...]] = (".hf5",)
+    holds: ClassVar[tuple[type[Writable], ...]] = (RecordedRun, Grid, Topograph)
+
+    def recognises(self, path: Path, start: bytes) -> bool:
+        """Return True for an HDF5 file that holds measurements as NSID names them, and for one that is torn."""
+        return start.startswith(HDF5) and is_nsid(path)
+
+    def read(self, path: Path) -> RecordedRun | Grid | Topograph:
+        """Return a published run, or what was written."""
+        return read_hf5(path)
+
+    def write(self, path: Path, recording: Writable) -> None:
+        """Write a run, a grid or a topograph."""
+        assert not isinstance(recording, Spectrum)
+        write_hf5(path, recording)
