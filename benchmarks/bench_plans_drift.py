@@ -5,19 +5,18 @@
 
 import argparse
 from copy import deepcopy
-from dataclasses import replace
 
 import bluesky.plan_stubs as bps
 import numpy as np
 from plans_common import agents, carry_out, write
 
-from bluesky_stm.controllers import PROFILES, SimulatedController
+from bluesky_stm.controllers import GOOD_DAY, SimulatedController
 from bluesky_stm.geometry import Drift, Frame
 from bluesky_stm.plans import explore, move_frame
 from bluesky_stm.settings import LengthScale
 
 HOUR = 1 / 3600
-PROFILE = replace(PROFILES["good_day"], drift=(0.8 * HOUR, -0.6 * HOUR), creep=0.01)
+PROFILE = GOOD_DAY.changed(drift=(0.8 * HOUR, -0.6 * HOUR), creep=0.01)
 """1 nm/h, and twice the creep of a good day."""
 
 SCALE = LengthScale(name="defect", frame=10, pixels=128, patch=1.2, step=0.2, budget=115, scalarizer="gap", agent="random")

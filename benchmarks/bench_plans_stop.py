@@ -9,12 +9,11 @@ without noise would measure.
 """
 
 import argparse
-from dataclasses import replace
 
 import numpy as np
 from plans_common import agents, carry_out, write
 
-from bluesky_stm.controllers import PROFILES, SimulatedController
+from bluesky_stm.controllers import GOOD_DAY, SimulatedController
 from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.plans import explore
 from bluesky_stm.plans._stop import Standing, make_stop_rule
@@ -24,7 +23,7 @@ from bluesky_stm.settings import LengthScale, Named
 from bluesky_stm.teaching import decision_from
 
 BUDGET, MAPS_EVERY = 120, 5
-PROFILE = replace(PROFILES["good_day"], drift=(0.0, 0.0), creep=0.0, hysteresis=0.0)
+PROFILE = GOOD_DAY.changed(drift=(0.0, 0.0), creep=0.0, hysteresis=0.0)
 """A good day on which the tip is where it was asked to be: what is missed is the rule's doing."""
 
 SCALARS = {

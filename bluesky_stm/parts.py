@@ -120,6 +120,22 @@ class Part(Settings):
         """Return the JSON-able ``{"name": ..., **settings}`` from which it can be made again."""
         return self.model_dump(mode="json")
 
+    def preset(self, name: str, about: str, **settings: Any) -> Self:
+        """Return this part with other settings under a name of its own, as an entry point may bring it.
+
+        Parameters
+        ----------
+        name : str
+            The name by which it is chosen.
+        about : str
+            What it is for, in a sentence or more: its docstring, in place of that of the class.
+        **settings
+            Settings that differ from those of this part.
+        """
+        part = self.changed(name=name, **settings)
+        part.__dict__["__doc__"] = about  # beside the fields, where `inspect.getdoc` finds it and no comparison looks
+        return part
+
 
 P = TypeVar("P", bound=Part)
 

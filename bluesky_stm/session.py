@@ -246,12 +246,7 @@ def reopened(start: Mapping[str, Any], catalog: str | Path = FOLDER, **common: A
 
 
 def _simulated_again(described: Mapping[str, Any], seed: int, catalog: str | Path, common: Mapping[str, Any]) -> Session:
-    from bluesky_stm.controllers import Profile
-
-    told: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in described["profile"].items()
-    }
-    return simulated(described["seed"], catalog, profile=Profile(**told), **common)
+    return simulated(described["seed"], catalog, profile=described["profile"], **common)
 
 
 def _recorded_again(described: Mapping[str, Any], seed: int, catalog: str | Path, common: Mapping[str, Any]) -> Session:

@@ -127,6 +127,18 @@ def test_an_object_without_our_base_class_is_taken_as_it_is(monkeypatch):
         scalarizers.make({"name": "duck", "depth": 3})
 
 
+def test_a_preset_has_a_name_and_a_text_of_its_own_and_is_changed_like_a_class(colours):
+    red = Colour(word="warm").preset("red", "The colour of a cherry.", hue=620)
+    colours.register(red)
+    assert colours.make("red") == red and red.word == "warm"
+    assert colours.make("red:ends=[2,3]") == Colour(name="red", hue=620, ends=(2, 3), word="warm")
+    assert colours.make(json.loads(json.dumps(red.describe()))) == red
+    said = colours.describe("red")
+    assert said["about"] == "The colour of a cherry." and said["settings"][0]["default"] == 620
+    with pytest.raises(SettingsError, match="hue: Input should be greater than 0"):
+        colours.make("red:hue=-1")
+
+
 def test_a_package_that_cannot_be_loaded_is_listed_and_refused_only_when_it_is_asked_for(colours, monkeypatch):
     brought(monkeypatch, colours, ("broken", "no_such_package:Thing"))
     assert colours.names == ["broken", "colour"]

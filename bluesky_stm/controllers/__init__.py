@@ -14,10 +14,12 @@ from bluesky_stm.controllers.base import Clock, InstantClock, RealClock
 if TYPE_CHECKING:
     from bluesky_stm.controllers.fake import Call, FakeController
     from bluesky_stm.controllers.recorded import RecordedController
-    from bluesky_stm.controllers.simulated import PROFILES, Profile, SimulatedController
+    from bluesky_stm.controllers.simulated import BAD_DAY, GOOD_DAY, IDEAL, Profile, SimulatedController
 
 __all__ = [
-    "PROFILES",
+    "BAD_DAY",
+    "GOOD_DAY",
+    "IDEAL",
     "Call",
     "Clock",
     "FakeController",
@@ -29,9 +31,11 @@ __all__ = [
 ]
 
 _WINGS = {
+    "BAD_DAY": "simulated",
     "Call": "fake",
     "FakeController": "fake",
-    "PROFILES": "simulated",
+    "GOOD_DAY": "simulated",
+    "IDEAL": "simulated",
     "Profile": "simulated",
     "RecordedController": "recorded",
     "SimulatedController": "simulated",

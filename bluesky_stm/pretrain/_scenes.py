@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bluesky_stm.controllers import PROFILES, SimulatedController
+from bluesky_stm.controllers import BAD_DAY, GOOD_DAY, SimulatedController
 from bluesky_stm.errors import TipCrashError
 from bluesky_stm.geometry import Floats, Frame, Point
 from bluesky_stm.measurements import Topograph
@@ -63,7 +63,7 @@ def _drawn(seed: int, rng: np.random.Generator) -> Scene:
     area = EuZn2As2.parse({"area": str(rng.choice(list(AREAS)))}).build()
     side = float(np.exp(rng.uniform(*np.log(SIDES))))
     surface = Surface(varied(area, side, rng), seed)
-    profile = str(rng.choice([name for name in PROFILES if name != "ideal"]))
+    profile = (GOOD_DAY, BAD_DAY)[int(rng.choice(2))]
     controller = SimulatedController(surface, seed=seed, profile=profile)
     frame = Frame.square(tuple(rng.uniform(-600, 600, 2)), side, PIXELS, float(rng.uniform(0, 360)))
     inner = Frame(Point(*frame.center), (0.92 * side, 0.92 * side), (SCENE_ROWS, SCENE_ROWS), frame.angle)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bluesky_stm.controllers import PROFILES, FakeController, SimulatedController
+from bluesky_stm.controllers import IDEAL, FakeController, SimulatedController
 from bluesky_stm.errors import SettingsError
 from bluesky_stm.files import read
 from bluesky_stm.geometry import Drift, Frame, Point
@@ -14,7 +14,7 @@ from bluesky_stm.plans import DriftCheck, Parent, explore, measure_drift
 from bluesky_stm.plans._matching import locate
 from bluesky_stm.runs import replay
 
-DRIFTING = replace(PROFILES["ideal"], drift=(2e-3, -1e-3))
+DRIFTING = IDEAL.changed(drift=(2e-3, -1e-3))
 """7 nm/h: as much as half a pixel of a quick image between two of them."""
 
 
@@ -42,7 +42,7 @@ def true_shift(controller, since):
 
 
 def drifted(make_stm, **changes):
-    stm = make_stm(SimulatedController(seed=2, profile=replace(DRIFTING, **changes)))
+    stm = make_stm(SimulatedController(seed=2, profile=DRIFTING.changed(**changes)))
     return stm
 
 

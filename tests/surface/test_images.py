@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bluesky_stm.controllers import PROFILES, SimulatedController
+from bluesky_stm.controllers import GOOD_DAY, IDEAL, SimulatedController
 from bluesky_stm.controllers.simulated._noise import converter_lines
 from bluesky_stm.geometry import Frame
+from bluesky_stm.parts import profiles
 from bluesky_stm.surface import EuZn2As2, Surface
 
 # species, area, published apparent height (pm: low, high), full width at half maximum (nm: low, high)
@@ -86,7 +87,7 @@ STEADY |= {"tip_changes": 0.0, "response": 0.0}
 
 def noise_of(profile, side, pixels=256):
     """What an image of a clean place shows that the surface does not, in pm."""
-    quiet = replace(PROFILES[profile], **STEADY)
+    quiet = profiles.make(profile).changed(**STEADY)
     stm = SimulatedController(Surface(seed=2), seed=5, profile=quiet)
     frame = Frame.square((70.0, 40.0), side, pixels)
     return (stm.scan(frame).height - stm.truth_topograph(frame).height) * 1e3
@@ -112,7 +113,7 @@ def test_noise_is_remembered_from_pixel_to_pixel(profile, memory):
 @pytest.mark.parametrize(("profile", "low", "high"), [("good_day", 0.03, 0.12), ("bad_day", 0.16, 0.37)])
 def test_streaks_come_as_often_as_published(profile, low, high):
     """Starts of runs that stand out of their line: 0.06 to 0.08 a line on good days, 0.16 to 0.37 on bad ones."""
-    streaky = replace(PROFILES[profile], **STEADY, z_noise=1e-6, z_white=0.0, line_offset=0.0, line_outliers=0.0)
+    streaky = profiles.make(profile).changed(**STEADY, z_noise=1e-6, z_white=0.0, line_offset=0.0, line_outliers=0.0)
     stm = SimulatedController(Surface(seed=2), seed=5, profile=streaky)
     frame = Frame.square((70.0, 40.0), 20, 512)
     out = np.abs(stm.scan(frame).height - stm.truth_topograph(frame).height) > 0.004
@@ -124,7 +125,7 @@ def test_lines_of_the_converters_stay_with_the_scanner_and_as_wide_as_pixels():
     """Fewer and fainter in a smaller frame, 1.5 pixels wide in each, at 60 and 150 degrees."""
     strongest = []
     for side in (200.0, 5.0):
-        stm = SimulatedController(Surface(seed=2), seed=5, profile=replace(PROFILES["ideal"], converter=0.025))
+        stm = SimulatedController(Surface(seed=2), seed=5, profile=IDEAL.changed(converter=0.025))
         frame = Frame.square((70.0, 40.0), side, 256)
         lines = stm.scan(frame).height - stm.truth_topograph(frame).height
         strongest.append(np.percentile(lines, 99))
@@ -138,7 +139,7 @@ def test_lines_of_the_converters_are_as_high_as_published():
     across = 0.6 * np.ones(7)  # between the lines of the other converter
     turn = np.radians(60.0)
     places = np.column_stack([along * np.cos(turn) - across * np.sin(turn), along * np.sin(turn) + across * np.cos(turn)])
-    heights = converter_lines(places, 0.05, PROFILES["good_day"]) * 1e3
+    heights = converter_lines(places, 0.05, GOOD_DAY) * 1e3
     assert 23 < heights[0] < 27
     assert heights[-1] == pytest.approx(1.0, abs=0.1)
     assert heights[:-1] / heights[1:] == pytest.approx(np.full(6, 25 ** (1 / 6)), rel=0.02)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Mapping
 from typing import Any
 
 from bluesky_stm.controllers.base._clock import Clock
-from bluesky_stm.controllers.simulated._profile import PROFILES, Profile
+from bluesky_stm.controllers.simulated._profile import Profile
 from bluesky_stm.controllers.simulated._spectroscopy import SimulatedSpectroscopy
 from bluesky_stm.controllers.simulated._z import RANGES
-from bluesky_stm.errors import UnknownNameError
 from bluesky_stm.geometry import Floats
+from bluesky_stm.parts import profiles
 from bluesky_stm.protocols import Capability
 from bluesky_stm.surface import Surface
 
@@ -24,8 +24,8 @@ class SimulatedController(SimulatedSpectroscopy):
         EuZn2As2 of the same ``seed`` if not given.
     seed : int
         Of the noise: the n-th measurement of a kind always has the same, whatever else is done beside it.
-    profile : str or Profile
-        State of the instrument: ``"ideal"``, ``"good_day"``, ``"bad_day"``, or your own.
+    profile : str, mapping or Profile
+        State of the instrument, as `parts.profiles` takes it: ``"ideal"``, ``"good_day"``, ``"bad_day:drift=[0,0]"``.
     clock : Clock, optional
         Lets the time pass that each act takes; simulated time if not given.
     name : str
@@ -39,14 +39,11 @@ class SimulatedController(SimulatedSpectroscopy):
         surface: Surface | None = None,
         *,
         seed: int = 0,
-        profile: str | Profile = "good_day",
+        profile: str | Mapping[str, Any] | Profile = "good_day",
         clock: Clock | None = None,
         name: str = "simulated",
     ) -> None:
-        if isinstance(profile, str) and profile not in PROFILES:
-            raise UnknownNameError.among("profile", profile, PROFILES)
-        known = PROFILES[profile] if isinstance(profile, str) else profile
-        super().__init__(surface or Surface(seed=seed), known, seed, clock, name)
+        super().__init__(surface or Surface(seed=seed), profiles.make(profile), seed, clock, name)
 
     def source(self, signal: str) -> str:
         """``"simulated:bias"``."""
@@ -54,7 +51,7 @@ class SimulatedController(SimulatedSpectroscopy):
 
     def describe(self) -> dict[str, Any]:
         """Name, surface, seed of the noise and every number of the profile."""
-        return {"name": self.name, "surface": self.surface.describe(), "seed": self.seed, "profile": asdict(self.profile)}
+        return {"name": self.name, "surface": self.surface.describe(), "seed": self.seed, "profile": self.profile.describe()}
 
     def locations(self) -> Floats | None:
         """A spectrum can be had anywhere."""

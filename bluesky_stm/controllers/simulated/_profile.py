@@ -2,148 +2,120 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Final
+from typing import ClassVar, Final
+
+from bluesky_stm import units
+from bluesky_stm.parts import Part, setting
+
+Pair = tuple[float, float]
 
 
-@dataclass(frozen=True)
-class Profile:
-    """Imperfections of the simulated microscope; the values given here are those of an ideal one.
+class Profile(Part):
+    """Imperfections of the simulated microscope; by itself an ideal one, which has none."""
 
-    Attributes
-    ----------
-    flank : float
-        Steepest slope that the tip can follow, in degrees: its facets draw every step that wide.
-    tip_changes : float
-        How often the tip changes by itself, in 1/h.
-    tip_length, tip_slope, tip_bending : float
-        Standard deviations of what changes: length in nm, slope of the logarithm of its density of states in 1/eV, and the
-        energy in eV by which it lifts the states of the sample.
-    tip_flank : (float, float)
-        Range of the flank of a changed tip, in units of ``flank``.
-    tip_double : float
-        Chance that a changed tip has two apexes.
-    tip_separation, tip_weight : (float, float)
-        Ranges of the distance of a second apex, in nm, and of its current in units of that of the first.
-    crash_change : float
-        Chance that a crash changes the tip.
-    treatment_bias : float
-        Magnitude of a pulse, in V, below which it does nothing.
-    treatment_change, treatment_heals : float
-        Chance that a pulse or a dip changes the tip, and that a change makes a good one of it.
-    debris : float
-        Size of what a pulse, a dip or a crash leaves behind, in units of the sample's species for that; 0 for nothing.
-    response : float
-        Time constant of the preamplifier before the feedback, in s; with 0 the feedback follows at once, whatever its gains.
-    preamp_range : float
-        Current, in nA, at which the preamplifier saturates; the lock-in then reads 0.
-    current_offset : float
-        Of the preamplifier, in nA.
-    current_white, current_slow, current_memory : float
-        Noise of a point of a spectrum, in nA: white (averaged over 10 ms) and slow, and the correlation of the slow part from
-        point to point.
-    junction : float
-        Noise of a point relative to the current, from vibration of the gap.
-    hold_error : float
-        Relative error of the current at the moment when the feedback is opened.
-    jump_rate, least_jump, jump : float
-        Chance that the current jumps within a spectrum, and the range of the relative size of a jump.
-    lockin_response : float
-        Lock-in X for ``amplitude * dI/dV`` of 1.
-    lockin_offset, lockin_noise : float
-        Offset of X, and noise of X and Y, in nA.
-    capacitance : float
-        Of the junction, in pF: its displacement current is ahead of the bias by 90 degrees.
-    lockin_junction : float
-        Noise of X relative to the current.
-    lockin_growth, lockin_growth_limit : float
-        By how much X grows with the current, in 1/nA, and by how much at most; measured, its cause is unknown.
-    modulation : float
-        Amplitude (peak) of the lock-in when the simulation starts, in V.
-    z_noise, z_memory, z_white : float
-        Noise of an image in nm: slow along a line, its correlation from pixel to pixel, and white.
-    line_offset, line_outliers, line_outlier_size : float
-        Offset of a line in nm, chance of a line that is far off, and how far, in nm.
-    streaks, streak_height, streak_spread, streak_length : float
-        Streaks for each line, their height in nm, its relative standard deviation, and their mean length in pixels.
-    converter, converter_fall, converter_width, converter_angle : float
-        Lines left by the carry bits of the scan converters: height of the coarsest in nm, that of each lower bit relative to
-        the one above, width in pixels, and direction across those of one converter, in degrees from x.
-    tilt : (float, float)
-        Slope along x and y that levelling has left in an image, nm per nm.
-    mains, mains_frequency : float
-        Amplitude, in nm, and frequency, in Hz, of the mains in an image.
-    drift : (float, float)
-        Drift of the sample under the tip, in nm/s.
-    z_drift : float
-        Drift of the height, in nm/s.
-    creep : float
-        Part of a move by which the piezo is late at first; it follows within minutes.
-    hysteresis, hysteresis_range : float
-        Part of a move by which a reversal is late, over a distance in nm.
-    """
+    kind: ClassVar[str] = "instrument profile"
 
-    flank: float = 90.0
-    tip_changes: float = 0.0
-    tip_length: float = 0.0
-    tip_slope: float = 0.0
-    tip_bending: float = 0.0
-    tip_flank: tuple[float, float] = (0.8, 1.16)
-    tip_double: float = 0.0
-    tip_separation: tuple[float, float] = (0.5, 5.0)
-    tip_weight: tuple[float, float] = (0.1, 0.5)
-    crash_change: float = 0.0
-    treatment_bias: float = 2.0
-    treatment_change: float = 0.0
-    treatment_heals: float = 0.5
-    debris: float = 0.0
-    response: float = 0.0
-    preamp_range: float = 10.00144
-    current_offset: float = 0.0
-    current_white: float = 0.0
-    current_slow: float = 0.0
-    current_memory: float = 0.8
-    junction: float = 0.0
-    hold_error: float = 0.0
-    jump_rate: float = 0.0
-    least_jump: float = 0.05
-    jump: float = 0.3
-    lockin_response: float = 1.0
-    lockin_offset: float = 0.0
-    lockin_noise: float = 0.0
-    capacitance: float = 0.0
-    lockin_junction: float = 0.0
-    lockin_growth: float = 0.0
-    lockin_growth_limit: float = 0.0
-    modulation: float = 0.02
-    z_noise: float = 0.0
-    z_memory: float = 0.9
-    z_white: float = 0.0
-    line_offset: float = 0.0
-    line_outliers: float = 0.0
-    line_outlier_size: float = 0.0
-    streaks: float = 0.0
-    streak_height: float = 0.0
-    streak_spread: float = 0.3
-    streak_length: float = 8.0
-    converter: float = 0.0
-    converter_fall: float = 0.585
-    converter_width: float = 1.5
-    converter_angle: float = 60.0
-    tilt: tuple[float, float] = (0.0, 0.0)
-    mains: float = 0.0
-    mains_frequency: float = 60.0
-    drift: tuple[float, float] = (0.0, 0.0)
-    z_drift: float = 0.0
-    creep: float = 0.0
-    hysteresis: float = 0.0
-    hysteresis_range: float = 40.0
+    name: str = "ideal"
+
+    # Tip
+    flank: float = setting(
+        90.0, units.ANGLE, "Steepest slope that the tip can follow: its facets draw every step that wide.", gt=0, le=90
+    )
+    tip_changes: float = setting(0.0, "1/h", "How often the tip changes by itself.", ge=0)
+    tip_length: float = setting(0.0, units.LENGTH, "Standard deviation of the length of a changed tip.", ge=0)
+    tip_slope: float = setting(
+        0.0, "1/eV", "Standard deviation of the slope of the logarithm of the density of states of a changed tip.", ge=0
+    )
+    tip_bending: float = setting(
+        0.0, units.ENERGY, "Standard deviation of the energy by which a changed tip lifts the states of the sample.", ge=0
+    )
+    tip_flank: Pair = setting((0.8, 1.16), "", "Range of the flank of a changed tip, in units of ``flank``.")
+    tip_double: float = setting(0.0, "", "Chance that a changed tip has two apexes.", ge=0, le=1)
+    tip_separation: Pair = setting((0.5, 5.0), units.LENGTH, "Range of the distance of a second apex.")
+    tip_weight: Pair = setting((0.1, 0.5), "", "Range of the current of a second apex in units of that of the first.")
+    crash_change: float = setting(0.0, "", "Chance that a crash changes the tip.", ge=0, le=1)
+    treatment_bias: float = setting(2.0, units.BIAS, "Magnitude of a pulse below which it does nothing.", ge=0)
+    treatment_change: float = setting(0.0, "", "Chance that a pulse or a dip changes the tip.", ge=0, le=1)
+    treatment_heals: float = setting(0.5, "", "Chance that a change by a pulse or a dip makes a good tip.", ge=0, le=1)
+    debris: float = setting(
+        0.0, "", "Size of what a pulse, a dip or a crash leaves behind, in units of the debris of the sample.", ge=0
+    )
+
+    # Preamplifier and current
+    response: float = setting(
+        0.0,
+        units.TIME,
+        "Time constant of the preamplifier before the feedback; with 0 the feedback follows at once, whatever its gains.",
+        ge=0,
+    )
+    preamp_range: float = setting(
+        10.00144, units.CURRENT, "Current at which the preamplifier saturates; the lock-in then reads 0.", gt=0
+    )
+    current_offset: float = setting(0.0, units.CURRENT, "Offset of the preamplifier.")
+    current_white: float = setting(
+        0.0, units.CURRENT, "White noise of a point of a spectrum that is averaged over 10 ms.", ge=0
+    )
+    current_slow: float = setting(0.0, units.CURRENT, "Slow noise of a point of a spectrum.", ge=0)
+    current_memory: float = setting(0.8, "", "Correlation of the slow noise from point to point.", ge=0, lt=1)
+    junction: float = setting(0.0, "", "Noise of a point relative to the current, from vibration of the gap.", ge=0)
+    hold_error: float = setting(
+        0.0, "", "Standard deviation of the relative error of the current when the feedback is opened.", ge=0
+    )
+    jump_rate: float = setting(0.0, "", "Chance that the current jumps within a spectrum.", ge=0, le=1)
+    least_jump: float = setting(0.05, "", "Smallest jump, relative to the current.")
+    jump: float = setting(0.3, "", "Largest jump, relative to the current.")
+
+    # Lock-in
+    lockin_response: float = setting(1.0, "", "Lock-in X for an amplitude times dI/dV of 1.")
+    lockin_offset: float = setting(0.0, units.CURRENT, "Offset of lock-in X.")
+    lockin_noise: float = setting(0.0, units.CURRENT, "Noise of lock-in X and Y.", ge=0)
+    capacitance: float = setting(
+        0.0, "pF", "Capacitance of the junction: its displacement current is ahead of the bias by 90 degrees.", ge=0
+    )
+    lockin_junction: float = setting(0.0, "", "Noise of lock-in X relative to the current.", ge=0)
+    lockin_growth: float = setting(
+        0.0, "1/nA", "How much lock-in X grows with the current; this was measured, its cause is unknown."
+    )
+    lockin_growth_limit: float = setting(0.0, "", "How much lock-in X grows at most, relative to itself.", ge=0)
+    modulation: float = setting(
+        0.02, units.BIAS, "Amplitude (peak) of the modulation of the lock-in when the simulation starts.", ge=0
+    )
+
+    # Images
+    z_noise: float = setting(0.0, units.LENGTH, "Slow noise of an image along a line.", ge=0)
+    z_memory: float = setting(0.9, "", "Correlation of the slow noise of an image from pixel to pixel.", ge=0, lt=1)
+    z_white: float = setting(0.0, units.LENGTH, "White noise of an image.", ge=0)
+    line_offset: float = setting(0.0, units.LENGTH, "Standard deviation of the offset of a line of an image.", ge=0)
+    line_outliers: float = setting(0.0, "", "Chance that a line of an image is far off.", ge=0, le=1)
+    line_outlier_size: float = setting(0.0, units.LENGTH, "Standard deviation of the offset of a line that is far off.", ge=0)
+    streaks: float = setting(0.0, "1/line", "Mean number of streaks.", ge=0)
+    streak_height: float = setting(0.0, units.LENGTH, "Mean height of a streak.")
+    streak_spread: float = setting(0.3, "", "Standard deviation of the height of a streak, relative to its mean.", ge=0)
+    streak_length: float = setting(8.0, "pixel", "Mean length of a streak.", gt=0)
+    converter: float = setting(
+        0.0, units.LENGTH, "Height of the coarsest of the lines that the carry bits of the scan converters leave.", ge=0
+    )
+    converter_fall: float = setting(0.585, "", "Height of the line of each lower bit relative to the one above.", ge=0)
+    converter_width: float = setting(1.5, "pixel", "Width of these lines.", gt=0)
+    converter_angle: float = setting(60.0, units.ANGLE, "Direction across the lines of one converter, from x.")
+    tilt: Pair = setting((0.0, 0.0), "nm/nm", "Slope along x and y that levelling has left in an image.")
+    mains: float = setting(0.0, units.LENGTH, "Amplitude of the mains in an image.", ge=0)
+    mains_frequency: float = setting(60.0, units.FREQUENCY, "Frequency of the mains.", gt=0)
+
+    # Motion
+    drift: Pair = setting((0.0, 0.0), units.SPEED, "Drift rate of the sample under the tip, along x and y.")
+    z_drift: float = setting(0.0, units.SPEED, "Drift rate of the height.")
+    creep: float = setting(0.0, "", "Part of a move by which the piezo is late at first; it follows within minutes.", ge=0)
+    hysteresis: float = setting(0.0, "", "Part of a move by which a reversal is late.", ge=0)
+    hysteresis_range: float = setting(40.0, units.LENGTH, "Distance over which a reversal is late.", gt=0)
 
 
 IDEAL: Final = Profile()
+"""The profile without any imperfection."""
 
-GOOD_DAY: Final = replace(
-    IDEAL,
+GOOD_DAY: Final = IDEAL.preset(
+    "good_day",
+    "Imperfections as on the day of the published 200, 100 and 20 nm frames.",
     flank=25.0,
     tip_changes=0.05,
     tip_length=0.1,
@@ -182,10 +154,10 @@ GOOD_DAY: Final = replace(
     creep=0.005,
     hysteresis=0.01,
 )
-"""As on the day of the published 200, 100 and 20 nm frames."""
 
-BAD_DAY: Final = replace(
-    GOOD_DAY,
+BAD_DAY: Final = GOOD_DAY.preset(
+    "bad_day",
+    "Imperfections as on the days of the published 250 and 10 nm frames.",
     tip_changes=2.5,
     response=1.6e-4,
     current_white=0.00018,
@@ -214,7 +186,3 @@ BAD_DAY: Final = replace(
     creep=0.02,
     hysteresis=0.025,
 )
-"""As on the days of the published 250 and 10 nm frames."""
-
-PROFILES: Final = {"ideal": IDEAL, "good_day": GOOD_DAY, "bad_day": BAD_DAY}
-"""Profiles by name."""

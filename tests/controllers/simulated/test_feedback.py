@@ -1,12 +1,11 @@
 """The z feedback of the simulated microscope against the theory of linear loops, and what it does to images and moves."""
 
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from bluesky_stm.controllers import PROFILES, SimulatedController
+from bluesky_stm.controllers import IDEAL, SimulatedController
 from bluesky_stm.controllers.simulated._feedback import Feedback
 from bluesky_stm.errors import LimitError, TipCrashError
 from bluesky_stm.geometry import Frame, Point
@@ -20,7 +19,7 @@ TERRACE = Point(60.0, 30.0)
 
 def lagging(**changes):
     """Nothing but a feedback of finite bandwidth is wrong with this one."""
-    return SimulatedController(seed=1, profile=replace(PROFILES["ideal"], response=7e-5, **changes))
+    return SimulatedController(seed=1, profile=IDEAL.changed(response=7e-5, **changes))
 
 
 def test_a_step_is_followed_exponentially_with_the_time_constant_of_an_integrator():
@@ -134,7 +133,7 @@ def test_lines_too_fast_for_the_feedback_touch():
 
 def test_the_way_back_lies_beside_the_way_forth_by_the_hysteresis():
     """In the middle of a line longer than the play, by twice hysteresis times play; on a short line not at all."""
-    stm = SimulatedController(seed=1, profile=replace(PROFILES["ideal"], hysteresis=0.05, hysteresis_range=10.0))
+    stm = SimulatedController(seed=1, profile=IDEAL.changed(hysteresis=0.05, hysteresis_range=10.0))
     piezo = stm._junction.piezo
     assert piezo.opening(np.array([50.0]), 100.0) == pytest.approx([2 * 0.05 * 10.0])
     assert piezo.opening(np.linspace(0, 15, 7), 15.0) == pytest.approx(np.zeros(7), abs=1e-12)
@@ -148,13 +147,13 @@ def test_the_way_back_lies_beside_the_way_forth_by_the_hysteresis():
 
 def test_a_reversal_of_the_piezo_is_late_and_a_move_creeps():
     """Hysteresis: a part of the way, over its range. Creep: the last of a move comes within minutes."""
-    late = SimulatedController(seed=1, profile=replace(PROFILES["ideal"], hysteresis=0.01, hysteresis_range=40.0))
+    late = SimulatedController(seed=1, profile=IDEAL.changed(hysteresis=0.01, hysteresis_range=40.0))
     late.move_tip(Point(100.0, 0.0))
     there = late._junction.place(late.now())[0, 0]
     late.move_tip(Point(250.0, 0.0))
     late.move_tip(Point(100.0, 0.0))
     assert late._junction.place(late.now())[0, 0] - there == pytest.approx(0.01 * 80.0)
-    creeping = SimulatedController(seed=1, profile=replace(PROFILES["ideal"], creep=0.02))
+    creeping = SimulatedController(seed=1, profile=IDEAL.changed(creep=0.02))
     creeping.move_tip(Point(100.0, 0.0))
     arrived, settled = (creeping._junction.place(creeping.now() + wait)[0, 0] for wait in (0.0, 3600.0))
     assert settled - arrived == pytest.approx(2.0, rel=0.01)
@@ -162,6 +161,6 @@ def test_a_reversal_of_the_piezo_is_late_and_a_move_creeps():
 
 
 def test_gold_is_followed_as_well():
-    stm = SimulatedController(Surface(Au111().build(), seed=1), profile=replace(PROFILES["ideal"], response=7e-5))
+    stm = SimulatedController(Surface(Au111().build(), seed=1), profile=IDEAL.changed(response=7e-5))
     frame = Frame.square((0, 0), 20, 32)
     assert stm.scan(frame).height == pytest.approx(stm.truth_topograph(frame).height, abs=0.01)

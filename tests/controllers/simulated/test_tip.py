@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bluesky_stm.controllers import PROFILES, SimulatedController
+from bluesky_stm.controllers import BAD_DAY, GOOD_DAY, IDEAL, SimulatedController
 from bluesky_stm.controllers.simulated._tips import Tip
 from bluesky_stm.errors import LimitError, STMError, TipCrashError
 from bluesky_stm.geometry import Frame, Point
@@ -21,7 +21,7 @@ TREATED = {"tip_length": 0.1, "tip_slope": 0.4, "tip_bending": 0.06, "tip_double
 
 def microscope(seed=1, surface=None, **changes):
     """Nothing but its tip can go wrong."""
-    stm = SimulatedController(surface or Surface(seed=1), seed=seed, profile=replace(PROFILES["ideal"], **changes))
+    stm = SimulatedController(surface or Surface(seed=1), seed=seed, profile=IDEAL.changed(**changes))
     stm.move_tip(TERRACE)
     return stm
 
@@ -128,8 +128,8 @@ def test_a_change_within_a_scan_is_a_jump_between_two_lines_and_stands_in_the_lo
 
 def test_good_days_have_hardly_a_change_and_bad_days_several_a_frame():
     """Published: two or three in the 4090 s of a 250 nm frame, none in those of the good days."""
-    assert 1 < PROFILES["bad_day"].tip_changes * 4090 / 3600 < 4
-    assert PROFILES["good_day"].tip_changes * 4090 / 3600 < 0.1
+    assert 1 < BAD_DAY.tip_changes * 4090 / 3600 < 4
+    assert GOOD_DAY.tip_changes * 4090 / 3600 < 0.1
 
 
 def test_the_same_seed_has_the_same_changes_whatever_is_read_beside():
