@@ -15,11 +15,11 @@ from plans_common import agents, carry_out, write
 
 from bluesky_stm.controllers import GOOD_DAY, SimulatedController
 from bluesky_stm.geometry import Frame, Point
-from bluesky_stm.plans import explore
-from bluesky_stm.plans._stop import Standing, make_stop_rule
+from bluesky_stm.parts import stop_rules
+from bluesky_stm.plans import RunState, explore
 from bluesky_stm.protocols import SweepSettings
 from bluesky_stm.scalarizers import make_scalarizer
-from bluesky_stm.settings import LengthScale, Named
+from bluesky_stm.settings import LengthScale
 from bluesky_stm.teaching import decision_from
 
 BUDGET, MAPS_EVERY = 120, 5
@@ -51,7 +51,7 @@ def truth_at(controller, candidates, scalarizer):
     return np.array([value if isinstance(value, float) else np.nan for value in values])
 
 
-class Course:
+class Explored:
     """One run with the whole budget, and what was known at each of its decisions."""
 
     def __init__(self, seed, scalar):
@@ -71,11 +71,11 @@ class Course:
 
     def stops(self, rule):
         """Spectra after which ``rule`` ends the run, and whether it did before the budget was spent."""
-        standing = Standing()
+        state = RunState()
         for taken, decision in enumerate(self.decisions[:BUDGET]):
-            standing.maps = [each for ingested, each in self.maps if ingested <= taken]
-            standing.decided(decision, self.best[taken], self.seconds[taken])
-            if rule(standing):
+            state.maps = [each for ingested, each in self.maps if ingested <= taken]
+            state.decided(decision, self.best[taken], self.seconds[taken])
+            if rule(state):
                 return taken, True
         return BUDGET, False
 
@@ -94,12 +94,12 @@ class Course:
 
 
 def rows_of(seed, what):
-    course = Course(seed, SCALARS[what])
+    explored = Explored(seed, SCALARS[what])
     rows = []
     for name, settings in RULES.items():
-        settings = settings | ({"value": course.target} if name == "target" else {})
-        taken, early = course.stops(make_stop_rule(Named.parse(settings)))
-        regret, error = course.missed(taken)
+        settings = settings | ({"value": explored.target} if name == "target" else {})
+        taken, early = explored.stops(stop_rules.make(settings))
+        regret, error = explored.missed(taken)
         rows.append(
             {"seed": seed, "what": what, "rule": name, "taken": taken, "early": early, "regret": regret, "error": error}
         )

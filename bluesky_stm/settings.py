@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_v
 
 from bluesky_stm import units
 from bluesky_stm.errors import LimitError, SettingsError
-from bluesky_stm.parts import Part, Settings, scalarizers
+from bluesky_stm.parts import Part, Settings, child_rules, scalarizers, stop_rules
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -148,8 +148,8 @@ class LengthScale(Settings):
     inherit: bool = True
     scalarizer: Annotated[Part, scalarizers] = Field("gap", validate_default=True)
     agent: Choice = Named(name="dkl")
-    child: Choice = Named(name="confident")
-    stop: Choice = Named(name="budget")
+    child: Annotated[Part, child_rules] = Field("confident", validate_default=True)
+    stop: Annotated[Part, stop_rules] = Field("budget", validate_default=True)
 
     @model_validator(mode="after")
     def _sizes_fit(self) -> Self:

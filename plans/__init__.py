@@ -1,6 +1,15 @@
 """Bluesky plans for a scanning tunneling microscope."""
 
 from bluesky_stm.plans._adaptive import explore
+from bluesky_stm.plans._child_frame import (
+    ChildFrame,
+    ChildRule,
+    ConfidentMaximum,
+    ExpectedMaximum,
+    FrameKnowledge,
+    LargestSum,
+    MostPoints,
+)
 from bluesky_stm.plans._drift import DriftCheck, measure_drift
 from bluesky_stm.plans._multiscale import explore_multiscale
 from bluesky_stm.plans._overview import Parent
@@ -15,13 +24,43 @@ from bluesky_stm.plans._safety import (
     withdraw,
 )
 from bluesky_stm.plans._spectroscopy import cits_grid, move_frame, scan_topograph, short_way, spectra_at, spectrum_at
+from bluesky_stm.plans._step_back import BelowExpected, BelowParent, BelowValue, StepBackRule
+from bluesky_stm.plans._stop import (
+    AnyOf,
+    BudgetSpent,
+    MapConverged,
+    NoImprovement,
+    RunState,
+    StopRule,
+    TargetReached,
+    TimeOver,
+)
 from bluesky_stm.plans._stubs import decide, draw_map, measure_and_decide, measure_at, take_topograph
 from bluesky_stm.plans._tip import check_tip
 from bluesky_stm.plans._tip_check import TipCheck, judge
 
 __all__ = [
+    "AnyOf",
+    "BelowExpected",
+    "BelowParent",
+    "BelowValue",
+    "BudgetSpent",
+    "ChildFrame",
+    "ChildRule",
+    "ConfidentMaximum",
     "DriftCheck",
+    "ExpectedMaximum",
+    "FrameKnowledge",
+    "LargestSum",
+    "MapConverged",
+    "MostPoints",
+    "NoImprovement",
     "Parent",
+    "RunState",
+    "StepBackRule",
+    "StopRule",
+    "TargetReached",
+    "TimeOver",
     "TipCheck",
     "approach",
     "check_tip",

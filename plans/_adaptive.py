@@ -12,8 +12,8 @@ from bluesky.utils import MsgGenerator
 
 from bluesky_stm.errors import SettingsError
 from bluesky_stm.geometry import Frame, patch_centers
-from bluesky_stm.plans._course import Course, Options
 from bluesky_stm.plans._drift import DriftCheck
+from bluesky_stm.plans._exploration import Exploration, Options
 from bluesky_stm.plans._metadata import describe_run
 from bluesky_stm.plans._overview import Parent
 from bluesky_stm.plans._queue import queueable
@@ -96,7 +96,7 @@ def explore(
         stm.scanner.check_value(replace(place, size=(options.drift.share * place.size[0], options.drift.share * place.size[1])))
     check_budget(scale, place, agent)
     _check_inside(place, agent)
-    course = Course(stm, agent, scale, place, options, steer, parent)
+    exploration = Exploration(stm, agent, scale, place, options, steer, parent)
     arguments = {"stm": stm.name, "agent": agent.name, "budget": scale.budget, "frame": place.as_dict(), **options.as_dict()}
     common = describe_run("explore", arguments, stm, place)
     metadata = {**common, **agent.metadata, "length_scale": scale.model_dump(), **(md or {})}
@@ -104,7 +104,7 @@ def explore(
     @bpp.subs_decorator(agent.documents)
     @bpp.stage_decorator([stm.scanner, stm.sweep, agent])
     def run() -> MsgGenerator[str]:
-        return (yield from run_with_reason(course.run(), metadata))
+        return (yield from run_with_reason(exploration.run(), metadata))
 
     return (yield from safely(stm, run()))
 

@@ -17,15 +17,15 @@ from bluesky.utils import MsgGenerator
 
 from bluesky_stm.errors import SettingsError
 from bluesky_stm.geometry import Frame, Point
+from bluesky_stm.parts import child_rules, step_back_rules
 from bluesky_stm.plans._adaptive import check_budget, explore
+from bluesky_stm.plans._child_frame import ChildFrame, ChildRule, FrameKnowledge, choose_child
 from bluesky_stm.plans._drift import DriftCheck
 from bluesky_stm.plans._overview import Parent
 from bluesky_stm.plans._queue import queueable
-from bluesky_stm.plans._step_back import StepBack, make_step_back_rule
-from bluesky_stm.plans._stop import make_stop_rule
+from bluesky_stm.plans._step_back import StepBackRule
 from bluesky_stm.plans._stubs import as_frame
 from bluesky_stm.plans._tip_check import TipCheck
-from bluesky_stm.plans._zoom import ChildFrame, Knowledge, check_child_rule, choose_child
 from bluesky_stm.protocols import Observation
 from bluesky_stm.settings import LengthScale
 from bluesky_stm.steer import Steer
@@ -44,7 +44,7 @@ def explore_multiscale(
     *,
     frame: Frame | Mapping[str, Any] | None = None,
     children: int = 1,
-    step_back: StepBack | Mapping[str, Any] | None = None,
+    step_back: str | Mapping[str, Any] | StepBackRule | None = None,
     budget: int | None = None,
     overview: bool = True,
     maps_every: int = 10,
@@ -70,7 +70,7 @@ def explore_multiscale(
         Of the first scale; else a square of the scale's size around the centre of the scanner's present frame.
     children : int
         How many frames of the next scale are explored inside one frame at most, the most promising first.
-    step_back : StepBack or mapping, optional
+    step_back : str, mapping or StepBackRule, optional
         When a child disappoints; the parent is then explored further, in a run that resumes it, before its next child. Without
         it all children are explored.
     budget : int, optional
@@ -94,7 +94,7 @@ def explore_multiscale(
     options = {"maps_every": maps_every, "ahead": ahead, "drift": drift, "tip": tip, "steer": steer}
     common = {"campaign": str(uuid.uuid4()), **(md or {})}
     left = sum(scale.budget for scale in parsed) if budget is None else budget
-    rule = None if step_back is None else StepBack.parse(step_back)
+    rule = None if step_back is None else step_back_rules.make(step_back)
     tree = _Tree(stm, parsed, make_agent, children, rule, left, overview, options, common)
     yield from tree.visit(0, as_frame(frame), None)
     return tree.uids
@@ -130,7 +130,7 @@ class _Tree:
     scales: Sequence[LengthScale]
     make_agent: Callable[[LengthScale], AgentDevice]
     children: int
-    step_back: StepBack | None
+    step_back: StepBackRule | None
     left: int
     overview: bool
     options: Mapping[str, Any]
@@ -149,7 +149,7 @@ class _Tree:
             here.best_below = max(here.best_below, below.best, below.best_below)
             if self.step_back is None:
                 continue
-            threshold = make_step_back_rule(self.step_back)(child, here.best)
+            threshold = self.step_back.threshold(child, here.best)
             if max(below.best, below.best_below) >= threshold:
                 break
             if number + 1 < self.children:
@@ -191,11 +191,10 @@ class _Tree:
         if here.agent.decision is None:  # the plan is only simulated
             return None
         before = [observation.judged(here.agent.scalarizer) for observation in here.before]  # above, another may have judged
-        known = Knowledge(here.frame, here.agent.candidates, here.agent.agent.posterior(), here.agent.observations, before)
+        known = FrameKnowledge(here.frame, here.agent.candidates, here.agent.agent.posterior(), here.agent.observations, before)
         masked = [area for area in here.agent.masked if area not in here.tried]
-        return choose_child(
-            here.scale.child, known, scale.frame, scale.pixels, self.stm.limits, masked=masked, tried=here.tried
-        )
+        rule: ChildRule = child_rules.make(here.scale.child)
+        return choose_child(rule, known, scale.frame, scale.pixels, self.stm.limits, masked=masked, tried=here.tried)
 
 
 def _inside(above: _Visit, child: ChildFrame, seen: Frame) -> list[Observation]:
@@ -210,8 +209,6 @@ def _check(scales: Sequence[LengthScale], make_agent: Callable[[LengthScale], Ag
     if not scales:
         raise SettingsError("An exploration needs at least one length scale. Nothing has moved.")
     for scale in scales:
-        check_child_rule(scale.child)
-        make_stop_rule(scale.stop)
         check_budget(scale, Frame.square((0, 0), scale.frame, scale.pixels), make_agent(scale))
     for large, small in pairwise(scales):
         if small.frame >= large.frame:

@@ -31,7 +31,7 @@ TYPES: Final[dict[str, str]] = {
     "drift": f"typing.Optional[{_SETTINGS}]",
     "tip": f"typing.Optional[{_SETTINGS}]",
     "settings": f"typing.Optional[{_SETTINGS}]",
-    "step_back": f"typing.Optional[{_SETTINGS}]",
+    "step_back": f"typing.Union[str, {_SETTINGS}, None]",
     "md": f"typing.Optional[{_SETTINGS}]",
     "make_agent": "typing.Any",
     "steer": "typing.Any",

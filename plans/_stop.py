@@ -1,137 +1,160 @@
-"""Rules that end a length scale before its budget is spent; each known by name."""
+"""Stop rules: they end a length scale before its budget is spent. Each is a part, chosen by name with its settings."""
 
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
-from bluesky_stm.errors import SettingsError, UnknownNameError
+from bluesky_stm import units
 from bluesky_stm.geometry import Floats
+from bluesky_stm.parts import Part, setting, stop_rules
 from bluesky_stm.protocols import Decision
-from bluesky_stm.settings import Named
 
 
 @dataclass
-class Standing:
+class RunState:
     """How far a run has come.
 
     Attributes
     ----------
     decisions : list of Decision
-        So far; the last one is not yet carried out.
+        All decisions so far; the last one is not yet carried out.
     maps : list of (ndarray, ndarray)
         Posterior means and standard deviations of the candidates, as recorded in the stream ``maps``.
     best : float
         Highest value measured, as the agent counts it; NaN before the first.
     seconds : float
-        Since the run began, on the clock of the controller (simulated time, where the microscope is simulated).
+        Time since the run began, in s, on the clock of the controller (simulated time, where the microscope is simulated).
+    wall_seconds : float
+        Time since the run began, in s, on the clock of this computer.
     """
 
     decisions: list[Decision] = field(default_factory=list)
     maps: list[tuple[Floats, Floats]] = field(default_factory=list)
     best: float = math.nan
     seconds: float = 0.0
+    wall_seconds: float = 0.0
 
-    def decided(self, decision: Decision, best: float, seconds: float) -> None:
-        """One decision further."""
+    def decided(self, decision: Decision, best: float, seconds: float, wall_seconds: float = 0.0) -> None:
+        """Take in that the run has come one decision further.
+
+        Parameters
+        ----------
+        decision : Decision
+            The decision that was just made.
+        best : float
+            Highest value measured so far, as the agent counts it.
+        seconds, wall_seconds : float
+            Time since the run began, in s, on the clock of the controller and on that of this computer.
+        """
         self.decisions.append(decision)
-        self.best, self.seconds = best, seconds
+        self.best, self.seconds, self.wall_seconds = best, seconds, wall_seconds
 
 
-StopRule = Callable[[Standing], str | None]
-"""How far the run has come -> why to stop, or None to go on."""
+class StopRule(Part):
+    """A rule that says when a length scale is to end. It keeps nothing: the state of the run is all that it knows."""
+
+    kind: ClassVar[str] = "stop rule"
+
+    def __call__(self, state: RunState) -> str | None:
+        """Return the reason why to stop, or None to go on."""
+        raise NotImplementedError
 
 
-def never() -> StopRule:
-    """The budget alone ends the scale."""
-    return lambda standing: None
+class BudgetSpent(StopRule):
+    """Never stop early: the budget of spectra alone ends the scale."""
 
+    name: str = "budget"
 
-def no_improvement(patience: int = 5, fraction: float = 0.05) -> StopRule:
-    """Nothing left to win: the acquisition value stayed below ``fraction`` of the observation noise for ``patience`` decisions.
-
-    Meant for acquisition functions in the units of the value, such as expected improvement.
-    """
-
-    def rule(standing: Standing) -> str | None:
-        last = standing.decisions[-patience:]
-        hopeless = [d.acquisition < fraction * d.health.noise for d in last]
-        if len(last) == patience and all(hopeless):  # a comparison with NaN (a seed, no fit) is False: never hopeless
-            return f"no expected improvement above {fraction:g} of the noise in {patience} decisions"
+    def __call__(self, state: RunState) -> str | None:
+        """Return None, always."""
         return None
 
-    return rule
 
+class NoImprovement(StopRule):
+    """Stop where nothing is left to win: the acquisition value stays small against the noise for several decisions in a row.
 
-def target(value: float) -> StopRule:
-    """A spectrum has reached ``value``, counted as the agent seeks it: a gap of 0.7 V that is to be small as -0.7."""
-
-    def rule(standing: Standing) -> str | None:
-        if standing.best >= value:  # False for NaN: nothing is measured yet
-            return f"the target {value:g} is found: {standing.best:g} was measured"
-        return None
-
-    return rule
-
-
-def out_of_time(seconds: float, clock: str = "controller") -> StopRule:
-    """``seconds`` are over, on the clock of the ``"controller"`` or on that on the ``"wall"``."""
-    if clock not in {"controller", "wall"}:
-        raise UnknownNameError.among("clock", clock, ("controller", "wall"))
-    began = time.monotonic()
-
-    def rule(standing: Standing) -> str | None:
-        passed = standing.seconds if clock == "controller" else time.monotonic() - began
-        return f"{passed:.0f} s are over, {seconds:g} s were given" if passed >= seconds else None
-
-    return rule
-
-
-def map_converged(change: float = 0.1, uncertainty: float = 0.5, times: int = 2) -> StopRule:
-    """The map no longer changes, and is known everywhere.
-
-    The root mean square change of the predicted mean from one recorded map to the next was below ``change``, and the median
-    predicted standard deviation below ``uncertainty``, both relative to the spread of the mean, ``times`` in a row.
+    The rule is meant for acquisition functions in the units of the value, such as expected improvement.
     """
 
-    def rule(standing: Standing) -> str | None:
-        steps = [_relative_step(*pair) for pair in zip(standing.maps[-times - 1 :], standing.maps[-times:], strict=False)]
-        if len(steps) == times and all(c < change and u < uncertainty for c, u in steps):
+    name: str = "no-improvement"
+    leading: ClassVar[str] = "patience"
+    patience: int = setting(5, "", "Decisions in a row whose acquisition value has to be small.", ge=1)
+    fraction: float = setting(0.05, "", "Acquisition value that counts as small, as a share of the observation noise.", gt=0)
+
+    def __call__(self, state: RunState) -> str | None:
+        """Return the reason once the last ``patience`` decisions promised next to nothing."""
+        last = state.decisions[-self.patience :]
+        # A comparison with NaN (a seed point, or no fit) is False: such a decision is never hopeless.
+        hopeless = [d.acquisition < self.fraction * d.health.noise for d in last]
+        if len(last) == self.patience and all(hopeless):
+            return f"no expected improvement above {self.fraction:g} of the noise in {self.patience} decisions"
+        return None
+
+
+class TargetReached(StopRule):
+    """Stop when a spectrum has reached a value, counted as the agent seeks it: a gap of 0.7 V that is to be small as -0.7."""
+
+    name: str = "target"
+    leading: ClassVar[str] = "value"
+    value: float = setting(..., "that of the scalarizer", "Value that has to be measured.", allow_inf_nan=False)
+
+    def __call__(self, state: RunState) -> str | None:
+        """Return the reason once the best measured value is at least ``value``."""
+        if state.best >= self.value:  # False for NaN: nothing is measured yet
+            return f"the target {self.value:g} is found: {state.best:g} was measured"
+        return None
+
+
+class TimeOver(StopRule):
+    """Stop when a length of time is over."""
+
+    name: str = "time"
+    leading: ClassVar[str] = "seconds"
+    seconds: float = setting(..., units.TIME, "Time that the run may take.", ge=0)
+    clock: Literal["controller", "wall"] = setting(
+        "controller", "", "Clock that counts: that of the microscope, which may be simulated, or the one on the wall."
+    )
+
+    def __call__(self, state: RunState) -> str | None:
+        """Return the reason once the chosen clock has passed ``seconds``."""
+        passed = state.seconds if self.clock == "controller" else state.wall_seconds
+        return f"{passed:.0f} s are over, {self.seconds:g} s were given" if passed >= self.seconds else None
+
+
+class MapConverged(StopRule):
+    """Stop when the predicted map no longer changes and is known everywhere.
+
+    The root mean square change of the predicted mean from one recorded map to the next has to stay below ``change``, and the
+    median predicted standard deviation below ``uncertainty``, ``times`` in a row.
+    """
+
+    name: str = "map-converged"
+    change: float = setting(0.1, "", "Largest change of the mean, as a share of the spread of the mean.", gt=0)
+    uncertainty: float = setting(0.5, "", "Largest median standard deviation, as a share of the spread of the mean.", gt=0)
+    times: int = setting(2, "", "Steps in a row, from one recorded map to the next, that have to be so small.", ge=1)
+
+    def __call__(self, state: RunState) -> str | None:
+        """Return the reason once the last ``times`` steps were small enough."""
+        pairs = zip(state.maps[-self.times - 1 :], state.maps[-self.times :], strict=False)
+        steps = [_relative_step(*pair) for pair in pairs]
+        if len(steps) == self.times and all(c < self.change and u < self.uncertainty for c, u in steps):
             return f"the map has converged: change {steps[-1][0]:.2g}, uncertainty {steps[-1][1]:.2g} of its spread"
         return None
 
-    return rule
 
+class AnyOf(StopRule):
+    """Stop with the first of several rules that says so."""
 
-def any_of(of: Sequence[str | Mapping[str, Any]]) -> StopRule:
-    """The first of several rules that says so."""
-    rules = [make_stop_rule(Named.parse({"name": one} if isinstance(one, str) else one)) for one in of]
-    return lambda standing: next((reason for rule in rules if (reason := rule(standing))), None)
+    name: str = "any"
+    of: tuple[Annotated[StopRule, stop_rules], ...] = setting(..., "", "The rules, each chosen by name.", min_length=1)
 
-
-_RULES: dict[str, Callable[..., StopRule]] = {
-    "budget": never,
-    "no-improvement": no_improvement,
-    "target": target,
-    "time": out_of_time,
-    "map-converged": map_converged,
-    "any": any_of,
-}
-
-
-def make_stop_rule(choice: Named) -> StopRule:
-    """The stop rule of that name, with its settings."""
-    if choice.name not in _RULES:
-        raise UnknownNameError.among("stop rule", choice.name, _RULES)
-    try:
-        return _RULES[choice.name](**choice.settings)
-    except TypeError as error:
-        raise SettingsError(f"The stop rule {choice.name!r} does not take these settings: {error}.") from None
+    def __call__(self, state: RunState) -> str | None:
+        """Return the reason of the first rule that has one."""
+        return next((reason for rule in self.of if (reason := rule(state))), None)
 
 
 def _relative_step(before: tuple[Floats, Floats], after: tuple[Floats, Floats]) -> tuple[float, float]:

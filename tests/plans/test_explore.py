@@ -5,7 +5,7 @@ import threading
 import numpy as np
 import pytest
 
-from bluesky_stm.errors import LimitError, SettingsError, UnknownNameError
+from bluesky_stm.errors import LimitError, SettingsError
 from bluesky_stm.geometry import Frame
 from bluesky_stm.plans import explore
 from bluesky_stm.runs import replay
@@ -80,7 +80,7 @@ def test_what_makes_no_sense_is_refused_before_anything_moves(RE, docs, stm, age
         RE(explore(stm, agent_for(), budget=5000))
     with pytest.raises(LimitError):
         RE(explore(stm, agent_for(), frame=Frame.square((995, 0), 20, 48)))
-    with pytest.raises(UnknownNameError, match="no-improvement"):
+    with pytest.raises(SettingsError, match=r"stop: There is no stop rule named 'no-improvment'. Did you mean"):
         RE(explore(stm, agent_for(scale.changed(stop="no-improvment"))))
     with pytest.raises(SettingsError, match="every"):
         RE(explore(stm, agent_for(), drift={"every": 0}))

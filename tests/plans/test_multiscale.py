@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from bluesky_stm.errors import SettingsError
 from bluesky_stm.geometry import Frame, Point, patch_centers
 from bluesky_stm.imaging import Registration, Shift
+from bluesky_stm.parts import step_back_rules
 from bluesky_stm.plans import _multiscale, _overview, explore_multiscale
-from bluesky_stm.plans._step_back import StepBack, make_step_back_rule
-from bluesky_stm.plans._zoom import ChildFrame, choose_child
+from bluesky_stm.plans._child_frame import ChildFrame, choose_child
 from bluesky_stm.runs import experience, replay, resume, what_if
 from bluesky_stm.scalarizers import make_scalarizer
 from bluesky_stm.settings import LengthScale
@@ -108,9 +108,9 @@ def test_a_person_masks_an_area_and_no_child_is_placed_on_it(RE, docs, stm, agen
 
 def test_rules_for_stepping_back_compare_with_the_promise_the_parent_or_a_value():
     child = ChildFrame(Frame.square((0, 0), 10, 8), "posterior", 3.0)
-    assert make_step_back_rule(StepBack(name="below-expected", tolerance=0.5))(child, 7.0) == 2.5
-    assert make_step_back_rule(StepBack(name="below-parent", tolerance=1.0))(child, 7.0) == 6.0
-    assert make_step_back_rule(StepBack(name="below-value", value=5.0))(child, 7.0) == 5.0
+    assert step_back_rules.make("below-expected", tolerance=0.5).threshold(child, 7.0) == 2.5
+    assert step_back_rules.make("below-parent", tolerance=1.0).threshold(child, 7.0) == 6.0
+    assert step_back_rules.make("below-value", value=5.0).threshold(child, 7.0) == 5.0
 
 
 def test_what_was_measured_above_is_judged_by_the_scalarizer_of_the_frame_whose_child_is_sought(

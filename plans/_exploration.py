@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,11 +14,12 @@ from bluesky.utils import MsgGenerator
 
 from bluesky_stm.geometry import Drift, Frame, Point
 from bluesky_stm.measurements import Spectrum, Topograph
+from bluesky_stm.parts import stop_rules
 from bluesky_stm.plans._drift import DriftCheck, DriftWatch
 from bluesky_stm.plans._interventions import Interventions
 from bluesky_stm.plans._matching import follow
 from bluesky_stm.plans._overview import Parent, find_again
-from bluesky_stm.plans._stop import Standing, make_stop_rule
+from bluesky_stm.plans._stop import RunState, StopRule
 from bluesky_stm.plans._stubs import come_to, decide, draw_map, measure_and_decide, measure_at, spectrum_of, take_topograph
 from bluesky_stm.plans._tip import TipWatch
 from bluesky_stm.plans._tip_check import TipCheck
@@ -46,7 +48,7 @@ class Options:
         return {"maps_every": self.maps_every, "look": self.look, "ahead": self.ahead, **checks}
 
 
-class Course:
+class Exploration:
     """One exploration under way."""
 
     def __init__(
@@ -61,8 +63,8 @@ class Course:
     ) -> None:
         self.stm, self.agent, self.frame, self.options, self.parent = stm, agent, frame, options, parent
         self.person = Interventions(steer, agent, scale.budget, self._check_place)
-        self.stop = make_stop_rule(scale.stop)
-        self.standing = Standing()
+        self.stop: StopRule = stop_rules.make(scale.stop)
+        self.state = RunState()
         self.watch: DriftWatch | None = None
         self.tip: TipWatch | None = None
         self.taken = self.since_tip = self.since_drift = 0
@@ -73,7 +75,7 @@ class Course:
 
     def run(self) -> MsgGenerator[str]:
         """The whole of it; why it ended."""
-        began = self.stm.controller.now()
+        began, began_wall = self.stm.controller.now(), time.monotonic()
         yield from self._look()
         ahead: Decision | None = None
         while True:
@@ -87,8 +89,9 @@ class Course:
             decision = ahead if ahead and not changed else (yield from decide(self.agent))
             if decision is None:
                 return "only simulated"
-            self.standing.decided(decision, self.agent.best, self.stm.controller.now() - began)
-            if reason := self.stop(self.standing) or "":
+            seconds, wall_seconds = self.stm.controller.now() - began, time.monotonic() - began_wall
+            self.state.decided(decision, self.agent.best, seconds, wall_seconds)
+            if reason := self.stop(self.state) or "":
                 break
             approved = yield from self.person.approve(decision)
             ahead = (yield from self._measure(decision.point, last=self._last)) if approved else None
@@ -164,7 +167,7 @@ class Course:
 
     def _draw(self) -> MsgGenerator[None]:
         yield from draw_map(self.agent)
-        self.standing.maps.append(self.agent.map.values)
+        self.state.maps.append(self.agent.map.values)
 
     def _where(self, point: Point) -> Point:
         return follow(self._drift, point, self.stm.controller.now())

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from bluesky_stm.errors import UnknownNameError
 from bluesky_stm.geometry import Frame, Point, patch_centers
-from bluesky_stm.plans._zoom import Knowledge, choose_child
+from bluesky_stm.parts import child_rules
+from bluesky_stm.plans._child_frame import FrameKnowledge, choose_child
 from bluesky_stm.protocols import Failed, Observation, Posterior
-from bluesky_stm.settings import Limits, Named
+from bluesky_stm.settings import Limits
 
 FRAME = Frame.square((10, -5), 100, 128, angle=30)
 CANDIDATES = patch_centers(FRAME, 5, 4)
@@ -21,11 +22,11 @@ RULES = ["most-points", "largest-sum", "posterior", "confident"]
 def knowledge(mean=None, std=None, observations=()):
     mean = np.zeros(len(CANDIDATES)) if mean is None else mean
     std = np.ones(len(CANDIDATES)) if std is None else std
-    return Knowledge(FRAME, CANDIDATES, Posterior(mean, std), observations)
+    return FrameKnowledge(FRAME, CANDIDATES, Posterior(mean, std), observations)
 
 
 def child(rule, known, limits=Limits()):  # noqa: B008 - frozen
-    return choose_child(Named(name=rule), known, 20.0, 256, limits)
+    return choose_child(child_rules.make(rule), known, 20.0, 256, limits)
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -47,8 +48,8 @@ def test_uncertainty_attracts_the_posterior_rule_where_the_means_are_equal():
 
 
 def test_the_expected_maximum_of_two_standard_normals_is_one_over_root_pi():
-    two = Knowledge(FRAME, np.array([[10.0, -5.0], [11.0, -5.0]]), Posterior(np.zeros(2), np.ones(2)), ())
-    score = choose_child(Named(name="posterior"), two, 20.0, 64, Limits()).score
+    two = FrameKnowledge(FRAME, np.array([[10.0, -5.0], [11.0, -5.0]]), Posterior(np.zeros(2), np.ones(2)), ())
+    score = choose_child(child_rules.make("posterior"), two, 20.0, 64, Limits()).score
     # the lowest level counted is the lowest mean, 0: E[max(X, Y, 0)] = 1 / sqrt(pi) + E[(-max)+]
     rng = np.random.default_rng(1)
     monte_carlo = np.maximum(rng.standard_normal((400_000, 2)).max(axis=1), 0).mean()
@@ -136,7 +137,7 @@ def test_what_lies_in_a_frame_tried_before_no_longer_counts():
     measured = [Observation(Point(*best), 3.0), Observation(Point(*second), 2.0), Observation(Point(*CANDIDATES[0]), 0.0)]
     known = knowledge(mean=np.full(len(CANDIDATES), -5.0), observations=measured)
     tried = [Frame.square(best, 20, 64, FRAME.angle)]
-    chosen = choose_child(Named(name="confident"), known, 20.0, 64, Limits(), tried=tried)
+    chosen = choose_child(child_rules.make("confident"), known, 20.0, 64, Limits(), tried=tried)
     assert chosen.frame.contains(second) and chosen.score == pytest.approx(2.0, abs=0.01)
 
 
