@@ -137,7 +137,7 @@ def write_report(catalog: Catalog, uids: Sequence[str], path: Path) -> None:
     """Write the page about runs and say where it is."""
     from bluesky_stm.views import report
 
-    report([catalog[uid].documents() for uid in uids], path)
+    report(uids, path, catalog=catalog)
     out.print(f"Report: {path}")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from os import PathLike
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Final, TypeGuard, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,29 +19,76 @@ from bluesky_stm.storage._catalog import Catalog
 from bluesky_stm.storage._documents import documents, inlined
 from bluesky_stm.storage._journal import Document
 from bluesky_stm.storage._plain import READERS, WRITERS
-from bluesky_stm.storage._run import Run
+from bluesky_stm.storage._run import Run, Runs
 from bluesky_stm.storage._xarray import CHANNELS
 
+UID: Final = "{uid}"
+"""What stands for the uid of a run in the name of a file."""
 
-def export(run: Any, path: str | PathLike[str]) -> Path:
-    """Write a run to a new file, in the format that the end of its name says.
+Source = Any
+"""A run, or anything that `documents` takes: a path, a run of Tiled or databroker, an iterable of documents."""
+
+
+Several = list[Run | str] | tuple[Run | str, ...]
+
+
+@overload
+def export(run: Several, path: str | PathLike[str], *, catalog: Runs | None = None) -> list[Path]: ...
+
+
+@overload
+def export(run: Source, path: str | PathLike[str], *, catalog: Runs | None = None) -> Path: ...
+
+
+def export(run: Source | Several, path: str | PathLike[str], *, catalog: Runs | None = None) -> Path | list[Path]:
+    """Write a run to a new file, in the format that the end of its name says; or several runs to a file each.
 
     Parameters
     ----------
-    run : Run, or anything that `documents` takes
+    run : Run, uid, anything that `documents` takes, or a list of runs and uids
+        What to write. A text is a uid where ``catalog`` is given, and otherwise the name of a file of documents.
     path : path
         ``.msgpack`` and ``.jsonl`` hold all documents, with the arrays that stood in files of their own, and can be imported
         again with the same uid; ``.nxs`` (NeXus), ``.hf5`` (NSID) and the files of Nanonis (``.sxm`` the topograph, ``.3ds`` a
-        grid, ``.dat`` one spectrum) hold what was measured.
+        grid, ``.dat`` one spectrum) hold what was measured. ``{uid}`` in it stands for the uid of the run, and has to be there
+        when there are several: ``"night/{uid}.nxs"``.
+    catalog : Catalog, optional
+        Where runs that are given by their uid are found.
+
+    Returns
+    -------
+    Path or list of Path
+        The file, or the files in the order of the runs.
 
     Raises
     ------
     CatalogError
-        When the file exists already, or cannot be written.
+        When the file exists already or cannot be written, or the catalog has no run of this uid.
     FileFormatError
         When the format is not known or can't hold the run.
     """
-    run, path = run if isinstance(run, Run) else Run(list(documents(run))), Path(path)
+    if _are_several(run):
+        if UID not in str(path):
+            raise CatalogError(
+                f"{len(run)} runs do not fit into one file {path}. Nothing has been written. Put {UID} into its name, which "
+                f"stands for the uid of each: {Path(path).with_stem(UID)}."
+            )
+        return [_export(_found(one, catalog), path) for one in run]
+    return _export(_found(run, catalog), path)
+
+
+def _are_several(given: Source | Several) -> TypeGuard[Several]:
+    return isinstance(given, list | tuple) and all(isinstance(one, Run | str) for one in given)
+
+
+def _found(given: Source, catalog: Runs | None) -> Run:
+    if isinstance(given, str) and catalog is not None:
+        return catalog[given]
+    return given if isinstance(given, Run) else Run(list(documents(given)))
+
+
+def _export(run: Run, path: str | PathLike[str]) -> Path:
+    path = Path(str(path).replace(UID, run.uid))
     if path.exists():
         raise CatalogError(f"{path} exists already. Nothing has been written; choose another name or remove it.")
     try:

@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from bluesky_stm.errors import SettingsError
-from bluesky_stm.teaching import Document
+from bluesky_stm.views._given import FindsRuns, Given, records_of
 from bluesky_stm.views._panels import HEIGHT, WIDTH, Panels
-from bluesky_stm.views._record import RunRecord, record_all
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def figure(runs: Iterable[Iterable[Document] | RunRecord]) -> Figure:
-    """For each run its maps, with points and child frames, and below them spectra, learning curve and feature space.
+def figure(runs: Given, *, catalog: FindsRuns | None = None) -> Figure:
+    """Draw for each run its maps, with points and child frames, and below them spectra, learning curve and feature space.
 
     Parameters
     ----------
-    runs : iterable of iterables of (name, document)
+    runs : Run, uid, documents, or several of these
         As for `report`.
+    catalog : Catalog, optional
+        Where runs that are given by their uid are found.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        One picture, with a row for each run. A notebook shows it.
     """
     from bluesky_stm.views._shown import ShownFigure
 
-    records = record_all(runs)
+    records = records_of(runs, catalog)
     if not records:
-        raise SettingsError("There is no run to draw. Give the documents of at least one run.")
+        raise SettingsError("There is no run to draw. Give at least one run, its uid or its documents.")
     picture = ShownFigure(figsize=(WIDTH, HEIGHT * len(records)))
     rows = picture.subfigures(len(records), 1, squeeze=False)[:, 0]
     for row, record in zip(rows, records, strict=True):

@@ -4,44 +4,48 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Iterable
 from importlib.resources import files
 from pathlib import Path
 
 from bluesky_stm.errors import SettingsError
-from bluesky_stm.teaching import Document
+from bluesky_stm.views._given import FindsRuns, Given, records_of
 from bluesky_stm.views._payload import payload
-from bluesky_stm.views._record import RunRecord, record_all
+from bluesky_stm.views._record import RunRecord
 
 SCRIPTS = ("tools.js", "map.js", "chart.js", "spectra.js", "chain.js", "scale.js", "report.js")
 """Parts of the page's script, in this order."""
 
 
-def report(runs: Iterable[Iterable[Document] | RunRecord], path: str | Path, *, title: str | None = None) -> Path:
-    """Write the page.
+def report(runs: Given, path: str | Path, *, title: str | None = None, catalog: FindsRuns | None = None) -> Path:
+    """Write a page that shows one or more runs.
 
     Parameters
     ----------
-    runs : iterable of iterables of (name, document)
-        One for each run, parents first, as they were taken.
+    runs : Run, uid, documents, or several of these
+        A stored run (of this package, of Tiled or databroker), its uid, or its documents as (name, document); several as a
+        list, parents first, as they were taken.
     path : str or Path
         The file to write, ``.html``; its folder is made.
     title : str, optional
         Heading of the page; the sample unless given.
+    catalog : Catalog, optional
+        Where runs that are given by their uid are found.
 
     Returns
     -------
     Path
-        Of the page: one file below 5 MB.
+        The page: one file below 5 MB.
 
     Raises
     ------
     SettingsError
-        If there is no run to show.
+        If there is no run to show, or a uid is given without a catalog.
+    CatalogError
+        If the catalog has no run of this uid.
     """
-    records = record_all(runs)
+    records = records_of(runs, catalog)
     if not records:
-        raise SettingsError("There is no run to report on. Nothing has been written. Give the documents of at least one run.")
+        raise SettingsError("There is no run to report on. Nothing has been written. Give a run, its uid or its documents.")
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(page(records, title), encoding="utf-8")

@@ -10,7 +10,7 @@ import pytest
 from bluesky_stm import files
 from bluesky_stm.errors import CatalogError, FileFormatError
 from bluesky_stm.runs import replay, what_if
-from bluesky_stm.storage import documents, export, import_run, open_catalog, runs
+from bluesky_stm.storage import Run, documents, export, import_run, open_catalog, runs
 from bluesky_stm.storage._plain import WRITERS
 
 
@@ -289,3 +289,16 @@ def test_two_runs_in_one_stream_are_not_taken_for_one(catalog, recorder, tmp_pat
         with pytest.raises(FileFormatError, match="not one run"):
             import_run(other, both)
         assert len(other) == 0
+
+
+def test_several_runs_are_written_to_a_file_each_by_uid(catalog, recorder, toy_agent, tmp_path):
+    for seed in (1, 2):
+        recorder(catalog, toy_agent(seed=seed)).run(2)
+    uids = [catalog[-2].uid, catalog[-1].uid]
+    assert export(uids[0][:10], tmp_path / "{uid}.msgpack", catalog=catalog) == tmp_path / f"{uids[0]}.msgpack"
+    paths = export([catalog[-2], uids[1]], tmp_path / "{uid}.jsonl", catalog=catalog)
+    assert paths == [tmp_path / f"{uid}.jsonl" for uid in uids]
+    assert [Run(path).uid for path in paths] == uids
+    with pytest.raises(CatalogError, match=r"2 runs do not fit into one file .*night\.nxs.*\{uid\}\.nxs"):
+        export(uids, tmp_path / "night.nxs", catalog=catalog)
+    assert not (tmp_path / "night.nxs").exists()
