@@ -1,11 +1,10 @@
-"""The sample bias."""
+"""The sample bias as a settable device, with the guards that keep a ramp from driving the tip into the surface."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from ophyd import Component as Cpt
 from ophyd.status import Status
@@ -13,18 +12,20 @@ from ophyd.status import Status
 from bluesky_stm import units
 from bluesky_stm.devices._positioner import Positioner
 from bluesky_stm.devices._signals import CONFIG, Parameter
+from bluesky_stm.devices._stm_device import OphydValue
 from bluesky_stm.errors import LimitError, MotionStoppedError, STMError
 
 CROSSING_TIMEOUT = 60.0
-"""Longest time that is waited for a ramp through 0 V before the tip is brought to rest, in s of wall time."""
+"""Longest time, in s of wall time, to wait for a ramp through 0 V before the tunneling conditions are restored."""
 
 
 class Bias(Positioner):
-    """Sample bias, in V: positive bias probes the empty states of the sample. Ramped at the controller's slew rate.
+    """Sample bias, in V; a positive bias probes the empty states of the sample.
 
-    With the feedback closed the tip would be driven into the surface where the bias passes 0 V: such a ramp is refused or,
-    with ``allow_crossing``, done with the feedback held open, as one act: a stop lets it arrive (the tip holds still anyway),
-    and where it can't, the tip goes back to the old bias, or is withdrawn, before anything closes the feedback.
+    The controller ramps it at its own slew rate. Near 0 V a closed feedback would drive the tip into the surface, because no
+    bias there carries the set-point current. A ramp through 0 V is therefore refused or, with ``allow_crossing``, done with the
+    feedback held open, as one act. A stop lets such a ramp arrive, since the tip holds still meanwhile. When it cannot arrive,
+    the tip goes back to the old bias, or is withdrawn, before anything closes the feedback.
     """
 
     quantity = "bias"
@@ -32,31 +33,49 @@ class Bias(Positioner):
 
     allow_crossing = Cpt(Parameter, value=False, form="boolean", kind=CONFIG)
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: OphydValue, **kwargs: OphydValue) -> None:
         super().__init__(*args, **kwargs)
-        self.crossing = False
-        """Whether a ramp through 0 V is under way, which nothing may interrupt."""
+        self.crossing = False  # True while a ramp through 0 V is under way, which nothing may interrupt
         self._passage = threading.RLock()
 
     @property
     def position(self) -> float:
-        """Bias now, in V."""
+        """Return the bias now, in V."""
         return self.controller.get_bias()
 
     def set(self, value: float, *, timeout: float | None = None) -> Status:
-        """Ramp to ``value``, in V; the status ends on arrival or with the fault.
+        """Ramp to ``value`` at the slew rate of the controller.
+
+        Parameters
+        ----------
+        value : float
+            Bias to reach, in V.
+        timeout : float, optional
+            Longest time for the ramp, in s of wall time; that of the device if not given.
+
+        Returns
+        -------
+        Status
+            Ends on arrival, or with the fault.
 
         Raises
         ------
         LimitError
-            Outside the limits; at or near 0 V with the tip at the surface; beyond 0 V with the feedback closed, unless allowed.
+            Outside the limits; at or near 0 V with the tip at the surface; beyond 0 V with the feedback closed, unless
+            ``allow_crossing`` is set. Nothing has moved then.
         """
         self.check_value(value)
         self.check_way(value)
         return super().set(value, timeout=timeout)
 
     def check_way(self, value: float) -> None:
-        """Refuse a ramp to ``value``, in V, on which nothing would hold the tip."""
+        """Refuse a ramp to ``value``, in V, during which nothing would hold the tip above the surface.
+
+        Raises
+        ------
+        LimitError
+            At a bias that carries no current to hold the tip, or beyond 0 V with the feedback closed.
+        """
         self.check_hold(value)
         if self.crosses(value) and self.controller.get_feedback() and not self.allow_crossing.get():
             raise LimitError(
@@ -65,16 +84,22 @@ class Bias(Positioner):
             )
 
     def check_hold(self, value: float) -> None:
-        """Refuse a bias, in V, at which the feedback could not hold the tip at the surface."""
+        """Refuse a bias, in V, at which the feedback could not hold the tip at the surface.
+
+        A withdrawn tip may have any bias.
+        """
         if not self.stm.withdrawn:
             self.stm.check_junction(self.name, value, self.controller.get_setpoint().current)
 
     def crosses(self, value: float) -> bool:
-        """Whether ``value``, in V, lies beyond 0 V, with the tip at the surface."""
+        """Return True when ``value``, in V, has the other sign than the bias now (or is 0) and the tip is at the surface."""
         return self.position * value <= 0 and not self.stm.withdrawn
 
     def go(self, value: float) -> None:
-        """Ramp; blocks. Where that passes 0 V at the surface, the feedback is held open on the way."""
+        """Ramp to ``value``, in V, and return on arrival.
+
+        Where the ramp passes 0 V at the surface, the feedback is held open on the way and closed again afterwards.
+        """
         self.check_hold(value)
         if not self.crosses(value):
             self.controller.ramp_bias(value)
@@ -84,7 +109,15 @@ class Bias(Positioner):
 
     @contextmanager
     def by_itself(self) -> Iterator[None]:
-        """Inside, nothing else ramps the bias; a ramp through 0 V that is under way is waited for."""
+        """Keep everything else from ramping the bias inside this context.
+
+        A ramp through 0 V that is under way is waited for.
+
+        Raises
+        ------
+        STMError
+            When that ramp takes longer than `CROSSING_TIMEOUT`.
+        """
         if not self._passage.acquire(timeout=CROSSING_TIMEOUT):
             raise STMError(f"{self.name} is on its way through 0 V for more than {CROSSING_TIMEOUT:g} s. Withdraw the tip.")
         try:
@@ -96,6 +129,7 @@ class Bias(Positioner):
         self.crossing = True
         try:
             before, held = self.position, self.controller.get_feedback()
+            # Open before the ramp begins: a closed feedback follows a falling current into the surface.
             self.controller.set_feedback(False)
             try:
                 self.controller.ramp_bias(value)
@@ -111,7 +145,10 @@ class Bias(Positioner):
             self.crossing = False
 
     def _go_back(self, before: float, held: bool) -> None:
-        """After a stop of somebody else, who may have closed the feedback: open it and return, or withdraw."""
+        """Open the feedback and return to the bias ``before``, in V; withdraw the tip where that fails.
+
+        It is needed after a stop that came from elsewhere and may have closed the feedback near 0 V.
+        """
         try:
             self.controller.set_feedback(False)
             self.controller.ramp_bias(before)

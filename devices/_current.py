@@ -1,10 +1,10 @@
-"""The tunneling current."""
+"""The tunneling current, read on demand."""
 
 from __future__ import annotations
 
 import time
-from typing import Any
 
+from bluesky.protocols import Reading
 from event_model import DataKey
 
 from bluesky_stm import units
@@ -13,19 +13,22 @@ from bluesky_stm.devices._stm_device import STMDevice
 
 
 class TunnelingCurrent(STMDevice):
-    """Tunneling current now, in nA, with the sign of the bias; ``_over`` says whether it exceeds the limit."""
+    """Tunneling current now, in nA, with the sign of the bias.
+
+    The field ``_over`` of its reading is True when the magnitude exceeds the current limit.
+    """
 
     def get(self) -> float:
-        """Current now, in nA."""
+        """Return the current now, in nA."""
         return self.controller.read_current()
 
     @property
     def hints(self) -> dict[str, list[str]]:
-        """Plots take the current."""
+        """Tell plots to take the current."""
         return {"fields": [self.name]}
 
     def describe(self) -> dict[str, DataKey]:
-        """Current and over-current flag."""
+        """Describe the current, in nA, and the over-current flag."""
         source = self.controller.source("current")
         limit = self.stm.limits_of("current")[1]
         return {
@@ -33,8 +36,8 @@ class TunnelingCurrent(STMDevice):
             f"{self.name}_over": data_key(source, dtype="boolean"),
         }
 
-    def read(self) -> dict[str, dict[str, Any]]:
-        """One reading of the preamplifier."""
+    def read(self) -> dict[str, Reading]:
+        """Read the preamplifier once; a current that is no number counts as too large."""
         current, now = self.get(), time.time()
         over = not abs(current) <= self.stm.limits_of("current")[1]
         return {self.name: {"value": current, "timestamp": now}, f"{self.name}_over": {"value": over, "timestamp": now}}

@@ -1,21 +1,23 @@
-"""Compensation of a steady drift."""
+"""Compensation of a steady drift of the sample under the tip."""
 
 from __future__ import annotations
 
 import math
 from operator import methodcaller
-from typing import Any
 
 from bluesky_stm import units
 from bluesky_stm.devices._signals import ControllerSignal
-from bluesky_stm.devices._stm_device import stm_of
+from bluesky_stm.devices._stm_device import OphydValue, stm_of
 from bluesky_stm.errors import LimitError
 
 
 class DriftCompensation(ControllerSignal):
-    """Drift that is compensated, in nm/s, along x and y: ``bps.mv(stm.drift, (vx, vy))``. The tip moves with it."""
+    """Velocity of the drift that the controller compensates, in nm/s along x and y; the tip moves with it.
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    It is set as a pair: ``bps.mv(stm.drift, (vx, vy))``.
+    """
+
+    def __init__(self, *args: OphydValue, **kwargs: OphydValue) -> None:
         super().__init__(
             *args,
             read=methodcaller("get_drift"),
@@ -27,7 +29,7 @@ class DriftCompensation(ControllerSignal):
         )
 
     def check_value(self, velocity: tuple[float, float]) -> None:
-        """Refuse what is no velocity in the plane, and one beyond the interlock or faster than the feedback follows."""
+        """Refuse a velocity, in nm/s, without two components, beyond the speed limit, or faster than the feedback follows."""
         if len(velocity) != 2:
             raise LimitError(f"{self.name} = {velocity} has no x and y. Nothing has moved. Give two speeds, in nm/s.")
         stm, speed = stm_of(self), math.hypot(*velocity)

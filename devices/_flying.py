@@ -1,44 +1,50 @@
-"""Flyers: one long act that leaves Events behind, which are collected at its end, or as far as it came."""
+"""Flyers: devices with one long act whose Events are collected at its end, or as far as it came."""
 
 from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
 
-from event_model import DataKey
+from event_model import DataKey, PartialEvent
 from ophyd.status import Status
 
 from bluesky_stm.devices._measuring import Measuring
+from bluesky_stm.devices._stm_device import OphydValue
 from bluesky_stm.errors import STMError
 
 
 class Flying(Measuring):
-    """A device that is kicked off, completed and collected.
+    """A detector that can also be kicked off, completed and collected.
 
-    Ended before its time - by a stop or a fault - it keeps the Events it has; after a pause it goes on where it was.
+    When a stop or a fault ends the act early, the Events taken until then are kept. After a pause it goes on where it was.
     """
 
     stream = "primary"
-    """Of its Events."""
+    """Name of the stream of its Events."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: OphydValue, **kwargs: OphydValue) -> None:
         super().__init__(*args, **kwargs)
-        self._events: deque[dict[str, Any]] = deque()
+        self._events: deque[PartialEvent] = deque()
         self._flight: Status | None = None
         self._arrived, self._resumed = True, False
 
     def take_off(self, anew: bool) -> Status:
-        """Start the act, from its beginning or where it was ended; it calls `arrive` at its end."""
+        """Start the act and return its status; the act calls `arrive` at its end.
+
+        ``anew`` is True to begin from the start, False to go on where the act was ended.
+        """
         raise NotImplementedError
 
     def describe_event(self) -> dict[str, DataKey]:
-        """Keys of one Event."""
+        """Return the data keys of one Event."""
         raise NotImplementedError
 
     def kickoff(self) -> Status:
-        """Begin; kicked off again while that is under way, or after a pause, it measures nothing twice."""
+        """Begin the act and return at once.
+
+        Kicked off again while the act is under way, or after a pause, it measures nothing twice.
+        """
         if self._flight is None or self._flight.done:
             self._begin(anew=not self._resumed)
         begun = Status(self)
@@ -46,7 +52,13 @@ class Flying(Measuring):
         return begun
 
     def complete(self) -> Status:
-        """Status of the act; it reports progress and carries the fault."""
+        """Return the status of the act, which reports progress and carries the fault.
+
+        Raises
+        ------
+        STMError
+            When the device has not been kicked off.
+        """
         if self._resumed:
             self._begin(anew=False)
         if self._flight is None:
@@ -54,32 +66,35 @@ class Flying(Measuring):
         return self._flight
 
     def describe_collect(self) -> dict[str, dict[str, DataKey]]:
-        """Keys of the Events, by stream."""
+        """Return the data keys of the Events, by the name of their stream."""
         return {self.stream: self.describe_event()}
 
-    def collect(self) -> Iterator[dict[str, Any]]:
-        """The Events so far, each once. What has ended is then over: a pause in another plan does not go on with it."""
+    def collect(self) -> Iterator[PartialEvent]:
+        """Yield the Events taken so far, each once.
+
+        An act that has ended is over with this: a pause in a later plan does not go on with it.
+        """
         if not self.under_way():
             self._arrived = True
         while self._events:
             yield self._events.popleft()
 
-    def keep(self, values: dict[str, Any]) -> None:
-        """Leave one Event behind."""
+    def keep(self, values: Mapping[str, object]) -> None:
+        """Store one Event with these values, by the names of the fields without that of the device."""
         now = time.time()
         data = {f"{self.name}_{key}": value for key, value in values.items()}
         self._events.append({"time": now, "data": data, "timestamps": dict.fromkeys(data, now)})
 
     def under_way(self) -> bool:
-        """Whether a flight or a measurement is under way."""
+        """Return True when a flight or a measurement is under way."""
         return super().under_way() or (self._flight is not None and not self._flight.done)
 
     def arrive(self) -> None:
-        """The act has come to its end."""
+        """Note that the act has come to its end, so that nothing is left to be resumed."""
         self._arrived = True
 
     def resume(self) -> None:
-        """After a pause: what was ended by it goes on with the next `kickoff` or `complete`."""
+        """Let the next `kickoff` or `complete` go on with an act that a pause has ended."""
         self._resumed = not self._arrived
 
     def _begin(self, anew: bool) -> None:

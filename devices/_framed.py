@@ -1,4 +1,4 @@
-"""A frame as settable signals: what scanner and grid share."""
+"""The frame of a scan as settable signals, shared by scanner and grid."""
 
 from __future__ import annotations
 
@@ -16,14 +16,17 @@ from bluesky_stm.errors import LimitError
 from bluesky_stm.geometry import Frame, Point
 
 MOST_PIXELS = 16_384
-"""Rows or columns."""
+"""Largest number of rows, and of columns, of a frame."""
 
 
 class FrameSide(Parameter):
     """Width or height of a frame, in nm."""
 
     def check_value(self, side: float) -> None:
-        """Refuse a side that fits into the limits of x and y at no place and at no angle."""
+        """Refuse a side, in nm, that fits into the limits of x and y at no place and at no angle.
+
+        The longest side that may fit is the diagonal of the range.
+        """
         super().check_value(side)
         longest = math.dist(*stm_of(self).tip.limits)
         if side > longest:
@@ -34,7 +37,11 @@ class FrameSide(Parameter):
 
 
 class Framed(Measuring):
-    """A device whose frame is settable, as a whole or field by field."""
+    """A detector whose frame is settable, as a whole with `set` or field by field.
+
+    The signals are ``center_x``, ``center_y``, ``width`` and ``height`` (nm), ``angle`` (degrees, counter-clockwise), and the
+    numbers of ``rows`` and ``columns``. `check_limits` sees them before anything moves.
+    """
 
     center_x = Cpt(Parameter, value=0.0, units=units.LENGTH, precision=3, quantity="x", kind=NORMAL)
     center_y = Cpt(Parameter, value=0.0, units=units.LENGTH, precision=3, quantity="y", kind=NORMAL)
@@ -46,7 +53,7 @@ class Framed(Measuring):
 
     @property
     def frame(self) -> Frame:
-        """The frame that the next measurement will have."""
+        """Return the frame that the next measurement will have."""
         return Frame(
             Point(self.center_x.get(), self.center_y.get()),
             (self.width.get(), self.height.get()),
@@ -55,7 +62,7 @@ class Framed(Measuring):
         )
 
     def check_value(self, frame: Frame) -> None:
-        """Refuse a frame with a corner outside the limits, or that its signals would refuse."""
+        """Refuse a frame with a corner outside the limits of the tip, or one that a signal of its own would refuse."""
         for signal, value in self._signals_of(frame):
             signal.check_value(value)
         for x, y in frame.corners:
@@ -63,7 +70,7 @@ class Framed(Measuring):
             self.stm.check("y", y, f"{self.name} corner y")
 
     def set(self, frame: Frame) -> Status:
-        """Take ``frame`` for the next measurement, or refuse it as a whole."""
+        """Take ``frame`` for the next measurement, or refuse it as a whole; the tip does not move."""
         self.check_value(frame)
         for signal, value in self._signals_of(frame):
             signal.put(value)
@@ -72,14 +79,17 @@ class Framed(Measuring):
         return status
 
     def _signals_of(self, frame: Frame) -> Iterator[tuple[Parameter, float]]:
-        """Each signal of a frame with the value that it would take."""
+        """Yield each signal of a frame with the value that it would take."""
         rows, columns = frame.pixels
         for name, value in {**fields_of(frame), "rows": rows, "columns": columns}.items():
             yield getattr(self, name), value
 
 
 def fields_of(frame: Frame) -> dict[str, float]:
-    """A frame as it stands in an Event, its pixels left to the shape of the image."""
+    """Return a frame as it stands in an Event: centre and size in nm, angle in degrees.
+
+    The numbers of pixels follow from the shape of the image.
+    """
     return {
         "center_x": frame.center.x,
         "center_y": frame.center.y,

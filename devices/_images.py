@@ -1,4 +1,4 @@
-"""Large images stand in HDF5 beside the documents, as databroker and Tiled read them with no set-up."""
+"""Large images are stored in HDF5 files beside the documents, in a layout that databroker and Tiled read with no set-up."""
 
 from __future__ import annotations
 
@@ -7,27 +7,30 @@ import uuid
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from bluesky_stm.errors import SettingsError
 from bluesky_stm.geometry import Floats
+from bluesky_stm.parts import JSON
 from bluesky_stm.teaching import IMAGE_DATASET
 
 INLINE: Final = 4 * 2**20
-"""Bytes of an image up to which it stands in the document itself."""
+"""Size of an image, in bytes, up to which it stands in the document itself."""
 
 
 class ImageStore:
-    """Writes the images of a run, one file for each channel and shape, whole after each image: a killed run keeps them.
+    """Writes the large images of a run, one file for each channel and shape.
+
+    A file is complete after each image, so that a killed run keeps what it has.
 
     Parameters
     ----------
     folder : path, optional
-        Where the files go, made with the first one. Without it every image stays inline.
+        Folder of the files, made with the first one. Without it every image stays inline.
     inline : int
-        Bytes up to which an image stays inline.
+        Size in bytes up to which an image stays inline; 0 writes every image to a file.
     """
 
     def __init__(self, folder: str | Path | None = None, inline: int = INLINE) -> None:
@@ -36,14 +39,17 @@ class ImageStore:
         self.folder = None if folder is None else Path(folder)
         self.inline = inline
         self._files: dict[tuple[str, tuple[int, ...]], _ImageFile] = {}
-        self._documents: deque[tuple[str, dict[str, Any]]] = deque()
+        self._documents: deque[tuple[str, JSON]] = deque()
 
     def takes(self, shape: tuple[int, ...]) -> bool:
-        """Whether an image of that shape goes to a file."""
+        """Return True when an image of doubles with this shape goes to a file."""
         return self.folder is not None and 8 * int(np.prod(shape)) > self.inline
 
     def write(self, image: Floats, channel: str = "topograph") -> str:
-        """Write an image of a channel; gives the id by which its Event refers to it."""
+        """Write an image of a channel and return the id by which its Event refers to it.
+
+        The documents ``resource`` (for a new file) and ``datum`` wait in `documents` until they are taken.
+        """
         assert self.folder is not None
         kind = channel, image.shape
         if kind not in self._files:
@@ -53,27 +59,28 @@ class ImageStore:
         self._documents.append(("datum", datum))
         return datum["datum_id"]
 
-    def documents(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Documents of what was written, each once."""
+    def documents(self) -> Iterator[tuple[str, JSON]]:
+        """Yield the documents of what was written, ``(name, document)``, each once."""
         while self._documents:
             yield self._documents.popleft()
 
     def close(self) -> None:
-        """The run is over: the next one has files of its own."""
+        """Forget the files of the run that has ended; the next run gets files of its own."""
         self._files.clear()
 
 
 class _ImageFile:
-    """Images of one shape, (n, rows, columns). It is open only while an image is written, so that anybody may read it.
+    """One file with images of one shape, (n, rows, columns).
 
-    The spec is ``AD_HDF5``: the handler of ``AD_HDF5_SWMR`` that facilities have (area-detector-handlers 0.0.10) fails when
-    databroker 1.2 reads an image for the second time, which it does for each. Written it is as that spec wants it.
+    It is open only while an image is written, so that anybody may read it. The spec is ``AD_HDF5``: the handler of
+    ``AD_HDF5_SWMR`` that facilities have (area-detector-handlers 0.0.10) fails when databroker 1.2 reads an image for the
+    second time, which it does for each. The file itself is written as the spec ``AD_HDF5_SWMR`` asks for.
     """
 
     def __init__(self, folder: Path, shape: tuple[int, ...]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._path, self._shape, self._count = folder / f"{uuid.uuid4()}.h5", shape, 0
-        self.resource: dict[str, Any] = {
+        self.resource: JSON = {
             "uid": str(uuid.uuid4()),
             "spec": "AD_HDF5",
             "root": str(folder.resolve()),
@@ -82,8 +89,8 @@ class _ImageFile:
             "path_semantics": "posix",
         }
 
-    def append(self, image: Floats) -> dict[str, Any]:
-        """Write an image; gives its datum."""
+    def append(self, image: Floats) -> JSON:
+        """Write an image and return its datum document."""
         import h5py
 
         number, self._count = self._count, self._count + 1
@@ -99,5 +106,5 @@ class _ImageFile:
 
 
 def sha256(image: Floats) -> str:
-    """Digest of the values of an image, as doubles, row by row."""
+    """Return the SHA-256 digest of an image in hexadecimal, taken of its values as doubles, row by row."""
     return hashlib.sha256(np.ascontiguousarray(image, dtype="<f8").tobytes()).hexdigest()

@@ -1,32 +1,47 @@
-"""The lock-in amplifier on the bias."""
+"""The lock-in amplifier that modulates the bias."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 from ophyd import Component as Cpt
 
 from bluesky_stm import units
 from bluesky_stm.devices._signals import CONFIG, ControllerSignal
-from bluesky_stm.devices._stm_device import STMDevice, stm_of
+from bluesky_stm.devices._stm_device import OphydValue, STMDevice, stm_of
+from bluesky_stm.protocols import Controller
 
 
 class Amplitude(ControllerSignal):
-    """Modulation of the bias, in V, peak."""
+    """Peak amplitude of the modulation of the bias, in V."""
 
     def check_value(self, amplitude: float) -> None:
-        """Refuse a modulation that would take the bias beyond its interlock."""
+        """Refuse an amplitude, in V, that would take the present bias beyond its limits."""
         super().check_value(amplitude)
         stm = stm_of(self)
         for bias in (stm.bias.position - amplitude, stm.bias.position + amplitude):
             stm.check("bias", bias, f"bias with {self.name}")
 
 
-def setting(field: str, signal: type[ControllerSignal] = ControllerSignal, **kwargs: Any) -> Cpt:
-    """Signal of one field of `LockInSettings`."""
-    read: Callable[[Any], Any] = lambda c: getattr(c.get_lockin(), field)  # noqa: E731
+def setting(field: str, signal: type[ControllerSignal] = ControllerSignal, **kwargs: OphydValue) -> Cpt:
+    """Make the signal of one field of `LockInSettings`.
+
+    Parameters
+    ----------
+    field : str
+        Name of the field.
+    signal : type
+        Class of the signal.
+    **kwargs
+        Passed on to the signal: ``units``, ``precision``, bounds.
+
+    Returns
+    -------
+    Component
+        Reads the field from the controller, and writes it there with all other settings left as they are.
+    """
+    read: Callable[[Controller], object] = lambda c: getattr(c.get_lockin(), field)  # noqa: E731
     return Cpt(
         signal,
         read=read,
@@ -37,7 +52,10 @@ def setting(field: str, signal: type[ControllerSignal] = ControllerSignal, **kwa
 
 
 class LockIn(STMDevice):
-    """Lock-in on the bias; ``gain`` and ``offset`` turn its raw X channel into dI/dV."""
+    """Lock-in amplifier on the bias: amplitude (V, peak), frequency (Hz), phase (degrees), and on or off.
+
+    ``gain`` (V) and ``offset`` (nA) turn its raw X channel into dI/dV. Every setting is held by the controller.
+    """
 
     amplitude = setting("amplitude", Amplitude, units=units.BIAS, precision=5, low=0.0)
     frequency = setting("frequency", units=units.FREQUENCY, precision=1, low=0.0)

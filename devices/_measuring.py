@@ -1,10 +1,9 @@
-"""What sweep and scanner share: one measurement at a time, ended by a pause, never started twice."""
+"""The base of sweep, scanner and grid: one measurement at a time, which a pause ends and which never starts twice."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any
 
 from ophyd.status import Status
 
@@ -16,23 +15,32 @@ class Measuring(STMDevice):
     """A detector whose `trigger` is one act of the controller."""
 
     unit = "point"
-    """What its progress counts."""
+    """Unit in which its progress is counted."""
 
     _status: Status | None = None
 
     def trigger(self) -> Status:
-        """Measure; asked again while that is under way, it gives the same status: no second measurement is begun."""
+        """Measure, and return the status of the measurement.
+
+        Triggered again while a measurement is under way, as bluesky does when it replays messages, it returns the same status
+        and begins no second measurement.
+
+        Raises
+        ------
+        STMError
+            After a fault that nobody has cleared, or with the tip withdrawn. Nothing is measured then.
+        """
         if self._status is None or self._status.done:
             self.stm.require_contact()
             self._status = self.begin()
         return self._status
 
     def begin(self) -> Status:
-        """Start the measurement."""
+        """Start the measurement and return its status."""
         raise NotImplementedError
 
-    def fill(self, values: Mapping[str, Any]) -> None:
-        """Leave the values of a measurement in the signals of these names."""
+    def fill(self, values: Mapping[str, object]) -> None:
+        """Put the values of a measurement into the signals of these names, with one time stamp."""
         now = time.time()
         for attribute, value in values.items():
             signal: Result = getattr(self, attribute)
@@ -43,16 +51,19 @@ class Measuring(STMDevice):
         self.break_off()
 
     def unstage(self) -> list[object]:
-        """End the measurement under way, whatever ended the plan."""
+        """End the measurement under way, whatever ended the plan, and unstage the device."""
         self.break_off()
         return super().unstage()
 
     def under_way(self) -> bool:
-        """Whether a measurement is under way."""
+        """Return True when a measurement is under way."""
         return self._status is not None and not self._status.done
 
     def break_off(self) -> None:
-        """End what is under way; never fails, for the way out goes on: a controller that can't be stopped is a fault."""
+        """End the measurement under way, and never raise, because this is on the way out of a plan.
+
+        A controller that cannot be stopped counts as a fault: it is latched, and the tip is withdrawn.
+        """
         if self.under_way():
             try:
                 self.stm.hold_still(success=True)

@@ -1,24 +1,32 @@
-"""What is done to the tip and cannot be undone: bias pulses, and dips into the surface."""
+"""Acts on the tip that cannot be undone: bias pulses, and dips into the surface."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 from weakref import WeakSet
 
 from ophyd.status import Status
 
-from bluesky_stm.devices._stm_device import STMDevice
+from bluesky_stm.devices._stm_device import OphydValue, STMDevice
 from bluesky_stm.errors import LimitError, SettingsError
 from bluesky_stm.protocols import TipShape
 
 DEEPEST_DIP: Final = 10.0
-"""Depth of a dip, in nm, beyond which a tip is not shaped but broken."""
+"""Depth of a dip, in nm, beyond which the tip is not shaped but broken."""
 
 
 @dataclass(frozen=True, eq=False)
 class BiasPulse:
-    """One pulse: bias in V, width in s. It is fired once, however often a plan comes back to it."""
+    """One bias pulse, which is fired once, however often a plan comes back to it.
+
+    Attributes
+    ----------
+    bias : float
+        Bias during the pulse, in V.
+    width : float
+        Duration, in s; positive.
+    """
 
     bias: float
     width: float
@@ -32,46 +40,55 @@ class OneShot(STMDevice):
     """Does each act that it is set to once: ``bps.mv(stm.pulse, BiasPulse(4.0, 0.05))``.
 
     After a pause bluesky repeats the messages since the last checkpoint. The repeated message carries the same object, and what
-    has been done is not done again; to do it twice, make two.
+    has been done is not done again. To do it twice, make two objects.
     """
 
     timeout = 60.0
     """Longest time for an act, in s of wall time."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: OphydValue, **kwargs: OphydValue) -> None:
         super().__init__(*args, **kwargs)
-        self._done: WeakSet[Any] = WeakSet()
+        self._done: WeakSet[OphydValue] = WeakSet()
 
-    def check_value(self, act: Any) -> None:
-        """Refuse what lies outside the interlocks."""
+    def check_value(self, act: OphydValue) -> None:
+        """Refuse an act that lies outside the limits."""
         raise NotImplementedError
 
-    def perform(self, act: Any) -> None:
-        """Let the controller do it; blocks."""
+    def perform(self, act: OphydValue) -> None:
+        """Let the controller do the act, and return when it is done."""
         raise NotImplementedError
 
-    def set(self, act: Any) -> Status:
-        """Do ``act``, unless it has been done."""
+    def set(self, act: OphydValue) -> Status:
+        """Do ``act``, unless it has been done already.
+
+        Raises
+        ------
+        LimitError
+            Outside the limits.
+        STMError
+            After a fault that nobody has cleared, or with the tip withdrawn.
+        """
         self.check_value(act)
         if act in self._done:
             status = Status(self)
             status.set_finished()
             return status
         self.stm.require_contact()
+        # Noted before the act begins: what was interrupted has reached the surface, and is not repeated either.
         self._done.add(act)
         return self.stm.worker.submit(self, self.perform, act, timeout=self.timeout)
 
 
 class TipPulse(OneShot):
-    """Fires pulses: ``bps.mv(stm.pulse, BiasPulse(4.0, 0.05))``."""
+    """Fires bias pulses at the tip: ``bps.mv(stm.pulse, BiasPulse(4.0, 0.05))``."""
 
     def check_value(self, pulse: BiasPulse) -> None:
-        """Refuse a bias outside the interlock, or a pulse longer than the dose allows."""
+        """Refuse a bias outside the limits, or a pulse that keeps a high current for longer than the dose limit allows."""
         self.stm.check("bias", pulse.bias, f"{self.name} bias")
         self.stm.check_dose(self.name, pulse.width)
 
     def perform(self, pulse: BiasPulse) -> None:
-        """Fire."""
+        """Fire the pulse, and return when it is over."""
         self.controller.pulse(pulse.bias, pulse.width)
 
 
@@ -79,7 +96,7 @@ class TipShaper(OneShot):
     """Dips the tip into the surface: ``bps.mv(stm.shaper, TipShape(depth=1.0))``."""
 
     def check_value(self, shape: TipShape) -> None:
-        """Refuse a bias or a height outside the interlocks, a dip that is too deep, or longer than the dose allows."""
+        """Refuse a bias or a height outside the limits, and a dip beyond `DEEPEST_DIP` or longer than the dose allows."""
         if not shape.depth <= DEEPEST_DIP:
             raise LimitError(
                 f"{self.name} depth = {shape.depth:g} nm is more than {DEEPEST_DIP:g} nm: that breaks the tip. Nothing has "
@@ -92,5 +109,5 @@ class TipShaper(OneShot):
             self.stm.check("z", here + way, f"{self.name} z")
 
     def perform(self, shape: TipShape) -> None:
-        """Dip."""
+        """Dip the tip, and return when it is back."""
         self.controller.shape_tip(shape)

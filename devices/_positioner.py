@@ -1,19 +1,22 @@
-"""One settable quantity of the controller."""
+"""A quantity of the controller that is set and read back."""
 
 from __future__ import annotations
 
 import time
-from typing import Any
 
+from bluesky.protocols import Reading
 from event_model import DataKey
 from ophyd.status import Status
 
 from bluesky_stm.devices._signals import data_key
-from bluesky_stm.devices._stm_device import STMDevice
+from bluesky_stm.devices._stm_device import OphydValue, STMDevice
 
 
 class Positioner(STMDevice):
-    """A quantity that is set and read back, as a motor is: readback under its own name, what was asked under ``_setpoint``."""
+    """A quantity that is set and read back, as a motor is.
+
+    The readback stands under the name of the device, the value that was asked for under ``_setpoint``.
+    """
 
     quantity = ""
     units = ""
@@ -21,46 +24,46 @@ class Positioner(STMDevice):
     timeout: float | None = 300.0
     """Longest time for one `set`, in s of wall time."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: OphydValue, **kwargs: OphydValue) -> None:
         super().__init__(*args, **kwargs)
         self._asked: float | None = None
 
     @property
     def position(self) -> float:
-        """Readback, in ``egu``."""
+        """Return the readback, in ``egu``."""
         raise NotImplementedError
 
     def go(self, value: float) -> None:
-        """Bring the controller there; blocks."""
+        """Bring the controller to ``value``, and return on arrival."""
         raise NotImplementedError
 
     @property
     def setpoint(self) -> float:
-        """What was asked last, or what stands."""
+        """Return the value that was asked for last, or the readback before that."""
         return self.position if self._asked is None else self._asked
 
     def forget_setpoint(self) -> None:
-        """What was asked no longer counts: something else has brought the quantity elsewhere."""
+        """Forget what was asked for, because something else has brought the quantity elsewhere."""
         self._asked = None
 
     @property
     def egu(self) -> str:
-        """Unit."""
+        """Return the unit."""
         return self.units
 
     @property
     def limits(self) -> tuple[float, float]:
-        """Lowest and highest value that may be asked."""
+        """Return the lowest and the highest value that may be asked for."""
         return self.stm.limits_of(self.quantity)
 
     @property
     def low_limit(self) -> float:
-        """Lowest value that may be asked."""
+        """Return the lowest value that may be asked for."""
         return self.limits[0]
 
     @property
     def high_limit(self) -> float:
-        """Highest value that may be asked."""
+        """Return the highest value that may be asked for."""
         return self.limits[1]
 
     def check_value(self, value: float) -> None:
@@ -68,24 +71,30 @@ class Positioner(STMDevice):
         self.stm.check(self.quantity, value, self.name)
 
     def set(self, value: float, *, timeout: float | None = None) -> Status:
-        """Go to ``value``; the status ends on arrival or with the fault."""
+        """Go to ``value``, in ``egu``; the status ends on arrival or with the fault.
+
+        Raises
+        ------
+        LimitError
+            Outside the limits; nothing has moved then.
+        """
         self.check_value(value)
         self._asked = float(value)
         return self.stm.worker.submit(self, self.go, self._asked, timeout=timeout or self.timeout)
 
     @property
     def hints(self) -> dict[str, list[str]]:
-        """Plots take the readback."""
+        """Tell plots to take the readback."""
         return {"fields": [self.name]}
 
     def describe(self) -> dict[str, DataKey]:
-        """Readback and set point, with unit and limits."""
+        """Describe readback and set point, with unit and limits."""
         source = self.controller.source(self.dotted_name.replace(".", "_"))
         key = data_key(source, self.units, precision=self.precision, limits=self.limits)
         return {**super().describe(), self.name: key, f"{self.name}_setpoint": key}
 
-    def read(self) -> dict[str, dict[str, Any]]:
-        """Readback and set point now."""
+    def read(self) -> dict[str, Reading]:
+        """Read readback and set point now."""
         position, now = self.position, time.time()
         asked = position if self._asked is None else self._asked
         return {

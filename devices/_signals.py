@@ -1,19 +1,19 @@
-"""Signals that say their unit, precision, shape, limits and source: settings, results, and values of the controller."""
+"""Signals that describe their unit, precision, shape, limits and source: settings, results, and values of the controller."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Callable
-from typing import Any
 
 from event_model import DataKey
 from ophyd import Kind, Signal
 from ophyd.status import Status
 from ophyd.utils import ReadOnlyError
 
-from bluesky_stm.devices._stm_device import stm_of
+from bluesky_stm.devices._stm_device import OphydValue, stm_of
 from bluesky_stm.errors import LimitError
+from bluesky_stm.parts import JSON
 from bluesky_stm.protocols import Controller
 
 NUMBERS = ("number", "integer")
@@ -29,8 +29,31 @@ def data_key(
     limits: tuple[float, float] | None = None,
     dims: tuple[str, ...] = (),
 ) -> DataKey:
-    """How one value stands in a descriptor."""
-    key: dict[str, Any] = {"source": source, "dtype": dtype, "shape": list(shape), "units": units}
+    """Describe one value for a descriptor.
+
+    Parameters
+    ----------
+    source : str
+        Origin of the value, such as ``"simulated:bias"``.
+    units : str
+        Unit; empty for a number without one.
+    dtype : str
+        ``number``, ``integer``, ``boolean``, ``string`` or ``array``.
+    shape : tuple of int
+        Shape of an array; empty for a single value.
+    precision : int, optional
+        Number of digits behind the point that are worth showing.
+    limits : (float, float), optional
+        Lowest and highest value that may be asked for, in ``units``.
+    dims : tuple of str
+        Name of each axis of an array.
+
+    Returns
+    -------
+    DataKey
+        With ``dtype_numpy`` where it follows from ``dtype``.
+    """
+    key: JSON = {"source": source, "dtype": dtype, "shape": list(shape), "units": units}
     if dtype in DTYPES_NUMPY:
         key["dtype_numpy"] = DTYPES_NUMPY[dtype]
     if precision is not None:
@@ -43,26 +66,27 @@ def data_key(
 
 
 class DescribedSignal(Signal):
-    """A signal with a unit.
+    """A signal that describes itself completely before anything is measured.
 
     Parameters
     ----------
     units : str
+        Unit of the value.
     precision : int, optional
-        Digits behind the point that make sense to a person.
+        Number of digits behind the point that are worth showing.
     form : str
-        ``number``, ``integer``, ``boolean``, ``string`` or ``array``.
+        Kind of the value: ``number``, ``integer``, ``boolean``, ``string`` or ``array``.
     quantity : str, optional
-        The interlock (a field of `Limits`) that its value has to pass.
+        Field of `Limits` that the value has to respect.
     low, high : float, optional
-        Bounds of a quantity that has no interlock.
+        Bounds, in ``units``, of a quantity that has no field in `Limits`.
     array_shape : tuple of int
-        Of an array, where it is known from the start.
+        Shape of an array, where it is known from the start.
     """
 
     def __init__(
         self,
-        *args: Any,
+        *args: OphydValue,
         units: str = "",
         precision: int | None = None,
         form: str = "number",
@@ -70,7 +94,7 @@ class DescribedSignal(Signal):
         low: float | None = None,
         high: float | None = None,
         array_shape: tuple[int, ...] = (),
-        **kwargs: Any,
+        **kwargs: OphydValue,
     ) -> None:
         super().__init__(*args, **kwargs)
         self.egu, self.precision, self.form, self.quantity = units, precision, form, quantity
@@ -80,7 +104,7 @@ class DescribedSignal(Signal):
 
     @property
     def limits(self) -> tuple[float, float]:
-        """What may be asked, lowest and highest; (0, 0) where nothing is known."""
+        """Return the lowest and the highest value that may be asked for; (0, 0) where none are known, as ophyd has it."""
         if self.quantity:
             return stm_of(self).limits_of(self.quantity)
         low, high = self._bounds
@@ -88,11 +112,11 @@ class DescribedSignal(Signal):
 
     @property
     def source_name(self) -> str:
-        """Controller and signal."""
+        """Return the name of the controller and of the signal."""
         return stm_of(self).controller.source(self.dotted_name.replace(".", "_"))
 
     def describe(self) -> dict[str, DataKey]:
-        """Complete without a measurement."""
+        """Describe the value: source, unit, kind, shape, precision and limits."""
         limits = self.limits
         return {
             self.name: data_key(
@@ -106,8 +130,14 @@ class DescribedSignal(Signal):
             )
         }
 
-    def check_value(self, value: Any) -> None:
-        """Refuse what lies outside the interlocks or the bounds, and what is no finite number where one is wanted."""
+    def check_value(self, value: OphydValue) -> None:
+        """Refuse a value outside the limits or the bounds, and one that is not finite where a number is wanted.
+
+        Raises
+        ------
+        LimitError
+            With the value, the bounds and the unit; nothing has moved then.
+        """
         if self.quantity:
             stm_of(self).check(self.quantity, value, self.name)
         low, high = self._bounds
@@ -122,8 +152,16 @@ class DescribedSignal(Signal):
 class Parameter(DescribedSignal):
     """A setting that is held here until the next act needs it; a settable signal, so that `check_limits` sees it."""
 
-    def set(self, value: Any, *, timeout: float | None = None, settle_time: float | None = None) -> Status:
-        """Take the value now, or refuse it."""
+    def set(self, value: OphydValue, *, timeout: float | None = None, settle_time: float | None = None) -> Status:
+        """Take the value now, or refuse it; the status has ended already.
+
+        Parameters
+        ----------
+        value : object
+            Value to hold, in the unit of the signal.
+        timeout, settle_time : float, optional
+            Accepted because bluesky passes them, in s; not used.
+        """
         self.put(value)
         status = Status(self)
         status.set_finished()
@@ -131,62 +169,88 @@ class Parameter(DescribedSignal):
 
 
 class Result(DescribedSignal):
-    """A value that a measurement leaves behind."""
+    """A value that a measurement leaves behind; plans can read it but not set it."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: OphydValue, **kwargs: OphydValue) -> None:
         super().__init__(*args, **kwargs)
         self._metadata["write_access"] = False
 
-    def fill(self, value: Any, timestamp: float) -> None:
-        """Take the value of a measurement; only its own device does this."""
+    def fill(self, value: object, timestamp: float) -> None:
+        """Take the value of a measurement; only the device that measured it calls this. ``timestamp`` is in s since 1970."""
         super().put(value, timestamp=timestamp, force=True)
 
 
 class ControllerSignal(DescribedSignal):
-    """A value that the controller holds: asked for each time, and written there where it can be.
+    """A value that the controller holds: read there each time, and written there where that is possible.
 
     Parameters
     ----------
     read : callable
-        Gives the value, from the controller.
+        Takes the controller and returns the value.
     write : callable, optional
-        Takes the controller and the value; blocks until it is there.
+        Takes the controller and the value, and returns when it is in force. Without it the signal is read only.
     """
 
     def __init__(
         self,
-        *args: Any,
-        read: Callable[[Controller], Any],
-        write: Callable[[Controller, Any], None] | None = None,
-        **kwargs: Any,
+        *args: OphydValue,
+        read: Callable[[Controller], OphydValue],
+        write: Callable[[Controller, OphydValue], None] | None = None,
+        **kwargs: OphydValue,
     ) -> None:
         super().__init__(*args, **kwargs)
         self._read, self._write = read, write
         self._metadata["write_access"] = write is not None
 
-    def get(self, **kwargs: Any) -> Any:
-        """What the controller says now."""
+    def get(self, **kwargs: OphydValue) -> OphydValue:
+        """Read the value from the controller now."""
         self._readback = self._read(stm_of(self).controller)
         self._metadata["timestamp"] = time.time()
         return self._readback
 
-    def put(self, value: Any, **kwargs: Any) -> None:
-        """Write the value to the controller; returns when it is there."""
+    def put(self, value: OphydValue, **kwargs: OphydValue) -> None:
+        """Write the value to the controller, and return when it is in force.
+
+        Raises
+        ------
+        ReadOnlyError
+            When the signal cannot be set.
+        LimitError
+            Outside the limits or the bounds; nothing has been written then.
+        """
         if self._write is None:
             raise ReadOnlyError(f"{self.name} can be read, not set.")
         self.check_value(value)
         self._write(stm_of(self).controller, value)
         super().put(value, force=True)
 
-    def set(self, value: Any, *, timeout: float | None = 60.0, settle_time: float | None = None) -> Status:
-        """Write the value to the controller in its own turn; the status ends with it."""
+    def set(self, value: OphydValue, *, timeout: float | None = 60.0, settle_time: float | None = None) -> Status:
+        """Write the value to the controller in its turn, after the acts that were asked for before.
+
+        Parameters
+        ----------
+        value : object
+            Value to write, in the unit of the signal.
+        timeout : float, optional
+            Longest time until it is written, in s of wall time, the wait for its turn included.
+        settle_time : float, optional
+            Accepted because bluesky passes it; not used.
+
+        Returns
+        -------
+        Status
+            Ends when the value is in force, or with the fault.
+        """
         if self._write is None:
             raise ReadOnlyError(f"{self.name} can be read, not set.")
         self.check_value(value)
         return stm_of(self).worker.submit(self, self.put, value, timeout=timeout)
 
     def stop(self, *, success: bool = False) -> None:
-        """Hold still: bluesky asks what a plan has set for that, so that a feedback it opened does not outlive it."""
+        """Hold still.
+
+        bluesky asks this of everything that a plan has set, so that a feedback that the plan opened does not outlive it.
+        """
         stm_of(self).hold_still(success)
 
 

@@ -1,11 +1,10 @@
-"""The whole microscope."""
+"""The whole microscope as one ophyd device."""
 
 from __future__ import annotations
 
 import math
 from contextlib import ExitStack, suppress
 from functools import cached_property
-from typing import Any
 
 from ophyd import Component as Cpt
 from ophyd import Device
@@ -22,6 +21,7 @@ from bluesky_stm.devices._lockin import LockIn
 from bluesky_stm.devices._one_shot import TipPulse, TipShaper
 from bluesky_stm.devices._scanner import Scanner
 from bluesky_stm.devices._signals import CONFIG, NORMAL, OMITTED
+from bluesky_stm.devices._stm_device import OphydValue
 from bluesky_stm.devices._sweep import BiasSweep
 from bluesky_stm.devices._tip import TipPosition
 from bluesky_stm.devices._watch import Watch
@@ -32,22 +32,34 @@ from bluesky_stm.protocols import Controller
 from bluesky_stm.settings import QUANTITIES, Limits
 
 HARMLESS = (MotionStoppedError, LimitError, NotCapableError, SettingsError)
-"""Faults that leave the tip as it was: they don't call for a withdrawal."""
+"""Faults that leave the tip as it was, and therefore do not call for a withdrawal."""
 
 
 class STM(Device):
-    """A scanning tunneling microscope: tip, bias, sweep, current, z, lockin, scanner, grid; pulse, shaper, watch, conditions.
+    """A scanning tunneling microscope, with one component for each thing that it can do.
+
+    The components are ``tip``, ``bias``, ``sweep``, ``current``, ``z``, ``lockin``, ``scanner``, ``grid``, ``pulse``,
+    ``shaper``, ``drift``, ``watch`` (values for suspenders) and ``conditions`` (bias, set point and feedback together).
 
     Parameters
     ----------
     prefix : str
         Not used; the controller knows its address.
     controller : Controller
-        What does the work: simulated, recorded or a real one.
+        Does the work: a simulated, a recorded or a real one.
     limits : Limits, optional
-        Interlocks, narrower than what the hardware can do; that if not given.
+        Limits that are narrower than what the hardware can do; those of the hardware if not given.
     images : ImageStore, optional
-        Where images go that are too large for a document; all stay inline if not given.
+        Store of the images that are too large for a document; all stay inline if not given.
+    name : str
+        Name of the device, with which the names of all signals begin.
+    **kwargs
+        Passed on to `ophyd.Device`.
+
+    Attributes
+    ----------
+    fault : BaseException or None
+        First fault since `clear_fault`; while there is one, nothing is measured.
     """
 
     tip = Cpt(TipPosition, kind=NORMAL, labels={"motors"})
@@ -74,7 +86,7 @@ class STM(Device):
         limits: Limits | None = None,
         images: ImageStore | None = None,
         name: str = "stm",
-        **kwargs: Any,
+        **kwargs: OphydValue,
     ) -> None:
         self.controller = controller
         self.worker = Worker(name, on_fault=self.latch)
@@ -85,22 +97,26 @@ class STM(Device):
 
     @property
     def withdrawn(self) -> bool:
-        """Whether the tip is out of reach of the surface, as the controller says."""
+        """Return True when the tip is out of reach of the surface, as the controller reports it."""
         return self.controller.is_withdrawn()
 
     @property
     def is_staged(self) -> bool:
-        """Whether it is staged as a whole, as bluesky's plans stage it; then it takes care of its parts' rest, too."""
+        """Return True when the microscope is staged as a whole, as bluesky's plans stage it.
+
+        It then restores the tunneling conditions for its components, too.
+        """
         return self._staged != Staged.no
 
     def stage(self) -> list[object]:
-        """Make ready for a run, and remember how the tip rests."""
+        """Make the microscope ready for a run, and remember the tunneling conditions."""
         if not self.is_staged:
             self.conditions.enter(self)
         return super().stage()
 
     def unstage(self) -> list[object]:
-        """End what is under way; put the tip back to rest, or withdraw it after a fault."""
+        """End what is under way; restore the tunneling conditions, or withdraw the tip after a fault."""
+        # Called in the reverse order: all measurements are ended before the conditions are restored.
         with ExitStack() as whatever_happens:
             whatever_happens.callback(self.conditions.leave, self)
             for measuring in (self.sweep, self.scanner, self.grid):
@@ -109,7 +125,7 @@ class STM(Device):
 
     @cached_property
     def limits(self) -> Limits:
-        """The interlocks, as far as the hardware reaches."""
+        """Return the limits in force: those that were given, cut to what the hardware reaches."""
         ranges = self.controller.ranges
         asked = self._limits or Limits.within(ranges)
         inside = {
@@ -120,15 +136,45 @@ class STM(Device):
         return Limits.parse({**asked.model_dump(), **inside})
 
     def limits_of(self, quantity: str) -> tuple[float, float]:
-        """Lowest and highest value of a quantity."""
+        """Return the lowest and the highest value of a quantity, which is a field of `Limits`."""
         return getattr(self.limits, quantity)
 
     def check(self, quantity: str, value: float, what: str) -> None:
-        """Refuse ``value`` outside the interlock of ``quantity``; ``what`` names the signal."""
+        """Refuse a value outside the limits of its quantity.
+
+        Parameters
+        ----------
+        quantity : str
+            Field of `Limits`: ``"bias"``, ``"x"``, ``"speed"`` ...
+        value : float
+            Value that is asked for, in the unit of the quantity.
+        what : str
+            Name of the signal, for the message.
+
+        Raises
+        ------
+        LimitError
+            Outside the limits.
+        """
         self.limits.check(quantity, value, what)
 
     def check_dose(self, what: str, seconds: float, current: float = math.inf) -> None:
-        """Refuse to keep more than half of the highest current for longer than the dose allows."""
+        """Refuse to keep more than half of the highest current for longer than the dose limit allows.
+
+        Parameters
+        ----------
+        what : str
+            Name of the device, for the message.
+        seconds : float
+            Duration of the act, in s.
+        current : float
+            Current during the act, in nA; without it the highest one is assumed.
+
+        Raises
+        ------
+        LimitError
+            When the act would last too long; nothing has been done then.
+        """
         high, dose = self.limits.current[1], self.limits.dose
         if current > high / 2 and not seconds <= dose:
             raise LimitError(
@@ -137,7 +183,22 @@ class STM(Device):
             )
 
     def check_junction(self, what: str, bias: float, current: float) -> None:
-        """Refuse a set point, in V and nA, that only a tip in contact would carry: one quantum of conductance or more."""
+        """Refuse a set point that only a tip in contact would carry: one quantum of conductance or more.
+
+        Parameters
+        ----------
+        what : str
+            Name of the signal, for the message.
+        bias : float
+            Sample bias, in V.
+        current : float
+            Set-point current, in nA.
+
+        Raises
+        ------
+        LimitError
+            When ``current`` is not below the conductance quantum times the magnitude of ``bias``.
+        """
         if current >= units.CONDUCTANCE_QUANTUM * abs(bias):
             raise LimitError(
                 f"{what} = {bias:g} V leaves no current that would hold the tip above the surface, at a set point of "
@@ -145,7 +206,11 @@ class STM(Device):
             )
 
     def hold_still(self, success: bool = False) -> None:
-        """End motion, scan and sweep now, and forget what waits for its turn; the feedback stays closed."""
+        """End motion, scan and sweep now, and drop the acts that wait for their turn; the feedback stays closed.
+
+        A ramp of the bias through 0 V is not interrupted, because the controller would close the feedback near 0 V. ``success``
+        is True when the acts that end have not failed.
+        """
         self.worker.stopping(success)
         if not self.bias.crossing:
             self.controller.stop()
@@ -153,11 +218,14 @@ class STM(Device):
             self.worker.submit(self, self.withdraw_now, urgent=True)
 
     def stop(self, *, success: bool = False) -> None:
-        """Hold still. Never a retract."""
+        """Hold still; the tip is never retracted by this."""
         self.hold_still(success)
 
     def withdraw_now(self) -> None:
-        """End what is under way and withdraw; blocks. Tried even where the controller could not be stopped."""
+        """End what is under way and withdraw the tip; return when it is withdrawn.
+
+        The withdrawal is tried even where the controller could not be stopped.
+        """
         crossing = self.bias.crossing  # stopped there, the controller would close the feedback near 0 V
         if not crossing:
             self._stop_if_possible()
@@ -166,13 +234,22 @@ class STM(Device):
             self._stop_if_possible()
 
     def require_contact(self) -> None:
-        """Refuse to measure after a fault, and with the tip withdrawn."""
+        """Refuse to measure after a fault that nobody has cleared, and with the tip withdrawn.
+
+        Raises
+        ------
+        STMError
+            In both cases; nothing was measured then.
+        """
         self.require_no_fault("measured")
         if self.withdrawn:
             raise STMError(f"The tip of {self.name} is withdrawn. Nothing was measured. Look at it, then approach.")
 
     def require_no_fault(self, done: str) -> None:
-        """Refuse to go on until a person has cleared the fault; ``done`` says what was not done."""
+        """Refuse to go on until a person has cleared the fault.
+
+        ``done`` is the word for what was not done, such as ``"measured"``.
+        """
         if self.fault is not None:
             raise STMError(
                 f"{self.name} is out of use after {type(self.fault).__name__}: {self.fault} Nothing was {done}. "
@@ -180,7 +257,10 @@ class STM(Device):
             )
 
     def clear_fault(self) -> None:
-        """A person has looked at the tip: it may approach and measure again. No plan and no suspender calls this."""
+        """Let the microscope approach and measure again, after a person has looked at the tip.
+
+        No plan and no suspender calls this.
+        """
         self.fault = None
 
     def _stop_if_possible(self) -> None:
@@ -188,6 +268,9 @@ class STM(Device):
             self.controller.stop()
 
     def latch(self, fault: BaseException) -> None:
-        """Remember the first fault: the tip is withdrawn at the way out, and nothing is measured until `clear_fault`."""
+        """Remember the first fault, unless it is one of `HARMLESS`.
+
+        The tip is withdrawn on the way out of the plan, and nothing is measured until `clear_fault`.
+        """
         if self.fault is None and not isinstance(fault, HARMLESS):
             self.fault = fault

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from typing import Any
 
+from bluesky.protocols import Reading
 from event_model import DataKey
 from ophyd import Component as Cpt
 from ophyd.status import Status
@@ -13,12 +13,12 @@ from ophyd.status import Status
 from bluesky_stm import units
 from bluesky_stm.devices._positioner import Positioner
 from bluesky_stm.devices._signals import CONFIG, HINTED, Parameter, data_key
-from bluesky_stm.devices._stm_device import STMDevice, stm_of
+from bluesky_stm.devices._stm_device import OphydValue, STMDevice, stm_of
 from bluesky_stm.errors import LimitError, STMError
 from bluesky_stm.geometry import Point
 
 STEEPEST_SLOPE = 1.0
-"""Slope of the surface, in nm/nm, that a moving tip has to follow: facets and step edges seen by a blunt tip."""
+"""Slope of the surface, in nm/nm, that a moving tip has to follow: facets and step edges, seen by a blunt tip."""
 
 
 class TipAxis(Positioner):
@@ -29,45 +29,45 @@ class TipAxis(Positioner):
 
     @property
     def quantity(self) -> str:  # type: ignore[override]
-        """Which interlock: ``x`` or ``y``."""
+        """Return the field of `Limits` that applies: ``x`` or ``y``."""
         return self.attr_name
 
     @property
     def position(self) -> float:
-        """Coordinate now, in nm."""
+        """Return the coordinate now, in nm."""
         return getattr(self.controller.get_tip(), self.attr_name)
 
     @property
     def setpoint(self) -> float:
-        """Coordinate asked for last, or where the tip stands."""
+        """Return the coordinate asked for last, in nm, or that of the tip before that."""
         return getattr(self.parent.setpoint, self.attr_name)
 
     def check_value(self, value: float) -> None:
-        """Refuse a coordinate outside the limits, and a speed that the feedback can't follow."""
+        """Refuse a coordinate, in nm, outside the limits, and a speed that the feedback cannot follow."""
         super().check_value(value)
         self.parent.check_speed()
 
     def set(self, value: float, *, timeout: float | None = None) -> Status:
-        """Move along this axis; both ends are checked."""
+        """Move along this axis to ``value``, in nm; the limits are checked for both coordinates."""
         target = self.parent.target._replace(**{self.attr_name: float(value)})
         return self.parent.set(target, timeout=timeout)
 
-    def read(self) -> dict[str, dict[str, Any]]:
-        """Readback and set point now."""
+    def read(self) -> dict[str, Reading]:
+        """Read readback and set point of this coordinate now."""
         return {key: value for key, value in self.parent.read().items() if key in {self.name, f"{self.name}_setpoint"}}
 
 
 class Speed(Parameter):
-    """Lateral speed of the tip, in nm/s; 0 for the controller's own."""
+    """Lateral speed of the tip, in nm/s; 0 stands for the controller's own."""
 
     def check_value(self, value: float) -> None:
-        """Refuse a speed outside the interlock, and one that the feedback can't follow."""
+        """Refuse a speed, in nm/s, beyond the limit, and one that the feedback cannot follow."""
         super().check_value(value)
         stm_of(self).tip.check_speed(value)
 
 
 class TipPosition(STMDevice):
-    """Where the tip is on the sample, in nm, drift compensated; set as one point in one straight line."""
+    """Position of the tip on the sample, in nm and compensated for drift; set as one point, in one straight line."""
 
     x = Cpt(TipAxis, kind=HINTED)
     y = Cpt(TipAxis, kind=HINTED)
@@ -77,41 +77,50 @@ class TipPosition(STMDevice):
     timeout: float | None = 600.0
     """Longest time for one move, in s of wall time."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: OphydValue, **kwargs: OphydValue) -> None:
         super().__init__(*args, **kwargs)
         self._asked: Point | None = None
 
     @property
     def limits(self) -> tuple[Point, Point]:
-        """Lowest and highest x and y that may be asked, in nm."""
+        """Return the lowest and the highest x and y that may be asked for, in nm, as two points."""
         (left, right), (low, high) = self.stm.limits_of("x"), self.stm.limits_of("y")
         return Point(left, low), Point(right, high)
 
     @property
     def position(self) -> Point:
-        """Where the tip is now."""
+        """Return the place of the tip now, in nm."""
         return self.controller.get_tip().point
 
     @property
     def setpoint(self) -> Point:
-        """The place asked for last, or where the tip stands."""
+        """Return the place asked for last, or that of the tip before that."""
         return self._asked or self.position
 
     @property
     def target(self) -> Point:
-        """Where the next single axis starts from: the place asked for, unless the tip has been taken elsewhere since."""
+        """Return the place from which a move along a single axis starts.
+
+        It is the place asked for last, unless the tip has been taken elsewhere since.
+        """
         here = self.position
         asked = self._asked
         return asked if asked and (self._moving or math.dist(here, asked) <= self.tolerance.get()) else here
 
     def check_value(self, point: tuple[float, float]) -> None:
-        """Refuse a place outside the limits, and a speed that the feedback can't follow."""
+        """Refuse a place (x, y), in nm, outside the limits, and a speed that the feedback cannot follow."""
         for axis, value in zip((self.x, self.y), point, strict=True):
             self.stm.check(axis.quantity, value, axis.name)
         self.check_speed()
 
     def set(self, point: tuple[float, float], *, timeout: float | None = None) -> Status:
-        """Move to ``point`` in one straight line; the status ends on arrival or with the fault."""
+        """Move to ``point`` (x, y), in nm, in one straight line; the status ends on arrival or with the fault.
+
+        Raises
+        ------
+        LimitError
+            Outside the limits, or too fast for the feedback; nothing has moved then.
+        """
         target = Point(*map(float, point))
         self.check_value(target)
         self._asked = target
@@ -120,16 +129,16 @@ class TipPosition(STMDevice):
 
     @property
     def hints(self) -> dict[str, list[str]]:
-        """Plots take both coordinates."""
+        """Tell plots to take both coordinates."""
         return {"fields": [self.x.name, self.y.name]}
 
     def describe(self) -> dict[str, DataKey]:
-        """Where it is, and where it was asked to be."""
+        """Describe readback and set point of x and y, and the height z of the tip, all in nm."""
         key = data_key(self.controller.source(f"{self.attr_name}_z"), units.LENGTH, precision=4, limits=self.stm.limits_of("z"))
         return {**self.x.describe(), **self.y.describe(), f"{self.name}_z": key}
 
-    def read(self) -> dict[str, dict[str, Any]]:
-        """All coordinates of one moment."""
+    def read(self) -> dict[str, Reading]:
+        """Read all coordinates at one moment."""
         here, now = self.controller.get_tip(), time.time()
         asked = self._asked or here.point
         values = {
@@ -148,7 +157,15 @@ class TipPosition(STMDevice):
         return self._last is not None and not self._last.done
 
     def go(self, target: Point) -> None:
-        """Move in one straight line and see that the tip arrived; blocks. Nothing would follow with the feedback open."""
+        """Move in one straight line to ``target`` and return when the tip has arrived within the tolerance.
+
+        Raises
+        ------
+        LimitError
+            With the feedback open at the surface, because nothing would follow the relief; nothing has moved then.
+        STMError
+            When the tip has stopped farther from the target than the tolerance allows.
+        """
         if not (self.controller.get_feedback() or self.stm.withdrawn):
             raise LimitError(
                 f"{self.name} can't go to ({target.x:g}, {target.y:g}) nm: the feedback is open, and the surface may be in the "
@@ -164,9 +181,11 @@ class TipPosition(STMDevice):
             )
 
     def check_speed(self, speed: float | None = None, what: str = "") -> None:
-        """Refuse a lateral speed, in nm/s, that the closed feedback can't follow; ``what`` has it, if not the tip itself.
+        """Refuse a lateral speed that the closed feedback cannot follow.
 
-        The controller's own speed counts where none, or 0, is given.
+        A feedback with an integral gain of so many nm/s follows a slope of `STEEPEST_SLOPE` up to that gain divided by the
+        slope. Where no speed, or 0, is given, the controller's own counts. ``speed`` is in nm/s; ``what`` names the device that
+        moves, if it is not the tip itself.
         """
         if not self.controller.get_feedback():
             return

@@ -1,11 +1,10 @@
-"""Blocking acts of a controller as statuses: one thread does them, one after the other."""
+"""Blocking acts of a controller as ophyd statuses: one thread does them, one after the other."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 from ophyd import DeviceStatus
 from ophyd.ophydobj import OphydObject
@@ -16,24 +15,33 @@ FaultHandler = Callable[[BaseException], None]
 
 
 class StopEpoch:
-    """The acts between two stops: whether it is over, and whether it was ended on purpose."""
+    """The acts between two stops of the controller.
+
+    Attributes
+    ----------
+    stopped : bool
+        True when the controller has been stopped since.
+    on_purpose : bool
+        True when that stop is no fault of the acts that it ended.
+    """
 
     stopped = False
     on_purpose = False
 
 
 class ActStatus(DeviceStatus):
-    """Status of an act of a device; `report` tells those who watch it, and a failure stops the device.
+    """Status of an act of a device; it reports progress, and a failure stops the device.
 
     Parameters
     ----------
     device : OphydObject
+        Device that acts.
     timeout : float or None
-        In s of wall time; None to wait for ever.
+        Longest time for the act, in s of wall time; None to wait for ever.
     unit : str
-        What is counted: ``"line"``, ``"point"``.
+        What the progress counts: ``"line"``, ``"point"``.
     on_fault : callable, optional
-        Called with the exception of a failure, the timeout included.
+        Called with the exception of a failure, that of a timeout included.
     """
 
     def __init__(
@@ -45,11 +53,11 @@ class ActStatus(DeviceStatus):
         super().__init__(device, timeout=timeout)
 
     def watch(self, func: Callable[..., None]) -> None:
-        """Call ``func`` with every step of progress, as bluesky's progress bars expect it."""
+        """Call ``func`` with every step of progress, by the keywords that bluesky's progress bars expect."""
         self._watchers.append(func)
 
     def report(self, done: int, total: int) -> None:
-        """Tell those who watch that ``done`` of ``total`` steps are over."""
+        """Report to all watchers that ``done`` of ``total`` steps are over."""
         elapsed = time.monotonic() - self._begun
         left = elapsed * (total - done) / done if done else None
         for tell in tuple(self._watchers):
@@ -59,12 +67,12 @@ class ActStatus(DeviceStatus):
             )  # fmt: skip
 
     def go_on(self) -> None:
-        """Between two steps of an act: raises `MotionStoppedError` when it has been stopped meanwhile."""
+        """Raise `MotionStoppedError` when the act has been stopped; called between the steps of an act."""
         if self.epoch.stopped:
             raise MotionStoppedError(f"{self.device.name} was stopped. The tip stands still with the feedback on. Ask again.")
 
     def __str__(self) -> str:
-        """With the fault, so that what bluesky raises says it."""
+        """Name the device, the state and the fault, because bluesky raises with this text."""
         fault = self._exception
         state = "under way" if not self.done else "done" if fault is None else f"failed with {type(fault).__name__}: {fault}"
         return f"{self.device.name}: {state}"
@@ -79,9 +87,16 @@ class ActStatus(DeviceStatus):
 
 
 class Worker:
-    """Does the acts of one microscope in the order asked; an urgent one (a withdrawal) does not wait for the others.
+    """Does the acts of one microscope in the order in which they are asked for.
 
-    Threads start with the first act and end with `close` or with the worker.
+    An urgent act (a withdrawal) does not wait for the others. Threads start with the first act and end with `close`.
+
+    Parameters
+    ----------
+    name : str
+        Beginning of the names of the threads.
+    on_fault : callable, optional
+        Called with the exception of each act that fails.
     """
 
     def __init__(self, name: str, on_fault: FaultHandler | None = None) -> None:
@@ -93,17 +108,37 @@ class Worker:
     def submit(
         self,
         device: OphydObject,
-        act: Callable[..., Any],
-        *args: Any,
+        act: Callable[..., object],
+        *args: object,
         timeout: float | None = None,
         unit: str = "step",
         urgent: bool = False,
         tells: bool = False,
     ) -> ActStatus:
-        """Do ``act(*args)`` in a thread; the status ends with it, or with its fault.
+        """Do an act in a thread.
 
-        An act that ``tells`` is called with its status as a further argument: it reports to it, and asks it between its steps
-        whether it has been stopped.
+        Parameters
+        ----------
+        device : OphydObject
+            Device that acts, and that is stopped when the act fails.
+        act : callable
+            Called with ``args``; it blocks until it is done.
+        *args
+            Arguments of the act.
+        timeout : float, optional
+            Longest time for it, in s of wall time, the wait for its turn included; None to wait for ever.
+        unit : str
+            What its progress counts.
+        urgent : bool
+            True for an act that does not wait for the others and that a stop does not end.
+        tells : bool
+            True for an act that takes its status as a further argument: it reports its progress there, and asks between its
+            steps whether it has been stopped.
+
+        Returns
+        -------
+        ActStatus
+            Ends with the act, or with its fault.
         """
         status = ActStatus(device, timeout, unit=unit, on_fault=self._on_fault)
         if not urgent:
@@ -113,11 +148,12 @@ class Worker:
         return status
 
     def stopping(self, success: bool) -> None:
-        """The controller is about to be stopped: acts asked so far end with `MotionStoppedError`, those that wait too.
+        """Let the acts that were asked for so far end with `MotionStoppedError`, because the controller is about to be stopped.
 
-        With ``success`` that is no fault, and their statuses end well: so bluesky stops what moves when it pauses, and does it
-        again on resuming.
+        With ``success`` True that is no fault, and their statuses end well. bluesky stops what moves in this way when it
+        pauses, and asks for it again when it resumes.
         """
+        # Acts asked for from here on belong to a new epoch: only those of the old one are stopped.
         self._epoch.stopped, self._epoch.on_purpose = True, success
         self._epoch = StopEpoch()
 
@@ -126,7 +162,7 @@ class Worker:
         self._acts.shutdown(wait=False)
         self._urgent.shutdown(wait=False)
 
-    def _perform(self, status: ActStatus, act: Callable[..., Any], args: tuple[Any, ...]) -> None:
+    def _perform(self, status: ActStatus, act: Callable[..., object], args: tuple[object, ...]) -> None:
         try:
             status.go_on()
             act(*args)

@@ -1,31 +1,43 @@
-"""The z controller: feedback, set point, withdrawal."""
+"""The z controller: feedback, set point, gains, withdrawal and approach."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from operator import methodcaller
-from typing import Any
 
 from ophyd import Component as Cpt
 from ophyd.status import Status
 
 from bluesky_stm import units
 from bluesky_stm.devices._signals import CONFIG, HINTED, NORMAL, ControllerSignal, DescribedSignal
-from bluesky_stm.devices._stm_device import STMDevice
+from bluesky_stm.devices._stm_device import OphydValue, STMDevice
 
 
 class Contact(DescribedSignal):
-    """Whether the tip is at the surface: ``bps.mv(stm.z.contact, False)`` withdraws it, True approaches."""
+    """True while the tip is at the surface: ``bps.mv(stm.z.contact, False)`` withdraws it, True approaches."""
 
-    def get(self, **kwargs: Any) -> bool:
-        """False after a withdrawal."""
+    def get(self, **kwargs: OphydValue) -> bool:
+        """Return False after a withdrawal."""
         return not self.parent.stm.withdrawn
 
     def check_value(self, value: bool) -> None:
-        """Both may be asked at any time."""
+        """Refuse nothing: both may be asked for at any time."""
 
     def set(self, value: bool, *, timeout: float | None = None, settle_time: float | None = None) -> Status:
-        """Withdraw or approach; the status ends on arrival or with the fault."""
+        """Withdraw the tip, or approach the surface.
+
+        Parameters
+        ----------
+        value : bool
+            False to withdraw, True to approach.
+        timeout, settle_time : float, optional
+            Accepted because bluesky passes them; the time-out is that of the z controller.
+
+        Returns
+        -------
+        Status
+            Ends on arrival, or with the fault.
+        """
         return self.parent.approach() if value else self.parent.withdraw()
 
     def stop(self, *, success: bool = False) -> None:
@@ -34,7 +46,10 @@ class Contact(DescribedSignal):
 
 
 class ZController(STMDevice):
-    """Keeps the tip at its distance: feedback on or off, set point, gains; withdraws and approaches."""
+    """Keeps the tip at its distance from the surface: feedback on or off, set point (nA), gains; withdraws and approaches.
+
+    The height of the tip is in nm, the proportional gain in nm and the integral gain in nm/s.
+    """
 
     height = Cpt(ControllerSignal, read=lambda c: c.get_tip().z, units=units.LENGTH, precision=4, quantity="z", kind=HINTED)
     feedback = Cpt(
@@ -78,7 +93,7 @@ class ZController(STMDevice):
     """Longest time for an approach or a withdrawal, in s of wall time."""
 
     def withdraw(self) -> Status:
-        """End what is under way and pull the tip back to the end of its range; waits for nothing else."""
+        """End what is under way and pull the tip back to the end of its range; this waits for no other act."""
         self.stm.worker.stopping(success=True)
         return self.stm.worker.submit(self, self.stm.withdraw_now, timeout=self.timeout, urgent=True)
 

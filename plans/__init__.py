@@ -1,4 +1,4 @@
-"""Bluesky plans for a scanning tunneling microscope."""
+"""Bluesky plans for a scanning tunneling microscope: explorations, measurements at given places, and a safe tip."""
 
 from bluesky_stm.plans._adaptive import explore
 from bluesky_stm.plans._child_frame import (

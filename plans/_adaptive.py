@@ -1,10 +1,10 @@
-"""One length scale: topograph, then decide - move - sweep - learn until the budget or a stop rule ends it."""
+"""Exploration at one length scale: a topograph, then decisions and spectra until the budget or a stop rule ends it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import bluesky.preprocessors as bpp
 import numpy as np
@@ -34,43 +34,50 @@ def explore(
     agent: AgentDevice,
     *,
     budget: int | None = None,
-    frame: Frame | Mapping[str, Any] | None = None,
+    frame: Frame | Mapping[str, object] | None = None,
     maps_every: int = 10,
     look: bool = True,
     ahead: bool = False,
-    drift: DriftCheck | Mapping[str, Any] | None = None,
-    tip: TipCheck | Mapping[str, Any] | None = None,
+    drift: DriftCheck | Mapping[str, object] | None = None,
+    tip: TipCheck | Mapping[str, object] | None = None,
     steer: Steer | None = None,
     parent: Parent | None = None,
-    md: Mapping[str, Any] | None = None,
+    md: Mapping[str, object] | None = None,
 ) -> MsgGenerator[str]:
-    """Explore one frame at the length scale of the agent: one run.
+    """Explore one frame at the length scale of the agent, as one run.
+
+    The frame is scanned once. Then the agent decides, the tip moves, a spectrum is taken and the agent learns it, again and
+    again. Bias, set point and feedback are as before when the plan ends, however it ends.
 
     Parameters
     ----------
     stm : STM
+        Microscope that measures.
     agent : AgentDevice
-        Says where to measure; its scale says how large the frame is and what counts. The agent maximises.
+        Chooses the places; its scale gives the size of the frame, the budget and the stop rule. The agent maximises.
     budget : int, optional
-        Spectra to take, else as the scale says.
+        Number of spectra; that of the scale if not given.
     frame : Frame or mapping, optional
-        Where; else a square of the scale's size around the centre of the scanner's present frame, at its angle.
+        Region to be explored. By default a square of the scale's size around the centre of the scanner's present frame, at its
+        angle.
     maps_every : int
-        Spectra between two Events of the stream ``maps``.
+        Number of spectra between two Events of the stream ``maps``.
     look : bool
-        Whether to take a topograph; an agent that goes on with an earlier run (``resumes`` in ``md``) has seen one.
+        True to take a topograph; an agent that goes on with an earlier run (``resumes`` in ``md``) has seen one.
     ahead : bool
-        Let the agent decide while the tip measures, so that the microscope does not wait; it decides without that spectrum.
+        True to let the agent decide while the tip measures, so that the microscope does not wait. The agent then decides
+        without the spectrum that is being taken.
     drift : DriftCheck or mapping, optional
-        Measure drift on the way, and follow it.
+        Settings with which drift is measured and followed during the exploration; None for not at all.
     tip : TipCheck or mapping, optional
-        Look after the tip on the way; spectra of a changed tip are taken back.
+        Settings with which the tip is checked during the exploration, and spectra of a changed tip are revoked; None for not at
+        all.
     steer : Steer, optional
-        By which a person can intervene.
+        Through which a person can intervene.
     parent : Parent, optional
-        The image in which ``frame`` was chosen: an overview finds the place again before the topograph.
+        Image in which ``frame`` was chosen: an overview finds the place again before the topograph is taken.
     md : mapping, optional
-        Metadata for the start document.
+        Further metadata for the start document.
 
     Returns
     -------
@@ -80,7 +87,7 @@ def explore(
     Raises
     ------
     SettingsError, LimitError
-        Before anything moves: a budget larger than the candidates, a frame outside the scan range.
+        Before anything moves: for a budget larger than the number of candidates, or a frame outside the scan range.
     """
     scale = _scale(agent, budget)
     place = as_frame(frame) or _around(stm, scale)
@@ -121,7 +128,22 @@ def _around(stm: STM, scale: LengthScale) -> Frame:
 
 
 def check_budget(scale: LengthScale, frame: Frame, agent: AgentDevice) -> None:
-    """Refuse a budget larger than the places that the agent could choose from."""
+    """Refuse a budget larger than the number of candidates.
+
+    Parameters
+    ----------
+    scale : LengthScale
+        Holds the budget.
+    frame : Frame
+        Region to be explored, from which the candidates of a raster follow.
+    agent : AgentDevice
+        Its settings give the candidates, or patch and step of the raster.
+
+    Raises
+    ------
+    SettingsError
+        With both numbers; nothing has moved then.
+    """
     settings = agent.metadata["agent"]["settings"]
     places, way_out = settings.get("candidates"), "give the agent more candidates"
     if places is None and "patch" in settings:
@@ -134,7 +156,7 @@ def check_budget(scale: LengthScale, frame: Frame, agent: AgentDevice) -> None:
 
 
 def _check_inside(frame: Frame, agent: AgentDevice) -> None:
-    """Refuse candidates of a list that lie outside of the frame."""
+    """Refuse listed candidates that lie outside of the frame."""
     candidates = np.array(agent.metadata["agent"]["settings"].get("candidates") or [], dtype=float).reshape(-1, 2)
     outside = candidates[~frame.contains(candidates)]
     if len(outside):

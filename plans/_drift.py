@@ -1,10 +1,10 @@
-"""Drift: how far the surface has moved under the tip, measured with quick images; positions and candidates follow it."""
+"""Drift: how far the surface has moved under the tip, measured with quick images and followed by positions and candidates."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import bluesky.plan_stubs as bps
 import bluesky.preprocessors as bpp
@@ -16,6 +16,7 @@ from bluesky_stm import units
 from bluesky_stm.geometry import Drift, Floats, Frame, Point
 from bluesky_stm.imaging import Registration, Shift
 from bluesky_stm.measurements import Topograph
+from bluesky_stm.parts import JSON
 from bluesky_stm.plans._matching import contrast, follow, locate, zip_xy
 from bluesky_stm.plans._metadata import describe_run
 from bluesky_stm.plans._queue import queueable
@@ -42,33 +43,33 @@ DRIFT_FIELDS = {
     "compensated_y": units.SPEED,
     "contrast": "",
 }
-"""Of an Event in the stream ``drift``, beside the image: the shift since the first image, and what follows from it."""
+"""Fields of an Event in the stream ``drift``, beside the image: the shift since the first image, and what follows from it."""
 
 SHIFT_MARGIN = 2.0
-"""Shift that is believed at most, beyond two pixels: what the speed given as possible makes of the time, times this."""
+"""Largest shift that is believed, beyond two pixels: the drift possible in the time since the last image, times this factor."""
 
 _INSTANT = 1e-3
-"""Time that passes at least between two images, in s, also where the clock stands, as that of a recorded microscope does."""
+"""Shortest time between two images, in s, also where the clock stands still, as that of a recorded microscope does."""
 
 
 class DriftCheck(Settings):
-    """When and how drift is measured.
+    """Settings with which drift is measured during an exploration.
 
     Attributes
     ----------
     every : int
-        Spectra between two measurements.
+        Number of spectra between two measurements.
     tolerance : float, optional
-        In nm: measure as well when the error of the position may have grown beyond it.
+        Measure also when the error of the position may have grown beyond this length, in nm.
     speed : float
-        Drift that is possible, in nm/s; a shift far beyond it is an error of the registration.
+        Drift that is possible, in nm/s; a shift far beyond it counts as an error of the registration.
     pixels : int
         Rows and columns of the quick image.
     share : float
-        Its side, as a share of that of the topograph. Above 1 a first quick image after the topograph becomes the reference: a
-        small frame may hold no feature at all by which it could be found again.
+        Side of the quick image, as a share of that of the topograph. Above 1 a first quick image after the topograph becomes
+        the reference, because a small frame may hold no feature at all by which it could be found again.
     compensate : bool
-        Let the controller compensate the drift found, where it can.
+        True to let the controller compensate the drift found, where it can.
     """
 
     every: int = Field(25, ge=1)
@@ -80,7 +81,20 @@ class DriftCheck(Settings):
 
 
 class DriftWatch:
-    """Follows the surface since its first image.
+    """Follows the surface during a run, from its first image on.
+
+    Parameters
+    ----------
+    stm : STM
+        Microscope that scans the quick images.
+    check : DriftCheck
+        Settings of the measurements.
+    reference : Topograph
+        First image, to which all others are registered.
+    reference_time : float
+        Middle of its scan, in s on the clock of the controller.
+    drift : Drift, optional
+        Drift that an earlier part of the run has found.
 
     Attributes
     ----------
@@ -89,9 +103,9 @@ class DriftWatch:
     reference_time : float
         Middle of its scan, in s.
     drift : Drift or None
-        What was found; None before the first trusted measurement.
+        Drift that was found; None before the first trusted measurement.
     contrast : float
-        Of the last quick image, relative to that of the reference.
+        Spread of the heights of the last quick image, relative to that of the reference.
     """
 
     def __init__(
@@ -107,20 +121,26 @@ class DriftWatch:
 
     @property
     def error(self) -> float:
-        """How far off positions may be now, in nm: the time since the last measurement times the drift that it missed."""
+        """Return how far off positions may be now, in nm.
+
+        This is the time since the last measurement times the drift that the last one found beyond what was expected.
+        """
         since = self.drift.last[0] if self.drift else self.reference_time
         return self._speed * max(self.stm.controller.now() - since, 0.0)
 
     def due(self, spectra: int) -> bool:
-        """Whether to measure again, ``spectra`` after the last time."""
+        """Return True when drift is to be measured again, ``spectra`` after the last time."""
         return spectra >= self.check.every or (self.check.tolerance is not None and self.error > self.check.tolerance)
 
     def where(self, point: Point) -> Point:
-        """Where the tip has to go now to stand on ``point`` of the first image."""
+        """Return the place to which the tip has to go now to stand on ``point`` of the first image."""
         return follow(self.drift, point, self.stm.controller.now())
 
     def begin(self) -> MsgGenerator[None]:
-        """Take the reference, where the topograph is too small; one Event in ``drift``, of the method "reference"."""
+        """Take a quick image as the reference, where the topograph is too small for that.
+
+        It emits one Event in the stream ``drift``, with the method "reference".
+        """
         if self.check.share <= 1 or self.drift:
             return
         began = self.stm.controller.now()
@@ -134,10 +154,11 @@ class DriftWatch:
             yield from record("drift", self._readable, self.stm.scanner, **said)
 
     def measure(self) -> MsgGenerator[bool]:
-        """Take a quick image and find out; one Event in the stream ``drift``. Whether the result can be trusted.
+        """Take a quick image and register it; return True when the result can be trusted.
 
-        Where the quick image does not do, one with all pixels of the reference is taken. Where that does not do either, the
-        drift stays as it was expected.
+        One Event in the stream ``drift`` is emitted for each image. Where the quick image cannot be registered, one with all
+        pixels of the reference is taken. Where that fails, too, the drift stays as it was expected. A trusted drift is
+        compensated by the controller, if the settings ask for that and the controller can.
         """
         finest = min(self.reference.frame.pixels)
         for pixels in dict.fromkeys((min(self.check.pixels, finest), finest)):
@@ -147,7 +168,7 @@ class DriftWatch:
         return False
 
     def _try(self, pixels: int) -> MsgGenerator[bool | None]:
-        """None where the plan is only simulated."""
+        """Measure once; return None where the plan is only simulated."""
         began = self.stm.controller.now()
         image = yield from self._scan(pixels)
         if image is None:
@@ -163,12 +184,12 @@ class DriftWatch:
         return image_of(self.stm)
 
     def _believes(self, found: Registration, image: Topograph, time: float) -> bool:
-        """Whether the images agree, and on a shift that is possible."""
+        """Return True when the images agree, and on a shift that is possible."""
         surprise = math.dist(found.shift, follow(self.drift, Point(0, 0), time))
         return found.trusted and surprise < self._possible(image, time)
 
     def _possible(self, image: Topograph, time: float) -> float:
-        """How far a shift may be from the one expected, in nm."""
+        """Return the largest distance, in nm, of a shift from the one expected."""
         return 2 * max(image.frame.pixel_size) + SHIFT_MARGIN * self.check.speed * (time - self._last)
 
     def _conclude(self, found: Registration, image: Topograph, time: float) -> MsgGenerator[bool]:
@@ -189,7 +210,7 @@ class DriftWatch:
         yield from record("drift", self._readable, self.stm.scanner, **self._fields(found, trusted, time, left, compensated))
         return trusted
 
-    def _fields(self, found: Registration, trusted: bool, time: float, left: Floats, compensated: Floats) -> dict[str, Any]:
+    def _fields(self, found: Registration, trusted: bool, time: float, left: Floats, compensated: Floats) -> JSON:
         return {
             **zip_xy("", found.shift),
             "correlation": found.correlation,
@@ -208,16 +229,27 @@ class DriftWatch:
 
 
 class _Path:
-    """Shifts as they would be without compensation, and the velocity in them."""
+    """Shifts as they would be without compensation, and their velocity."""
 
     def __init__(self, time: float, shift: tuple[float, float]) -> None:
         self._times, self._shifts = [time], [np.array(shift)]
         self._undone = np.zeros(2)
 
     def velocity(self, time: float, shift: tuple[float, float], compensated: Floats, error: float) -> Floats:
-        """Velocity left by the compensation ``compensated``, in nm/s; zero where it does not stand out of ``error``, in nm.
+        """Return the velocity, in nm/s, that the compensation leaves; zero where it does not stand out of the error.
 
-        A straight line through all shifts: two of them alone would turn their error into drift.
+        A straight line is fitted through all shifts, because two of them alone would turn their error into drift.
+
+        Parameters
+        ----------
+        time : float
+            Time of the shift, in s.
+        shift : (float, float)
+            Shift along x and y since the first image, in nm.
+        compensated : ndarray of shape (2,)
+            Velocity that has been compensated since the last shift, in nm/s.
+        error : float
+            Error of one shift, in nm.
         """
         self._undone = self._undone + compensated * (time - self._times[-1])
         self._times.append(time)
@@ -230,13 +262,34 @@ class _Path:
 @queueable
 def measure_drift(
     stm: STM,
-    frame: Frame | Mapping[str, Any] | None = None,
+    frame: Frame | Mapping[str, object] | None = None,
     *,
     wait: float = 0.0,
     compensate: bool = True,
-    md: Mapping[str, Any] | None = None,
+    md: Mapping[str, object] | None = None,
 ) -> MsgGenerator[str]:
-    """Take two images of ``frame``, ``wait`` s apart, and compensate the drift between them if asked; one run."""
+    """Take two images of a frame and measure the drift between them, as one run.
+
+    The second image emits one Event in the stream ``drift``.
+
+    Parameters
+    ----------
+    stm : STM
+        Microscope that scans.
+    frame : Frame or mapping, optional
+        Region of both images; the scanner's present frame if not given.
+    wait : float
+        Time between the images, in s.
+    compensate : bool
+        True to let the controller compensate the drift found, where it can.
+    md : mapping, optional
+        Further metadata for the start document.
+
+    Returns
+    -------
+    str
+        uid of the run.
+    """
     place = as_frame(frame) or stm.scanner.frame
     stm.scanner.check_value(place)
     arguments = {"frame": place.as_dict(), "wait": wait, "compensate": compensate}

@@ -1,4 +1,7 @@
-"""What a person asks of a running exploration, carried out or refused; each an Event in the stream ``intervention``."""
+"""Interventions: what a person asks of a running exploration, carried out or refused.
+
+Each emits an Event in the stream ``intervention``.
+"""
 
 from __future__ import annotations
 
@@ -19,24 +22,38 @@ if TYPE_CHECKING:
     from bluesky_stm.protocols import Decision
 
 INTERVENTION_FIELDS = dict.fromkeys(("kind", "settings", "reason", "refused"), STRING)
-"""Of an Event in the stream ``intervention``; ``settings`` is JSON, ``refused`` says why it was not carried out."""
+"""Fields of an Event in the stream ``intervention``.
+
+``settings`` is JSON; ``refused`` says why it was not carried out, and is empty when it was.
+"""
 
 _POLL_TIME = 0.1
 """Time between two looks for an answer, in s of wall time."""
 
 _OF_THE_AGENT = frozenset({"mask", "unmask", "reject", "agent", "scalarizer"})
-"""What changes the decisions: one that was made ahead no longer holds."""
+"""Interventions that change the decisions: one that was made ahead no longer holds."""
 
 
 class Interventions:
-    """What a person asked of this run so far.
+    """Carries out what a person asks of a run.
+
+    Parameters
+    ----------
+    steer : Steer or None
+        Through which a person asks; None for nobody.
+    agent : AgentDevice
+        Agent of the run, which may refuse what is asked of it.
+    budget : int
+        Number of spectra at the beginning.
+    check_point : callable
+        Raises when the tip may not go to a place of the topograph.
 
     Attributes
     ----------
     budget : int
-        Spectra to take.
+        Number of spectra to take.
     approving : bool
-        Whether a person wants to be asked before each spectrum.
+        True when a person wants to be asked before each spectrum.
     forced : list of Point
         Places, on the topograph, that come before those of the agent.
     """
@@ -48,7 +65,7 @@ class Interventions:
         self._readable = PlanReadable("intervention", INTERVENTION_FIELDS)
 
     def attend(self) -> MsgGenerator[bool]:
-        """Carry out what was asked since the last time; whether the agent has to decide anew."""
+        """Carry out what was asked since the last time; return True when the agent has to decide anew."""
         asked = self._steer.take() if self._steer else []
         answers = []
         for one in asked:
@@ -56,7 +73,7 @@ class Interventions:
         return any(kind in _OF_THE_AGENT for kind in answers)
 
     def approve(self, decision: Decision) -> MsgGenerator[bool]:
-        """Wait until a person accepts ``decision``; False where the person wants something else."""
+        """Wait until a person accepts ``decision``; return False where the person wants something else."""
         if not (self.approving and self._steer):
             return True
         self._steer.proposed = decision
@@ -74,7 +91,7 @@ class Interventions:
             self._steer.proposed = None
 
     def _carry_out(self, asked: Intervention) -> MsgGenerator[str]:
-        """The kind of what was done; empty where it was refused."""
+        """Carry out one intervention and record it; return its kind, empty where it was refused."""
         refused = self._refusal(asked)
         if not refused:
             self._take_in(asked)
@@ -82,7 +99,7 @@ class Interventions:
         return "" if refused else asked.kind
 
     def _take_in(self, asked: Intervention) -> None:
-        """What concerns the plan; what concerns the agent it learns from the Event."""
+        """Heed what concerns the plan; the agent learns from the Event what concerns it."""
         match asked.kind:
             case "measure":
                 self.forced.append(asked.point)

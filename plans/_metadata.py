@@ -1,9 +1,11 @@
-"""What the start document says, beyond what the caller adds: enough to rebuild the agent and to repeat the run."""
+"""The metadata of a start document: with the agent's own, enough to rebuild the agent and to repeat the run."""
 
 from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from bluesky_stm.parts import JSON
 
 if TYPE_CHECKING:
     from bluesky_stm.devices import STM
@@ -15,8 +17,25 @@ SCHEMA_VERSION = 1
 _PACKAGES = ("bluesky-stm", "bluesky", "ophyd", "event-model", "numpy", "scipy", "scikit-image", "torch", "gpytorch")
 
 
-def describe_run(plan: str, arguments: dict[str, Any], stm: STM, frame: Frame) -> dict[str, Any]:
-    """Metadata that every run of this package carries."""
+def describe_run(plan: str, arguments: JSON, stm: STM, frame: Frame) -> JSON:
+    """Return the metadata that every run of this package carries.
+
+    Parameters
+    ----------
+    plan : str
+        Name of the plan.
+    arguments : dict
+        Arguments of the plan, as plain JSON.
+    stm : STM
+        Microscope; its controller describes itself.
+    frame : Frame
+        Region that is measured.
+
+    Returns
+    -------
+    dict
+        ``plan_name``, ``plan_args``, ``schema_version``, ``detectors``, ``motors``, ``controller``, ``frame`` and ``versions``.
+    """
     return {
         "plan_name": plan,
         "plan_args": arguments,

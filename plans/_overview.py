@@ -1,4 +1,4 @@
-"""Finding a place again: an overview around it, matched to the image in which it was chosen."""
+"""Overviews: a place chosen in an earlier image is found again, by an image of its surroundings."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ OVERVIEW_FIELDS = {
     "used_x": units.LENGTH,
     "used_y": units.LENGTH,
 }
-"""Of an Event in the stream ``overview``, beside the image: shift found, expected from drift, and used for the frame."""
+"""Fields of an Event in the stream ``overview``, beside the image: shift found, expected from drift, and used, in nm."""
 
 OVERVIEW_SIDE = 2.5
-"""Side of the overview, in sides of the frame that is looked for: creep and hysteresis miss by a few per cent of a move."""
+"""Side of the overview, in sides of the frame that is looked for; creep and hysteresis miss by a few per cent of a move."""
 
 LARGEST_MISS = 0.03
-"""By how much of the parent's side a place is missed at most, beside drift; a match farther off is a mistake."""
+"""Largest error of a move, as a share of the parent's side and beside drift; a match farther off counts as a mistake."""
 
 PACKET = 16
 """Scan controllers take the pixels of a line in packets of so many."""
@@ -45,16 +45,39 @@ PACKET = 16
 
 @dataclass(frozen=True, eq=False)
 class Parent:
-    """The image in which a frame was chosen, and what is known of the drift since."""
+    """Image in which a frame was chosen, and what is known of the drift since.
+
+    Attributes
+    ----------
+    image : Topograph
+        Topograph of the parent run.
+    drift : Drift or None
+        Drift since that topograph, as far as it was measured.
+    """
 
     image: Topograph
     drift: Drift | None = None
 
 
 def find_again(stm: STM, frame: Frame, parent: Parent) -> MsgGenerator[Frame]:
-    """Where ``frame`` of the parent's image lies now; one Event in the stream ``overview``.
+    """Find the place that ``frame`` has in the parent's image, and return the frame as it lies now.
 
-    Where the images do not agree, the shift that drift lets expect is used; so it is where the frame would leave the limits.
+    An overview is scanned and matched to that image; it emits one Event in the stream ``overview``. Where the images do not
+    agree, or the frame would leave the limits, the shift that drift lets expect is used.
+
+    Parameters
+    ----------
+    stm : STM
+        Microscope that scans.
+    frame : Frame
+        Region as it lay in the parent's image.
+    parent : Parent
+        That image, and the drift since.
+
+    Returns
+    -------
+    Frame
+        The same region where it lies now.
     """
     expected = follow(parent.drift, Point(0.0, 0.0), stm.controller.now())
     yield from scan(stm, _around(stm, frame, parent, expected))
@@ -72,7 +95,10 @@ def find_again(stm: STM, frame: Frame, parent: Parent) -> MsgGenerator[Frame]:
 
 
 def _around(stm: STM, frame: Frame, parent: Parent, expected: Point) -> Frame:
-    """A frame around ``frame``, as far as the parent's image and the limits reach, with pixels as fine as the parent's."""
+    """Return a frame around ``frame``, with pixels as fine as those of the parent's image.
+
+    It reaches as far as that image and the limits allow.
+    """
     whole = parent.image.frame
     side = min(OVERVIEW_SIDE * max(frame.size), *whole.size)
     middle = np.asarray(whole.center)

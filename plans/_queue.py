@@ -1,12 +1,12 @@
-"""What a queue server needs to know of a plan's parameters: their types, in plain JSON; devices and agents go by name."""
+"""Types of the parameters of plans, in plain JSON, for a queue server; devices and agents are given by name."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
-Plan = TypeVar("Plan", bound=Callable[..., Any])
+Plan = TypeVar("Plan", bound=Callable[..., object])
 
 _NUMBERS, _SETTINGS = "typing.List[float]", "typing.Dict[str, typing.Any]"
 
@@ -37,11 +37,11 @@ TYPES: Final[dict[str, str]] = {
     "steer": "typing.Any",
     "parent": "typing.Any",
 }
-"""Type of each parameter, by name: the same name means the same in every plan."""
+"""Type of each parameter, by its name: the same name means the same in every plan."""
 
 
 def queueable(plan: Plan) -> Plan:
-    """Annotate ``plan`` for a queue server; without one installed, the plan stays as it is."""
+    """Annotate ``plan`` for a queue server; without one installed, return the plan as it is."""
     try:
         from bluesky_queueserver import parameter_annotation_decorator
     except ImportError:

@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any
 
 import bluesky.plan_stubs as bps
-from bluesky.protocols import Readable
+from bluesky.protocols import Readable, Reading
 from bluesky.utils import MsgGenerator
+from event_model import DataKey
+
+from bluesky_stm.parts import JSON
 
 BOOLEAN, STRING, INTEGER = "boolean", "string", "integer"
-"""What a field may be instead of a number with a unit."""
+"""Kinds of a field that is not a number with a unit."""
 
 _NUMPY = {"number": "<f8", INTEGER: "<i8", BOOLEAN: "|b1"}
 
 
 class PlanReadable:
-    """Something that can be read into an Event as a device can: it says what the plan wrote into it last.
+    """Carries values of a plan into an Event: it can be read like a device, and returns what the plan wrote into it last.
 
     Parameters
     ----------
     name : str
-    fields : mapping
-        Name of each value -> its unit, or `BOOLEAN`, `STRING`, `INTEGER`.
+        Name, with which the keys of the Event begin.
+    fields : mapping of str to str
+        Unit of each value, or `BOOLEAN`, `STRING`, `INTEGER`.
     """
 
     parent = None
@@ -31,26 +34,44 @@ class PlanReadable:
     def __init__(self, name: str, fields: Mapping[str, str]) -> None:
         self.name = name
         self._fields = dict(fields)
-        self._values: dict[str, Any] = {}
+        self._values: Mapping[str, object] = {}
         self._written = 0.0
 
-    def write(self, **values: Any) -> None:
-        """Say these values from now on; each field needs one."""
+    def write(self, **values: object) -> None:
+        """Hold these values from now on.
+
+        Raises
+        ------
+        KeyError
+            When a field is missing, or is not one of those declared.
+        """
         if values.keys() != self._fields.keys():
             raise KeyError(f"{self.name} needs {sorted(self._fields)}, not {sorted(values)}.")
         self._values, self._written = values, time.time()
 
-    def describe(self) -> dict[str, Any]:
-        """Unit and kind of each value."""
+    def describe(self) -> dict[str, DataKey]:
+        """Describe the unit and the kind of each value."""
         return {f"{self.name}_{field}": _key(unit) for field, unit in self._fields.items()}
 
-    def read(self) -> dict[str, Any]:
-        """What was written last."""
+    def read(self) -> dict[str, Reading]:
+        """Return the values that were written last."""
         return {f"{self.name}_{k}": {"value": v, "timestamp": self._written} for k, v in self._values.items()}
 
 
-def record(stream: str, readable: PlanReadable, *devices: Readable, **values: Any) -> MsgGenerator[None]:
-    """One Event: ``values`` in ``readable``, and what ``devices`` measured last."""
+def record(stream: str, readable: PlanReadable, *devices: Readable, **values: object) -> MsgGenerator[None]:
+    """Emit one Event with values of the plan.
+
+    Parameters
+    ----------
+    stream : str
+        Name of the stream.
+    readable : PlanReadable
+        Takes the values.
+    *devices : Readable
+        Devices whose last measurement goes into the same Event; they are not triggered.
+    **values
+        Value of each field of ``readable``.
+    """
     readable.write(**values)
     yield from bps.checkpoint()
     yield from bps.create(stream)
@@ -60,7 +81,7 @@ def record(stream: str, readable: PlanReadable, *devices: Readable, **values: An
     yield from bps.checkpoint()  # repeated after a pause, it would say what was written by then
 
 
-def _key(unit: str) -> dict[str, Any]:
+def _key(unit: str) -> DataKey:
     kind = unit if unit in {BOOLEAN, STRING, INTEGER} else "number"
-    key = {"source": "plan", "dtype": kind, "shape": [], "units": unit if kind == "number" else ""}
-    return key | ({"dtype_numpy": _NUMPY[kind]} if kind in _NUMPY else {})
+    key: JSON = {"source": "plan", "dtype": kind, "shape": [], "units": unit if kind == "number" else ""}
+    return key | ({"dtype_numpy": _NUMPY[kind]} if kind in _NUMPY else {})  # type: ignore[return-value]

@@ -1,17 +1,19 @@
-"""A run that says why it ended."""
+"""A run whose stop document says why it ended."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import bluesky.plan_stubs as bps
 import bluesky.preprocessors as bpp
 from bluesky.utils import MsgGenerator, RunEngineControlException
 
 
-def run_with_reason(plan: MsgGenerator[str], md: Mapping[str, Any]) -> MsgGenerator[str]:
-    """Run ``plan`` inside a run; what it returns is the ``reason`` in the stop document. The uid of the run."""
+def run_with_reason(plan: MsgGenerator[str], md: Mapping[str, object]) -> MsgGenerator[str]:
+    """Run ``plan`` inside a run, and return the uid of the run.
+
+    What ``plan`` returns becomes the ``reason`` in the stop document; an exception fails the run with its text as the reason.
+    """
     uid = yield from bps.open_run(dict(md))
 
     def failed(error: Exception) -> MsgGenerator[None]:

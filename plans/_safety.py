@@ -1,4 +1,4 @@
-"""Plans that leave the tip safe: what was changed comes back whatever happens; suspenders that wait for better times."""
+"""Plans that leave the tip safe, because what was changed is restored however they end; suspenders that pause them."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ T = TypeVar("T")
 
 
 def safely(stm: STM, plan: MsgGenerator[T]) -> MsgGenerator[T]:
-    """Run ``plan``; on any exit - end, exception, abort, stop - bias, set point and feedback are as before.
+    """Run ``plan``; on any exit (end, exception, abort, stop) restore bias, set point and feedback.
 
-    After a fault of the microscope the tip is withdrawn instead, and so it is where it can't be brought to rest. ``halt`` runs
-    no finalizer, but it unstages the guard, which does the same; a killed client leaves that to the controller's watchdog.
+    After a fault of the microscope the tip is withdrawn instead, and so it is where the conditions cannot be restored. ``halt``
+    runs no finalizer, but it unstages a guard, which does the same. When the client is killed, the watchdog of the controller
+    has to do it.
     """
     guard = stm.conditions.guard()
 
@@ -38,7 +39,22 @@ def safely(stm: STM, plan: MsgGenerator[T]) -> MsgGenerator[T]:
 
 
 def with_bias(stm: STM, value: float, plan: MsgGenerator[T]) -> MsgGenerator[T]:
-    """Run ``plan`` at another bias, in V; the old one comes back whatever happens, the move there included."""
+    """Run a plan at another bias; the old bias is restored however the plan ends, the ramp included.
+
+    Parameters
+    ----------
+    stm : STM
+        Microscope.
+    value : float
+        Bias during the plan, in V.
+    plan : generator of messages
+        Plan to run; its return value is passed on.
+
+    Raises
+    ------
+    LimitError
+        When the ramp would take the bias outside its limits, or through 0 V with the feedback closed.
+    """
 
     def there_and_on() -> MsgGenerator[T]:
         yield from bps.mv(stm.bias, value)
@@ -49,18 +65,21 @@ def with_bias(stm: STM, value: float, plan: MsgGenerator[T]) -> MsgGenerator[T]:
 
 @queueable
 def withdraw(stm: STM) -> MsgGenerator[None]:
-    """Pull the tip back to the end of its range."""
+    """Pull the tip back to the end of its range; the feedback is open then."""
     yield from bps.mv(stm.z.contact, False)
 
 
 @queueable
 def approach(stm: STM) -> MsgGenerator[None]:
-    """Bring the tip back to the surface, the feedback closed."""
+    """Bring the tip back to the surface, with the feedback closed at the set point."""
     yield from bps.mv(stm.z.contact, True)
 
 
 def suspend_over_current(stm: STM, *, sleep: float = 10.0) -> SuspenderBase:
-    """Suspender that withdraws at a current beyond the limit, and approaches ``sleep`` s after it fell to half of that."""
+    """Make a suspender that withdraws the tip at a current beyond the limit.
+
+    It approaches again ``sleep`` seconds after the current fell to half of the limit.
+    """
     high = stm.limits.current[1]
     return SuspendCeil(
         stm.watch.current,
@@ -74,7 +93,10 @@ def suspend_over_current(stm: STM, *, sleep: float = 10.0) -> SuspenderBase:
 
 
 def suspend_lost_contact(stm: STM, *, sleep: float = 10.0) -> SuspenderBase:
-    """Suspender that withdraws when the closed feedback finds no current, and approaches after ``sleep`` s."""
+    """Make a suspender that withdraws the tip when the closed feedback finds no current.
+
+    It approaches again after ``sleep`` seconds.
+    """
     return SuspendBoolHigh(
         stm.watch.lost_contact,
         sleep=sleep,
@@ -85,7 +107,22 @@ def suspend_lost_contact(stm: STM, *, sleep: float = 10.0) -> SuspenderBase:
 
 
 def suspend_z_near_end(stm: STM, margin: float = 10.0, *, sleep: float = 10.0) -> SuspenderBase:
-    """Suspender that withdraws with less than ``margin`` nm left in z, and approaches anew after ``sleep`` s."""
+    """Make a suspender that withdraws the tip near an end of its z range, and approaches anew.
+
+    Parameters
+    ----------
+    stm : STM
+        Microscope.
+    margin : float
+        Distance to the nearer end, in nm, below which the tip is withdrawn.
+    sleep : float
+        Time, in s, before it approaches again.
+
+    Returns
+    -------
+    SuspenderBase
+        To be installed in a RunEngine.
+    """
     return SuspendFloor(
         stm.watch.z_margin,
         margin,
@@ -97,7 +134,22 @@ def suspend_z_near_end(stm: STM, margin: float = 10.0, *, sleep: float = 10.0) -
 
 
 def suspend_drift(stm: STM, speed: float, *, sleep: float = 60.0) -> SuspenderBase:
-    """Suspender that holds still while the drift that is compensated exceeds ``speed``, in nm/s."""
+    """Make a suspender that holds still while the drift that is compensated is too fast.
+
+    Parameters
+    ----------
+    stm : STM
+        Microscope.
+    speed : float
+        Speed of the drift, in nm/s, beyond which the plan waits.
+    sleep : float
+        Time, in s, before it goes on when the drift has become slower.
+
+    Returns
+    -------
+    SuspenderBase
+        To be installed in a RunEngine.
+    """
     return SuspendCeil(
         stm.watch.drift, speed, sleep=sleep, tripped_message=f"The drift exceeds {speed:g} nm/s: waiting for it to decay."
     )

@@ -1,10 +1,10 @@
-"""Measurements at places that a person names: an image, some spectra, a dense grid; one run each."""
+"""Measurements at places that a person names: an image, some spectra, a dense grid; each is one run."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import bluesky.plan_stubs as bps
 import bluesky.preprocessors as bpp
@@ -24,9 +24,24 @@ if TYPE_CHECKING:
 
 @queueable
 def scan_topograph(
-    stm: STM, frame: Frame | Mapping[str, Any] | None = None, *, md: Mapping[str, Any] | None = None
+    stm: STM, frame: Frame | Mapping[str, object] | None = None, *, md: Mapping[str, object] | None = None
 ) -> MsgGenerator[str]:
-    """Take one constant-current image of ``frame``, else of the scanner's present frame."""
+    """Take one constant-current image, as one run with the stream ``topograph``.
+
+    Parameters
+    ----------
+    stm : STM
+        Microscope that scans.
+    frame : Frame or mapping, optional
+        Region of the image; the scanner's present frame if not given.
+    md : mapping, optional
+        Further metadata for the start document.
+
+    Returns
+    -------
+    str
+        uid of the run.
+    """
     place = as_frame(frame) or stm.scanner.frame
     stm.scanner.check_value(place)
 
@@ -40,11 +55,34 @@ def scan_topograph(
 
 @queueable
 def spectra_at(
-    stm: STM, points: Iterable[tuple[float, float]], *, shortest: bool = False, md: Mapping[str, Any] | None = None
+    stm: STM, points: Iterable[tuple[float, float]], *, shortest: bool = False, md: Mapping[str, object] | None = None
 ) -> MsgGenerator[str]:
-    """Take one spectrum at each of ``points`` (x, y) in nm, in that order or, with ``shortest``, along a short way.
+    """Take one spectrum at each of several places, as one run with an Event in ``primary`` for each.
 
     Every place is checked against the limits before the tip moves to the first.
+
+    Parameters
+    ----------
+    stm : STM
+        Microscope that measures.
+    points : iterable of (float, float)
+        Places (x, y), in nm.
+    shortest : bool
+        True to visit them along a short way, False in the order given.
+    md : mapping, optional
+        Further metadata for the start document.
+
+    Returns
+    -------
+    str
+        uid of the run.
+
+    Raises
+    ------
+    SettingsError
+        When there is no place.
+    LimitError
+        When a place lies outside the limits; nothing has moved then.
     """
     places = [Point(*point) for point in points]
     if not places:
@@ -66,8 +104,23 @@ def spectra_at(
 
 
 @queueable
-def spectrum_at(stm: STM, point: tuple[float, float], *, md: Mapping[str, Any] | None = None) -> MsgGenerator[str]:
-    """Take one spectrum at ``point``, (x, y) in nm."""
+def spectrum_at(stm: STM, point: tuple[float, float], *, md: Mapping[str, object] | None = None) -> MsgGenerator[str]:
+    """Take one spectrum, as one run.
+
+    Parameters
+    ----------
+    stm : STM
+        Microscope that measures.
+    point : (float, float)
+        Place (x, y), in nm.
+    md : mapping, optional
+        Further metadata for the start document.
+
+    Returns
+    -------
+    str
+        uid of the run.
+    """
     return (yield from spectra_at(stm, [point], md=md))
 
 
@@ -75,14 +128,30 @@ def spectrum_at(stm: STM, point: tuple[float, float], *, md: Mapping[str, Any] |
 def cits_grid(
     stm: STM,
     shape: Sequence[int],
-    frame: Frame | Mapping[str, Any] | None = None,
+    frame: Frame | Mapping[str, object] | None = None,
     *,
-    md: Mapping[str, Any] | None = None,
+    md: Mapping[str, object] | None = None,
 ) -> MsgGenerator[str]:
-    """Take a topograph of ``frame`` and then a spectrum in each of ``shape`` (rows, columns) pixels of it: the dense reference.
+    """Take a topograph and then a spectrum in each pixel of a coarser raster of the same frame, as one run.
 
-    Row by row from the lowest y, every second row backwards; one Event in ``primary`` a pixel. An agent finds as much with a
-    few per cent of it.
+    This is the dense reference of which an agent needs a few per cent. The spectra are taken row by row from the lowest y,
+    every second row backwards; each is an Event in ``primary``.
+
+    Parameters
+    ----------
+    stm : STM
+        Microscope that measures.
+    shape : (int, int)
+        Number of rows and columns of the grid.
+    frame : Frame or mapping, optional
+        Region to be measured; the scanner's present frame if not given.
+    md : mapping, optional
+        Further metadata for the start document.
+
+    Returns
+    -------
+    str
+        uid of the run.
     """
     rows, columns = shape
     place = as_frame(frame) or stm.scanner.frame
@@ -103,8 +172,8 @@ def cits_grid(
 
 
 @queueable
-def move_frame(stm: STM, frame: Frame | Mapping[str, Any]) -> MsgGenerator[None]:
-    """Make ``frame`` the one that is scanned next, and move the tip to its centre; no run."""
+def move_frame(stm: STM, frame: Frame | Mapping[str, object]) -> MsgGenerator[None]:
+    """Make ``frame`` the one that is scanned next, and move the tip to its centre. There is no run."""
     place = as_frame(frame)
     assert place is not None
 
@@ -116,9 +185,10 @@ def move_frame(stm: STM, frame: Frame | Mapping[str, Any]) -> MsgGenerator[None]
 
 
 def short_way(points: Floats) -> list[int]:
-    """Order in which to visit ``points`` (n, 2), from the first: nearest neighbour, then crossings undone (2-opt).
+    """Return the order in which to visit ``points`` (n, 2), beginning with the first.
 
-    Good to some per cent of the optimum, in O(n**2) a pass; a tip moved less drifts less.
+    Nearest neighbours come first, then crossings are undone (2-opt), in O(n**2) for each pass. The way is some per cent longer
+    than the shortest one. A tip that moves less drifts less.
     """
     distance = np.hypot(*(points[:, None] - points[None]).transpose(2, 0, 1))
     left, way = set(range(1, len(points))), [0]

@@ -1,12 +1,12 @@
-"""The smallest acts inside a run: look, decide, measure, draw the map.
+"""The smallest acts inside a run: scan, decide, measure, record the map.
 
-Each ends with a checkpoint: what has been recorded is not repeated after a pause.
+Each ends with a checkpoint, so that what has been recorded is not repeated after a pause.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import bluesky.plan_stubs as bps
 import numpy as np
@@ -21,22 +21,33 @@ if TYPE_CHECKING:
 
 
 def scan(stm: STM, frame: Frame) -> MsgGenerator[None]:
-    """Take an image of ``frame``; it stays in the scanner until it is read."""
+    """Take an image of ``frame``; it stays in the scanner until it is read, and no Event is emitted."""
     yield from bps.mv(stm.scanner, frame)
     yield from bps.trigger(stm.scanner, wait=True)
 
 
 def take_topograph(stm: STM, frame: Frame, stream: str = "topograph") -> MsgGenerator[None]:
-    """Scan ``frame`` into ``stream`` of the open run."""
+    """Scan a frame and emit it as one Event of the open run.
+
+    Parameters
+    ----------
+    stm : STM
+        Microscope that scans.
+    frame : Frame
+        Region of the image.
+    stream : str
+        Name of the stream.
+    """
     yield from bps.mv(stm.scanner, frame)
     yield from bps.trigger_and_read([stm.scanner], name=stream)
     yield from bps.checkpoint()
 
 
 def decide(agent: AgentDevice) -> MsgGenerator[Decision | None]:
-    """Let the agent learn what is new and say where to measure next; one Event in the stream ``agent``.
+    """Let the agent learn what is new and choose the next place; emit one Event in the stream ``agent``.
 
-    The fit runs in a thread of the device, so that a pause acts at once. None where the plan is only simulated.
+    The fit runs in a thread of the device, so that a pause acts at once. The decision is returned; None where the plan is only
+    simulated.
     """
     yield from bps.checkpoint()
     yield from bps.trigger_and_read([agent], name="agent")
@@ -45,9 +56,19 @@ def decide(agent: AgentDevice) -> MsgGenerator[Decision | None]:
 
 
 def come_to(stm: STM, point: Point, run_up: tuple[float, float] = (0.0, 0.0)) -> MsgGenerator[None]:
-    """Move the tip to ``point``, at last by ``run_up`` (nm along x and y), as far as the limits leave room for it.
+    """Move the tip to a place, the last stretch always in the same direction.
 
-    A piezo is late after it has turned round: a place that is come to as the image was scanned lies where the image has it.
+    A piezo lags behind after it has turned round. A place that is approached in the direction in which the image was scanned
+    lies where the image has it.
+
+    Parameters
+    ----------
+    stm : STM
+        Microscope.
+    point : Point
+        Place to reach, in nm.
+    run_up : (float, float)
+        Last stretch, along x and y in nm, as far as the limits leave room for it; zeros for a direct move.
     """
     if any(run_up):
         low, high = stm.tip.limits
@@ -57,7 +78,17 @@ def come_to(stm: STM, point: Point, run_up: tuple[float, float] = (0.0, 0.0)) ->
 
 
 def measure_at(stm: STM, point: Point, run_up: tuple[float, float] = (0.0, 0.0)) -> MsgGenerator[None]:
-    """Move the tip there (`come_to`) and sweep the bias; one Event in the stream ``primary``."""
+    """Move the tip to a place (`come_to`) and sweep the bias; emit one Event in the stream ``primary``.
+
+    Parameters
+    ----------
+    stm : STM
+        Microscope.
+    point : Point
+        Place to measure, in nm.
+    run_up : (float, float)
+        Last stretch of the move, along x and y in nm.
+    """
     yield from bps.checkpoint()
     yield from come_to(stm, point, run_up)
     yield from bps.trigger_and_read([stm.sweep, stm.tip], name="primary")
@@ -67,10 +98,28 @@ def measure_at(stm: STM, point: Point, run_up: tuple[float, float] = (0.0, 0.0))
 def measure_and_decide(
     stm: STM, agent: AgentDevice, place: Point, pending: Point, run_up: tuple[float, float] = (0.0, 0.0)
 ) -> MsgGenerator[Decision | None]:
-    """As `measure_at`, and during the sweep the agent decides where to go next, ``pending`` being under way.
+    """Measure at a place, and let the agent decide during the sweep where to go next.
 
-    ``place`` is where the tip goes, ``pending`` the same place as the agent knows it. The decision is read first: it was made
-    without the spectrum.
+    One Event in ``agent`` and one in ``primary`` are emitted. The decision is read first, because it was made without the
+    spectrum.
+
+    Parameters
+    ----------
+    stm : STM
+        Microscope.
+    agent : AgentDevice
+        Agent that decides.
+    place : Point
+        Place to which the tip goes, in nm.
+    pending : Point
+        The same place as the agent knows it, in nm, which it will not suggest again.
+    run_up : (float, float)
+        Last stretch of the move, along x and y in nm.
+
+    Returns
+    -------
+    Decision or None
+        None where the plan is only simulated.
     """
     yield from bps.checkpoint()
     yield from come_to(stm, place, run_up)
@@ -89,14 +138,14 @@ def measure_and_decide(
 
 
 def draw_map(agent: AgentDevice) -> MsgGenerator[None]:
-    """Record what the agent predicts for every candidate; one Event in the stream ``maps``."""
+    """Record what the agent predicts for every candidate; emit one Event in the stream ``maps``."""
     yield from bps.checkpoint()
     yield from bps.trigger_and_read([agent.map], name="maps")
     yield from bps.checkpoint()
 
 
 def image_of(stm: STM) -> Topograph | None:
-    """The image that the scanner took last; None before the first."""
+    """Return the image that the scanner took last; None before the first."""
     scanner = stm.scanner
     height = scanner.topograph.get()
     if height is None:
@@ -106,7 +155,7 @@ def image_of(stm: STM) -> Topograph | None:
 
 
 def spectrum_of(stm: STM) -> Spectrum | None:
-    """The spectrum that was taken last; None before the first."""
+    """Return the spectrum that was taken last; None before the first."""
     sweep = stm.sweep
     if sweep.bias.get() is None:
         return None
@@ -116,6 +165,6 @@ def spectrum_of(stm: STM) -> Spectrum | None:
     return Spectrum(place, bias, current, x, y, didv, setpoint, sweep.time.get(), sweep.z.get(), quality)
 
 
-def as_frame(frame: Frame | Mapping[str, Any] | None) -> Frame | None:
-    """A frame, also from its JSON-able form."""
+def as_frame(frame: Frame | Mapping[str, object] | None) -> Frame | None:
+    """Return a frame, also from its JSON-able form; None stays None."""
     return Frame.from_dict(frame) if isinstance(frame, Mapping) else frame

@@ -1,9 +1,9 @@
-"""Looking after the tip: a spectrum at a place of reference, compared with the first one there; pulses when it changed."""
+"""Checks of the tip: a spectrum at a place of reference is compared with the first one there; a changed tip is pulsed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import bluesky.plan_stubs as bps
 import bluesky.preprocessors as bpp
@@ -33,26 +33,34 @@ TIP_CHECK_FIELDS = {
     "x": units.LENGTH,
     "y": units.LENGTH,
 }
-"""Of an Event in the stream ``tip_check``, beside the spectrum.
+"""Fields of an Event in the stream ``tip_check``, beside the spectrum.
 
 ``verdict`` is ``reference`` (the first), ``good``, ``doubtful`` (to be confirmed), ``changed`` or ``renewed`` (taken as the new
-reference); ``revoked`` the number of spectra, the last ones, that are taken back with it.
+reference). ``revoked`` is the number of spectra, the last ones, that are taken back with it.
 """
 
 
 class TipWatch:
-    """Looks after the tip of a run.
+    """Checks the tip during a run.
 
     Parameters
     ----------
     stm : STM
+        Microscope.
     check : TipCheck
+        Settings of the checks.
     place : Point
-        Of reference, on the topograph.
+        Place of reference on the topograph, in nm.
     where : callable
-        Gives where the tip has to go now to stand on a place of the topograph.
+        Returns the place to which the tip has to go now to stand on a place of the topograph.
     spared : Frame, optional
-        What pulses keep out of, if it is more than the present frame: one above it, to which the exploration may come back.
+        Region that pulses keep out of, if it is more than the present frame: one above it, to which the exploration may come
+        back.
+
+    Attributes
+    ----------
+    reference : Spectrum or None
+        Spectrum with which others are compared; None before `begin`.
     """
 
     def __init__(
@@ -69,18 +77,36 @@ class TipWatch:
         self._clean = places_around(spared or stm.scanner.frame, check.aside, place)
 
     def due(self, spectra: int, last: Spectrum | None, contrast: float) -> bool:
-        """Whether to look: ``spectra`` after the last check, the last of them suspicious, images of another contrast."""
+        """Return True when the tip is to be checked.
+
+        Parameters
+        ----------
+        spectra : int
+            Number of spectra since the last check.
+        last : Spectrum or None
+            The last of them; a suspicious one calls for a check at once.
+        contrast : float
+            Contrast of the last quick image, relative to the reference.
+        """
         suspicious = last is not None and bool(last.quality & SUSPICIOUS)
         changed = not 1 / self.check.contrast < contrast < self.check.contrast
         return spectra >= self.check.every or (spectra > 0 and (suspicious or changed))
 
     def look(self, revocable: int) -> MsgGenerator[str]:
-        """Check the tip; ``revocable`` spectra were taken since the last time that it was good.
+        """Check the tip, and pulse it where it has changed and the settings allow that.
+
+        One Event in the stream ``tip_check`` is emitted for each spectrum. A doubtful spectrum is repeated before the tip
+        counts as changed.
+
+        Parameters
+        ----------
+        revocable : int
+            Number of spectra that were taken since the last time that the tip was good; they are revoked with a changed tip.
 
         Returns
         -------
         str
-            Why the run has to end, empty if it may go on.
+            Why the run has to end; empty if it may go on.
         """
         reason = yield from self._ask(0, 0, confirmed=False)
         if not reason:
@@ -98,7 +124,7 @@ class TipWatch:
         return (yield from self._give_up(reason)) if reason else ""
 
     def begin(self) -> MsgGenerator[None]:
-        """Take the spectrum of reference: of three, the one in the middle."""
+        """Take the spectrum of reference: the middle one of three."""
         yield from self._renew("reference", "")
 
     def _give_up(self, reason: str) -> MsgGenerator[str]:
@@ -122,7 +148,7 @@ class TipWatch:
             yield from self._write(verdict, reason, 0, 0)
 
     def _ask(self, attempt: int, revocable: int, *, confirmed: bool) -> MsgGenerator[str]:
-        """One spectrum at the place of reference and what it says: why the tip has changed, or nothing."""
+        """Take a spectrum at the place of reference; return why the tip has changed, or nothing."""
         yield from self._sweep()
         spectrum = spectrum_of(self.stm)
         if spectrum is None or self.reference is None:
@@ -138,7 +164,10 @@ class TipWatch:
         yield from bps.trigger(self.stm.sweep, wait=True)
 
     def _next_clean(self) -> Point | None:
-        """Where the tip has to go now to stand where nothing was pulsed before; None when the limits leave no such place."""
+        """Return the place to which the tip has to go now to stand where nothing was pulsed before.
+
+        None is returned when the limits leave no such place.
+        """
         (left, bottom), (right, top) = self.stm.tip.limits
         while self._clean:
             place = self.where(self._clean.pop(0))
@@ -147,7 +176,7 @@ class TipWatch:
         return None
 
     def _pulse(self, place: Point) -> MsgGenerator[None]:
-        """Fire at ``place``, aside from what is measured."""
+        """Fire at ``place``, away from what is measured."""
         assert self.check.pulse
         yield from bps.checkpoint()
         yield from bps.mv(self.stm.tip, place)
@@ -165,12 +194,30 @@ def check_tip(
     point: tuple[float, float] | None = None,
     *,
     times: int = 1,
-    settings: Mapping[str, Any] | None = None,
-    md: Mapping[str, Any] | None = None,
+    settings: Mapping[str, object] | None = None,
+    md: Mapping[str, object] | None = None,
 ) -> MsgGenerator[str]:
-    """Take a spectrum of reference at ``point`` (x, y) in nm, else where the tip stands, and compare ``times`` more with it.
+    """Take a spectrum of reference at a place and compare further ones with it, as one run.
 
-    One run; a tip that changed in between is conditioned, or left to a person, as ``settings`` (of `TipCheck`) say.
+    A tip that changed in between is pulsed, or left to a person, as the settings say.
+
+    Parameters
+    ----------
+    stm : STM
+        Microscope that measures.
+    point : (float, float), optional
+        Place (x, y), in nm; that of the tip if not given.
+    times : int
+        Number of comparisons.
+    settings : mapping, optional
+        Settings of `TipCheck`.
+    md : mapping, optional
+        Further metadata for the start document.
+
+    Returns
+    -------
+    str
+        uid of the run.
     """
     place = Point(*(stm.tip.position if point is None else point))
     stm.tip.check_value(place)
@@ -190,6 +237,6 @@ def check_tip(
 
 
 def _middle(spectra: Sequence[Spectrum]) -> Spectrum:
-    """The spectrum whose current lies nearest to the median of all."""
+    """Return the spectrum whose current lies nearest to the median of all."""
     currents = np.array([spectrum.current for spectrum in spectra])
     return spectra[int(np.argmin(np.abs(currents - np.median(currents, axis=0)).sum(axis=1)))]

@@ -1,4 +1,4 @@
-"""What counts as a changed tip: settings, and the rules by which two spectra of one place are compared."""
+"""The rules by which two spectra of one place are compared to find out whether the tip has changed."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from bluesky_stm.scalarizers import make_scalarizer
 from bluesky_stm.settings import Positive, Settings
 
 SUSPICIOUS = Quality.TIP_CHANGED | Quality.LOST_CONTACT
-"""Flags of a spectrum after which the tip is looked at."""
+"""Flags of a spectrum after which the tip is checked at once."""
 
 
 class TipCheck(Settings):
-    """When and how the tip is looked at.
+    """Settings with which the tip is checked during an exploration.
 
     Attributes
     ----------
     every : int
-        Spectra between two checks; after a suspicious spectrum there is one at once.
+        Number of spectra between two checks; a suspicious spectrum calls for one at once.
     at : (float, float), optional
-        Place of reference on the topograph, in nm; by default the smoothest one.
+        Place of reference on the topograph, in nm; the smoothest one if not given.
     onset : float
-        How far a band edge may move, in V.
+        Largest shift of a band edge, in V.
     shape : float
-        How far the current may have changed, as the median absolute logarithm over the biases beyond the edges.
+        Largest change of the current, as the median absolute logarithm over the biases beyond the edges.
     leak : float
-        How far the current inside the gap may rise, in its standard deviations in the reference.
+        Largest rise of the current inside the gap, in its standard deviations in the reference.
     contrast : float
-        How much rougher or smoother images may become, as a factor.
+        Largest factor by which images may become rougher or smoother.
     pulse : (float, float), optional
-        Condition a changed tip with pulses of that bias and width, V and s; None for not.
+        Bias (V) and width (s) of the pulses that condition a changed tip; None for no pulses.
     aside : float
-        How far outside the frame the tip is pulsed, in nm, since a pulse leaves something where it is fired.
+        Distance outside the frame at which the tip is pulsed, in nm, since a pulse leaves something where it is fired.
     attempts : int
-        Pulses after which that is given up.
+        Number of pulses after which conditioning is given up.
     then : {"pause", "renew", "stop"}
         What to do with a tip that stays changed: let a person decide, go on with it as the new reference, or end the run.
     """
@@ -55,7 +55,22 @@ class TipCheck(Settings):
 
 
 def judge(reference: Spectrum, now: Spectrum, check: TipCheck) -> str:
-    """Why ``now`` was taken with another tip than ``reference``, at the same place; empty when it was not."""
+    """Compare two spectra of the same place; return why they were taken with different tips, or an empty string.
+
+    Parameters
+    ----------
+    reference : Spectrum
+        Spectrum taken with the good tip.
+    now : Spectrum
+        Spectrum taken now.
+    check : TipCheck
+        Limits of what counts as the same tip.
+
+    Returns
+    -------
+    str
+        The first reason found: quality flags, a shifted band edge, current inside the gap, or a changed shape.
+    """
     if now.quality & (SUSPICIOUS | Quality.INCOMPLETE):
         return f"the spectrum is marked: {now.quality.words}"
     moved = _moved_edges(reference, now, check.onset)
@@ -93,7 +108,7 @@ def _reshaped(reference: Spectrum, now: Spectrum, allowed: float) -> str:
 
 
 def _gap(spectrum: Spectrum) -> np.ndarray:
-    """Which samples lie inside the gap, a fifth of it away from both edges."""
+    """Return a mask of the samples inside the gap, a fifth of the gap away from both edges."""
     low, high = (make_scalarizer(name)(spectrum) for name in ("valence_edge", "conduction_edge"))
     if not (isinstance(low, float) and isinstance(high, float)):
         return np.zeros(len(spectrum.bias), dtype=bool)

@@ -1,4 +1,4 @@
-"""Places for looking after the tip: a smooth one for the spectra of reference, clean ones aside for pulses."""
+"""Places for checks of the tip: a smooth one for the spectra of reference, clean ones outside the frame for pulses."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from bluesky_stm.imaging import level
 from bluesky_stm.measurements import Topograph
 
 _RINGS = 5
-"""Distances from the frame, multiples of that asked for, in which there is a place for a pulse on each side."""
+"""Number of distances from the frame, multiples of the one asked for, at which there is a place for a pulse on each side."""
 
 
 def smoothest(image: Topograph, margin: float = 0.1) -> Point:
-    """The place with the least relief around it, ``margin`` of the frame away from its edges."""
+    """Return the place with the least relief around it, at least ``margin`` (share of the frame) away from its edges."""
     height = level(np.where(np.isfinite(image.height), image.height, np.nanmean(image.height)))
     size = max(3, round(0.04 * min(height.shape)))
     pixels = np.stack(np.meshgrid(*(_inner(n, size, margin) for n in height.shape), indexing="ij"), axis=-1).reshape(-1, 2)
@@ -23,7 +23,22 @@ def smoothest(image: Topograph, margin: float = 0.1) -> Point:
 
 
 def places_around(frame: Frame, aside: float, kept: Point) -> list[Point]:
-    """Where pulses do no harm: outside ``frame``, multiples of ``aside`` nm off its sides, so far at least from ``kept``."""
+    """Return the places at which pulses do no harm, the nearest first.
+
+    Parameters
+    ----------
+    frame : Frame
+        Region to keep clean.
+    aside : float
+        Distance from the sides of the frame, and from ``kept``, in nm; further places follow at its multiples.
+    kept : Point
+        Place of reference, which is to stay clean as well.
+
+    Returns
+    -------
+    list of Point
+        Places on the sample, in nm.
+    """
     sides = np.array([(1, 0), (0, 1), (-1, 0), (0, -1)]) / 2
     away = [sides * (1 + 2 * ring * aside / np.array(frame.size)) for ring in range(1, _RINGS + 1)]
     shares = np.concatenate(away)[:, ::-1]  # (up, along) of the frame from its centre
