@@ -8,6 +8,7 @@ import pytest
 from bluesky.utils import FailedStatus, RunEngineInterrupted
 
 from bluesky_stm.controllers import FakeController
+from bluesky_stm.controllers.fake import FakeState
 from bluesky_stm.devices import STM
 from bluesky_stm.errors import LimitError, LostConnectionError, STMError, TipCrashError
 from bluesky_stm.geometry import Frame, Point
@@ -18,7 +19,7 @@ from bluesky_stm.settings import Limits
 LOST = LostConnectionError("the cable is out")
 
 
-class Witness(FakeController):
+class WatchedState(FakeState):
     """Remembers at which bias the feedback was closed, by whomever."""
 
     def __init__(self):
@@ -27,14 +28,21 @@ class Witness(FakeController):
         self.closed_at.clear()
 
     @property
-    def _feedback(self):
+    def feedback(self):
         return self._closed
 
-    @_feedback.setter
-    def _feedback(self, on):
+    @feedback.setter
+    def feedback(self, on):
         if on:
-            self.closed_at.append(self._bias)
+            self.closed_at.append(self.bias)
         self._closed = on
+
+
+class Witness(FakeController):
+    def __init__(self):
+        state = WatchedState()
+        self.closed_at = state.closed_at
+        super().__init__(state=state)
 
 
 @pytest.fixture

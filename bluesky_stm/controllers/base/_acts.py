@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
 from bluesky_stm.controllers.base._clock import Clock, InstantClock
-from bluesky_stm.protocols import Progress
+from bluesky_stm.errors import MotionStoppedError
+from bluesky_stm.geometry import Point
+from bluesky_stm.protocols import Progress, SweepSettings
 
 SPEED: Final = 62.6
 """Speed of the tip, in nm/s, where none is asked for: that of the published 250 nm images."""
@@ -63,3 +66,38 @@ class Acts:
             if progress:
                 progress(done + 1, steps)
         return steps
+
+
+def travel(acts: Acts, start: Point, end: Point, speed: float, arrive: Callable[[Point], None]) -> None:
+    """Move from ``start`` to ``end`` as one act.
+
+    Parameters
+    ----------
+    acts : Acts
+        Lets the time of the move pass, in steps of about 1 nm, between which a stop ends it.
+    start, end : Point
+        Both ends of the straight line, in nm.
+    speed : float
+        Speed, in nm/s.
+    arrive : callable
+        Called with the place, in nm, that was reached; it is ``end`` unless the move was stopped.
+
+    Raises
+    ------
+    MotionStoppedError
+        When a stop ended the move on its way.
+    """
+    with acts.one():
+        steps = max(1, math.ceil(math.dist(start, end)))
+        way = acts.take(math.dist(start, end) / speed, steps) / steps
+        here = end if way == 1 else Point(*(a + way * (b - a) for a, b in zip(start, end, strict=True)))
+        arrive(here)
+    if way < 1:
+        raise MotionStoppedError(
+            f"The tip was stopped at ({here.x:.3f}, {here.y:.3f}) nm, {way:.0%} of the way. Ask for the move again."
+        )
+
+
+def time_of_a_point(settings: SweepSettings) -> float:
+    """Return the time for a point of a sweep, in s, with all its averages and the way back."""
+    return (settings.settle + settings.integrate) * settings.averages * (1 + settings.backward)

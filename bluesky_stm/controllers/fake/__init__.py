@@ -2,5 +2,6 @@
 
 from bluesky_stm.controllers.fake._controller import FakeController
 from bluesky_stm.controllers.fake._script import Call
+from bluesky_stm.controllers.fake._state import FakeState
 
-__all__ = ["Call", "FakeController"]
+__all__ = ["Call", "FakeController", "FakeState"]

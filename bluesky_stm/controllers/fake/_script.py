@@ -7,17 +7,17 @@ import threading
 import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple, TypeVar
+from contextlib import contextmanager
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
-from bluesky_stm.errors import LostConnectionError, NotCapableError
-from bluesky_stm.protocols import Capability
+from bluesky_stm.errors import LostConnectionError, MotionStoppedError
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
-STEPWISE = frozenset({"scan", "sweep", "move_tip", "ramp_bias"})
+STEPWISE: Final = frozenset({"scan", "sweep", "move_tip", "ramp_bias"})
 """Acts in steps: their delay is spread over these, and a `stop` ends them between two."""
 
-READINGS = ("get_", "read_", "is_", "image")
+READINGS: Final = ("get_", "read_", "is_", "image")
 """How the names of what only reads begin."""
 
 
@@ -33,52 +33,67 @@ class _Fault(NamedTuple):
     part: float
 
 
-class Scripted:
-    """A fake whose methods, marked with `asked`, count and record their calls and do what the script says.
+class Script:
+    """Counts and records the calls of methods that are marked with `asked`, and does to them what a test said.
 
     Attributes
     ----------
     asked : list of Call
         Acts and settings in the order asked; readings are only counted, in ``counts``.
+    counts : Counter
+        Number of calls by name.
+    silent : bool
+        True when nothing is answered.
+    halt : threading.Event
+        Set by a stop; it ends the act under way.
     """
 
-    name = "scripted"
-
-    def __init__(self, capabilities: frozenset[Capability]) -> None:
-        self.capabilities = capabilities
+    def __init__(self) -> None:
         self.asked: list[Call] = []
         self.counts: Counter[str] = Counter()
         self.silent = False
+        self.halt = threading.Event()
+        self._act = threading.RLock()
         self._faults: dict[tuple[str, int], _Fault] = {}
         self._answers: defaultdict[str, deque[Any]] = defaultdict(deque)
         self._delays: dict[str, float] = {}
         self._under_way: _Fault | None = None
-        self._halt = threading.Event()
 
     def fail(self, name: str, error: Exception, at: int = 1, part: float = 0.0) -> None:
-        """The ``at``-th call of ``name`` from now raises ``error``, after ``part`` (0 to 1) of its steps."""
+        """Let a coming call fail.
+
+        Parameters
+        ----------
+        name : str
+            Method of the controller.
+        error : Exception
+            What is raised.
+        at : int
+            Number of the call, from now on, that fails: 1 for the next one.
+        part : float
+            Part, 0 to 1, of the steps of the act that are done before.
+        """
         self._faults[name, self.counts[name] + at] = _Fault(error, part)
 
     def answer(self, name: str, *values: Any) -> None:
-        """The next calls of ``name`` return ``values``; later ones answer for themselves again."""
+        """Let the next calls of ``name`` return ``values``; later ones answer for themselves again."""
         self._answers[name].extend(values)
 
     def delay(self, name: str, seconds: float) -> None:
-        """Every call of ``name`` takes that long, in s of wall time."""
+        """Let every call of ``name`` take that long, in s of wall time."""
         self._delays[name] = seconds
 
     def names_asked(self) -> list[str]:
-        """Names of the acts and settings asked, in their order."""
+        """Return the names of the acts and settings asked, in their order."""
         return [call.name for call in self.asked]
 
-    def _begin(self, name: str, capability: Capability | None, args: tuple[Any, ...]) -> None:
+    def call(self, name: str, args: tuple[Any, ...], do: Callable[[], Any]) -> Any:
+        """Record a call, and do it unless the script says something else."""
         self.counts[name] += 1
         if not name.startswith(READINGS):
             self.asked.append(Call(name, args))
         if self.silent:
-            raise LostConnectionError(f"{self.name} does not answer to {name!r}. Its state is unknown. Look at the cable.")
-        if capability is not None and capability not in self.capabilities:
-            raise NotCapableError(f"{self.name} cannot do {name!r}. Nothing has moved. Ask its capabilities first.")
+            raise LostConnectionError(f"fake does not answer to {name!r}. Its state is unknown. Look at the cable.")
         fault = self._faults.pop((name, self.counts[name]), None)
         if fault and not fault.part:
             raise fault.error
@@ -86,30 +101,51 @@ class Scripted:
             self._under_way = fault
         else:
             time.sleep(self._delays.get(name, 0.0))
+        answers = self._answers[name]
+        return answers.popleft() if answers else do()
 
-    def _stepping(self, name: str, steps: int) -> Iterator[int]:
-        """Numbers of the steps of an act, each after its share of the delay, up to the fault that it was told."""
-        fault, pause = self._under_way, self._delays.get(name, 0.0) / steps
-        for step in range(steps):
-            if fault and step >= fault.part * steps:
+    @contextmanager
+    def acting(self) -> Iterator[None]:
+        """Do one act at a time; a stop ends this one and not the next."""
+        with self._act:
+            self.halt.clear()
+            yield
+
+    def steps(self, name: str, count: int) -> Iterator[int]:
+        """Yield the numbers of the steps of an act, each after its share of the delay, up to the fault of the script."""
+        fault, pause = self._under_way, self._delays.get(name, 0.0) / count
+        for step in range(count):
+            if fault and step >= fault.part * count:
                 raise fault.error
             if pause:
-                self._halt.wait(pause)
+                self.halt.wait(pause)
             yield step
 
+    def moves(self, name: str, count: int) -> Iterator[float]:
+        """Yield, step by step, the part of the way still to go that a move makes in this step; a stop ends it.
 
-def asked(capability: Capability | None = None) -> Callable[[Method], Method]:
-    """Count and record the calls of a method of a `Scripted`, and do to them what the script says."""
+        Raises
+        ------
+        MotionStoppedError
+            After a stop.
+        """
+        for step in self.steps(name, count):
+            if self.halt.is_set():
+                raise MotionStoppedError("fake was stopped on its way. The tip stands still with the feedback on.")
+            yield 1 / (count - step)
 
-    def decorate(method: Method) -> Method:
-        name = method.__name__
 
-        @functools.wraps(method)
-        def scripted(self: Scripted, *args: Any, **kwargs: Any) -> Any:
-            self._begin(name, capability, (*args, *kwargs.values()))
-            answers = self._answers[name]
-            return answers.popleft() if answers else method(self, *args, **kwargs)
+class Scripted(Protocol):
+    """Something whose methods follow a script."""
 
-        return scripted  # type: ignore[return-value]
+    script: Script
 
-    return decorate
+
+def asked(method: Method) -> Method:
+    """Let a method of a `Scripted` be counted and recorded, and do what the script says."""
+
+    @functools.wraps(method)
+    def scripted(self: Scripted, *args: Any, **kwargs: Any) -> Any:
+        return self.script.call(method.__name__, (*args, *kwargs.values()), lambda: method(self, *args, **kwargs))
+
+    return scripted  # type: ignore[return-value]

@@ -6,26 +6,27 @@ place without one is refused. Bias, set point and lock-in stand where they stood
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
-from bluesky_stm.controllers.base._acts import PIXEL_TIME, SPEED, Acts
-from bluesky_stm.controllers.base._clock import Clock
+from bluesky_stm.controllers.base import Acts, BaseController, Clock
+from bluesky_stm.controllers.recorded._fixed import FixedJunction
 from bluesky_stm.controllers.recorded._recording import Recording
-from bluesky_stm.controllers.recorded._z import Standing
-from bluesky_stm.errors import LimitError, MotionStoppedError, NotCapableError, STMError
+from bluesky_stm.controllers.recorded._scan import RecordedScanning
+from bluesky_stm.controllers.recorded._spectroscopy import RecordedSpectroscopy
+from bluesky_stm.controllers.recorded._tip import RecordedTip
+from bluesky_stm.errors import NotCapableError, STMError
 from bluesky_stm.files import RecordedRun
-from bluesky_stm.geometry import Floats, Frame, Point
-from bluesky_stm.measurements import Grid, Quality, Spectrum, Topograph
-from bluesky_stm.protocols import Capability, Progress, SweepSettings, TipState
+from bluesky_stm.geometry import Floats, Frame
+from bluesky_stm.measurements import Grid, Spectrum, Topograph
+from bluesky_stm.protocols import Capability, Progress, SweepSettings
 
 
-class RecordedController(Standing):
+class RecordedController(BaseController):
     """Fulfils `protocols.Controller` as far as a recording can.
 
     Parameters
@@ -43,15 +44,19 @@ class RecordedController(Standing):
     """
 
     capabilities = frozenset({Capability.TIP, Capability.SCAN, Capability.SWEEP, Capability.WITHDRAW, Capability.APPROACH})
+    images = ("height",)
 
     def __init__(
         self, recording: str | Path | RecordedRun | Grid, *, clock: Clock | None = None, name: str = "recorded"
     ) -> None:
-        self._recording = Recording.of(recording)
-        super().__init__(name, self._recording.run.topograph.setpoint, self._recording.lockin)
-        self._acts = Acts(clock)
-        self._tip = self.frame.center
-        self._image: Floats = np.full((0, 0), np.nan)
+        self.name = name
+        self._recording, self._acts = Recording.of(recording), Acts(clock)
+        # The parts lack what changes anything: it is refused before a part is asked, for want of the capability.
+        fixed = FixedJunction(self._recording.run.topograph.setpoint, self._recording.lockin)  # type: ignore[abstract]
+        self.bias = self.current = self.z = self.lockin = self.drift = fixed
+        self.tip = RecordedTip(self._recording, self._acts)
+        self.scanning = RecordedScanning(self._recording, self._acts)
+        self.spectroscopy = RecordedSpectroscopy(self._recording, self._acts, self.tip)  # type: ignore[abstract]
 
     @property
     def frame(self) -> Frame:
@@ -64,7 +69,7 @@ class RecordedController(Standing):
         return self._recording.sweep
 
     @property
-    def ranges(self) -> Mapping[str, tuple[float, float]]:
+    def ranges(self) -> Mapping[str, tuple[float, float]]:  # type: ignore[override]
         """Box around the frame, in nm, and the ends of the sweep, in V."""
         (x_low, y_low), (x_high, y_high) = self.frame.corners.min(axis=0), self.frame.corners.max(axis=0)
         ends = self.sweep_settings.start, self.sweep_settings.stop
@@ -75,15 +80,15 @@ class RecordedController(Standing):
         }
 
     def locations(self) -> Floats | None:
-        """Places (n, 2) of the spectra, in nm; None when every pixel has one."""
+        """Return the places (n, 2) of the spectra, in nm; None when every pixel has one."""
         return None if self._recording.run.complete else np.unique(self._recording.places, axis=0)
 
     def suggested_scale(self) -> dict[str, Any]:
-        """A length scale that fits: fields of `settings.LengthScale`, less its name."""
+        """Return a length scale that fits: fields of `settings.LengthScale`, less its name."""
         return self._recording.run.suggested_scale()
 
     def describe(self) -> dict[str, Any]:
-        """Name, file with its hash, number of spectra, sweep and frame."""
+        """Return the name, the file with its hash, the number of spectra, the sweep and the frame."""
         return {
             "name": self.name,
             **self._recording.origin,
@@ -92,113 +97,41 @@ class RecordedController(Standing):
             "frame": self.frame.as_dict(),
         }
 
-    def source(self, signal: str) -> str:
-        """``"recorded:bias"``."""
-        return f"{self.name}:{signal}"
-
-    def now(self) -> float:
-        """Time of the clock, in s."""
-        return self._acts.clock.now()
-
-    def get_tip(self) -> TipState:
-        """Where the tip is; z of the nearest pixel."""
-        return TipState(*self._tip, self._recording.height_at(self._tip))
-
-    def get_speed(self) -> float:
-        """Speed of a move, in nm/s."""
-        return SPEED
-
-    def move_tip(self, point: Point, speed: float | None = None) -> None:
-        """Move in a straight line; ended by `stop`, the tip stays on the way."""
-        for axis, value in zip("xy", point, strict=True):
-            self._check_range(axis, value)
-        with self._acts.one():
-            start, distance = self._tip, math.dist(self._tip, point)
-            steps = max(1, math.ceil(distance))
-            way = self._acts.take(distance / (speed or SPEED), steps) / steps
-            self._tip = Point(*(a + way * (b - a) for a, b in zip(start, point, strict=True)))
-        if way < 1:
-            raise MotionStoppedError(
-                f"The tip was stopped at ({self._tip.x:.3f}, {self._tip.y:.3f}) nm. Ask for the move again."
-            )
-
     def scan(self, frame: Frame, line_time: float | None = None, progress: Progress | None = None) -> Topograph:
-        """The recorded image, resampled where another frame inside it is asked for; ended by `stop` its last rows are NaN."""
+        """Reveal the recorded image of ``frame``, refused where it reaches out of the recorded frame; see `BaseController`."""
         self._check_contact()
-        recorded = self._recording.image(frame)
-        rows, columns = frame.pixels
-        with self._acts.one():
-            started, height = self.now(), np.full(frame.pixels, np.nan)
-            self._image = height
-
-            def reveal(done: int, total: int) -> None:
-                height[:done] = recorded[:done]
-                if progress:
-                    progress(done, total)
-
-            self._acts.take(2 * rows * (line_time or columns * PIXEL_TIME), rows, reveal)
-        quality = Quality.INCOMPLETE if np.isnan(height).any() else Quality.GOOD
-        return Topograph(frame, height, self.get_setpoint(), started, quality)
-
-    def image(self, channel: str = "height") -> Floats:
-        """Height, as far as the last scan came; the other channels are not recorded."""
-        if channel != "height":
-            raise NotCapableError(f"{self.name} holds no {channel!r} of an image, only the height. Nothing was scanned.")
-        return self._image.copy()
+        return super().scan(frame, line_time, progress)
 
     def sweep(self, settings: SweepSettings, progress: Progress | None = None) -> Spectrum:
-        """The spectrum recorded at the tip, with the place where it was recorded; ended by `stop` its rest is NaN.
-
-        Raises
-        ------
-        NotCapableError
-            For another sweep than the recorded one, or where none was recorded.
-        """
+        """Return the spectrum that was recorded at the tip; see `BaseController`."""
         self._check_contact()
-        self._check_sweep(settings)
-        found = self._recording.spectrum_at(self._tip)
-        with self._acts.one():
-            started = self.now()
-            done = self._acts.take(settings.points * (settings.settle + settings.integrate), settings.points, progress)
-        return replace(_cut(found, done), time=started, z=self.get_tip().z)
+        return super().sweep(settings, progress)
+
+    def check_frame(self, frame: Frame) -> None:
+        """Leave a frame to the comparison with the recorded one, which may be turned: its box says too little."""
+
+    def check_sweep(self, settings: SweepSettings) -> None:
+        """Leave the ends of a sweep to the comparison with the recorded one, which knows the step of its biases."""
+
+    def refuse(self, what: str) -> NoReturn:
+        """Say that a recording cannot do ``what``."""
+        raise NotCapableError(
+            f"{self.name} cannot {what}: it stands as it was recorded. Nothing has changed. Ask a simulated or a real "
+            "microscope."
+        )
+
+    def now(self) -> float:
+        """Return the time of the clock, in s."""
+        return self._acts.clock.now()
 
     def stop(self) -> None:
         """End what is under way."""
         self._acts.stop()
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """End what is under way; there is nothing to let go of."""
         self.stop()
 
-    def _check_range(self, axis: str, value: float) -> None:
-        low, high = self.ranges[axis]
-        if not low <= value <= high:
-            raise LimitError(
-                f"{axis} = {value:g} nm is outside the recorded {low:g} to {high:g} nm. Nothing has moved. "
-                "Choose a place inside."
-            )
-
     def _check_contact(self) -> None:
-        if not self._in_contact:
+        if self.is_withdrawn():
             raise STMError("The tip is withdrawn: nothing was measured. Approach first.")
-
-    def _check_sweep(self, asked: SweepSettings) -> None:
-        own = self.sweep_settings
-        step = abs(own.stop - own.start) / (own.points - 1)
-        off = max(abs(asked.start - own.start), abs(asked.stop - own.stop))
-        same = asked == replace(own, start=asked.start, stop=asked.stop, settle=asked.settle, integrate=asked.integrate)
-        if not same or off > step / 2:
-            raise NotCapableError(
-                f"Only the recorded sweep answers: {own.start:g} to {own.stop:g} V in {own.points} points, forward, once, from "
-                f"the set point as it stands, not {asked}. Nothing was swept. Take RecordedController.sweep_settings."
-            )
-
-
-def _cut(spectrum: Spectrum, points: int) -> Spectrum:
-    """The spectrum as it is when its sweep was ended after some of the points."""
-    if points == len(spectrum.bias):
-        return spectrum
-    arrays = {name: getattr(spectrum, name).copy() for name in ("current", "lockin_x", "lockin_y", "didv")}
-    for values in arrays.values():
-        values[points:] = np.nan
-    return replace(spectrum, **arrays, quality=spectrum.quality | Quality.INCOMPLETE)

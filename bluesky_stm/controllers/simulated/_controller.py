@@ -3,19 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
-from bluesky_stm.controllers.base._clock import Clock
+from bluesky_stm.controllers.base import BaseController, Clock
+from bluesky_stm.controllers.simulated._bench import Bench
+from bluesky_stm.controllers.simulated._bias import SimulatedBias
+from bluesky_stm.controllers.simulated._current import SimulatedCurrent
+from bluesky_stm.controllers.simulated._detection import Reading
+from bluesky_stm.controllers.simulated._drift import SimulatedDrift
+from bluesky_stm.controllers.simulated._lockin import SimulatedLockIn
 from bluesky_stm.controllers.simulated._profile import Profile
+from bluesky_stm.controllers.simulated._scan import SimulatedScanning
 from bluesky_stm.controllers.simulated._spectroscopy import SimulatedSpectroscopy
-from bluesky_stm.controllers.simulated._z import RANGES
-from bluesky_stm.geometry import Floats
+from bluesky_stm.controllers.simulated._tip import SimulatedTip
+from bluesky_stm.controllers.simulated._tips import TipChange
+from bluesky_stm.controllers.simulated._z import SimulatedZ
+from bluesky_stm.geometry import Floats, Frame
+from bluesky_stm.measurements import Grid, Topograph
 from bluesky_stm.parts import profiles
-from bluesky_stm.protocols import Capability
+from bluesky_stm.protocols import Capability, SweepSettings
 from bluesky_stm.surface import Surface
 
+RANGES: Final = {
+    "bias": (-10.0, 10.0),
+    "current": (0.0, 10.0),
+    "setpoint": (0.001, 5.0),
+    "x": (-1000.0, 1000.0),
+    "y": (-1000.0, 1000.0),
+    "z": (-500.0, 500.0),
+    "speed": (0.0, 10000.0),
+}
+"""What the hardware can do."""
 
-class SimulatedController(SimulatedSpectroscopy):
+
+class SimulatedController(BaseController):
     """Fulfils `protocols.Controller` without a microscope.
 
     Parameters
@@ -31,6 +52,7 @@ class SimulatedController(SimulatedSpectroscopy):
     name : str
     """
 
+    spectroscopy: SimulatedSpectroscopy
     capabilities = frozenset(Capability)
     ranges = RANGES
 
@@ -43,16 +65,56 @@ class SimulatedController(SimulatedSpectroscopy):
         clock: Clock | None = None,
         name: str = "simulated",
     ) -> None:
-        super().__init__(surface or Surface(seed=seed), profiles.make(profile), seed, clock, name)
+        self.name, self.seed = name, seed
+        self.profile = profiles.make(profile)
+        self._bench = Bench(surface or Surface(seed=seed), self.profile, seed, clock)
+        self._junction, self._acts = self._bench.junction, self._bench.acts
+        self.bias, self.current = SimulatedBias(self._bench), SimulatedCurrent(self._bench)
+        self.tip, self.z = SimulatedTip(self._bench), SimulatedZ(self._bench)
+        self.scanning, self.spectroscopy = SimulatedScanning(self._bench), SimulatedSpectroscopy(self._bench)
+        self.lockin, self.drift = SimulatedLockIn(self._bench), SimulatedDrift(self._bench)
 
-    def source(self, signal: str) -> str:
-        """``"simulated:bias"``."""
-        return f"{self.name}:{signal}"
+    @property
+    def surface(self) -> Surface:
+        """The surface as it is now, with what the tip has left on it."""
+        return self._bench.surface
+
+    @property
+    def tip_changes(self) -> list[TipChange]:
+        """When, why and into what the tip has changed: the truth, for tests and benchmarks."""
+        return list(self._bench.junction.tips.changes)
 
     def describe(self) -> dict[str, Any]:
-        """Name, surface, seed of the noise and every number of the profile."""
+        """Return the name, the surface, the seed of the noise and every number of the profile."""
         return {"name": self.name, "surface": self.surface.describe(), "seed": self.seed, "profile": self.profile.describe()}
 
-    def locations(self) -> Floats | None:
-        """A spectrum can be had anywhere."""
-        return None
+    def now(self) -> float:
+        """Return the time of the clock, in s."""
+        return self._bench.now()
+
+    def stop(self) -> None:
+        """End motion, scan and sweep, hold still; the feedback is closed unless the tip is withdrawn."""
+        self._bench.acts.stop()
+
+    def close(self) -> None:
+        """End what is under way; there is nothing to let go of."""
+        self.stop()
+
+    # ---- beyond the protocol ----
+
+    def grid(self, frame: Frame, settings: SweepSettings) -> Grid:
+        """Measure a CITS grid as one act that cannot be stopped; drift, creep and changes of the tip are left out."""
+        self.check_frame(frame)
+        return self.spectroscopy.grid(frame, settings)
+
+    def spectra(self, places: Floats, settings: SweepSettings) -> Reading:
+        """Measure spectra at the places (n, 2), in nm, without moving there: many at once, for tests and benchmarks."""
+        return self.spectroscopy.spectra(places, settings)
+
+    def truth_grid(self, frame: Frame, settings: SweepSettings) -> Grid:
+        """Return what an instrument without noise would measure at every pixel of ``frame``."""
+        return self.spectroscopy.truth_grid(frame, settings)
+
+    def truth_topograph(self, frame: Frame) -> Topograph:
+        """Return what a scan without noise, drift, creep and lag would show."""
+        return self.spectroscopy.truth_topograph(frame)

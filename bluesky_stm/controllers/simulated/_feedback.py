@@ -26,7 +26,7 @@ from bluesky_stm.protocols import FeedbackGains
 
 
 @dataclass(frozen=True)
-class Feedback:
+class FeedbackLoop:
     """A closed loop.
 
     Attributes
@@ -41,11 +41,6 @@ class Feedback:
     gains: FeedbackGains
     decay: float
     response: float
-
-    @property
-    def settling(self) -> float:
-        """Time constant, in s, with which a slow loop finds its height."""
-        return (1 + self.decay * self.gains.proportional) / (self.decay * self.gains.integral) if self.response else 0.0
 
     def follow(self, height: Floats, interval: float) -> Floats:
         """Heights of the tip where it should be at ``height`` (..., n), in nm, ``interval`` s apart; settled at the first."""

@@ -7,7 +7,7 @@ from typing import Any, Final, NoReturn
 
 import numpy as np
 
-from bluesky_stm.controllers.simulated._feedback import Feedback
+from bluesky_stm.controllers.simulated._feedback import FeedbackLoop
 from bluesky_stm.controllers.simulated._instrument import Instrument
 from bluesky_stm.controllers.simulated._noise import NoiseSource
 from bluesky_stm.controllers.simulated._piezo import Piezo
@@ -34,7 +34,7 @@ STRIDE: Final = 0.2
 """Distance, in nm, at which the way of a move is looked at."""
 
 
-class Junction:
+class SimulatedJunction:
     """The state of a simulated microscope. Heights are those of the tip, in nm.
 
     Attributes
@@ -62,9 +62,9 @@ class Junction:
         self.z = self.followed(self.place(0.0), 0.0)[0]
 
     @property
-    def loop(self) -> Feedback:
+    def loop(self) -> FeedbackLoop:
         """The feedback as it is set."""
-        return Feedback(self.gains, self.instrument.surface.barrier.mean_decay, self.instrument.profile.response)
+        return FeedbackLoop(self.gains, self.instrument.surface.barrier.mean_decay, self.instrument.profile.response)
 
     def place(self, time: float) -> Floats:
         """Where the tip really is; shape (1, 2)."""

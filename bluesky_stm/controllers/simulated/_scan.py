@@ -9,21 +9,20 @@ from typing import Final
 
 import numpy as np
 
-from bluesky_stm.controllers.base._acts import PIXEL_TIME
+from bluesky_stm.controllers.base import PIXEL_TIME
+from bluesky_stm.controllers.simulated._bench import Bench
 from bluesky_stm.controllers.simulated._junction import CONTACT
 from bluesky_stm.controllers.simulated._noise import converter_lines, image_noise
-from bluesky_stm.controllers.simulated._tip import SimulatedTip
-from bluesky_stm.errors import NotCapableError
 from bluesky_stm.geometry import Floats, Frame, Point
 from bluesky_stm.measurements import Quality, Setpoint, Topograph
-from bluesky_stm.protocols import IMAGES, Progress
+from bluesky_stm.protocols import Progress
 
 _BAND: Final = 64
 """Lines of an image that are computed at once."""
 
 
 @dataclass(eq=False)
-class Scan:
+class ScanState:
     """A scan under way, or the last one.
 
     Attributes
@@ -56,10 +55,12 @@ class Scan:
         return self.line_time / self.frame.pixels[1]
 
 
-class SimulatedScan(SimulatedTip):
-    """The part of `SimulatedController` that scans."""
+class SimulatedScanning:
+    """Fulfils `protocols.Scanning`."""
 
-    _scan: Scan | None = None
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+        self._scan: ScanState | None = None
 
     def scan(self, frame: Frame, line_time: float | None = None, progress: Progress | None = None) -> Topograph:
         """Take a topograph; ended by `stop` it comes back INCOMPLETE, unmeasured rows NaN.
@@ -69,31 +70,27 @@ class SimulatedScan(SimulatedTip):
         TipCrashError
             When nothing carries the current somewhere, or the lines are too fast for the feedback.
         """
-        self._check_frame(frame)
-        with self._acts.one():
-            self._check_contact()
-            started = self.now()
+        acts = self._bench.acts
+        with acts.one():
+            self._bench.check_contact()
+            started = self._bench.now()
             line = frame.pixels[1] * PIXEL_TIME if line_time is None else line_time
             scan = self._begin(frame, line)
             artefacts = self._artefacts(scan, "height")
             for band in self._bands(scan, started):
                 scan.settled[band] = self._settled(scan, band, started)
                 scan.height[band] = self._traced(scan, band) + artefacts[band]
-                done = self._acts.take(2 * line * (band.stop - band.start), band.stop - band.start, _counting(scan, progress))
+                done = acts.take(2 * line * (band.stop - band.start), band.stop - band.start, _counting(scan, progress))
                 scan.lines = band.start + done
                 if scan.lines < band.stop:
                     break
             x, y = frame.to_sample((max(scan.lines - 1, 0), 0))
-            self._junction.arrive(Point(float(x), float(y)), self.now())
+            self._bench.junction.arrive(Point(float(x), float(y)), self._bench.now())
             quality = Quality.INCOMPLETE if scan.lines < frame.pixels[0] else Quality.GOOD
             return Topograph(frame, self.image(), scan.setpoint, started, quality)
 
     def image(self, channel: str = "height") -> Floats:
-        """One of the `IMAGES` of the scan under way or of the last one; NaN in lines not yet measured."""
-        if channel not in IMAGES:
-            raise NotCapableError(
-                f"{self.name} records no {channel!r}. Nothing was scanned. Ask for one of {', '.join(IMAGES)}."
-            )
+        """Return one of the `IMAGES` of the scan under way or of the last one; NaN in lines not yet measured."""
         if (scan := self._scan) is None:
             return np.full((0, 0), np.nan)
         image = scan.height.copy() if channel == "height" else self._recorded(scan, channel)
@@ -102,66 +99,67 @@ class SimulatedScan(SimulatedTip):
 
     # ---- inside ----
 
-    def _begin(self, frame: Frame, line_time: float) -> Scan:
+    def _begin(self, frame: Frame, line_time: float) -> ScanState:
         number = self._scan.number + 1 if self._scan else 0
         blank = np.full((2, *frame.pixels), np.nan)
-        self._scan = Scan(frame, line_time, self.get_setpoint(), number, blank[0], blank[1])
+        self._scan = ScanState(frame, line_time, self._bench.junction.setpoint, number, blank[0], blank[1])
         return self._scan
 
-    def _bands(self, scan: Scan, started: float) -> Iterator[slice]:
+    def _bands(self, scan: ScanState, started: float) -> Iterator[slice]:
         """Some lines after others, a new band where the tip changes."""
         first, rows = 0, scan.frame.pixels[0]
         while first < rows:
-            change = (self._junction.tips.due - started) / (2 * scan.line_time)
+            change = (self._bench.junction.tips.due - started) / (2 * scan.line_time)
             last = min(first + _BAND, rows)
             last = math.ceil(change) if first < change < last else last
             yield slice(first, last)
             first = last
 
-    def _settled(self, scan: Scan, band: slice, started: float) -> Floats:
+    def _settled(self, scan: ScanState, band: slice, started: float) -> Floats:
         """Heights of some lines, in nm, where drift and creep take the tip."""
         times = started + 2 * scan.line_time * np.arange(band.start, band.stop)[:, None]
         places = scan.frame.to_sample(np.moveaxis(np.mgrid[band, : scan.frame.pixels[1]], 0, -1))
-        return self._junction.followed(places + self._junction.piezo.displacement(times), times)
+        return self._bench.junction.followed(places + self._bench.junction.piezo.displacement(times), times)
 
-    def _traced(self, scan: Scan, band: slice) -> Floats:
+    def _traced(self, scan: ScanState, band: slice) -> Floats:
         """Heights of the tip on the way forth; each line begins settled."""
         settled = scan.settled[band]
-        trace = self._junction.loop.follow(settled, scan.interval)
-        room = self.surface.terrace_gap(scan.setpoint) - CONTACT
+        trace = self._bench.junction.loop.follow(settled, scan.interval)
+        room = self._bench.surface.terrace_gap(scan.setpoint) - CONTACT
         if not (settled - trace).max() < room:
-            self._junction.crash(
+            self._bench.junction.crash(
                 f"The feedback could not keep {scan.setpoint.current:g} nA at {scan.setpoint.bias:g} V in lines of "
                 f"{scan.line_time:g} s: the tip touched the surface.",
-                self.now(),
+                self._bench.now(),
             )
         return trace
 
-    def _recorded(self, scan: Scan, channel: str) -> Floats:
+    def _recorded(self, scan: ScanState, channel: str) -> Floats:
         """What the other channels show."""
-        settled, loop = scan.settled, self._junction.loop
+        profile = self._bench.profile
+        settled, loop = scan.settled, self._bench.junction.loop
         if channel.endswith("backward"):
             along = (np.arange(scan.frame.pixels[1]) + 0.5) * scan.frame.pixel_size[1]
-            settled = _moved(settled, self._junction.piezo.opening(along, scan.frame.size[0]) / scan.frame.pixel_size[1])
+            settled = _moved(settled, self._bench.junction.piezo.opening(along, scan.frame.size[0]) / scan.frame.pixel_size[1])
             followed = loop.follow(settled[:, ::-1], scan.interval)[:, ::-1]
         else:
             followed = loop.follow(settled, scan.interval)
         if channel.startswith("height"):
             return followed + self._artefacts(scan, channel)
         kept = math.copysign(scan.setpoint.current, scan.setpoint.bias) * np.exp(loop.decay * (settled - followed))
-        noise = self.profile.current_white * self._noise.of(f"scan {channel}", scan.number).standard_normal(kept.shape)
-        return np.clip(kept + noise + self.profile.current_offset, -self.profile.preamp_range, self.profile.preamp_range)
+        noise = profile.current_white * self._bench.noise.of(f"scan {channel}", scan.number).standard_normal(kept.shape)
+        return np.clip(kept + noise + profile.current_offset, -profile.preamp_range, profile.preamp_range)
 
-    def _artefacts(self, scan: Scan, channel: str) -> Floats:
+    def _artefacts(self, scan: ScanState, channel: str) -> Floats:
         """What the instrument adds to heights, in nm: noise, tilt, lines of the converters."""
         frame = scan.frame
-        rng = self._noise.of("scan" if channel == "height" else f"scan {channel}", scan.number)
+        rng = self._bench.noise.of("scan" if channel == "height" else f"scan {channel}", scan.number)
         places = frame.points()
-        added = image_noise(rng, frame, self.profile, scan.line_time)
-        if any(self.profile.tilt):
-            added += (places - frame.center) @ self.profile.tilt
-        if self.profile.converter:
-            added += converter_lines(places, min(frame.pixel_size), self.profile)
+        added = image_noise(rng, frame, self._bench.profile, scan.line_time)
+        if any(self._bench.profile.tilt):
+            added += (places - frame.center) @ self._bench.profile.tilt
+        if self._bench.profile.converter:
+            added += converter_lines(places, min(frame.pixel_size), self._bench.profile)
         return added
 
 
@@ -174,7 +172,7 @@ def _moved(lines: Floats, pixels: Floats) -> Floats:
     return lines[:, low] * (1 - share) + lines[:, np.minimum(low + 1, last)] * share
 
 
-def _counting(scan: Scan, progress: Progress | None) -> Progress | None:
+def _counting(scan: ScanState, progress: Progress | None) -> Progress | None:
     """Counts the lines of a band from the first one of the image."""
     if progress is None:
         return None

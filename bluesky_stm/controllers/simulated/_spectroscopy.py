@@ -7,11 +7,12 @@ from typing import Final
 
 import numpy as np
 
+from bluesky_stm.controllers.base import time_of_a_point
+from bluesky_stm.controllers.simulated._bench import Bench
 from bluesky_stm.controllers.simulated._detection import Reading
-from bluesky_stm.controllers.simulated._scan import SimulatedScan
 from bluesky_stm.geometry import Floats, Frame, Point
 from bluesky_stm.measurements import CHANNELS, Grid, Quality, Setpoint, Spectrum, Topograph
-from bluesky_stm.protocols import Progress, SweepSettings
+from bluesky_stm.protocols import Progress, SweepSettings, TipShape
 
 SWEEP_OVERHEAD: Final = 0.936
 """Time for a spectrum besides its points, in s: with 121 points of 14 ms it takes 2.63 s, as published."""
@@ -20,47 +21,66 @@ _TOGETHER: Final = 512
 """Spectra of a grid that are computed at once."""
 
 
-class SimulatedSpectroscopy(SimulatedScan):
-    """The part of `SimulatedController` that measures spectra."""
+class SimulatedSpectroscopy:
+    """Fulfils `protocols.Spectroscopy`; beside it, grids as one act, many spectra at once, and the truth."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
 
     def sweep(self, settings: SweepSettings, progress: Progress | None = None) -> Spectrum:
         """Sweep the bias where the tip stands; ended by `stop` it comes back INCOMPLETE, padded with NaN."""
-        self._check(bias=settings.start)
-        self._check(bias=settings.stop)
-        with self._acts.one(), self._at_setpoint(settings.setpoint):
-            self._check_contact()
-            started, rng = self.now(), self._noise.next("sweep")
-            point, place, setpoint = self._junction.asked, self._junction.place(started), self.get_setpoint()
-            z = None if self._junction.feedback else self._junction.undrifted(started)
+        bench, junction = self._bench, self._bench.junction
+        with bench.acts.one(), bench.at_setpoint(settings.setpoint):
+            bench.check_contact()
+            started, rng = bench.now(), bench.noise.next("sweep")
+            point, place, setpoint = junction.asked, junction.place(started), junction.setpoint
+            z = None if junction.feedback else junction.undrifted(started)
             reading = self._read(place, settings, setpoint, started, rng, z)
-            self._acts.take(SWEEP_OVERHEAD)
-            done = self._acts.take(settings.points * _once(settings), settings.points, progress)
+            bench.acts.take(SWEEP_OVERHEAD)
+            done = bench.acts.take(settings.points * time_of_a_point(settings), settings.points, progress)
             return self._spectrum(point, settings, reading, setpoint, started, done)
+
+    def pulse(self, bias: float, width: float) -> None:
+        """Pulse the bias, V for s, the feedback open meanwhile: the tip may change, and leaves something where it stands."""
+        with self._bench.acts.one():
+            self._bench.check_contact()
+            self._bench.acts.clock.sleep(width)
+            if abs(bias) >= self._bench.profile.treatment_bias:
+                self._bench.junction.treat(self._bench.now(), "pulse")
+
+    def shape_tip(self, shape: TipShape) -> None:
+        """Dip the tip: if it reaches the surface it may change, and leaves something there."""
+        with self._bench.acts.one():
+            self._bench.check_contact()
+            self._bench.acts.clock.sleep(shape.hold)
+            if shape.depth > self._bench.junction.gap(self._bench.now()):
+                self._bench.junction.treat(self._bench.now(), "dip")
 
     def grid(self, frame: Frame, settings: SweepSettings) -> Grid:
         """A CITS grid, measured as one act that cannot be stopped; drift, creep and changes of the tip are left out."""
-        self._check_frame(frame)
-        with self._acts.one():
-            self._check_contact()
-            started, rng = self.now(), self._noise.next("grid")
-            self._acts.clock.sleep(math.prod(frame.pixels) * (SWEEP_OVERHEAD + settings.points * _once(settings)))
+        with self._bench.acts.one():
+            self._bench.check_contact()
+            started, rng = self._bench.now(), self._bench.noise.next("grid")
+            spectrum = SWEEP_OVERHEAD + settings.points * time_of_a_point(settings)
+            self._bench.acts.clock.sleep(math.prod(frame.pixels) * spectrum)
             return self._gridded(frame, settings, rng, started)
 
     def spectra(self, places: Floats, settings: SweepSettings) -> Reading:
         """Spectra at the places (n, 2) in nm, noise included, without moving there: many at once, for tests and benchmarks."""
-        setpoint = settings.setpoint or self.get_setpoint()
-        return self._read(places, settings, setpoint, self.now(), self._noise.next("spectra"))
+        setpoint = settings.setpoint or self._bench.junction.setpoint
+        return self._read(places, settings, setpoint, self._bench.now(), self._bench.noise.next("spectra"))
 
     # ---- the truth, for tests and benchmarks ----
 
     def truth_grid(self, frame: Frame, settings: SweepSettings) -> Grid:
         """What an instrument without noise would measure at every pixel of ``frame``: for dense maps of the truth."""
-        return self._gridded(frame, settings, None, self.now())
+        return self._gridded(frame, settings, None, self._bench.now())
 
     def truth_topograph(self, frame: Frame) -> Topograph:
         """What a scan without noise, drift, creep and lag would show."""
-        setpoint, junction = self.get_setpoint(), self._junction
-        return Topograph(frame, junction.instrument.image(frame.points(), setpoint, junction.tips.tip), setpoint, self.now())
+        junction = self._bench.junction
+        height = junction.instrument.image(frame.points(), junction.setpoint, junction.tips.tip)
+        return Topograph(frame, height, junction.setpoint, self._bench.now())
 
     # ---- inside ----
 
@@ -73,11 +93,11 @@ class SimulatedSpectroscopy(SimulatedScan):
         rng: np.random.Generator | None,
         z: float | None = None,
     ) -> Reading:
-        junction = self._junction
-        return junction.instrument.spectra(places, settings, setpoint, self._lockin, junction.tips.at(time), rng, z)
+        junction = self._bench.junction
+        return junction.instrument.spectra(places, settings, setpoint, self._bench.lockin, junction.tips.at(time), rng, z)
 
     def _gridded(self, frame: Frame, settings: SweepSettings, rng: np.random.Generator | None, started: float) -> Grid:
-        setpoint = settings.setpoint or self.get_setpoint()
+        setpoint = settings.setpoint or self._bench.junction.setpoint
         current, x, y = np.empty((3, *frame.pixels, settings.points))
         height, places = np.empty(frame.pixels), frame.points()
         band = max(1, _TOGETHER // frame.pixels[1])
@@ -87,7 +107,7 @@ class SimulatedSpectroscopy(SimulatedScan):
             for whole, part in zip((current, x, y), (reading.current, reading.lockin_x, reading.lockin_y), strict=True):
                 whole[rows] = part.reshape(whole[rows].shape)
             height[rows] = reading.height.reshape(height[rows].shape)
-        return Grid(frame, settings.bias, current, x, y, self._lockin.didv(x), height, setpoint, started)
+        return Grid(frame, settings.bias, current, x, y, self._bench.lockin.didv(x), height, setpoint, started)
 
     def _spectrum(
         self, point: Point, settings: SweepSettings, reading: Reading, setpoint: Setpoint, started: float, done: int
@@ -103,9 +123,4 @@ class SimulatedSpectroscopy(SimulatedScan):
         raw = [whole[0].copy() for whole in (reading.current, reading.lockin_x, reading.lockin_y)]
         for values in raw:
             values[done:] = np.nan
-        return [*raw, self._lockin.didv(raw[1])]
-
-
-def _once(settings: SweepSettings) -> float:
-    """Time for a point, in s, all its averages included."""
-    return (settings.settle + settings.integrate) * settings.averages * (2 if settings.backward else 1)
+        return [*raw, self._bench.lockin.didv(raw[1])]

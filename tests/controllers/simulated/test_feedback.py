@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bluesky_stm.controllers import IDEAL, SimulatedController
-from bluesky_stm.controllers.simulated._feedback import Feedback
+from bluesky_stm.controllers.simulated._feedback import FeedbackLoop
 from bluesky_stm.errors import LimitError, TipCrashError
 from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.protocols import FeedbackGains
@@ -24,7 +24,7 @@ def lagging(**changes):
 
 def test_a_step_is_followed_exponentially_with_the_time_constant_of_an_integrator():
     """Without a proportional part and behind a fast preamplifier: tau = 1 / (2 kappa I)."""
-    loop = Feedback(FeedbackGains(0.0, 10.0), DECAY, 1e-7)
+    loop = FeedbackLoop(FeedbackGains(0.0, 10.0), DECAY, 1e-7)
     step = np.ones(400)
     step[0] = 0.0
     followed = loop.follow(step, 1e-4)
@@ -37,7 +37,7 @@ def test_a_slope_is_followed_late_by_the_inverse_of_the_integral_gain(gains):
     """Type-one loop: the lag behind a ramp is its slope over 2 kappa I, whatever the proportional gain."""
     ramp = np.linspace(0, 50, 5000)
     interval = 1e-3
-    lag = ramp - Feedback(gains, DECAY, 7e-5).follow(ramp, interval)
+    lag = ramp - FeedbackLoop(gains, DECAY, 7e-5).follow(ramp, interval)
     assert lag[-1] == pytest.approx(ramp[1] / interval / (DECAY * gains.integral), rel=1e-3)
 
 
@@ -47,9 +47,9 @@ def test_a_loop_with_too_much_gain_rings():
     step[0] = 0.0
     response, integral = 1e-3, 500.0
     damping = 1 / (2 * math.sqrt(DECAY * integral * response))
-    followed = Feedback(FeedbackGains(0.0, integral), DECAY, response).follow(step, 2e-6)
+    followed = FeedbackLoop(FeedbackGains(0.0, integral), DECAY, response).follow(step, 2e-6)
     assert followed.max() - 1 == pytest.approx(math.exp(-math.pi * damping / math.sqrt(1 - damping**2)), rel=0.02)
-    assert Feedback(PUBLISHED, DECAY, 7e-5).follow(step, 2e-6).max() < 1.001
+    assert FeedbackLoop(PUBLISHED, DECAY, 7e-5).follow(step, 2e-6).max() < 1.001
 
 
 def test_an_image_taken_at_the_published_pace_is_followed_within_a_picometre():

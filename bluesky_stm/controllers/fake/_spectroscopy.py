@@ -1,0 +1,76 @@
+"""Spectra of the scripted microscope, of an ohmic junction."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import numpy as np
+
+from bluesky_stm.controllers.fake._script import asked
+from bluesky_stm.controllers.fake._state import FakePart
+from bluesky_stm.measurements import Quality, Spectrum
+from bluesky_stm.protocols import Progress, SweepSettings, TipShape
+
+DISPLACEMENT: Final = 0.001
+"""Displacement current of a sweep, in nA: added on the way forth, taken off on the way back."""
+
+DECAY: Final = 20.0
+"""How steeply the logarithm of the current falls with the gap, in 1/nm: nearly a decade for each 0.1 nm."""
+
+
+class FakeSpectroscopy(FakePart):
+    """Fulfils `protocols.Spectroscopy`."""
+
+    @asked
+    def sweep(self, settings: SweepSettings, progress: Progress | None = None) -> Spectrum:
+        """Sweep the bias; the displacement current of the two directions cancels in their average."""
+        state, bias, current = self.state, settings.bias, np.full(settings.points, np.nan)
+        setpoint, begun = settings.setpoint or state.setpoint, state.time
+        closeness = math.exp(-DECAY * settings.z_offset)
+        conductance = 0.0 if state.withdrawn else setpoint.current / abs(setpoint.bias) * closeness
+        with self.script.acting(), self._holding():
+            for point in self.script.steps("sweep", settings.points):
+                if self.script.halt.is_set():
+                    break
+                state.bias = bias[point]
+                current[point] = conductance * bias[point]
+                state.time += (settings.settle + settings.integrate) * settings.averages * (1 + settings.backward)
+                if progress:
+                    progress(point + 1, settings.points)
+        raw = np.where(np.isnan(current), np.nan, conductance * state.lockin.gain + state.lockin.offset)
+        didv = state.lockin.didv(raw)
+        back = {"current": current - DISPLACEMENT, "lockin_x": raw, "lockin_y": 0 * raw, "didv": didv}
+        quality = Quality.INCOMPLETE if np.isnan(current).any() else Quality.GOOD
+        return Spectrum(
+            position=state.place,
+            bias=bias,
+            current=current,
+            lockin_x=raw,
+            lockin_y=0 * raw,
+            didv=didv,
+            setpoint=setpoint,
+            time=begun,
+            z=state.height + settings.z_offset,
+            quality=quality | (Quality.LOST_CONTACT if state.withdrawn else Quality.GOOD),
+            backward=back if settings.backward else {},
+        )
+
+    @asked
+    def pulse(self, bias: float, width: float) -> None:
+        """Pulse the bias; nothing follows from it."""
+
+    @asked
+    def shape_tip(self, shape: TipShape) -> None:
+        """Dip the tip; nothing follows from it."""
+
+    @contextmanager
+    def _holding(self) -> Iterator[None]:
+        before = self.state.bias, self.state.feedback
+        self.state.feedback = False
+        try:
+            yield
+        finally:
+            self.state.bias, self.state.feedback = before[0], before[1] and not self.state.withdrawn

@@ -1,0 +1,55 @@
+"""Spectra of a recorded microscope: the one that was measured nearest to the tip."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from bluesky_stm.controllers.base import Acts, time_of_a_point
+from bluesky_stm.controllers.recorded._recording import Recording
+from bluesky_stm.controllers.recorded._tip import RecordedTip
+from bluesky_stm.errors import NotCapableError
+from bluesky_stm.measurements import Quality, Spectrum
+from bluesky_stm.protocols import Progress, Spectroscopy, SweepSettings
+
+
+class RecordedSpectroscopy(Spectroscopy):
+    """Fulfils `protocols.Spectroscopy` with the recorded sweep alone; a pulse or a dip is refused by the controller."""
+
+    def __init__(self, recording: Recording, acts: Acts, tip: RecordedTip) -> None:
+        self._recording, self._acts, self._tip = recording, acts, tip
+
+    def sweep(self, settings: SweepSettings, progress: Progress | None = None) -> Spectrum:
+        """Return the spectrum recorded at the tip, with the place where it was recorded; ended by `stop` its rest is NaN.
+
+        Raises
+        ------
+        NotCapableError
+            For another sweep than the recorded one, or where none was recorded.
+        """
+        self._check_same(settings)
+        found = self._recording.spectrum_at(self._tip.place)
+        with self._acts.one():
+            started = self._acts.clock.now()
+            done = self._acts.take(settings.points * time_of_a_point(settings), settings.points, progress)
+        return replace(_cut(found, done), time=started, z=self._tip.get_tip().z)
+
+    def _check_same(self, asked: SweepSettings) -> None:
+        own = self._recording.sweep
+        step = abs(own.stop - own.start) / (own.points - 1)
+        off = max(abs(asked.start - own.start), abs(asked.stop - own.stop))
+        same = asked == replace(own, start=asked.start, stop=asked.stop, settle=asked.settle, integrate=asked.integrate)
+        if not same or off > step / 2:
+            raise NotCapableError(
+                f"Only the recorded sweep answers: {own.start:g} to {own.stop:g} V in {own.points} points, forward, once, from "
+                f"the set point as it stands, not {asked}. Nothing was swept. Take RecordedController.sweep_settings."
+            )
+
+
+def _cut(spectrum: Spectrum, points: int) -> Spectrum:
+    """Return the spectrum as it is when its sweep was ended after some of the points."""
+    if points == len(spectrum.bias):
+        return spectrum
+    arrays = {name: getattr(spectrum, name).copy() for name in ("current", "lockin_x", "lockin_y", "didv")}
+    for values in arrays.values():
+        values[points:] = float("nan")
+    return replace(spectrum, **arrays, quality=spectrum.quality | Quality.INCOMPLETE)
