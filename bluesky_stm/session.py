@@ -43,7 +43,7 @@ On the wide frame most spectra go to one kind of spot after another.
 """
 
 
-@dataclass
+@dataclass(repr=False)
 class Session:
     """A microscope with all that belongs to it.
 
@@ -79,6 +79,10 @@ class Session:
         self._progress: int | None = None
         if sys.stdout.isatty() or "ipykernel" in sys.modules:
             self.show_progress()
+
+    def __repr__(self) -> str:
+        scales = ", ".join(f"{scale.name} ({scale.frame:g} nm)" for scale in self.scales.values())
+        return f"<Session: {self.stm!r}, sample {self.sample!r}, scales {scales}, {self.catalog!r}, seed {self.seed}>"
 
     def show_progress(self) -> None:
         """Say in standard output how far each run is; at a terminal and in a notebook that is so from the beginning."""

@@ -159,6 +159,10 @@ class LengthScale(Settings):
             raise ValueError(f"{self.seeds} seed points do not fit into a budget of {self.budget} spectra")
         return self
 
+    def __repr__(self) -> str:
+        named = f"{self.scalarizer.name}, {self.agent.name}, {self.child.name}, {self.stop.name}"
+        return f"<LengthScale {self.name!r}: {self.frame:g} nm, {self.pixels} pixels, {self.budget} spectra, {named}>"
+
     def chosen(self, **choices: Any) -> Self:
         """The same scale with those choices that are not None; its seed points fit a smaller budget."""
         given = {name: value for name, value in choices.items() if value is not None}

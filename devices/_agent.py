@@ -148,6 +148,11 @@ class AgentDevice(Device):
         self._elapsed, self._decided = 0.0, time.time()
         super().__init__("", name=name, labels={"agents"}, **kwargs)
 
+    def __repr__(self) -> str:
+        at = f" at {self.scale.name} ({self.scale.frame:g} nm)" if self.scale else ""
+        learned = f"{len(self.observations)} spectra learned"
+        return f"<AgentDevice {self.name!r}: {self.agent_name}{at}, {self.scalarizer.name}, {learned}>"
+
     def documents(self, name: str, doc: Mapping[str, Any]) -> None:
         """Take in a document; to be subscribed to the RunEngine or to a stream of documents."""
         self._teaching(name, dict(doc))

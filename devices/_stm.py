@@ -95,6 +95,10 @@ class STM(Device):
         self._limits = limits
         super().__init__(prefix, name=name, **kwargs)
 
+    def __repr__(self) -> str:
+        fault = f", fault: {type(self.fault).__name__}" if self.fault else ""
+        return f"<STM {self.name!r}: {type(self.controller).__name__}{fault}>"
+
     @property
     def withdrawn(self) -> bool:
         """Return True when the tip is out of reach of the surface, as the controller reports it."""

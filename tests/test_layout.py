@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LEVELS = [
     {"units", "errors"},
     {"geometry"},
+    {"pictures"},
     {"measurements", "parts"},
     {"protocols", "settings"},
     {"surface", "scalarizers", "imaging", "spots", "valued", "files"},

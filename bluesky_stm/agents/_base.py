@@ -70,6 +70,12 @@ class BaseAgent:
         self._candidates: Floats = np.empty((0, 2))
         self._inherited: list[Observation] = []
 
+    def __repr__(self) -> str:
+        seen = (
+            f"{len(self.observations)} spectra, {len(self._candidates)} candidates" if self._topograph else "no topograph yet"
+        )
+        return f"<{type(self).__name__} {self.name!r}: {seen}, seed {self.seed}>"
+
     @property
     def candidates(self) -> Floats:
         """Places that it may suggest; shape (n, 2), (x, y) in nm."""

@@ -63,7 +63,7 @@ class Compared:
         return f"its fit: {', '.join(differ)}" if differ else "from the same fit"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Replay:
     """What came of a replay.
 
@@ -97,6 +97,9 @@ class Replay:
     def divergence(self) -> Compared | None:
         """The first decision that led elsewhere; those after it follow from it."""
         return next((compared for compared in self.decisions if not compared.same_place), None)
+
+    def __repr__(self) -> str:
+        return f"<Replay: {self}>"
 
     def __str__(self) -> str:
         start = self.run.start

@@ -28,7 +28,7 @@ _NEEDED = ("agent", "scalarizer", "length_scale", "frame")
 _INHERITED = ("sample", "operator", "campaign", "parent_run", "child_rule", "child_score")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Resumption:
     """A run that can go on.
 
@@ -57,6 +57,9 @@ class Resumption:
     budget: int
     look: bool
     metadata: dict[str, Any]
+
+    def __repr__(self) -> str:
+        return f"<Resumption of {self.run.uid[:8]}: {self.measured} spectra there, {self.budget} to take>"
 
     def plan(self, stm: STM, steer: Steer | None = None) -> MsgGenerator[str]:
         """Go on measuring, as a new run: ``RE(resume(catalog[-1]).plan(stm))``."""

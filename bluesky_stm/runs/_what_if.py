@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from bluesky_stm.protocols import Agent, Scalarizer
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class WhatIf:
     """What another scalarizer or agent makes of a run.
 
@@ -85,6 +85,9 @@ class WhatIf:
             return 0, 0
         goal = (1 - fraction) * good[0] + fraction * good[-1]
         return _first(recorded >= goal), _first(chosen >= goal)
+
+    def __repr__(self) -> str:
+        return f"<WhatIf: {self}>"
 
     def __str__(self) -> str:
         was, now = self.spectra_to()

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from bluesky_stm.errors import CatalogError
 from bluesky_stm.measurements import Spectrum, Topograph
+from bluesky_stm.pictures import beside, table, topograph_picture
 from bluesky_stm.protocols import Decision
 from bluesky_stm.storage._documents import documents, inlined, once
 from bluesky_stm.storage._journal import PART, SUFFIX, Document, first_document, stop_document
@@ -96,13 +97,34 @@ class Run:
         return [decision_from(event["data"]) for event in self.events("agent")]
 
     def __repr__(self) -> str:
+        about = self._about()
+        what = ", ".join(str(about[key]) for key in ("when", "plan", "sample", "length scale") if about[key])
+        measured = f", {about['spectra']} spectra" if about["spectra"] is not None else ""
+        return f"<Run {self.uid[:8]}: {what}{measured}, {about['ended']}>"
+
+    def _repr_html_(self) -> str:
+        """Return what the run is as a table, with its topograph beside it, as a notebook shows it."""
+        about = table(f"Run {self.uid}", self._about())
+        topograph = next(iter(self.topographs), None)
+        return about if topograph is None else beside(about, topograph_picture(topograph.height, topograph.frame.size))
+
+    def _about(self) -> dict[str, object]:
+        """Return what start and stop document say of the run, None where they say nothing."""
         start, stop = self.start, self.stop or {}
-        scale = start.get("length_scale", {}).get("name") if isinstance(start.get("length_scale"), Mapping) else None
-        when = datetime.fromtimestamp(start["time"]).strftime("%Y-%m-%d %H:%M")
-        what = ", ".join(str(word) for word in (when, start.get("plan_name"), start.get("sample"), scale) if word)
-        spectra = stop.get("num_events", {}).get("primary")
-        measured = f", {spectra} spectra" if spectra is not None else ""
-        return f"<Run {self.uid[:8]}: {what}{measured}, {stop.get('exit_status', 'not finished')}>"
+        scale = start.get("length_scale") if isinstance(start.get("length_scale"), Mapping) else {}
+        named = {key: start[key].get("name") for key in ("scalarizer", "agent") if isinstance(start.get(key), Mapping)}
+        return {
+            "when": datetime.fromtimestamp(start["time"]).strftime("%Y-%m-%d %H:%M"),
+            "plan": start.get("plan_name"),
+            "sample": start.get("sample"),
+            "length scale": scale.get("name"),
+            "frame": f"{scale['frame']:g} nm" if "frame" in scale else None,
+            "scalarizer": named.get("scalarizer"),
+            "agent": named.get("agent"),
+            "spectra": stop.get("num_events", {}).get("primary"),
+            "ended": stop.get("exit_status", "not finished"),
+            "reason": stop.get("reason"),
+        }
 
 
 class JournalRun(Run):

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bluesky_stm.geometry import Floats
+from bluesky_stm.pictures import contrast, flattened, toned
 from bluesky_stm.views._curve_panel import CurvePanel
 from bluesky_stm.views._feature_panel import FeaturePanel
 from bluesky_stm.views._map_panel import MapPanel
-from bluesky_stm.views._pictures import COLORS, Mosaic, contrast, flattened, toned, within
+from bluesky_stm.views._pictures import COLORS, Mosaic, within
 from bluesky_stm.views._record import PredictedMap, RunRecord
 
 if TYPE_CHECKING:

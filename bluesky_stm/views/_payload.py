@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bluesky_stm.geometry import Floats, Frame
+from bluesky_stm.pictures import contrast, flattened, tones
 from bluesky_stm.protocols import Decision
-from bluesky_stm.views._pictures import COLORS, Mosaic, contrast, flattened, shrunk, tones, within
+from bluesky_stm.views._pictures import COLORS, Mosaic, shrunk, within
 from bluesky_stm.views._record import RunRecord
 
 PIXELS = 500_000

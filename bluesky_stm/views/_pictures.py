@@ -16,39 +16,6 @@ COLORS = {"height": "gray", "value": "viridis", "small": "viridis_r", "std": "ci
 the acquisition function."""
 
 
-def flattened(height: Floats) -> Floats:
-    """Heights turned until most of the surface lies level, lowest at zero: terraces become flat and steps stay steps.
-
-    The slopes taken out are the medians of the slopes between neighbours, so that steps and defects don't count.
-    """
-    rows, columns = (axis - axis.mean() for axis in np.indices(height.shape, dtype=float))
-    level = height - rows * _median(np.diff(height, axis=0)) - columns * _median(np.diff(height, axis=1))
-    return level - np.nanmin(level) if np.isfinite(level).any() else level
-
-
-def tones(image: Floats) -> Floats:
-    """The heights at which a topograph grows a tone brighter, (256,): terraces beside tall steps keep their contrast.
-
-    A tone is half the height, half the share of pixels that are lower (as in an equalised histogram).
-    """
-    low, high = contrast(image)
-    heights = np.sort(np.clip(image[np.isfinite(image)], low, high)) if np.isfinite(image).any() else np.array([low, high])
-    tone = (heights - low) / (high - low) + np.linspace(0, 1, heights.size)
-    return np.interp(np.linspace(0, 2, 256), tone, heights)
-
-
-def toned(image: Floats) -> Floats:
-    """A topograph as brightness from 0 to 1, by its `tones`; NaN where not measured."""
-    return np.where(np.isfinite(image), np.searchsorted(tones(image), image) / 256, np.nan)
-
-
-def contrast(image: Floats, tails: float = 0.5) -> tuple[float, float]:
-    """Range of an image without ``tails`` percent at either end; never empty."""
-    finite = image[np.isfinite(image)]
-    low, high = np.percentile(finite, [tails, 100 - tails]) if finite.size else (0.0, 1.0)
-    return float(low), float(high if high > low else low + 1e-12)
-
-
 def shrunk(image: Floats, most: int) -> Floats:
     """The image, averaged over square blocks until it has at most ``most`` pixels; what is left over at the end is dropped."""
     block = math.ceil(math.sqrt(image.size / most))
@@ -67,11 +34,6 @@ def round_length(most: float) -> float:
     """The largest of 1, 2, 5, 10, 20 ... that is not above ``most``: for a scale bar."""
     power = 10.0 ** math.floor(math.log10(most))
     return max(figure * power for figure in (1, 2, 5) if figure * power <= most * (1 + 1e-9))
-
-
-def _median(values: Floats) -> float:
-    finite = values[np.isfinite(values)]
-    return float(np.median(finite)) if finite.size else 0.0
 
 
 class Mosaic:

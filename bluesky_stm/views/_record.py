@@ -75,6 +75,12 @@ class RunRecord(DocumentRouter):
         self._streams: dict[str, str] = {}
         self._seen: set[tuple[str, int]] = set()
 
+    def __repr__(self) -> str:
+        seen = (
+            "no topograph" if self.topograph is None else f"{len(self.observations)} spectra, {len(self.decisions)} decisions"
+        )
+        return f"<RunRecord {self.start_document.get('uid', 'without a start')[:8]}: {seen}>"
+
     @classmethod
     def of(cls, documents: Iterable[Document]) -> RunRecord:
         """Record of a whole run."""

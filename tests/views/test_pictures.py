@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bluesky_stm.geometry import Frame, Point, patch_centers
-from bluesky_stm.views._pictures import Mosaic, contrast, flattened, round_length, shrunk, within
+from bluesky_stm.pictures import contrast, flattened
+from bluesky_stm.views._pictures import Mosaic, round_length, shrunk, within
 
 frames = st.builds(
     lambda x, y, side, angle: Frame(Point(x, y), (side, side), (64, 64), angle),
