@@ -20,8 +20,8 @@ from agents_scenes import FIRST_SEED, SIDES, Scene, mean_of, simulated, up_to
 from sklearn.decomposition import PCA
 from sklearn.ensemble import RandomForestRegressor
 
-from bluesky_stm.agents._features import filled
 from bluesky_stm.geometry import Floats, Point, extract_patches
+from bluesky_stm.imaging import fill_holes
 from bluesky_stm.protocols import Failed, Observation
 
 SHARE, HIGHEST, LEAST = 0.05, 1.3, 0.05
@@ -66,7 +66,9 @@ def forest(scene: Scene, measured: Floats, known: np.ndarray, rest: np.ndarray) 
     """All energies at once."""
     frame = scene.topograph.frame
     size = round(scene.patch / frame.pixel_size[1])
-    patches = extract_patches(filled(scene.topograph.height), frame.to_pixel(scene.places), size).reshape(len(scene.places), -1)
+    patches = extract_patches(fill_holes(scene.topograph.height), frame.to_pixel(scene.places), size).reshape(
+        len(scene.places), -1
+    )
     places = (scene.places - np.asarray(frame.center)) / min(frame.size)
     features = np.hstack([PCA(10, random_state=0).fit_transform(patches), places])
     return RandomForestRegressor(200, random_state=0).fit(features[known], measured[known]).predict(features[rest])

@@ -1,4 +1,4 @@
-"""What can go wrong, one class for each thing that a caller can do about it.
+"""Exceptions of the package: one class for each thing that a caller can do about a failure.
 
 Every message says what is wrong, by how much, what has happened so far and what to do.
 """
@@ -11,7 +11,7 @@ from typing import Self
 
 
 class STMError(Exception):
-    """Anything this package raises on purpose."""
+    """Base class of everything that this package raises on purpose."""
 
 
 class SettingsError(STMError, ValueError):
@@ -23,7 +23,17 @@ class UnknownNameError(SettingsError):
 
     @classmethod
     def among(cls, kind: str, name: object, known: Iterable[str]) -> Self:
-        """Error for ``name``, with the known names and the nearest of them."""
+        """Return the error for an unknown name, with the known names and the one most like it.
+
+        Parameters
+        ----------
+        kind : str
+            Kind of thing that was named, such as ``"scalarizer"``.
+        name : object
+            Name that nobody knows.
+        known : iterable of str
+            Names that exist.
+        """
         names = sorted(known)
         near = difflib.get_close_matches(str(name), names, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""

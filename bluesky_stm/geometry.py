@@ -1,4 +1,4 @@
-"""Places on the sample: points, frames, and the patches of an image around a point.
+"""Places on the sample: points, frames, drift, and the windows of an image around a point.
 
 Places are ``(x, y)`` in nm in the sample's frame, x to the right and y up. Arrays are ``(row, column)`` = ``(y, x)`` and
 row 0 is the lowest y. A pixel coordinate is fractional: whole numbers are pixel *centres*, so that a frame of ``n`` columns
@@ -45,7 +45,7 @@ class Frame:
     Raises
     ------
     SettingsError
-        For a size or a number of pixels that is not positive, or a number that is not finite.
+        When a size or a number of pixels is not positive, or a number is not finite.
     """
 
     center: Point
@@ -67,7 +67,19 @@ class Frame:
 
     @classmethod
     def square(cls, center: tuple[float, float], side: float, pixels: int, angle: float = 0.0) -> Self:
-        """Square frame of ``side`` nm with ``pixels`` rows and as many columns."""
+        """Return a square frame.
+
+        Parameters
+        ----------
+        center : (float, float)
+            Centre, as (x, y) in nm.
+        side : float
+            Width and height, in nm.
+        pixels : int
+            Number of rows, and of columns.
+        angle : float
+            Rotation about the centre, in degrees, counter-clockwise.
+        """
         return cls(Point(*center), (side, side), (pixels, pixels), angle)
 
     @property
@@ -83,7 +95,18 @@ class Frame:
         return self.to_sample([(low, low), (low, columns + low), (rows + low, columns + low), (rows + low, low)])
 
     def to_sample(self, pixel: ArrayLike) -> Floats:
-        """Places ``(..., 2)`` as (x, y) in nm of pixel coordinates ``(..., 2)`` as (row, column)."""
+        """Convert pixel coordinates to places on the sample.
+
+        Parameters
+        ----------
+        pixel : array_like of shape (..., 2)
+            Fractional (row, column).
+
+        Returns
+        -------
+        ndarray of shape (..., 2)
+            Places as (x, y), in nm.
+        """
         row, column = np.moveaxis(np.asarray(pixel, dtype=float), -1, 0)
         height, width = self.pixel_size
         along = (column + 0.5) * width - self.size[0] / 2
@@ -92,7 +115,18 @@ class Frame:
         return np.stack([self.center.x + cos * along - sin * up, self.center.y + sin * along + cos * up], axis=-1)
 
     def to_pixel(self, points: ArrayLike) -> Floats:
-        """Fractional pixel coordinates ``(..., 2)`` as (row, column) of places ``(..., 2)`` as (x, y) in nm."""
+        """Convert places on the sample to pixel coordinates.
+
+        Parameters
+        ----------
+        points : array_like of shape (..., 2)
+            Places as (x, y), in nm.
+
+        Returns
+        -------
+        ndarray of shape (..., 2)
+            Fractional (row, column).
+        """
         x, y = np.moveaxis(np.asarray(points, dtype=float) - np.asarray(self.center), -1, 0)
         height, width = self.pixel_size
         cos, sin = self._rotation
@@ -101,18 +135,34 @@ class Frame:
         return np.stack([(up + self.size[1] / 2) / height - 0.5, (along + self.size[0] / 2) / width - 0.5], axis=-1)
 
     def points(self) -> Floats:
-        """Place of every pixel centre; shape (rows, columns, 2), nm."""
+        """Return the place of every pixel centre; shape (rows, columns, 2), nm."""
         return self.to_sample(np.moveaxis(np.indices(self.pixels), 0, -1))
 
     def contains(self, points: ArrayLike, margin: float = 0.0) -> NDArray[np.bool_]:
-        """Which of the places ``(..., 2)`` lie inside, at least ``margin`` nm from the edge (a hair of 1e-9 nm is forgiven)."""
+        """Return which places lie inside of the frame.
+
+        Parameters
+        ----------
+        points : array_like of shape (..., 2)
+            Places as (x, y), in nm.
+        margin : float
+            Least distance from the edge, in nm; 1e-9 nm less is accepted.
+
+        Returns
+        -------
+        ndarray of bool of shape (...)
+        """
         x, y = np.moveaxis(np.asarray(points, dtype=float) - np.asarray(self.center), -1, 0)
         cos, sin = self._rotation
         reach = np.asarray(self.size) / 2 - margin + 1e-9
         return (np.abs(cos * x + sin * y) <= reach[0]) & (np.abs(-sin * x + cos * y) <= reach[1])
 
     def overlaps(self, other: Frame) -> bool:
-        """Whether both have an area in common; frames that only touch do not (a hair of 1e-9 nm is forgiven)."""
+        """Return True when both frames have an area in common.
+
+        Frames that only touch do not overlap; an overlap of up to 1e-9 nm counts as touching. The test is that of the
+        separating axis.
+        """
         for angle in {self.angle, other.angle}:  # two rectangles are apart if they are along a side of one of them
             cos, sin = math.cos(math.radians(angle)), math.sin(math.radians(angle))
             turned = [frame.corners @ np.array([[cos, -sin], [sin, cos]]) for frame in (self, other)]
@@ -121,13 +171,13 @@ class Frame:
                 return False
         return True
 
-    def as_dict(self) -> dict[str, Any]:
-        """JSON-able form, as it stands in a start document."""
+    def as_dict(self) -> dict[str, list[float] | list[int] | float]:
+        """Return the frame as JSON-able values, as it stands in a start document."""
         return {**asdict(self), "center": list(self.center), "size": list(self.size), "pixels": list(self.pixels)}
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Self:
-        """Inverse of `as_dict`."""
+        """Return the frame that `as_dict` described."""
         return cls(Point(*document["center"]), tuple(document["size"]), tuple(document["pixels"]), document.get("angle", 0.0))
 
     @property
@@ -136,22 +186,31 @@ class Frame:
 
 
 class Drift:
-    """How far the surface has moved under the tip since it was looked at first, over time.
+    """Displacement of the surface under the tip since the first image, as a function of time.
 
-    What was at ``p`` in the first image is found at ``p + drift.at(t)`` at time ``t``. Between two measurements it is
+    The feature at ``p`` in the first image is at ``p + drift.at(t)`` at time ``t``. Between two measurements the shift is
     interpolated; after the last one it grows with the velocity that was left uncompensated.
 
     Parameters
     ----------
     time : float
-        When the first image was taken (the middle of its scan), in s.
+        Time of the first image (the middle of its scan), in s.
     """
 
     def __init__(self, time: float) -> None:
         self._times, self._shifts, self._velocity = [float(time)], [(0.0, 0.0)], (0.0, 0.0)
 
     def measured(self, time: float, shift: tuple[float, float], velocity: tuple[float, float] = (0.0, 0.0)) -> None:
-        """At ``time`` the shift was ``shift`` nm; from then on ``velocity``, in nm/s, is expected.
+        """Enter a measured shift.
+
+        Parameters
+        ----------
+        time : float
+            Time of the measurement, in s.
+        shift : (float, float)
+            Total shift since the first image, along x and y, in nm.
+        velocity : (float, float)
+            Drift velocity that is expected from then on, in nm/s.
 
         Raises
         ------
@@ -177,18 +236,30 @@ class Drift:
         return self._times[-1], Point(*self._shifts[-1])
 
     def at(self, time: ArrayLike) -> Floats:
-        """Shift at times (...), in nm; shape (..., 2)."""
+        """Return the shift at the given times.
+
+        Parameters
+        ----------
+        time : array_like of shape (...)
+            In s.
+
+        Returns
+        -------
+        ndarray of shape (..., 2)
+            Along x and y, in nm; 0 before the first image.
+        """
         time = np.asarray(time, dtype=float)
         known = np.stack([np.interp(time, self._times, axis) for axis in zip(*self._shifts, strict=True)], axis=-1)
         return known + np.maximum(time - self._times[-1], 0.0)[..., None] * np.asarray(self._velocity)
 
 
 def patch_centers(frame: Frame, patch: float, step: float) -> Floats:
-    """Candidates for a spectrum: centres of the windows that fit into the frame, row by row from the lowest y.
+    """Return the candidates for a spectrum: centres of the windows that fit into the frame, row by row from the lowest y.
 
     Parameters
     ----------
     frame : Frame
+        Frame of the topograph.
     patch : float
         Side of the square window, in nm; taken as the nearest whole number of pixels.
     step : float
@@ -198,6 +269,11 @@ def patch_centers(frame: Frame, patch: float, step: float) -> Floats:
     -------
     ndarray of shape (n, 2)
         Places as (x, y), in nm.
+
+    Raises
+    ------
+    SettingsError
+        When no window fits into the frame.
     """
     rows, columns = (
         _window_starts(n, patch / size, step / size) for n, size in zip(frame.pixels, frame.pixel_size, strict=True)
@@ -208,11 +284,12 @@ def patch_centers(frame: Frame, patch: float, step: float) -> Floats:
 
 
 def extract_patches(image: ArrayLike, pixels: ArrayLike, size: int) -> Floats:
-    """Square windows of an image around pixel coordinates, the image mirrored at its edges.
+    """Cut square windows around pixel coordinates out of an image, which is mirrored at its edges.
 
     Parameters
     ----------
     image : array_like of shape (rows, columns)
+        Values of the pixels.
     pixels : array_like of shape (n, 2)
         Fractional (row, column) of the window centres; the window of whole pixels nearest to it is taken.
     size : int

@@ -1,6 +1,7 @@
-"""Images put right: levelled, cleaned of what the scan did to them, and laid over one another.
+"""Operations on images: levelling, filling of holes, resampling, filtering and registration.
 
-All functions take arrays with row 0 at the lowest y, keep NaN where nothing was measured, and return new arrays.
+All functions take arrays with row 0 at the lowest y and return new arrays. Pixels that were not measured are NaN; they stay
+NaN unless a function says otherwise.
 """
 
 from __future__ import annotations
@@ -11,21 +12,19 @@ from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.ndimage import gaussian_filter, map_coordinates
-from scipy.signal import fftconvolve
-from skimage.filters import window
-from skimage.registration import phase_cross_correlation
+from scipy.ndimage import distance_transform_edt, gaussian_filter, map_coordinates
 
 from bluesky_stm.errors import SettingsError
 from bluesky_stm.geometry import Floats, Frame
 from bluesky_stm.measurements import Topograph
+from bluesky_stm.robust import normal_deviation
 
 LEAST_CORRELATION: Final = 0.5
-"""Two images of one place correlate better than this unless noise outweighs the surface; strangers stay below it
+"""Correlation that two images of one place exceed unless noise outweighs the surface. Images of different places stay below it
 if they show more than a handful of features."""
 
 LEAST_OVERLAP: Final = 0.3
-"""Share of the image that has to be in both; what two images agree on in a mere corner is chance."""
+"""Share of the image that both images have to show; an agreement of a mere corner may be chance."""
 
 COARSEST_FEATURE: Final = 0.08
 """Size of the coarsest features by which small frames are compared, as a share of the frame."""
@@ -34,19 +33,31 @@ SMALL: Final = 5
 """Size of the coarsest of `small_features`, relative to that of the finest."""
 
 SATURATION: Final = 3.0
-"""Height, in usual deviations, up to which one of `small_features` counts for more the higher it is."""
+"""Height, in robust standard deviations, at which `small_features` saturate."""
 
 RIVAL: Final = 2 / 3
-"""Likeness that another place may have at most, as a share of that of the match: a wrong match is one of many as good."""
+"""Largest likeness of another place that is accepted, as a share of that of the match; above it the match is ambiguous."""
 
 APART: Final = 0.1
-"""Shares of the image by which that other place lies away at least."""
+"""Least distance of that other place, as a share of the image."""
 
 _UPSAMPLING: Final = 20
 
 
 def level(image: ArrayLike) -> Floats:
-    """The image less the plane that fits it best: tilt of the sample, slow drift in z."""
+    """Subtract the plane that fits the image best, by least squares.
+
+    The plane is the tilt of the sample together with a slow drift of z.
+
+    Parameters
+    ----------
+    image : array_like of shape (rows, columns)
+        Heights; NaN do not count for the fit and stay NaN.
+
+    Returns
+    -------
+    ndarray of shape (rows, columns)
+    """
     image = np.asarray(image, dtype=float)
     rows, columns = np.indices(image.shape)
     terms = np.stack([rows, columns, np.ones_like(rows)], axis=-1).astype(float)
@@ -55,49 +66,51 @@ def level(image: ArrayLike) -> Floats:
     return image - terms @ plane
 
 
-def align_rows(image: ArrayLike) -> Floats:
-    """The image with the jumps between lines taken out: the median step from a line to the next becomes zero.
+def remove_tilt(image: Floats) -> Floats:
+    """Subtract the slopes along rows and columns, by least squares, and keep the mean.
 
-    A slope along the slow direction goes with them; steps of the surface that cross the lines stay.
+    Unlike `level` this needs an image without holes. It is fast, since for a full image the fits of both slopes are
+    independent.
+
+    Parameters
+    ----------
+    image : ndarray of shape (rows, columns)
+        Heights, all of them finite.
+
+    Returns
+    -------
+    ndarray of shape (rows, columns)
     """
-    image = np.asarray(image, dtype=float)
-    steps = np.diff(image, axis=0)
-    jumps = np.array([np.median(step[seen]) if (seen := np.isfinite(step)).any() else 0.0 for step in steps])
-    offsets = np.concatenate([[0.0], np.cumsum(jumps)])
-    return image - (offsets - offsets.mean())[:, None]
+    rows, columns = (np.arange(n) - (n - 1) / 2 for n in image.shape)
+    up, along = rows @ image.mean(axis=1) / (rows @ rows), columns @ image.mean(axis=0) / (columns @ columns)
+    return image - up * rows[:, None] - along * columns
 
 
-def remove_streaks(image: ArrayLike, sigmas: float = 5.0, longest: int = 3) -> Floats:
-    """The image with streaks along the lines taken out: a few lines that stand out above or below both neighbours.
+def fill_holes(image: ArrayLike) -> Floats:
+    """Replace pixels that were not measured by the nearest measured pixel.
 
     Parameters
     ----------
     image : array_like of shape (rows, columns)
-    sigmas : float
-        How far out, in standard deviations of the steps between lines (from their median, so that streaks don't count).
-    longest : int
-        Lines that a streak is thick at most; something thicker belongs to the surface.
+        Values; whatever is not finite is a hole.
 
     Returns
     -------
-    ndarray
-        Samples of streaks replaced by the mean of the lines below and above them.
+    ndarray of shape (rows, columns)
+        All zeros if nothing was measured.
     """
-    image = np.array(image, dtype=float)
-    threshold = sigmas * _deviation(np.diff(image, axis=0))
-    for thickness in range(1, min(longest, len(image) - 2) + 1):
-        below, above = image[: -thickness - 1], image[thickness + 1 :]
-        between = np.stack([image[1 + k : len(image) - thickness + k] for k in range(thickness)])
-        bright, dark = between.min(axis=0) - np.maximum(below, above), np.minimum(below, above) - between.max(axis=0)
-        out = np.maximum(bright, dark) > threshold
-        for k in range(thickness):
-            part = image[1 + k : len(image) - thickness + k]
-            part[out] = ((below + above) / 2)[out]
-    return image
+    image = np.array(image)
+    holes = ~np.isfinite(image)
+    if holes.all():
+        return np.zeros_like(image)
+    if not holes.any():
+        return image
+    nearest = distance_transform_edt(holes, return_distances=False, return_indices=True)
+    return image[tuple(nearest)]
 
 
 class Shift(NamedTuple):
-    """How far the surface has moved, in nm, along x and y."""
+    """Displacement of the surface, in nm, along x and y."""
 
     x: float
     y: float
@@ -105,19 +118,19 @@ class Shift(NamedTuple):
 
 @dataclass(frozen=True)
 class Registration:
-    """Where one image lies in another.
+    """The position of one image in another.
 
     Attributes
     ----------
     shift : Shift
-        What was at a point of the reference is at that point plus this in the image.
+        The feature at a point of the reference is at that point plus this shift in the image.
     correlation : float
-        Of both images where they overlap, -1 to 1; 0 where they could not be laid over one another.
+        Correlation of both images where they overlap, from -1 to 1; 0 where they do not overlap enough.
     method : str
-        ``"phase correlation"``, or ``"masked correlation"`` where that had failed; ``"features"`` of `register_features`.
+        ``"phase correlation"``, ``"masked correlation"`` where that had failed, or ``"features"`` (`register_features`).
     rival : float
-        How alike the images are at the next best place elsewhere, as a share of this; 1 where the match lies at the end of what
-        was looked at. Of `register_features`; 0 of `register`.
+        Likeness of the images at the next best place elsewhere, as a share of that of the match; 1 where the match lies at the
+        end of the searched range. Only `register_features` computes it; `register` leaves it at 0.
     """
 
     shift: Shift
@@ -127,21 +140,32 @@ class Registration:
 
     @property
     def trusted(self) -> bool:
-        """Whether the images agree well enough here, and nowhere else, for the shift to be used."""
+        """True when the images agree well enough, and at no other place nearly as well, for the shift to be used."""
         return self.correlation >= LEAST_CORRELATION and self.rival <= RIVAL
 
 
 def register(reference: Topograph, image: Topograph) -> Registration:
-    """How far the surface has moved between two images that show the same place.
+    """Measure how far the surface has moved between two images of the same place.
 
-    Both are compared in the frame of ``image``; ``reference`` may be larger, coarser or turned. Phase correlation [1]_ comes
-    first; where what it finds does not correlate, a normalised correlation that knows no edges [2]_. The result is refined to
-    a twentieth of a pixel in the overlap.
+    Both are compared in the frame of ``image``. Phase correlation [1]_ comes first; where its result does not correlate, a
+    masked normalised correlation [2]_ follows. The result is refined to a twentieth of a pixel in the overlap.
+
+    Parameters
+    ----------
+    reference : Topograph
+        Earlier image; it may be larger, coarser or rotated.
+    image : Topograph
+        Later image.
+
+    Returns
+    -------
+    Registration
+        Its shift is in nm, in the axes of the sample.
 
     Raises
     ------
     SettingsError
-        When ``reference`` covers too little of the frame of ``image``.
+        When either image covers too little of the frame of ``image``.
 
     References
     ----------
@@ -162,18 +186,33 @@ def register(reference: Topograph, image: Topograph) -> Registration:
 def register_features(
     reference: Topograph, image: Topograph, expected: tuple[float, float] = (0.0, 0.0), within: float = math.inf
 ) -> Registration:
-    """As `register`, for small frames: by features of the surface alone, to a tenth of a pixel.
+    """Measure how far the surface has moved between two small images, by their features alone, to a tenth of a pixel.
 
     Lines that the scan converters leave stand still in the frame while the surface drifts below, and a background without
-    features fits anywhere: both are filtered out, as either would hold a registration at no shift. The rest is laid over one
-    another by a normalised correlation that knows no edges [1]_, times the square root of the overlap: a correlation of few
-    features is high by chance. The peak is interpolated by parabolas. Only shifts ``within`` so many nm of the one ``expected``
-    along either axis are looked at: few features fit in many places. Where they fit in more than one, the match has a rival.
+    features fits anywhere. Both are filtered out, as either would hold a registration at no shift. The rest is compared by a
+    masked normalised correlation [1]_, times the square root of the overlap, since a correlation of few features is high by
+    chance. The peak is interpolated by parabolas.
+
+    Parameters
+    ----------
+    reference : Topograph
+        Earlier image.
+    image : Topograph
+        Later image, whose frame is used for the comparison.
+    expected : (float, float)
+        Shift that is expected, along x and y, in nm.
+    within : float
+        Largest distance from the expected shift along either axis, in nm. Few features fit in many places; where they fit in
+        more than one, the result has a rival.
+
+    Returns
+    -------
+    Registration
 
     Raises
     ------
     SettingsError
-        When ``reference`` covers too little of the frame of ``image``.
+        When either image covers too little of the frame of ``image``.
 
     References
     ----------
@@ -191,7 +230,20 @@ def register_features(
 
 
 def band_passed(image: Topograph, finest: float, coarsest: float) -> Topograph:
-    """The image with nothing but features between two sizes, in nm: without thin lines of the scan, without slow background."""
+    """Return the image with only the features between two sizes: without thin scan lines and without slow background.
+
+    Parameters
+    ----------
+    image : Topograph
+        Heights, in nm; they are levelled first.
+    finest, coarsest : float
+        Standard deviations of the two Gaussians whose difference is the filter, in nm.
+
+    Returns
+    -------
+    Topograph
+        Filtered heights, NaN where nothing was measured.
+    """
     height = level(image.height)
     seen = np.isfinite(height)
     filled = np.where(seen, height, 0.0)
@@ -200,17 +252,42 @@ def band_passed(image: Topograph, finest: float, coarsest: float) -> Topograph:
 
 
 def small_features(image: Topograph, finest: float) -> Topograph:
-    """The image with nothing but features of up to some times ``finest``, in nm, a high one hardly more than a low one.
+    """Return the image with only small features, a high one counting hardly more than a low one.
 
-    A step fits anywhere along itself: as high as it is, it would outweigh all spots that say where along it one is.
+    A step fits anywhere along itself. As high as it is, it would outweigh all the spots that fix the position along it.
+
+    Parameters
+    ----------
+    image : Topograph
+        Heights, in nm.
+    finest : float
+        Size of the finest features, in nm; the coarsest are `SMALL` times as large.
+
+    Returns
+    -------
+    Topograph
+        Heights between -1 and 1.
     """
     features = band_passed(image, finest, SMALL * finest)
-    usual = _deviation(features.height) or 1.0
+    usual = normal_deviation(features.height) or 1.0
     return replace(features, height=np.tanh(features.height / (SATURATION * usual)))
 
 
 def resample(image: Topograph, frame: Frame) -> Floats:
-    """Heights of ``image`` at the pixels of ``frame``, interpolated; NaN outside of it. Shape ``frame.pixels``, in nm."""
+    """Interpolate the heights of an image at the pixels of another frame.
+
+    Parameters
+    ----------
+    image : Topograph
+        Heights to interpolate, linearly.
+    frame : Frame
+        Its pixels are the places that are asked for.
+
+    Returns
+    -------
+    ndarray of shape ``frame.pixels``
+        In nm; NaN outside of the image.
+    """
     if frame == image.frame:
         return np.array(image.height, dtype=float)
     places = np.moveaxis(image.frame.to_pixel(frame.points()), -1, 0)
@@ -228,16 +305,19 @@ def _check_coverage(before: Floats, after: Floats) -> None:
 
 
 def _peak(before: Floats, after: Floats, whole: Floats, axis: Floats) -> float:
-    """How far the correlation peaks from the shift ``whole`` along an axis, in pixels: of a parabola through three values."""
+    """Return the distance of the peak of the correlation from the shift ``whole`` along an axis, in pixels.
+
+    It is the vertex of the parabola through the correlations at the shift and its two neighbours.
+    """
     left, middle, right = (_correlation(before, after, whole + step * axis) for step in (-1, 0, 1))
     bend = left - 2 * middle + right
     return float(np.clip(0.5 * (left - right) / bend, -0.5, 0.5)) if bend < 0 else 0.0
 
 
 def _likeness(before: Floats, after: Floats) -> Floats:
-    """Correlation times the square root of the overlap, of all shifts; (2 * rows - 1, 2 * columns - 1), no shift in the middle.
+    """Return the correlation times the square root of the overlap for all shifts; (2 * rows - 1, 2 * columns - 1).
 
-    -1 where the overlap is too small.
+    No shift is in the middle. The value is -1 where the overlap is too small.
     """
     one, two = (np.isfinite(image).astype(float) for image in (before, after))
     first, second = (np.nan_to_num(image) for image in (before, after))
@@ -251,12 +331,14 @@ def _likeness(before: Floats, after: Floats) -> Floats:
 
 
 def _over(first: Floats, second: Floats) -> Floats:
-    """Sum of the products, for each shift of the second image against the first."""
+    """Return the sum of the products of both images for each shift of the second against the first."""
+    from scipy.signal import fftconvolve  # with all of scipy.stats, which agents need not load
+
     return fftconvolve(second, first[::-1, ::-1])
 
 
 def _best_match(likeness: Floats, expected: Floats, within: Floats) -> tuple[Floats, float]:
-    """The shift in pixels that is likest, of those ``within`` so many of the one expected, and how near its rival comes."""
+    """Return the best shift, in pixels, ``within`` a distance of the expected one, and the relative likeness of its rival."""
     middle = (np.array(likeness.shape) - 1) // 2
     first = np.clip(np.floor(middle + expected - within), 0, 2 * middle).astype(int)
     last = np.clip(np.ceil(middle + expected + within), 0, 2 * middle).astype(int)
@@ -269,27 +351,42 @@ def _best_match(likeness: Floats, expected: Floats, within: Floats) -> tuple[Flo
 
 
 def _by_phase(before: Floats, after: Floats) -> Floats:
-    """Pixels, as (row, column), by which the surface moved; images faded out towards the edges."""
-    faded = [_filled(image) * window("hann", image.shape) for image in (before, after)]
-    return -phase_cross_correlation(*faded, normalization="phase")[0]
+    """Return the (row, column), in pixels, by which the surface moved."""
+    return _phase_correlation(*(_faded(image) for image in (before, after)), normalization="phase")
 
 
 def _by_mask(before: Floats, after: Floats) -> Floats:
     masks = {"reference_mask": np.isfinite(before), "moving_mask": np.isfinite(after)}
-    return -phase_cross_correlation(_filled(before), _filled(after), **masks, overlap_ratio=LEAST_OVERLAP)[0]
+    return _phase_correlation(_mean_filled(before), _mean_filled(after), **masks, overlap_ratio=LEAST_OVERLAP)
 
 
 def _refined(before: Floats, after: Floats, moved: Floats) -> Floats:
-    """Moved by fractions of a pixel, from the overlap alone."""
+    """Return the shift improved by fractions of a pixel, from the overlap alone."""
     whole = np.rint(moved).astype(int)
-    pair = [_filled(level(part)) for part in _overlap(before, after, whole)]
-    faded = [part * window("hann", part.shape) for part in pair]
-    rest = -phase_cross_correlation(*faded, normalization=None, upsample_factor=_UPSAMPLING)[0]
+    pair = (_faded(level(part)) for part in _overlap(before, after, whole))
+    rest = _phase_correlation(*pair, normalization=None, upsample_factor=_UPSAMPLING)
     return whole + (rest if np.abs(rest).max() < 2 else 0.0)
 
 
+def _phase_correlation(before: Floats, after: Floats, **settings: object) -> Floats:
+    """Return the (row, column), in pixels, by which the surface moved, by scikit-image; ``settings`` are those of its function.
+
+    Its result is the correction of the second image, the opposite of the movement.
+    """
+    from skimage.registration import phase_cross_correlation
+
+    return -phase_cross_correlation(before, after, **settings)[0]
+
+
+def _faded(image: Floats) -> Floats:
+    """Return the image without holes, faded out towards its edges by a Hann window."""
+    from skimage.filters import window
+
+    return _mean_filled(image) * window("hann", image.shape)
+
+
 def _correlation(before: Floats, after: Floats, moved: Floats) -> float:
-    """Of the overlap; 0 where it is too small."""
+    """Return the correlation of the overlap; 0 where the overlap is too small."""
     first, second = _overlap(before, after, np.rint(moved).astype(int))
     seen = np.isfinite(first) & np.isfinite(second)
     if seen.sum() < LEAST_OVERLAP**2 * before.size or not (np.ptp(first[seen]) and np.ptp(second[seen])):
@@ -298,16 +395,11 @@ def _correlation(before: Floats, after: Floats, moved: Floats) -> float:
 
 
 def _overlap(before: Floats, after: Floats, moved: Floats) -> tuple[Floats, Floats]:
-    """The parts of both images that show the same place."""
+    """Return the parts of both images that show the same place."""
     kept = [slice(max(-int(m), 0), n - max(int(m), 0)) for m, n in zip(moved, before.shape, strict=True)]
     seen = [slice(max(int(m), 0), n - max(-int(m), 0)) for m, n in zip(moved, before.shape, strict=True)]
     return before[*kept], after[*seen]
 
 
-def _filled(image: Floats) -> Floats:
+def _mean_filled(image: Floats) -> Floats:
     return np.where(np.isfinite(image), image, np.nanmean(image))
-
-
-def _deviation(values: Floats) -> float:
-    """Standard deviation of a normal distribution with the same median deviation."""
-    return float(np.nanmedian(np.abs(values - np.nanmedian(values))) * 1.4826)

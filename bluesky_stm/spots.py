@@ -1,7 +1,7 @@
-"""Conspicuous spots of a topograph, and candidates that sit on them: where a person would put the tip.
+"""Conspicuous spots of a topograph, and candidates that sit on them: the places where a person would put the tip.
 
-A spot is a bump or a pit: the surface curves the same way along every direction. So what counts is the smaller of the two
-principal curvatures; it vanishes on step edges and on lines, however high, and on saddles.
+A spot is a bump or a pit: the surface curves the same way along every direction. The smaller of the two principal curvatures
+measures that; it vanishes on step edges and on lines, however high, and on saddles.
 """
 
 from __future__ import annotations
@@ -11,70 +11,90 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt, gaussian_filter
+from scipy.ndimage import gaussian_filter
 from scipy.spatial import KDTree
 from skimage.feature import peak_local_max
 
 from bluesky_stm.geometry import Floats, Frame, patch_centers
+from bluesky_stm.imaging import fill_holes, remove_tilt
 from bluesky_stm.measurements import Topograph
 
 WIDTHS: Final = (1 / 16, 1 / 8, 1 / 4)
-"""Standard deviations of the Gaussians through which the image is seen, as shares of the patch; one pixel at least."""
+"""Standard deviations of the Gaussians that smooth the image, as shares of the patch; each is at least one pixel."""
 
 CONSPICUOUS: Final = 20.0
-"""How many times the usual curvature of its image a spot has at least; noise stays below half of it."""
+"""Least curvature of a spot, in units of the median curvature of its image. Noise stays below half of it."""
 
 LAYOUT: Final = ("patch", "step", "sites", "candidates", "seeds", "begin")
-"""Settings of an agent that say where it may measure; what another agent takes over."""
+"""Settings of an agent that decide where it may measure; another agent takes them over when it replaces the first."""
 
 
 def curvature(topograph: Topograph, patch: float) -> Floats:
-    """The smaller principal curvature of the image, seen through each of the `WIDTHS`.
+    """Return the smaller principal curvature of the image, smoothed by each of the `WIDTHS`.
+
+    Parameters
+    ----------
+    topograph : Topograph
+        Heights; holes are filled with the nearest pixel.
+    patch : float
+        Side of the window around a candidate, in nm.
 
     Returns
     -------
     ndarray of shape (widths, rows, columns)
-        Positive on bumps, negative in pits, 0 on saddles; in units of what is usual at that width in this image.
+        Positive on bumps, negative in pits, 0 on saddles; in units of the median curvature at that width in this image.
     """
-    height = _flat(_filled(topograph.height))
+    height = remove_tilt(fill_holes(topograph.height))
     pixel = np.array(topograph.frame.pixel_size)
     return np.array([_usual(_least_curvature(height, np.maximum(share * patch / pixel, 1.0), pixel)) for share in WIDTHS])
 
 
 def threefold(topograph: Topograph, patch: float) -> Floats:
-    """How much the image changes like cos 3φ around each pixel: what sets a triangle apart from a dot, however high either is.
+    """Return the strength of the threefold component around each pixel: what distinguishes a triangle from a dot.
 
-    The modulus of ``(d/dx + i d/dy)**3``, which does not depend on how a triangle is turned, seen through the two finer of the
-    `WIDTHS`: there is little left of it in a coarser image. Nothing that is round, and no slope, has any at its middle.
+    It is the modulus of ``(d/dx + i d/dy)**3`` of the height, which does not depend on the orientation of a triangle. Only the
+    two finer of the `WIDTHS` are used, as little of it is left in a coarser image. It vanishes at the centre of anything round
+    and on a slope.
+
+    Parameters
+    ----------
+    topograph : Topograph
+        Heights; holes are filled with the nearest pixel.
+    patch : float
+        Side of the window around a candidate, in nm.
 
     Returns
     -------
     ndarray of shape (2, rows, columns)
-        Not negative; in units of what is usual at that width in this image.
+        Not negative; in units of the median at that width in this image.
     """
-    height = _flat(_filled(topograph.height))
+    height = remove_tilt(fill_holes(topograph.height))
     pixel = np.array(topograph.frame.pixel_size)
     return np.array([_usual(_third_harmonic(height, np.maximum(share * patch / pixel, 1.0), pixel)) for share in WIDTHS[:2]])
 
 
 def on_spots(topograph: Topograph, patch: float, step: float) -> tuple[Floats, NDArray[np.bool_]]:
-    """Candidates of the raster, moved onto the conspicuous spots of the image.
+    """Return the candidates of the raster, moved onto the conspicuous spots of the image.
 
-    Each spot, the most conspicuous first, takes the nearest place of the raster that no other has, if it is less than a step
-    away: two spots side by side, as the two parts of a defect, are both within reach of the tip. All other places stay.
+    Each spot, the most conspicuous first, takes the nearest place of the raster that no other spot has taken, if it is less
+    than a step away. Two spots side by side, such as the two parts of a defect, are then both within reach of the tip. All
+    other places stay where they are.
 
     Parameters
     ----------
     topograph : Topograph
-    patch, step : float
-        Of the raster, as of `geometry.patch_centers`.
+        Heights; holes are filled with the nearest pixel.
+    patch : float
+        Side of the window around a candidate, in nm, as in `geometry.patch_centers`.
+    step : float
+        Distance between candidates of the raster, in nm.
 
     Returns
     -------
     places : ndarray of shape (n, 2)
-        As (x, y), in nm, in the order of the raster.
-    spot : ndarray of shape (n,)
-        Which of them sit on a spot.
+        Candidates as (x, y), in nm, in the order of the raster.
+    spot : ndarray of bool of shape (n,)
+        True for the candidates that sit on a spot.
     """
     frame, places = topograph.frame, patch_centers(topograph.frame, patch, step)
     spot = np.zeros(len(places), dtype=bool)
@@ -89,7 +109,22 @@ def on_spots(topograph: Topograph, patch: float, step: float) -> tuple[Floats, N
 
 
 def described(settings: Mapping[str, Any], frame: Frame | None, topograph: Topograph | None) -> Floats | None:
-    """The candidates that an agent with these ``settings`` (as in a start document) laid out; None where that is not known."""
+    """Return the candidates that an agent with the given settings laid out.
+
+    Parameters
+    ----------
+    settings : mapping
+        Settings of the agent, as in a start document.
+    frame : Frame or None
+        Frame of its topograph.
+    topograph : Topograph or None
+        Only candidates on spots need it.
+
+    Returns
+    -------
+    ndarray of shape (n, 2) or None
+        Places as (x, y), in nm; None where the arguments do not determine them.
+    """
     if settings.get("candidates"):
         return np.asarray(settings["candidates"], dtype=float)
     if frame is None or "patch" not in settings or "step" not in settings:
@@ -100,14 +135,14 @@ def described(settings: Mapping[str, Any], frame: Frame | None, topograph: Topog
 
 
 def _peaks(topograph: Topograph, patch: float) -> NDArray[np.int_]:
-    """Pixels (k, 2) of the conspicuous spots, the strongest first."""
+    """Return the pixels (k, 2) of the conspicuous spots, the strongest first."""
     strength = np.abs(curvature(topograph, patch)).max(axis=0)
     apart = max(1, round(WIDTHS[1] * patch / max(topograph.frame.pixel_size)))
     return peak_local_max(strength, min_distance=apart, threshold_abs=CONSPICUOUS, exclude_border=False)
 
 
 def _least_curvature(height: Floats, width: Floats, pixel: Floats) -> Floats:
-    """Of the image smoothed by ``width`` pixels (rows, columns), its sign that of a bump."""
+    """Return the smaller principal curvature of the image smoothed by ``width`` pixels (rows, columns), positive on a bump."""
     along, across, mixed = (gaussian_filter(height, width, order=order, mode="reflect") for order in ((2, 0), (0, 2), (1, 1)))
     along, across, mixed = along / pixel[0] ** 2, across / pixel[1] ** 2, mixed / pixel.prod()
     middle, apart = (along + across) / 2, np.hypot((along - across) / 2, mixed)
@@ -115,7 +150,7 @@ def _least_curvature(height: Floats, width: Floats, pixel: Floats) -> Floats:
 
 
 def _third_harmonic(height: Floats, width: Floats, pixel: Floats) -> Floats:
-    """Modulus of ``(d/dx + i d/dy)**3`` of the image smoothed by ``width`` pixels (rows, columns)."""
+    """Return the modulus of ``(d/dx + i d/dy)**3`` of the image smoothed by ``width`` pixels (rows, columns)."""
     yyy, yyx, yxx, xxx = (
         gaussian_filter(height, width, order=(3 - k, k), mode="reflect") / (pixel[0] ** (3 - k) * pixel[1] ** k)
         for k in range(4)
@@ -126,19 +161,3 @@ def _third_harmonic(height: Floats, width: Floats, pixel: Floats) -> Floats:
 def _usual(values: Floats) -> Floats:
     curved = np.abs(values[values != 0])
     return values / np.median(curved) if len(curved) else values
-
-
-def _flat(height: Floats) -> Floats:
-    """Without the tilt, which the mirrored edges of the image would turn into ridges."""
-    rows, columns = (np.arange(n) - (n - 1) / 2 for n in height.shape)
-    up, along = rows @ height.mean(axis=1) / (rows @ rows), columns @ height.mean(axis=0) / (columns @ columns)
-    return height - up * rows[:, None] - along * columns
-
-
-def _filled(height: Floats) -> Floats:
-    """Pixels that were not measured, as the nearest that was."""
-    holes = ~np.isfinite(height)
-    if not holes.any() or holes.all():
-        return np.nan_to_num(height)
-    nearest = distance_transform_edt(holes, return_distances=False, return_indices=True)
-    return height[tuple(nearest)]

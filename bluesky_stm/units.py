@@ -1,7 +1,7 @@
 """One unit for each quantity, and the constants of nature in these units.
 
-Everything inside the package is in nm, V, nA, nS, eV, s, K and degrees (counter-clockwise). SI appears only on the wire
-and in the files of others; whoever stands at that border converts with `from_si` and `to_si`.
+Everything inside the package is in nm, V, nA, nS, eV, s, K and degrees (counter-clockwise). SI units appear only on the wire
+and in the files of others; the code at that border converts with `from_si` and `to_si`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ SI_FACTOR: Final[dict[str, float]] = {
     FREQUENCY: 1.0,
     TEMPERATURE: 1.0,
 }
-"""How much of the SI unit one of ours is: 1 nm is ``SI_FACTOR["nm"]`` m."""
+"""The SI value of each unit: 1 nm is ``SI_FACTOR["nm"]`` m."""
 
 BOLTZMANN: Final = constants.k / constants.e
 """Boltzmann constant, in eV/K (CODATA)."""
@@ -47,10 +47,34 @@ CONDUCTANCE_QUANTUM: Final = 2 * constants.e**2 / constants.h * 1e9
 
 
 def from_si(value: ArrayLike, unit: str) -> np.ndarray:
-    """Value in ``unit`` of a quantity given in the SI unit of the same kind."""
+    """Convert a value in the SI unit of the same kind to ``unit``.
+
+    Parameters
+    ----------
+    value : array_like of shape (...)
+        Value in the SI unit.
+    unit : str
+        A key of `SI_FACTOR`.
+
+    Returns
+    -------
+    ndarray of shape (...)
+    """
     return np.asarray(value) / SI_FACTOR[unit]
 
 
 def to_si(value: ArrayLike, unit: str) -> np.ndarray:
-    """Value in SI of a quantity given in ``unit``."""
+    """Convert a value in ``unit`` to the SI unit of the same kind.
+
+    Parameters
+    ----------
+    value : array_like of shape (...)
+        Value in ``unit``.
+    unit : str
+        A key of `SI_FACTOR`.
+
+    Returns
+    -------
+    ndarray of shape (...)
+    """
     return np.asarray(value) * SI_FACTOR[unit]

@@ -1,8 +1,8 @@
-"""Where spectra have a value: the chance that the next one has, from those that had none.
+"""The chance that the next spectrum has a value, learned from those that had none.
 
 Failures lie close together: a terrace without a gap in the range of the sweep, a cluster over which the preamplifier clips.
-So a place fails as its neighbours do, and how far a neighbour counts is what tells best which spectra so far had a value, each
-left out once; without any such distance the share of all spectra remains.
+Each place is judged by the spectra around it. The distance over which a neighbour counts is the one that predicts best which of
+the spectra so far had a value, each left out once; without any such distance the share of all spectra remains.
 """
 
 from __future__ import annotations
@@ -15,27 +15,27 @@ from numpy.typing import ArrayLike
 from bluesky_stm.geometry import Floats
 
 NEIGHBOURHOODS: Final = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0, np.inf)
-"""How far a neighbour may count: standard deviations of a Gaussian, in root mean square distances of all places from their
-middle."""
+"""Standard deviations of a Gaussian that are tried as the distance over which a neighbour counts, in root mean square distances
+of all places from their centre."""
 
 PRIOR_SPECTRA: Final = 0.5
-"""Spectra that the share of all spectra counts for, everywhere."""
+"""Weight of the share of all spectra at every place, as a number of spectra."""
 
 POINTS_AT_ONCE: Final = 256
-"""Places whose distances are computed at once: they then stay in the cache of the processor."""
+"""Number of places whose distances are computed together; they then stay in the cache of the processor."""
 
 
 def chance_of_value(points: ArrayLike, measured: ArrayLike, valued: ArrayLike) -> Floats:
-    """Chance that a spectrum has a value.
+    """Return the probability that a spectrum at each place has a value.
 
     Parameters
     ----------
     points : array_like of shape (m, 2)
-        The places that may be measured, in nm.
+        Places that may be measured, as (x, y), in nm.
     measured : array_like of shape (n, 2)
-        Where spectra were taken.
-    valued : array_like of shape (n,)
-        Whether each has a value.
+        Places of the spectra taken, in nm.
+    valued : array_like of bool of shape (n,)
+        True for the spectra that have a value.
 
     Returns
     -------
@@ -59,7 +59,7 @@ def chance_of_value(points: ArrayLike, measured: ArrayLike, valued: ArrayLike) -
 
 
 def _chance(weights: Floats, success: Floats, share: float) -> Floats:
-    """From the ``weights`` (m, n) of the spectra for each place."""
+    """Return the chance at each place from the ``weights`` (m, n) of the spectra and the overall ``share``."""
     return (PRIOR_SPECTRA * share + (weights * success).sum(axis=1)) / (PRIOR_SPECTRA + weights.sum(axis=1))
 
 

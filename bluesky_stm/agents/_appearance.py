@@ -1,7 +1,8 @@
-"""Whether places look different at all: in the picture, and to the net that looks at it.
+"""Checks whether places look different at all: in the image, and to the net that reads the image.
 
-Where they do not, a kernel on these features is a constant, however much it seems to count: the topograph shows nothing, or
-the net was given a scene that it cannot tell from any other. Looked at once a topograph, and of the measured places.
+Where they do not, a kernel on these features is a constant, however large its weight is: the topograph shows nothing, or the
+net was given a scene that it cannot tell from any other. The candidates are checked once for each topograph, the measured
+places at each decision.
 """
 
 from __future__ import annotations
@@ -21,13 +22,34 @@ WHERE = {"picture": "in the picture", "deep": "to the net"}
 
 
 def appearance(places: Features, part: str) -> Floats:
-    """Of places, as a part of the kernel sees them, in length scales of the prior; (n, d), d = 0 where it sees nothing."""
+    """Return the features of places that one part of the kernel takes, in length scales of the prior.
+
+    Parameters
+    ----------
+    places : Features
+        Features of n places, by group.
+    part : str
+        ``"picture"`` or ``"deep"``.
+
+    Returns
+    -------
+    ndarray of shape (n, d)
+        ``d`` is 0 where the part takes nothing.
+    """
     seen = [features for group, features in places.items() if part_of(group) == part]
     return (torch.cat(seen, dim=1) / LENGTHS[part].median).cpu().numpy() if seen else np.empty((len(places["xy"]), 0))
 
 
 def collapsed(candidates: Features, kernels: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
-    """Parts of the ``kernels`` to which nearly all candidates look alike; a net that is off is none."""
+    """Return the parts of the kernels to which nearly all candidates look alike; a net that is off is not named.
+
+    Parameters
+    ----------
+    candidates : Features
+        Features of the candidates, by group.
+    kernels : mapping of str to sequence of str
+        Parts that each kernel takes, by its name.
+    """
     taken = {part for parts in kernels.values() for part in parts}
     seeing = [part for part in WHERE if part in taken and (part == "picture" or part in candidates)]
     some = {group: features[:: -(-len(features) // LEARNED_FROM)] for group, features in candidates.items()}
@@ -35,7 +57,7 @@ def collapsed(candidates: Features, kernels: Mapping[str, Sequence[str]]) -> tup
 
 
 def unseen(process: Mixture, blind: Sequence[str]) -> list[str]:
-    """Warnings of parts in use, ``blind`` ones left out, to which all measured places look alike."""
+    """Return warnings for the parts in use to which all measured places look alike; parts in ``blind`` are left out."""
     measured = process.measured
     count = len(next(iter(measured.values())))
     used = [part for part in WHERE if part not in blind and process.share(part) > IN_USE and count >= FEW_VALUES]
@@ -43,5 +65,5 @@ def unseen(process: Mixture, blind: Sequence[str]) -> list[str]:
 
 
 def alike_to(part: str, what: str = "candidates") -> str:
-    """The warning."""
+    """Return the warning that all of ``what`` look alike to a part of the kernel."""
     return f"collapsed features: all {what} look alike {WHERE[part]}"

@@ -1,4 +1,4 @@
-"""A feature space laid flat, for people: the two directions in which what an agent sees differs most."""
+"""The two principal directions of a feature space, for display."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ from bluesky_stm.geometry import Floats
 
 
 def principal_plane(features: Floats) -> Floats:
-    """The first two principal components of features (n, d); shape (n, 2), centred, their order and sign always the same."""
+    """Return the first two principal components of features (n, d).
+
+    Returns
+    -------
+    ndarray of shape (n, 2)
+        Centred. Order and sign of the components do not depend on the order of the features.
+    """
     centred = features - features.mean(axis=0)
     _, axes = np.linalg.eigh(centred.T @ centred)
     axes = axes[:, ::-1][:, :2]

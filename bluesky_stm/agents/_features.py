@@ -1,8 +1,9 @@
-"""What the topograph says about a place, before any spectrum: windows around the tip, reduced to a few numbers each.
+"""Features of a place in the topograph, before any spectrum: windows around the tip, reduced to a few numbers each.
 
 Three Gaussian windows, from the immediate neighbourhood to the whole patch, are sampled in physical units on the same small
-raster, their own mean taken away, and reduced by principal components of all candidates; the local height is one more number.
-Nothing depends on the unit, the offset or the tilt of the height, and a turn of the image turns nothing but signs.
+raster. Their own mean is subtracted, and they are reduced to principal components of all candidates; the local height is one
+more number. Nothing depends on the unit, the offset or the tilt of the height, and a rotation of the image changes nothing but
+signs.
 """
 
 from __future__ import annotations
@@ -14,27 +15,44 @@ import numpy as np
 from scipy import ndimage
 
 from bluesky_stm.geometry import Floats
+from bluesky_stm.imaging import fill_holes
 from bluesky_stm.measurements import Topograph
 
 WINDOWS = {"near": 4 / 30, "middle": 8 / 30, "wide": 1.0}
 """Full width at half maximum of the windows, as shares of the patch."""
 
 IMAGE_COMPONENTS = 8
+"""Largest number of principal components of a window."""
 RASTER = 13
-"""Rows and columns of samples in a window."""
+"""Number of rows and columns of samples in a window."""
 
 WINDOW_REACH = 1.0
 """Half side of the sampled square, in full widths at half maximum of the window."""
 
 LEARNED_FROM = 4096
-"""Candidates, evenly chosen, from which the principal components are computed."""
+"""Number of candidates, evenly chosen, from which the principal components are computed."""
 
 PLACES_AT_ONCE = 8192
+"""Number of places whose windows are sampled together, which bounds the memory."""
 
 
 @dataclass(frozen=True, eq=False)
 class ImageWindow:
-    """One window: the smoothed image it is sampled from, where, with which weight, and its principal axes."""
+    """One window and its principal components.
+
+    Attributes
+    ----------
+    image : ndarray of shape (rows, columns)
+        The smoothed image that it samples.
+    offsets : ndarray of shape (RASTER**2, 2)
+        Samples relative to the place, as (row, column) in pixels.
+    weights : ndarray of shape (RASTER**2,)
+        Weight of each sample, 1 at the centre.
+    center : ndarray of shape (RASTER**2,)
+        Mean of the samples over the candidates.
+    axes : ndarray of shape (RASTER**2, components)
+        Principal axes, scaled by the fourth root of their inverse variance.
+    """
 
     image: Floats
     offsets: Floats
@@ -43,11 +61,22 @@ class ImageWindow:
     axes: Floats
 
     def __call__(self, pixels: Floats) -> Floats:
-        """Features (n, components) of places given as fractional (row, column)."""
+        """Return the features (n, components) of places given as fractional (row, column)."""
         return np.concatenate([(self.samples(part) - self.center) @ self.axes for part in _chunks(pixels)])
 
     def samples(self, pixels: Floats) -> Floats:
-        """The weighted window around each place, its weighted mean removed; shape (n, RASTER**2)."""
+        """Return the weighted windows around some places, their weighted means subtracted.
+
+        Parameters
+        ----------
+        pixels : ndarray of shape (n, 2)
+            Places as fractional (row, column).
+
+        Returns
+        -------
+        ndarray of shape (n, RASTER**2)
+            Multiplied by the square root of the weights, so that the distance of two rows is the weighted one.
+        """
         places = pixels[:, None, :] + self.offsets
         raw = ndimage.map_coordinates(self.image, np.moveaxis(places, -1, 0), order=1, mode="reflect")
         mean = raw @ self.weights / self.weights.sum()
@@ -60,6 +89,7 @@ class ImageFeatures:
     Parameters
     ----------
     topograph : Topograph
+        Image from which the features are taken.
     candidates : ndarray of shape (n, 2)
         Places, in nm, from which the components are learned.
     patch : float
@@ -68,12 +98,12 @@ class ImageFeatures:
     Attributes
     ----------
     groups : tuple of str
-        Names of the groups of features that vary at all: of a constant image, none.
+        Names of the groups of features that vary at all; a constant image has none.
     """
 
     def __init__(self, topograph: Topograph, candidates: Floats, patch: float) -> None:
         self._frame = topograph.frame
-        image = leveled(topograph.height)
+        image = standardized(topograph.height)
         pixels = self._frame.to_pixel(candidates[:: -(-len(candidates) // LEARNED_FROM)])
         pixel_size = np.array(self._frame.pixel_size)
         self._windows = {name: _window(image, pixels, share * patch / pixel_size) for name, share in WINDOWS.items()}
@@ -83,7 +113,10 @@ class ImageFeatures:
         self.groups = tuple(name for name, scale in self._scale.items() if scale > 1e-9)
 
     def __call__(self, points: Floats) -> list[Floats]:
-        """Features of places (n, 2) in nm: for each group (n, d), two random places being at a distance of 1."""
+        """Return the features of places (n, 2) in nm: an array (n, d) for each group.
+
+        They are scaled such that two random places are at a root mean square distance of 1.
+        """
         raw = self._raw(self._frame.to_pixel(points))
         return [raw[name] / self._scale[name] for name in self.groups]
 
@@ -92,9 +125,13 @@ class ImageFeatures:
         return {name: window(pixels) for name, window in self._windows.items()} | {"height": height[:, None]}
 
 
-def leveled(height: Floats) -> Floats:
-    """Image without holes, offset and tilt, in standard deviations; zeros where nothing varies."""
-    image = filled(np.asarray(height, dtype=float))
+def standardized(height: Floats) -> Floats:
+    """Return an image without holes, offset and tilt, in units of its standard deviation; zeros where nothing varies.
+
+    The arithmetic is not that of `imaging.remove_tilt`: it stays exact for heights of any unit, and stored decisions of agents
+    depend on its last bits.
+    """
+    image = fill_holes(np.asarray(height, dtype=float))
     image = image - image.mean()  # before anything else: an offset of metres must not cost the picometres
     size = np.abs(image).max()
     if size == 0:
@@ -107,17 +144,11 @@ def leveled(height: Floats) -> Floats:
     return flat / spread if spread > 1e-9 else np.zeros_like(flat)
 
 
-def filled(height: Floats) -> Floats:
-    """Pixels that were not measured, as the nearest that was."""
-    holes = ~np.isfinite(height)
-    if holes.all():
-        return np.zeros_like(height)
-    nearest = ndimage.distance_transform_edt(holes, return_distances=False, return_indices=True) if holes.any() else None
-    return height if nearest is None else height[tuple(nearest)]
-
-
 def _window(image: Floats, pixels: Floats, width: Floats) -> ImageWindow:
-    """A window of ``width`` pixels (rows, columns) at half maximum; its axes scaled so that no component drowns the others."""
+    """Return a window of ``width`` pixels (rows, columns) at half maximum, with its components.
+
+    The axes are scaled such that no component drowns the others.
+    """
     steps = np.linspace(-WINDOW_REACH, WINDOW_REACH, RASTER)
     offsets = np.stack(np.meshgrid(steps * width[0], steps * width[1], indexing="ij"), axis=-1).reshape(-1, 2)
     weights = np.exp(-4 * np.log(2) * ((offsets / width) ** 2).sum(axis=1))

@@ -1,7 +1,7 @@
-"""Parameters of the covariance from the data: maximum a posteriori of the marginal likelihood, by L-BFGS.
+"""Fit of the parameters of a kernel: maximum a posteriori of the marginal likelihood, by L-BFGS.
 
-Every fit starts from the prior, so that its result follows from the data alone: it does not matter in which order they came,
-nor how often an agent was asked before.
+Every fit starts from the prior, so that its result follows from the data alone: neither their order matters, nor how often an
+agent was asked before.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ ITERATIONS = 40
 
 TOLERANCE = {"ftol": 1e-6, "gtol": 1e-3}
 PRIOR_DEVIATIONS = 4.0
-"""Prior standard deviations that a parameter may move."""
+"""Distance from the median of its prior, in prior standard deviations, that a parameter may reach."""
 
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """Parameters of a kernel.
+    """Fitted parameters of a kernel.
 
     Attributes
     ----------
     kernel : Kernel
-    parameters : Tensor
-        See `Kernel`.
+    parameters : Tensor of shape (p,)
+        Logarithms, in the order that `Kernel` describes.
     evidence : float
         Log density of the data and the parameters: larger is better.
     """
@@ -48,7 +48,11 @@ class Fit:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Linear algebra in one thread: on matrices of this size more only wait for each other, and sums keep their order."""
+    """Run linear algebra in one thread within this context.
+
+    On matrices of this size more threads only wait for each other, and in one thread sums keep their order, so that a replay
+    gets the same bits.
+    """
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -64,7 +68,21 @@ def _threads() -> ThreadpoolController:
 
 
 def fitted(kernel: Kernel, squared: Sequence[Tensor], values: Tensor) -> Fit:
-    """Fit to ``values`` (n,), warped, at places with these ``squared`` distances by group, each (n, n)."""
+    """Fit the parameters of a kernel to warped values.
+
+    Parameters
+    ----------
+    kernel : Kernel
+        Kernel whose parameters are fitted.
+    squared : sequence of Tensor of shape (n, n)
+        Squared distances of the measured places, one for each group of features of the kernel.
+    values : Tensor of shape (n,)
+        Warped values.
+
+    Returns
+    -------
+    Fit
+    """
     first, spread = kernel.expected
     bounds = np.column_stack([first - PRIOR_DEVIATIONS * spread, first + PRIOR_DEVIATIONS * spread])
     pairs = _below(len(values))
@@ -79,24 +97,37 @@ def fitted(kernel: Kernel, squared: Sequence[Tensor], values: Tensor) -> Fit:
 
 
 def noise_variance(parameters: Tensor) -> Tensor:
-    """Of each value, in variances of the values."""
+    """Return the noise variance of one value, in variances of the values.
+
+    The last parameter of a kernel is the logarithm of what it exceeds `NOISE_FLOOR` by.
+    """
     return torch.exp(parameters[-1]) + NOISE_FLOOR
 
 
 def leave_one_out(factor: Tensor, alpha: Tensor) -> tuple[Tensor, Tensor]:
-    """Residual and standard deviation, noise included, of each value predicted from all others.
+    """Predict each value from all others, without fitting again.
 
-    From the Cholesky factor of the covariance with noise and the solution ``alpha`` of the values, both (n, ...).
+    Parameters
+    ----------
+    factor : Tensor of shape (n, n)
+        Lower Cholesky factor of the covariance, noise included.
+    alpha : Tensor of shape (n,)
+        Inverse of the covariance times the values.
+
+    Returns
+    -------
+    residual, std : Tensor of shape (n,)
+        Value minus prediction, and standard deviation of the prediction, noise included.
     """
     precision = torch.cholesky_inverse(factor).diagonal()
     return alpha / precision, precision.rsqrt()
 
 
 def _cost(kernel: Kernel, squared: Sequence[Tensor], values: Tensor, point: Floats) -> tuple[float, Floats]:
-    """Minus the log of evidence times prior, and its gradient; ``squared`` distances of the pairs `_below` the diagonal.
+    """Return minus the log of evidence times prior at ``point``, and its gradient.
 
-    The slope by the covariance matrix is (inverse - weights weights') / 2. Every pair stands twice in the matrix and is
-    computed once.
+    ``squared`` are the distances of the pairs `_below` the diagonal. The slope by the covariance matrix is
+    (inverse - weights weights') / 2. Every pair stands twice in the matrix and is computed once.
     """
     parameters, n = torch.as_tensor(point), len(values)
     pairs = _below(n)
@@ -118,7 +149,7 @@ def _cost(kernel: Kernel, squared: Sequence[Tensor], values: Tensor, point: Floa
 
 @lru_cache(maxsize=4)
 def _below(n: int) -> Tensor:
-    """Flat indices of the elements below the diagonal of a matrix (n, n)."""
+    """Return the flat indices of the elements below the diagonal of a matrix (n, n)."""
     row, column = torch.tril_indices(n, n, -1)
     return row * n + column
 

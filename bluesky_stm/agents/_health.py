@@ -1,4 +1,4 @@
-"""How far a fit can be trusted, and signs that an agent is caught."""
+"""Measures of how far a fit can be trusted, and warnings that an agent is trapped."""
 
 from __future__ import annotations
 
@@ -9,42 +9,62 @@ import numpy as np
 from bluesky_stm.geometry import Floats
 
 RECENT = 10
-"""Spectra that are looked at for a trap."""
+"""Number of recent spectra that are checked for a trap."""
 
 STUCK_WITHIN = 0.03
 """Share of the frame inside which the recent places count as one place."""
 
 ON_THE_EDGE = 0.6
-"""Share of recent places on the outermost candidates that is a warning: few of the candidates lie there."""
+"""Share of recent places on the outermost candidates that causes a warning; few of the candidates lie there."""
 
 USELESS = 1.1
-"""Leave-one-out error, in standard deviations, from which a constant would do better."""
+"""Leave-one-out error, in standard deviations, beyond which a constant would predict better."""
 
 TOO_NARROW = 0.7
-"""Leave-one-out coverage of the 90 % interval below which the error bars are not to be believed."""
+"""Leave-one-out coverage of the 90 % interval below which the error bars are too narrow."""
 
 SAME_APPEARANCE = 0.1
-"""Distance, in length scales of the prior, within which places look alike: what a kernel makes of them then differs by an
-eighth of its own standard deviation, less than any noise that is expected."""
+"""Distance, in length scales of the prior, within which places look alike. The values of a kernel at two such places differ by
+an eighth of its standard deviation, less than any noise that is expected."""
 
 NEARLY_ALL = 0.99
-"""Share of places that have to look alike before a warning: the rare ones are what is looked for."""
+"""Share of places that have to look alike before a warning; it is high since rare places are what is searched for."""
 
 IN_USE = 0.1
-"""Share of the prior variance from which a part of the kernel is in use."""
+"""Share of the prior variance from which a part of the kernel counts as in use."""
 
 FEW_VALUES = 12
+"""Number of values below which neither error nor coverage causes a warning."""
 
 
 def coverage(residual: Floats, std: Floats) -> float:
-    """Share of residuals inside the 90 % interval."""
+    """Return the share of residuals inside the 90 % interval.
+
+    Parameters
+    ----------
+    residual, std : ndarray of shape (n,)
+        Residuals, and their standard deviations under a normal distribution.
+
+    Returns
+    -------
+    float
+        About 0.9 where the error bars are right.
+    """
     return float(np.mean(np.abs(residual) <= 1.6449 * std))
 
 
 def alike(appearance: Floats) -> bool:
-    """Whether nearly all places look like the most ordinary one; ``appearance`` (n, d) are in length scales of the prior.
+    """Return True when nearly all places look like the most ordinary one, which is the median.
 
-    None does where there is one place, or none; all do where there is nothing to see, d = 0.
+    Parameters
+    ----------
+    appearance : ndarray of shape (n, d)
+        Features of the places, in length scales of the prior. Without features (d = 0) all places look alike.
+
+    Returns
+    -------
+    bool
+        False for fewer than two places.
     """
     if len(appearance) < 2:
         return False
@@ -55,19 +75,29 @@ def alike(appearance: Floats) -> bool:
 def warnings(
     error: float, covered: float, count: int, recent: Floats, candidates: Floats, failed: int, more: Sequence[str] = ()
 ) -> str:
-    """What a person should look at; empty when all is well.
+    """Return what a person should look at; empty when all is well.
 
     Parameters
     ----------
-    error, covered : float
-        Leave-one-out error, in standard deviations, and coverage.
-    count, failed : int
-        Spectra with a value, and the failed ones among the last `RECENT`.
+    error : float
+        Leave-one-out error, in standard deviations of the values.
+    covered : float
+        Share of the values inside their leave-one-out 90 % interval.
+    count : int
+        Number of spectra with a value.
     recent : ndarray of shape (k, 2)
-        The places chosen last, seed points left out, in nm.
+        Places chosen last, seed points left out, in nm.
     candidates : ndarray of shape (n, 2)
+        All places that may be chosen, in nm.
+    failed : int
+        Number of failed spectra among the last `RECENT`.
     more : sequence of str
-        What else was found.
+        Warnings found elsewhere.
+
+    Returns
+    -------
+    str
+        Warnings, separated by semicolons.
     """
     found = [*more]
     if count >= FEW_VALUES and error > USELESS:

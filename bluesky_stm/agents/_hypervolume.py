@@ -1,7 +1,8 @@
-"""Two objectives at once: what no measured place beats in both, the area it covers, and the area a candidate may add.
+"""Two objectives at once: the Pareto front, the hypervolume (an area) that it covers, and the expected gain of a candidate.
 
-The area lies between a reference and the front, larger being better in both. With two independent normal predictions its
-expected gain is a sum over the steps of the front, each a product of two expected improvements [1]_; no sampling is needed.
+The area lies between a reference point and the front; larger is better in both objectives. With two independent normal
+predictions its expected gain is a sum over the steps of the front, each a product of two expected improvements [1]_, so that
+no sampling is needed.
 
 References
 ----------
@@ -19,7 +20,13 @@ from bluesky_stm.geometry import Floats
 
 
 def front(values: Floats) -> Floats:
-    """Those of the pairs (n, 2) that no other beats in both, the first objective rising, the second falling; shape (k, 2)."""
+    """Return the Pareto front of pairs (n, 2): those that no other pair exceeds in both objectives.
+
+    Returns
+    -------
+    ndarray of shape (k, 2)
+        Sorted: the first objective increases, the second decreases.
+    """
     falling = values[np.lexsort((-values[:, 1], -values[:, 0]))]
     highest = np.maximum.accumulate(falling[:, 1])
     new = np.append(True, falling[1:, 1] > highest[:-1])
@@ -27,7 +34,15 @@ def front(values: Floats) -> Floats:
 
 
 def hypervolume(values: Floats, reference: Floats) -> float:
-    """Area that pairs (n, 2) cover above ``reference`` (2,)."""
+    """Return the area that pairs cover above a reference point.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n, 2)
+        Pairs; larger is better in both.
+    reference : ndarray of shape (2,)
+        Pairs that do not exceed it in both objectives do not count.
+    """
     above = values[(values > reference).all(axis=1)]
     if not len(above):
         return 0.0
@@ -36,14 +51,16 @@ def hypervolume(values: Floats, reference: Floats) -> float:
 
 
 def log_expected_gain(mean: Floats, std: Floats, known: Floats, reference: Floats) -> Floats:
-    """Logarithm of the area that a measurement is expected to add to that of ``known`` (n, 2).
+    """Return the logarithm of the area that a measurement is expected to add.
 
     Parameters
     ----------
     mean, std : ndarray of shape (m, 2)
-        Of both objectives at each candidate, independent and normal.
+        Normal predictions of both objectives at each candidate, independent of each other.
+    known : ndarray of shape (n, 2)
+        Pairs that were measured.
     reference : ndarray of shape (2,)
-        What is no better than this in either objective covers nothing.
+        Reference point: a pair that does not exceed it in both objectives covers nothing.
 
     Returns
     -------

@@ -1,12 +1,13 @@
-"""The covariance of two places: how far apart they are, how different they look, and what the net makes of them.
+"""The covariance of two places: by their distance, by the difference of their images, and by the output of the net.
 
     k = xy + picture + xy * picture + deep + xy * deep,   each a Matern 5/2, or a product of two, times its variance
 
 ``picture`` has one length scale for each group of image features, ``deep`` one for the output of the net. All parameters are
-logarithms with normal priors, around which the training of the net begins, too.
+logarithms with normal priors. The training of the net starts from the same priors.
 
-Written on tensors of squared distances, computed once for the measured places, and not on a library's kernel classes: one
-evaluation with its gradient then costs a fraction, and the refit of every step is what an agent pays for.
+The kernel is written on tensors of squared distances, which are computed once for the measured places, and not on the kernel
+classes of a library: one evaluation with its gradient then costs a fraction, and the refit at every step dominates the cost of
+an agent.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 from torch import Tensor
+from torch.autograd.function import FunctionCtx
 
 from bluesky_stm.geometry import Floats
 
@@ -34,14 +36,22 @@ PARTS = ("xy", "picture", "deep")
 
 @dataclass(frozen=True)
 class LogNormalPrior:
-    """Normal prior of a logarithm."""
+    """Log-normal prior of a positive parameter: a normal prior of its logarithm.
+
+    Attributes
+    ----------
+    median : float
+        Median of the parameter.
+    spread : float
+        Standard deviation of its logarithm.
+    """
 
     median: float
     spread: float
 
     @property
     def mean(self) -> float:
-        """Of the logarithm."""
+        """Mean of the logarithm."""
         return math.log(self.median)
 
 
@@ -58,9 +68,15 @@ NOISE = LogNormalPrior(0.2, 0.7)
 
 @dataclass(frozen=True)
 class Kernel:
-    """The covariance for places described by ``groups``: among them "xy" and "deep", every other one is of the picture.
+    """The covariance function of places that are described by groups of features.
 
-    Parameters are a tensor of logarithms: a length for each group, a variance for each term, the variance of the noise.
+    Parameters of the kernel are a tensor of logarithms: a length for each group, a variance for each term, and the variance of
+    the noise, in this order.
+
+    Attributes
+    ----------
+    groups : tuple of str
+        Names of the groups: "xy", "deep", and any other name for a group of the image.
     """
 
     groups: tuple[str, ...]
@@ -74,25 +90,49 @@ class Kernel:
 
     @cached_property
     def priors(self) -> tuple[LogNormalPrior, ...]:
-        """Of each parameter."""
+        """Prior of each parameter, in the order of the parameters."""
         lengths = (LENGTHS[part_of(group)] for group in self.groups)
         return (*lengths, *(VARIANCES[term] for term in self.terms), NOISE)
 
     @cached_property
     def expected(self) -> tuple[Floats, Floats]:
-        """Means and spreads of the priors, each (p,)."""
+        """Means and standard deviations of the priors of the logarithms, each (p,)."""
         return np.array([prior.mean for prior in self.priors]), np.array([prior.spread for prior in self.priors])
 
     def covariance(self, squared: Sequence[Tensor], parameters: Tensor) -> Tensor:
-        """Of the values without noise, from the squared distances of each group, of any shape; the same shape."""
+        """Return the covariance of the values without noise.
+
+        Parameters
+        ----------
+        squared : sequence of Tensor of shape (...)
+            Squared distances, one tensor for each group, all of the same shape.
+        parameters : Tensor of shape (p,)
+            Logarithms of the parameters.
+
+        Returns
+        -------
+        Tensor of shape (...)
+        """
         parts = {name: cast(Tensor, _Matern.apply(part)) for name, part in self._scaled(squared, parameters).items()}
         return self._sum(parts, parameters)
 
     def linearized(self, squared: Sequence[Tensor], parameters: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
-        """Covariance of k pairs of places, from their squared distances, each (k,), and its derivative, pulled back.
+        """Return the covariance of k pairs of places, and the pull-back of its derivative.
 
-        The second one turns the slope of anything by these covariances, (k,), into its slope by the parameters. It is written
-        down: automatic differentiation takes four times as long, and a refit does little else.
+        The derivative is written by hand: automatic differentiation takes four times as long, and a refit does little else.
+
+        Parameters
+        ----------
+        squared : sequence of Tensor of shape (k,)
+            Squared distances of the pairs, one tensor for each group.
+        parameters : Tensor of shape (p,)
+            Logarithms of the parameters.
+
+        Returns
+        -------
+        covariance : Tensor of shape (k,)
+        pulled_back : callable
+            Takes the derivative (k,) of any function by these covariances and returns its derivative (p,) by the parameters.
         """
         matern_parts = {name: matern(part) for name, part in self._scaled(squared, parameters).items()}
         parts = {name: part for name, (part, _) in matern_parts.items()}
@@ -112,17 +152,30 @@ class Kernel:
         return self._sum(parts, parameters), pulled_back
 
     def variance(self, parameters: Tensor) -> Tensor:
-        """Of the value at one place, without noise."""
+        """Return the prior variance of the value at one place, without noise."""
         return torch.exp(parameters[len(self.groups) : -1]).sum() + MEAN_VARIANCE
 
     def share(self, parameters: Tensor, part: str) -> float:
-        """Share in the prior variance of the terms that contain a part; 0 if there is none."""
+        """Return the share in the prior variance of the terms that contain a part.
+
+        Parameters
+        ----------
+        parameters : Tensor of shape (p,)
+            Logarithms of the parameters.
+        part : str
+            "xy", "picture" or "deep".
+
+        Returns
+        -------
+        float
+            From 0 to 1; 0 where no term contains the part.
+        """
         variance = {term: float(v) for term, v in self._variances(parameters).items()}
         return sum(v for term, v in variance.items() if part in term.split(" * ")) / sum(variance.values())
 
     @cached_property
     def _members(self) -> dict[str, tuple[int, ...]]:
-        """Indices of the groups that each part is made of."""
+        """Indices of the groups that each part consists of."""
         found = {part: tuple(i for i, group in enumerate(self.groups) if part_of(group) == part) for part in PARTS}
         return {part: members for part, members in found.items() if members}
 
@@ -130,7 +183,7 @@ class Kernel:
         return dict(zip(self.terms, torch.exp(parameters[len(self.groups) : -1]), strict=True))
 
     def _scaled(self, squared: Sequence[Tensor], parameters: Tensor) -> dict[str, Tensor]:
-        """Squared distances of each part, in its length scales."""
+        """Return the squared distances of each part, in its length scales."""
         shrink = torch.exp(-2 * parameters)
         return {
             part: sum((squared[i] * shrink[i] for i in members[1:]), squared[members[0]] * shrink[members[0]])
@@ -148,12 +201,25 @@ class Kernel:
 
 
 def part_of(group: str) -> str:
-    """The part of the kernel that takes a group of features."""
+    """Return the part of the kernel that takes a group of features: "xy", "deep" or "picture"."""
     return group if group in {"xy", "deep"} else "picture"
 
 
 def squared_distances(a: Sequence[Tensor], b: Sequence[Tensor]) -> list[Tensor]:
-    """For each group, the squared distances of places ``a`` (n, d) and ``b`` (m, d); each (n, m)."""
+    """Return the squared distances of all pairs of places.
+
+    Parameters
+    ----------
+    a : sequence of Tensor of shape (n, d)
+        Features of some places, by group.
+    b : sequence of Tensor of shape (m, d)
+        Features of other places, by group.
+
+    Returns
+    -------
+    list of Tensor of shape (n, m)
+        One for each group.
+    """
     return [_squared(left, right) for left, right in zip(a, b, strict=True)]
 
 
@@ -163,7 +229,19 @@ def _squared(a: Tensor, b: Tensor) -> Tensor:
 
 
 def matern(squared: Tensor) -> tuple[Tensor, Tensor]:
-    """Matern 5/2 of scaled squared distances, and its slope ``-5/6 (1 + r) exp(-r)`` by them."""
+    """Return the Matern 5/2 of scaled squared distances, and its slope ``-5/6 (1 + r) exp(-r)`` by them.
+
+    With ``r = sqrt(5 squared)`` the value is ``(1 + r + r**2 / 3) exp(-r)``.
+
+    Parameters
+    ----------
+    squared : Tensor of shape (...)
+        Squared distances, in length scales.
+
+    Returns
+    -------
+    value, slope : Tensor of shape (...)
+    """
     r = torch.sqrt(5.0 * squared)
     fall = torch.exp(-r)
     slope = (1.0 + r).mul_(fall)
@@ -171,10 +249,10 @@ def matern(squared: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class _Matern(torch.autograd.Function):
-    """`matern` with its slope for automatic differentiation, which would stumble over the root at 0."""
+    """`matern` with its slope for automatic differentiation, which would give NaN for the square root at 0."""
 
     @staticmethod
-    def forward(context: Any, squared: Tensor) -> Tensor:
+    def forward(context: FunctionCtx, squared: Tensor) -> Tensor:
         value, slope = matern(squared)
         context.save_for_backward(slope)
         return value

@@ -1,4 +1,4 @@
-"""Seed points that visit one kind of spot after another: the first spectra of a person who looks at the image."""
+"""Seed points that visit one kind of spot after another, as a person who looks at the image would."""
 
 from __future__ import annotations
 
@@ -14,22 +14,24 @@ from bluesky_stm.spots import curvature, on_spots, threefold
 from bluesky_stm.valued import chance_of_value
 
 NEAREST_SPOTS = 3
-"""Measured spots by which it is judged how new the look of another is: one spectrum beside its defect says little of a kind."""
+"""Number of measured spots with which the appearance of another is compared. With one, a single spectrum that missed its defect
+would settle the whole kind."""
 
 
 class SpotKinds:
-    """Candidates on the spots of a topograph, how each looks, and which looks least like those that were measured.
+    """Candidates on the spots of a topograph, the appearance of each, and the choice of the one least like those measured.
 
     Parameters
     ----------
     topograph : Topograph
+        Image in which spots are searched.
     patch, step : float
         Side of the window around a candidate and distance between candidates, in nm.
 
     Attributes
     ----------
     candidates : ndarray of shape (n, 2)
-        In nm.
+        Places as (x, y), in nm.
     """
 
     def __init__(self, topograph: Topograph, patch: float, step: float) -> None:
@@ -40,11 +42,25 @@ class SpotKinds:
         self._appearance = np.arcsinh(np.stack(seen, axis=-1))  # ratios count: from dot to vacancy as from vacancy to cluster
 
     def next(self, free: NDArray[np.bool_], measured: Sequence[int], promising: Sequence[bool]) -> int | None:
-        """The free spot that looks least like the ``measured`` candidates, and may be worth it; None where no spot is left.
+        """Return the free spot that looks least like the measured ones and may be worth a spectrum.
 
-        Farthest-first traversal, by the mean distance from the nearest `NEAREST_SPOTS`: it meets each kind, rare ones early,
-        and a few of each. Where spectra nearby were not ``promising``, without a value or with a poor one, another of the kind
-        is sought elsewhere. The first is the most ordinary spot.
+        This is a farthest-first traversal by the mean distance from the nearest `NEAREST_SPOTS`: it meets each kind, rare ones
+        early, and a few spots of each. Where spectra nearby were not promising, another spot of the kind is sought elsewhere.
+        The first spot is the most ordinary one.
+
+        Parameters
+        ----------
+        free : ndarray of bool of shape (n,)
+            True for candidates that may be chosen.
+        measured : sequence of int
+            Candidates that were measured or are pending.
+        promising : sequence of bool
+            For each of these, False when its spectrum had no value or a poor one.
+
+        Returns
+        -------
+        int or None
+            Index of the candidate; None where no spot is left.
         """
         index = np.flatnonzero(free & self._spots)
         if not len(index):

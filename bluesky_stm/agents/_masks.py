@@ -1,7 +1,7 @@
-"""Places where an agent does not look: dirt on the surface, and holes in the image.
+"""Candidates that are left out: dirt on the surface, and holes in the image.
 
-(The rim of the frame is left out by the layout of the candidates, whose windows fit into it; what a person forbids comes as a
-mask with each question.)
+The rim of the frame is left out by the layout of the candidates, whose windows fit into it. Regions that a person excludes come
+as a mask with each question.
 """
 
 from __future__ import annotations
@@ -13,23 +13,26 @@ from bluesky_stm.geometry import Floats, extract_patches
 from bluesky_stm.measurements import Topograph
 
 WINDOWS_AT_ONCE = 4096
+"""Number of windows that are cut out together, which bounds the memory."""
 
 
 def clean(topograph: Topograph, points: Floats, patch: float, tallest: float | None) -> NDArray[np.bool_]:
-    """Whether the window around each place may be measured in.
+    """Return which places have a clean window around them.
 
     Parameters
     ----------
+    topograph : Topograph
+        Heights, in nm.
     points : ndarray of shape (n, 2)
-        In nm.
+        Places as (x, y), in nm.
     patch : float
         Side of the window, in nm.
-    tallest : float, optional
-        What stands higher than this above the median of its window, in nm, is dirt; None: nothing is.
+    tallest : float or None
+        Height above the median of the window, in nm, beyond which something counts as dirt. None accepts every place.
 
     Returns
     -------
-    ndarray of shape (n,)
+    ndarray of bool of shape (n,)
         False also where most of the window was not measured.
     """
     if tallest is None:

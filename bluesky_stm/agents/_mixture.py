@@ -1,8 +1,9 @@
-"""Several kernels at once, each counting as far as it predicts what was left out.
+"""A mixture of several kernels, each counting as far as it predicts the values left out.
 
-Position alone, position and picture, these and the net: none is best everywhere, and few spectra cannot tell which one is.
-So all of them predict, and their predictions are mixed with the weights under which the values, each left out once, are most
-probable (stacking [1]_). A kernel that does not pay falls silent; a weak prior keeps the weights even until the values differ.
+Position alone, position and image, these and the net: none is best everywhere, and few spectra cannot tell which one is.
+All of them predict, and their predictions are mixed with the weights under which the values, each left out once, are most
+probable (stacking [1]_). The weight of a kernel that does not predict falls to nearly zero; a weak prior keeps the weights even
+until the values tell the kernels apart.
 
 References
 ----------
@@ -23,21 +24,23 @@ from bluesky_stm.agents._fit import Fit, noise_variance
 from bluesky_stm.agents._process import Process
 
 Features = dict[str, Tensor]
-"""Places by group of features: each (n, d)."""
+"""Features of n places by group, each (n, d)."""
 
 EM_ITERATIONS = 100
+"""Number of iterations of the expectation maximisation."""
 PRIOR_SUCCESSES = 1.0
-"""Values that each kernel has predicted well before the first one came."""
+"""Prior of the weights, as a number of values that each kernel has predicted well before the first one came."""
 
 
 @dataclass(frozen=True, eq=False)
 class Mixture:
-    """Gaussian processes on the same values, and what each counts; its numbers are moments of the mixture.
+    """Gaussian processes on the same values, and their weights. Its predictions are moments of the mixture.
 
     Attributes
     ----------
     processes : sequence of Process
     weights : Tensor of shape (k,)
+        They sum to 1.
     """
 
     processes: Sequence[Process]
@@ -45,48 +48,82 @@ class Mixture:
 
     @classmethod
     def stacked(cls, processes: Sequence[Process]) -> Self:
-        """Weighed by how well each predicts the values left out."""
+        """Return the mixture with the weights of `stacking`.
+
+        Parameters
+        ----------
+        processes : sequence of Process
+            Processes on the same values. The log density of each value, predicted from all others, decides on their weights.
+        """
         left_out = [process.leave_one_out() for process in processes]
         return cls(processes, stacking(torch.stack([-0.5 * (r / s) ** 2 - s.log() for r, s in left_out])))
 
     def extended(self, place: Features, value: Tensor) -> Self:
-        """With one more value; parameters and weights stay."""
+        """Return the mixture with one more value; parameters and weights stay.
+
+        Parameters
+        ----------
+        place : Features
+            Features of the place, each (1, d).
+        value : Tensor
+            Warped value, a scalar.
+        """
         return replace(self, processes=[p.extended(select(p.fit, place), value) for p in self.processes])
 
     def at(self, places: Features) -> tuple[Tensor, Tensor]:
-        """Mean and variance, noise left out, at any other places; each (m,)."""
+        """Return the posterior at any places.
+
+        Parameters
+        ----------
+        places : Features
+            Features of m places, by group.
+
+        Returns
+        -------
+        mean, variance : Tensor of shape (m,)
+            Noise left out.
+        """
         return self._moments([process.at(select(process.fit, places)) for process in self.processes])
 
     def joint(self, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean (m,) and covariance (m, m) of some candidates."""
+        """Return the joint posterior of the candidates ``index`` (m,): mean (m,) and covariance (m, m).
+
+        The disagreement of the means of the processes adds to their covariances.
+        """
         means, covariances = zip(*(process.joint(index) for process in self.processes), strict=True)
         mean = self._mixed(means)
         apart = [torch.outer(one - mean, one - mean) for one in means]
         return mean, self._mixed(covariances) + self._mixed(apart)
 
     def leave_one_out(self) -> tuple[Tensor, Tensor]:
-        """Residual and standard deviation, noise included, of each value predicted from all others."""
+        """Predict each value from all others, with the weights as they are.
+
+        Returns
+        -------
+        residual, std : Tensor of shape (n,)
+            Value minus prediction, and standard deviation of the prediction, noise included.
+        """
         residual, variance = self._moments([(r, s * s) for r, s in (process.leave_one_out() for process in self.processes)])
         return residual, variance.sqrt()
 
     @property
     def mean(self) -> Tensor:
-        """Of the candidates, (m,)."""
+        """Posterior mean of the candidates, (m,)."""
         return self._mixed([process.mean for process in self.processes])
 
     @property
     def variance(self) -> Tensor:
-        """Of the candidates, (m,), noise left out."""
+        """Posterior variance of the candidates, noise left out, (m,)."""
         return self._moments([(process.mean, process.variance) for process in self.processes])[1]
 
     @property
     def mean_where_measured(self) -> Tensor:
-        """Of the measured places, (n,)."""
+        """Posterior mean of the measured places, (n,)."""
         return self._mixed([process.mean_where_measured for process in self.processes])
 
     @property
     def measured(self) -> Features:
-        """The measured places, all groups that any kernel takes."""
+        """Features of the measured places, all groups that any kernel takes."""
         return {group: own for p in self.processes for group, own in zip(p.fit.kernel.groups, p.places, strict=True)}
 
     @property
@@ -96,11 +133,11 @@ class Mixture:
 
     @property
     def heaviest(self) -> int:
-        """Index of the process that counts most."""
+        """Index of the process with the largest weight."""
         return int(self.weights.argmax())
 
     def share(self, part: str) -> float:
-        """Share in the prior variance of the terms that contain a part."""
+        """Return the weighted share in the prior variance of the terms that contain ``part``."""
         fits = [process.fit for process in self.processes]
         return sum(w * fit.kernel.share(fit.parameters, part) for w, fit in zip(self.weights.tolist(), fits, strict=True))
 
@@ -113,12 +150,22 @@ class Mixture:
 
 
 def select(fit: Fit, places: Features) -> list[Tensor]:
-    """The groups that a kernel takes, in its order."""
+    """Return the groups of features that the kernel of a fit takes, in its order."""
     return [places[group] for group in fit.kernel.groups]
 
 
 def stacking(log_density: Tensor) -> Tensor:
-    """Weights (k,) under which a mixture of the densities (k, n) is most probable, by expectation maximisation."""
+    """Return the weights under which a mixture of predictive densities is most probable, by expectation maximisation.
+
+    Parameters
+    ----------
+    log_density : Tensor of shape (k, n)
+        Log density of each of n values under each of k kernels.
+
+    Returns
+    -------
+    Tensor of shape (k,)
+    """
     density = torch.exp(log_density - log_density.max(0).values)
     weights = density.new_full((len(density),), 1 / len(density))
     for _ in range(EM_ITERATIONS):

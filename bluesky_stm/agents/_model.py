@@ -1,4 +1,4 @@
-"""A fit and its posterior as a function of the lessons: kernels are refitted in turns and extended by a row in between."""
+"""The fitted model as a function of the training data: kernels are refitted in turns and extended by one row in between."""
 
 from __future__ import annotations
 
@@ -22,17 +22,18 @@ __all__ = ["Features", "Model"]
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """What an agent has made of its values.
+    """The fitted kernels of an agent and their mixture.
 
     Attributes
     ----------
     names : tuple of str
         Kernels in use, in the order of the processes.
-    due : dict of str to int
-        By kernel, the number of values it was fitted to.
+    due : mapping of str to int
+        Number of values to which each kernel was fitted, by its name.
     count : int
-        Values now.
+        Number of values now.
     warp : Warp
+        The map from values to warped values.
     process : Mixture
     """
 
@@ -44,9 +45,21 @@ class Model:
 
     @classmethod
     def fitted(cls, training: TrainingSet, before: Model | None = None) -> Model | None:
-        """At the last count at which a kernel was due, with all kernels; what is in ``before`` is not computed again.
+        """Return the model at the last count at which a kernel was due, with all kernels.
 
-        Kernels that are not sound are left out; None where not even the simplest could be computed.
+        Kernels that are not sound are left out.
+
+        Parameters
+        ----------
+        training : TrainingSet
+            Values and the schedule of the fits.
+        before : Model, optional
+            An earlier model of the same data; its processes are not computed again.
+
+        Returns
+        -------
+        Model or None
+            None where not even the simplest kernel could be computed.
         """
         due, simplest = training.due, training.simplest
         count, found = max(due.values()), {}
@@ -69,34 +82,48 @@ class Model:
         return cls(tuple(sound), due, count, warp, Mixture.stacked(list(sound.values()))) if sound else None
 
     def extended(self, place: Features, value: float) -> Model:
-        """With one more value."""
+        """Return the model with one more value; parameters and weights stay.
+
+        Parameters
+        ----------
+        place : Features
+            Features of the place, each (1, d).
+        value : float
+            In the unit of the scalarizer.
+        """
         warped = torch.as_tensor(self.warp(np.array([value])))
         return replace(self, count=self.count + 1, process=self.process.extended(place, warped[0]))
 
     def fantasized(self, place: Features) -> Model:
-        """As if the mean had been measured at ``place`` (Kriging believer): for pending points."""
+        """Return the model as if its mean had been measured at ``place`` (Kriging believer), for pending points."""
         mean, _ = self.process.at(place)
         return replace(self, process=self.process.extended(place, mean[0]))
 
     def leave_one_out(self) -> tuple[Floats, Floats]:
-        """Residuals and standard deviations, in standard deviations of the values."""
+        """Predict each value from all others.
+
+        Returns
+        -------
+        residual, std : ndarray of shape (n,)
+            In standard deviations of the values, noise included.
+        """
         residual, std = self.process.leave_one_out()
         return residual.cpu().numpy(), std.cpu().numpy()
 
     @property
     def kept(self) -> dict[tuple[str, int], Process]:
-        """Processes by kernel and number of values that it was fitted to."""
+        """Processes, by kernel and number of values to which it was fitted."""
         processes = zip(self.names, self.process.processes, strict=True)
         return {(name, self.due[name]): process for name, process in processes}
 
     @property
     def name(self) -> str:
-        """The kernel that counts most."""
+        """Name of the kernel with the largest weight."""
         return self.names[self.process.heaviest]
 
     @property
     def left_out(self) -> list[str]:
-        """Kernels that are not sound."""
+        """Names of the kernels that are not sound."""
         return [name for name in self.due if name not in self.names]
 
     @property
@@ -106,14 +133,14 @@ class Model:
 
     @property
     def leading(self) -> Process:
-        """That of the kernel that counts most."""
+        """Process of the kernel with the largest weight."""
         return self.process.processes[self.process.heaviest]
 
     @property
     def appearance(self) -> Floats:
-        """What the candidates look like, (m, d) in length scales of the kernel; their position where it takes nothing else.
+        """Features of the candidates, (m, d), in length scales of the kernel; position where no kernel takes anything else.
 
-        The kernel is the one that counts most of those that take more than position.
+        The kernel is the one with the largest weight of those that take more than position.
         """
         weighed = zip(self.process.weights.tolist(), self.process.processes, strict=True)
         seeing = [(weight, process) for weight, process in weighed if process.fit.kernel.groups != ("xy",)]
@@ -130,7 +157,7 @@ class Model:
 
 
 def _sound(process: Process) -> bool:
-    """Whether all its numbers are finite and it predicts about as well as a constant at least."""
+    """Return True when all numbers of a process are finite and it predicts at least about as well as a constant."""
     residual, _ = process.leave_one_out()
     finite = bool(torch.isfinite(process.mean).all() and torch.isfinite(process.variance).all())
     return finite and float(residual.square().mean().sqrt()) < USELESS + 2.0 / len(residual) ** 0.5

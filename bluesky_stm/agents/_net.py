@@ -1,7 +1,7 @@
-"""The deep part: a small net from the rings around a place to features in which places with like spectra are close.
+"""The net of the deep kernel: from the rings around a place to features in which places with similar spectra are close.
 
-It was trained once on simulated surfaces (``bluesky_stm.pretrain``) and comes with the package. In a run it stands still: what
-a few dozen spectra can still say about it is how much to trust it, and that is the variance of its term in the kernel.
+It was trained once on simulated surfaces (``bluesky_stm.pretrain``) and comes with the package. Its weights are fixed during a
+run: a few dozen spectra can only tell how far to trust it, which is the variance of its term in the kernel.
 """
 
 from __future__ import annotations
@@ -18,17 +18,18 @@ from torch import Tensor, nn
 
 from bluesky_stm.agents._rings import INPUTS
 
+# A net twice as wide reaches a lower loss in training and predicts no better (benchmarks/results/agents_depth.md).
 WIDTH, OUTPUTS = 128, 16
 WEIGHTS_FILE = files("bluesky_stm.agents") / "weights.npz"
 
 
 class Net(nn.Module):
-    """Rings (n, `INPUTS`) -> features (n, `OUTPUTS`).
+    """A multilayer perceptron from rings (n, `INPUTS`) to features (n, `OUTPUTS`).
 
     Parameters
     ----------
     usual : Tensor of shape (2, INPUTS), optional
-        Mean and standard deviation of each input in the scenes to learn from.
+        Mean and standard deviation of each input in the training scenes; by default 0 and 1.
     """
 
     usual: Tensor
@@ -40,17 +41,20 @@ class Net(nn.Module):
         self.layers = nn.Sequential(linear[0], nn.SiLU(), linear[1], nn.SiLU(), linear[2])
 
     def forward(self, rings: Tensor) -> Tensor:
-        """Features."""
+        """Return the features (n, `OUTPUTS`) of rings (n, `INPUTS`)."""
         return cast(Tensor, self.layers((rings - self.usual[0]) / self.usual[1]))
 
     def save(self, path: str | Path) -> None:
-        """As single-precision arrays by name."""
+        """Write the weights to ``path`` as single-precision arrays by name."""
         np.savez_compressed(path, **{name: value.detach().numpy().astype("f4") for name, value in self.state_dict().items()})
 
 
 @lru_cache
 def pretrained() -> Net:
-    """The net that comes with the package, in double precision."""
+    """Return the net that comes with the package.
+
+    It is computed in double precision on the side of the Gaussian process, although its weights are stored in single precision.
+    """
     net = Net().double()
     with WEIGHTS_FILE.open("rb") as file, np.load(file) as arrays:
         net.load_state_dict({name: torch.as_tensor(arrays[name].astype("f8")) for name in arrays.files})
@@ -59,10 +63,13 @@ def pretrained() -> Net:
 
 @lru_cache
 def weights_hash() -> str:
-    """Of the weights that come with the package: sixteen digits of the SHA-256."""
+    """Return a digest of the weights that come with the package: the first sixteen digits of their SHA-256.
+
+    Start documents carry it, so that a replay with other weights is noticed.
+    """
     return hashlib.sha256(WEIGHTS_FILE.read_bytes()).hexdigest()[:16]
 
 
 def features(rings: np.ndarray) -> Tensor:
-    """Features (n, `OUTPUTS`) by the pretrained net."""
+    """Return the features (n, `OUTPUTS`) of rings (n, `INPUTS`) by the pretrained net."""
     return pretrained()(torch.as_tensor(np.ascontiguousarray(rings)))

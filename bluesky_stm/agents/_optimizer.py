@@ -1,6 +1,7 @@
-"""Any agent as an optimizer of bluesky-adaptive 1.x, by structure: nothing of that package is imported.
+"""An adapter that makes any agent an optimizer of bluesky-adaptive 1.x, by structure: nothing of that package is imported.
 
-Our own plans are the better host: they think in a thread, and keep the decisions of an early stop.
+The plans of this package are the better host for an agent: it computes in a thread, and the decisions of a run that was stopped
+early are kept.
 """
 
 from __future__ import annotations
@@ -17,21 +18,27 @@ from bluesky_stm.protocols import Agent, Decision, Failed, Observation
 
 _ID = "_id"
 
+Key = int | float | str
+"""What identifies a suggestion: the number that `OptimizerAdapter.suggest` gave it, or what somebody else chose."""
+
+Outcome = Mapping[str, Key]
+"""Outcomes, coordinates and ``_id`` of a suggestion, by name."""
+
 
 class Suggestion(TypedDict):
-    """What is known of a suggestion: its place, and its value once there is one."""
+    """A suggested place, and its value once there is one."""
 
     point: Point
     value: float | None
 
 
 class OptimizerAdapter:
-    """An agent that suggests mappings and ingests mappings, as bluesky-adaptive has it.
+    """An agent that suggests mappings and ingests mappings, as bluesky-adaptive expects.
 
     Parameters
     ----------
     agent : Agent
-        It has seen its topograph.
+        An agent that has observed its topograph.
     x, y : str
         Names of the actuators.
     outcome : str
@@ -39,7 +46,12 @@ class OptimizerAdapter:
     path : Path, optional
         File that `checkpoint` writes.
     stop : callable, optional
-        From the decisions so far: why to stop, or None.
+        Takes the decisions so far and returns why to stop, or None.
+
+    Attributes
+    ----------
+    decisions : list of Decision
+        All decisions so far.
     """
 
     def __init__(
@@ -54,28 +66,54 @@ class OptimizerAdapter:
         self.agent = agent
         self.decisions: list[Decision] = []
         self._names, self._outcome, self._path, self._stop = (x, y), outcome, path, stop
-        self._suggested: dict[Any, Suggestion] = {}
+        self._suggested: dict[Key, Suggestion] = {}
 
-    def suggest(self, num_points: int | None = None) -> list[dict[str, Any]]:
-        """The next places; those that are still out are not suggested again."""
+    def suggest(self, num_points: int | None = None) -> list[dict[str, int | float]]:
+        """Return the next ``num_points`` places (one if None), by the names of the actuators, each with an ``_id``.
+
+        Places that were suggested and have no outcome yet are not suggested again.
+        """
         pending = [known["point"] for known in self._suggested.values() if known["value"] is None]
         decisions = self.agent.suggest(num_points or 1, pending)
         self.decisions += decisions
         return [self._registered(decision.point) for decision in decisions]
 
-    def ingest(self, points: Sequence[Mapping[str, Any]]) -> None:
-        """Learn outcomes of suggestions, or of places that somebody else chose."""
+    def ingest(self, points: Sequence[Outcome]) -> None:
+        """Learn outcomes.
+
+        Parameters
+        ----------
+        points : sequence of mapping
+            Each holds the outcome, and the ``_id`` of a suggestion or the coordinates of a place that somebody else chose.
+
+        Raises
+        ------
+        SettingsError
+            When neither ``_id`` nor coordinates are given.
+        """
         for point in points:
             value = point.get(self._outcome, math.nan)
             self._learn(self._place(point), point.get(_ID), float(value))
 
-    def register_failures(self, suggestions: Sequence[Mapping[str, Any]]) -> None:
-        """These were not measured, and count as tried."""
+    def register_failures(self, suggestions: Sequence[Outcome]) -> None:
+        """Count suggestions as tried without an outcome.
+
+        Parameters
+        ----------
+        suggestions : sequence of mapping
+            As `suggest` returned them.
+        """
         for suggestion in suggestions:
             self._learn(self._place(suggestion), suggestion.get(_ID), math.nan)
 
-    def get_best_points(self) -> list[tuple[Any, dict[str, float], dict[str, float]]]:
-        """The suggestion with the highest outcome, its place and that outcome; nothing before the first."""
+    def get_best_points(self) -> list[tuple[Key, dict[str, float], dict[str, float]]]:
+        """Return the suggestion with the highest outcome.
+
+        Returns
+        -------
+        list of (id, dict, dict)
+            At most one: its ``_id``, its coordinates by actuator, and its outcome by name.
+        """
         values = {key: known["value"] for key, known in self._suggested.items()}
         valid = {key: value for key, value in values.items() if value is not None and math.isfinite(value)}
         if not valid:
@@ -85,13 +123,27 @@ class OptimizerAdapter:
         return [(best, place, {self._outcome: valid[best]})]
 
     def checkpoint(self) -> None:
-        """Write the state of the agent to the file given at the start."""
+        """Write the state of the agent to the file given at the start.
+
+        Raises
+        ------
+        SettingsError
+            When no file was given.
+        """
         if self._path is None:
             raise SettingsError("There is no file for a checkpoint: as_optimizer(agent, path=...).")
         self._path.write_bytes(pickle.dumps({"agent": self.agent.checkpoint(), "suggested": self._suggested}))
 
     def restore(self) -> None:
-        """Go back to what `checkpoint` wrote; the file has to be one's own."""
+        """Go back to what `checkpoint` wrote.
+
+        The file is unpickled, which can run code: it has to be one's own.
+
+        Raises
+        ------
+        SettingsError
+            When there is no such file.
+        """
         if self._path is None or not self._path.is_file():
             raise SettingsError(f"There is no checkpoint at {self._path}.")
         state = pickle.loads(self._path.read_bytes())
@@ -99,29 +151,37 @@ class OptimizerAdapter:
         self._suggested = state["suggested"]
 
     def should_stop(self) -> tuple[bool, str | None]:
-        """Whether the rule given at the start says so, and why."""
+        """Return True when the rule given at the start says to stop, and its reason."""
         reason = self._stop(self.decisions) if self._stop and self.decisions else None
         return reason is not None, reason
 
-    def _registered(self, point: Point) -> dict[str, Any]:
+    def _registered(self, point: Point) -> dict[str, int | float]:
         key = len(self._suggested)
         self._suggested[key] = {"point": point, "value": None}
         return {_ID: key, **dict(zip(self._names, point, strict=True))}
 
-    def _place(self, point: Mapping[str, Any]) -> Point:
-        known = self._suggested.get(point.get(_ID))
+    def _place(self, point: Outcome) -> Point:
+        known = self._suggested.get(point.get(_ID, ""))
         if all(name in point for name in self._names):
             return Point(*(float(point[name]) for name in self._names))
         if known is None:
             raise SettingsError(f"An outcome needs the {_ID} of a suggestion, or {self._names}: {dict(point)} has neither.")
         return known["point"]
 
-    def _learn(self, place: Point, key: Any, value: float) -> None:
+    def _learn(self, place: Point, key: Key | None, value: float) -> None:
         self.agent.ingest([Observation(place, value if math.isfinite(value) else Failed("the outcome is not a number"))])
         key = key if key is not None else f"other {len(self._suggested)}"
         self._suggested[key] = {"point": place, "value": value}
 
 
 def as_optimizer(agent: Agent, **settings: Any) -> OptimizerAdapter:
-    """``agent`` for the plans of bluesky-adaptive 1.x; ``settings`` as of `OptimizerAdapter`."""
+    """Return an `OptimizerAdapter` around ``agent``, for the plans of bluesky-adaptive 1.x.
+
+    Parameters
+    ----------
+    agent : Agent
+        An agent that has observed its topograph.
+    **settings
+        Further parameters of `OptimizerAdapter`.
+    """
     return OptimizerAdapter(agent, **settings)

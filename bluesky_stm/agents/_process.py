@@ -1,11 +1,11 @@
-"""The posterior over all candidates, kept up to date one spectrum at a time.
+"""An exact Gaussian process whose posterior over all candidates is updated one spectrum at a time.
 
-What is kept is ``L^-1 K(measured, candidates)`` beside the Cholesky factor L: one more spectrum then costs one row, instead
-of a new factor and a new solution for every candidate. The numbers are the same as from a fresh start, to rounding; a replay
-does the same steps in the same order and gets the same bits.
+It keeps ``L^-1 K(measured, candidates)`` beside the Cholesky factor L: one more spectrum then costs one row, instead of a new
+factor and a new solution for every candidate. The numbers agree with those of a fresh start up to rounding; a replay does the
+same steps in the same order and gets the same bits.
 
-All of it lives where the features of the candidates lie, on a GPU or not; what comes from elsewhere is brought there, and who
-asks for numbers takes them from there.
+All tensors live where the features of the candidates live, on a GPU or not. Arguments are moved there; callers move results
+back themselves.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ from bluesky_stm.agents._fit import Fit, leave_one_out, noise_variance
 from bluesky_stm.agents._kernel import squared_distances
 
 LEAST_VARIANCE = 1e-10
+"""Lower bound of a posterior variance, in variances of the values: rounding may take it below 0."""
 CANDIDATES_AT_ONCE = 512
-"""Candidates whose covariances are computed at once: what is on the way then stays in the cache of the processor."""
+"""Number of candidates whose covariances are computed together; intermediate results then stay in the processor's cache."""
 
 ROOM = 16
-"""Rows for which there is room, and one more for each 16 that are there: most often a refit comes before they are full."""
+"""Number of spare rows, to which one is added for each 16 rows in use; a refit usually comes before they are full."""
 
 
 @dataclass(eq=False)
@@ -36,13 +37,17 @@ class _Buffer:
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Rows to which one more is put without a copy of the others; who put one first has the room, others copy.
+    """A growing matrix that shares its memory with earlier, shorter versions of itself.
 
-    Parameters
+    The first version to which a row is added takes the spare room; a second one copies. So one more row costs no copy of the
+    others.
+
+    Attributes
     ----------
     buffer : _Buffer
+        Memory with spare rows, and the number of its rows in use.
     count : int
-        Rows that are there.
+        Number of rows of this version.
     """
 
     buffer: _Buffer
@@ -50,17 +55,27 @@ class Rows:
 
     @classmethod
     def empty(cls, like: Tensor, count: int, columns: int) -> Self:
-        """``count`` rows yet to be filled, with room for more."""
+        """Return a matrix with rows yet to be filled, and room for more.
+
+        Parameters
+        ----------
+        like : Tensor
+            Tensor whose dtype and device are taken.
+        count : int
+            Number of rows.
+        columns : int
+            Number of columns.
+        """
         room = count + ROOM + count // 16
         return cls(_Buffer(torch.empty(room, columns, dtype=like.dtype, device=like.device), count), count)
 
     @property
     def all(self) -> Tensor:
-        """Shape (n, m)."""
+        """The matrix; shape (count, columns)."""
         return self.buffer.tensor[: self.count]
 
     def with_one(self, row: Tensor) -> Self:
-        """And ``row`` (m,)."""
+        """Return the matrix with ``row`` (columns,) added at its end."""
         mine = self.buffer.used == self.count < len(self.buffer.tensor)
         grown = self if mine else self._copied()
         grown.buffer.tensor[self.count] = row
@@ -80,18 +95,19 @@ class Process:
     Attributes
     ----------
     fit : Fit
-    places : list of Tensor
-        Features of the measured places, by group, each (n, d).
-    candidates : list of Tensor
-        Of the candidates, each (m, d).
+        Kernel and its parameters.
+    places : list of Tensor of shape (n, d)
+        Features of the measured places, by group.
+    candidates : list of Tensor of shape (m, d)
+        Features of the candidates, by group.
     factor : Tensor of shape (n, n)
-        Cholesky factor of the covariance with noise.
+        Lower Cholesky factor L of the covariance, noise included.
     rows : Rows of shape (n, m)
-        Its inverse times the covariance of measured places and candidates.
+        ``L^-1 K(measured, candidates)``.
     solved : Tensor of shape (n,)
-        Its inverse times the values.
+        ``L^-1 values``.
     mean, variance : Tensor of shape (m,)
-        Of the candidates, noise left out.
+        Posterior of the candidates, noise left out.
     """
 
     fit: Fit
@@ -105,7 +121,19 @@ class Process:
 
     @classmethod
     def conditioned(cls, fit: Fit, places: list[Tensor], values: Tensor, candidates: list[Tensor]) -> Self:
-        """On ``values`` (n,) measured at ``places``."""
+        """Return the process conditioned on measured values.
+
+        Parameters
+        ----------
+        fit : Fit
+            Kernel and its parameters.
+        places : list of Tensor of shape (n, d)
+            Features of the measured places, by group.
+        values : Tensor of shape (n,)
+            Warped values.
+        candidates : list of Tensor of shape (m, d)
+            Features of the candidates, by group; they decide on the device.
+        """
         device = candidates[0].device
         fit, places, values = replace(fit, parameters=fit.parameters.to(device)), _brought(places, device), values.to(device)
         factor = torch.linalg.cholesky(gram(fit, squared_distances(places, places)))
@@ -115,7 +143,15 @@ class Process:
         return cls(fit, places, candidates, factor, rows, solved, solved @ rows.all, variance.clamp(min=LEAST_VARIANCE))
 
     def extended(self, place: list[Tensor], value: Tensor) -> Self:
-        """With one more value at ``place`` (features by group, each (1, d)); the parameters stay."""
+        """Return the process with one more value; the parameters stay.
+
+        Parameters
+        ----------
+        place : list of Tensor of shape (1, d)
+            Features of the place, by group.
+        value : Tensor
+            Warped value, a scalar.
+        """
         place, value = _brought(place, self._device), value.to(self._device)
         noise = noise_variance(self.fit.parameters)
         covariance = self._covariance(place, self.places)[0]
@@ -136,30 +172,47 @@ class Process:
         )
 
     def with_values(self, values: Tensor) -> Self:
-        """With other ``values`` (n,) at the same places."""
+        """Return the process with other ``values`` (n,) at the same places."""
         solved = torch.linalg.solve_triangular(self.factor, values.to(self._device)[:, None], upper=False)[:, 0]
         return replace(self, solved=solved, mean=solved @ self.rows.all)
 
     def at(self, places: list[Tensor]) -> tuple[Tensor, Tensor]:
-        """Mean and variance, noise left out, at any other places; each (k,)."""
+        """Return mean and variance, noise left out, at any places; each (k,).
+
+        Parameters
+        ----------
+        places : list of Tensor of shape (k, d)
+            Features, by group.
+        """
         rows = solved_rows(self.fit, self.factor, self.places, _brought(places, self._device)).all
         variance = self.fit.kernel.variance(self.fit.parameters) - _squares(rows)
         return self.solved @ rows, variance.clamp(min=LEAST_VARIANCE)
 
     def joint(self, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean (k,) and covariance (k, k) of some candidates."""
+        """Return the joint posterior of some candidates, noise left out.
+
+        Parameters
+        ----------
+        index : Tensor of shape (k,)
+            Indices of the candidates.
+
+        Returns
+        -------
+        mean : Tensor of shape (k,)
+        covariance : Tensor of shape (k, k)
+        """
         index = index.to(self._device)
         places = [group[index] for group in self.candidates]
         rows = self.rows.all[:, index]
         return self.mean[index], self._covariance(places, places) - rows.T @ rows
 
     def leave_one_out(self) -> tuple[Tensor, Tensor]:
-        """Residual and standard deviation, noise included, of each value predicted from all others."""
+        """Return residual and standard deviation, noise included, of each value predicted from all others; each (n,)."""
         return leave_one_out(self.factor, self._alpha)
 
     @property
     def mean_where_measured(self) -> Tensor:
-        """Of the measured places, (n,): what is left of the values when their noise is taken off."""
+        """Posterior mean of the measured places, (n,): the values less their estimated noise."""
         return self.factor @ self.solved - noise_variance(self.fit.parameters) * self._alpha
 
     @property
@@ -175,13 +228,37 @@ class Process:
 
 
 def gram(fit: Fit, squared: Sequence[Tensor]) -> Tensor:
-    """Covariance of the measured values, noise included, from their squared distances by group; (n, n)."""
+    """Return the covariance of the measured values, noise included; (n, n).
+
+    Parameters
+    ----------
+    fit : Fit
+        Kernel and its parameters.
+    squared : sequence of Tensor of shape (n, n)
+        Squared distances of the measured places, by group.
+    """
     noise = noise_variance(fit.parameters).expand(len(squared[0]))
     return fit.kernel.covariance(squared, fit.parameters) + torch.diag(noise)
 
 
 def solved_rows(fit: Fit, factor: Tensor, places: list[Tensor], others: list[Tensor]) -> Rows:
-    """``L^-1 K(places, others)``, others in chunks, so that only the result is large; shape (n, m)."""
+    """Return ``L^-1 K(places, others)``, computed in chunks so that only the result is large.
+
+    Parameters
+    ----------
+    fit : Fit
+        Kernel and its parameters.
+    factor : Tensor of shape (n, n)
+        Lower Cholesky factor L.
+    places : list of Tensor of shape (n, d)
+        Features of the measured places, by group.
+    others : list of Tensor of shape (m, d)
+        Features of other places, by group.
+
+    Returns
+    -------
+    Rows of shape (n, m)
+    """
     rows = Rows.empty(factor, len(factor), len(others[0]))
     for start in range(0, rows.all.shape[1], CANDIDATES_AT_ONCE):
         part = [group[start : start + CANDIDATES_AT_ONCE] for group in others]
@@ -195,5 +272,5 @@ def _brought(places: Sequence[Tensor], device: torch.device) -> list[Tensor]:
 
 
 def _squares(rows: Tensor) -> Tensor:
-    """Sum of the squares of each column, (m,), without a second table of that size."""
+    """Return the sum of the squares of each column, (m,), without a second matrix of that size."""
     return torch.cat([(part * part).sum(0) for part in rows.split(CANDIDATES_AT_ONCE, dim=1)])

@@ -31,9 +31,9 @@ from bluesky_stm.agents._agent_settings import AgentSettings
 from bluesky_stm.agents._appearance import alike_to
 from bluesky_stm.agents._base import BaseAgent
 from bluesky_stm.agents._computing import CPU
-from bluesky_stm.agents._features import filled
 from bluesky_stm.agents._fit import leave_one_out, one_thread
 from bluesky_stm.geometry import Floats, Point, extract_patches
+from bluesky_stm.imaging import fill_holes
 from bluesky_stm.measurements import Topograph
 from bluesky_stm.protocols import Decision, Experience, Failed, Health, Insight, Posterior
 
@@ -214,5 +214,5 @@ class PublishedAgent(BaseAgent):
     def _windows(self, points: Floats) -> Tensor:
         frame = self.topograph.frame
         size = max(1, round(self.settings.windows(frame)[0] / frame.pixel_size[1]))
-        height = filled(self.topograph.height)
+        height = fill_holes(self.topograph.height)
         return torch.as_tensor(extract_patches(height, frame.to_pixel(points), size).reshape(len(points), -1).copy())

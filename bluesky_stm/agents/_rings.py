@@ -1,10 +1,11 @@
-"""What the net reads of a place: rings of the topograph around it, by harmonics, blind to any turn of the image.
+"""Inputs of the net: rings of the topograph around a place, as harmonics, which no rotation of the image changes.
 
-On rings of set radii in nm, as defects have sizes in nm, each on an image smoothed in proportion, the height is decomposed over
-the angle; kept is the mean of a ring (against the widest) and the size of its first harmonics: a step shows in the first, a
-ridge in the second, a triangular defect in the third. Far above and below what is usual, heights count by their logarithm, so
-that one tall adsorbate does not hide the rest. They come in units of what is usual in this topograph on that ring, so that
-neither unit nor offset nor tilt matter; how usual sizes compare, and the side of the frame in nm, say what kind of scene it is.
+The rings have set radii in nm, as defects have sizes in nm; each is read from an image smoothed in proportion. The height along
+a ring is decomposed over the angle. The mean of a ring (less that of the widest) and the amplitudes of its first harmonics are
+kept: a step shows in the first, a ridge in the second, a triangular defect in the third. Far above and below the usual height,
+heights count by their logarithm, so that one tall adsorbate does not hide the rest. All numbers are in units of their root mean
+square in this topograph, so that neither unit nor offset nor tilt matter. The ratios of these root mean squares, and the side
+of the frame in nm, tell the net what kind of scene it is.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from bluesky_stm.agents._features import LEARNED_FROM, PLACES_AT_ONCE, leveled
+from bluesky_stm.agents._features import LEARNED_FROM, PLACES_AT_ONCE, standardized
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import Topograph
 
@@ -20,26 +21,34 @@ RADII = (0.3, 0.5, 0.75, 1.1, 1.6, 2.3, 3.3, 4.8, 7.0, 10.0, 16.0, 25.0)
 """Radii of the rings, in nm."""
 
 SHARES = (1 / 180, 0.3)
-"""Least and greatest radius, in sides of the frame: what the images resolved from which the net has learned."""
+"""Least and greatest radius, in sides of the frame: the range that the images resolved from which the net has learned."""
 
 ANGLES = 16
 HARMONICS = 5
-"""Of the height along a ring: 0 (its mean) to 4."""
+"""Number of harmonics of the height along a ring: 0 (its mean) to 4."""
 
 SMOOTHING = 0.3
 """Standard deviation of the smoothing, in radii."""
 
 INPUTS = 2 * (len(RADII) * HARMONICS + 1) + 1
-"""Numbers a place: harmonics of each ring and height, their usual sizes, and the side of the frame."""
+"""Number of inputs for a place: harmonics of each ring and height, their usual sizes, and the side of the frame."""
 
 
 class Rings:
-    """Inputs of the net at any place of a topograph; learned from its ``candidates`` (n, 2), nm, is only what is usual."""
+    """Inputs of the net at any place of a topograph.
+
+    Parameters
+    ----------
+    topograph : Topograph
+        Image that is read.
+    candidates : ndarray of shape (n, 2)
+        Places, in nm, that decide what is usual in this image.
+    """
 
     def __init__(self, topograph: Topograph, candidates: Floats) -> None:
         self._frame = topograph.frame
         side, pixel_size = min(topograph.frame.size), np.array(topograph.frame.pixel_size)
-        image, least, greatest = _compressed(leveled(topograph.height)), SHARES[0] * side, SHARES[1] * side
+        image, least, greatest = _compressed(standardized(topograph.height)), SHARES[0] * side, SHARES[1] * side
         self._radii = [np.clip(radius, least, greatest) / pixel_size for radius in RADII]
         self._images = [ndimage.gaussian_filter(image, SMOOTHING * radius, mode="reflect") for radius in self._radii]
         raw = self._raw(candidates[:: -(-len(candidates) // LEARNED_FROM)])
@@ -49,7 +58,7 @@ class Rings:
         self._usual[self._usual < 1e-9] = 1.0
 
     def __call__(self, points: Floats) -> Floats:
-        """Inputs (n, `INPUTS`) of the net at places (n, 2), in nm."""
+        """Return the inputs (n, `INPUTS`) of the net at places (n, 2), in nm."""
         parts = [points[start : start + PLACES_AT_ONCE] for start in range(0, len(points), PLACES_AT_ONCE)]
         own = np.concatenate([np.arcsinh(self._raw(part) / self._usual) for part in parts])
         return np.concatenate([own, np.broadcast_to(self._scene, (len(points), len(self._scene)))], axis=1)
@@ -72,7 +81,7 @@ class Rings:
 
 
 def _compressed(image: Floats) -> Floats:
-    """Heights from the median, by their logarithm beyond what two thirds of them stay within."""
+    """Return heights from the median, by their logarithm beyond the range that holds two thirds of them."""
     heights = image - np.median(image)
     ordinary = float(np.percentile(np.abs(heights), 68))
     return np.arcsinh(heights / ordinary) if ordinary > 1e-9 else heights

@@ -1,9 +1,9 @@
-"""Values made fit for a Gaussian process, and back.
+"""A monotonic transformation that makes values fit for a Gaussian process, and its inverse.
 
 Values may be in any unit and have heavy tails (the published scalars run from 1e-9 to 3, with a kurtosis up to 33). They are
-centred on the median and divided by a robust standard deviation; beyond ``far`` of these they count by their logarithm. Which
-``far`` a set of values needs is decided by leaving one out (`TAILS`). A Yeo-Johnson power was tried instead and cost more than
-it gained: with two kinds of terrace the values have two peaks, and bending these towards one bell spreads what is flat.
+centred on the median and divided by a robust standard deviation; beyond ``far`` of these they count by their logarithm. The
+``far`` that a set of values needs is decided by leaving one out (`TAILS`). A Yeo-Johnson power was tried instead and cost more
+than it gained: with two kinds of terrace the values have two peaks, and bending these towards one bell spreads what is flat.
 """
 
 from __future__ import annotations
@@ -18,22 +18,38 @@ from numpy.typing import ArrayLike
 from bluesky_stm.geometry import Floats
 
 TAILS = (5.0, 1.5)
-"""Where the logarithm may begin, in robust standard deviations: for ordinary values, and for heavy tails."""
+"""Choices of ``far``, in robust standard deviations: for ordinary values, and for heavy tails."""
 
 NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(12)
+"""Nodes and weights of a Gauss-Hermite quadrature for expectations over a normal distribution."""
 LARGEST_EXPONENT = 30.0
-"""Excess beyond this is not turned back: its exponential means nothing."""
+"""Excess over ``far`` beyond which the inverse saturates, as its exponential means nothing."""
 
 BEYOND = 1e300
-"""Robust standard deviations beyond which values count as no farther: their ratio is no number any more."""
+"""Robust standard deviations beyond which values count as no farther, as ratios would overflow."""
 
 SMALLEST = 1e-290
-"""Size below which values are all the same: a part of one would be no number any more."""
+"""Magnitude below which values count as all the same, as shares of one would underflow."""
 
 
 @dataclass(frozen=True)
 class Warp:
-    """Value -> (value - center) / scale -> logarithm beyond ``far`` -> (. - shift) / spread; strictly increasing."""
+    """The strictly increasing map from values to warped values.
+
+    It is ``z = (value - center) / scale``, then ``sign(z) (far + log(1 + |z| - far))`` where ``|z|`` exceeds ``far``, then
+    ``(. - shift) / spread``, so that the warped values have zero mean and unit variance.
+
+    Attributes
+    ----------
+    center, scale : float
+        Median and robust standard deviation of the values, in their unit.
+    far : float
+        Robust standard deviations beyond which the logarithm counts.
+    shift, spread : float
+        Mean and standard deviation before the last step.
+    low, high : float
+        Ends of the inverse, in units of ``scale``: they lie one range of the values below the smallest and above the largest.
+    """
 
     center: float = 0.0
     scale: float = 1.0
@@ -46,7 +62,15 @@ class Warp:
 
     @classmethod
     def fitted(cls, values: Floats, far: float = TAILS[0]) -> Self:
-        """To these values, shape (n,), all finite."""
+        """Return the map that fits a set of values.
+
+        Parameters
+        ----------
+        values : ndarray of shape (n,)
+            All of them finite.
+        far : float
+            Robust standard deviations beyond which the logarithm counts; one of `TAILS`.
+        """
         center, scale = float(np.median(values)), _robust_std(values)
         z = (values - center) / scale
         warped = _compressed(z, far)
@@ -54,20 +78,39 @@ class Warp:
         return cls(center, scale, far, float(warped.mean()), float(warped.std()) or 1.0, *ends)
 
     def __call__(self, values: Floats) -> Floats:
-        """Warped values."""
+        """Return the warped values."""
         return (_compressed(self._scaled(values), self.far) - self.shift) / self.spread
 
     def back(self, warped: Floats) -> Floats:
-        """Inverse, in the units of the values."""
+        """Return the values, in their unit, that belong to warped values."""
         return self.center + self.scale * self._back(warped)
 
     def log_slope(self, values: Floats) -> Floats:
-        """Logarithm of the derivative, per unit of the values."""
+        """Return the logarithm of the derivative of the map.
+
+        It turns a density of warped values into a density of values, so that warps can be compared.
+
+        Parameters
+        ----------
+        values : ndarray of shape (...)
+            Where the derivative is taken, in the unit of the values.
+        """
         z = self._scaled(values)
         return -np.log1p(np.maximum(np.abs(z) - self.far, 0)) - np.log(self.scale * self.spread)
 
     def moments(self, mean: Floats, std: Floats) -> tuple[Floats, Floats]:
-        """Mean and standard deviation, in the units of the values, of what is normal in the warped scale (Gauss-Hermite)."""
+        """Return mean and standard deviation, in the unit of the values, of a normal distribution of warped values.
+
+        Parameters
+        ----------
+        mean, std : ndarray of shape (...)
+            Moments of the warped values.
+
+        Returns
+        -------
+        mean, std : ndarray of shape (...)
+            By Gauss-Hermite quadrature over `NODES`.
+        """
         values, weights = self._back(mean[..., None] + std[..., None] * NODES), WEIGHTS / WEIGHTS.sum()
         first = values @ weights
         second = ((values - first[..., None]) ** 2) @ weights
@@ -82,7 +125,10 @@ class Warp:
 
 
 def _robust_std(values: Floats) -> float:
-    """From the quartiles; from all values where half of them are equal; 1 where all are."""
+    """Return a robust standard deviation.
+
+    It follows from the quartiles, or from all values where half of them are equal; it is 1 where all of them are.
+    """
     size = float(np.abs(values).max())
     if size < SMALLEST:
         return 1.0

@@ -1,7 +1,8 @@
-"""What kernels make of the lessons: fitted at set counts, each at its own, extended by a row in between.
+"""Training data of the kernels, and the schedule by which each kernel is fitted to them.
 
-All of it is a function of the lessons and their order alone: a fit starts from the prior, and a process that was kept and
-extended has the bits of one that is built again.
+Kernels are fitted at set numbers of values, each at its own, and extended by one row in between. All of it is a function of the
+training data and their order alone: a fit starts from the prior, and a process that was kept and extended has the same bits as
+one that is built again.
 """
 
 from __future__ import annotations
@@ -20,12 +21,21 @@ from bluesky_stm.agents._process import Process, gram
 from bluesky_stm.agents._targets import TAILS, Warp
 from bluesky_stm.geometry import Floats
 
+# From 200 to 250 values 13 of 50 steps refit a kernel (benchmarks/results/agents_step.md).
 REFIT_EACH, REFIT_GROWTH = 60, 1.05
-"""Values up to which kernels are fitted to each new one, and growth of their number after which they are fitted again."""
+"""Number of values up to which kernels are fitted to each new one, and the factor in their number from fit to fit beyond."""
 
 
 def fitted_at(count: int, phase: float = 0.0) -> int:
-    """With how many values the parameters in use at ``count`` values are fitted; ``phase`` (0..1) shifts it against others'."""
+    """Return the number of values to which the parameters in use at ``count`` values were fitted.
+
+    Parameters
+    ----------
+    count : int
+        Number of values now.
+    phase : float
+        Shift of the schedule, from 0 to 1, as a share of the interval between two fits.
+    """
     if count <= REFIT_EACH:
         return count
     turns = math.floor(math.log(count / REFIT_EACH) / math.log(REFIT_GROWTH) - phase + 1e-9)
@@ -38,12 +48,15 @@ class TrainingSet:
 
     Attributes
     ----------
-    kernels : dict of str to sequence of str
-        Groups of features by name of the kernel, the simplest first: it decides how heavy the tails of the values are.
+    kernels : mapping of str to sequence of str
+        Groups of features of each kernel, by its name. The first is the simplest one: it decides how heavy the tails of the
+        values are.
     places : sequence of Features
-        One place each.
+        Features of the measured places, one place in each element.
     values : ndarray of shape (n,)
+        In the unit of the scalarizer.
     candidates : Features
+        Features of the candidates.
     """
 
     kernels: Mapping[str, Sequence[str]]
@@ -53,16 +66,22 @@ class TrainingSet:
 
     @property
     def due(self) -> dict[str, int]:
-        """By kernel, the number of values that it is to be fitted to; in turns, so that no step has to refit them all."""
+        """Number of values to which each kernel is to be fitted, by name.
+
+        The kernels take turns, so that no step has to refit them all.
+        """
         return {name: fitted_at(len(self.values), i / len(self.kernels)) for i, name in enumerate(self.kernels)}
 
     @property
     def simplest(self) -> str:
-        """The first kernel."""
+        """Name of the first kernel."""
         return next(iter(self.kernels))
 
     def tails(self, count: int) -> tuple[Warp, Fit]:
-        """The warp of the first ``count`` values with which the simplest kernel predicts them best, and its fit."""
+        """Return the warp with which the simplest kernel predicts the first ``count`` values best, and the fit of that kernel.
+
+        Predictions are compared by the leave-one-out log density of the values, in their own unit.
+        """
         squared = self._squared(self.simplest, count)
         values, trials = self.values[:count], list[tuple[float, Warp, Fit]]()
         for warp in (Warp.fitted(values, far) for far in TAILS):
@@ -72,14 +91,44 @@ class TrainingSet:
         return max(trials, key=lambda trial: trial[0])[1:]
 
     def fit(self, name: str, count: int, known: Mapping[int, Warp]) -> Fit:
-        """Of a kernel to the first ``count`` values, warped as they are at that count; ``known`` warps are not sought again."""
+        """Fit a kernel to the first ``count`` values, warped as they are at that count.
+
+        Parameters
+        ----------
+        name : str
+            Name of the kernel.
+        count : int
+            Number of values.
+        known : mapping of int to Warp
+            Warps that were found before, by the number of values.
+
+        Returns
+        -------
+        Fit
+        """
         at = fitted_at(count)
         warp = known[at] if at in known else self.tails(at)[0]
         warped = torch.as_tensor(warp(self.values[:count]))
         return fitted(Kernel(tuple(self.kernels[name])), self._squared(name, count), warped)
 
     def process(self, name: str, fit: Fit, count: int) -> Process:
-        """Of a fit, on the first ``count`` places; its values are to be told."""
+        """Return the process of a fitted kernel on the first ``count`` places, with values of zero.
+
+        The caller sets the values by `Process.with_values`.
+
+        Parameters
+        ----------
+        name : str
+            Name of the kernel.
+        fit : Fit
+            Its parameters.
+        count : int
+            Number of places.
+
+        Returns
+        -------
+        Process
+        """
         candidates = [self.candidates[group] for group in self.kernels[name]]
         return Process.conditioned(fit, self._stacked(name, count), torch.zeros(count, dtype=torch.float64), candidates)
 
@@ -92,7 +141,7 @@ class TrainingSet:
 
 
 def _log_score(fit: Fit, squared: Sequence[Tensor], values: Tensor) -> float:
-    """Log density of all warped values, each predicted from all others."""
+    """Return the log density of all warped values, each predicted from all others."""
     factor = torch.linalg.cholesky(gram(fit, squared))
     residual, std = leave_one_out(factor, torch.cholesky_solve(values[:, None], factor)[:, 0])
     return float((-0.5 * (residual / std) ** 2 - std.log()).sum())

@@ -1,4 +1,4 @@
-"""Free knowledge: simulated surfaces, and the weights that agents start from.
+"""Pretraining: simulated surfaces, and the training of the net whose weights agents start from.
 
 ``python -m bluesky_stm.pretrain`` made the weights that come with the package; see `train`.
 """

@@ -1,8 +1,8 @@
 """Simulated scenes to learn from: a topograph as an agent gets it, and the spectra of many places in it.
 
-Every scene has another surface, another area of the sample, another instrument, frame, patch and rotation; heights, densities
-and electronic strength of the defects are varied, so that the net learns how a picture and spectra belong together and not the
-numbers of one sample. Rare defects are put into most frames: a frame is looked at for what is in it.
+Every scene has another surface, another area of the sample, another instrument, frame, patch and rotation. Heights, densities
+and electronic strengths of the defects are varied, so that the net learns how an image and spectra belong together and not the
+numbers of one sample. Rare defects are put into most frames, since a frame is usually scanned for the sake of its defects.
 """
 
 from __future__ import annotations
@@ -21,19 +21,20 @@ from bluesky_stm.surface import AREAS, EuZn2As2, Sample, Surface
 
 PIXELS = 128
 SCENE_ROWS = 16
-"""Rows and columns of the spectra of a scene."""
+"""Number of rows and columns of the spectra of a scene."""
 
 BIAS = SweepSettings(-1.5, 1.5, 61)
 VARIATION = 0.35
-"""Standard deviation of the logarithm by which heights, densities and strengths of the species vary."""
+"""Standard deviation of the logarithm by which heights and strengths of the species vary."""
 
 CROWD, CROWDING, EMPTY = 4.0, 1.0, 0.4
-"""Median number of defects of a species in a frame, standard deviation of its logarithm, share of species left as rare as
-they are."""
+"""Median number of defects of a species in a frame, standard deviation of its logarithm, and the share of species whose density
+stays as it is."""
 
 SIDES = (8.0, 250.0)
+"""Range of the side of the frame, in nm."""
 PATCHES = (0.05, 0.15)
-"""Sides of the frame, in nm, and patches, in frames."""
+"""Range of the side of the patch, in sides of the frame."""
 
 LARGEST_CONDUCTANCE = 100.0
 """dI/dV, in nS, that no spectrum at an ordinary set point reaches."""
@@ -41,7 +42,19 @@ LARGEST_CONDUCTANCE = 100.0
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """Topograph, patch (nm), places (n, 2) in nm, and dI/dV there (n, K), in nS, without noise, in single precision."""
+    """A topograph and the true spectra of places in it.
+
+    Attributes
+    ----------
+    topograph : Topograph
+        Image as the simulated instrument takes it, with its noise.
+    patch : float
+        Side of the window around a candidate, in nm.
+    places : ndarray of shape (n, 2)
+        Places as (x, y), in nm.
+    didv : ndarray of shape (n, K)
+        dI/dV without noise, in nS, rounded to single precision.
+    """
 
     topograph: Topograph
     patch: float
@@ -50,7 +63,10 @@ class Scene:
 
 
 def scene(seed: int) -> Scene:
-    """The scene of a seed; drawn again where the variation went too far: no states to hold the tip, or far too many."""
+    """Return the scene of a seed.
+
+    It is drawn again where the variation went too far: no states hold the tip, or the conductance is far too large.
+    """
     rng = np.random.default_rng([seed, 1])
     while True:
         with suppress(TipCrashError), np.errstate(over="ignore", invalid="ignore"):
@@ -73,7 +89,17 @@ def _drawn(seed: int, rng: np.random.Generator) -> Scene:
 
 
 def varied(sample: Sample, side: float, rng: np.random.Generator) -> Sample:
-    """The same kinds of defects with other heights and effects on the states, as many as a frame of ``side`` nm may hold."""
+    """Return a sample with the same kinds of defects and other heights, densities and effects on the states.
+
+    Parameters
+    ----------
+    sample : Sample
+        Sample whose species are varied.
+    side : float
+        Side of the frame, in nm, for which the densities are chosen.
+    rng : numpy.random.Generator
+        Source of the variation.
+    """
     species = []
     for one in sample.species:
         tall, strong = np.exp(VARIATION * rng.standard_normal(2)).tolist()

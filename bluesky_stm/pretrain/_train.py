@@ -1,9 +1,9 @@
-"""The net is trained as it is used: inside the kernel of the agent, from few spectra in many scenes.
+"""Training of the net inside the kernel of the agent, as it is used: from few spectra in each of many scenes.
 
-Each scene is a task: a few dozen places, and values of their spectra. A third of the places is told; what is maximised is the
-probability that the kernel on position and the net then gives to the values of the others, over all scenes [1]_: so the net
-learns what position does not know already. As an agent fits the parameters of its kernel to each scalar, the net is not to
-learn for one set of them: there are several, shared by all scenes, and each scalar counts with those that predict it best.
+Each scene is a task: a few dozen places, and values of their spectra. A third of the places is given as context. The objective
+is the probability that the kernel on position and the net then gives to the values of the others, over all scenes [1]_: so the
+net learns what position does not tell already. An agent fits the parameters of its kernel to each scalar, so the net must not
+adapt to one set of them: there are several sets, shared by all scenes, and each scalar counts with those that predict it best.
 
 References
 ----------
@@ -15,7 +15,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -30,27 +29,39 @@ from bluesky_stm.pretrain._scenes import scene
 from bluesky_stm.pretrain._values import TASK_COMPONENTS, TASK_SCALARS, components, scalars
 
 TASK_PLACES = (20, 120)
-"""Number of places of a task: at least, and less than."""
+"""Range of the number of places of a task; the upper end is excluded."""
 
+# Given a third, the net is worth +.050 in R2 on other scenes; +.048 if all values count (benchmarks/results/agents_depth.md).
 CONTEXT_SHARE = 1 / 3
-"""Share of the places whose values are told."""
+"""Share of the places whose values are given."""
 
 BATCH = 16
 RATE = 2e-3
 DECAY = 1e-2
 WARM_UP = 0.05
-"""Share of the steps in which the rate rises."""
+"""Share of the steps in which the learning rate rises."""
 
 KERNEL = Kernel(("xy", "deep"))
+# Four sets instead of one raised that from +.045 to +.048.
 PARAMETER_SETS, SETS_APART = 4, 0.5
-"""Sets of parameters of the kernel, and how far apart they begin, in standard deviations of their priors."""
+"""Number of sets of kernel parameters, and their initial scatter, in standard deviations of their priors."""
 
 JITTER = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """A scene made ready: places (n, 2) in half sides of the frame, inputs of the net there, values (n, c), 0 where none."""
+    """A scene prepared for training.
+
+    Attributes
+    ----------
+    xy : Tensor of shape (n, 2)
+        Places, in half sides of the frame.
+    rings : Tensor of shape (n, INPUTS)
+        Inputs of the net.
+    values : Tensor of shape (n, c)
+        Components and scalars of the spectra; a column of zeros stands for a scalar that does not exist.
+    """
 
     xy: Tensor
     rings: Tensor
@@ -58,7 +69,10 @@ class Task:
 
 
 def task(seed: int) -> Task:
-    """From the scene of a seed, which is that of the scalars drawn, too."""
+    """Return the task of a seed.
+
+    The scene and the scalars drawn from its spectra follow from the same seed.
+    """
     one = scene(seed)
     frame = one.topograph.frame
     xy = (one.places - np.asarray(frame.center)) / (min(frame.size) / 2)
@@ -71,7 +85,23 @@ def task(seed: int) -> Task:
 
 
 def train(tasks: Sequence[Task], steps: int, seed: int = 0, report: Callable[[int, float], None] | None = None) -> Net:
-    """A net trained on ``tasks``, all of as many places; ``report`` is told the step and the loss a value."""
+    """Train a net on tasks.
+
+    Parameters
+    ----------
+    tasks : sequence of Task
+        All with the same number of places.
+    steps : int
+        Number of steps of the optimiser.
+    seed : int
+        Seed of the initial weights and of the batches.
+    report : callable, optional
+        Called after each step with its index and the loss per value.
+
+    Returns
+    -------
+    Net
+    """
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     useful = [ready for ready in tasks if ready.values.any()]
@@ -79,7 +109,7 @@ def train(tasks: Sequence[Task], steps: int, seed: int = 0, report: Callable[[in
     net = Net(torch.stack([rings.mean((0, 1)), rings.std((0, 1)) + 1e-3]))
     mean, spread = (torch.as_tensor(part, dtype=torch.float32) for part in KERNEL.expected)
     parameters = (mean + SETS_APART * spread * torch.randn(PARAMETER_SETS, len(mean))).requires_grad_(True)
-    groups: list[dict[str, Any]] = [{"params": net.parameters()}, {"params": [parameters], "weight_decay": 0.0}]
+    groups: list[dict[str, object]] = [{"params": net.parameters()}, {"params": [parameters], "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=RATE, weight_decay=DECAY)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, steps, pct_start=WARM_UP)
     for step in range(steps):
@@ -99,7 +129,10 @@ def train(tasks: Sequence[Task], steps: int, seed: int = 0, report: Callable[[in
 
 
 def _loss(net: Net, parameters: Tensor, xy: Tensor, rings: Tensor, values: Tensor) -> Tensor:
-    """Minus the log probability, per value, of ``values`` (b, n, c) after the first ones; 0 stands for none in a column."""
+    """Return minus the log probability, per value, of ``values`` (b, n, c) after those of the context.
+
+    A column of zeros stands for a scalar that does not exist and does not count.
+    """
     count = xy.shape[1]
     squared = [_squared(places) for places in (xy, net(rings))]
     noise = torch.stack([(noise_variance(one) + JITTER) * torch.eye(count) for one in parameters])[:, None]
@@ -112,7 +145,7 @@ def _loss(net: Net, parameters: Tensor, xy: Tensor, rings: Tensor, values: Tenso
 
 
 def _squared(places: Tensor) -> Tensor:
-    """Squared distances (b, n, n) of places (b, n, d)."""
+    """Return the squared distances (b, n, n) of places (b, n, d)."""
     return (places[:, :, None] - places[:, None]).square().sum(-1)
 
 

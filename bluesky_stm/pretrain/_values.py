@@ -1,7 +1,8 @@
-"""What the net learns to tell of spectra: no scalar that somebody seeks, but many, so that none is preferred.
+"""Training targets of the net: many scalars of the spectra, so that none is preferred.
 
-Principal components of the spectra of a scene, and scalars drawn at random, of the kinds that people use: dI/dV in a window of
-the bias, its share in the whole, and how wide the gap is. The latter with noise and, as an agent would, warped.
+They are principal components of the spectra of a scene, and scalars drawn at random of the kinds that people use: dI/dV in a
+window of the bias, its share in the whole, and the width of the gap. The drawn scalars carry noise and are warped as an agent
+would warp them.
 """
 
 from __future__ import annotations
@@ -11,28 +12,37 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from bluesky_stm.agents._spectra import LOG_ONSET
 from bluesky_stm.agents._targets import TAILS, Warp
 from bluesky_stm.geometry import Floats
 from bluesky_stm.pretrain._scenes import BIAS
 
 TASK_COMPONENTS = 4
-"""Principal components of the spectra of a scene that serve as values."""
-
-LOG_ONSET = 0.05
-"""dI/dV, in nS, below which it counts linearly and above which by its logarithm."""
+"""Number of principal components of the spectra of a scene that serve as values."""
 
 TASK_SCALARS = 6
-"""Scalars drawn at random of a scene, as many of each of the three kinds."""
+"""Number of scalars that are drawn at random for a scene, as many of each of the three kinds."""
 
 NOISE, LEVEL = 0.01, 0.05
 """Median standard deviation of the noise of dI/dV, and median level below which it counts as a gap; both in nS."""
 
 CLIPPED_AT = 6.0
-"""Standard deviations within which warped values are kept."""
+"""Magnitude, in standard deviations, at which warped values are clipped."""
 
 
 def components(didv: Floats) -> Floats:
-    """First principal components of spectra (n, K) in nS; (n, c), unit variance each, fewer where they hardly differ."""
+    """Return the first principal components of spectra.
+
+    Parameters
+    ----------
+    didv : ndarray of shape (n, K)
+        In nS.
+
+    Returns
+    -------
+    ndarray of shape (n, c)
+        Unit variance each; c is less than `TASK_COMPONENTS` where the spectra hardly differ.
+    """
     curves = np.arcsinh(didv / LOG_ONSET)
     curves = curves - curves.mean(axis=0)
     scores, sizes, _ = np.linalg.svd(curves, full_matrices=False)
@@ -41,9 +51,19 @@ def components(didv: Floats) -> Floats:
 
 
 def scalars(didv: Floats, rng: np.random.Generator) -> Floats:
-    """Scalars drawn at random of spectra (n, K) in nS, measured with noise; shape (n, c), warped, centred, with unit variance.
+    """Return scalars of spectra, drawn at random and measured with noise.
 
-    Fewer than `TASK_SCALARS` where one does not vary.
+    Parameters
+    ----------
+    didv : ndarray of shape (n, K)
+        In nS, on the bias axis of the scenes.
+    rng : numpy.random.Generator
+        Source of the choice and of the noise.
+
+    Returns
+    -------
+    ndarray of shape (n, c)
+        Warped, centred, with unit variance; c is less than `TASK_SCALARS` where a scalar does not vary.
     """
     found = []
     for i in range(TASK_SCALARS):
@@ -70,6 +90,6 @@ def _gap(didv: Floats, rng: np.random.Generator) -> Floats:
 
 
 def _window(rng: np.random.Generator, low: float, high: float) -> NDArray[np.bool_]:
-    """A part of the sweep, at least 0.1 V wide, drawn between ``low`` and ``high``, in V; shape (K,)."""
+    """Return a part of the sweep, at least 0.1 V wide, drawn between ``low`` and ``high``, in V, as a mask (K,)."""
     first, last = np.sort(rng.uniform(low, high, 2))
     return (BIAS.bias >= first - 0.03) & (BIAS.bias <= max(last, first + 0.1) + 0.03)

@@ -15,6 +15,7 @@ from bluesky_stm import units
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import Spectrum
 from bluesky_stm.parts import setting
+from bluesky_stm.robust import normal_deviation
 from bluesky_stm.scalarizers._base import NoValueError, ScalarizerPart
 from bluesky_stm.scalarizers._sweep import Sweep
 
@@ -44,7 +45,7 @@ class _Edges(ScalarizerPart):
         floor = _quietest(sweep, self.stretch)
         middle = (floor.start + floor.stop) // 2
         # the whole gap tells its noise better than the stretch: of so few samples the median deviation may be next to nothing
-        for sigmas, spread in ((2 * self.sigmas, np.std), (2 * self.sigmas, _deviation), (self.sigmas, _deviation)):
+        for sigmas, spread in ((2 * self.sigmas, np.std), (2 * self.sigmas, normal_deviation), (self.sigmas, normal_deviation)):
             level, noise = float(np.median(sweep.didv[floor])), float(spread(sweep.didv[floor]))
             threshold = level + max(sigmas * noise, self.least * float(sweep.didv.max() - level))
             down, up = middle - _crossing(sweep.didv[middle::-1], threshold), middle + _crossing(sweep.didv[middle:], threshold)
@@ -88,11 +89,6 @@ class ConductionEdge(_Edges):
     def value(self, spectrum: Spectrum) -> float:
         """The edge above the floor."""
         return self._edge(spectrum, 1)
-
-
-def _deviation(values: Floats) -> float:
-    """Standard deviation of a normal distribution with the same median deviation."""
-    return 1.4826 * float(np.median(np.abs(values - np.median(values))))
 
 
 def _quietest(sweep: Sweep, stretch: float) -> slice:

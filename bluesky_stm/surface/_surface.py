@@ -49,7 +49,7 @@ class Surface(Landscape):
         added: Sequence[Defect] = (),
     ) -> None:
         self._chosen = sample if isinstance(sample, Sample) else samples.make(sample)
-        super().__init__(sample if isinstance(sample, Sample) else self._chosen.build(), seed, added)
+        super().__init__(self._chosen if isinstance(self._chosen, Sample) else self._chosen.build(), seed, added)
 
     def with_defects(self, *more: Defect) -> Self:
         """Return the same surface with more defects.

@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.stats import norm
 
 from bluesky_stm.agents._acquisition import ACQUISITIONS, log_expected_improvement, make_acquisition
-from bluesky_stm.agents._features import ImageFeatures, leveled
+from bluesky_stm.agents._features import ImageFeatures, standardized
 from bluesky_stm.agents._fit import _below, _cost, fitted, noise_variance
 from bluesky_stm.agents._inputs import AcquisitionInputs
 from bluesky_stm.agents._kernel import Kernel, squared_distances
@@ -343,8 +343,8 @@ def test_features_turn_with_the_image():
     assert distances(frame, np.rot90(image, -1), turned) == pytest.approx(distances(frame, image, points), rel=1e-6, abs=1e-9)
 
 
-def test_a_leveled_image_of_nothing_is_zero():
-    assert not leveled(np.full((5, 7), 3.0)).any()
-    assert not leveled(np.full((5, 7), np.nan)).any()
+def test_a_standardized_image_of_nothing_is_zero():
+    assert not standardized(np.full((5, 7), 3.0)).any()
+    assert not standardized(np.full((5, 7), np.nan)).any()
     rows, columns = np.indices((8, 9))
-    assert not leveled(1e-9 * (3.0 + rows - 2 * columns)).any()
+    assert not standardized(1e-9 * (3.0 + rows - 2 * columns)).any()

@@ -48,12 +48,15 @@ def test_a_mosaic_of_scattered_places_leaves_the_rest_empty():
     assert np.isnan(image[50, 50]) and np.isfinite(image).mean() < 0.05
 
 
-def test_a_plane_is_flat_after_flattening_and_what_is_missing_stays_missing():
+def test_terraces_become_level_and_a_step_stays_a_step():
+    """A step of 0.7 nm between two terraces on a tilted sample; a least-squares plane would tilt both terraces."""
     rows, columns = np.indices((20, 30))
-    height = 0.3 * rows - 0.1 * columns + 7
+    height = 0.3 * rows - 0.1 * columns + 7 + np.where(columns < 12, 0.0, 0.7)
     height[3] = np.nan
     flat = flattened(height)
-    assert np.isnan(flat[3]).all() and np.nanmax(np.abs(flat)) < 1e-9
+    assert np.isnan(flat[3]).all()
+    assert np.delete(flat, 3, axis=0)[:, :12] == pytest.approx(0.0, abs=1e-9)
+    assert np.delete(flat, 3, axis=0)[:, 12:] == pytest.approx(0.7)
 
 
 def test_shrinking_averages_and_keeps_the_lowest_row_first():
