@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from reference_agents import PatchGP, PublishedDKL
 
 from bluesky_stm.agents import make_agent
 from bluesky_stm.controllers import SimulatedController
@@ -26,10 +27,13 @@ from bluesky_stm.errors import TipCrashError
 from bluesky_stm.files import read_3ds
 from bluesky_stm.geometry import Floats, Frame, Point
 from bluesky_stm.measurements import Grid, Quality, Spectrum, Topograph
+from bluesky_stm.parts import register
 from bluesky_stm.pretrain import varied
 from bluesky_stm.protocols import Agent, Failed, Observation, SweepSettings
 from bluesky_stm.scalarizers import make_scalarizer
 from bluesky_stm.surface import EuZn2As2, Surface
+
+register(PublishedDKL, PatchGP)
 
 SIDES = (250.0, 50.0, 10.0)
 SIDE, PATCH = 48, 30 / 512

@@ -48,7 +48,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bluesky_stm.agents import make_agent
+from bluesky_stm.agents import DKL, make_agent
 from bluesky_stm.agents._deep import DKLAgent
 from bluesky_stm.geometry import Floats, Point
 from bluesky_stm.measurements import Setpoint, Spectrum
@@ -66,7 +66,8 @@ Maker = Callable[..., Agent]
 
 def _mixing(**kernels: tuple[str, ...]) -> Maker:
     """The agent with other kernels than its own."""
-    return type("Ablation", (DKLAgent,), {"kernels": kernels})
+    ablation = type("Ablation", (DKLAgent,), {"kernels": kernels})
+    return lambda seed=0, **settings: ablation(DKL(**settings), seed)
 
 
 AGENTS: dict[str, Maker] = {

@@ -16,14 +16,18 @@ from pathlib import Path
 
 import numpy as np
 from gallery import laid_out, nearest
+from reference_agents import PatchGP, PublishedDKL
 from scipy.stats import spearmanr
 
 from bluesky_stm.agents import make_agent
 from bluesky_stm.controllers import SimulatedController
 from bluesky_stm.geometry import Frame, Point, extract_patches
+from bluesky_stm.parts import register
 from bluesky_stm.protocols import Failed, Observation, SweepSettings
 from bluesky_stm.scalarizers import make_scalarizer
 from bluesky_stm.surface import Surface
+
+register(PublishedDKL, PatchGP)
 
 PLACES, LEARNED = 210, 150
 

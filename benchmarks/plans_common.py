@@ -17,9 +17,7 @@ def agents(seed):
     """Makes the agent of a scale."""
 
     def make(scale):
-        laid_out = {key: getattr(scale, key) for key in ("patch", "step", "sites", "seeds", "begin")}
-        settings = {**laid_out, **scale.agent.settings}
-        return AgentDevice(make_agent(scale.agent.name, seed=seed, **settings), scale, name="agent")
+        return AgentDevice(make_agent(scale.agent, seed, **scale.layout), scale, name="agent")
 
     return make
 

@@ -136,8 +136,12 @@ def make_agent_device(scale: LengthScale, controller: Controller, seed: int) -> 
 
 def make_scale_agent(scale: LengthScale, seed: int, **restricted: Any) -> Agent:
     """The agent that a length scale names, without a device: for a host that has no microscope."""
-    laid_out = {name: getattr(scale, name) for name in ("patch", "step", "sites", "seeds", "begin")}
-    return make_agent(scale.agent.name, seed=seed, **laid_out, **restricted, **scale.agent.settings)
+    if twice := sorted(set(restricted) & set(getattr(scale.agent, "given", ()))):
+        raise SettingsError(
+            f"The agent of scale {scale.name!r} was given {', '.join(twice)}, which the microscope says: it answers only "
+            "where it was recorded. Nothing has been started. Leave the setting out."
+        )
+    return make_agent(scale.agent, seed, **scale.layout, **restricted)
 
 
 def simulated(seed: int = 0, catalog: str | Path = FOLDER, *, profile: str | Profile = "good_day", **common: Any) -> Session:

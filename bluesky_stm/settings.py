@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
 from bluesky_stm import units
 from bluesky_stm.errors import LimitError, SettingsError
-from bluesky_stm.parts import Part, Settings, child_rules, scalarizers, stop_rules
+from bluesky_stm.parts import Part, Settings, agents, child_rules, scalarizers, stop_rules
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -103,6 +103,10 @@ class Limits(Settings):
             )
 
 
+LAYOUT: Final = ("patch", "step", "sites", "candidates", "seeds", "begin")
+"""Settings of an agent that say where it may measure; what another agent takes over."""
+
+
 class LengthScale(Settings):
     """One length scale of an exploration: data, not code.
 
@@ -147,9 +151,20 @@ class LengthScale(Settings):
     begin: tuple[tuple[float, float], ...] = ()
     inherit: bool = True
     scalarizer: Annotated[Part, scalarizers] = Field("gap", validate_default=True)
-    agent: Choice = Named(name="dkl")
+    agent: Annotated[Part, agents] = Field("dkl", validate_default=True)
     child: Annotated[Part, child_rules] = Field("confident", validate_default=True)
     stop: Annotated[Part, stop_rules] = Field("budget", validate_default=True)
+
+    @model_validator(mode="after")
+    def _the_scale_lays_out(self) -> Self:
+        fields = type(self.agent).model_fields
+        own = [name for name in self.layout if name in fields and getattr(self.agent, name) != fields[name].default]
+        if own:
+            raise SettingsError(
+                f"the agent {self.agent.name!r} was given {', '.join(own)} of its own, and a length scale gives its agent "
+                f"{', '.join(self.layout)}: set these in the scale"
+            )
+        return self
 
     @model_validator(mode="after")
     def _sizes_fit(self) -> Self:
@@ -169,6 +184,11 @@ class LengthScale(Settings):
         if "budget" in given:
             given.setdefault("seeds", min(self.seeds, given["budget"]))
         return self.changed(**given)
+
+    @property
+    def layout(self) -> dict[str, Any]:
+        """The settings that this scale gives its agent."""
+        return {name: getattr(self, name) for name in LAYOUT if name in type(self).model_fields}
 
     @property
     def candidates(self) -> int:

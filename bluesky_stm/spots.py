@@ -25,9 +25,6 @@ WIDTHS: Final = (1 / 16, 1 / 8, 1 / 4)
 CONSPICUOUS: Final = 20.0
 """Least curvature of a spot, in units of the median curvature of its image. Noise stays below half of it."""
 
-LAYOUT: Final = ("patch", "step", "sites", "candidates", "seeds", "begin")
-"""Settings of an agent that decide where it may measure; another agent takes them over when it replaces the first."""
-
 
 def curvature(topograph: Topograph, patch: float) -> Floats:
     """Return the smaller principal curvature of the image, smoothed by each of the `WIDTHS`.

@@ -15,9 +15,9 @@ from typing import Any, Final
 
 from bluesky_stm.errors import SettingsError, UnknownNameError
 from bluesky_stm.geometry import Frame, Point
+from bluesky_stm.parts import Part
 from bluesky_stm.protocols import Decision
 from bluesky_stm.scalarizers import make_scalarizer
-from bluesky_stm.settings import Named
 
 KINDS: Final = ("mask", "unmask", "measure", "scalarizer", "agent", "budget", "approve", "accept", "reject")
 """What can be asked."""
@@ -105,7 +105,7 @@ class Steer:
 
     def tune(self, reason: str = "", **settings: Any) -> None:
         """Change settings of the agent: ``tune(acquisition="ucb")``."""
-        self._ask("agent", {k: v.as_dict() if isinstance(v, Named) else v for k, v in settings.items()}, reason)
+        self._ask("agent", {k: v.describe() if isinstance(v, Part) else v for k, v in settings.items()}, reason)
 
     def budget(self, spectra: int, reason: str = "") -> None:
         """Take ``spectra`` in all; a number that is already reached ends the run."""

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bluesky_stm.agents import RandomPlaces
 from bluesky_stm.errors import LimitError, SettingsError
 from bluesky_stm.geometry import Frame, patch_centers
-from bluesky_stm.settings import LengthScale, Limits, Named
+from bluesky_stm.settings import LengthScale, Limits
 
 SCALE = {"name": "terrace", "frame": 50, "pixels": 256, "patch": 3, "step": 1}
 
@@ -43,7 +44,7 @@ def test_a_scale_survives_json():
 
 
 def test_a_name_alone_is_a_choice_without_settings():
-    assert LengthScale.parse({**SCALE, "agent": "random"}).agent == Named(name="random")
+    assert LengthScale.parse({**SCALE, "agent": "random"}).agent == RandomPlaces()
 
 
 @pytest.mark.parametrize(
@@ -59,6 +60,12 @@ def test_a_name_alone_is_a_choice_without_settings():
 def test_what_is_wrong_with_a_scale_is_said(change, said):
     with pytest.raises(SettingsError, match=said):
         LengthScale.parse({**SCALE, **change})
+
+
+@pytest.mark.parametrize("setting", [{"patch": 4}, {"step": 2}, {"seeds": 3}, {"sites": "spots"}, {"begin": [[0, 0]]}])
+def test_what_a_scale_gives_its_agent_is_not_given_twice(setting):
+    with pytest.raises(SettingsError, match=r"agent 'gp-xy' was given .*: set these in the scale. Nothing"):
+        LengthScale.parse({**SCALE, "agent": {"name": "gp-xy", **setting}})
 
 
 def test_a_changed_scale_is_validated_again():

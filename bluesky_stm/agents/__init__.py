@@ -1,60 +1,83 @@
 """Agents: where to measure next. Chosen by name, with settings: ``make_agent("dkl", seed=7, acquisition="variance")``.
 
-Others' agents are found by the entry point ``bluesky_stm.agents``. Torch is loaded when an agent that needs it is made.
+The settings of an agent are a part, `AgentPart`, which knows how to build it; packages bring others by entry points. Torch is
+loaded when an agent that needs it is built, not before.
 """
 
 from __future__ import annotations
 
-from importlib import import_module
-from importlib.metadata import entry_points
+from collections.abc import Mapping
 from typing import Any
 
+from bluesky_stm import parts
+from bluesky_stm.agents._acquisition import (
+    AnnealedBound,
+    CostAware,
+    ExpectedImprovement,
+    LogExpectedImprovement,
+    MaximumVariance,
+    Near,
+    Novelty,
+    PerTime,
+    Thompson,
+    UpperConfidenceBound,
+    WithinRange,
+)
+from bluesky_stm.agents._agent_part import AgentPart
+from bluesky_stm.agents._inputs import AcquisitionFunction, AcquisitionInputs
 from bluesky_stm.agents._optimizer import as_optimizer
-from bluesky_stm.errors import UnknownNameError
+from bluesky_stm.agents._parts import DKL, KernelPart, NoveltySearch, ParetoSearch, PositionGP, RandomPlaces, SpaceFilling
+from bluesky_stm.parts import Part
 from bluesky_stm.protocols import Agent
 
-__all__ = ["as_optimizer", "known_agents", "make_agent"]
+__all__ = [
+    "DKL",
+    "AcquisitionFunction",
+    "AcquisitionInputs",
+    "AgentPart",
+    "AnnealedBound",
+    "CostAware",
+    "ExpectedImprovement",
+    "KernelPart",
+    "LogExpectedImprovement",
+    "MaximumVariance",
+    "Near",
+    "Novelty",
+    "NoveltySearch",
+    "ParetoSearch",
+    "PerTime",
+    "PositionGP",
+    "RandomPlaces",
+    "SpaceFilling",
+    "Thompson",
+    "UpperConfidenceBound",
+    "WithinRange",
+    "as_optimizer",
+    "make_agent",
+]
 
-ENTRY_POINT = "bluesky_stm.agents"
 
-_AGENTS = {
-    "dkl": "bluesky_stm.agents._deep:DKLAgent",
-    "ensemble": "bluesky_stm.agents._ensemble:EnsembleAgent",
-    "gp-patch": "bluesky_stm.agents._kernel_agents:PatchAgent",
-    "gp-xy": "bluesky_stm.agents._kernel_agents:PositionAgent",
-    "novelty": "bluesky_stm.agents._novelty:NoveltyAgent",
-    "paper-dkl": "bluesky_stm.agents._published:PublishedAgent",
-    "pareto": "bluesky_stm.agents._pareto:ParetoAgent",
-    "random": "bluesky_stm.agents._plain:RandomAgent",
-    "space-filling": "bluesky_stm.agents._plain:SpaceFillingAgent",
-}
+def make_agent(choice: str | Mapping[str, Any] | Part, seed: int = 0, **settings: Any) -> Agent:
+    """Make the agent that is chosen.
 
-
-def known_agents() -> list[str]:
-    """Names that `make_agent` knows."""
-    return sorted({*_AGENTS, *(point.name for point in entry_points(group=ENTRY_POINT))})
-
-
-def make_agent(name: str, seed: int = 0, **settings: Any) -> Agent:
-    """The agent of a name. Of what one says in `describe` as ``d``: ``make_agent(d["name"], seed=d["seed"], **d["settings"])``.
+    One that says ``d`` in `describe` is made again by ``make_agent(d["name"], seed=d["seed"], **d["settings"])``.
 
     Parameters
     ----------
-    name : str
-        One of `known_agents`.
+    choice : str, mapping or AgentPart
+        A name, a name with settings in one text (``"dkl:acquisition=ucb"``), ``{"name": ..., **settings}``, or the part.
     seed : int
-        Of everything that it draws at random.
+        Seed of everything that it draws at random.
     **settings
-        ``patch``, ``step`` (nm), ``seeds``, ``candidates`` of any agent; ``acquisition`` of those that predict.
+        Settings of the part beside those in ``choice``: ``patch``, ``step`` (nm), ``seeds``, ``candidates`` of any agent,
+        ``acquisition`` of those that predict.
 
     Raises
     ------
-    UnknownNameError, SettingsError
-        For a name that nobody knows, for settings that make no sense.
+    UnknownNameError
+        For a name that no package has brought.
+    SettingsError
+        For settings that it does not have, or that make no sense.
     """
-    if name in _AGENTS:
-        module, _, attribute = _AGENTS[name].partition(":")
-        return getattr(import_module(module), attribute)(seed=seed, **settings)
-    for point in entry_points(group=ENTRY_POINT, name=name):
-        return point.load()(seed=seed, **settings)
-    raise UnknownNameError.among("agent", name, known_agents())
+    part: AgentPart = parts.agents.make(choice, **settings)
+    return part.build(seed)

@@ -8,24 +8,23 @@ weighed is the expectation over whether there will be one.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any, ClassVar, Self
+from typing import Annotated, ClassVar, Self
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import model_validator
 from scipy.spatial import KDTree
 from scipy.special import log_ndtr, ndtr
 
-from bluesky_stm.agents._inputs import Acquisition, AcquisitionInputs, Scale
-from bluesky_stm.errors import UnknownNameError
+from bluesky_stm import units
+from bluesky_stm.agents._inputs import AcquisitionFunction, AcquisitionInputs, Scale
 from bluesky_stm.geometry import Floats
-from bluesky_stm.settings import Choice, Named
+from bluesky_stm.parts import acquisition_functions, setting
 
 THOMPSON_CANDIDATES = 2048
 """Candidates, drawn at random, on which a Thompson sample is drawn: the covariance of all would cost their cube."""
 
 
-class ExpectedImprovement(Acquisition):
+class ExpectedImprovement(AcquisitionFunction):
     """Expected improvement over the best posterior mean."""
 
     name: str = "ei"
@@ -35,7 +34,7 @@ class ExpectedImprovement(Acquisition):
         return inputs.expected(np.exp(log_expected_improvement(inputs.mean, inputs.std, inputs.best)))
 
 
-class LogExpectedImprovement(Acquisition):
+class LogExpectedImprovement(AcquisitionFunction):
     """Logarithm of `ExpectedImprovement`: ranks candidates where the improvement itself underflows."""
 
     name: str = "log-ei"
@@ -46,27 +45,27 @@ class LogExpectedImprovement(Acquisition):
         return log_expected_improvement(inputs.mean, inputs.std, inputs.best) + np.log(inputs.chance)
 
 
-class UpperConfidenceBound(Acquisition):
+class UpperConfidenceBound(AcquisitionFunction):
     """Mean plus ``sqrt(beta)`` standard deviations."""
 
     name: str = "ucb"
     scale: ClassVar[Scale] = "level"
-    beta: float = Field(4.0, ge=0)
+    beta: float = setting(4.0, "", "Square of the number of standard deviations that are added to the mean.", ge=0)
 
     def __call__(self, inputs: AcquisitionInputs) -> Floats:
         """In warped values."""
         return inputs.expected(inputs.mean + math.sqrt(self.beta) * inputs.std, inputs.least)
 
 
-class AnnealedBound(Acquisition):
+class AnnealedBound(AcquisitionFunction):
     """`UpperConfidenceBound` as in the published runs: beta = ``start`` * ``decay`` ** (n - ``after``), not below ``least``."""
 
     name: str = "annealed-ucb"
     scale: ClassVar[Scale] = "level"
-    start: float = Field(10.0, ge=0)
-    decay: float = Field(0.9, gt=0, le=1)
-    after: int = Field(20, ge=0)
-    least: float = Field(0.001, ge=0)
+    start: float = setting(10.0, "", "Value of beta up to ``after`` spectra.", ge=0)
+    decay: float = setting(0.9, "", "Factor by which beta falls with each further spectrum.", gt=0, le=1)
+    after: int = setting(20, "", "Spectra after which beta begins to fall.", ge=0)
+    least: float = setting(0.001, "", "Value below which beta does not fall.", ge=0)
 
     def __call__(self, inputs: AcquisitionInputs) -> Floats:
         """In warped values."""
@@ -74,7 +73,7 @@ class AnnealedBound(Acquisition):
         return inputs.expected(inputs.mean + math.sqrt(beta) * inputs.std, inputs.least)
 
 
-class MaximumVariance(Acquisition):
+class MaximumVariance(AcquisitionFunction):
     """Standard deviation: for the map, not for the maximum."""
 
     name: str = "variance"
@@ -85,7 +84,7 @@ class MaximumVariance(Acquisition):
         return inputs.expected(inputs.std)
 
 
-class Thompson(Acquisition):
+class Thompson(AcquisitionFunction):
     """One sample of the posterior, drawn anew for each decision."""
 
     name: str = "thompson"
@@ -104,12 +103,12 @@ class Thompson(Acquisition):
         return inputs.expected(scores, inputs.least)
 
 
-class Novelty(Acquisition):
+class Novelty(AcquisitionFunction):
     """How far the value is expected to lie from the ``neighbours`` values nearest to it: seeks values unlike all so far."""
 
     name: str = "novelty"
     maximises: ClassVar[bool] = False
-    neighbours: int = Field(3, ge=1)
+    neighbours: int = setting(3, "", "Values already measured, the nearest ones, to which the distance counts.", ge=1)
 
     def __call__(self, inputs: AcquisitionInputs) -> Floats:
         """In warped values."""
@@ -117,7 +116,7 @@ class Novelty(Acquisition):
         return inputs.expected(apart)
 
 
-class WithinRange(Acquisition):
+class WithinRange(AcquisitionFunction):
     """Probability that the value lies between ``low`` and ``high``, in the units of the scalarizer; None for no end.
 
     A target value is a range around it, as wide as what counts as met.
@@ -125,8 +124,8 @@ class WithinRange(Acquisition):
 
     name: str = "target"
     maximises: ClassVar[bool] = False
-    low: float | None = None
-    high: float | None = None
+    low: float | None = setting(None, "that of the scalarizer", "Lower end of the range; none for no end.")
+    high: float | None = setting(None, "that of the scalarizer", "Upper end of the range; none for no end.")
 
     @model_validator(mode="after")
     def _one_end_at_least(self) -> Self:
@@ -146,14 +145,16 @@ class WithinRange(Acquisition):
         return (self.low, -1), (self.high, 1)
 
 
-class CostAware(Acquisition):
+class CostAware(AcquisitionFunction):
     """What weighs the worth ``of`` a spectrum against what it takes to get there."""
 
-    of: Choice = Named(name="ei")
+    of: Annotated[AcquisitionFunction, acquisition_functions] = setting(
+        ExpectedImprovement(), "", "The acquisition function that gives the worth of a spectrum, chosen by name."
+    )
 
     @model_validator(mode="after")
     def _of_a_gain(self) -> Self:
-        if make_acquisition(self.of).scale == "level":
+        if self.of.scale == "level":
             raise ValueError(
                 f"{self.of.name!r} gives levels whose zero means nothing, so that a share of one, or one per second, means "
                 "nothing: take 'ei', 'log-ei', 'variance', 'novelty' or 'target'"
@@ -163,7 +164,7 @@ class CostAware(Acquisition):
     @property
     def maximises(self) -> bool:
         """As the one that it weighs."""
-        return make_acquisition(self.of).maximises
+        return self.of.maximises
 
 
 class Near(CostAware):
@@ -171,14 +172,13 @@ class Near(CostAware):
 
     name: str = "near"
     scale: ClassVar[Scale] = "level"
-    share: float = Field(0.8, gt=0, le=1)
+    share: float = setting(0.8, "", "Share of the largest worth at which a candidate is good enough.", gt=0, le=1)
 
     def __call__(self, inputs: AcquisitionInputs) -> Floats:
         """Minus the distance in nm for those good enough, minus infinity for the others."""
-        of = make_acquisition(self.of)
-        scores = of(inputs)
+        scores = self.of(inputs)
         best = scores[inputs.free].max(initial=-np.inf)
-        least = best + math.log(self.share) if of.scale == "logarithm" else best * self.share
+        least = best + math.log(self.share) if self.of.scale == "logarithm" else best * self.share
         return np.where(scores >= least, -inputs.travel, -np.inf)
 
 
@@ -186,43 +186,18 @@ class PerTime(CostAware):
     """``of`` divided by the time it takes: ``spectrum`` s, and the way at ``speed`` nm/s."""
 
     name: str = "per-time"
-    speed: float = Field(50.0, gt=0)
-    spectrum: float = Field(2.6, gt=0)
+    speed: float = setting(50.0, units.SPEED, "Speed of the tip on its way.", gt=0)
+    spectrum: float = setting(2.6, units.TIME, "Time that a spectrum takes.", gt=0)
 
     def __call__(self, inputs: AcquisitionInputs) -> Floats:
         """Worth per second, or its logarithm where ``of`` is one."""
-        of, time = make_acquisition(self.of), self.spectrum + inputs.travel / self.speed
-        return of(inputs) - np.log(time) if of.scale == "logarithm" else of(inputs) / time
+        worth, time = self.of(inputs), self.spectrum + inputs.travel / self.speed
+        return worth - np.log(time) if self.of.scale == "logarithm" else worth / time
 
     @property
     def scale(self) -> Scale:
         """That of what is divided."""
-        return make_acquisition(self.of).scale
-
-
-ACQUISITIONS: dict[str, type[Acquisition]] = {
-    kind.model_fields["name"].default: kind
-    for kind in (
-        ExpectedImprovement,
-        LogExpectedImprovement,
-        UpperConfidenceBound,
-        AnnealedBound,
-        MaximumVariance,
-        Thompson,
-        Novelty,
-        WithinRange,
-        Near,
-        PerTime,
-    )
-}
-
-
-def make_acquisition(choice: str | Mapping[str, Any] | Named) -> Acquisition:
-    """The acquisition function of a name, or of ``{"name": ..., **settings}``."""
-    named = Named.parse({"name": choice} if isinstance(choice, str) else choice)
-    if named.name not in ACQUISITIONS:
-        raise UnknownNameError.among("acquisition function", named.name, ACQUISITIONS)
-    return ACQUISITIONS[named.name].parse(named.as_dict())
+        return self.of.scale
 
 
 def expected_novelty(mean: Floats, std: Floats, known: Floats, neighbours: int) -> Floats:

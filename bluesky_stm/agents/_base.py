@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import compress
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import KDTree
 
 from bluesky_stm.agents import _health
-from bluesky_stm.agents._agent_settings import AgentSettings
+from bluesky_stm.agents._agent_part import AgentPart
 from bluesky_stm.agents._checkpoint import (
     packed_observations,
     packed_topograph,
@@ -53,18 +53,15 @@ class BaseAgent:
 
     Parameters
     ----------
+    settings : AgentPart
+        Its settings; a subclass knows those of its own part.
     seed : int
-        Of everything that is drawn at random.
-    **settings
-        Of the class `Settings` of the agent.
+        Seed of everything that is drawn at random.
     """
 
-    name: ClassVar[str]
-    Settings: ClassVar[type[AgentSettings]] = AgentSettings
-
-    def __init__(self, *, seed: int = 0, **settings: Any) -> None:
+    def __init__(self, settings: AgentPart, seed: int = 0) -> None:
         self.seed = int(seed)
-        self.settings: Any = self.Settings.parse(settings)
+        self.settings: Any = settings
         self.observations: list[Observation] = []
         self._topograph: Topograph | None = None
         self._candidates: Floats = np.empty((0, 2))
@@ -75,6 +72,11 @@ class BaseAgent:
             f"{len(self.observations)} spectra, {len(self._candidates)} candidates" if self._topograph else "no topograph yet"
         )
         return f"<{type(self).__name__} {self.name!r}: {seen}, seed {self.seed}>"
+
+    @property
+    def name(self) -> str:
+        """The name by which it is chosen."""
+        return str(self.settings.name)
 
     @property
     def candidates(self) -> Floats:
@@ -157,7 +159,7 @@ class BaseAgent:
                 f"This is a checkpoint of an agent {other!r}, and this agent is a {self.name!r}. It is as it was; "
                 f"restore into make_agent({other!r})."
             )
-        self.seed, self.settings = int(state["seed"]), self.Settings.parse(state["settings"])
+        self.seed, self.settings = int(state["seed"]), type(self.settings).parse({"name": self.name, **state["settings"]})
         if state["topograph"] is not None:
             topograph = unpacked_topograph(state["topograph"])
             self.observe(topograph, [Experience(topograph, unpacked_observations(state.get("inherited", ())))])
@@ -165,8 +167,7 @@ class BaseAgent:
 
     def describe(self) -> dict[str, Any]:
         """JSON-able ``{"name", "settings", "seed", "weights"}``, from which it can be made again."""
-        settings = self.settings.model_dump(mode="json", exclude_defaults=True)
-        return {"name": self.name, "settings": settings, "seed": self.seed, "weights": None}
+        return {"name": self.name, "settings": self.settings.given, "seed": self.seed, "weights": None}
 
     # ---- for subclasses ----------------------------------------------------------------------------------------------
 

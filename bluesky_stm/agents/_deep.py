@@ -5,19 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from bluesky_stm.agents._kernel_agents import KernelAgent, KernelSettings
+from bluesky_stm.agents._kernel_agents import KernelAgent
 from bluesky_stm.agents._model import Features
 from bluesky_stm.agents._net import features, weights_hash
 from bluesky_stm.agents._rings import Rings
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import Topograph
 from bluesky_stm.protocols import Experience
-
-
-class DKLSettings(KernelSettings):
-    """What the deep kernel can be told besides; ``net=False`` switches the net off."""
-
-    net: bool = True
 
 
 class DKLAgent(KernelAgent):
@@ -27,8 +21,6 @@ class DKLAgent(KernelAgent):
     predicts: where the picture says nothing, or the net, the agent is the one without it.
     """
 
-    name = "dkl"
-    Settings = DKLSettings
     kernels = {
         "kernel on xy": ("xy",),
         "kernel, net off": ("xy", "picture"),

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bluesky_stm.agents._targets import Warp
 from bluesky_stm.geometry import Floats
-from bluesky_stm.settings import Settings
+from bluesky_stm.parts import Part
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,10 +68,13 @@ Scale = Literal["gain", "logarithm", "level"]
 """Of an acquisition function: a gain that is never negative, the logarithm of one, or a level whose zero means nothing."""
 
 
-class Acquisition(Settings):
-    """An acquisition function: its fields are its settings."""
+class AcquisitionFunction(Part):
+    """An acquisition function, chosen by name: it says what a spectrum at each candidate is worth.
 
-    name: str
+    A subclass is a function of `AcquisitionInputs` and its settings alone; what it draws at random comes from their generator.
+    """
+
+    kind: ClassVar[str] = "acquisition function"
 
     @property
     def scale(self) -> Scale:

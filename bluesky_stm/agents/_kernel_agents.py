@@ -1,9 +1,9 @@
-"""Agents around a Gaussian process: what all of them share, and those on position or on the picture alone."""
+"""Agents around a Gaussian process: what all of them share, and the one on position alone."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -11,15 +11,13 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
 
 from bluesky_stm.agents import _health
-from bluesky_stm.agents._acquisition import make_acquisition
-from bluesky_stm.agents._agent_settings import AgentSettings
 from bluesky_stm.agents._appearance import alike_to, collapsed, unseen
 from bluesky_stm.agents._base import BaseAgent
 from bluesky_stm.agents._computing import CPU, computed, device_for, device_name
 from bluesky_stm.agents._embedding import principal_plane
 from bluesky_stm.agents._features import ImageFeatures
 from bluesky_stm.agents._fit import one_thread
-from bluesky_stm.agents._inputs import AcquisitionInputs
+from bluesky_stm.agents._inputs import AcquisitionFunction, AcquisitionInputs
 from bluesky_stm.agents._kernel import part_of
 from bluesky_stm.agents._model import Features, Model
 from bluesky_stm.agents._spectra import Cube, Curves, complete_spectra, require_spectra
@@ -28,7 +26,6 @@ from bluesky_stm.errors import SettingsError
 from bluesky_stm.geometry import Floats, Point
 from bluesky_stm.measurements import Topograph
 from bluesky_stm.protocols import Decision, Experience, Failed, Health, Insight, Observation, Posterior
-from bluesky_stm.settings import Choice, Named
 from bluesky_stm.valued import chance_of_value
 
 LEAST_VALUES = 3
@@ -38,28 +35,11 @@ Kernels = dict[str, tuple[str, ...]]
 """Names of kernels and what each takes: "xy", "picture", "deep"."""
 
 
-class KernelSettings(AgentSettings):
-    """What a kernel agent can be told besides.
-
-    Attributes
-    ----------
-    acquisition : name or {"name": ..., **settings}
-        How it weighs what it believes: ``"ei"``, ``"ucb"``, ``"variance"``, ``{"name": "near", "of": "ei"}`` ...
-    """
-
-    acquisition: Choice = Named(name="ei")
-
-
 class KernelAgent(BaseAgent):
     """An exact Gaussian process; subclasses say on what."""
 
-    Settings = KernelSettings
     kernels: ClassVar[Kernels]
     """The simplest first; each counts as far as it predicts."""
-
-    def __init__(self, *, seed: int = 0, **settings: Any) -> None:
-        super().__init__(seed=seed, **settings)
-        self._acquisition = make_acquisition(self.settings.acquisition)
 
     def observe(self, topograph: Topograph, prior: Sequence[Experience] = ()) -> None:
         """Take in the topograph, compute the features of all candidates once; forgets everything learned before."""
@@ -133,12 +113,12 @@ class KernelAgent(BaseAgent):
             mean[:, k], std[:, k] = model.warp.moments(middle, np.hypot(spread, model.noise))
         return curves.cube(mean, std)
 
-    def restore(self, state: Any) -> None:
-        """Go back to a `checkpoint`, settings and seed included."""
-        super().restore(state)
-        self._acquisition = make_acquisition(self.settings.acquisition)
-
     # ---- inside ------------------------------------------------------------------------------------------------------
+
+    @property
+    def _acquisition(self) -> AcquisitionFunction:
+        function: AcquisitionFunction = self.settings.acquisition
+        return function
 
     def _forget(self) -> None:
         """All that can be computed again."""
@@ -303,12 +283,4 @@ class KernelAgent(BaseAgent):
 class PositionAgent(KernelAgent):
     """Gaussian process on (x, y) alone: blind to the picture, and hard to beat."""
 
-    name = "gp-xy"
     kernels = {"kernel on xy": ("xy",)}
-
-
-class PatchAgent(KernelAgent):
-    """Gaussian process on the picture around a place alone, wherever that lies."""
-
-    name = "gp-patch"
-    kernels = {"kernel on patches": ("picture",)}

@@ -14,28 +14,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from pydantic import Field
 
 from bluesky_stm.agents._acquisition import expected_novelty
 from bluesky_stm.agents._model import Model
 from bluesky_stm.agents._spectra import complete_spectra
-from bluesky_stm.agents._weighing import WeighingAgent, WeighingSettings
+from bluesky_stm.agents._weighing import WeighingAgent
 from bluesky_stm.geometry import Floats, Point
 
 LEAST_SPECTRA = 5
 
 
-class NoveltySettings(WeighingSettings):
-    """``neighbours``: spectra already taken to which the distance counts."""
-
-    neighbours: int = Field(3, ge=1)
-
-
 class NoveltyAgent(WeighingAgent):
     """A deep kernel on the components of whole spectra; also where the scalarizer finds no value."""
 
-    name = why = "novelty"
-    Settings = NoveltySettings
+    why = "novelty"
 
     def _weigh(self, pending: Sequence[Point]) -> tuple[Floats, Model] | str:
         if len(complete_spectra(self._all_observations)) < LEAST_SPECTRA:

@@ -4,33 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import compress
-from typing import Self
 
 import numpy as np
-from pydantic import model_validator
 
 from bluesky_stm.agents._hypervolume import log_expected_gain
 from bluesky_stm.agents._kernel_agents import LEAST_VALUES
 from bluesky_stm.agents._model import Features, Model
-from bluesky_stm.agents._weighing import WeighingAgent, WeighingSettings
+from bluesky_stm.agents._weighing import WeighingAgent
 from bluesky_stm.geometry import Floats, Point
 from bluesky_stm.measurements import Topograph
-from bluesky_stm.protocols import Experience, Failed, Observation
-from bluesky_stm.scalarizers import make_scalarizer
-from bluesky_stm.settings import Choice, Named
-
-
-class ParetoSettings(WeighingSettings):
-    """``objectives``: two scalarizers, by name with their settings; large values are sought of both."""
-
-    objectives: tuple[Choice, Choice] = (Named(name="gap", prefer="small"), Named(name="conductance", bias=0.8))
-
-    @model_validator(mode="after")
-    def _two(self) -> Self:
-        first, second = (make_scalarizer(choice.as_dict()).describe() for choice in self.objectives)
-        if first == second:
-            raise ValueError(f"both objectives are {first}: give two, or take an agent that seeks one")
-        return self
+from bluesky_stm.protocols import Experience, Failed, Observation, Scalarizer
 
 
 class ParetoAgent(WeighingAgent):
@@ -40,12 +23,11 @@ class ParetoAgent(WeighingAgent):
     the reference: a place that is no better in one of them covers nothing.
     """
 
-    name, why = "pareto", "ehvi"
-    Settings = ParetoSettings
+    why = "ehvi"
 
     def observe(self, topograph: Topograph, prior: Sequence[Experience] = ()) -> None:
         """Take in the topograph, compute the features of all candidates once; forgets everything learned before."""
-        self._objectives = [make_scalarizer(choice.as_dict()) for choice in self.settings.objectives]
+        self._objectives: Sequence[Scalarizer] = self.settings.objectives
         self._pairs: list[tuple[Features, Floats]] = []
         self._paired: list[bool] = []
         super().observe(topograph, prior)

@@ -15,16 +15,12 @@ from bluesky_stm.protocols import Decision
 class RandomAgent(BaseAgent):
     """Any candidate that has not been measured, each with the same probability."""
 
-    name = "random"
-
     def _choose(self, free: NDArray[np.bool_], pending: Sequence[Point]) -> Decision:
         return self._at_random(free, len(self.observations) + len(pending), "random")
 
 
 class SpaceFillingAgent(BaseAgent):
     """Candidates that cover the frame evenly, ever more finely."""
-
-    name = "space-filling"
 
     def _choose(self, free: NDArray[np.bool_], pending: Sequence[Point]) -> Decision:
         return self._spread(free, len(self.observations) + len(pending), "space filling")

@@ -3,34 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import model_validator
 
 from bluesky_stm.agents._computing import computed
-from bluesky_stm.agents._deep import DKLAgent, DKLSettings
+from bluesky_stm.agents._deep import DKLAgent
 from bluesky_stm.agents._model import Model
 from bluesky_stm.geometry import Floats, Point
 from bluesky_stm.protocols import Decision
 
 
-class WeighingSettings(DKLSettings):
-    """Those of the deep kernel, but for the acquisition function."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _no_acquisition(cls, value: Any) -> Any:
-        if isinstance(value, dict) and "acquisition" in value:
-            raise ValueError("this agent weighs places in its own way and takes no acquisition function")
-        return value
-
-
 class WeighingAgent(DKLAgent):
     """Subclasses say what a candidate is worth; mean and std of a decision are those of the run's scalar."""
 
-    Settings = WeighingSettings
     why: ClassVar[str]
     """Name of what it goes by, for the decision."""
 

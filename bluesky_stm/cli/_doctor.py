@@ -16,7 +16,6 @@ from bluesky_stm.cli._app import app, out
 def doctor() -> None:
     """Say what is installed, what can be chosen by name, and what the settings file says."""
     from bluesky_stm import parts
-    from bluesky_stm.agents import known_agents
     from bluesky_stm.facility import read_settings, settings_file
 
     table = Table("what", Column("found", overflow="fold"), box=None)
@@ -24,7 +23,7 @@ def doctor() -> None:
     for package in ("bluesky-stm", "bluesky", "ophyd", "databroker", "tiled", "numpy", "torch", "gpytorch", "scikit-image"):
         table.add_row(package, _version(package))
     table.add_row("GPU", _gpu())
-    table.add_row("agents", ", ".join(known_agents()))
+    table.add_row("agents", ", ".join(parts.agents.names))
     table.add_row("scalarizers", ", ".join(parts.scalarizers.names))
     table.add_row("settings file", str(settings_file() or "none: all as the package has it"))
     for name, value in read_settings().model_dump(mode="json").items():

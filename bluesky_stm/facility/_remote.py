@@ -26,7 +26,7 @@ from bluesky_stm.geometry import Floats, Point
 from bluesky_stm.measurements import Topograph
 from bluesky_stm.protocols import Agent, Decision, Experience, Failed, Health, Insight, Insightful, Observation, Posterior
 from bluesky_stm.runs import prior_of
-from bluesky_stm.spots import LAYOUT
+from bluesky_stm.settings import LAYOUT
 from bluesky_stm.storage import Run
 from bluesky_stm.teaching import Document, Pupil, Teaching
 

@@ -10,7 +10,6 @@ from bluesky.utils import MsgGenerator
 from bluesky_queueserver import is_re_worker_active, parameter_annotation_decorator
 
 from bluesky_stm import parts, plans
-from bluesky_stm.agents import known_agents
 from bluesky_stm.devices import AgentDevice
 from bluesky_stm.errors import CatalogError, NotCapableError
 from bluesky_stm.facility import Mailbox, RemoteAgent, open_session, packed, read_settings, rehearsal
@@ -28,7 +27,7 @@ sweep, scanner, grid = stm.sweep, stm.scanner, stm.grid
 _SCALES = tuple(_session.scales)
 _OR_SETTINGS = "typing.Union[{}, typing.Dict[str, typing.Any], None]"
 _CHOICES = {
-    "agent": {"annotation": _OR_SETTINGS.format("Agent"), "enums": {"Agent": tuple(known_agents())}},
+    "agent": {"annotation": _OR_SETTINGS.format("Agent"), "enums": {"Agent": tuple(parts.agents.names)}},
     "scalarizer": {"annotation": _OR_SETTINGS.format("Scalarizer"), "enums": {"Scalarizer": tuple(parts.scalarizers.names)}},
     "budget": {"annotation": "typing.Optional[int]", "min": 1, "max": 100_000},
 }

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bluesky_stm import parts
 from bluesky_stm.geometry import Floats
+from bluesky_stm.parts import Part
 from bluesky_stm.protocols import Decision, Experience, Failed, Observation, Posterior
 from bluesky_stm.runs._answers import Answers, Archive, Simulator
 from bluesky_stm.runs._rebuild import as_run, judge_of, lessons_of, prior_of, rebuild_agent
 from bluesky_stm.scalarizers import make_scalarizer
-from bluesky_stm.settings import Named
-from bluesky_stm.spots import LAYOUT
+from bluesky_stm.settings import LAYOUT
 from bluesky_stm.storage import Run
 from bluesky_stm.teaching import Lesson, Masking, Pupil, Revision
 
@@ -103,7 +104,7 @@ def what_if(
     run: Any,
     *,
     scalarizer: str | Mapping[str, Any] | Scalarizer | None = None,
-    agent: str | Mapping[str, Any] | Agent | None = None,
+    agent: str | Mapping[str, Any] | Part | Agent | None = None,
     acquisition: str | Mapping[str, Any] | None = None,
     seed: int | None = None,
     answers: Answers | None = None,
@@ -167,7 +168,7 @@ def _maker(
     start: Mapping[str, Any], agent: Any, acquisition: str | Mapping[str, Any] | None, seed: int | None
 ) -> Callable[[], Agent]:
     """Makes the agent that is asked for, fresh each time."""
-    if agent is not None and not isinstance(agent, str | Mapping):
+    if agent is not None and not isinstance(agent, str | Mapping | Part):
         blank = agent.checkpoint()
 
         def again() -> Agent:
@@ -183,13 +184,13 @@ def _maker(
     return lambda: rebuild_agent({**start, "agent": described})
 
 
-def _described(start: Mapping[str, Any], agent: str | Mapping[str, Any] | None) -> dict[str, Any]:
+def _described(start: Mapping[str, Any], agent: str | Mapping[str, Any] | Part | None) -> dict[str, Any]:
     own = dict(start.get("agent") or {"name": "dkl", "seed": 0, "settings": _windows(start)})
     if agent is None:
         return {**own, "settings": dict(own.get("settings", {}))}
-    named = Named.parse({"name": agent} if isinstance(agent, str) else agent)
+    part = parts.agents.make(agent)
     laid_out = {key: value for key, value in own.get("settings", {}).items() if key in LAYOUT}
-    return {"name": named.name, "seed": own.get("seed", 0), "settings": {**laid_out, **named.settings}}
+    return {"name": part.name, "seed": own.get("seed", 0), "settings": {**laid_out, **part.given}}
 
 
 def _windows(start: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,8 @@ import msgpack_numpy
 import numpy as np
 import pytest
 
-from bluesky_stm.agents import known_agents, make_agent
+from bluesky_stm import parts
+from bluesky_stm.agents import make_agent
 from bluesky_stm.errors import SettingsError, UnknownNameError
 from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.measurements import Setpoint, Topograph
@@ -17,9 +18,7 @@ from bluesky_stm.protocols import Agent, Experience, Failed, Observation
 
 FRAME = Frame.square((30.0, -10.0), 20.0, 64, angle=20.0)
 LAYOUT = {"patch": 3.0, "step": 1.0, "seeds": 5}
-LEARNED = [name for name in known_agents() if name not in {"random", "space-filling"}]
-QUICK = {"paper-dkl": {"steps": 10}}
-"""Settings that spare time where the quality of a fit does not matter."""
+LEARNED = [name for name in parts.agents.names if name not in {"random", "space-filling"}]
 
 
 def topograph(height=None):
@@ -36,7 +35,7 @@ def value(point):
 
 
 def taught(name, n=12, ask=False, seed=3, **settings):
-    agent = make_agent(name, seed=seed, **{**LAYOUT, **QUICK.get(name, {}), **settings})
+    agent = make_agent(name, seed=seed, **{**LAYOUT, **settings})
     agent.observe(topograph())
     places = np.random.default_rng(0).choice(agent.candidates, n, replace=False)
     for i, place in enumerate(places):
@@ -47,7 +46,7 @@ def taught(name, n=12, ask=False, seed=3, **settings):
     return agent
 
 
-@pytest.mark.parametrize("name", known_agents())
+@pytest.mark.parametrize("name", parts.agents.names)
 def test_every_agent_fulfils_the_protocol_and_suggests_free_candidates(name):
     agent = taught(name)
     assert isinstance(agent, Agent)
@@ -64,7 +63,7 @@ def test_every_agent_fulfils_the_protocol_and_suggests_free_candidates(name):
     assert str(agent.suggest(5, pending, mask)) == str(decisions)
 
 
-@pytest.mark.parametrize("name", known_agents())
+@pytest.mark.parametrize("name", parts.agents.names)
 def test_decisions_follow_from_the_lessons_and_not_from_how_often_it_was_asked(name):
     asked, quiet = taught(name, ask=True), taught(name)
     assert str(asked.suggest(3)) == str(quiet.suggest(3))
@@ -89,7 +88,7 @@ def kept(state):
     return msgpack.unpackb(msgpack.packb(state, default=msgpack_numpy.encode), object_hook=msgpack_numpy.decode)
 
 
-@pytest.mark.parametrize("name", known_agents())
+@pytest.mark.parametrize("name", parts.agents.names)
 def test_an_agent_goes_back_to_its_checkpoint(name):
     agent = taught(name)
     before, state = str(agent.suggest(2)), kept(agent.checkpoint())
@@ -102,7 +101,7 @@ def test_an_agent_goes_back_to_its_checkpoint(name):
     assert str(other.suggest(2)) == before
 
 
-@pytest.mark.parametrize("name", known_agents())
+@pytest.mark.parametrize("name", parts.agents.names)
 def test_an_agent_is_made_again_from_what_it_says_of_itself(name):
     agent = taught(name, seed=11)
     described = json.loads(json.dumps(agent.describe()))
@@ -113,9 +112,9 @@ def test_an_agent_is_made_again_from_what_it_says_of_itself(name):
     assert again.describe() == agent.describe()
 
 
-@pytest.mark.parametrize("name", known_agents())
+@pytest.mark.parametrize("name", parts.agents.names)
 def test_a_new_topograph_makes_it_forget(name):
-    agent, fresh = taught(name), make_agent(name, seed=3, **LAYOUT, **QUICK.get(name, {}))
+    agent, fresh = taught(name), make_agent(name, seed=3, **LAYOUT)
     agent.observe(topograph())
     fresh.observe(topograph())
     assert str(agent.suggest(3)) == str(fresh.suggest(3))
@@ -172,17 +171,19 @@ def test_unknown_agents_and_settings_are_refused():
         make_agent("gpxy")
     with pytest.raises(SettingsError, match="steps"):
         make_agent("dkl", steps=3)
-    with pytest.raises(UnknownNameError, match="acquisition"):
+    with pytest.raises(SettingsError, match="acquisition: There is no acquisition function named 'best'"):
         make_agent("dkl", acquisition="best")
 
 
-def test_names_are_known_without_torch():
+def test_every_agent_is_known_and_its_settings_validated_without_torch():
     code = """
 import sys
-sys.modules["torch"] = None
-from bluesky_stm.agents import known_agents, make_agent
-assert "dkl" in known_agents()
+from bluesky_stm import parts
+from bluesky_stm.agents import make_agent
+for name in parts.agents.names:
+    assert parts.agents.make(name).given == {}
 make_agent("random", seed=1)
+assert "torch" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", code], check=True)
 
@@ -220,7 +221,7 @@ BROKEN = {
 @pytest.mark.parametrize("name", LEARNED)
 @pytest.mark.parametrize("image", BROKEN)
 def test_a_broken_image_still_gets_a_finite_suggestion(name, image):
-    agent = make_agent(name, seed=0, **LAYOUT, **QUICK.get(name, {}))
+    agent = make_agent(name, seed=0, **LAYOUT)
     agent.observe(topograph(BROKEN[image]))
     for place in agent.candidates[::37]:
         agent.ingest([Observation(Point(*place), value(place))])
@@ -242,7 +243,7 @@ VALUES = {
 @pytest.mark.parametrize("name", LEARNED)
 @pytest.mark.parametrize("kind", VALUES)
 def test_odd_values_still_get_a_finite_suggestion(name, kind):
-    agent = make_agent(name, seed=0, **LAYOUT, **QUICK.get(name, {}))
+    agent = make_agent(name, seed=0, **LAYOUT)
     agent.observe(topograph())
     for i, place in enumerate(agent.candidates[::37]):
         agent.ingest([Observation(Point(*place), VALUES[kind](i))] * (1 + i % 2))
@@ -323,7 +324,7 @@ def test_a_checkpoint_that_is_not_whole_is_refused_with_what_it_lacks():
     assert agent.suggest(1) == before
 
 
-@pytest.mark.parametrize("name", ["dkl", "gp-xy", "novelty", "pareto", "ensemble"])
+@pytest.mark.parametrize("name", ["dkl", "gp-xy", "novelty", "pareto"])
 @pytest.mark.parametrize("question", ["posterior", "insight", "reconstruct"])
 def test_an_agent_without_a_topograph_says_that_it_needs_one(name, question):
     settings = {"objectives": [{"name": "gap"}, {"name": "conductance", "bias": 0.5}]} if name == "pareto" else {}

@@ -46,7 +46,7 @@ ACQUISITIONS = [
 
 INPUTS = {
     "image": st.sampled_from(sorted(IMAGES)),
-    "name": st.sampled_from(["dkl", "gp-xy", "gp-patch", "ensemble", "novelty", "pareto", "random", "space-filling"]),
+    "name": st.sampled_from(["dkl", "gp-xy", "gp-patch", "novelty", "pareto", "random", "space-filling"]),
     "acquisition": st.sampled_from(ACQUISITIONS),
     "places": st.lists(st.tuples(st.floats(-5, 5), st.floats(-5, 5)), min_size=1, max_size=12),
     "lessons": st.lists(st.tuples(st.floats(-6, 6), st.floats(-6, 6), value), max_size=12),
@@ -75,7 +75,7 @@ def test_ten_thousand_times_a_suggestion_or_a_refusal(**nasty):
 
 @pytest.mark.slow
 @pytest.mark.timeout(3000)
-@given(**INPUTS | {"name": st.sampled_from(["dkl", "gp-xy", "gp-patch", "ensemble"]), "acquisition": st.sampled_from(TARGETS)})
+@given(**INPUTS | {"name": st.sampled_from(["dkl", "gp-xy", "gp-patch"]), "acquisition": st.sampled_from(TARGETS)})
 @settings(max_examples=1000, derandomize=True, **UNHURRIED)
 def test_a_thousand_times_a_target_is_sought_or_refused(**nasty):
     suggests_or_refuses(**nasty)
@@ -105,7 +105,7 @@ def lesson(x, y, told, curve):
 
 def suggests_or_refuses(image, name, acquisition, places, lessons, twice, curve, inherited, pending, seed):
     """One agent, taught ``lessons``, each of them ``twice`` or once, all of them ``inherited`` before, is asked once."""
-    weighing = {"acquisition": acquisition} if name in {"dkl", "gp-xy", "gp-patch", "ensemble"} else {}
+    weighing = {"acquisition": acquisition} if name in {"dkl", "gp-xy", "gp-patch"} else {}
     agent = make_agent(name, seed=seed, candidates=places, patch=2.0, seeds=1, **weighing)
     height = IMAGES[image](np.random.default_rng(seed))
     topograph = Topograph(Frame.square((0.0, 0.0), 10.0, 16), height, Setpoint(-1.5, 0.2))

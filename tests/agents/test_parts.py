@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import norm
 
-from bluesky_stm.agents._acquisition import ACQUISITIONS, log_expected_improvement, make_acquisition
+from bluesky_stm.agents import AcquisitionInputs
+from bluesky_stm.agents._acquisition import log_expected_improvement
 from bluesky_stm.agents._features import ImageFeatures, standardized
 from bluesky_stm.agents._fit import _below, _cost, fitted, noise_variance
-from bluesky_stm.agents._inputs import AcquisitionInputs
 from bluesky_stm.agents._kernel import Kernel, squared_distances
 from bluesky_stm.agents._process import Process
 from bluesky_stm.agents._targets import Warp
@@ -21,6 +21,10 @@ from bluesky_stm.agents._training import fitted_at
 from bluesky_stm.errors import SettingsError
 from bluesky_stm.geometry import Frame
 from bluesky_stm.measurements import Setpoint, Topograph
+from bluesky_stm.parts import acquisition_functions
+
+make_acquisition = acquisition_functions.make
+ACQUISITIONS = acquisition_functions.names
 
 GROUPS = ("xy", "near", "wide")
 

@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 import torch
+from reference_agents import EmbeddedProcess, PublishedDKL
 
-from bluesky_stm.agents import make_agent
-from bluesky_stm.agents._published import EmbeddedProcess
 from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.measurements import Setpoint, Topograph
 from bluesky_stm.protocols import Observation
@@ -18,7 +17,7 @@ def decided(height):
 
 
 def taught(height, count=25):
-    agent = make_agent("paper-dkl", seed=1, patch=3.0, step=1.0, seeds=5, steps=20)
+    agent = PublishedDKL(patch=3.0, step=1.0, seeds=5, steps=20).build(seed=1)
     agent.observe(Topograph(FRAME, height, Setpoint(-1.5, 0.2)))
     places = np.random.default_rng(1).permutation(agent.candidates)[:count]
     agent.ingest([Observation(Point(*p), float(2 + np.sin(p[0] / 3))) for p in places])
@@ -84,7 +83,7 @@ def test_a_prediction_that_is_no_number_is_never_followed(monkeypatch):
 
 
 def test_too_few_values_are_said():
-    agent = make_agent("paper-dkl", patch=3.0, step=1.0, seeds=1)
+    agent = PublishedDKL(patch=3.0, step=1.0, seeds=1).build()
     agent.observe(Topograph(FRAME, rough(), Setpoint(-1.5, 0.2)))
     agent.ingest([Observation(Point(0.0, 0.0), 1.0)])
     assert "fewer than three spectra have a positive value" in agent.suggest()[0].health.warning

@@ -85,13 +85,7 @@ def stm(make_stm):
 
 
 def agent_for(scale=SCALE, seed=1):
-    agent = make_agent(
-        scale.agent.name,
-        seed=seed,
-        **{key: getattr(scale, key) for key in ("patch", "step", "sites", "seeds", "begin")},
-        **scale.agent.settings,
-    )
-    return AgentDevice(agent, scale, name="agent")
+    return AgentDevice(make_agent(scale.agent, seed, **scale.layout), scale, name="agent")
 
 
 @pytest.fixture(name="agent_for")

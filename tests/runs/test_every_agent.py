@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from bluesky_stm.agents import known_agents, make_agent
-from bluesky_stm.agents._acquisition import ACQUISITIONS
+from bluesky_stm import parts
+from bluesky_stm.agents import make_agent
 from bluesky_stm.errors import SettingsError
 from bluesky_stm.plans import explore_multiscale
 from bluesky_stm.runs import replay
@@ -41,7 +41,7 @@ def replayed_elsewhere(*places):
 
 def acquisitions(agent):
     """All of them, or none for an agent that does not weigh places."""
-    described = [{"name": how, **NEEDED.get(how, {})} for how in ACQUISITIONS]
+    described = [{"name": how, **NEEDED.get(how, {})} for how in parts.acquisition_functions.names]
     taken = [one for one in described if takes(agent, one)]
     assert len(taken) in {0, len(described)}, f"{agent} takes only {taken}"
     return taken or [None]
@@ -56,7 +56,7 @@ def takes(agent, acquisition):
 
 
 @pytest.mark.timeout(3000)
-@pytest.mark.parametrize("agent", known_agents())
+@pytest.mark.parametrize("agent", parts.agents.names)
 def test_every_agent_with_every_acquisition_function_decides_the_same_again(tmp_path, recorder, agent):
     """Bit for bit: here, and in a new process from documents that went out as JSON and came back."""
     chosen = acquisitions(agent)

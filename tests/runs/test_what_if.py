@@ -105,7 +105,7 @@ def test_a_scalarizer_that_values_no_spectrum_finds_no_best_and_says_so(run):
 def test_unknown_names_and_empty_runs_are_refused(run, catalog, recorder):
     with pytest.raises(UnknownNameError):
         what_if(run, scalarizer="gapp")
-    with pytest.raises(ReplayError, match="cannot be built"):
+    with pytest.raises(UnknownNameError, match="agent named 'dk'"):
         what_if(run, agent="dk")
     recorder(catalog)
     with pytest.raises(ReplayError, match="nothing to learn from"):

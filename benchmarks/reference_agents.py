@@ -1,4 +1,6 @@
-"""The agent of the published runs, as a reference: deep kernel learning with its settings and its schedule [1]_.
+"""Agents that others are compared with, registered by the benchmarks that ask for them: ``register(PublishedDKL, PatchGP)``.
+
+`PublishedDKL` is the agent of the published runs: deep kernel learning with its settings and its schedule [1]_.
 
 A net with two hidden layers of 64 embeds the raw window into two dimensions under an RBF kernel; weights, biases and kernel
 parameters are the maximum of the posterior (normal, Cauchy and log-normal priors, as in the library that was used), found by
@@ -23,33 +25,24 @@ from gpytorch.distributions import MultivariateNormal
 from gpytorch.kernels import RBFKernel, ScaleKernel
 from gpytorch.priors import LogNormalPrior
 from numpy.typing import ArrayLike, NDArray
-from pydantic import Field
 from torch import Tensor, nn
 
-from bluesky_stm.agents import _health
-from bluesky_stm.agents._agent_settings import AgentSettings
+from bluesky_stm.agents import AgentPart, KernelPart, _health
 from bluesky_stm.agents._appearance import alike_to
 from bluesky_stm.agents._base import BaseAgent
 from bluesky_stm.agents._computing import CPU
 from bluesky_stm.agents._fit import leave_one_out, one_thread
+from bluesky_stm.agents._kernel_agents import KernelAgent
 from bluesky_stm.geometry import Floats, Point, extract_patches
 from bluesky_stm.imaging import fill_holes
 from bluesky_stm.measurements import Topograph
+from bluesky_stm.parts import setting
 from bluesky_stm.protocols import Decision, Experience, Failed, Health, Insight, Posterior
 
 HIDDEN, EMBEDDING = 64, 2
 STEPS, RATE, MOMENTUM = 200, 0.05, 0.5
 DRAWS = 15
 """Draws of the prior whose median a weight starts from."""
-
-
-class PublishedSettings(AgentSettings):
-    """What it can be told besides: steps of the fit, and the schedule of the bound, ``start * decay ** (n - 20)``."""
-
-    steps: int = Field(STEPS, ge=1)
-    start: float = Field(10.0, ge=0)
-    decay: float = Field(0.9, gt=0, le=1)
-    least: float = Field(0.001, ge=0)
 
 
 class EmbeddedProcess(gpytorch.models.ExactGP):
@@ -123,8 +116,6 @@ class EmbeddedProcess(gpytorch.models.ExactGP):
 class PublishedAgent(BaseAgent):
     """Deep kernel learning on windows alone, as published."""
 
-    name = "paper-dkl"
-    Settings = PublishedSettings
     _fitted: tuple[int, EmbeddedProcess, float, float] | None = None
 
     def observe(self, topograph: Topograph, prior: Sequence[Experience] = ()) -> None:
@@ -216,3 +207,33 @@ class PublishedAgent(BaseAgent):
         size = max(1, round(self.settings.windows(frame)[0] / frame.pixel_size[1]))
         height = fill_holes(self.topograph.height)
         return torch.as_tensor(extract_patches(height, frame.to_pixel(points), size).reshape(len(points), -1).copy())
+
+
+class PublishedDKL(AgentPart):
+    """Predict by deep kernel learning on windows alone, with the settings and the schedule of the published runs."""
+
+    name: str = "paper-dkl"
+    steps: int = setting(STEPS, "", "Steps of the fit.", ge=1)
+    start: float = setting(10.0, "", "Value of beta, the square of the bound's factor, up to 20 spectra.", ge=0)
+    decay: float = setting(0.9, "", "Factor by which beta falls with each further spectrum.", gt=0, le=1)
+    least: float = setting(0.001, "", "Value below which beta does not fall.", ge=0)
+
+    def build(self, seed: int = 0) -> PublishedAgent:
+        """Make the agent; see `AgentPart.build`."""
+        return PublishedAgent(self, seed)
+
+
+class PatchAgent(KernelAgent):
+    """Gaussian process on the picture around a place alone, wherever that lies."""
+
+    kernels = {"kernel on patches": ("picture",)}
+
+
+class PatchGP(KernelPart):
+    """Predict with a Gaussian process on the picture around a place alone, wherever that lies."""
+
+    name: str = "gp-patch"
+
+    def build(self, seed: int = 0) -> PatchAgent:
+        """Make the agent; see `AgentPart.build`."""
+        return PatchAgent(self, seed)
