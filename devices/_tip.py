@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
+from typing import TYPE_CHECKING
 
-from bluesky.protocols import Reading
 from event_model import DataKey
 from ophyd import Component as Cpt
 from ophyd.status import Status
@@ -16,6 +16,9 @@ from bluesky_stm.devices._signals import CONFIG, HINTED, Parameter, data_key
 from bluesky_stm.devices._stm_device import OphydValue, STMDevice, stm_of
 from bluesky_stm.errors import LimitError, STMError
 from bluesky_stm.geometry import Point
+
+if TYPE_CHECKING:
+    from bluesky.protocols import Reading
 
 STEEPEST_SLOPE = 1.0
 """Slope of the surface, in nm/nm, that a moving tip has to follow: facets and step edges, seen by a blunt tip."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+from io import BytesIO
 from typing import TYPE_CHECKING
 
 from bluesky_stm.errors import SettingsError
@@ -27,15 +29,23 @@ def figure(runs: Given, *, catalog: FindsRuns | None = None) -> Figure:
     matplotlib.figure.Figure
         One picture, with a row for each run. A notebook shows it.
     """
-    from bluesky_stm.views._shown import ShownFigure
+    from matplotlib.figure import Figure
 
     records = records_of(runs, catalog)
     if not records:
         raise SettingsError("There is no run to draw. Give at least one run, its uid or its documents.")
-    picture = ShownFigure(figsize=(WIDTH, HEIGHT * len(records)))
+    picture = Figure(figsize=(WIDTH, HEIGHT * len(records)))
     rows = picture.subfigures(len(records), 1, squeeze=False)[:, 0]
     for row, record in zip(rows, records, strict=True):
         panels = Panels(row)
         panels.begin(record, [child for child in records if child.parent == record.uid])
         panels.update(record)
+    # A notebook asks an object for its picture; pyplot, which would answer for a figure of its own, knows nothing of this one.
+    picture._repr_png_ = partial(_as_png, picture)  # type: ignore[attr-defined]
     return picture
+
+
+def _as_png(picture: Figure) -> bytes:
+    buffer = BytesIO()
+    picture.savefig(buffer, format="png", dpi=picture.dpi)
+    return buffer.getvalue()

@@ -169,3 +169,14 @@ def test_a_fault_in_a_live_view_never_reaches_the_run_engine(runs, canvas, caplo
     feed(view, runs[0][:3])
     view("event", {"nonsense": True})
     assert "suppressed" in caplog.text
+
+
+def test_a_notebook_shows_the_figure_whatever_its_backend(campaign):
+    import pickle
+
+    from IPython.core.formatters import PNGFormatter
+
+    picture = figure(campaign[:1])
+    shown = PNGFormatter()(picture)
+    assert shown.startswith(b"\x89PNG")
+    assert PNGFormatter()(pickle.loads(pickle.dumps(picture))) == shown
