@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from reference_agents import PatchGP, PublishedDKL
+from reference_agents import PatchGP
 
 from bluesky_stm.agents import make_agent
 from bluesky_stm.controllers import SimulatedController
@@ -33,7 +33,7 @@ from bluesky_stm.protocols import Agent, Failed, Observation, SweepSettings
 from bluesky_stm.scalarizers import make_scalarizer
 from bluesky_stm.surface import EuZn2As2, Surface
 
-register(PublishedDKL, PatchGP)
+register(PatchGP)
 
 SIDES = (250.0, 50.0, 10.0)
 SIDE, PATCH = 48, 30 / 512

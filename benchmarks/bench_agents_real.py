@@ -15,14 +15,14 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from reference_agents import PatchGP, PublishedDKL
+from reference_agents import PatchGP
 
 from bluesky_stm.agents import make_agent
 from bluesky_stm.files import RecordedRun, read_hf5
 from bluesky_stm.parts import register
 from bluesky_stm.protocols import Agent, Observation
 
-register(PublishedDKL, PatchGP)
+register(PatchGP)
 
 DATA = Path(os.environ.get("BLUESKY_STM_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 FILES = {"250 nm": "Figure3_large_area_250nm.hf5", "200 nm": "Figure7_DKL1_200nm.hf5"}

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 from gallery import laid_out, nearest
-from reference_agents import PatchGP, PublishedDKL
+from reference_agents import PatchGP
 from scipy.stats import spearmanr
 
 from bluesky_stm.agents import make_agent
@@ -27,7 +27,7 @@ from bluesky_stm.protocols import Failed, Observation, SweepSettings
 from bluesky_stm.scalarizers import make_scalarizer
 from bluesky_stm.surface import Surface
 
-register(PublishedDKL, PatchGP)
+register(PatchGP)
 
 PLACES, LEARNED = 210, 150
 

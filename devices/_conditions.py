@@ -7,7 +7,6 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from bluesky.protocols import Reading
 from event_model import DataKey
 from ophyd import Device
 from ophyd.status import Status
@@ -18,6 +17,8 @@ from bluesky_stm.devices._stm_device import OphydValue
 from bluesky_stm.protocols import Controller
 
 if TYPE_CHECKING:
+    from bluesky.protocols import Reading
+
     from bluesky_stm.devices._stm import STM
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
-from bluesky.protocols import Reading
 from event_model import DataKey
 from ophyd.status import Status
 
 from bluesky_stm.devices._signals import data_key
 from bluesky_stm.devices._stm_device import OphydValue, STMDevice
+
+if TYPE_CHECKING:
+    from bluesky.protocols import Reading
 
 
 class Positioner(STMDevice):

@@ -26,7 +26,16 @@ from bluesky_stm.agents._acquisition import (
 from bluesky_stm.agents._agent_part import AgentPart
 from bluesky_stm.agents._inputs import AcquisitionFunction, AcquisitionInputs
 from bluesky_stm.agents._optimizer import as_optimizer
-from bluesky_stm.agents._parts import DKL, KernelPart, NoveltySearch, ParetoSearch, PositionGP, RandomPlaces, SpaceFilling
+from bluesky_stm.agents._parts import (
+    DKL,
+    KernelPart,
+    NoveltySearch,
+    ParetoSearch,
+    PositionGP,
+    PublishedDKL,
+    RandomPlaces,
+    SpaceFilling,
+)
 from bluesky_stm.parts import Part
 from bluesky_stm.protocols import Agent
 
@@ -47,6 +56,7 @@ __all__ = [
     "ParetoSearch",
     "PerTime",
     "PositionGP",
+    "PublishedDKL",
     "RandomPlaces",
     "SpaceFilling",
     "Thompson",

@@ -107,3 +107,19 @@ class ParetoSearch(AgentPart):
         from bluesky_stm.agents._pareto import ParetoAgent
 
         return ParetoAgent(self, seed)
+
+
+class PublishedDKL(AgentPart):
+    """Predict by deep kernel learning on windows alone, with the settings and the schedule of the published runs."""
+
+    name: str = "paper-dkl"
+    steps: int = setting(200, "", "Steps of the fit.", ge=1)
+    start: float = setting(10.0, "", "Value of beta, the square of the bound's factor, up to 20 spectra.", ge=0)
+    decay: float = setting(0.9, "", "Factor by which beta falls with each further spectrum.", gt=0, le=1)
+    least: float = setting(0.001, "", "Value below which beta does not fall.", ge=0)
+
+    def build(self, seed: int = 0) -> Agent:
+        """Make the agent; see `AgentPart.build`. It loads torch and gpytorch."""
+        from bluesky_stm.agents._published import PublishedAgent
+
+        return PublishedAgent(self, seed)

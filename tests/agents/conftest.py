@@ -1,4 +1,4 @@
-"""Reference agents, which live beside the benchmarks, are known to the tests of agents."""
+"""The reference agent that lives beside the benchmarks is known to the tests of agents."""
 
 import sys
 from pathlib import Path
@@ -11,7 +11,7 @@ sys.path.append(str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _reference_agents():
-    from reference_agents import PatchGP, PublishedDKL
+def _reference_agent():
+    from reference_agents import PatchGP
 
-    register(PatchGP, PublishedDKL)
+    register(PatchGP)

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from reference_agents import EmbeddedProcess, PublishedDKL
 
+from bluesky_stm.agents import PublishedDKL
+from bluesky_stm.agents._published import EmbeddedProcess
 from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.measurements import Setpoint, Topograph
 from bluesky_stm.protocols import Observation
@@ -87,3 +88,17 @@ def test_too_few_values_are_said():
     agent.observe(Topograph(FRAME, rough(), Setpoint(-1.5, 0.2)))
     agent.ingest([Observation(Point(0.0, 0.0), 1.0)])
     assert "fewer than three spectra have a positive value" in agent.suggest()[0].health.warning
+
+
+def test_beyond_800_values_it_is_as_exact_and_as_repeatable_as_before():
+    """gpytorch would go over to conjugate gradients and draw random vectors from torch's global generator."""
+    rng = np.random.default_rng(3)
+    windows, values = torch.as_tensor(rng.normal(size=(801, 4))), torch.as_tensor(rng.uniform(size=801))
+    losses = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        process = EmbeddedProcess(windows, values, torch.Generator().manual_seed(0))
+        process.fit(1)
+        losses.append(process.predict(windows[:5]))
+    for one, other in zip(*losses, strict=True):
+        np.testing.assert_array_equal(one, other)
