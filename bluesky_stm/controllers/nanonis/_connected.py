@@ -18,7 +18,7 @@ from bluesky_stm.controllers.nanonis._link import Announce, Link
 from bluesky_stm.controllers.nanonis_wire._commands import OLDEST_RELEASE, ZStatus
 from bluesky_stm.controllers.nanonis_wire._errors import NanonisError
 from bluesky_stm.controllers.nanonis_wire._si import ours
-from bluesky_stm.errors import LimitError, SettingsError, STMError, TipCrashError
+from bluesky_stm.errors import LimitError, SettingsError, STMError
 from bluesky_stm.settings import Limits
 
 POLL: Final = 0.01
@@ -39,6 +39,19 @@ class Versions:
     version: str
     host_release: int
     rt_release: int
+
+
+@dataclass
+class Act:
+    """An act under way.
+
+    Attributes
+    ----------
+    checked : bool
+        True when the act has read the state of the tip as its last request: it is not read once more.
+    """
+
+    checked: bool = False
 
 
 class Connected(ABC):
@@ -121,31 +134,30 @@ class Connected(ABC):
     # ---- acts ----
 
     @contextmanager
-    def _act(self) -> Iterator[None]:
-        """One act at a time; a `stop` ends this one and not the next. A Safe Tip event within it is its fault.
+    def _act(self) -> Iterator[Act]:
+        """Do one act at a time; a `stop` ends this one and not the next. A Safe Tip event within it is its fault.
 
         A lost connection comes back before it begins, for then the state is read.
         """
         with self._acting:
             self._stopped.clear()
             self._work.connect()
+            act = Act()
             try:
-                yield
+                yield act
             except NanonisError as refusal:
                 self._check_tip(refusal)
                 raise
-            self._check_tip()
+            if not act.checked:
+                self._check_tip()
 
     def _check(self, **asked: float) -> None:
         for quantity, value in asked.items():
             self._limits.check(quantity, value)
 
-    def _check_tip(self, refusal: NanonisError | None = None) -> None:
-        if self.status() is ZStatus.SAFE_TIP:
-            raise TipCrashError(
-                f"Safe Tip has withdrawn the tip: the current was above its threshold. {refusal or ''} What was being measured "
-                "is not to be used. Look at the tip before you approach."
-            ) from refusal
+    @abstractmethod
+    def _check_tip(self, refusal: NanonisError | None = None) -> object:
+        """Raise when the tip is not where the act should have left it: Safe Tip withdrew it, or nothing holds it."""
 
     def _until(
         self,

@@ -11,7 +11,7 @@ from bluesky_stm.controllers.base._clock import Clock
 from bluesky_stm.controllers.nanonis._channels import ChannelNames
 from bluesky_stm.controllers.nanonis._interlocks import Interlocks, read_interlocks
 from bluesky_stm.controllers.nanonis._link import Announce, Link
-from bluesky_stm.controllers.nanonis._spectroscopy import Spectroscopy
+from bluesky_stm.controllers.nanonis._spectroscopy import NanonisSpectroscopy
 from bluesky_stm.controllers.nanonis._z import RUNNING, STOPPING
 from bluesky_stm.controllers.nanonis_wire._commands import PORTS, ZStatus
 from bluesky_stm.controllers.nanonis_wire._errors import NanonisError
@@ -20,7 +20,7 @@ from bluesky_stm.geometry import Floats
 from bluesky_stm.protocols import Capability
 
 
-class NanonisController(Spectroscopy):
+class NanonisController(NanonisSpectroscopy):
     """Fulfils `protocols.Controller` with a Nanonis controller, real or simulated.
 
     It takes two connections: one works, the other one watches, stops and withdraws. A lost connection is reported, never
@@ -145,7 +145,7 @@ class NanonisController(Spectroscopy):
         if refusals:
             raise refusals[0]
         self._until(lambda: not any(self.running().values()), "The end of all acts", self._timeout)
-        self._check_hold()
+        self._check_feedback()
 
     def close(self) -> None:
         """Stop, withdraw if the feedback can't be closed, hang up."""

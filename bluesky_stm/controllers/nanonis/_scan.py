@@ -9,7 +9,7 @@ import numpy as np
 
 from bluesky_stm import units
 from bluesky_stm.controllers.nanonis._connected import POLL, rescued
-from bluesky_stm.controllers.nanonis._tip import Junction
+from bluesky_stm.controllers.nanonis._tip import NanonisTip
 from bluesky_stm.controllers.nanonis_wire._commands import ScanAction
 from bluesky_stm.controllers.nanonis_wire._errors import NanonisError
 from bluesky_stm.controllers.nanonis_wire._si import si
@@ -28,7 +28,7 @@ PACKET: Final = 16
 BACKWARD, FORWARD, UPWARD, KEEP_TIME = 0, 1, 1, 2
 
 
-class Imaging(Junction):
+class NanonisScanning(NanonisTip):
     """The part of `protocols.Controller` that scans."""
 
     def scan(self, frame: Frame, line_time: float | None = None, progress: Progress | None = None) -> Topograph:
@@ -107,9 +107,7 @@ class Imaging(Junction):
 
     def _check_tracking(self) -> None:
         """Asked just before the scan starts: the tip may have been withdrawn since, by whomever."""
-        self._check_contact("scanned")
-        self._check_feedback()
-        if not self.get_feedback():
+        if not self._check_contact("scanned").on:
             raise STMError("The feedback is open: a scan would run the tip into the surface. Nothing was scanned. Close it.")
 
     def _wait_for_end(self, old: Floats, longest: float, told: _Told) -> bool:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 
 from bluesky_stm import units
+from bluesky_stm.controllers.base import time_of_a_point
 from bluesky_stm.controllers.nanonis._connected import rescued
-from bluesky_stm.controllers.nanonis._scan import Imaging
+from bluesky_stm.controllers.nanonis._scan import NanonisScanning
 from bluesky_stm.controllers.nanonis._tip import BIAS_TOLERANCE, SLEW
+from bluesky_stm.controllers.nanonis._z import ZState
 from bluesky_stm.controllers.nanonis_wire._commands import Switch
 from bluesky_stm.controllers.nanonis_wire._errors import NanonisError
 from bluesky_stm.controllers.nanonis_wire._si import si
 from bluesky_stm.errors import STMError
-from bluesky_stm.geometry import Floats, Point
+from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import CHANNELS, Quality, Setpoint, Spectrum
 from bluesky_stm.protocols import Progress, SweepSettings
 from bluesky_stm.units import CURRENT, LENGTH
@@ -41,7 +44,32 @@ class _Before:
     feedback: bool
 
 
-class Spectroscopy(Imaging):
+@dataclass(frozen=True)
+class _Setting:
+    """A setting of the bias spectroscopy module.
+
+    Attributes
+    ----------
+    what : str
+        What a person calls it.
+    name : str
+        Its commands are ``BiasSpectr.{name}Set`` and ``BiasSpectr.{name}Get``.
+    send : sequence
+        Values of ``Set``, in SI.
+    expect : sequence of float
+        What ``Get`` has to answer.
+    read : callable
+        Takes the values of ``Get`` that are compared.
+    """
+
+    what: str
+    name: str
+    send: Sequence[Any]
+    expect: Sequence[float]
+    read: Callable[[list[Any]], Sequence[float]] = list
+
+
+class NanonisSpectroscopy(NanonisScanning):
     """The part of `protocols.Controller` that sweeps."""
 
     def sweep(self, settings: SweepSettings, progress: Progress | None = None) -> Spectrum:
@@ -58,87 +86,138 @@ class Spectroscopy(Imaging):
         self._check(bias=settings.stop)
         if settings.setpoint is not None:
             self._check(bias=settings.setpoint.bias, setpoint=settings.setpoint.current)
-        with self._act():
-            self._check_contact("swept")
-            self._check_feedback()
-            before = _Before(self.get_setpoint(), self.get_feedback())
+        with self._act() as act:
+            state = self._check_contact("swept")
+            before = _Before(self.get_setpoint(), state.on)
             with rescued(lambda: self._leave_as(before)):
-                if settings.setpoint is not None:
-                    self._hold_at(settings.setpoint)
+                held = before.setpoint if settings.setpoint is None else self._hold_at(settings.setpoint)
                 self._set_sweep(settings)
-                spectrum = self._sweep(settings, before.feedback, progress)
-                self._check_tip()
-                self._leave_as(before)
-        return spectrum
+                spectrum = self._sweep(settings, before.feedback, held, progress)
+                # One look at set point and z controller after the sweep answers all that is left to ask: whether the spectrum
+                # is what it claims to be, whether the tip has touched or is gone, and what has to be restored.
+                read, state = self._check_undisturbed(held), self._check_tip()
+                untouched = self._restore(before, read) and state.on == before.feedback
+                if not untouched:
+                    self._restore_feedback(before)
+                act.checked = untouched  # nothing but questions was sent since the state was read
+        return replace(spectrum, quality=spectrum.quality | self._contact(state))
 
     # ---- setting up ----
 
     def _set_sweep(self, settings: SweepSettings) -> None:
-        """Set up the bias spectroscopy module and read it back: a person may have changed it since the last sweep."""
+        """Set up the bias spectroscopy module where it reads otherwise: a person may have changed it since the last sweep.
+
+        Only what is read back is believed, so that a setting that already reads as it should need not be sent.
+        """
+        wrong = [setting for setting in self._settings_of(settings) if not self._reads(setting)[0]]
+        for setting in wrong:
+            self._work.ask(f"BiasSpectr.{setting.name}Set", *setting.send)
+        # All are read again after the last one was sent: the z offset is one value that stands in two of them.
+        for setting in wrong:
+            same, read = self._reads(setting)
+            if not same:
+                raise NanonisError(
+                    f"The {setting.what} of the bias spectroscopy were set to {setting.expect} and read back {read}. "
+                    "Nothing was swept. Look at the module in the Nanonis software."
+                )
+
+    def _settings_of(self, settings: SweepSettings) -> list[_Setting]:
         channels = [self.channels.current, self.channels.lockin_x, self.channels.lockin_y]
-        offset, backward = si(settings.z_offset, LENGTH), Switch.of(settings.backward)
-        points, averages = settings.points, settings.averages
+        offset, points, averages = si(settings.z_offset, LENGTH), settings.points, settings.averages
         timing = (Z_AVERAGE, offset, FIRST_SETTLE, SLEW, settings.settle, settings.integrate, END_SETTLE, Z_CONTROL)
-        ask = self._work.ask
-        ask("BiasSpectr.ChsSet", channels)
-        ask("BiasSpectr.PropsSet", Switch.OFF, averages, backward, points, offset, Switch.KEEP, Switch.OFF)
-        ask("BiasSpectr.TimingSet", *timing)
-        ask("BiasSpectr.LimitsSet", settings.start, settings.stop)
-        ask("BiasSpectr.AdvPropsSet", Switch.ON, Switch.ON, Switch.KEEP, Switch.ON)
-        ask("BiasSpectr.ZOffRevertSet", Switch.ON)
-        self._read_back("channels", [list(ask("BiasSpectr.ChsGet")[0])], [channels])
-        self._read_back("sweeps, backward, points", ask("BiasSpectr.PropsGet")[1:4], [averages, settings.backward, points])
-        self._read_back("timing", ask("BiasSpectr.TimingGet"), timing)
-        self._read_back("limits", ask("BiasSpectr.LimitsGet"), [settings.start, settings.stop])
-        reset, hold, _, lockin = ask("BiasSpectr.AdvPropsGet")
-        self._read_back("bias reset, Z hold and lock-in run", [reset, hold, lockin], [1, 1, 1])
-        self._read_back(
-            "return from the Z offset, without a dialog",
-            [*ask("BiasSpectr.ZOffRevertGet"), ask("BiasSpectr.PropsGet")[-1]],
-            [1, 0],
-        )
+        ends, backward = (settings.start, settings.stop), settings.backward
+        props = (Switch.OFF, averages, Switch.of(backward), points, offset, Switch.KEEP, Switch.OFF)
+        return [
+            _Setting("channels", "Chs", (channels,), channels, lambda read: read[0]),
+            # Averages, backward and points, and the last one: a dialog would wait for a person at the end.
+            _Setting(
+                "averages, backward, points, dialog",
+                "Props",
+                props,
+                (0, averages, backward, points, 0),
+                lambda r: [*r[:4], r[-1]],
+            ),
+            _Setting("timing", "Timing", timing, timing),
+            _Setting("limits", "Limits", ends, ends),
+            # Bias reset, z hold and lock-in run; whether the final z is recorded is left as it is.
+            _Setting(
+                "bias reset, Z hold and lock-in run",
+                "AdvProps",
+                (Switch.ON, Switch.ON, Switch.KEEP, Switch.ON),
+                (1, 1, 1),
+                lambda read: [read[0], read[1], read[3]],
+            ),
+            _Setting("return from the Z offset", "ZOffRevert", (Switch.ON,), (1,)),
+        ]
 
-    @staticmethod
-    def _read_back(what: str, read: Any, asked: Any) -> None:
-        if not np.allclose(np.asarray(read, dtype=float), np.asarray(asked, dtype=float), rtol=1e-5, atol=1e-15):
-            raise NanonisError(
-                f"The {what} of the bias spectroscopy were set to {asked} and read back {read}. Nothing was swept. "
-                "Look at the module in the Nanonis software."
-            )
+    def _reads(self, setting: _Setting) -> tuple[bool, list[float]]:
+        """Return True when a setting reads as it should, and how it reads."""
+        read = [float(value) for value in setting.read(self._work.ask(f"BiasSpectr.{setting.name}Get"))]
+        wanted = [float(value) for value in setting.expect]
+        return len(read) == len(wanted) and np.allclose(read, wanted, rtol=1e-5, atol=1e-15), read
 
-    def _hold_at(self, setpoint: Setpoint) -> None:
-        """Another set point; the feedback stands open while the bias goes there, it could lose the current on the way."""
+    def _hold_at(self, setpoint: Setpoint) -> Setpoint:
+        """Go to another set point and return how it reads back.
+
+        The feedback stands open while the bias goes there, for it could lose the current on the way.
+        """
         self._begin_passage(self._work)
         self._ramp(setpoint.bias, self._work)
         self._work.ask("ZCtrl.SetpntSet", si(setpoint.current, CURRENT))
-        self._confirm("The set point", setpoint.current, self.get_setpoint().current, CURRENT, 1e-6)
+        read = self.get_setpoint()
+        self._confirm("The set point", setpoint.current, read.current, CURRENT, 1e-6)
         self._passing = False
         self._close_feedback()
+        return read
 
     # ---- the sweep ----
 
-    def _sweep(self, settings: SweepSettings, held: bool, progress: Progress | None) -> Spectrum:
-        tip, setpoint, started = self.get_tip(), self.get_setpoint(), self._clock.now()
-        once = (settings.settle + settings.integrate) * settings.averages * (1 + settings.backward)
-        longest = self._timeout + OVERHEAD + 3 * settings.points * once
-        quality = self._check_ready(held, setpoint)
+    def _sweep(self, settings: SweepSettings, closed: bool, setpoint: Setpoint, progress: Progress | None) -> Spectrum:
+        """Sweep, and make a spectrum of the answer.
+
+        Parameters
+        ----------
+        settings : SweepSettings
+        closed : bool
+            True when the feedback was closed before, so that a current has to flow.
+        setpoint : Setpoint
+            As it read when the feedback was there.
+        progress : callable or None
+            Called once, with the number of points that came back.
+
+        Returns
+        -------
+        Spectrum
+        """
+        tip, started = self.get_tip(), self._clock.now()
+        longest = self._timeout + OVERHEAD + 3 * settings.points * time_of_a_point(settings)
+        quality = self._check_ready(closed, setpoint)
         names, data, _ = self._work.ask("BiasSpectr.Start", 1, "", timeout=longest)
         forth, back = self._channels_of(settings, names, data)
         current, x, y = (np.mean(both, axis=0) for both in zip(forth, back or forth, strict=True))
         done = int(np.isfinite([current, x, y]).all(axis=0).sum())
         if progress and done:
             progress(done, settings.points)
-        quality |= self._quality([*forth[:1], *back[:1]]) | (Quality.GOOD if done == settings.points else Quality.INCOMPLETE)
-        lockin, place = self.get_lockin(), Point(tip.x, tip.y)
-        way_back = dict(zip(CHANNELS[1:], [*back, lockin.didv(back[1])], strict=True)) if back else {}
-        measured = (current, x, y, lockin.didv(x), setpoint, started, tip.z, quality)
-        return Spectrum(place, settings.bias, *measured, way_back)
+        quality |= self._clipped([*forth[:1], *back[:1]]) | (Quality.GOOD if done == settings.points else Quality.INCOMPLETE)
+        lockin = self._calibration()
+        return Spectrum(
+            position=tip.point,
+            bias=settings.bias,
+            current=current,
+            lockin_x=x,
+            lockin_y=y,
+            didv=lockin.didv(x),
+            setpoint=setpoint,
+            time=started,
+            z=tip.z,
+            quality=quality,
+            backward=dict(zip(CHANNELS[1:], [*back, lockin.didv(back[1])], strict=True)) if back else {},
+        )
 
-    def _check_ready(self, held: bool, setpoint: Setpoint) -> Quality:
-        """Asked just before the sweep starts, for Nanonis sweeps wherever the tip is; whether it hangs in the air."""
+    def _check_ready(self, closed: bool, setpoint: Setpoint) -> Quality:
+        """Look once more just before the sweep starts, for Nanonis sweeps wherever the tip is."""
         self._check_contact("swept")
-        self._check_feedback()
-        hanging = held and abs(self.read_current()) < LOST * setpoint.current
+        hanging = closed and abs(self.read_current()) < LOST * setpoint.current
         return Quality.LOST_CONTACT if hanging else Quality.GOOD
 
     def _channels_of(self, settings: SweepSettings, names: list[str], data: Floats) -> tuple[list[Floats], list[Floats]]:
@@ -168,22 +247,35 @@ class Spectroscopy(Imaging):
             values[:measured] = units.from_si(rows[name], CURRENT)
         return values
 
-    def _quality(self, currents: list[Floats]) -> Quality:
-        """Clipped in either direction; a tip that was withdrawn meanwhile measured nothing."""
+    def _clipped(self, currents: list[Floats]) -> Quality:
+        """Return CLIPPED when a current reaches the end of the preamplifier's range, in either direction."""
         full = self._full_scale() * (1 - 1e-6)
-        clipped = np.nanmax(np.abs(currents), initial=0.0) >= full
-        lost = Quality.LOST_CONTACT if self.is_withdrawn() else Quality.GOOD
-        return lost | (Quality.CLIPPED if clipped else Quality.GOOD)
+        return Quality.CLIPPED if np.nanmax(np.abs(currents), initial=0.0) >= full else Quality.GOOD
+
+    def _contact(self, state: ZState) -> Quality:
+        """Return LOST_CONTACT for a tip that was withdrawn meanwhile: it measured nothing."""
+        return Quality.LOST_CONTACT if not state.on and self._is_away(state.status) else Quality.GOOD
 
     # ---- after it ----
 
+    def _check_undisturbed(self, held: Setpoint) -> Setpoint:
+        """Read the set point after a sweep, and refuse the spectrum when it is another one than it was held at."""
+        read = self.get_setpoint()
+        if not np.isclose(read.current, held.current, rtol=1e-5, atol=0):
+            raise NanonisError(
+                f"Somebody changed the set point from {held.current:g} nA to {read.current:g} nA during a sweep. "
+                "The spectrum was not used. Measure again."
+            )
+        return read
+
     def _leave_as(self, before: _Before) -> None:
-        """Bias, set point and feedback as before the sweep, over the connection that watches; else the tip is withdrawn."""
+        """Bring back bias, set point and feedback over the connection that watches; else the tip is withdrawn."""
         if self.read_only:
             return
         try:
             self._end_sweep()
-            self._restore(before)
+            self._restore(before, self.get_setpoint())
+            self._restore_feedback(before)
         except STMError:
             self.withdraw()
             raise
@@ -193,20 +285,37 @@ class Spectroscopy(Imaging):
             self._watch.ask("BiasSpectr.Stop", timeout=self._timeout + OVERHEAD)
             self._until(lambda: not self._watch.ask("BiasSpectr.StatusGet")[0], "The end of a sweep", self._timeout)
 
-    def _restore(self, before: _Before) -> None:
-        withdrawn, read = self.is_withdrawn(), self.get_setpoint()
+    def _restore(self, before: _Before, read: Setpoint) -> bool:
+        """Bring back the bias and the set point of before a sweep.
+
+        Parameters
+        ----------
+        before : _Before
+        read : Setpoint
+            As it stands now.
+
+        Returns
+        -------
+        bool
+            True when nothing had to be done.
+        """
         moved = abs(read.bias - before.setpoint.bias) > BIAS_TOLERANCE
-        if moved and not withdrawn:
+        changed = not np.isclose(read.current, before.setpoint.current, rtol=1e-5, atol=0)
+        if moved and not self.is_withdrawn():
             self._begin_passage(self._watch)
         if moved:
             self._ramp(before.setpoint.bias, self._watch, stoppable=False)
-        if not np.isclose(read.current, before.setpoint.current, rtol=1e-5, atol=0):
+        if changed:
             self._watch.ask("ZCtrl.SetpntSet", si(before.setpoint.current, CURRENT))
             self._confirm("The set point of before", before.setpoint.current, self.get_setpoint().current, CURRENT, 1e-6)
         self._passing = False
-        if before.feedback and not self.get_feedback():
+        return not (moved or changed)
+
+    def _restore_feedback(self, before: _Before) -> None:
+        on = self.get_feedback()
+        if before.feedback and not on:
             self._close_feedback()
-        if not before.feedback and self.get_feedback():
+        if not before.feedback and on:
             self._open_feedback(self._watch)
         self._left_open = not before.feedback
 

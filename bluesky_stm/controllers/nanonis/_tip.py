@@ -9,7 +9,7 @@ import numpy as np
 
 from bluesky_stm import units
 from bluesky_stm.controllers.nanonis._link import Link
-from bluesky_stm.controllers.nanonis._z import Feedback
+from bluesky_stm.controllers.nanonis._z import NanonisZ
 from bluesky_stm.controllers.nanonis_wire._commands import FOREVER, Pulse, Switch
 from bluesky_stm.controllers.nanonis_wire._errors import NanonisError
 from bluesky_stm.controllers.nanonis_wire._si import ours, si
@@ -38,7 +38,7 @@ FIRST: Final = 1
 """Number of the modulator and of the demodulator."""
 
 
-class Junction(Feedback):
+class NanonisTip(NanonisZ):
     """The part of `protocols.Controller` that sets the junction: where the tip stands, and at what bias and current."""
 
     _lockin_gain: float | None = None
@@ -100,9 +100,7 @@ class Junction(Feedback):
 
     def get_tip(self) -> TipState:
         """Where the tip is, newer than the question."""
-        x, y = self._watch.ask("FolMe.XYPosGet", 1)
-        (z,) = self._watch.ask("ZCtrl.ZPosGet")
-        return TipState(*(ours(value, LENGTH) for value in (x, y, z)))
+        return TipState(*self._place(), ours(self._watch.ask("ZCtrl.ZPosGet")[0], LENGTH))
 
     def get_speed(self) -> float:
         """Speed of a move where none is asked for, in nm/s."""
@@ -131,11 +129,16 @@ class Junction(Feedback):
                 if speed is not None and self._work.connected:
                     self._work.ask("FolMe.SpeedSet", *own)
 
+    def _place(self) -> Point:
+        """Return where the tip is, in nm, newer than the question; a move has no use for its height."""
+        x, y = self._watch.ask("FolMe.XYPosGet", 1)
+        return Point(ours(x, LENGTH), ours(y, LENGTH))
+
     def _move(self, point: Point, speed: float) -> None:
-        far = math.dist(self.get_tip().point, point)
+        far = math.dist(self._place(), point)
         longest = self._timeout + 3 * far / speed if speed > 0 else 3600.0
         self._work.ask("FolMe.XYPosSet", si(point.x, LENGTH), si(point.y, LENGTH), 1, timeout=longest)
-        here = self.get_tip().point
+        here = self._place()
         if math.dist(here, point) > ARRIVED:
             self._check_feedback()
             raise MotionStoppedError(
@@ -182,6 +185,12 @@ class Junction(Feedback):
             phase=self._watch.ask("LockIn.DemodPhasGet", FIRST)[0],
             on=bool(self._watch.ask("LockIn.ModOnOffGet", FIRST)[0]),
         )
+
+    def _calibration(self) -> LockInSettings:
+        """Return what turns lock-in X into dI/dV; only the amplitude is asked for, and only where no gain was given."""
+        gain = self._lockin_gain
+        amplitude = self._watch.ask("LockIn.ModAmpGet", FIRST)[0] if gain is None else math.nan
+        return LockInSettings(amplitude, math.nan, amplitude if gain is None else gain, self._lockin_offset)
 
     def set_lockin(self, settings: LockInSettings) -> None:
         """Change them; gain and offset are kept here, for the controller does not know them."""

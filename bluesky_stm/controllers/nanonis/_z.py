@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
+from dataclasses import dataclass
 from typing import Final
 
 from bluesky_stm.controllers.nanonis._connected import POLL, Connected
@@ -12,7 +13,7 @@ from bluesky_stm.controllers.nanonis._link import Link
 from bluesky_stm.controllers.nanonis_wire._commands import FOREVER, ScanAction, ZStatus
 from bluesky_stm.controllers.nanonis_wire._errors import NanonisError
 from bluesky_stm.controllers.nanonis_wire._si import ours
-from bluesky_stm.errors import LimitError, MotionStoppedError, STMError
+from bluesky_stm.errors import LimitError, MotionStoppedError, STMError, TipCrashError
 from bluesky_stm.units import CONDUCTANCE_QUANTUM, CURRENT, LENGTH
 
 log = logging.getLogger("bluesky_stm.nanonis")
@@ -47,7 +48,23 @@ STOPPING: Final[dict[str, tuple[str, tuple[int, ...]]]] = {
 """Commands by act: whether it is under way, and what ends it; harmless where it is not."""
 
 
-class Feedback(Connected):
+@dataclass(frozen=True)
+class ZState:
+    """State of the z controller, as one look at it says.
+
+    Attributes
+    ----------
+    on : bool
+        What the real-time side says of the feedback. A feedback on hold counts as on.
+    status : ZStatus
+        What the module says. It alone knows of a hold, of a Safe Tip event and of a withdrawal.
+    """
+
+    on: bool
+    status: ZStatus
+
+
+class NanonisZ(Connected):
     """The part of `protocols.Controller` that closes and opens the feedback, withdraws and approaches."""
 
     _withdrawing = False
@@ -82,7 +99,7 @@ class Feedback(Connected):
         if self.get_feedback():
             self._home = math.inf
             return False
-        return self.status() in RETREATING or self._is_far(self._watch)
+        return self._is_away(self.status())
 
     def approach(self) -> None:
         """Bring a withdrawn tip back with the auto-approach, until the feedback holds it."""
@@ -139,28 +156,60 @@ class Feedback(Connected):
     def _is_far(self, link: Link) -> bool:
         return _height(link) >= self._home - ARRIVED or _at_retracted_end(link)
 
-    def _check_contact(self, what: str) -> None:
-        if self.is_withdrawn():
+    def _is_away(self, status: ZStatus) -> bool:
+        """Return True when a tip whose feedback is open is out of reach of the surface, or on its way there."""
+        return status in RETREATING or self._is_far(self._watch)
+
+    def _state(self) -> ZState:
+        """Look at the z controller, once; a hold that lasts but a moment, as at the end of a sweep, is waited for."""
+        end = time.monotonic() + self._timeout
+        while True:
+            # The real-time side is asked last: what it says of the feedback is newer than what the module says.
+            status = self.status()
+            state = ZState(self.get_feedback(), status)
+            if state.status is not ZStatus.HOLD or time.monotonic() > end:
+                return state
+            time.sleep(POLL)
+
+    def _check_contact(self, what: str) -> ZState:
+        """Refuse to do ``what`` with a tip that is withdrawn, or that nothing holds; the state that was seen is carried on."""
+        state = self._state()
+        if state.on:
+            self._home = math.inf
+        elif self._is_away(state.status):
             raise STMError(f"The tip is withdrawn: nothing was {what}. Approach first.")
+        self._check_held(state)
+        return state
 
-    def _check_tip(self, refusal: NanonisError | None = None) -> None:
-        super()._check_tip(refusal)
-        self._check_feedback()
+    def _check_tip(self, refusal: NanonisError | None = None) -> ZState:
+        """Raise when Safe Tip has withdrawn the tip, or when nothing keeps it off the surface."""
+        state = self._state()
+        if state.status is ZStatus.SAFE_TIP:
+            raise TipCrashError(
+                f"Safe Tip has withdrawn the tip: the current was above its threshold. {refusal or ''} What was being measured "
+                "is not to be used. Look at the tip before you approach."
+            ) from refusal
+        self._check_held(state)
+        return state
 
-    def _check_feedback(self) -> None:
-        """A feedback that stands open, and not because it was asked for, keeps nothing off the surface."""
-        self._check_hold()
-        if not (self._left_open or self.get_feedback() or self.is_withdrawn()):
+    def _check_feedback(self) -> ZState:
+        """Raise when nothing keeps the tip off the surface."""
+        state = self._state()
+        self._check_held(state)
+        return state
+
+    def _check_held(self, state: ZState) -> None:
+        """Withdraw a tip that nothing keeps off the surface: its feedback is on hold, or open and nobody asked for that."""
+        if state.status is ZStatus.HOLD:
+            self.withdraw()
+            raise STMError("Somebody else holds the feedback. The tip was withdrawn. End the hold, then approach.")
+        if state.on:
+            self._home = math.inf
+        elif not (self._left_open or self._is_away(state.status)):
             self.withdraw()
             raise STMError(
                 "Somebody else had opened the feedback. The tip was withdrawn. Look at the z controller, then approach."
             )
-
-    def _check_hold(self) -> None:
-        """A feedback on hold counts as on, and keeps nothing off the surface either."""
-        if self._stays_held(self._watch):
-            self.withdraw()
-            raise STMError("Somebody else holds the feedback. The tip was withdrawn. End the hold, then approach.")
 
     def _stays_held(self, link: Link) -> bool:
         """Whether the feedback is on hold, and not just for a moment as at the end of a sweep."""

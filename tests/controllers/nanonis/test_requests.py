@@ -1,0 +1,143 @@
+"""A spectrum takes few requests, and each check that is asked of the z controller is still made."""
+
+from dataclasses import replace
+
+import bluesky.plan_stubs as bps
+import pytest
+from bluesky import RunEngine
+
+from bluesky_stm.controllers.nanonis import NanonisError
+from bluesky_stm.controllers.nanonis_server import Fault, FaultKind
+from bluesky_stm.devices import STM
+from bluesky_stm.errors import STMError, TipCrashError
+from bluesky_stm.geometry import Point
+from bluesky_stm.measurements import Quality, Setpoint
+from bluesky_stm.plans import measure_at
+from bluesky_stm.protocols import SweepSettings
+
+pytest.importorskip("nanonis_spm", reason="the vendor's client is not installed")
+
+SHORT = SweepSettings(-1.5, 1.0, 26, settle=0.001, integrate=0.001)
+
+
+@pytest.fixture
+def heard(server, monkeypatch):
+    """Commands in the order in which the server did them."""
+    commands, answer = [], server.software.answer
+    monkeypatch.setattr(server.software, "answer", lambda command, values: commands.append(command) or answer(command, values))
+    return commands
+
+
+def test_a_spectrum_of_an_exploration_takes_at_most_45_requests(controller, heard):
+    """A move and a sweep as the plan asks for them, the devices' own readings among them; there were 67."""
+    stm = STM(controller=controller, name="stm")
+
+    def two_spectra():
+        yield from bps.open_run()
+        yield from measure_at(stm, Point(1.0, 1.0))
+        heard.clear()
+        yield from measure_at(stm, Point(2.0, 1.0))
+        counted.extend(heard)
+        yield from bps.close_run()
+
+    counted = []
+    RunEngine()(two_spectra())
+    assert "BiasSpectr.Start" in counted
+    assert len(counted) <= 45
+
+
+def test_a_module_that_reads_as_it_should_is_not_set_again(controller, heard):
+    controller.sweep(SHORT)
+    heard.clear()
+    controller.sweep(SHORT)
+    assert not [command for command in heard if command.startswith("BiasSpectr.") and command.endswith("Set")]
+    assert {"BiasSpectr.ChsGet", "BiasSpectr.PropsGet", "BiasSpectr.TimingGet", "BiasSpectr.LimitsGet"} <= set(heard)
+
+
+@pytest.mark.parametrize(
+    ("command", "values"),
+    [
+        ("BiasSpectr.LimitsSet", (-0.5, 0.5)),
+        ("BiasSpectr.PropsSet", (2, 3, 1, 50, 0.0, 0, 2)),
+        ("BiasSpectr.TimingSet", (0.05, -2e-10, 0.005, 10.0, 0.001, 0.001, 0.005, 0.05)),
+        ("BiasSpectr.AdvPropsSet", (2, 2, 0, 2)),
+        ("BiasSpectr.ZOffRevertSet", (2,)),
+        ("BiasSpectr.ChsSet", ([0],)),
+    ],
+)
+def test_what_a_person_changes_in_the_module_between_two_sweeps_is_set_again(controller, server, heard, command, values):
+    """A z offset of -0.2 nm, left from somebody else's sweep, would be ten times the current."""
+    controller.sweep(SHORT)
+    server.software.answer(command, list(values))
+    heard.clear()
+    spectrum = controller.sweep(SHORT)
+    assert command in heard
+    assert len(spectrum.bias) == SHORT.points
+
+
+def test_a_spectrum_at_a_set_point_that_somebody_changed_meanwhile_is_not_used(controller, server, microscope, monkeypatch):
+    """It would say that it was taken at the set point of before."""
+    sweep = microscope.sweep
+
+    def meddle(settings):
+        server.software.answer("ZCtrl.SetpntSet", [0.3e-9])
+        return sweep(settings)
+
+    before = microscope.get_setpoint().current
+    monkeypatch.setattr(microscope, "sweep", meddle)
+    with pytest.raises(NanonisError, match="changed the set point"):
+        controller.sweep(SHORT)
+    assert microscope.get_setpoint().current == pytest.approx(before)
+    assert microscope.get_feedback()
+
+
+QUESTIONS = [
+    "BiasSpectr.ChsGet",
+    "BiasSpectr.ZOffRevertGet",
+    "FolMe.XYPosGet",
+    "ZCtrl.ZPosGet",
+    "Signals.ValGet",
+    "BiasSpectr.Start",
+    "Signals.RangeGet",
+    "LockIn.ModAmpGet",
+    "Bias.Get",
+    "ZCtrl.SetpntGet",
+]
+"""Requests of a sweep between two looks at the z controller."""
+
+
+@pytest.mark.parametrize("kind", [FaultKind.OPEN, FaultKind.HOLD, FaultKind.CRASH])
+@pytest.mark.parametrize("command", QUESTIONS)
+def test_whatever_happens_to_the_feedback_between_two_requests_of_a_sweep_the_tip_ends_safe(
+    controller, server, microscope, kind, command
+):
+    """Whichever request is the one beside which somebody opens it or holds it, or the tip crashes."""
+    server.faults.add(Fault(kind, command))
+    with pytest.raises(STMError):
+        controller.sweep(SHORT)
+    assert safe(controller, server, microscope)
+
+
+@pytest.mark.parametrize("kind", [FaultKind.OPEN, FaultKind.HOLD, FaultKind.CRASH])
+@pytest.mark.parametrize("command", QUESTIONS)
+def test_a_sweep_at_another_set_point_ends_safe_too(controller, server, microscope, kind, command):
+    """It opens the feedback itself for the way of the bias, and closes it: who opens it just then disturbs nothing."""
+    server.faults.add(Fault(kind, command))
+    try:
+        spectrum = controller.sweep(replace(SHORT, setpoint=Setpoint(-1.4, 0.1)))
+    except STMError:
+        assert safe(controller, server, microscope)
+    else:
+        assert spectrum.quality == Quality.GOOD
+        assert microscope.get_feedback() and not server.software.held
+
+
+def safe(controller, server, microscope):
+    return controller.is_withdrawn() or (microscope.get_feedback() and not server.software.held)
+
+
+def test_a_crash_of_a_sweep_at_another_set_point_is_told_before_anything_is_restored(controller, server, microscope):
+    server.software.registers.set("SafeTip.Props", [0, 1, 1e-9])
+    with pytest.raises(TipCrashError, match="Safe Tip"):
+        controller.sweep(replace(SHORT, stop=2.0, setpoint=Setpoint(-1.4, 0.1)))
+    assert microscope.is_withdrawn()
