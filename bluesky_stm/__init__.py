@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from bluesky_stm.facility import load_ipython_extension, unload_ipython_extension
+    from bluesky_stm.parts import register
     from bluesky_stm.runs import replay, resume, what_if
     from bluesky_stm.session import nanonis, recorded, simulated
     from bluesky_stm.storage import export, import_run, load_run, open_catalog
@@ -30,6 +31,7 @@ __all__ = [
     "nanonis",
     "open_catalog",
     "recorded",
+    "register",
     "replay",
     "report",
     "resume",
@@ -47,6 +49,7 @@ _HOMES = {
     "nanonis": "session",
     "open_catalog": "storage",
     "recorded": "session",
+    "register": "parts",
     "replay": "runs",
     "report": "views",
     "resume": "runs",

@@ -6,8 +6,8 @@ Every message says what is wrong, by how much, what has happened so far and what
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
-from typing import Self
+from collections.abc import Iterable, Mapping
+from typing import Any, Self
 
 
 class STMError(Exception):
@@ -38,6 +38,25 @@ class UnknownNameError(SettingsError):
         near = difflib.get_close_matches(str(name), names, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         return cls(f"There is no {kind} named {name!r}.{hint} Known: {', '.join(names) or 'none'}.")
+
+    @classmethod
+    def in_run(cls, kind: str, name: object, start: Mapping[str, Any]) -> Self:
+        """Return the error for a part that a stored run names and nobody has brought, with the package that brought it then.
+
+        Parameters
+        ----------
+        kind : str
+            Kind of part, such as ``"scalarizer"``.
+        name : object
+            Name that the run gives.
+        start : mapping
+            Start document of the run.
+        """
+        package = start.get("packages", {}).get(kind)
+        came = f"It came with {package}: install that, or give" if package else "No package is on record that brings it: give"
+        return cls(
+            f"Run {start.get('uid')} names the {kind} {name!r}, which is not known here. {came} the part itself, parts=[...]."
+        )
 
 
 class LimitError(STMError, ValueError):

@@ -2,9 +2,7 @@
 
 A scalarizer, an agent, a stop rule, a sample, a controller ... are each named in the same way: ``"gap"``,
 ``"gap:prefer=small"`` or ``{"name": "gap", "prefer": "small"}``. The settings are validated when a part is named, never later,
-when it is reached. A package brings parts of its own by entry points, this one included; a person at a prompt calls
-`register`.
-
+when it is reached. A package brings parts of its own by entry points, this one included; a person at a prompt calls `register`.
 The registries know no part by themselves: they read the entry-point group of their kind, and load a part when it is asked for.
 """
 
@@ -204,6 +202,10 @@ class Parts(Generic[P]):
         self._registered[name] = self._loaded(points[0])
         return self._registered[name]
 
+    def package(self, name: str) -> str:
+        """Return name and version of the package that brings a part; empty for one that no installed package brings."""
+        return _package(self._brought[name][0]) if name in self._brought else ""
+
     def make(self, choice: Any, **settings: Any) -> P:
         """Make the part that is chosen, its settings validated.
 
@@ -274,7 +276,7 @@ class Parts(Generic[P]):
         return {
             "kind": self.kind,
             "name": name,
-            "package": _package(self._brought[name][0]) if name in self._brought else "registered in this process",
+            "package": self.package(name) or "registered in this process",
             "about": inspect.getdoc(part) or "",
             "units": _units_of(part),
             "settings": [

@@ -14,7 +14,7 @@ from bluesky_stm.errors import SettingsError
 from bluesky_stm.geometry import Frame, patch_centers
 from bluesky_stm.plans._drift import DriftCheck
 from bluesky_stm.plans._exploration import Exploration, Options
-from bluesky_stm.plans._metadata import describe_run
+from bluesky_stm.plans._metadata import describe_run, packages_of
 from bluesky_stm.plans._overview import Parent
 from bluesky_stm.plans._queue import queueable
 from bluesky_stm.plans._runs import run_with_reason
@@ -106,7 +106,8 @@ def explore(
     exploration = Exploration(stm, agent, scale, place, options, steer, parent)
     arguments = {"stm": stm.name, "agent": agent.name, "budget": scale.budget, "frame": place.as_dict(), **options.as_dict()}
     common = describe_run("explore", arguments, stm, place)
-    metadata = {**common, **agent.metadata, "length_scale": scale.model_dump(), **(md or {})}
+    metadata = {**common, **agent.metadata, "length_scale": scale.model_dump()}
+    metadata |= {"packages": packages_of(agent.metadata, scale), **(md or {})}
 
     @bpp.subs_decorator(agent.documents)
     @bpp.stage_decorator([stm.scanner, stm.sweep, agent])

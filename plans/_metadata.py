@@ -5,11 +5,12 @@ from __future__ import annotations
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
-from bluesky_stm.parts import JSON
+from bluesky_stm.parts import JSON, KINDS
 
 if TYPE_CHECKING:
     from bluesky_stm.devices import STM
     from bluesky_stm.geometry import Frame
+    from bluesky_stm.settings import LengthScale
 
 SCHEMA_VERSION = 1
 """Version of the contract in ``docs/documents.md``."""
@@ -46,6 +47,21 @@ def describe_run(plan: str, arguments: JSON, stm: STM, frame: Frame) -> JSON:
         "frame": frame.as_dict(),
         "versions": {package: found for package in _PACKAGES if (found := _version(package))},
     }
+
+
+def packages_of(agent: JSON, scale: LengthScale) -> dict[str, str]:
+    """Return, by kind, name and version of the packages that bring the parts that a run names; none for what was registered.
+
+    Parameters
+    ----------
+    agent : dict
+        What an agent device says for a start document: ``agent`` and ``scalarizer``.
+    scale : LengthScale
+        Length scale of the run, with its stop rule and its child rule.
+    """
+    named = {"agent": agent["agent"]["name"], "scalarizer": agent["scalarizer"]["name"]}
+    named |= {"stop rule": scale.stop.name, "child rule": scale.child.name}
+    return {kind: package for kind, name in named.items() if (package := KINDS[kind].package(name))}
 
 
 def _version(package: str) -> str | None:

@@ -4,6 +4,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
 
 import event_model
@@ -180,7 +181,7 @@ def synthetic_start(agent, **metadata) -> dict:
         "agent": {"prior": [], **agent.describe()},
         "controller": {"name": "synthetic"},
         "frame": FRAME.as_dict(),
-        "versions": {"bluesky_stm": "0.1.0"},
+        "versions": {"bluesky_stm": version("bluesky-stm")},
         **metadata,
     }
 

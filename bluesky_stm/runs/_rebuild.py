@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from bluesky_stm.errors import CatalogError, ReplayError, STMError
+from bluesky_stm.errors import CatalogError, ReplayError, STMError, UnknownNameError
 from bluesky_stm.geometry import Frame
 from bluesky_stm.measurements import Topograph
+from bluesky_stm.parts import agents
 from bluesky_stm.protocols import Experience, Observation
-from bluesky_stm.scalarizers import make_scalarizer
+from bluesky_stm.scalarizers import scalarizer_of
 from bluesky_stm.storage import Document, Run, Runs
 from bluesky_stm.teaching import Masking, Placing, Revision, Teaching
 
@@ -34,13 +35,17 @@ def rebuild_agent(start: Mapping[str, Any]) -> Agent:
     Raises
     ------
     ReplayError
-        When the document does not say enough, names an agent that is not installed, or other weights are installed.
+        When the document does not say enough, the settings make no sense, or other weights are installed.
+    UnknownNameError
+        When it names an agent that is not known here.
     """
     from bluesky_stm.agents import make_agent
 
     described = start.get("agent")
     if not isinstance(described, Mapping) or "name" not in described:
         raise ReplayError(f"The start document of run {start.get('uid')} names no agent: give one, replay(run, agent=...).")
+    if described["name"] not in agents:
+        raise UnknownNameError.in_run("agent", described["name"], start)
     try:
         agent = make_agent(described["name"], seed=described.get("seed", 0), **described.get("settings", {}))
     except STMError as error:
@@ -55,7 +60,7 @@ def judge_of(start: Mapping[str, Any]) -> Scalarizer:
         raise ReplayError(
             f"The start document of run {start.get('uid')} names no scalarizer: give one, what_if(run, scalarizer=...)."
         )
-    return make_scalarizer(start["scalarizer"])
+    return scalarizer_of(start)
 
 
 def lineage(run: Run) -> list[Run]:
@@ -136,7 +141,7 @@ def prior_of(run: Run, judge: Scalarizer | None = None) -> dict[str, Experience]
             f"The agent of run {run.uid} learned from earlier runs ({', '.join(uids)}), and not all are at hand: take the run "
             "from a catalog that has them."
         ) from error
-    return {uid: experience(one, judge or make_scalarizer(start["scalarizer"])) for uid, one in earlier.items()}
+    return {uid: experience(one, judge or scalarizer_of(start)) for uid, one in earlier.items()}
 
 
 def _check_weights(described: Mapping[str, Any], agent: Agent) -> None:

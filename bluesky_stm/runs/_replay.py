@@ -6,7 +6,7 @@ import math
 import platform
 import sys
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ import numpy as np
 
 from bluesky_stm.errors import ReplayError, SettingsError
 from bluesky_stm.geometry import Point
+from bluesky_stm.parts import register
 from bluesky_stm.protocols import Decision, Health, Observation
 from bluesky_stm.runs._rebuild import as_run, lineage, prior_of, rebuild_agent, taught_documents
 from bluesky_stm.storage import Run, once
@@ -132,7 +133,7 @@ class Replay:
         return "Versions are the same: another machine or number of threads, or another agent."
 
 
-def replay(run: Any, agent: Agent | None = None) -> Replay:
+def replay(run: Any, agent: Agent | None = None, *, parts: Iterable[Any] = ()) -> Replay:
     """Teach an agent the stored documents in their order and compare each decision with the recorded one.
 
     Parameters
@@ -140,12 +141,15 @@ def replay(run: Any, agent: Agent | None = None) -> Replay:
     run : Run, or anything that `storage.documents` takes
     agent : Agent, optional
         A fresh one; by default that of the start document, with its settings and seed.
+    parts : iterable
+        Parts of one's own that the run names: classes or objects, which are registered in this process.
 
     Raises
     ------
     ReplayError
         When the run holds no decision, or its agent cannot be built again.
     """
+    register(*parts)
     run = as_run(run)
     agent = agent or rebuild_agent(lineage(run)[0].start)
     decisions = list(_compare(run, Pupil(agent, prior_of(run))))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bluesky_stm.errors import ReplayError, SettingsError
+from bluesky_stm.errors import ReplayError, SettingsError, UnknownNameError
 from bluesky_stm.geometry import Frame
+from bluesky_stm.parts import KINDS, register
 from bluesky_stm.runs._rebuild import as_run, lineage, prior_of, rebuild_agent
-from bluesky_stm.scalarizers import make_scalarizer
+from bluesky_stm.scalarizers import scalarizer_of
 from bluesky_stm.settings import LengthScale
 from bluesky_stm.storage import Run, once
 from bluesky_stm.teaching import intervention_from, mask_from
@@ -71,7 +72,7 @@ class Resumption:
         return explore(stm, self.agent, steer=steer, **options, **known)
 
 
-def resume(run: Any, *, budget: int | None = None, name: str = "agent") -> Resumption:
+def resume(run: Any, *, budget: int | None = None, name: str = "agent", parts: Iterable[Any] = ()) -> Resumption:
     """Rebuild agent and budget of a run from its documents, and from those of the runs that it goes on with.
 
     Parameters
@@ -82,6 +83,8 @@ def resume(run: Any, *, budget: int | None = None, name: str = "agent") -> Resum
         Spectra in all, those there included; by default as the run was told.
     name : str
         Of the new agent device.
+    parts : iterable
+        Parts of one's own that the run names: classes or objects, which are registered in this process.
 
     Raises
     ------
@@ -90,6 +93,7 @@ def resume(run: Any, *, budget: int | None = None, name: str = "agent") -> Resum
     ReplayError
         When the run is going on still, or does not say enough.
     """
+    register(*parts)
     run = as_run(run)
     if run.stop is None:
         raise ReplayError(f"{run!r} is not finished: it may be going on. Open its catalog to write, then it is ended and kept.")
@@ -116,7 +120,11 @@ def _taught(history: Sequence[Run], name: str, look: bool) -> AgentDevice:
     from bluesky_stm.devices import AgentDevice
 
     first = history[0]
-    scalarizer = make_scalarizer(first.start["scalarizer"])
+    scalarizer = scalarizer_of(first.start)
+    for kind, setting in (("stop rule", "stop"), ("child rule", "child")):
+        rule = first.start["length_scale"].get(setting) or {}
+        if isinstance(rule, Mapping) and rule.get("name", "") not in {"", *KINDS[kind].names}:
+            raise UnknownNameError.in_run(kind, rule["name"], first.start)
     scale = LengthScale.parse(first.start["length_scale"])
     prior = prior_of(history[-1])
     if look:  # and without an overview: nobody will know where the surface of the parent lies

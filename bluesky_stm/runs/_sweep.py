@@ -27,7 +27,7 @@ def sweep(
     ----------
     run : Run, or anything that `storage.documents` takes
     variations : iterable of mapping
-        Arguments of `what_if`, by name.
+        Arguments of `what_if`, by name; ``parts`` among them where a process has to know a part of one's own.
     executor : Executor, optional
         Where they run: by default processes on this machine, one a core. On a Dask cluster:
         ``dask.distributed.Client(...).get_executor()``.

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bluesky_stm import parts
 from bluesky_stm.geometry import Floats
-from bluesky_stm.parts import Part
+from bluesky_stm.parts import Part, agents, register
 from bluesky_stm.protocols import Decision, Experience, Failed, Observation, Posterior
 from bluesky_stm.runs._answers import Answers, Archive, Simulator
 from bluesky_stm.runs._rebuild import as_run, judge_of, lessons_of, prior_of, rebuild_agent
@@ -109,6 +108,7 @@ def what_if(
     seed: int | None = None,
     answers: Answers | None = None,
     budget: int | None = None,
+    parts: Iterable[Any] = (),
 ) -> WhatIf:
     """What another scalarizer or agent would have chosen, and what it predicts from the same spectra.
 
@@ -128,12 +128,15 @@ def what_if(
         Gives a spectrum for any place; see `answered_by`.
     budget : int, optional
         Spectra to give it; by default as many as the run has.
+    parts : iterable
+        Parts of one's own that are named here or by the run: classes or objects, which are registered in this process.
 
     Raises
     ------
     ReplayError
         When the run holds no topograph or no spectrum, or its agent cannot be built again.
     """
+    register(*parts)
     run = as_run(run)
     judge = make_scalarizer(scalarizer) if scalarizer else judge_of(run.start)
     known, prior = lessons_of(run, judge), prior_of(run, judge)
@@ -188,7 +191,7 @@ def _described(start: Mapping[str, Any], agent: str | Mapping[str, Any] | Part |
     own = dict(start.get("agent") or {"name": "dkl", "seed": 0, "settings": _windows(start)})
     if agent is None:
         return {**own, "settings": dict(own.get("settings", {}))}
-    part = parts.agents.make(agent)
+    part = agents.make(agent)
     laid_out = {key: value for key, value in own.get("settings", {}).items() if key in LAYOUT}
     return {"name": part.name, "seed": own.get("seed", 0), "settings": {**laid_out, **part.given}}
 

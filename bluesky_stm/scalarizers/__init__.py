@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bluesky_stm import parts
+from bluesky_stm.errors import UnknownNameError
 from bluesky_stm.parts import Part
 from bluesky_stm.protocols import Scalarizer
 from bluesky_stm.scalarizers._base import NoValueError, ScalarizerPart
@@ -38,6 +39,7 @@ __all__ = [
     "ValenceEdge",
     "WeightedSum",
     "make_scalarizer",
+    "scalarizer_of",
 ]
 
 
@@ -52,3 +54,17 @@ def make_scalarizer(choice: str | Mapping[str, Any] | Part | Scalarizer) -> Scal
         For settings that it does not have, or that make no sense.
     """
     return parts.scalarizers.make(choice)
+
+
+def scalarizer_of(start: Mapping[str, Any]) -> Scalarizer:
+    """Make the scalarizer by which the spectra of a run were judged, from its start document.
+
+    Raises
+    ------
+    UnknownNameError
+        For a name that no package has brought; the message says which package brought it when the run was made.
+    """
+    described = start["scalarizer"]
+    if described["name"] not in parts.scalarizers:
+        raise UnknownNameError.in_run("scalarizer", described["name"], start)
+    return make_scalarizer(described)

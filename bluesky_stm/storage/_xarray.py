@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +12,9 @@ from numpy.typing import ArrayLike
 from bluesky_stm import units
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import Spectrum, Topograph
+from bluesky_stm.parts import register
 from bluesky_stm.protocols import Decision, Failed, Scalarizer
-from bluesky_stm.scalarizers import make_scalarizer
+from bluesky_stm.scalarizers import make_scalarizer, scalarizer_of
 from bluesky_stm.spots import described
 from bluesky_stm.storage._documents import documents, once
 from bluesky_stm.storage._run import Run
@@ -25,12 +26,14 @@ if TYPE_CHECKING:
 CHANNELS = {"current": units.CURRENT, "lockin_x": units.CURRENT, "lockin_y": units.CURRENT, "didv": units.CONDUCTANCE}
 
 
-def load_run(run: Any) -> xr.DataTree:
+def load_run(run: Any, parts: Iterable[Any] = ()) -> xr.DataTree:
     """Everything that a run measured and decided, as a tree of Datasets; what it does not hold is not there.
 
     Parameters
     ----------
     run : Run, or anything that `documents` takes
+    parts : iterable
+        Parts of one's own that the run names: classes or objects, which are registered in this process.
 
     Returns
     -------
@@ -48,16 +51,17 @@ def load_run(run: Any) -> xr.DataTree:
     """
     import xarray as xr
 
+    register(*parts)
     run = run if isinstance(run, Run) else Run(list(documents(run)))
     images = list(run.topographs)
     judges = _judges(run)
-    parts = {
+    groups = {
         "topograph": _topograph(images[0]) if images else None,
         "spectra": _spectra(run.spectra, judges["run"]),
         "decisions": _decisions(run.decisions, judges["agent"]),
         "maps": _maps(run, images[0] if images else None, judges["maps"]),
     }
-    return xr.DataTree.from_dict({name: part for name, part in parts.items() if part is not None}, name=run.uid)
+    return xr.DataTree.from_dict({name: part for name, part in groups.items() if part is not None}, name=run.uid)
 
 
 def _judges(run: Run) -> dict[str, list[Scalarizer]]:
@@ -65,7 +69,7 @@ def _judges(run: Run) -> dict[str, list[Scalarizer]]:
     judges: dict[str, list[Scalarizer]] = {"agent": [], "maps": [], "run": []}
     if not run.start.get("scalarizer"):
         return judges
-    judge, streams = make_scalarizer(run.start["scalarizer"]), dict[str, str]()
+    judge, streams = scalarizer_of(run.start), dict[str, str]()
     for name, doc in once(run.documents()):
         stream = streams.get(doc["descriptor"], "") if name == "event" else ""
         if name == "descriptor":

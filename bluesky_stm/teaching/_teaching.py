@@ -13,7 +13,7 @@ from bluesky_stm.errors import ReplayError
 from bluesky_stm.geometry import Drift, Frame, Point
 from bluesky_stm.measurements import Spectrum, Topograph
 from bluesky_stm.protocols import Agent, Experience, Failed, Observation, Scalarizer
-from bluesky_stm.scalarizers import make_scalarizer
+from bluesky_stm.scalarizers import make_scalarizer, scalarizer_of
 from bluesky_stm.teaching._events import (
     Document,
     drift_from,
@@ -79,7 +79,7 @@ class Teaching(DocumentRouter):
             raise ReplayError(
                 f"The start document of run {doc['uid']} names no scalarizer: it is no exploration of this package."
             )
-        self._scalarizer = self._scalarizer or make_scalarizer(doc["scalarizer"])
+        self._scalarizer = self._scalarizer or scalarizer_of(doc)
         self._streams.clear()
         self._parent = doc.get("parent_run", "")
         if "resumes" not in doc:
