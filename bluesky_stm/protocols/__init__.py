@@ -1,7 +1,7 @@
-"""The seams of the package: what a microscope can do, what an agent can do, what a scalarizer is.
+"""The protocols of the package: what a microscope can do, what an agent can do, and what a scalarizer is.
 
-A device, a plan and an agent never know which controller is behind; a plan never knows which agent. The values that cross
-a seam (`SweepSettings`, `Observation`, `Decision` ...) stand beside it.
+A device, a plan and an agent never know which controller they use; a plan never knows which agent. The values that are
+exchanged (`SweepSettings`, `Observation`, `Decision` ...) are defined beside the protocols.
 """
 
 from bluesky_stm.protocols._agent import (

@@ -1,4 +1,4 @@
-"""The microscope: small protocols for what it can do, and the whole of it."""
+"""The microscope: small protocols for what it can do, and the controller that fulfils all of them."""
 
 from __future__ import annotations
 
@@ -19,72 +19,117 @@ from bluesky_stm.protocols._values import (
 
 
 class BiasControl(Protocol):
-    """The part of an STM controller that holds the sample bias."""
+    """The sample bias. Positive bias probes the empty states of the sample."""
 
     def get_bias(self) -> float:
-        """Bias now, in V."""
+        """Return the sample bias, in V."""
 
     def ramp_bias(self, bias: float) -> None:
-        """Ramp to ``bias``, in V, at the controller's slew rate; return on arrival."""
+        """Ramp the sample bias at the slew rate of the controller, and return on arrival.
 
-
-class CurrentReadout(Protocol):
-    """The preamplifier."""
-
-    def read_current(self) -> float:
-        """Tunneling current now, in nA, with the sign of the bias."""
-
-
-class TipControl(Protocol):
-    """The lateral position of the tip on the sample, drift compensated."""
-
-    def get_tip(self) -> TipState:
-        """Where the tip is now."""
-
-    def get_speed(self) -> float:
-        """Speed of a move where none is asked for, in nm/s."""
-
-    def move_tip(self, point: Point, speed: float | None = None) -> None:
-        """Move in a straight line with the feedback as it is; return on arrival.
-
-        ``speed`` in nm/s, None for the controller's own. `stop` ends it at once with `MotionStoppedError`.
-        """
-
-
-class ZControl(Protocol):
-    """The feedback that keeps the current, and the tip's distance."""
-
-    def get_feedback(self) -> bool:
-        """Whether the feedback is closed."""
-
-    def set_feedback(self, on: bool) -> None:
-        """Close or open the feedback; opened, z stays where it is. That of a withdrawn tip is closed by `approach` only."""
-
-    def get_setpoint(self) -> Setpoint:
-        """Bias and current, V and nA, that the closed feedback keeps."""
-
-    def set_setpoint_current(self, current: float) -> None:
-        """Current, in nA, that the feedback keeps."""
-
-    def get_gains(self) -> FeedbackGains:
-        """Gains of the feedback."""
-
-    def set_gains(self, gains: FeedbackGains) -> None:
-        """Change the gains of the feedback."""
-
-    def is_withdrawn(self) -> bool:
-        """Whether the tip is out of reach of the surface, whoever took it there."""
-
-    def withdraw(self) -> None:
-        """Open the feedback and pull the tip back to the end of its range. Never refused, never interrupted by `stop`."""
-
-    def home(self) -> None:
-        """Open the feedback and lift the tip to its home height: less far than `withdraw`, withdrawn all the same.
+        Parameters
+        ----------
+        bias : float
+            In V.
 
         Raises
         ------
         LimitError
-            When the home height is nearer to the surface than the tip stands.
+            When the bias lies outside of the range of the hardware; nothing has moved.
+        """
+
+
+class CurrentReadout(Protocol):
+    """The current preamplifier."""
+
+    def read_current(self) -> float:
+        """Return the tunneling current, in nA, with the sign of the bias."""
+
+
+class TipControl(Protocol):
+    """The lateral position of the tip on the sample, with drift compensated."""
+
+    def get_tip(self) -> TipState:
+        """Return the position of the tip."""
+
+    def get_speed(self) -> float:
+        """Return the speed of a move for which none is given, in nm/s."""
+
+    def move_tip(self, point: Point, speed: float | None = None) -> None:
+        """Move the tip in a straight line, with the feedback as it is, and return on arrival.
+
+        Parameters
+        ----------
+        point : Point
+            Destination on the sample, in nm.
+        speed : float, optional
+            In nm/s; by default that of `get_speed`.
+
+        Raises
+        ------
+        LimitError
+            When the destination or the speed lies outside of the range of the hardware; nothing has moved.
+        MotionStoppedError
+            When `stop` ended the move; the tip stands still with the feedback on.
+        """
+
+
+class ZControl(Protocol):
+    """The z feedback, which keeps the tunneling current constant, and the distance of the tip."""
+
+    def get_feedback(self) -> bool:
+        """Return True when the feedback is closed."""
+
+    def set_feedback(self, on: bool) -> None:
+        """Close or open the feedback.
+
+        An open feedback leaves z where it is. The feedback of a withdrawn tip is closed by `approach` only.
+
+        Parameters
+        ----------
+        on : bool
+            True to close it.
+        """
+
+    def get_setpoint(self) -> Setpoint:
+        """Return the bias (V) and the current (nA) that the closed feedback keeps."""
+
+    def set_setpoint_current(self, current: float) -> None:
+        """Set the current that the feedback keeps.
+
+        Parameters
+        ----------
+        current : float
+            Magnitude, in nA.
+
+        Raises
+        ------
+        LimitError
+            When the current lies outside of the range of the hardware; nothing has moved.
+        """
+
+    def get_gains(self) -> FeedbackGains:
+        """Return the gains of the feedback."""
+
+    def set_gains(self, gains: FeedbackGains) -> None:
+        """Set the gains of the feedback."""
+
+    def is_withdrawn(self) -> bool:
+        """Return True when the tip is out of reach of the surface, no matter who withdrew it."""
+
+    def withdraw(self) -> None:
+        """Open the feedback and retract the tip to the end of its range.
+
+        This is never refused, and `stop` never interrupts it.
+        """
+
+    def home(self) -> None:
+        """Open the feedback and lift the tip to its home height: less far than `withdraw`, but the tip counts as withdrawn.
+
+        Raises
+        ------
+        LimitError
+            When the home height is nearer to the surface than the present height of the tip.
         """
 
     def approach(self) -> None:
@@ -95,50 +140,106 @@ class Scanning(Protocol):
     """Constant-current images."""
 
     def scan(self, frame: Frame, line_time: float | None = None, progress: Progress | None = None) -> Topograph:
-        """Take a topograph with the feedback closed; ended by `stop` it comes back INCOMPLETE, unmeasured rows NaN.
+        """Take a topograph with the feedback closed.
 
-        ``line_time`` in s, forth; None for the controller's own.
+        Parameters
+        ----------
+        frame : Frame
+            Region to scan, in nm, and its pixels.
+        line_time : float, optional
+            Time per line, forward only, in s; by default that of the controller.
+        progress : callable, optional
+            Called with the number of finished lines and of all lines.
+
+        Returns
+        -------
+        Topograph
+            When `stop` ended the scan it has the flag INCOMPLETE, and rows that were not measured are NaN.
+
+        Raises
+        ------
+        LimitError
+            When the frame reaches beyond the range of the hardware; nothing has moved.
         """
 
     def image(self, channel: str = "height") -> Floats:
-        """One of the `IMAGES` of the scan under way, or of the last one, also of one that failed.
+        """Return an image of the running scan, or of the last one, also of one that failed.
 
-        Shape (rows, columns), row 0 the lowest y; NaN in rows that are not, or not yet, measured, and (0, 0) before the first
-        scan. A channel that the controller does not record is refused with `NotCapableError`.
+        Parameters
+        ----------
+        channel : str
+            One of `IMAGES`.
+
+        Returns
+        -------
+        ndarray of shape (rows, columns)
+            Row 0 is the lowest y. Rows that are not (yet) measured are NaN; before the first scan the shape is (0, 0).
+
+        Raises
+        ------
+        NotCapableError
+            When the controller does not record that channel.
         """
 
 
 class Spectroscopy(Protocol):
-    """Bias sweeps. The controller holds the feedback and restores it, the bias and the set point as one act."""
+    """Bias sweeps, and changes of the tip.
+
+    The controller opens the feedback for a sweep and restores it, the bias and the set point in one act.
+    """
 
     def sweep(self, settings: SweepSettings, progress: Progress | None = None) -> Spectrum:
-        """Sweep the bias where the tip stands; ended by `stop` it comes back INCOMPLETE, padded with NaN."""
+        """Sweep the bias at the present place of the tip.
+
+        Parameters
+        ----------
+        settings : SweepSettings
+            Range, points and timing of the sweep.
+        progress : callable, optional
+            Called with the number of finished points and of all points.
+
+        Returns
+        -------
+        Spectrum
+            When `stop` ended the sweep it has the flag INCOMPLETE and is padded with NaN.
+        """
 
     def pulse(self, bias: float, width: float) -> None:
-        """Pulse the bias, V for s, to change the tip. Cannot be undone."""
+        """Pulse the bias to change the tip. This cannot be undone.
+
+        Parameters
+        ----------
+        bias : float
+            Height of the pulse, in V.
+        width : float
+            Duration of the pulse, in s.
+        """
 
     def shape_tip(self, shape: TipShape) -> None:
-        """Dip the tip into the surface, to change it; bias and feedback stand as before afterwards. Cannot be undone."""
+        """Dip the tip into the surface to change it. This cannot be undone.
+
+        Bias and feedback are as before afterwards.
+        """
 
 
 class LockInControl(Protocol):
     """The lock-in amplifier."""
 
     def get_lockin(self) -> LockInSettings:
-        """Its settings."""
+        """Return the settings of the lock-in."""
 
     def set_lockin(self, settings: LockInSettings) -> None:
-        """Change its settings."""
+        """Set the settings of the lock-in."""
 
 
 class DriftControl(Protocol):
     """Compensation of a steady drift: the velocity at which the surface moves in the coordinates of the tip."""
 
     def get_drift(self) -> tuple[float, float]:
-        """Drift that is compensated, in nm/s, along x and y."""
+        """Return the drift velocity that is compensated, along x and y, in nm/s."""
 
     def set_drift(self, velocity: tuple[float, float]) -> None:
-        """Compensate a drift, in nm/s."""
+        """Compensate a drift velocity, along x and y, in nm/s."""
 
 
 @runtime_checkable
@@ -154,30 +255,36 @@ class Controller(
 
     @property
     def name(self) -> str:
-        """What it is called in sources and messages."""
+        """Name of the controller in sources and messages."""
 
     @property
     def capabilities(self) -> frozenset[Capability]:
-        """What it can do."""
+        """The set of what this controller can do."""
 
     @property
     def ranges(self) -> Mapping[str, tuple[float, float]]:
-        """What the hardware can do: ``bias`` V, ``current`` nA, ``setpoint`` nA, ``x`` ``y`` ``z`` nm, ``speed`` nm/s."""
+        """Ranges of the hardware, as (low, high) by quantity.
+
+        The quantities are ``bias`` V, ``current`` nA, ``setpoint`` nA, ``x`` ``y`` ``z`` nm, and ``speed`` nm/s.
+        """
 
     def now(self) -> float:
-        """Time on the controller's own clock, in s: simulated time for a simulated microscope."""
+        """Return the time on the controller's own clock, in s; for a simulated microscope this is simulated time."""
 
     def stop(self) -> None:
-        """End motion, scan and sweep now, hold still, feedback closed. Idempotent; never a retract."""
+        """End motion, scan and sweep now, and hold still with the feedback closed.
+
+        It may be called repeatedly, and it never retracts the tip.
+        """
 
     def close(self) -> None:
-        """Let go of the instrument, leaving the tip safe. Idempotent."""
+        """Release the instrument and leave the tip safe. It may be called repeatedly."""
 
     def source(self, signal: str) -> str:
-        """Where a value comes from, for ``describe()``: ``"simulated:bias"``."""
+        """Return the source of a signal for ``describe()``, such as ``"simulated:bias"``."""
 
     def describe(self) -> dict[str, Any]:
-        """JSON-able name and settings, enough to build this controller again; for the start document."""
+        """Return name and settings as JSON-able values for the start document, enough to build this controller again."""
 
     def locations(self) -> Floats | None:
-        """The only places (n, 2) as (x, y) in nm where a spectrum can be had; None where it can be had anywhere."""
+        """Return the only places where a spectrum can be taken, (n, 2) as (x, y) in nm; None where it can be taken anywhere."""

@@ -1,4 +1,4 @@
-"""What is said to a microscope, and what it answers: values that cross the seam."""
+"""Values that are exchanged with a microscope: settings, states and capabilities."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from bluesky_stm.geometry import Floats, Point
 from bluesky_stm.measurements import Setpoint
 
 Progress = Callable[[int, int], None]
-"""Called as ``progress(done, total)`` from the thread that measures; lines of a scan, points of a sweep."""
+"""Called as ``progress(done, total)`` from the thread that measures, with lines of a scan or points of a sweep."""
 
 IMAGES = ("height", "height_backward", "current", "current_backward")
-"""Channels of a scan: tip height, in nm, and current, in nA, on the way forth and on the way back."""
+"""Channels of a scan: tip height, in nm, and current, in nA, forward and backward."""
 
 
 class Capability(StrEnum):
-    """What a controller may or may not be able to do."""
+    """An ability that a controller has or does not have."""
 
     BIAS = "bias"
     CURRENT = "current"
@@ -40,7 +40,15 @@ class Capability(StrEnum):
 
 @dataclass(frozen=True)
 class TipState:
-    """Where the tip is: x and y on the sample, z as tip height, all in nm."""
+    """The position of the tip.
+
+    Attributes
+    ----------
+    x, y : float
+        Place on the sample, in nm.
+    z : float
+        Height of the tip, in nm.
+    """
 
     x: float
     y: float
@@ -54,7 +62,15 @@ class TipState:
 
 @dataclass(frozen=True)
 class FeedbackGains:
-    """Gains of the logarithmic z feedback: P in nm, I in nm/s, for a natural logarithm of the current."""
+    """Gains of the logarithmic z feedback, whose error is the natural logarithm of the current over its set point.
+
+    Attributes
+    ----------
+    proportional : float
+        In nm.
+    integral : float
+        In nm/s.
+    """
 
     proportional: float
     integral: float
@@ -79,7 +95,7 @@ class LockInSettings:
             raise SettingsError("A lock-in with a gain of 0 V gives no dI/dV. Nothing has changed. Calibrate it.")
 
     def didv(self, lockin_x: ArrayLike) -> Floats:
-        """Differential conductance, in nS, of raw lock-in X, in nA."""
+        """Return the differential conductance, in nS, of raw lock-in X, in nA."""
         return (np.asarray(lockin_x, dtype=float) - self.offset) / self.gain
 
 
@@ -131,18 +147,18 @@ class SweepSettings:
 
 @dataclass(frozen=True, eq=False)
 class TipShape:
-    """A controlled dip of the tip into the surface, which changes its end. Each is done once.
+    """A controlled dip of the tip into the surface, which changes its end.
 
     Attributes
     ----------
     depth : float
-        How far below the height at which the feedback held it, in nm; positive, towards the sample.
+        Distance below the height at which the feedback held the tip, in nm; positive, towards the sample.
     bias : float
-        Bias while it dips, in V.
+        Bias during the dip, in V.
     hold : float
         Time at the bottom, in s.
     lift : float
-        How far above that height it is pulled before the feedback takes it again, in nm.
+        Distance above that height to which the tip is pulled before the feedback takes it again, in nm.
     """
 
     depth: float

@@ -1,7 +1,7 @@
-"""Spectrum to the scalar property that an agent predicts, or the reason why there is none.
+"""Scalarizers: from a spectrum to the scalar property that an agent predicts, or to the reason why there is none.
 
-Chosen by name, with settings: ``make_scalarizer("gap")``, ``make_scalarizer({"name": "gap", "prefer": "small"})``.
-An agent seeks large values; ``prefer`` turns the sign of any scalarizer round, ``weighted_sum`` puts several together.
+They are chosen by name, with settings: ``make_scalarizer("gap")``, ``make_scalarizer({"name": "gap", "prefer": "small"})``.
+An agent seeks large values; ``prefer`` changes the sign of any scalarizer, and ``weighted_sum`` combines several.
 """
 
 from __future__ import annotations
@@ -44,14 +44,19 @@ __all__ = [
 
 
 def make_scalarizer(choice: str | Mapping[str, Any] | Part | Scalarizer) -> Scalarizer:
-    """Make the scalarizer that is chosen: a name, ``{"name": ..., **settings}`` as in a start document, or one that is there.
+    """Return the scalarizer that is chosen.
+
+    Parameters
+    ----------
+    choice : str, mapping, Part or Scalarizer
+        A name, ``{"name": ..., **settings}`` as in a start document, or a scalarizer, which is returned as it is.
 
     Raises
     ------
     UnknownNameError
-        For a name that no package has brought.
+        When no package has brought a scalarizer of that name.
     SettingsError
-        For settings that it does not have, or that make no sense.
+        When a setting does not exist or makes no sense.
     """
     return parts.scalarizers.make(choice)
 

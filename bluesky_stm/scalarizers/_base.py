@@ -1,4 +1,4 @@
-"""What all scalarizers share: settings, a sign, and one way to say that there is no value."""
+"""The base of all scalarizers: settings, a sign, and one way to say that there is no value."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bluesky_stm.protocols import Failed
 
 
 class NoValueError(Exception):
-    """This spectrum has no value, because ...: becomes `Failed`, never leaves this package."""
+    """A spectrum has no value; the message says why. It becomes `Failed` and never leaves this package."""
 
 
 class ScalarizerPart(Part):
@@ -20,7 +20,7 @@ class ScalarizerPart(Part):
     Attributes
     ----------
     name : str
-        By which it is chosen.
+        Name by which it is chosen.
     prefer : {"large", "small"}
         An agent seeks large values. With ``"small"`` the value comes back with its sign changed, so that
         ``{"name": "gap", "prefer": "small"}`` seeks the smallest gap and reports minus the gap.
@@ -33,7 +33,7 @@ class ScalarizerPart(Part):
     )
 
     refused: ClassVar[Quality] = Quality.LOST_CONTACT | Quality.TIP_CHANGED
-    """Flags with which no number is to be trusted; what is clipped or incomplete matters only where it is looked at."""
+    """Quality flags with which a spectrum has no value. Clipped or incomplete ones are refused where that part counts."""
 
     @property
     def units(self) -> str:
@@ -42,15 +42,21 @@ class ScalarizerPart(Part):
 
     @property
     def sign(self) -> int:
-        """What the value is multiplied by for an agent, who seeks the largest: -1 where the smallest is sought."""
+        """Factor of the value for an agent, which seeks large values: -1 where small ones are preferred, else 1."""
         return 1 if self.prefer == "large" else -1
 
     def value(self, spectrum: Spectrum) -> float:
-        """The value, in ``units``, before the sign of ``prefer``; raises `NoValueError` with the reason."""
+        """Return the value, in ``units``, before the sign of ``prefer``.
+
+        Raises
+        ------
+        NoValueError
+            When the spectrum has no value; the message says why.
+        """
         raise NotImplementedError
 
     def __call__(self, spectrum: Spectrum) -> float | Failed:
-        """Value in ``units``, or why there is none."""
+        """Return the value in ``units`` with the sign of ``prefer``, or why there is none."""
         if spectrum.quality & self.refused:
             return Failed(f"{self.name}: the spectrum is {(spectrum.quality & self.refused).words}")
         try:

@@ -1,8 +1,8 @@
 """Band edges and gap, from where the conductance leaves its noise floor.
 
-The floor is the quietest stretch of the sweep; its level and its noise set the threshold, and an edge is where the conductance
+The floor is the quietest stretch of the sweep; its level and its noise set the threshold. An edge is where the conductance
 stays above it for three samples, interpolated between two samples. Unlike a line through the onset this needs no shape of the
-curve, and unlike a fixed current it does not depend on how far the tip stands away.
+curve, and unlike a fixed current it does not depend on the distance of the tip.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from bluesky_stm.scalarizers._base import NoValueError, ScalarizerPart
 from bluesky_stm.scalarizers._sweep import Sweep
 
 CONSECUTIVE = 3
-"""Samples in a row above the threshold that make an edge: noise does not do that."""
+"""Number of consecutive samples above the threshold that make an edge; noise does not produce as many."""
 
 METALLIC = 0.2
-"""A floor above this share of the mean conductance is no gap. (The median may lie in the gap itself: noise would decide.)"""
+"""Share of the mean conductance above which a floor is no gap; the median may lie in the gap itself, so that noise decides."""
 
 
 class _Edges(ScalarizerPart):
@@ -36,11 +36,17 @@ class _Edges(ScalarizerPart):
 
     @property
     def units(self) -> str:
-        """Energy over elementary charge."""
+        """A bias, which is an energy over the elementary charge."""
         return units.BIAS
 
     def edges(self, spectrum: Spectrum) -> tuple[float, float]:
-        """Last occupied and first empty states, in V; NaN for an edge that the sweep does not reach."""
+        """Return the last occupied and the first empty states, in V; NaN for an edge that the sweep does not reach.
+
+        Raises
+        ------
+        NoValueError
+            When the sweep has too few samples or no gap.
+        """
         sweep = Sweep.of(spectrum).clear
         floor = _quietest(sweep, self.stretch)
         middle = (floor.start + floor.stop) // 2
@@ -67,7 +73,13 @@ class Gap(_Edges):
     name: str = "gap"
 
     def value(self, spectrum: Spectrum) -> float:
-        """Both edges have to lie inside the sweep."""
+        """Return the gap, in V.
+
+        Raises
+        ------
+        NoValueError
+            When there is no gap, or an edge lies outside of the sweep.
+        """
         return self._edge(spectrum, 1) - self._edge(spectrum, 0)
 
 
@@ -77,7 +89,13 @@ class ValenceEdge(_Edges):
     name: str = "valence_edge"
 
     def value(self, spectrum: Spectrum) -> float:
-        """The edge below the floor."""
+        """Return the edge below the floor, in V.
+
+        Raises
+        ------
+        NoValueError
+            When there is no gap, or the edge lies outside of the sweep.
+        """
         return self._edge(spectrum, 0)
 
 
@@ -87,12 +105,18 @@ class ConductionEdge(_Edges):
     name: str = "conduction_edge"
 
     def value(self, spectrum: Spectrum) -> float:
-        """The edge above the floor."""
+        """Return the edge above the floor, in V.
+
+        Raises
+        ------
+        NoValueError
+            When there is no gap, or the edge lies outside of the sweep.
+        """
         return self._edge(spectrum, 1)
 
 
 def _quietest(sweep: Sweep, stretch: float) -> slice:
-    """The stretch of samples with the least conductance and spread."""
+    """Return the stretch of samples with the least conductance and spread."""
     size = max(5, round(stretch / max(float(np.median(np.diff(sweep.bias))), 1e-12)) + 1) if len(sweep.bias) > 1 else 5
     if len(sweep.bias) < size + 2 * CONSECUTIVE:
         raise NoValueError(f"{len(sweep.bias)} samples are too few to tell a floor from its edges")
@@ -105,7 +129,7 @@ def _quietest(sweep: Sweep, stretch: float) -> slice:
 
 
 def _crossing(didv: Floats, threshold: float) -> float:
-    """Samples (a fraction too) from the first to where the curve leaves the floor; inf where it does not."""
+    """Return the number of samples (also a fraction) up to where the curve leaves the floor; inf where it does not."""
     lasting = np.convolve(didv > threshold, np.ones(CONSECUTIVE))[CONSECUTIVE - 1 :] == CONSECUTIVE
     if not lasting.any():
         return float("inf")

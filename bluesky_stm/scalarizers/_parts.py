@@ -1,4 +1,4 @@
-"""Scalars of a part of the spectrum: an integral, the conductance at one bias, a peak, weight inside the gap."""
+"""Scalars of a part of the spectrum: an integral, the conductance at one bias, a peak, the weight inside the gap."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bluesky_stm.settings import Range
 
 
 class Integral(ScalarizerPart):
-    """``channel`` ("current" or "didv") integrated over ``between``, in V; nA V, or nA."""
+    """Integral of ``channel`` ("current" or "didv") over the bias range ``between``, in V; the unit is nA V, or nA."""
 
     name: str = "integral"
     between: Range = setting(..., units.BIAS, "Range of bias that is integrated.")
@@ -29,13 +29,19 @@ class Integral(ScalarizerPart):
         return units.CURRENT if self.channel == "didv" else f"{units.CURRENT} {units.BIAS}"
 
     def value(self, spectrum: Spectrum) -> float:
-        """Trapezoids."""
+        """Return the integral by the trapezoidal rule.
+
+        Raises
+        ------
+        NoValueError
+            When the sweep does not cover the range, or is clipped there.
+        """
         part = Sweep.of(spectrum).between(*self.between)
         return float(np.trapezoid(getattr(part, self.channel), part.bias))
 
 
 class Conductance(ScalarizerPart):
-    """dI/dV at ``bias``, in nS: the mean over ``width`` V around it. At 0 V: the zero-bias conductance."""
+    """Mean dI/dV over ``width`` V around ``bias``, in nS; at 0 V it is the zero-bias conductance."""
 
     name: str = "conductance"
     bias: float = setting(0.0, units.BIAS, "Bias at which the conductance is read; 0 V for the zero-bias conductance.")
@@ -47,12 +53,18 @@ class Conductance(ScalarizerPart):
         return units.CONDUCTANCE
 
     def value(self, spectrum: Spectrum) -> float:
-        """Mean over the window."""
+        """Return the mean over the window, in nS.
+
+        Raises
+        ------
+        NoValueError
+            When the sweep does not cover the window, or is clipped there.
+        """
         return float(Sweep.of(spectrum).between(self.bias - self.width / 2, self.bias + self.width / 2).didv.mean())
 
 
 class InGapWeight(ScalarizerPart):
-    """Share of the dI/dV that lies in ``between`` (V), where a pristine sample has none, in that over ``of``."""
+    """Integral of dI/dV over ``between`` (V), where a pristine sample has none, divided by that over ``of``."""
 
     name: str = "in_gap_weight"
     between: Range = setting(..., units.BIAS, "Range of bias inside the gap.")
@@ -64,7 +76,13 @@ class InGapWeight(ScalarizerPart):
         return ""
 
     def value(self, spectrum: Spectrum) -> float:
-        """Ratio of two integrals."""
+        """Return the ratio of the two integrals.
+
+        Raises
+        ------
+        NoValueError
+            When the sweep does not cover a range, is clipped there, or has no conductance in the wider one.
+        """
         inside, whole = (self._integral(spectrum, ends) for ends in (self.between, self.of))
         if not whole > 0:
             raise NoValueError(f"there is no conductance between {self.of[0]:g} and {self.of[1]:g} V")
@@ -102,7 +120,15 @@ class PeakPosition(_Peak):
         return units.BIAS
 
     def value(self, spectrum: Spectrum) -> float:
-        """Vertex of the parabola through the three highest samples."""
+        """Return the bias of the peak, in V.
+
+        It is the vertex of the parabola through the highest sample and its neighbours.
+
+        Raises
+        ------
+        NoValueError
+            When the largest dI/dV lies at an end of the range.
+        """
         return self._peak(spectrum)[0]
 
 
@@ -117,7 +143,15 @@ class PeakHeight(_Peak):
         return units.CONDUCTANCE
 
     def value(self, spectrum: Spectrum) -> float:
-        """Vertex of the parabola through the three highest samples."""
+        """Return the dI/dV of the peak, in nS.
+
+        It is that of the vertex of the parabola through the highest sample and its neighbours.
+
+        Raises
+        ------
+        NoValueError
+            When the largest dI/dV lies at an end of the range.
+        """
         return self._peak(spectrum)[1]
 
 

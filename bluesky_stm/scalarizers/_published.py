@@ -1,7 +1,7 @@
 """The scalars of the published runs, exactly as they were computed [1]_.
 
-Their flaws are kept, since the point is to compare: the area leaves the last sample out, the ratio integrates the lock-in
-with its offset, and clipped samples count as they stand. Units differ: nA and V here, A and V in the published files.
+Their flaws are kept, since the purpose is to compare: the area leaves out the last sample, the ratio integrates the lock-in
+with its offset, and clipped samples count as they are. Units differ: nA and V here, A and V in the published files.
 
 References
 ----------
@@ -20,7 +20,7 @@ from bluesky_stm.parts import setting
 from bluesky_stm.scalarizers._base import NoValueError, ScalarizerPart
 
 SMOOTHING = 4
-"""Samples of the trailing mean in front of the slope fit."""
+"""Number of samples of the trailing mean that precedes the slope fit."""
 
 LEAST_SLOPE = 0.1
 """Slope that a window must exceed, in 1/V of the curve scaled to 0..1."""
@@ -37,14 +37,20 @@ class PositiveChannelArea(ScalarizerPart):
         return f"{units.CURRENT} {units.BIAS}"
 
     def value(self, spectrum: Spectrum) -> float:
-        """Trapezoids over V > 0."""
+        """Return the integral over V > 0 by the trapezoidal rule, in nA V.
+
+        Raises
+        ------
+        NoValueError
+            When the sweep ended early.
+        """
         bias, current = spectrum.bias[:-1], spectrum.current[:-1]
         positive = bias > 0
         return _area(bias[positive], current[positive])
 
 
 class AreaRatio(ScalarizerPart):
-    """``offset`` + area of the raw lock-in over 0 to ``narrow`` V, divided by that over 0 to ``wide`` V."""
+    """Ratio of two areas of the raw lock-in, over 0 to ``narrow`` V and over 0 to ``wide`` V, plus ``offset``."""
 
     name: str = "area_ratio"
     narrow: float = setting(0.5, units.BIAS, "Upper end of the range above the fraction line, which begins at 0 V.", gt=0)
@@ -57,7 +63,13 @@ class AreaRatio(ScalarizerPart):
         return ""
 
     def value(self, spectrum: Spectrum) -> float:
-        """Both ends of a range belong to it."""
+        """Return the ratio; both ends of a range belong to it.
+
+        Raises
+        ------
+        NoValueError
+            When the sweep ended before a range.
+        """
         return self.offset + self._part(spectrum, self.narrow) / self._part(spectrum, self.wide)
 
     def _part(self, spectrum: Spectrum, end: float) -> float:
@@ -68,8 +80,8 @@ class AreaRatio(ScalarizerPart):
 class BandgapSlopefit(ScalarizerPart):
     """Gap from straight lines through the onsets of the raw lock-in, in V.
 
-    On each side of zero the smoothed curve is scaled to 0..1 and kept until it exceeds ``threshold``; the window of
-    ``window`` V that a straight line fits best gives the onset where that line meets zero; the gap is the sum of both.
+    On each side of zero the smoothed curve is scaled to 0..1 and kept until it exceeds ``threshold``. The window of
+    ``window`` V that a straight line fits best gives the onset, where that line meets zero. The gap is the sum of both onsets.
     A side on which no line rises has no onset: the published value there is -4 V, here there is no value.
     """
 
@@ -83,7 +95,13 @@ class BandgapSlopefit(ScalarizerPart):
         return units.BIAS
 
     def value(self, spectrum: Spectrum) -> float:
-        """Sum of both onsets."""
+        """Return the sum of both onsets, in V.
+
+        Raises
+        ------
+        NoValueError
+            When no line rises on one of the sides.
+        """
         bias, smooth = spectrum.bias, np.maximum(_trailing_mean(spectrum.lockin_x), 0)
         below, above = bias < 0, bias >= 0
         return self._onset(-bias[below][::-1], smooth[below][::-1]) + self._onset(bias[above], smooth[above])

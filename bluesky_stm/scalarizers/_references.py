@@ -1,7 +1,7 @@
-"""Scalars that compare with spectra which are known: likeness, distance to kinds, and a component of how earlier ones varied.
+"""Scalars that compare a spectrum with known ones: correlation, distance to classes, and a component of earlier spectra.
 
-The spectra are part of the settings, so that a start document holds them and the value can be computed again. None comes with
-the package: what a clean terrace looks like depends on the sample, on the tip and on the sweep.
+The known spectra are part of the settings, so that a start document holds them and the value can be computed again. None comes
+with the package: the spectrum of a clean terrace depends on the sample, on the tip and on the sweep.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ def _rising(curve: tuple[tuple[float, ...], ...]) -> tuple[tuple[float, ...], ..
 
 
 Reference = Annotated[tuple[tuple[float, float], ...], Field(min_length=3), AfterValidator(_rising)]
-"""Bias (V, rising) and dI/dV (any unit: only its shape counts), sample by sample."""
+"""Pairs of bias (V, increasing) and dI/dV (in any unit, since only its shape counts)."""
 
 
 class Similarity(ScalarizerPart):
-    """How like a reference spectrum this one is: the correlation of dI/dV over ``between`` (V), 1 for the same shape."""
+    """Correlation of dI/dV with that of a reference spectrum over ``between`` (V); 1 for the same shape."""
 
     name: str = "similarity"
     between: Range = setting(..., units.BIAS, "Range of bias over which the shapes are compared.")
@@ -45,16 +45,22 @@ class Similarity(ScalarizerPart):
         return ""
 
     def value(self, spectrum: Spectrum) -> float:
-        """Between -1 and 1."""
+        """Return the correlation, between -1 and 1.
+
+        Raises
+        ------
+        NoValueError
+            When sweep or reference does not cover the range, or one of them is flat there.
+        """
         part = Sweep.of(spectrum).between(*self.between)
         return float(_shape(part.didv) @ _shape(_at(part.bias, self.reference)))
 
 
 class ClassDistance(ScalarizerPart):
-    """How far a spectrum lies from the nearest of some known ``classes``: large values are kinds that nobody has named.
+    """Distance of a spectrum from the nearest of some known ``classes``; large values are kinds that nobody has named.
 
     The distance of two shapes (dI/dV over ``between`` V, less its mean, at unit length) is 0 for the same one, sqrt(2) for
-    unrelated and 2 for opposite ones. With ``"prefer": "small"`` the agent seeks the class itself.
+    unrelated and 2 for opposite ones. With ``"prefer": "small"`` the agent seeks the classes themselves.
     """
 
     name: str = "class_distance"
@@ -67,7 +73,13 @@ class ClassDistance(ScalarizerPart):
         return ""
 
     def value(self, spectrum: Spectrum) -> float:
-        """Between 0 and 2."""
+        """Return the distance, between 0 and 2.
+
+        Raises
+        ------
+        NoValueError
+            When sweep or a class does not cover the range, or one of them is flat there.
+        """
         part = Sweep.of(spectrum).between(*self.between)
         shape = _shape(part.didv)
         return min(float(np.linalg.norm(shape - _shape(_at(part.bias, known)))) for known in self.classes.values())
@@ -86,12 +98,19 @@ class PrincipalComponent(ScalarizerPart):
 
     @classmethod
     def fitted(cls, spectra: Sequence[Spectrum], component: int = 0) -> Self:
-        """Component 0, 1 ... of ``spectra``, by falling variance, on the bias of the first; its largest loading is positive.
+        """Return the scalarizer of a principal component of spectra.
+
+        Parameters
+        ----------
+        spectra : sequence of Spectrum
+            Those that were not measured to their end are left out; the others are interpolated to the bias of the first one.
+        component : int
+            0 for the component of largest variance, 1 for the next. Its largest loading is positive.
 
         Raises
         ------
         SettingsError
-            For fewer spectra that were measured to their end than it takes.
+            When fewer than ``component + 2`` spectra were measured to their end.
         """
         bias = np.sort(spectra[0].bias) if spectra else np.empty(0)
         ordered = [(np.argsort(s.bias), s) for s in spectra if np.isfinite(s.didv).all() and np.isfinite(s.bias).all()]
@@ -111,7 +130,13 @@ class PrincipalComponent(ScalarizerPart):
         return units.CONDUCTANCE
 
     def value(self, spectrum: Spectrum) -> float:
-        """What is left of the spectrum without the mean, along the axis."""
+        """Return the projection on the axis of the spectrum less the mean, in nS.
+
+        Raises
+        ------
+        NoValueError
+            When the sweep does not cover the bias of the axis, or is clipped there.
+        """
         bias, mean, loading = np.array(self.axis).T
         part = Sweep.of(spectrum).between(bias[0], bias[-1])
         return float((np.interp(bias, part.bias, part.didv) - mean) @ loading)
@@ -125,7 +150,7 @@ def _at(bias: Floats, reference: Reference) -> Floats:
 
 
 def _shape(didv: Floats) -> Floats:
-    """Less its mean, at unit length."""
+    """Return a curve less its mean, at unit length."""
     rest = didv - didv.mean()
     size = float(np.linalg.norm(rest))
     if size == 0:

@@ -1,4 +1,4 @@
-"""Scalarizers put together."""
+"""A scalarizer that combines others."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bluesky_stm.scalarizers._base import NoValueError, ScalarizerPart
 
 
 class WeightedSum(ScalarizerPart):
-    """``offset`` plus the sum of ``weights`` times ``terms``, each of them a scalarizer chosen by name.
+    """Sum of ``offset`` and of ``weights`` times ``terms``, each of them a scalarizer chosen by name.
 
     The published "3.1 - gap" is ``{"name": "weighted_sum", "terms": ["bandgap_slopefit"], "weights": [-1], "offset": 3.1}``.
     Where one term has no value, the sum has none.
@@ -34,12 +34,12 @@ class WeightedSum(ScalarizerPart):
 
     @property
     def units(self) -> str:
-        """That of the terms where they agree, else none."""
+        """Unit of the terms where they agree, else empty."""
         found = {term.units for term in self.terms}
         return found.pop() if len(found) == 1 else ""
 
     def value(self, spectrum: Spectrum) -> float:
-        """Sum over the terms."""
+        """Return the weighted sum."""
         return self.offset + sum(w * self._term(t, spectrum) for w, t in zip(self.weights, self.terms, strict=True))
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""A spectrum made ready: in order of bias, without what was not measured, what is clipped known."""
+"""A spectrum prepared for scalarizers: sorted by bias, without samples that were not measured, with clipped samples marked."""
 
 from __future__ import annotations
 
@@ -13,12 +13,24 @@ from bluesky_stm.measurements import Quality, Spectrum
 from bluesky_stm.scalarizers._base import NoValueError
 
 CLIPPED_WITHIN = 1e-3
-"""A sample of a clipped spectrum whose current is this close to the largest (relative) sits at the end of the preamp."""
+"""Relative distance from the largest current within which a sample of a clipped spectrum counts as clipped."""
 
 
 @dataclass(frozen=True, eq=False)
 class Sweep:
-    """Samples in order of rising bias, all finite: ``bias`` V, ``current`` nA, ``didv`` nS, ``clipped`` true or false."""
+    """Samples of a spectrum, sorted by increasing bias, all finite.
+
+    Attributes
+    ----------
+    bias : ndarray of shape (n,)
+        In V.
+    current : ndarray of shape (n,)
+        In nA.
+    didv : ndarray of shape (n,)
+        In nS.
+    clipped : ndarray of bool of shape (n,)
+        True where the preamplifier was at the end of its range.
+    """
 
     bias: Floats
     current: Floats
@@ -27,7 +39,13 @@ class Sweep:
 
     @classmethod
     def of(cls, spectrum: Spectrum) -> Self:
-        """From a spectrum swept either way; NaN left out."""
+        """Return the samples of a spectrum swept in either direction.
+
+        Raises
+        ------
+        NoValueError
+            When fewer than two samples were measured.
+        """
         size = np.abs(spectrum.current)
         clipped = size >= (1 - CLIPPED_WITHIN) * np.nanmax(size, initial=0) if spectrum.quality & Quality.CLIPPED else size < 0
         measured = np.isfinite(spectrum.bias) & np.isfinite(spectrum.current) & np.isfinite(spectrum.didv)
@@ -41,11 +59,22 @@ class Sweep:
 
     @property
     def clear(self) -> Self:
-        """Without the clipped samples."""
+        """The samples that are not clipped."""
         return self[~self.clipped]
 
     def between(self, low: float, high: float) -> Self:
-        """The samples from ``low`` to ``high``, in V: at least two, none clipped, and the sweep has to reach both ends."""
+        """Return the samples in a range of bias.
+
+        Parameters
+        ----------
+        low, high : float
+            Ends of the range, in V.
+
+        Raises
+        ------
+        NoValueError
+            When the sweep does not reach both ends, has fewer than two samples in the range, or is clipped there.
+        """
         step = np.diff(self.bias).max()
         if self.bias[0] > low + step or self.bias[-1] < high - step:
             raise NoValueError(f"the sweep from {self.bias[0]:g} to {self.bias[-1]:g} V does not cover {low:g} to {high:g} V")
