@@ -1,7 +1,8 @@
-"""Agents: where to measure next. Chosen by name, with settings: ``make_agent("dkl", seed=7, acquisition="variance")``.
+"""Agents, which decide where to measure next, and their acquisition functions.
 
-The settings of an agent are a part, `AgentPart`, which knows how to build it; packages bring others by entry points. Torch is
-loaded when an agent that needs it is built, not before.
+They are chosen by name, with settings: ``make_agent("dkl", seed=7, acquisition="variance")``. The settings of an agent are a
+part, `AgentPart`, which knows how to build it; packages bring others by entry points. Torch is loaded when an agent that needs
+it is built, not before.
 """
 
 from __future__ import annotations
@@ -68,9 +69,9 @@ __all__ = [
 
 
 def make_agent(choice: str | Mapping[str, Any] | Part, seed: int = 0, **settings: Any) -> Agent:
-    """Make the agent that is chosen.
+    """Return the agent that is chosen.
 
-    One that says ``d`` in `describe` is made again by ``make_agent(d["name"], seed=d["seed"], **d["settings"])``.
+    An agent whose `describe` gives ``d`` is made again by ``make_agent(d["name"], seed=d["seed"], **d["settings"])``.
 
     Parameters
     ----------
@@ -85,9 +86,9 @@ def make_agent(choice: str | Mapping[str, Any] | Part, seed: int = 0, **settings
     Raises
     ------
     UnknownNameError
-        For a name that no package has brought.
+        When no package has brought an agent of that name.
     SettingsError
-        For settings that it does not have, or that make no sense.
+        When a setting does not exist or makes no sense.
     """
     part: AgentPart = parts.agents.make(choice, **settings)
     return part.build(seed)

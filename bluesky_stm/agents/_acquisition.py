@@ -1,8 +1,8 @@
-"""Acquisition functions: what it is worth to measure a candidate, from what is believed of it.
+"""Acquisition functions: scores of the candidates, computed from the posterior of an agent.
 
-All of them work on warped values (`Warp` is increasing, so the best stays the best) and give one number a candidate, larger is
-better; the agent takes the largest among the candidates that are free. A spectrum without a value gains nothing, so what is
-weighed is the expectation over whether there will be one.
+All of them work on warped values (`Warp` increases, so that the best value stays the best) and give one number for each
+candidate; larger is better. The agent takes the free candidate with the largest score. A spectrum without a value gains
+nothing, so the score is the expectation over whether there will be a value.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from bluesky_stm.geometry import Floats
 from bluesky_stm.parts import acquisition_functions, setting
 
 THOMPSON_CANDIDATES = 2048
-"""Candidates, drawn at random, on which a Thompson sample is drawn: the covariance of all would cost their cube."""
+"""Number of candidates, drawn at random, on which a Thompson sample is drawn; the cost grows with their cube."""
 
 
 class ExpectedImprovement(AcquisitionFunction):
@@ -30,30 +30,30 @@ class ExpectedImprovement(AcquisitionFunction):
     name: str = "ei"
 
     def __call__(self, inputs: AcquisitionInputs) -> Floats:
-        """Never negative."""
+        """Return the expected improvement over `AcquisitionInputs.best`, in warped values; never negative."""
         return inputs.expected(np.exp(log_expected_improvement(inputs.mean, inputs.std, inputs.best)))
 
 
 class LogExpectedImprovement(AcquisitionFunction):
-    """Logarithm of `ExpectedImprovement`: ranks candidates where the improvement itself underflows."""
+    """Logarithm of `ExpectedImprovement`, which ranks candidates where the improvement itself underflows."""
 
     name: str = "log-ei"
     scale: ClassVar[Scale] = "logarithm"
 
     def __call__(self, inputs: AcquisitionInputs) -> Floats:
-        """Accurate for any distance below the best."""
+        """Return the logarithm; it is accurate for any distance below the best."""
         return log_expected_improvement(inputs.mean, inputs.std, inputs.best) + np.log(inputs.chance)
 
 
 class UpperConfidenceBound(AcquisitionFunction):
-    """Mean plus ``sqrt(beta)`` standard deviations."""
+    """Posterior mean plus ``sqrt(beta)`` standard deviations."""
 
     name: str = "ucb"
     scale: ClassVar[Scale] = "level"
     beta: float = setting(4.0, "", "Square of the number of standard deviations that are added to the mean.", ge=0)
 
     def __call__(self, inputs: AcquisitionInputs) -> Floats:
-        """In warped values."""
+        """Return the bound, in warped values."""
         return inputs.expected(inputs.mean + math.sqrt(self.beta) * inputs.std, inputs.least)
 
 
@@ -68,30 +68,33 @@ class AnnealedBound(AcquisitionFunction):
     least: float = setting(0.001, "", "Value below which beta does not fall.", ge=0)
 
     def __call__(self, inputs: AcquisitionInputs) -> Floats:
-        """In warped values."""
+        """Return the bound, in warped values."""
         beta = max(self.start * self.decay ** max(inputs.count - self.after, 0), self.least)
         return inputs.expected(inputs.mean + math.sqrt(beta) * inputs.std, inputs.least)
 
 
 class MaximumVariance(AcquisitionFunction):
-    """Standard deviation: for the map, not for the maximum."""
+    """Posterior standard deviation, which improves the map and does not seek the maximum."""
 
     name: str = "variance"
     maximises: ClassVar[bool] = False
 
     def __call__(self, inputs: AcquisitionInputs) -> Floats:
-        """In warped values."""
+        """Return the standard deviation, in warped values."""
         return inputs.expected(inputs.std)
 
 
 class Thompson(AcquisitionFunction):
-    """One sample of the posterior, drawn anew for each decision."""
+    """One sample of the posterior, drawn anew for each decision.
+
+    The sample covers at most `THOMPSON_CANDIDATES` of the free candidates.
+    """
 
     name: str = "thompson"
     scale: ClassVar[Scale] = "level"
 
     def __call__(self, inputs: AcquisitionInputs) -> Floats:
-        """Minus infinity for candidates that the sample leaves out."""
+        """Return the sample, in warped values; minus infinity for candidates that it leaves out."""
         index = np.flatnonzero(inputs.free)
         if len(index) > THOMPSON_CANDIDATES:
             index = np.sort(inputs.generator.choice(index, THOMPSON_CANDIDATES, replace=False))
@@ -104,14 +107,14 @@ class Thompson(AcquisitionFunction):
 
 
 class Novelty(AcquisitionFunction):
-    """How far the value is expected to lie from the ``neighbours`` values nearest to it: seeks values unlike all so far."""
+    """Expected distance of the value from the ``neighbours`` values nearest to it, which seeks values unlike all so far."""
 
     name: str = "novelty"
     maximises: ClassVar[bool] = False
     neighbours: int = setting(3, "", "Values already measured, the nearest ones, to which the distance counts.", ge=1)
 
     def __call__(self, inputs: AcquisitionInputs) -> Floats:
-        """In warped values."""
+        """Return the root mean square distance, in warped values."""
         apart = expected_novelty(inputs.mean[:, None], inputs.std[:, None], inputs.seen[:, None], self.neighbours)
         return inputs.expected(apart)
 
@@ -136,7 +139,7 @@ class WithinRange(AcquisitionFunction):
         return self
 
     def __call__(self, inputs: AcquisitionInputs) -> Floats:
-        """Between 0 and 1."""
+        """Return the probability, between 0 and 1."""
         low, high = (np.inf * sign if end is None else float(inputs.warp(np.array(end))) for end, sign in self._ends)
         return inputs.expected(ndtr((high - inputs.mean) / inputs.std) - ndtr((low - inputs.mean) / inputs.std))
 
@@ -146,7 +149,10 @@ class WithinRange(AcquisitionFunction):
 
 
 class CostAware(AcquisitionFunction):
-    """What weighs the worth ``of`` a spectrum against what it takes to get there."""
+    """Base of acquisition functions that relate the score ``of`` a spectrum to the way of the tip.
+
+    Only a score with a meaningful zero can be divided: levels such as a confidence bound are refused.
+    """
 
     of: Annotated[AcquisitionFunction, acquisition_functions] = setting(
         ExpectedImprovement(), "", "The acquisition function that gives the worth of a spectrum, chosen by name."
@@ -163,19 +169,19 @@ class CostAware(AcquisitionFunction):
 
     @property
     def maximises(self) -> bool:
-        """As the one that it weighs."""
+        """True when the acquisition function ``of`` maximises."""
         return self.of.maximises
 
 
 class Near(CostAware):
-    """The nearest among the candidates whose ``of`` is at least ``share`` of the largest: less travel of the tip."""
+    """The nearest of the candidates whose score ``of`` is at least ``share`` of the largest, which saves travel of the tip."""
 
     name: str = "near"
     scale: ClassVar[Scale] = "level"
     share: float = setting(0.8, "", "Share of the largest worth at which a candidate is good enough.", gt=0, le=1)
 
     def __call__(self, inputs: AcquisitionInputs) -> Floats:
-        """Minus the distance in nm for those good enough, minus infinity for the others."""
+        """Return minus the distance in nm for candidates that are good enough, minus infinity for the others."""
         scores = self.of(inputs)
         best = scores[inputs.free].max(initial=-np.inf)
         least = best + math.log(self.share) if self.of.scale == "logarithm" else best * self.share
@@ -183,31 +189,59 @@ class Near(CostAware):
 
 
 class PerTime(CostAware):
-    """``of`` divided by the time it takes: ``spectrum`` s, and the way at ``speed`` nm/s."""
+    """Score ``of`` a spectrum divided by the time it takes: ``spectrum`` s, and the way at ``speed`` nm/s."""
 
     name: str = "per-time"
     speed: float = setting(50.0, units.SPEED, "Speed of the tip on its way.", gt=0)
     spectrum: float = setting(2.6, units.TIME, "Time that a spectrum takes.", gt=0)
 
     def __call__(self, inputs: AcquisitionInputs) -> Floats:
-        """Worth per second, or its logarithm where ``of`` is one."""
+        """Return the score per second, or its logarithm where ``of`` is a logarithm."""
         worth, time = self.of(inputs), self.spectrum + inputs.travel / self.speed
         return worth - np.log(time) if self.of.scale == "logarithm" else worth / time
 
     @property
     def scale(self) -> Scale:
-        """That of what is divided."""
+        """Kind of number of the score that is divided."""
         return self.of.scale
 
 
 def expected_novelty(mean: Floats, std: Floats, known: Floats, neighbours: int) -> Floats:
-    """Root mean square distance of predicted components (m, c) to the nearest of the known ones (n, c); shape (m,)."""
+    """Return the root mean square distance of predictions from the nearest known values.
+
+    Parameters
+    ----------
+    mean, std : ndarray of shape (m, c)
+        Predicted components, which are independent and normal.
+    known : ndarray of shape (n, c)
+        Components that were measured.
+    neighbours : int
+        Number of nearest known values to which the distance is averaged.
+
+    Returns
+    -------
+    ndarray of shape (m,)
+    """
     distances, _ = KDTree(known).query(mean, [*range(1, min(neighbours, len(known)) + 1)])
     return np.asarray(np.sqrt((distances**2).mean(axis=1) + (std**2).sum(axis=1)))
 
 
 def log_expected_improvement(mean: Floats, std: Floats, best: float) -> Floats:
-    """Logarithm of ``std * (pdf(z) + z cdf(z))`` with ``z = (mean - best) / std``, also far below the best."""
+    """Return the logarithm of the expected improvement, ``std * (pdf(z) + z cdf(z))`` with ``z = (mean - best) / std``.
+
+    Below z = -6 an asymptotic series replaces the difference of two nearly equal numbers.
+
+    Parameters
+    ----------
+    mean, std : ndarray of shape (m,)
+        Normal predictions.
+    best : float
+        Value that is to be exceeded.
+
+    Returns
+    -------
+    ndarray of shape (m,)
+    """
     z = (mean - best) / std
     log_pdf = -0.5 * z * z - 0.5 * math.log(2 * math.pi)
     near = np.maximum(z, -6.0)

@@ -1,4 +1,4 @@
-"""What an agent is as a part: its settings, among them where its candidates lie and how it begins, and how it is built."""
+"""The settings of an agent as a part: the layout of its candidates, how it begins, and how it is built."""
 
 from __future__ import annotations
 
@@ -82,12 +82,34 @@ class AgentPart(Part):
         return self.model_dump(mode="json", exclude=left_out)
 
     def windows(self, frame: Frame) -> tuple[float, float]:
-        """Return patch and step in this frame, in nm."""
+        """Return the patch and the step in a frame.
+
+        Parameters
+        ----------
+        frame : Frame
+            Frame of the topograph; where a setting is None, its shorter side decides.
+
+        Returns
+        -------
+        patch, step : float
+            In nm.
+        """
         side = min(frame.size)
         return self.patch or PUBLISHED_PATCH * side, self.step or PUBLISHED_STEP * side
 
     def layout(self, frame: Frame) -> Floats:
-        """Return the candidates in this frame, as far as they are known without an image of it; shape (n, 2), nm."""
+        """Return the candidates in a frame, as far as they are known without an image of it.
+
+        Parameters
+        ----------
+        frame : Frame
+            Frame of the topograph.
+
+        Returns
+        -------
+        ndarray of shape (n, 2)
+            Places as (x, y), in nm; those of the raster where candidates are moved to spots later.
+        """
         if self.candidates is None:
             return patch_centers(frame, *self.windows(frame))
         return np.asarray(self.candidates, dtype=float)

@@ -1,11 +1,12 @@
-"""What all agents share: candidates, what has been measured, seed points, a state that follows from the lessons alone.
+"""The base of all agents: candidates, observations, seed points, and a state that follows from the observations alone.
 
-An agent here is a pure function of (settings, seed, topograph, ordered observations): whatever is fitted or factorised on the
-way is a cache that a fresh agent with the same lessons builds again, bit for bit, however often either was asked in between.
+An agent here is a pure function of (settings, seed, topograph, ordered observations). Whatever is fitted or factorised on the
+way is a cache that a fresh agent with the same observations builds again, bit for bit, however often either was asked before.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import compress
@@ -29,27 +30,28 @@ from bluesky_stm.agents._sampling import quasi_random
 from bluesky_stm.errors import SettingsError
 from bluesky_stm.geometry import Floats, Frame, Point
 from bluesky_stm.measurements import Topograph
+from bluesky_stm.parts import JSON
 from bluesky_stm.protocols import Decision, Experience, Failed, Health, Observation, Posterior
 
 RING = 6
-"""Seed points in a ring around a place to begin at."""
+"""Number of seed points in a ring around a place to begin at."""
 
 RINGS = (1 / 4, 1 / 2)
 """Radii of the rings, as shares of the window."""
 
 POOR = 1 / 3
-"""Share of the values so far, the least of them, that count as none when seed points of an agent that seeks large values are
-placed: where all spectra of a region are poor, not every kind of its spots is worth one."""
+"""Share of the values so far, the smallest of them, that count as poor when seed points of an agent that maximises are placed.
+Where all spectra of a region are poor, not every kind of its spots is worth one."""
 
 SAME = 1e-9
-"""Candidates closer than this, in nm, are one place."""
+"""Distance, in nm, below which two candidates are one place."""
 
 LARGEST_VALUE = 1e300
-"""Size of a value beyond which sums of a few are no longer numbers."""
+"""Magnitude beyond which sums of a few values overflow."""
 
 
 class BaseAgent:
-    """An agent without a model: seed points, and what `_choose` of a subclass makes of the rest.
+    """An agent without a model: seed points first, and then what `_choose` of a subclass decides.
 
     Parameters
     ----------
@@ -57,6 +59,11 @@ class BaseAgent:
         Its settings; a subclass knows those of its own part.
     seed : int
         Seed of everything that is drawn at random.
+
+    Attributes
+    ----------
+    observations : list of Observation
+        All that was ingested, in its order.
     """
 
     def __init__(self, settings: AgentPart, seed: int = 0) -> None:
@@ -75,7 +82,7 @@ class BaseAgent:
 
     @property
     def name(self) -> str:
-        """The name by which it is chosen."""
+        """Name by which it is chosen."""
         return str(self.settings.name)
 
     @property
@@ -85,7 +92,13 @@ class BaseAgent:
 
     @property
     def topograph(self) -> Topograph:
-        """What it looks at."""
+        """The topograph that it has observed.
+
+        Raises
+        ------
+        SettingsError
+            Before the first `observe`.
+        """
         if self._topograph is None:
             raise SettingsError(
                 f"The agent {self.name!r} has not seen a topograph yet: call observe() before asking it anything."
@@ -93,12 +106,17 @@ class BaseAgent:
         return self._topograph
 
     def observe(self, topograph: Topograph, prior: Sequence[Experience] = ()) -> None:
-        """Take in the topograph and lay out the candidates; forgets everything learned before.
+        """Take in the topograph and lay out the candidates; everything learned before is forgotten.
 
-        Of ``prior`` it keeps the spectra that lie in this frame and were not taken back: those of a parent scale, or of an
-        earlier night; those without a value serve the agents that need none. An agent with a kernel learns from them as from
-        its own, which they are not: they take no place of its own seed points, and where they were taken may be measured
-        again. One that learns nothing heeds them as little as its own.
+        Parameters
+        ----------
+        topograph : Topograph
+            Image of the frame in which spectra may be suggested.
+        prior : sequence of Experience
+            Earlier runs, such as that of a parent scale or of an earlier night. Their spectra that lie in this frame and were
+            not taken back become training data of an agent with a kernel; those without a value serve the agents that need
+            none. They take no place of its own seed points, and the places where they were taken may be measured again. An
+            agent without a model ignores them.
         """
         frame = topograph.frame
         self._kinds = SpotKinds(topograph, *self.settings.windows(frame)) if self.settings.on_spots else None
@@ -113,7 +131,16 @@ class BaseAgent:
         self.observations = []
 
     def ingest(self, observations: Sequence[Observation]) -> None:
-        """Learn from spectra, in the order they were taken; a value that is no finite number counts as failed."""
+        """Learn from spectra, in the order in which they were taken.
+
+        An observation without a value, or whose value is no finite number, marks its place as measured. One that was taken back
+        does not.
+
+        Parameters
+        ----------
+        observations : sequence of Observation
+            Places (nm), values in the unit of the scalarizer, and spectra.
+        """
         assert self.topograph
         for observation in observations:
             if not observation.taken_back:
@@ -121,7 +148,27 @@ class BaseAgent:
             self.observations.append(_finite(observation))
 
     def suggest(self, n: int = 1, pending: Sequence[Point] = (), mask: NDArray[np.bool_] | None = None) -> list[Decision]:
-        """The next ``n`` places, none of them measured or pending."""
+        """Return the next places, none of them measured or pending.
+
+        Parameters
+        ----------
+        n : int
+            Number of places.
+        pending : sequence of Point
+            Places that are being measured, in nm.
+        mask : ndarray of bool of shape (candidates,), optional
+            True where the agent may look.
+
+        Returns
+        -------
+        list of Decision
+            They follow from the state alone: asking twice gives the same answer.
+
+        Raises
+        ------
+        SettingsError
+            When fewer than ``n`` candidates are left.
+        """
         free = self._free(pending, mask)
         if n < 1 or np.count_nonzero(free) < n:
             raise SettingsError(
@@ -137,18 +184,29 @@ class BaseAgent:
         return decisions
 
     def posterior(self, points: ArrayLike | None = None) -> Posterior:
-        """Prediction at ``points`` (m, 2) in nm, or at the candidates; NaN for an agent that does not predict."""
+        """Return the prediction at ``points`` (m, 2) in nm, or at the candidates.
+
+        An agent without a model predicts NaN.
+        """
         count = len(self._candidates) if points is None else len(np.atleast_2d(np.asarray(points)))
         return Posterior(np.full(count, np.nan), np.full(count, np.nan))
 
-    def checkpoint(self) -> dict[str, Any]:
-        """Its lessons, from which all else follows."""
+    def checkpoint(self) -> JSON:
+        """Return its settings, seed and observations, from which all else follows."""
         topograph = self._topograph and packed_topograph(self._topograph)
         lessons = {"inherited": packed_observations(self._inherited), "observations": packed_observations(self.observations)}
         return {**self.describe(), "topograph": topograph, **lessons}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go back to a `checkpoint`, settings and seed included; one of the time before agents inherited has nothing of it."""
+        """Go back to a `checkpoint`, settings and seed included.
+
+        A checkpoint written before agents inherited spectra of earlier runs has none of them.
+
+        Raises
+        ------
+        SettingsError
+            When it is no whole checkpoint, or that of another kind of agent; the agent then stays as it was.
+        """
         if missing := [key for key in ("seed", "settings", "topograph", "observations") if key not in state]:
             raise SettingsError(
                 f"This is no whole checkpoint of an agent, {', '.join(missing)} is missing. The agent is as it was; "
@@ -165,41 +223,45 @@ class BaseAgent:
             self.observe(topograph, [Experience(topograph, unpacked_observations(state.get("inherited", ())))])
             self.ingest(unpacked_observations(state["observations"]))
 
-    def describe(self) -> dict[str, Any]:
-        """JSON-able ``{"name", "settings", "seed", "weights"}``, from which it can be made again."""
+    def describe(self) -> JSON:
+        """Return the JSON-able ``{"name", "settings", "seed", "weights"}`` from which it can be made again."""
         return {"name": self.name, "settings": self.settings.given, "seed": self.seed, "weights": None}
 
     # ---- for subclasses ----------------------------------------------------------------------------------------------
 
     def _choose(self, free: NDArray[np.bool_], pending: Sequence[Point]) -> Decision:
-        """A decision beyond the seed points."""
+        """Return a decision beyond the seed points."""
         raise NotImplementedError
 
     @property
     def _all_observations(self) -> list[Observation]:
-        """All that it knows, that of earlier runs first."""
+        """All observations, those of earlier runs first."""
         return [*self._inherited, *self.observations]
 
     @property
     def _useful(self) -> list[bool]:
-        """Of each observation, whether it has what this agent asks for: a value."""
+        """One bool for each observation: True when it has what this agent asks for, which is a value here."""
         return [not isinstance(o.value, Failed) for o in self.observations]
 
     @property
     def _maximises(self) -> bool:
-        """Whether it seeks large values; so do the seed points of agents that learn nothing, for a fair comparison."""
+        """True when it seeks large values.
+
+        Agents without a model count as maximising, so that their seed points are those of the agents with which they are
+        compared.
+        """
         return True
 
     def _values(self) -> Floats:
-        """Values (n,) of the spectra that have one."""
+        """Return the values (n,) of the spectra that have one, those of earlier runs first."""
         return np.array([o.value for o in self._all_observations if not isinstance(o.value, Failed)], dtype=float)
 
     def _generator(self, ordinal: int) -> np.random.Generator:
-        """Random numbers of the decision made with ``ordinal`` spectra taken or on their way."""
+        """Return the random generator of the decision that is made with ``ordinal`` spectra taken or pending."""
         return np.random.default_rng([abs(self.seed), ordinal])
 
     def _spread(self, free: NDArray[np.bool_], ordinal: int, why: str) -> Decision:
-        """The free candidate nearest to a point of an even, never-ending sequence."""
+        """Choose the free candidate nearest to a point of an even, unending sequence."""
         low, high = self._candidates.min(axis=0), self._candidates.max(axis=0)
         return self._nearest_free(free, low + (high - low) * quasi_random(self.seed, ordinal), why)
 
@@ -211,19 +273,40 @@ class BaseAgent:
         return self._decision(int(self._generator(ordinal).choice(np.flatnonzero(free))), why)
 
     def _fallen_back(self, free: NDArray[np.bool_], pending: Sequence[Point], why: str) -> Decision:
-        """A place that fills space, as there is no model, or none to go by."""
+        """Choose a place that fills space, for want of a usable model; ``why`` becomes the warning."""
         decision = self._spread(free, len(self.observations) + len(pending), "space filling")
         return replace(decision, health=Health("space filling", warning=why))
 
     def _warning(self, error: float, covered: float, count: int, more: Sequence[str] = ()) -> str:
-        """What a person should look at; see `_health.warnings`."""
+        """Return what a person should look at; see `_health.warnings`.
+
+        Parameters
+        ----------
+        error : float
+            Leave-one-out error, in standard deviations of the values.
+        covered : float
+            Share of the values inside their leave-one-out 90 % interval.
+        count : int
+            Number of values.
+        more : sequence of str
+            Warnings found elsewhere.
+        """
         chosen = np.array([o.point for o in self.observations[self.settings.seeds :]][-_health.RECENT :]).reshape(-1, 2)
         failed = sum(isinstance(o.value, Failed) for o in self.observations[-_health.RECENT :])
         return _health.warnings(error, covered, count, chosen, self._candidates, failed, more)
 
-    def _decision(self, candidate: int, why: str, **more: Any) -> Decision:
-        more.setdefault("health", Health("space filling" if why != "random" else "random"))
-        return Decision(Point(*self._candidates[candidate].tolist()), candidate, why, ingested=len(self.observations), **more)
+    def _decision(
+        self,
+        candidate: int,
+        why: str,
+        mean: float = math.nan,
+        std: float = math.nan,
+        acquisition: float = math.nan,
+        health: Health | None = None,
+    ) -> Decision:
+        point = Point(*self._candidates[candidate].tolist())
+        health = health or Health("space filling" if why != "random" else "random")
+        return Decision(point, candidate, why, mean, std, acquisition, len(self.observations), health)
 
     # ---- inside ------------------------------------------------------------------------------------------------------
 
@@ -239,14 +322,18 @@ class BaseAgent:
         return self._spread(free, ordinal, "seed") if spot is None else self._decision(spot, "seed")
 
     def _beginnings(self, frame: Frame) -> Floats:
-        """Places (n, 2), in nm, of the first seed points: a place that was found is missed by a little."""
+        """Return the places (n, 2), in nm, of the first seed points.
+
+        Each place to begin at is surrounded by rings, since the position of a place that an earlier image showed is a little
+        off.
+        """
         angles = np.arange(RING) * 2 * np.pi / RING
         ring = self.settings.windows(frame)[0] * np.column_stack([np.cos(angles), np.sin(angles)])
         places = np.asarray(frame.center) + np.asarray(self.settings.begin, dtype=float).reshape(-1, 1, 2)
         return (places + np.concatenate([np.zeros((1, 2)), *(share * ring for share in RINGS)])).reshape(-1, 2)
 
     def _next_kind(self, free: NDArray[np.bool_], pending: Sequence[Point]) -> int | None:
-        """A spot that looks like none so far; None where candidates do not sit on spots, or no spot is left."""
+        """Return a spot unlike all measured ones; None where candidates do not sit on spots, or no spot is left."""
         if self._kinds is None:
             return None
         standing = [not o.taken_back for o in self.observations]
@@ -255,7 +342,7 @@ class BaseAgent:
 
     @property
     def _promising(self) -> list[bool]:
-        """Of each observation, whether another of its kind nearby may be worth a seed point."""
+        """One bool for each observation: True when another spot of its kind nearby may be worth a seed point."""
         if not self._maximises:
             return self._useful
         values = [-np.inf if isinstance(o.value, Failed) else o.value for o in self.observations]
@@ -281,7 +368,7 @@ class BaseAgent:
         return int(self._tree.query(np.asarray(point, dtype=float))[1])
 
     def _same(self, point: Sequence[float]) -> list[int]:
-        """The candidate nearest to a place, and any other that lies where it does."""
+        """Return the candidate nearest to a place, and any other that lies at the same place."""
         return self._tree.query_ball_point(self._candidates[self._nearest(point)], SAME)
 
 

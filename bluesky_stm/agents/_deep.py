@@ -1,9 +1,11 @@
-"""The deep kernel: the agent of choice."""
+"""The agent with a deep kernel: the default choice.
+
+Its net is described in `_net`, the inputs of the net in `_rings`, and the mixture of its kernels in `_mixture`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from bluesky_stm.agents._kernel_agents import KernelAgent
 from bluesky_stm.agents._model import Features
@@ -11,14 +13,15 @@ from bluesky_stm.agents._net import features, weights_hash
 from bluesky_stm.agents._rings import Rings
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import Topograph
+from bluesky_stm.parts import JSON
 from bluesky_stm.protocols import Experience
 
 
 class DKLAgent(KernelAgent):
-    """Position, picture, and what a net trained on simulated surfaces makes of the picture.
+    """A Gaussian process on position, image, and the output of a net that was trained on simulated surfaces.
 
-    Position alone, with the picture, and with what the net makes of it are three kernels, each of which counts as far as it
-    predicts: where the picture says nothing, or the net, the agent is the one without it.
+    Three kernels are mixed: position alone, position and image, position and net. Each counts as far as it predicts the values
+    left out. Where the image or the net says nothing, the agent predicts as the one without it.
     """
 
     kernels = {
@@ -28,13 +31,19 @@ class DKLAgent(KernelAgent):
     }
 
     def observe(self, topograph: Topograph, prior: Sequence[Experience] = ()) -> None:
-        """Take in the topograph, compute the features of all candidates once; forgets everything learned before."""
+        """Take in the topograph and compute the features of all candidates once; everything learned before is forgotten.
+
+        The inputs of the net are scaled by what is usual at the raster of this image, before candidates move to spots.
+        """
         if self.settings.net:
             self._rings = Rings(topograph, self.settings.layout(topograph.frame))
         super().observe(topograph, prior)
 
-    def describe(self) -> dict[str, Any]:
-        """JSON-able ``{"name", "settings", "seed", "weights"}``; the weights by their hash, None with the net off."""
+    def describe(self) -> JSON:
+        """Return the JSON-able ``{"name", "settings", "seed", "weights"}``.
+
+        The weights are named by their hash; they are None with the net off.
+        """
         return {**super().describe(), "weights": weights_hash() if self.settings.net else None}
 
     def _features(self, points: Floats) -> Features:

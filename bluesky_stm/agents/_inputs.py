@@ -1,4 +1,4 @@
-"""What an agent believes when it decides, and what an acquisition function is that weighs it."""
+"""The inputs of an acquisition function, and the base class of acquisition functions."""
 
 from __future__ import annotations
 
@@ -16,30 +16,32 @@ from bluesky_stm.parts import Part
 
 @dataclass(frozen=True, eq=False)
 class AcquisitionInputs:
-    """What an agent believes when it decides.
+    """Everything that an acquisition function may use to score the candidates of one decision.
+
+    All values are warped (`Warp`): centred, scaled, and compressed in the tails.
 
     Attributes
     ----------
     mean, std : ndarray of shape (m,)
-        Of each candidate, warped, noise left out.
+        Posterior of each candidate, noise left out.
     best : float
-        Highest posterior mean of the measured places, warped: a noisy reading is no achievement.
+        Highest posterior mean of the measured places. It replaces the highest value, which may be high by its noise.
     count : int
-        Spectra taken or on their way.
+        Number of spectra taken or pending.
     travel : ndarray of shape (m,)
-        Distance from where the tip was last, in nm.
+        Distance of each candidate from the last position of the tip, in nm.
     warp : Warp
-        From values to warped values.
-    free : ndarray of shape (m,)
-        Candidates that may be chosen.
+        The map from values to warped values.
+    free : ndarray of bool of shape (m,)
+        True for candidates that may be chosen.
     seen : ndarray of shape (n,)
-        Posterior means of the measured and pending places, warped.
+        Posterior means of the measured and pending places.
     chance : ndarray of shape (m,)
-        That a spectrum has a value at all.
+        Probability that a spectrum of the candidate has a value at all.
     joint : callable
-        Mean (k,) and covariance (k, k) of some candidates, given by index.
+        Takes indices (k,) of candidates and returns their joint posterior: mean (k,) and covariance (k, k).
     generator : numpy.random.Generator
-        For what is drawn at random.
+        Source of random numbers, which follows from the seed and from `count`.
     """
 
     mean: Floats
@@ -55,21 +57,35 @@ class AcquisitionInputs:
     generator: np.random.Generator
 
     def expected(self, worth: Floats, without: float = 0.0) -> Floats:
-        """Of ``worth`` (m,) with a value and ``without`` one; the same bits where the chance is 1."""
+        """Return the expectation of a score over whether the spectrum will have a value.
+
+        Parameters
+        ----------
+        worth : ndarray of shape (m,)
+            Score of each candidate if its spectrum has a value.
+        without : float
+            Score of a spectrum without a value.
+
+        Returns
+        -------
+        ndarray of shape (m,)
+            Equal to ``worth`` bit for bit where the chance is 1.
+        """
         return self.chance * worth + (1 - self.chance) * without
 
     @property
     def least(self) -> float:
-        """Lowest mean of a candidate: what a spectrum without a value counts for among bounds and samples."""
+        """Lowest posterior mean of a candidate: the score of a spectrum without a value where scores are levels."""
         return float(self.mean.min())
 
 
 Scale = Literal["gain", "logarithm", "level"]
-"""Of an acquisition function: a gain that is never negative, the logarithm of one, or a level whose zero means nothing."""
+"""Kind of number that an acquisition function gives: a gain that is never negative, the logarithm of one, or a level without a
+meaningful zero."""
 
 
 class AcquisitionFunction(Part):
-    """An acquisition function, chosen by name: it says what a spectrum at each candidate is worth.
+    """An acquisition function, chosen by name: it scores each candidate.
 
     A subclass is a function of `AcquisitionInputs` and its settings alone; what it draws at random comes from their generator.
     """
@@ -78,14 +94,14 @@ class AcquisitionFunction(Part):
 
     @property
     def scale(self) -> Scale:
-        """What kind of number it gives."""
+        """Kind of number that it gives."""
         return "gain"
 
     @property
     def maximises(self) -> bool:
-        """Whether it seeks large values of the scalar, so that a place with small ones is poor."""
+        """True when it seeks large values of the scalar, so that a place with a small value is a poor one."""
         return True
 
     def __call__(self, inputs: AcquisitionInputs) -> Floats:
-        """Worth of each candidate; shape (m,)."""
+        """Return the score of each candidate, shape (m,); larger is better."""
         raise NotImplementedError

@@ -29,20 +29,30 @@ from bluesky_stm.protocols import Decision, Experience, Failed, Health, Insight,
 from bluesky_stm.valued import chance_of_value
 
 LEAST_VALUES = 3
-"""Values without which nothing can be fitted."""
+"""Number of values that a fit needs."""
 
 Kernels = dict[str, tuple[str, ...]]
-"""Names of kernels and what each takes: "xy", "picture", "deep"."""
+"""Parts that each kernel takes ("xy", "picture", "deep"), by the name of the kernel."""
 
 
 class KernelAgent(BaseAgent):
-    """An exact Gaussian process; subclasses say on what."""
+    """An agent with an exact Gaussian process, or a mixture of several; subclasses choose their kernels.
+
+    Attributes
+    ----------
+    kernels : dict of str to tuple of str
+        Parts that each kernel takes, by its name, the simplest kernel first. Each kernel counts as far as it predicts.
+    """
 
     kernels: ClassVar[Kernels]
     """The simplest first; each counts as far as it predicts."""
 
     def observe(self, topograph: Topograph, prior: Sequence[Experience] = ()) -> None:
-        """Take in the topograph, compute the features of all candidates once; forgets everything learned before."""
+        """Take in the topograph and compute the features of all candidates once; everything learned before is forgotten.
+
+        Values of earlier runs (``prior``) become training data. A part of the kernel to which all candidates look alike is
+        noted, and each decision warns of it.
+        """
         super().observe(topograph, prior)
         self._half = min(topograph.frame.size) / 2
         self._device = device_for(len(self._candidates))
@@ -56,14 +66,25 @@ class KernelAgent(BaseAgent):
         self._noticed = [alike_to(part) for part in self._blind]
 
     def ingest(self, observations: Sequence[Observation]) -> None:
-        """Learn from spectra, in the order they were taken."""
+        """Learn from spectra, in the order in which they were taken."""
         start = len(self.observations)
         super().ingest(observations)
         self._remember(self.observations[start:])
 
     @computed
     def posterior(self, points: ArrayLike | None = None) -> Posterior:
-        """Prediction at ``points`` (m, 2) in nm, or at the candidates; NaN before there are three values."""
+        """Return the prediction of the value, noise left out.
+
+        Parameters
+        ----------
+        points : array_like of shape (m, 2), optional
+            Places as (x, y), in nm; by default the candidates.
+
+        Returns
+        -------
+        Posterior
+            In the unit of the scalarizer; NaN before there are three values.
+        """
         model = self._updated()
         if model is None:
             return super().posterior(points)
@@ -71,7 +92,10 @@ class KernelAgent(BaseAgent):
 
     @computed
     def insight(self) -> Insight:
-        """What each candidate is worth, and what it looks like as far as the kernel in use cares."""
+        """Return the acquisition value and the feature space of the candidates, for display.
+
+        The features are those of the kernel with the largest weight, in its length scales, reduced to two principal components.
+        """
         scored = self._scored()
         if scored is None:
             return Insight.unknown(len(self._candidates))
@@ -81,13 +105,49 @@ class KernelAgent(BaseAgent):
 
     @computed
     def quantiles(self, points: ArrayLike, levels: ArrayLike) -> Floats:
-        """Of what a spectrum at ``points`` (m, 2) would give, noise included: ``levels`` (k,) in 0..1; shape (m, k)."""
+        """Return quantiles of the value that a spectrum would give, noise included.
+
+        Parameters
+        ----------
+        points : array_like of shape (m, 2)
+            Places as (x, y), in nm.
+        levels : array_like of shape (k,)
+            Probabilities, from 0 to 1.
+
+        Returns
+        -------
+        ndarray of shape (m, k)
+            In the unit of the scalarizer.
+
+        Raises
+        ------
+        SettingsError
+            Before there are three values.
+        """
         model, mean, std = self._predictive(points)
         return model.warp.back(mean[:, None] + std[:, None] * ndtri(np.asarray(levels, dtype=float)))
 
     @computed
     def log_density(self, points: ArrayLike, values: ArrayLike) -> Floats:
-        """Log density, per unit of the value, that was predicted for ``values`` (m,) measured at ``points`` (m, 2)."""
+        """Return the log density that was predicted for measured values.
+
+        Parameters
+        ----------
+        points : array_like of shape (m, 2)
+            Places as (x, y), in nm.
+        values : array_like of shape (m,)
+            Values measured there, in the unit of the scalarizer.
+
+        Returns
+        -------
+        ndarray of shape (m,)
+            Per unit of the value.
+
+        Raises
+        ------
+        SettingsError
+            Before there are three values.
+        """
         model, mean, std = self._predictive(points)
         values = np.asarray(values, dtype=float)
         z = (model.warp(values) - mean) / std
@@ -95,14 +155,24 @@ class KernelAgent(BaseAgent):
 
     @computed
     def reconstruct(self, points: ArrayLike | None = None) -> Cube:
-        """The dI/dV that was not measured, at ``points`` (m, 2) in nm or at the candidates, with its uncertainty.
+        """Predict the dI/dV that was not measured, with its uncertainty.
 
-        Each principal component of the spectra so far is predicted with the kernel of this agent, fitted to it.
+        Each principal component of the spectra so far is predicted with the kernels of this agent, fitted to it.
+
+        Parameters
+        ----------
+        points : array_like of shape (m, 2), optional
+            Places as (x, y), in nm; by default the candidates.
+
+        Returns
+        -------
+        Cube
+            Bias in V, dI/dV in nS.
 
         Raises
         ------
         SettingsError
-            Before five whole spectra, or where lessons came without their spectrum.
+            Before there are five whole spectra, as when observations came without their spectrum.
         """
         require_spectra(complete_spectra(self._all_observations), 5)
         curves, models, _ = self._components()
@@ -121,24 +191,24 @@ class KernelAgent(BaseAgent):
         return function
 
     def _forget(self) -> None:
-        """All that can be computed again."""
+        """Drop everything that can be computed again."""
         self._model: Model | None = None
         self._curves: tuple[int, Curves, list[Model], Floats] | None = None
         self._moved: Features = {}
 
     def _move_to_cpu(self, why: str) -> None:
-        """Compute on the processor until all is taken in anew."""
+        """Compute on the CPU until the next `observe`."""
         self._device = CPU
         self._noticed.append(f"the GPU failed ({why}): computed on the processor since then")
         self._forget()
 
     def _remember(self, lessons: Sequence[Observation]) -> None:
-        """Features of where a value was measured."""
+        """Compute the features of the places where a value was measured."""
         good = [o.point for o in lessons if not isinstance(o.value, Failed)]
         self._places += [self._features(np.array([point], dtype=float)) for point in good]  # alone: the same bits in any batch
 
     def _warped(self, model: Model, points: ArrayLike | None) -> tuple[Floats, Floats]:
-        """Mean and standard deviation, warped, noise left out; of the candidates for None."""
+        """Return mean and standard deviation, warped, noise left out, at ``points`` or (None) at the candidates."""
         if points is None:
             mean, variance = model.process.mean, model.process.variance
         else:
@@ -178,7 +248,7 @@ class KernelAgent(BaseAgent):
         return super()._fallen_back(free, pending, "; ".join([why, *self._noticed]))
 
     def _scored(self) -> tuple[Floats, Model] | None:
-        """Worth of all candidates with nothing pending, not finite where it does not say, and the model behind it."""
+        """Return the scores of all candidates with nothing pending, and the model behind them; None without a model."""
         model = self._updated()
         return None if model is None else (self._acquisition(self._acquisition_inputs(model, ~self._measured, 0)), model)
 
@@ -206,23 +276,26 @@ class KernelAgent(BaseAgent):
         )
 
     def _chance(self) -> Floats:
-        """That a spectrum is of use, for each candidate; what was taken back says nothing of its place."""
+        """Return the probability (m,) that a spectrum of each candidate is of use.
+
+        Observations that were taken back say nothing of their place.
+        """
         stand = [not o.taken_back for o in self.observations]
         points = np.array([o.point for o in self.observations], dtype=float).reshape(-1, 2)
         return chance_of_value(self._candidates, points[stand], np.array(self._useful, dtype=bool)[stand])
 
     @property
     def _maximises(self) -> bool:
-        """Whether its acquisition function seeks large values."""
+        """True when its acquisition function seeks large values."""
         return self._acquisition.maximises
 
     def _updated(self) -> Model | None:
-        """The model of all values so far; None for fewer than three."""
+        """Return the model of all values so far; None for fewer than three."""
         self._model = self._kept_up(self._model, self._places, self._values(), self.kernels)
         return self._model
 
     def _kept_up(self, model: Model | None, places: Sequence[Features], values: Floats, kernels: Kernels) -> Model | None:
-        """``model`` brought up to date with all ``values`` (n,), measured at ``places``; None for fewer than three."""
+        """Bring ``model`` up to date with all ``values`` (n,), measured at ``places``; None for fewer than three."""
         if len(values) < LEAST_VALUES:
             return None
         self._moved = self._moved or {group: features.to(self._device) for group, features in self._known.items()}
@@ -235,7 +308,7 @@ class KernelAgent(BaseAgent):
         return model
 
     def _components(self) -> tuple[Curves, list[Model], Floats]:
-        """Components of the whole spectra so far, a model of each, and the scores (n, c)."""
+        """Return the components of the whole spectra so far, a model of each, and the scores (n, c)."""
         lessons = self._all_observations
         spectra = complete_spectra(lessons)
         if self._curves is None or self._curves[0] != len(spectra):
@@ -249,14 +322,17 @@ class KernelAgent(BaseAgent):
         return self._curves[1:]
 
     def _groups(self, kernels: Kernels) -> dict[str, list[str]]:
-        """Groups of features by name of the kernel; position alone where the picture shows nothing of what is taken."""
+        """Return the groups of features of each kernel, by its name.
+
+        A kernel is left out where the image shows nothing of a part that it takes; position alone remains where none is left.
+        """
         kinds = {group: part_of(group) for group in self._known}
         found = {name: [g for g, kind in kinds.items() if kind in takes] for name, takes in kernels.items()}
         there = {name: groups for name, groups in found.items() if {kinds[g] for g in groups} == set(kernels[name])}
         return there or {"kernel on xy": ["xy"]}
 
     def _features(self, points: Floats) -> Features:
-        """By group: "xy" in half sides of the frame, and the groups of the picture."""
+        """Return features by group: "xy" in half sides of the frame, and the groups of the image."""
         xy = (points - np.asarray(self.topograph.frame.center)) / self._half
         named = {"xy": xy} | dict(zip(self._image_features.groups, self._image_features(points), strict=True))
         return {group: torch.as_tensor(np.ascontiguousarray(values)) for group, values in named.items()}
@@ -281,6 +357,9 @@ class KernelAgent(BaseAgent):
 
 
 class PositionAgent(KernelAgent):
-    """Gaussian process on (x, y) alone: blind to the picture, and hard to beat."""
+    """A Gaussian process on (x, y) alone, blind to the image.
+
+    It is the baseline for everything that the image and the net contribute.
+    """
 
     kernels = {"kernel on xy": ("xy",)}

@@ -3,7 +3,7 @@
 Position alone, position and image, these and the net: none is best everywhere, and few spectra cannot tell which one is.
 All of them predict, and their predictions are mixed with the weights under which the values, each left out once, are most
 probable (stacking [1]_). The weight of a kernel that does not predict falls to nearly zero; a weak prior keeps the weights even
-until the values tell the kernels apart.
+until the values tell the kernels apart. Where the means of the kernels differ, the standard deviation of the mixture grows.
 
 References
 ----------

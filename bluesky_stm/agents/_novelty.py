@@ -1,7 +1,7 @@
-"""Curiosity: go where a kind of spectrum is expected that has not been seen yet; no scalar is needed.
+"""Novelty search: measure where a kind of spectrum is expected that has not been seen yet; no scalar is needed.
 
-The components of the spectrum are predicted at every candidate, and what counts is how far the prediction, its uncertainty
-included, lies from the nearest spectra already taken [1]_.
+The components of the spectrum are predicted at every candidate. The score is the expected distance of the prediction, its
+uncertainty included, from the nearest spectra already taken [1]_.
 
 References
 ----------
@@ -25,7 +25,10 @@ LEAST_SPECTRA = 5
 
 
 class NoveltyAgent(WeighingAgent):
-    """A deep kernel on the components of whole spectra; also where the scalarizer finds no value."""
+    """A deep kernel on the components of whole spectra.
+
+    It works without values, since it learns from the spectra themselves; five whole ones are needed before it predicts.
+    """
 
     why = "novelty"
 
@@ -42,6 +45,6 @@ class NoveltyAgent(WeighingAgent):
 
     @property
     def _useful(self) -> list[bool]:
-        """Of each observation, whether its spectrum is whole."""
+        """One bool for each observation: True when its spectrum is whole."""
         ends = {i for i, _ in complete_spectra(self.observations)}
         return [i in ends for i in range(len(self.observations))]

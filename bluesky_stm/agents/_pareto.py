@@ -1,4 +1,4 @@
-"""Two objectives without a weight between them: the agent looks for places that nothing measured beats in both."""
+"""Two objectives without a weight between them: the agent seeks places that no measured place exceeds in both."""
 
 from __future__ import annotations
 
@@ -17,16 +17,19 @@ from bluesky_stm.protocols import Experience, Failed, Observation, Scalarizer
 
 
 class ParetoAgent(WeighingAgent):
-    """Expected gain of the hypervolume, warped values of two scalars being its axes; the run's own scalar is only reported.
+    """An agent that maximises the expected gain of the hypervolume of two scalars; the scalar of the run is only reported.
 
-    A spectrum counts where both objectives have a value. What is ordinary (the median of the believed map of each) is
-    the reference: a place that is no better in one of them covers nothing.
+    The axes of the hypervolume are the warped values. A spectrum counts where both objectives have a value. The reference point
+    is the median of the predicted map of each objective: a place that does not exceed it in one of them covers nothing.
     """
 
     why = "ehvi"
 
     def observe(self, topograph: Topograph, prior: Sequence[Experience] = ()) -> None:
-        """Take in the topograph, compute the features of all candidates once; forgets everything learned before."""
+        """Take in the topograph and compute the features of all candidates once; everything learned before is forgotten.
+
+        Both objectives are computed from the spectra of earlier runs, too.
+        """
         self._objectives: Sequence[Scalarizer] = self.settings.objectives
         self._pairs: list[tuple[Features, Floats]] = []
         self._paired: list[bool] = []
@@ -34,7 +37,7 @@ class ParetoAgent(WeighingAgent):
         self._compare(self._inherited)
 
     def ingest(self, observations: Sequence[Observation]) -> None:
-        """Learn from spectra, in the order they were taken."""
+        """Learn from spectra, in the order in which they were taken."""
         super().ingest(observations)
         self._paired += self._compare(observations)
 
@@ -46,7 +49,7 @@ class ParetoAgent(WeighingAgent):
 
     @property
     def _useful(self) -> list[bool]:
-        """Of each observation, whether both objectives have a value."""
+        """One bool for each observation: True when both objectives have a value."""
         return self._paired
 
     def _forget(self) -> None:
@@ -54,7 +57,7 @@ class ParetoAgent(WeighingAgent):
         self._pair_models: list[Model | None] = [None, None]
 
     def _compare(self, lessons: Sequence[Observation]) -> list[bool]:
-        """Keep the values of both objectives, and say of each lesson whether it has them."""
+        """Keep the values of both objectives, and return for each observation whether it has them."""
         both = [[scalar(o.spectrum) for scalar in self._objectives] if o.spectrum else [] for o in lessons]
         paired = [bool(pair) and all(not isinstance(v, Failed) and np.isfinite(v) for v in pair) for pair in both]
         for lesson, values in compress(zip(lessons, both, strict=True), paired):
@@ -71,7 +74,7 @@ class ParetoAgent(WeighingAgent):
         return log_expected_gain(mean, std, known, np.median(mean, axis=0))
 
     def _both(self) -> list[Model]:
-        """The models of both objectives; none before there are three pairs of values."""
+        """Return the models of both objectives; an empty list before there are three pairs of values."""
         places, columns = [place for place, _ in self._pairs], np.array([values for _, values in self._pairs]).reshape(-1, 2).T
         self._pair_models = [
             self._kept_up(model, places, column, self.kernels) for model, column in zip(self._pair_models, columns, strict=True)

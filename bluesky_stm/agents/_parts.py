@@ -18,7 +18,7 @@ NET = "True to use the net that was trained on simulated surfaces."
 
 
 class RandomPlaces(AgentPart):
-    """Choose any candidate that has not been measured, each with the same probability; what others have to beat."""
+    """Choose any candidate that has not been measured, each with the same probability; a baseline."""
 
     name: str = "random"
 
@@ -30,7 +30,7 @@ class RandomPlaces(AgentPart):
 
 
 class SpaceFilling(AgentPart):
-    """Choose candidates that cover the frame evenly, ever more finely; what others have to beat."""
+    """Choose candidates that cover the frame evenly, ever more densely; a baseline."""
 
     name: str = "space-filling"
 
@@ -48,7 +48,7 @@ class KernelPart(AgentPart):
 
 
 class PositionGP(KernelPart):
-    """Predict with a Gaussian process on (x, y) alone: blind to the picture, and hard to beat."""
+    """Predict with a Gaussian process on (x, y) alone, blind to the image; a strong baseline."""
 
     name: str = "gp-xy"
 
@@ -60,7 +60,7 @@ class PositionGP(KernelPart):
 
 
 class DKL(KernelPart):
-    """Predict with a deep kernel: position, picture, and what a net trained on simulated surfaces makes of the picture."""
+    """Predict with a deep kernel: position, image, and the output of a net that was trained on simulated surfaces."""
 
     name: str = "dkl"
     net: bool = setting(True, "", NET)
@@ -87,7 +87,7 @@ class NoveltySearch(AgentPart):
 
 
 class ParetoSearch(AgentPart):
-    """Seek places that nothing measured beats in two objectives, without a weight between them."""
+    """Seek places that no measured place exceeds in two objectives, without a weight between them."""
 
     name: str = "pareto"
     net: bool = setting(True, "", NET)

@@ -1,4 +1,4 @@
-"""Agents that learn nothing, of this run or of earlier ones: what every other one has to beat."""
+"""Agents without a model, which learn neither from this run nor from earlier ones: the baselines of every other agent."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from bluesky_stm.protocols import Decision
 
 
 class RandomAgent(BaseAgent):
-    """Any candidate that has not been measured, each with the same probability."""
+    """An agent that chooses any candidate that was not measured, each with the same probability."""
 
     def _choose(self, free: NDArray[np.bool_], pending: Sequence[Point]) -> Decision:
         return self._at_random(free, len(self.observations) + len(pending), "random")
 
 
 class SpaceFillingAgent(BaseAgent):
-    """Candidates that cover the frame evenly, ever more finely."""
+    """An agent whose candidates cover the frame evenly and ever more densely."""
 
     def _choose(self, free: NDArray[np.bool_], pending: Sequence[Point]) -> Decision:
         return self._spread(free, len(self.observations) + len(pending), "space filling")

@@ -1,4 +1,4 @@
-"""What agents share that weigh places by more than the scalar of the run: a deep kernel with a choice of its own."""
+"""The base of agents that have an acquisition function of their own, for more than the scalar of the run."""
 
 from __future__ import annotations
 
@@ -16,13 +16,21 @@ from bluesky_stm.protocols import Decision
 
 
 class WeighingAgent(DKLAgent):
-    """Subclasses say what a candidate is worth; mean and std of a decision are those of the run's scalar."""
+    """An agent with a deep kernel and an acquisition function of its own, which subclasses define.
+
+    Mean and standard deviation of its decisions are those of the scalar of the run.
+
+    Attributes
+    ----------
+    why : str
+        Name of its acquisition function, for the decisions.
+    """
 
     why: ClassVar[str]
     """Name of what it goes by, for the decision."""
 
     def _weigh(self, pending: Sequence[Point]) -> tuple[Floats, Model] | str:
-        """Worth of each candidate (m,) and the model behind it, or why there is none yet."""
+        """Return the score of each candidate (m,) and the model behind it, or why there is none yet."""
         raise NotImplementedError
 
     @computed
@@ -45,11 +53,11 @@ class WeighingAgent(DKLAgent):
         )
 
     def _scored(self) -> tuple[Floats, Model] | None:
-        """Also where the scalar of the run has no value."""
+        """Return the scores with nothing pending, and the model; it works also where the scalar of the run has no value."""
         weighed = self._weigh(())
         return None if isinstance(weighed, str) else weighed
 
     @property
     def _maximises(self) -> bool:
-        """It does not: the scalar of the run is only reported."""
+        """Always False, as the scalar of the run is only reported."""
         return False
