@@ -1,7 +1,11 @@
 """Sphinx: ``make docs`` builds these pages into build/docs."""
 
+import sys
 from pathlib import Path
 from shutil import copytree, ignore_patterns
+
+sys.path.insert(0, str(Path(__file__).parent))
+import rooms
 
 project = "bluesky_stm"
 author = "the authors of bluesky_stm"
@@ -22,4 +26,9 @@ copytree(
     Path(__file__).parent / "examples",
     dirs_exist_ok=True,
     ignore=ignore_patterns("*.py"),
+)
+
+(Path(__file__).parent / "rooms.md").write_text(
+    "# Rooms and imports\n\nDrawn from the source by `docs/rooms.py`. A room imports from rooms of lower levels only.\n\n"
+    + rooms.table()
 )
