@@ -38,7 +38,7 @@ class Settings(BaseModel):
         try:
             super().__init__(**values)
         except ValidationError as error:
-            raise SettingsError(f"{type(self).__name__} cannot be used: {self._faults(error)}. {UNTOUCHED}") from None
+            raise SettingsError(f"{self._titled(values)} cannot be used: {self._faults(error)}. {UNTOUCHED}") from None
 
     @classmethod
     def parse(cls, value: object) -> Self:
@@ -58,6 +58,11 @@ class Settings(BaseModel):
     def changed(self, **changes: object) -> Self:
         """Return the same settings with some fields changed, validated again."""
         return self.parse({**self.model_dump(), **changes})
+
+    @classmethod
+    def _titled(cls, values: Mapping[str, Any]) -> str:
+        """Say what these are the settings of."""
+        return cls.__name__
 
     @classmethod
     def _faults(cls, error: ValidationError) -> str:
@@ -117,6 +122,10 @@ class Part(Settings):
     def describe(self) -> JSON:
         """Return the JSON-able ``{"name": ..., **settings}`` from which it can be made again."""
         return self.model_dump(mode="json")
+
+    @classmethod
+    def _titled(cls, values: Mapping[str, Any]) -> str:
+        return f"The {cls.kind} {values.get('name', cls.model_fields['name'].default)!r}" if cls.kind else cls.__name__
 
     def preset(self, name: str, about: str, **settings: Any) -> Self:
         """Return this part with other settings under a name of its own, as an entry point may bring it.
@@ -376,6 +385,18 @@ def register(*parts: Any) -> None:
             raise UnknownNameError.among("kind of part", kind, KINDS)
         # An object of somebody's own class stands for its class: a document may name it with other settings.
         KINDS[kind].register(type(part) if isinstance(part, Part) and _names_itself(part) else part)
+
+
+def parts_of_controller(described: Mapping[str, Any]) -> dict[str, str]:
+    """Return the names of the parts that a controller is made of, by kind.
+
+    Parameters
+    ----------
+    described : mapping
+        A part that opens a controller, as it stands in a start document: it may name a sample and a profile.
+    """
+    named = {"controller": described, "sample": described.get("sample"), "instrument profile": described.get("profile")}
+    return {kind: one["name"] for kind, one in named.items() if isinstance(one, Mapping) and "name" in one}
 
 
 def _is_class(part: Any) -> bool:

@@ -6,7 +6,7 @@ Nothing is built at import, nothing is global: two sessions in one program do no
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,11 +19,12 @@ from bluesky_stm.agents import make_agent
 from bluesky_stm.devices import STM, AgentDevice, ImageStore
 from bluesky_stm.errors import SettingsError, UnknownNameError
 from bluesky_stm.geometry import Frame
+from bluesky_stm.parts import KINDS, Part, controllers, parts_of_controller, register
 from bluesky_stm.settings import LengthScale, Limits
 from bluesky_stm.storage import Catalog, open_catalog
 
 if TYPE_CHECKING:
-    from bluesky_stm.controllers import Profile
+    from bluesky_stm.controllers import ControllerPart
     from bluesky_stm.protocols import Agent, Controller
 
 FOLDER = Path("bluesky_stm_data")
@@ -144,106 +145,162 @@ def make_scale_agent(scale: LengthScale, seed: int, **restricted: Any) -> Agent:
     return make_agent(scale.agent, seed, **scale.layout, **restricted)
 
 
-def simulated(seed: int = 0, catalog: str | Path = FOLDER, *, profile: str | Profile = "good_day", **common: Any) -> Session:
-    """A session at the simulated EuZn2As2 surface, in simulated time.
+def open(
+    controller: str | Mapping[str, Any] | ControllerPart = "simulated",
+    *,
+    sample: str | Mapping[str, Any] | Part | None = None,
+    seed: int | None = None,
+    catalog: str | Path = FOLDER,
+    limits: Mapping[str, Any] | None = None,
+    RE: RunEngine | None = None,  # noqa: N803 - its name everywhere
+    **settings: Any,
+) -> Session:
+    """Open a session at any microscope.
+
+    Parameters
+    ----------
+    controller : str, mapping or ControllerPart
+        The microscope, as `parts.controllers` takes it: ``"simulated"``, ``"recorded:grid.3ds"``,
+        ``{"name": "nanonis", "host": ...}``. At a real one every document is on the disk before the next one.
+    sample : str, mapping or Part, optional
+        Sample under the tip. A simulated microscope builds it: one of `parts.samples`. Others keep its name for the start
+        documents.
+    seed : int, optional
+        Seed of the agents, and of a microscope that draws random numbers and was told no seed. If not given, that of the
+        microscope, or 0.
+    catalog : path
+        Folder of the catalog, made if it is not there; or a facility's catalog, see `open_catalog`.
+    limits : mapping, optional
+        Limits by quantity, narrower than those of the hardware.
+    RE : RunEngine, optional
+        A RunEngine that is there already.
+    **settings
+        Settings of the microscope beside those that ``controller`` holds.
+
+    Returns
+    -------
+    Session
+
+    Raises
+    ------
+    STMError
+        Before anything has moved: settings that make no sense, a microscope that does not answer, a catalog in use.
+    """
+    part: ControllerPart = controllers.make(controller, **settings)
+    if seed is None:
+        seed = getattr(part, "seed", None) or 0
+    part = part.completed(seed, sample)
+    with ExitStack() as undo:
+        opened = part.open()
+        undo.callback(opened.close)
+        begin = part.suggest(opened)
+        narrower = Limits.within(opened.ranges, **limits) if limits else None
+        kept = open_catalog(catalog, fsync=part.real)
+        undo.callback(kept.close)
+        images = ImageStore(kept.path / "images")
+        stm = STM(controller=opened, limits=narrower, images=images, part=part, name="stm")
+        if begin.sweep is not None:
+            stm.sweep.settings = begin.sweep
+        undo.pop_all()
+    named = part.sample_name(sample)
+    scales = {scale.name: scale for scale in begin.scales or SCALES}
+    return Session(stm, kept, scales, named, seed, begin.frame, RE or RunEngine({"sample": named}))
+
+
+def simulated(
+    seed: int = 0, catalog: str | Path = FOLDER, *, profile: str | Mapping[str, Any] | Part = "good_day", **others: Any
+) -> Session:
+    """Open a session at a simulated surface, EuZn2As2 if not said otherwise, in simulated time.
 
     Parameters
     ----------
     seed : int
-        Of the surface, of the noise and of the agents.
+        Seed of the surface, of the noise and of the agents.
     catalog : path
-        Folder of the catalog, made if it is not there; or a facility's catalog, see `open_catalog`.
-    profile : str
-        State of the instrument: ``"ideal"``, ``"good_day"`` or ``"bad_day"``; or your own.
-    **common
-        ``limits``: interlocks, narrower than the hardware's. ``RE``: a RunEngine that is there already.
+        As for `open`.
+    profile : str, mapping or Profile
+        State of the instrument: ``"ideal"``, ``"good_day"``, ``"bad_day:drift=[0,0]"``; or one of your own.
+    **others
+        Whatever else `open` takes, and settings of the simulated microscope: ``sample``, ``limits``, ``RE``, ``speed``.
     """
-    from bluesky_stm.controllers import SimulatedController
-
-    controller = SimulatedController(seed=seed, profile=profile)
-    return _put_together(controller, catalog, SCALES, "EuZn2As2 (simulated)", seed, **common)
+    return open("simulated", seed=seed, catalog=catalog, profile=profile, **others)
 
 
-def recorded(path: str | Path, seed: int = 0, catalog: str | Path = FOLDER, **common: Any) -> Session:
-    """A session in which a recorded file answers: a dense grid anywhere, a published run where it was measured.
+def recorded(path: str | Path, seed: int = 0, catalog: str | Path = FOLDER, **others: Any) -> Session:
+    """Open a session in which a recorded file answers: a dense grid anywhere, a published run where it was measured.
 
-    Its one length scale is called ``"recorded"``; ``common`` as for `simulated`.
+    Its one length scale is called ``"recorded"``.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    seed : int
+        Seed of the agents.
+    catalog : path
+        As for `open`.
+    **others
+        Whatever else `open` takes: ``limits``, ``RE``, ``sample``.
     """
-    from bluesky_stm.controllers import RecordedController
-
-    controller = RecordedController(path)
-    scale = LengthScale.parse({"name": "recorded", **controller.suggested_scale()})
-    session = _put_together(controller, catalog, [scale], Path(path).stem, seed, **common)
-    session.stm.sweep.settings = controller.sweep_settings
-    session.frame = controller.frame
-    return session
+    return open("recorded", path=path, seed=seed, catalog=catalog, **others)
 
 
-def nanonis(
-    host: str = "127.0.0.1",
-    ports: Sequence[int] | None = None,
-    seed: int = 0,
-    catalog: str | Path = FOLDER,
-    *,
-    sample: str = "unnamed",
-    limits: Mapping[str, Any] | None = None,
-    RE: RunEngine | None = None,  # noqa: N803 - its name everywhere
-    **options: Any,
-) -> Session:
-    """A session at a real microscope, or at a simulated server: Nanonis, over TCP. Every document is on the disk at once.
+def nanonis(host: str = "127.0.0.1", seed: int = 0, catalog: str | Path = FOLDER, **others: Any) -> Session:
+    """Open a session at a real microscope, or at a simulated server: Nanonis, over TCP. Every document is on the disk at once.
 
     Parameters
     ----------
     host : str
-    ports : sequence of int, optional
-        The vendor's if not given.
+        Address of the controller.
     seed : int
-        Of the agents.
+        Seed of the agents.
     catalog : path
-        Folder of the catalog; made if it is not there.
-    sample : str
-        For the start documents.
-    limits, RE
-        As for `simulated`.
-    **options
-        Of `NanonisController`: ``lockin``, ``interlocks``, ``channels``, ``read_only``, ``announce``.
+        As for `open`.
+    **others
+        Whatever else `open` takes, and settings of Nanonis: ``ports``, ``lockin``, ``safe_tip``, ``z``, ``end_sweep`` ...
 
     Raises
     ------
     LostConnectionError
         When nobody answers there.
     """
-    from bluesky_stm.controllers.nanonis import PORTS, NanonisController
-
-    controller = NanonisController(host, ports or PORTS, **options)
-    return _put_together(controller, catalog, SCALES, sample, seed, fsync=True, limits=limits, RE=RE)
+    return open("nanonis", host=host, seed=seed, catalog=catalog, **others)
 
 
-def reopened(start: Mapping[str, Any], catalog: str | Path = FOLDER, **common: Any) -> Session:
-    """A session at the microscope of a stored run, as its start document describes it: to go on with the run.
+def reopened(start: Mapping[str, Any], catalog: str | Path = FOLDER, *, parts: Iterable[Any] = (), **others: Any) -> Session:
+    """Open a session at the microscope of a stored run, as its start document describes it, to go on with the run.
 
     Parameters
     ----------
     start : mapping
         Start document.
     catalog : path
-    **common
-        ``limits`` and ``RE``, as for `simulated`.
+        As for `open`.
+    parts : iterable, optional
+        Parts that no package brings and the run names, as `parts.register` takes them.
+    **others
+        ``limits`` and ``RE``, as for `open`.
 
     Raises
     ------
     SettingsError
-        When the microscope is none that a session can open, or what answers now is not what answered then.
+        When the microscope was not opened by a part, its part is not known here, or what answers now is not what answered
+        then. Nothing has moved.
     """
+    register(*parts)
     described = start.get("controller", {})
-    if described.get("name") not in _OPENERS:
+    if "part" not in described:
         raise SettingsError(
-            f"Run {start['uid']} was measured with {described.get('name', 'an unknown controller')!r}, which no session opens "
-            "by itself. Open one, then RE(resume(run).plan(stm))."
+            f"Run {start['uid']} does not say how its controller, {described.get('name', 'an unknown one')!r}, is opened: a "
+            "person has put it together by hand. Nothing has moved. Do the same, then RE(resume(run).plan(stm))."
         )
-    session = _OPENERS[described["name"]](described, start.get("agent", {}).get("seed", 0), catalog, common)
+    for kind, name in parts_of_controller(described["part"]).items():
+        if name not in KINDS[kind]:
+            raise UnknownNameError.in_run(kind, name, start)
+    part: ControllerPart = controllers.make(described["part"]).again(described)
+    session = open(part, seed=start.get("agent", {}).get("seed", 0), catalog=catalog, **others)
     now = session.stm.controller.describe()
-    changed = [name for name in ("surface", "sha256") if now.get(name) != described.get(name)]
+    changed = [name for name in part.same if now.get(name) != described.get(name)]
     if changed:
         session.close()
         raise SettingsError(
@@ -251,41 +308,3 @@ def reopened(start: Mapping[str, Any], catalog: str | Path = FOLDER, **common: A
         )
     session.sample = str(start.get("sample", session.sample))
     return session
-
-
-def _simulated_again(described: Mapping[str, Any], seed: int, catalog: str | Path, common: Mapping[str, Any]) -> Session:
-    return simulated(described["seed"], catalog, profile=described["profile"], **common)
-
-
-def _recorded_again(described: Mapping[str, Any], seed: int, catalog: str | Path, common: Mapping[str, Any]) -> Session:
-    return recorded(described["file"], seed, catalog, **common)
-
-
-def _nanonis_again(described: Mapping[str, Any], seed: int, catalog: str | Path, common: Mapping[str, Any]) -> Session:
-    lockin = described["lockin"]["gain"], described["lockin"]["offset"]
-    return nanonis(described["host"], described["ports"], seed, catalog, lockin=lockin, **common)
-
-
-_OPENERS = {"simulated": _simulated_again, "recorded": _recorded_again, "nanonis": _nanonis_again}
-
-
-def _put_together(
-    controller: Controller,
-    folder: str | Path,
-    scales: Iterable[LengthScale],
-    sample: str,
-    seed: int,
-    *,
-    fsync: bool = False,
-    limits: Mapping[str, Any] | None = None,
-    RE: RunEngine | None = None,  # noqa: N803
-) -> Session:
-    with ExitStack() as undo:
-        undo.callback(controller.close)
-        narrower = Limits.within(controller.ranges, **limits) if limits else None
-        catalog = open_catalog(folder, fsync=fsync)
-        undo.callback(catalog.close)
-        images = ImageStore(catalog.path / "images")
-        stm = STM(controller=controller, limits=narrower, images=images, name="stm")
-        undo.pop_all()
-    return Session(stm, catalog, {scale.name: scale for scale in scales}, sample, seed, RE=RE or RunEngine({"sample": sample}))

@@ -28,6 +28,7 @@ from bluesky_stm.devices._watch import Watch
 from bluesky_stm.devices._worker import Worker
 from bluesky_stm.devices._z import ZController
 from bluesky_stm.errors import LimitError, MotionStoppedError, NotCapableError, SettingsError, STMError
+from bluesky_stm.parts import JSON, Part
 from bluesky_stm.protocols import Controller
 from bluesky_stm.settings import QUANTITIES, Limits
 
@@ -51,6 +52,8 @@ class STM(Device):
         Limits that are narrower than what the hardware can do; those of the hardware if not given.
     images : ImageStore, optional
         Store of the images that are too large for a document; all stay inline if not given.
+    part : Part, optional
+        Part by which the controller was opened; with it in the start document a stored run can be opened again.
     name : str
         Name of the device, with which the names of all signals begin.
     **kwargs
@@ -85,10 +88,11 @@ class STM(Device):
         controller: Controller,
         limits: Limits | None = None,
         images: ImageStore | None = None,
+        part: Part | None = None,
         name: str = "stm",
         **kwargs: OphydValue,
     ) -> None:
-        self.controller = controller
+        self.controller, self.part = controller, part
         self.worker = Worker(name, on_fault=self.latch)
         self.fault: BaseException | None = None
         self.images = images or ImageStore()
@@ -98,6 +102,10 @@ class STM(Device):
     def __repr__(self) -> str:
         fault = f", fault: {type(self.fault).__name__}" if self.fault else ""
         return f"<STM {self.name!r}: {type(self.controller).__name__}{fault}>"
+
+    def describe_controller(self) -> JSON:
+        """Return what the controller says of itself, and the ``part`` by which it can be opened again."""
+        return {**self.controller.describe(), **({"part": self.part.describe()} if self.part else {})}
 
     @property
     def withdrawn(self) -> bool:

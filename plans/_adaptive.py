@@ -107,7 +107,7 @@ def explore(
     arguments = {"stm": stm.name, "agent": agent.name, "budget": scale.budget, "frame": place.as_dict(), **options.as_dict()}
     common = describe_run("explore", arguments, stm, place)
     metadata = {**common, **agent.metadata, "length_scale": scale.model_dump()}
-    metadata |= {"packages": packages_of(agent.metadata, scale), **(md or {})}
+    metadata |= {"packages": packages_of(agent.metadata, scale, stm), **(md or {})}
 
     @bpp.subs_decorator(agent.documents)
     @bpp.stage_decorator([stm.scanner, stm.sweep, agent])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
-from bluesky_stm.parts import JSON, KINDS
+from bluesky_stm.parts import JSON, KINDS, parts_of_controller
 
 if TYPE_CHECKING:
     from bluesky_stm.devices import STM
@@ -43,13 +43,13 @@ def describe_run(plan: str, arguments: JSON, stm: STM, frame: Frame) -> JSON:
         "schema_version": SCHEMA_VERSION,
         "detectors": [stm.sweep.name],
         "motors": [stm.tip.name],
-        "controller": stm.controller.describe(),
+        "controller": stm.describe_controller(),
         "frame": frame.as_dict(),
         "versions": {package: found for package in _PACKAGES if (found := _version(package))},
     }
 
 
-def packages_of(agent: JSON, scale: LengthScale) -> dict[str, str]:
+def packages_of(agent: JSON, scale: LengthScale, stm: STM) -> dict[str, str]:
     """Return, by kind, name and version of the packages that bring the parts that a run names; none for what was registered.
 
     Parameters
@@ -58,9 +58,12 @@ def packages_of(agent: JSON, scale: LengthScale) -> dict[str, str]:
         What an agent device says for a start document: ``agent`` and ``scalarizer``.
     scale : LengthScale
         Length scale of the run, with its stop rule and its child rule.
+    stm : STM
+        Microscope, with the part by which it was opened.
     """
     named = {"agent": agent["agent"]["name"], "scalarizer": agent["scalarizer"]["name"]}
     named |= {"stop rule": scale.stop.name, "child rule": scale.child.name}
+    named |= parts_of_controller(stm.describe_controller().get("part", {}))
     return {kind: package for kind, name in named.items() if (package := KINDS[kind].package(name))}
 
 

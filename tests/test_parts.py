@@ -92,7 +92,7 @@ def test_a_field_takes_whatever_names_a_part_and_stores_it_in_full(colours):
 
 
 def test_settings_that_a_constructor_refuses_are_said_in_words_of_our_own():
-    with pytest.raises(SettingsError, match=r"Colour cannot be used: hue: .*\(got 'red'\). Nothing has been started."):
+    with pytest.raises(SettingsError, match=r"The colour 'colour' cannot be used: hue: .*\(got 'red'\). Nothing has"):
         Colour(hue="red")
 
 

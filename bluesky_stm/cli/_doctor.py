@@ -15,16 +15,16 @@ from bluesky_stm.cli._app import app, out
 @app.command()
 def doctor() -> None:
     """Say what is installed, what can be chosen by name, and what the settings file says."""
-    from bluesky_stm import parts
     from bluesky_stm.facility import read_settings, settings_file
+    from bluesky_stm.parts import KINDS
 
     table = Table("what", Column("found", overflow="fold"), box=None)
     table.add_row("Python", platform.python_version())
     for package in ("bluesky-stm", "bluesky", "ophyd", "databroker", "tiled", "numpy", "torch", "scikit-image"):
         table.add_row(package, _version(package))
     table.add_row("GPU", _gpu())
-    table.add_row("agents", ", ".join(parts.agents.names))
-    table.add_row("scalarizers", ", ".join(parts.scalarizers.names))
+    for kind, registry in KINDS.items():
+        table.add_row(f"{kind}s", escape(", ".join(registry.names)))
     table.add_row("settings file", str(settings_file() or "none: all as the package has it"))
     for name, value in read_settings().model_dump(mode="json").items():
         table.add_row(f"  {name}", _words(value))
@@ -42,6 +42,9 @@ def _gpu() -> str:
 
 def _words(value: Any) -> str:
     """A setting as a person reads it."""
+    if isinstance(value, dict) and "name" in value:  # a part, whose own parts are named only
+        told = {key: one["name"] if isinstance(one, dict) and "name" in one else one for key, one in value.items()}
+        return escape(", ".join([told.pop("name"), *(f"{key}={one}" for key, one in told.items())]))
     if isinstance(value, list):
         return (
             ", ".join(str(item["name"]) if isinstance(item, dict) else str(item) for item in value) or "those of the microscope"

@@ -37,7 +37,8 @@ def nanonis_sim(
         out.print(
             f"Listening at {host}, ports {','.join(map(str, server.ports))}. Session path: {server.folder}", soft_wrap=True
         )
-        out.print(f"Its lock-in, for whoever connects: --lockin {lockin.gain:g},{lockin.offset:g}. Ctrl-C ends it.")
+        chosen = f"nanonis:host={host},ports=[{','.join(map(str, server.ports))}],lockin=[{lockin.gain:g},{lockin.offset:g}]"
+        out.print(f"For whoever connects: --controller {chosen}. Ctrl-C ends it.", markup=False, soft_wrap=True)
         with suppress(KeyboardInterrupt):
             while True:
                 time.sleep(0.5)

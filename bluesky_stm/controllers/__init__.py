@@ -9,7 +9,7 @@ must do.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from bluesky_stm.controllers.base import Clock, InstantClock, RealClock
+from bluesky_stm.controllers.base import Clock, ControllerPart, InstantClock, RealClock, Suggestion
 
 if TYPE_CHECKING:
     from bluesky_stm.controllers.fake import Call, FakeController
@@ -22,12 +22,14 @@ __all__ = [
     "IDEAL",
     "Call",
     "Clock",
+    "ControllerPart",
     "FakeController",
     "InstantClock",
     "Profile",
     "RealClock",
     "RecordedController",
     "SimulatedController",
+    "Suggestion",
 ]
 
 _WINGS = {

@@ -9,7 +9,7 @@ from bluesky_stm.facility._metadata import PersistentMetadata
 from bluesky_stm.facility._queue_files import write_queue_files
 from bluesky_stm.facility._remote import AgentHost, Mailbox, RemoteAgent
 from bluesky_stm.facility._session import Agents, open_session, rehearsal
-from bluesky_stm.facility._settings import FILE, MICROSCOPE, Alerts, Facility, Mail, microscope, read_settings, settings_file
+from bluesky_stm.facility._settings import FILE, MICROSCOPE, Alerts, Facility, Mail, read_settings, settings_file
 from bluesky_stm.facility._stream import DocumentStream, packed, unpacked
 
 __all__ = [
@@ -32,7 +32,6 @@ __all__ = [
     "known_scale",
     "load_ipython_extension",
     "make_stm",
-    "microscope",
     "open_session",
     "packed",
     "prompt",

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from logging.handlers import RotatingFileHandler
 from tempfile import mkdtemp
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bluesky import RunEngine
 
 from bluesky_stm import session as sessions
-from bluesky_stm.errors import SettingsError, UnknownNameError
+from bluesky_stm.errors import UnknownNameError
 from bluesky_stm.facility._alerts import NightWatch, handlers, logger
 from bluesky_stm.facility._metadata import PersistentMetadata
 from bluesky_stm.facility._server import publish_finished
@@ -42,7 +42,7 @@ def open_session(settings: Facility, RE: RunEngine | None = None) -> Session:  #
     STMError
         Before anything has moved: settings that don't fit, a microscope that does not answer, a catalog that is in use.
     """
-    session = _open(settings, RE)
+    session = sessions.open(settings.microscope, seed=settings.seed, catalog=settings.catalog, limits=settings.limits, RE=RE)
     try:
         if RE is None:
             _remember(session, settings)
@@ -61,7 +61,7 @@ def open_session(settings: Facility, RE: RunEngine | None = None) -> Session:  #
 
 def rehearsal(settings: Facility) -> Facility:
     """The same settings where nothing real is to be touched: to list plans and devices."""
-    chosen = {} if settings.microscope.name == "recorded" else {"microscope": "simulated"}
+    chosen = {"microscope": "simulated"} if settings.microscope.real else {}
     silent = {"catalog": mkdtemp(prefix="bluesky_stm-"), "server": "", "publish": "", "alerts": {}}
     return settings.parse({**settings.model_dump(), **chosen, **silent})
 
@@ -87,17 +87,6 @@ class Agents(Mapping[str, "AgentDevice"]):
     def __repr__(self) -> str:
         named = (f"{name}: {scale.agent.name}, {scale.scalarizer.name}" for name, scale in self._session.scales.items())
         return f"<Agents {'; '.join(named)}>"
-
-
-def _open(settings: Facility, engine: RunEngine | None) -> Session:
-    chosen = settings.microscope
-    arguments: dict[str, Any] = {"catalog": settings.catalog, "limits": settings.limits, "RE": engine, **chosen.settings}
-    try:
-        return getattr(sessions, chosen.name)(**arguments)
-    except TypeError as error:
-        raise SettingsError(
-            f"The microscope {chosen.name!r} cannot be opened with {chosen.settings}: {error}. Nothing has been started."
-        ) from error
 
 
 def _remember(session: Session, settings: Facility) -> None:

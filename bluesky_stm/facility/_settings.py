@@ -10,33 +10,15 @@ from typing import Annotated, Any, Self
 import yaml
 from pydantic import AfterValidator, Field, field_validator
 
-from bluesky_stm.errors import SettingsError, UnknownNameError
-from bluesky_stm.settings import Choice, LengthScale, Limits, Named, Range, Settings
+from bluesky_stm.controllers import ControllerPart
+from bluesky_stm.errors import SettingsError
+from bluesky_stm.parts import controllers
+from bluesky_stm.settings import LengthScale, Limits, Range, Settings
 
 FILE = "BLUESKY_STM_SETTINGS"
 """Environment variable that names the settings file; else ``bluesky_stm.yaml`` in the folder where one starts."""
 MICROSCOPE = "BLUESKY_STM"
-"""Environment variable that chooses the microscope instead of the file: ``simulated``, ``recorded:FILE``, ``nanonis:HOST``."""
-
-_SOURCES = {"simulated": None, "recorded": "path", "nanonis": "host"}
-"""Microscopes, and the setting that stands behind the colon."""
-
-
-def microscope(text: str) -> dict[str, str]:
-    """Settings of a microscope chosen in a word: ``"recorded:grid.3ds"``."""
-    name, _, source = text.partition(":")
-    if name not in _SOURCES:
-        raise UnknownNameError.among("microscope", name, _SOURCES)
-    key = _SOURCES[name]
-    if source and key is None:
-        raise SettingsError(f"The microscope {name!r} takes nothing behind the colon, not {source!r}.")
-    return {"name": name, **({str(key): source} if source else {})}
-
-
-def _known(choice: Named) -> Named:
-    if choice.name not in _SOURCES:
-        raise ValueError(str(UnknownNameError.among("microscope", choice.name, _SOURCES)))
-    return choice
+"""Environment variable that chooses the microscope instead of the file: ``recorded:FILE``, ``nanonis:HOST`` ..."""
 
 
 def _expanded(path: Path) -> Path:
@@ -80,8 +62,9 @@ class Facility(Settings):
 
     Attributes
     ----------
-    microscope : Named
-        ``simulated``, ``recorded`` or ``nanonis``, with the arguments of the function of `bluesky_stm.session` of that name.
+    microscope : ControllerPart
+        Chosen by name, with its settings: ``simulated``, ``recorded:grid.3ds``, ``{name: nanonis, host: ...}``, or a
+        controller that another package brings. ``bluesky-stm parts controller`` lists them.
     limits : dict
         Interlocks narrower than the hardware's, by quantity; see `Limits`.
     scales : tuple of LengthScale
@@ -92,17 +75,20 @@ class Facility(Settings):
         URI of a Tiled server that gets each finished run; empty for none. Its key: environment variable ``TILED_API_KEY``.
     publish : str
         Address of a 0MQ proxy that gets each document, ``127.0.0.1:5577``; empty for none.
+    seed : int, optional
+        Seed of the agents, and of a microscope that draws random numbers and was told no seed.
     sample, operator : str
         For the start documents.
     alerts : Alerts
     """
 
-    microscope: Annotated[Choice, AfterValidator(_known)] = Named(name="simulated")
+    microscope: Annotated[ControllerPart, controllers] = Field("simulated", validate_default=True)
     limits: dict[str, Range] = {}
     scales: tuple[LengthScale, ...] = ()
     catalog: UserPath = Path("bluesky_stm_data")
     server: str = ""
     publish: Address = ""
+    seed: int | None = Field(None, ge=0)
     sample: str = ""
     operator: str = ""
     alerts: Alerts = Alerts()
@@ -114,14 +100,14 @@ class Facility(Settings):
         return value
 
     @classmethod
-    def read(cls, path: Path) -> Self:
-        """From a YAML file."""
+    def read(cls, path: Path, **instead: Any) -> Self:
+        """Read a YAML file; ``instead`` are settings that hold in place of those in it."""
         try:
             value = yaml.safe_load(path.read_text(encoding="utf-8"))
         except (OSError, yaml.YAMLError) as error:
             raise SettingsError(f"The settings cannot be read from {path}: {error}. Nothing has been started.") from None
         try:
-            return cls.parse(value or {})
+            return cls.parse({**(value or {}), **instead} if isinstance(value, Mapping | None) else value)
         except SettingsError as error:
             raise SettingsError(f"{path}: {error}") from None
 
@@ -136,7 +122,6 @@ def settings_file(environment: Mapping[str, str] = os.environ) -> Path | None:
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Facility:
     """Settings of this place: the file, and the microscope that the environment may choose instead."""
-    path = settings_file(environment)
-    settings = Facility.read(path) if path else Facility()
-    chosen = environment.get(MICROSCOPE)
-    return Facility.parse({**settings.model_dump(), "microscope": microscope(chosen)}) if chosen else settings
+    path, chosen = settings_file(environment), environment.get(MICROSCOPE)
+    instead = {"microscope": chosen} if chosen else {}
+    return Facility.read(path, **instead) if path else Facility.parse(instead)

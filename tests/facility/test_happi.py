@@ -56,7 +56,7 @@ def _answering(config):
     database = config.with_name("happi.json")
     with NanonisServer(SimulatedController(seed=1, clock=InstantClock()), [0, 0]) as server:
         items = json.loads(database.read_text())
-        items["nanonis"]["ports"] = list(server.ports)
+        items["nanonis"]["controller"]["ports"] = list(server.ports)
         database.write_text(json.dumps(items))
         yield database
 

@@ -5,7 +5,7 @@ from typer.testing import CliRunner
 
 from bluesky_stm.cli import app
 from bluesky_stm.errors import SettingsError
-from bluesky_stm.facility import Facility, microscope, open_session, read_settings
+from bluesky_stm.facility import Facility, open_session, read_settings, rehearsal
 
 TEXT = """
 microscope: {name: simulated, seed: 7, profile: ideal}
@@ -41,12 +41,39 @@ def test_without_a_file_all_is_as_the_package_has_it(tmp_path, monkeypatch):
 
 def test_the_environment_chooses_another_microscope(file):
     settings = read_settings({"BLUESKY_STM_SETTINGS": str(file), "BLUESKY_STM": "nanonis:stm-pc"})
-    assert settings.microscope.as_dict() == {"name": "nanonis", "host": "stm-pc"}
+    assert (settings.microscope.name, settings.microscope.host) == ("nanonis", "stm-pc")
     assert settings.operator == "Ada"
 
 
 def test_a_path_may_follow_the_name_of_the_microscope():
-    assert microscope("recorded:C:/data/grid.3ds") == {"name": "recorded", "path": "C:/data/grid.3ds"}
+    assert str(read_settings({"BLUESKY_STM": "recorded:C:/data/grid.3ds"}).microscope.path) == "C:/data/grid.3ds"
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        '{name: simulated, sample: "EuZn2As2:figure 4", profile: bad_day}',
+        '"simulated:sample=EuZn2As2:figure 4,profile=bad_day"',
+        "{name: simulated, sample: {name: EuZn2As2, area: figure 4}, profile: bad_day}",
+    ],
+)
+def test_a_microscope_with_its_settings_is_a_text_or_a_mapping(tmp_path, chosen):
+    (tmp_path / "one.yaml").write_text(f"microscope: {chosen}")
+    microscope = Facility.read(tmp_path / "one.yaml").microscope
+    assert (microscope.sample.area, microscope.profile.name) == ("figure 4", "bad_day")
+
+
+def test_a_microscope_that_the_environment_replaces_need_not_be_installed(tmp_path):
+    path = tmp_path / "elsewhere.yaml"
+    path.write_text("microscope: wobbly\noperator: Ada")
+    with pytest.raises(SettingsError, match="no controller named 'wobbly'"):
+        read_settings({"BLUESKY_STM_SETTINGS": str(path)})
+    assert read_settings({"BLUESKY_STM_SETTINGS": str(path), "BLUESKY_STM": "simulated"}).operator == "Ada"
+
+
+@pytest.mark.parametrize("microscope", ["nanonis:stm-pc", "simulated"])
+def test_where_plans_are_only_listed_no_real_microscope_is_opened(microscope):
+    assert not rehearsal(Facility.parse({"microscope": microscope})).microscope.real
 
 
 @pytest.mark.parametrize(
@@ -80,8 +107,8 @@ def test_limits_wider_than_the_hardware_are_refused_and_the_catalog_stays_free(t
 
 
 def test_a_microscope_that_does_not_take_a_setting_says_so(tmp_path):
-    with pytest.raises(SettingsError, match="colour"):
-        open_session(Facility.parse({"microscope": {"name": "simulated", "colour": "blue"}, "catalog": tmp_path}))
+    with pytest.raises(SettingsError, match="The controller 'simulated' cannot be used: colour: there is no such setting"):
+        Facility.parse({"microscope": {"name": "simulated", "colour": "blue"}, "catalog": tmp_path})
 
 
 def test_the_doctor_shows_what_holds(file, monkeypatch):

@@ -170,9 +170,12 @@ def test_what_is_wrong_with_a_later_scale_is_said_before_the_first_one_starts(tm
         assert len(catalog) == 0
 
 
-def test_an_option_that_the_microscope_would_not_heed_is_refused(tmp_path):
-    assert "--controller recorded" in refused("run", tmp_path / "grid.3ds", "--catalog", tmp_path)
-    assert "--controller nanonis" in refused("run", "--lockin", "0.015,0", "--catalog", tmp_path)
+def test_what_the_microscope_would_not_heed_is_refused(tmp_path):
+    assert "has no use for" in refused("run", "grid.3ds", "--catalog", tmp_path)
+    assert "path: this setting has to be given" in refused("run", "--controller", "recorded", "--catalog", tmp_path)
+    assert "lockin: there is no such setting" in refused("run", "--controller", "simulated:lockin=1", "--catalog", tmp_path)
+    assert "Did you mean 'Au(111)'" in refused("run", "--sample", "Au(11)", "--catalog", tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_budget_beyond_the_candidates_is_refused(tmp_path):

@@ -107,7 +107,7 @@ def explored_both_ways(scales, folder):
     with NanonisServer(behind, (0,) * 4) as server:
         server.software.registers.set("Util.AcqPeriod", [0.001])
         options = {"lockin": (lockin.gain, lockin.offset), "sample": "EuZn2As2"}
-        there = explored(nanonis("127.0.0.1", server.ports, 7, folder / "tcp", **options), scales)
+        there = explored(nanonis("127.0.0.1", 7, folder / "tcp", ports=server.ports, **options), scales)
     return here, there
 
 
@@ -168,7 +168,7 @@ def run_hit_by(faults, folder):
     with NanonisServer(witness, (0,) * 4) as server:
         server.software.registers.set("Util.AcqPeriod", [0.001])
         begun = time.monotonic()
-        session = nanonis("127.0.0.1", server.ports, 1, folder, sample="EuZn2As2", timeout=0.4)
+        session = nanonis("127.0.0.1", 1, folder, ports=server.ports, sample="EuZn2As2", timeout=0.4)
         plan = explore(session.stm, session.agent(TINY))
         for fault in faults:
             server.faults.add(fault)
@@ -243,24 +243,24 @@ def test_many_runs_hit_by_faults_are_stored_and_leave_the_tip_safe(tmp_path, see
 
 @pytest.fixture
 def sim(request):
-    """``bluesky-stm nanonis-sim`` as a process of its own; its ports."""
+    """``bluesky-stm nanonis-sim`` as a process of its own; its ports, and how it is chosen."""
     arguments = ["--ports", "0,0,0,0", "--speed", "0", "--seed", "3", *getattr(request, "param", [])]
     command = [sys.executable, "-u", "-c", "from bluesky_stm.cli import main; main()", "nanonis-sim", *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         told = "".join(islice(process.stdout, 2))
-        yield re.search(r"ports ([\d,]+)", told)[1], re.search(r"--lockin (\S+?)\.? ", told)[1]
+        yield re.search(r"ports ([\d,]+)", told)[1], re.search(r"--controller (\S+?)\.? ", told)[1]
         process.kill()
 
 
 def test_a_person_checks_then_runs_at_the_simulated_server(sim, tmp_path):
     """Two processes, two commands; every write is printed before it is sent."""
-    ports, lockin = sim
+    ports, controller = sim
     checked = CliRunner().invoke(app, ["nanonis-check", "--ports", ports], catch_exceptions=False)
     assert checked.exit_code == 0, checked.output
     assert "Ready for a supervised run" in checked.output
     scales = tmp_path / "scales.yaml"
     scales.write_text("- {name: tiny, frame: 16, pixels: 16, patch: 4, step: 2, budget: 3, seeds: 3, agent: random}\n")
-    arguments = ["run", "--controller", "nanonis", "--ports", ports, "--lockin", lockin, "--scales", str(scales), "--dry-run"]
+    arguments = ["run", "--controller", f"{controller},announce=true", "--scales", str(scales)]
     done = CliRunner().invoke(app, [*arguments, "--catalog", str(tmp_path / "catalog")], catch_exceptions=False)
     assert done.exit_code == 0, done.output
     assert done.output.count("BiasSpectr.Start 1") == 3
@@ -272,8 +272,8 @@ def test_a_person_checks_then_runs_at_the_simulated_server(sim, tmp_path):
 
 @pytest.mark.parametrize("sim", [["--fault", "drop:BiasSpectr.Start:2"]], indirect=True)
 def test_a_fault_asked_for_on_the_command_line_ends_the_run_and_is_stored(sim, tmp_path):
-    ports, _ = sim
-    arguments = ["run", "--controller", "nanonis", "--ports", ports, "--budget", "3", "--agent", "random"]
+    _, controller = sim
+    arguments = ["run", "--controller", controller, "--budget", "3", "--agent", "random"]
     done = CliRunner().invoke(app, [*arguments, "--catalog", str(tmp_path)])
     assert done.exit_code != 0
     with open_catalog(tmp_path) as catalog:

@@ -109,10 +109,10 @@ def test_a_run_on_a_recorded_file_goes_on_with_the_same_file_and_no_other(data_f
 def test_a_run_does_not_go_on_at_another_microscope(stored):
     with open_catalog(stored, write=False) as catalog:
         start = dict(catalog[0].start)
-    start["controller"] = {**start["controller"], "surface": {"sample": "Au(111)", "seed": 3}}
+    start["controller"] = {**start["controller"], "surface": {"sample": {"name": "Au(111)"}, "seed": 3}}
     with pytest.raises(SettingsError, match="the surface that answered then"):
         reopened(start, stored)
-    with pytest.raises(SettingsError, match="which no session opens"):
+    with pytest.raises(SettingsError, match="does not say how its controller, 'home-made', is opened"):
         reopened({**start, "controller": {"name": "home-made"}}, stored)
 
 

@@ -1,0 +1,88 @@
+"""A microscope as it is chosen by name: a part that opens its controller, also once more for a stored run."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+from bluesky_stm.geometry import Frame
+from bluesky_stm.parts import Part
+from bluesky_stm.protocols import Controller, SweepSettings
+from bluesky_stm.settings import LengthScale
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """What an exploration with a microscope begins with where nobody says otherwise.
+
+    Attributes
+    ----------
+    scales : tuple of LengthScale
+        From large to small; empty for those of the session.
+    frame : Frame or None
+        Where an exploration starts; None for a square around the scanner's present frame.
+    sweep : SweepSettings or None
+        Settings of the first sweep; None for those of the device.
+    """
+
+    scales: tuple[LengthScale, ...] = ()
+    frame: Frame | None = None
+    sweep: SweepSettings | None = None
+
+
+class ControllerPart(Part):
+    """A microscope that is chosen by name; `open` makes its controller.
+
+    The part stands in the start document of each run that it has opened, with all its settings: from there the microscope of a
+    stored run is opened again.
+    """
+
+    kind: ClassVar[str] = "controller"
+    real: ClassVar[bool] = True
+    """False where no tip can be damaged. For a real microscope each document is on the disk before the next one."""
+    same: ClassVar[tuple[str, ...]] = ()
+    """Keys of what the controller says of itself that must be as they were when a stored run is to go on."""
+
+    @abstractmethod
+    def open(self) -> Controller:
+        """Connect to the microscope, or make it.
+
+        Raises
+        ------
+        STMError
+            When it does not answer. Nothing has moved.
+        """
+
+    def completed(self, seed: int = 0, sample: str | Mapping[str, Any] | Part | None = None) -> Self:
+        """Return this part with what a session knows filled in, as it will stand in the start documents.
+
+        Parameters
+        ----------
+        seed : int
+            Seed of the session, for a microscope that draws random numbers and was told none.
+        sample : str, mapping or Part, optional
+            Sample under the tip, for a microscope that builds one. Others keep its name for the start documents.
+        """
+        return self
+
+    def again(self, described: Mapping[str, Any]) -> Self:
+        """Return the part that opens the microscope of a stored run again.
+
+        Parameters
+        ----------
+        described : mapping
+            What the controller said of itself in the start document, where this part was read from.
+        """
+        return self
+
+    def sample_name(self, sample: str | Mapping[str, Any] | Part | None = None) -> str:
+        """Return the name of the sample for the start documents; ``sample`` is what the session was told."""
+        if isinstance(sample, Part):
+            return sample.name
+        return str(sample["name"]) if isinstance(sample, Mapping) else sample or "unnamed"
+
+    def suggest(self, controller: Controller) -> Suggestion:
+        """Return what an exploration with this microscope, now opened, begins with."""
+        return Suggestion()

@@ -1,0 +1,64 @@
+"""Nanonis as a part."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
+
+from bluesky_stm import units
+from bluesky_stm.controllers.base import ControllerPart
+from bluesky_stm.controllers.nanonis._channels import ChannelNames
+from bluesky_stm.controllers.nanonis._controller import NanonisController
+from bluesky_stm.controllers.nanonis._interlocks import Interlocks
+from bluesky_stm.controllers.nanonis_wire import PORTS
+from bluesky_stm.parts import setting
+from bluesky_stm.settings import Positive, Range
+
+
+class Nanonis(ControllerPart):
+    """Nanonis over TCP: a real microscope, or a simulated server."""
+
+    leading: ClassVar[str] = "host"
+
+    name: str = "nanonis"
+    host: str = setting("127.0.0.1", "", "Address of the controller.")
+    ports: tuple[int, ...] = setting(PORTS, "", "TCP ports of the controller, at least two.", min_length=2)
+    lockin: tuple[float, float] | None = setting(
+        None,
+        "V, nA",
+        "Gain and offset that turn lock-in X into dI/dV; if not given, the amplitude of the modulation and 0.",
+    )
+    safe_tip: Positive | None = setting(
+        None, units.CURRENT, "Current above which Safe Tip withdraws the tip; what stands there if not given."
+    )
+    z: Range | None = setting(None, units.LENGTH, "Lowest and highest tip height; what stands there if not given.")
+    end_sweep: Positive | None = setting(
+        None, units.CURRENT, "Current at which a sweep ends early, on either side; what stands there if not given."
+    )
+    channels: ChannelNames = setting(ChannelNames(), "", "Names of the signals, if not as Nanonis calls them.")
+    read_only: bool = setting(False, "", "True if nothing that changes anything may be sent.")
+    announce: bool = setting(False, "", "True if each write is printed just before it is sent. It is sent.")
+    timeout: float = setting(5.0, units.TIME, "Longest time for an answer beyond what the command itself takes.", gt=0)
+
+    def open(self) -> NanonisController:
+        """Connect to the controller and set its interlocks."""
+        return NanonisController(
+            self.host,
+            self.ports,
+            lockin=self.lockin,
+            channels=self.channels,
+            interlocks=Interlocks(safe_tip=self.safe_tip, z=self.z, end_sweep=self.end_sweep),
+            read_only=self.read_only,
+            announce=_printed if self.announce else None,
+            timeout=self.timeout,
+            name=self.name,
+        )
+
+    def again(self, described: Mapping[str, Any]) -> Self:
+        """Return the same address with the gain and the offset of the lock-in that the run had."""
+        lockin = described["lockin"]
+        return self.changed(lockin=(lockin["gain"], lockin["offset"]))
+
+
+def _printed(text: str) -> None:
+    print(f"  {text}")

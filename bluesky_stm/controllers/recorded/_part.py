@@ -1,0 +1,42 @@
+"""The recorded microscope as a part."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+from bluesky_stm.controllers.base import ControllerPart, Suggestion
+from bluesky_stm.controllers.recorded._controller import RecordedController
+from bluesky_stm.parts import Part, setting
+from bluesky_stm.protocols import Controller
+from bluesky_stm.settings import LengthScale
+
+
+class Recorded(ControllerPart):
+    """A file that answers: a dense grid anywhere inside its frame, a published run where it was measured."""
+
+    leading: ClassVar[str] = "path"
+    real: ClassVar[bool] = False
+    same: ClassVar[tuple[str, ...]] = ("sha256",)
+
+    name: str = "recorded"
+    path: Path = setting(..., "", "The file: a grid of bias sweeps (.3ds) or a published run (.hf5).")
+
+    def open(self) -> RecordedController:
+        """Read the file."""
+        return RecordedController(self.path.expanduser(), name=self.name)
+
+    def completed(self, seed: int = 0, sample: str | Mapping[str, Any] | Part | None = None) -> Self:
+        """Return this part with the whole path, so that the file is found from any folder."""
+        return self.changed(path=self.path.expanduser().resolve())
+
+    def sample_name(self, sample: str | Mapping[str, Any] | Part | None = None) -> str:
+        """Return the name that was given, or that of the file."""
+        return self.path.stem if sample is None else super().sample_name(sample)
+
+    def suggest(self, controller: Controller) -> Suggestion:
+        """Return the recorded frame and sweep, and a length scale that fits them."""
+        assert isinstance(controller, RecordedController)
+        scale = LengthScale.parse({"name": "recorded", **controller.suggested_scale()})
+        return Suggestion((scale,), controller.frame, controller.sweep_settings)

@@ -1,0 +1,44 @@
+"""The simulated microscope as a part."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Self
+
+from bluesky_stm.controllers.base import ControllerPart, InstantClock, RealClock
+from bluesky_stm.controllers.simulated._controller import SimulatedController
+from bluesky_stm.controllers.simulated._profile import Profile
+from bluesky_stm.parts import Part, profiles, samples, setting
+from bluesky_stm.surface import SamplePart, Surface
+
+
+class Simulated(ControllerPart):
+    """A microscope over a simulated surface, with the imperfections of an instrument, in simulated time."""
+
+    real: ClassVar[bool] = False
+    same: ClassVar[tuple[str, ...]] = ("surface", "seed", "profile")
+
+    name: str = "simulated"
+    sample: Annotated[SamplePart, samples] = setting("EuZn2As2", "", "Sample under the tip, by name.", validate_default=True)
+    profile: Annotated[Profile, profiles] = setting(
+        "good_day", "", "Imperfections of the instrument, by the name of a profile.", validate_default=True
+    )
+    seed: int | None = setting(None, "", "Seed of surface and noise; that of the session if not given.", ge=0)
+    speed: float = setting(
+        0.0, "", "Number of times by which acts are faster than with a real microscope; with 0 they take no time.", ge=0
+    )
+
+    def open(self) -> SimulatedController:
+        """Make the microscope."""
+        seed = self.seed or 0
+        clock = RealClock(self.speed) if self.speed else InstantClock()
+        return SimulatedController(Surface(self.sample, seed), seed=seed, profile=self.profile, clock=clock, name=self.name)
+
+    def completed(self, seed: int = 0, sample: str | Mapping[str, Any] | Part | None = None) -> Self:
+        """Return this part with its seed, and over the sample that is given."""
+        told: dict[str, Any] = {"seed": seed} if self.seed is None else {}
+        return self.changed(**told, **({} if sample is None else {"sample": sample}))
+
+    def sample_name(self, sample: str | Mapping[str, Any] | Part | None = None) -> str:
+        """Return the name of the sample that was built, marked as simulated."""
+        return f"{self.sample.name} (simulated)"
