@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 """Version of the contract in ``docs/documents.md``."""
 
-_PACKAGES = ("bluesky-stm", "bluesky", "ophyd", "event-model", "numpy", "scipy", "scikit-image", "torch")
+_PACKAGES = ("bluesky-stm", "bluesky", "ophyd", "event-model", "numpy", "scipy", "scikit-image", "torch", "gpytorch")
 
 
 def describe_run(plan: str, arguments: JSON, stm: STM, frame: Frame) -> JSON:
@@ -70,5 +70,5 @@ def packages_of(agent: JSON, scale: LengthScale, stm: STM) -> dict[str, str]:
 def _version(package: str) -> str | None:
     try:
         return version(package)
-    except PackageNotFoundError:  # torch is not needed on the host of an instrument
+    except PackageNotFoundError:  # torch and gpytorch are not needed on the host of an instrument
         return None

@@ -12,6 +12,7 @@ HOMES = {
     "socket": {"controllers", "storage"},  # storage asks whether a server is there, and says on which host it writes
     "nanonis_spm": {"controllers"},
     "torch": {"agents", "pretrain", "cli"},  # the command line asks it for a GPU
+    "gpytorch": {"agents"},
     "matplotlib": {"views"},
     "databroker": {"storage"},
     "tiled": {"storage"},

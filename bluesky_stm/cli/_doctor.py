@@ -20,7 +20,7 @@ def doctor() -> None:
 
     table = Table("what", Column("found", overflow="fold"), box=None)
     table.add_row("Python", platform.python_version())
-    for package in ("bluesky-stm", "bluesky", "ophyd", "databroker", "tiled", "numpy", "torch", "scikit-image"):
+    for package in ("bluesky-stm", "bluesky", "ophyd", "databroker", "tiled", "numpy", "torch", "gpytorch", "scikit-image"):
         table.add_row(package, _version(package))
     table.add_row("GPU", _gpu())
     for kind, registry in KINDS.items():
