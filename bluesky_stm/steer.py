@@ -1,7 +1,7 @@
-"""A person in the loop: what one can ask of an exploration while it runs or is paused.
+"""Requests of a person to an exploration while it runs or is paused.
 
-Give the same `Steer` to the plan and keep it at the prompt. What is asked waits until the plan comes by its next safe place;
-there it is carried out, or refused with a reason, and either way it is an Event in the stream ``intervention``.
+Give the same `Steer` to the plan and keep it at the prompt. A request waits until the plan reaches its next safe place; there
+it is carried out, or refused with a reason, and either way it is an Event in the stream ``intervention``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from bluesky_stm.protocols import Decision
 from bluesky_stm.scalarizers import make_scalarizer
 
 KINDS: Final = ("mask", "unmask", "measure", "scalarizer", "agent", "budget", "approve", "accept", "reject")
-"""What can be asked."""
+"""Kinds of requests."""
 
 _A_POINT: Final = 1e-6
 """Side, in nm, of the area that masks a single candidate."""
@@ -28,7 +28,7 @@ _A_POINT: Final = 1e-6
 
 @dataclass(frozen=True)
 class Intervention:
-    """What a person asked for.
+    """A request of a person.
 
     Attributes
     ----------
@@ -37,7 +37,7 @@ class Intervention:
     settings : mapping
         JSON-able: the area, the place, the scalarizer ...
     reason : str
-        In the person's words; for the record.
+        Reason in the words of the person, for the record.
     """
 
     kind: str
@@ -50,28 +50,28 @@ class Intervention:
 
     @property
     def area(self) -> Frame:
-        """Of a ``mask``: where the agent may no longer look; of a ``reject``: the one place."""
+        """The area of a ``mask`` where the agent may no longer look, or the place of a ``reject`` as a tiny area."""
         if self.kind == "reject":
             return Frame.square(self.point, _A_POINT, 1)
         return Frame.from_dict(self.settings["area"])
 
     @property
     def point(self) -> Point:
-        """Of a ``measure`` or ``reject``: the place, in nm."""
+        """The place of a ``measure`` or a ``reject``, in nm."""
         return Point(*map(float, self.settings["point"]))
 
     def as_event(self) -> dict[str, str]:
-        """The fields of an Event."""
+        """Return the fields of an Event."""
         return {"kind": self.kind, "settings": json.dumps(self.settings), "reason": self.reason}
 
     @classmethod
     def from_event(cls, fields: Mapping[str, Any]) -> Intervention:
-        """Inverse of `as_event`."""
+        """Return the intervention that `as_event` described."""
         return cls(str(fields["kind"]), json.loads(fields["settings"]), str(fields["reason"]))
 
 
 class Steer:
-    """Where a person says what the exploration should do; may be called from any thread, at any time.
+    """The handle by which a person steers an exploration; it may be used from any thread, at any time.
 
     Attributes
     ----------
@@ -85,51 +85,104 @@ class Steer:
         self._lock = threading.Lock()
 
     def mask(self, area: Frame, reason: str = "") -> None:
-        """Look no more inside ``area``, and place no smaller frame on it."""
+        """Exclude an area from now on.
+
+        The agent suggests no candidate inside of it, and no smaller frame is placed on it.
+
+        Parameters
+        ----------
+        area : Frame
+            Area on the sample, in nm.
+        reason : str
+            Reason, for the record.
+        """
         self._ask("mask", {"area": area.as_dict()}, reason)
 
     def unmask(self, reason: str = "") -> None:
-        """Look everywhere again; rejected places, too."""
+        """Allow all areas again, rejected places included."""
         self._ask("unmask", {}, reason)
 
     def measure(self, point: tuple[float, float], reason: str = "") -> None:
-        """Take the next spectrum at ``point``, (x, y) in nm on the topograph."""
+        """Take the next spectrum at a place.
+
+        Parameters
+        ----------
+        point : (float, float)
+            Place as (x, y), in nm on the topograph.
+        reason : str
+            Reason, for the record.
+
+        Raises
+        ------
+        SettingsError
+            When the place is not finite.
+        """
         if not all(map(math.isfinite, point)):
             raise SettingsError(f"A spectrum needs a place that is finite, not {tuple(point)}. Nothing was asked.")
         self._ask("measure", {"point": [float(point[0]), float(point[1])]}, reason)
 
     def scalarize(self, choice: str | Mapping[str, Any], reason: str = "") -> None:
-        """Judge all spectra, those before too, by another scalarizer: a name or ``{"name": ..., **settings}``."""
+        """Evaluate all spectra, earlier ones too, by another scalarizer.
+
+        Parameters
+        ----------
+        choice : str or mapping
+            A name, or ``{"name": ..., **settings}``.
+        reason : str
+            Reason, for the record.
+        """
         described = make_scalarizer(choice).describe()
         self._ask("scalarizer", described, reason)
 
     def tune(self, reason: str = "", **settings: Any) -> None:
-        """Change settings of the agent: ``tune(acquisition="ucb")``."""
+        """Change settings of the agent: ``tune(acquisition="ucb")``.
+
+        Parameters
+        ----------
+        reason : str
+            Reason, for the record.
+        **settings
+            New settings of the agent; those that are not named stay.
+        """
         self._ask("agent", {k: v.describe() if isinstance(v, Part) else v for k, v in settings.items()}, reason)
 
     def budget(self, spectra: int, reason: str = "") -> None:
-        """Take ``spectra`` in all; a number that is already reached ends the run."""
+        """Set the number of spectra in all; a number that is already reached ends the run.
+
+        Parameters
+        ----------
+        spectra : int
+            Number of spectra, those taken included.
+        reason : str
+            Reason, for the record.
+        """
         if spectra < 1:
             raise SettingsError(f"A budget needs at least one spectrum, not {spectra}. Nothing was asked.")
         self._ask("budget", {"spectra": int(spectra)}, reason)
 
     def approve_each(self, on: bool = True, reason: str = "") -> None:
-        """Wait for a person before each spectrum, or no longer."""
+        """Wait for a person before each spectrum, or (``on=False``) no longer."""
         self._ask("approve", {"on": bool(on)}, reason)
 
     def accept(self, reason: str = "") -> None:
-        """Measure where the agent proposes."""
+        """Measure at the place that the agent proposes."""
         self._ask("accept", {}, reason)
 
     def reject(self, reason: str = "") -> None:
-        """Don't measure where the agent proposes, now or later; it decides anew."""
+        """Refuse the place that the agent proposes, now and later; the agent decides anew.
+
+        Raises
+        ------
+        SettingsError
+            When no decision waits for approval.
+        """
         decision = self.proposed
         if decision is None:
             raise SettingsError("No decision waits for approval: there is nothing to reject. Ask approve_each() first.")
         self._ask("reject", {"point": list(decision.point)}, reason)
 
     def take(self) -> list[Intervention]:
-        """What was asked since the last call, in that order; for the plan."""
+        """Return what was asked since the last call, in that order. The plan calls it."""
         with self._lock:
             asked, self._asked = self._asked, []
         return asked

@@ -1,4 +1,4 @@
-"""What can be done with a stored run: replay, resume, ask what if."""
+"""Operations on a stored run: replay it, resume it, and ask what another scalarizer or agent would have done."""
 
 from bluesky_stm.runs._answers import Answers, answered_by
 from bluesky_stm.runs._rebuild import experience, prior_of, rebuild_agent, taught_documents

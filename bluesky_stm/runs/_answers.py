@@ -1,4 +1,4 @@
-"""Who answers an agent that goes its own way: the spectra of a run, or something that has the surface before it."""
+"""Sources of spectra for an agent that chooses its own places: the spectra of a run, a simulator, or a dense grid."""
 
 from __future__ import annotations
 
@@ -17,11 +17,19 @@ if TYPE_CHECKING:
     from bluesky_stm.protocols import Controller, Scalarizer
 
 Answers = Callable[[Point], Spectrum]
-"""A spectrum for any place: a simulator, or a dense grid."""
+"""Returns a spectrum for any place, in nm: a simulator, or a dense grid."""
 
 
 def answered_by(controller: Controller, settings: SweepSettings | None = None) -> Answers:
-    """Answers of a controller that has the same surface before it: simulated, or a recorded dense grid."""
+    """Return the answers of a controller that has the same surface: simulated, or a recorded dense grid.
+
+    Parameters
+    ----------
+    controller : Controller
+        The tip is moved to each place that is asked for.
+    settings : SweepSettings, optional
+        Settings of the bias sweep there; by default the usual ones.
+    """
 
     def answer(point: Point) -> Spectrum:
         controller.move_tip(point)
@@ -31,7 +39,17 @@ def answered_by(controller: Controller, settings: SweepSettings | None = None) -
 
 
 class Archive:
-    """Answers with the spectra of the run, each once: for the candidate in whose cell of the lattice it was taken."""
+    """The spectra of a run, each of which can be had once.
+
+    A spectrum answers for the candidate in whose cell of the lattice it was taken.
+
+    Parameters
+    ----------
+    observations : list of Observation
+        Observations of the run.
+    candidates : ndarray of shape (n, 2)
+        Places that the agent may suggest, in nm.
+    """
 
     def __init__(self, observations: list[Observation], candidates: Floats) -> None:
         places = np.array([observation.point for observation in observations])
@@ -46,27 +64,27 @@ class Archive:
         self._count = len(candidates)
 
     def can(self) -> NDArray[np.bool_]:
-        """For which candidates there is an answer."""
+        """Return the candidates for which there is an answer, as a mask (n,)."""
         known = np.zeros(self._count, dtype=bool)
         known[list(self._of)] = True
         return known
 
     def answer(self, decision: Decision) -> Observation:
-        """The spectrum measured there."""
+        """Return the observation at the candidate of a decision; it is not given again."""
         return self._of.pop(decision.candidate)
 
 
 class Simulator:
-    """Answers everywhere."""
+    """A simulator or a dense grid, which answers everywhere."""
 
     def __init__(self, answers: Answers, judge: Scalarizer) -> None:
         self._answers, self._judge = answers, judge
 
     def can(self) -> None:
-        """Everywhere."""
+        """Return None: every candidate has an answer."""
         return
 
     def answer(self, decision: Decision) -> Observation:
-        """What the simulator or the grid measures there."""
+        """Return the observation at the place of a decision."""
         spectrum = self._answers(decision.point)
         return Observation(spectrum.position, self._judge(spectrum), spectrum)

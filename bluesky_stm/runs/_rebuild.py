@@ -1,4 +1,4 @@
-"""From the documents of a run: its agent as it was before the first lesson, and the lessons it was given."""
+"""Reconstruction from the documents of a run: its agent as it was at the start, and everything that it was taught."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def as_run(source: Any, catalog: Runs | None = None) -> Run:
-    """The run itself, or a `Run` around anything that holds documents."""
+    """Return ``source`` if it is a `Run`, else a `Run` around whatever holds its documents."""
     if isinstance(source, Run):
         return source
     reusable = (
@@ -30,7 +30,7 @@ def as_run(source: Any, catalog: Runs | None = None) -> Run:
 
 
 def rebuild_agent(start: Mapping[str, Any]) -> Agent:
-    """A fresh agent, as the start document describes it.
+    """Return a fresh agent, as the start document describes it.
 
     Raises
     ------
@@ -55,7 +55,13 @@ def rebuild_agent(start: Mapping[str, Any]) -> Agent:
 
 
 def judge_of(start: Mapping[str, Any]) -> Scalarizer:
-    """By which the spectra of a run were judged."""
+    """Return the scalarizer that the start document of a run names.
+
+    Raises
+    ------
+    ReplayError
+        When it names none.
+    """
     if "scalarizer" not in start:
         raise ReplayError(
             f"The start document of run {start.get('uid')} names no scalarizer: give one, what_if(run, scalarizer=...)."
@@ -64,7 +70,13 @@ def judge_of(start: Mapping[str, Any]) -> Scalarizer:
 
 
 def lineage(run: Run) -> list[Run]:
-    """The run and those that it goes on with, oldest first."""
+    """Return the run and those that it resumes, oldest first.
+
+    Raises
+    ------
+    ReplayError
+        When one of them is not in the catalog.
+    """
     found = [run]
     while earlier := found[0].start.get("resumes"):
         if run.catalog is None:
@@ -80,14 +92,26 @@ def lineage(run: Run) -> list[Run]:
 
 
 def taught_documents(run: Run) -> Iterator[Document]:
-    """All documents that the agent of a run learned from, those of the runs it goes on with first."""
+    """Yield all documents from which the agent of a run learned, those of the runs that it resumes first."""
     for one in lineage(run):
         yield from one.documents()
 
 
 @dataclass(eq=False)
-class Known:
-    """What is known at the end of a run: the topograph, what was observed, the areas masked, and where earlier runs lie."""
+class RunKnowledge:
+    """The knowledge of an agent at the end of a run.
+
+    Attributes
+    ----------
+    topograph : Topograph
+        The last topograph.
+    observations : list of Observation
+        Observations, with places and values as they are known at the end.
+    areas : tuple of Frame
+        Masked areas.
+    placings : list of Placing
+        Positions of earlier runs on the present surface.
+    """
 
     topograph: Topograph
     observations: list[Observation]
@@ -95,8 +119,14 @@ class Known:
     placings: list[Placing] = field(default_factory=list)
 
 
-def lessons_of(run: Run, judge: Scalarizer) -> Known:
-    """What a run teaches, its spectra as ``judge`` values them."""
+def lessons_of(run: Run, judge: Scalarizer) -> RunKnowledge:
+    """Return what an agent knows at the end of a run, with the values that ``judge`` gives to its spectra.
+
+    Raises
+    ------
+    ReplayError
+        When the run holds no topograph or no spectrum.
+    """
     teaching = Teaching(judge)
     topograph, observations, areas, placings = None, list[Observation](), tuple[Frame, ...](), list[Placing]()
     for name, doc in taught_documents(run):
@@ -115,22 +145,42 @@ def lessons_of(run: Run, judge: Scalarizer) -> Known:
                     placings.append(lesson)
     if topograph is None or not observations:
         raise ReplayError(f"{run!r} holds no topograph or no spectrum: there is nothing to learn from.")
-    return Known(topograph, observations, areas, placings)
+    return RunKnowledge(topograph, observations, areas, placings)
 
 
 def experience(run: Run, judge: Scalarizer) -> Experience:
-    """What an agent of another run can learn from this one: its topograph, and its spectra as ``judge`` values them."""
+    """Return what an agent of another run can learn from this one.
+
+    Parameters
+    ----------
+    run : Run
+        The earlier run.
+    judge : Scalarizer
+        It gives the spectra their values.
+
+    Returns
+    -------
+    Experience
+        The last topograph of the run and its observations.
+    """
     known = lessons_of(run, judge)
     return Experience(known.topograph, tuple(known.observations))
 
 
 def prior_of(run: Run, judge: Scalarizer | None = None) -> dict[str, Experience]:
-    """The earlier runs that the agent of a run was given, by uid; valued by ``judge`` or as that run values its spectra.
+    """Return the earlier runs that the agent of a run was given, by uid.
+
+    Parameters
+    ----------
+    run : Run
+        The run whose agent learned from earlier ones.
+    judge : Scalarizer, optional
+        It gives the spectra their values; by default the scalarizer of ``run``.
 
     Raises
     ------
     ReplayError
-        When one of them is not at hand.
+        When one of them is not in the catalog.
     """
     start = lineage(run)[0].start
     uids = (start.get("agent") or {}).get("prior") or ()

@@ -1,4 +1,4 @@
-"""Replay: the stored documents, the same teaching, the same agent: it should decide the same."""
+"""Replay: the stored documents teach the same agent again, and it should decide the same."""
 
 from __future__ import annotations
 
@@ -29,7 +29,18 @@ _NUMBERS = ("mean", "std", "acquisition")
 
 @dataclass(frozen=True)
 class Compared:
-    """One decision as it was recorded, and as the agent makes it now (None when it makes none)."""
+    """One decision as it was recorded, and as the agent makes it now.
+
+    Attributes
+    ----------
+    ordinal : int
+        Number of the decision, from 0.
+    recorded : Decision
+    own : Decision or None
+        None when the agent makes no decision.
+    refusal : str
+        Why it makes none.
+    """
 
     ordinal: int
     recorded: Decision
@@ -38,7 +49,7 @@ class Compared:
 
     @property
     def same_place(self) -> bool:
-        """Whether both go to the same candidate, for the same reason."""
+        """True when both decisions name the same candidate for the same reason."""
         return self.own is not None and all(
             getattr(self.own, name) == getattr(self.recorded, name) for name in ("candidate", "point", "why")
         )
@@ -56,7 +67,7 @@ class Compared:
 
     @property
     def fit(self) -> str:
-        """In what the fit behind the decision differs, recorded -> now."""
+        """The differences of the fit behind the decision, recorded -> now, in words."""
         if self.own is None:
             return "no fit"
         both = ((f.name, getattr(self.recorded.health, f.name), getattr(self.own.health, f.name)) for f in fields(Health))
@@ -66,17 +77,17 @@ class Compared:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Replay:
-    """What came of a replay.
+    """The result of a replay.
 
     Attributes
     ----------
     run : Run
     agent : Agent
-        Taught everything that the run holds.
+        The agent, taught everything that the run holds.
     decisions : list of Compared
         All decisions of the run, recorded and made again.
-    changed : dict
-        What is not as it was: package -> (then, now).
+    changed : mapping of str to (str, str)
+        Versions of packages that differ: recorded and installed.
     """
 
     run: Run
@@ -86,17 +97,17 @@ class Replay:
 
     @property
     def reproduced(self) -> bool:
-        """Whether every decision led to the same place for the same reason."""
+        """True when every decision led to the same place for the same reason."""
         return all(compared.same_place for compared in self.decisions)
 
     @property
     def exact(self) -> bool:
-        """Whether also every prediction and acquisition value is the same, bit for bit."""
+        """True when also every prediction and acquisition value is the same, bit for bit."""
         return self.reproduced and all(compared.difference == 0 for compared in self.decisions)
 
     @property
     def divergence(self) -> Compared | None:
-        """The first decision that led elsewhere; those after it follow from it."""
+        """The first decision that led elsewhere; later ones differ in consequence."""
         return next((compared for compared in self.decisions if not compared.same_place), None)
 
     def __repr__(self) -> str:
@@ -117,7 +128,7 @@ class Replay:
 
     @property
     def _elsewhere(self) -> list[str]:
-        """Where the numbers were computed, if not where they are now: a GPU rounds otherwise."""
+        """The change of device, if the numbers were computed on another one, which rounds otherwise."""
         both = {(c.recorded.health.device, c.own.health.device) for c in self.decisions if c.own}
         moved = sorted(f"{then} -> {now}" for then, now in both if then and now and then != now)
         return [f"They were computed on another device ({', '.join(moved)}), whose last digits differ."] if moved else []
@@ -139,10 +150,15 @@ def replay(run: Any, agent: Agent | None = None, *, parts: Iterable[Any] = ()) -
     Parameters
     ----------
     run : Run, or anything that `storage.documents` takes
+        The stored run.
     agent : Agent, optional
-        A fresh one; by default that of the start document, with its settings and seed.
+        A fresh agent; by default that of the start document, with its settings and seed.
     parts : iterable
         Parts of one's own that the run names: classes or objects, which are registered in this process.
+
+    Returns
+    -------
+    Replay
 
     Raises
     ------
@@ -159,7 +175,7 @@ def replay(run: Any, agent: Agent | None = None, *, parts: Iterable[Any] = ()) -
 
 
 def _compare(run: Run, pupil: Pupil) -> Iterator[Compared]:
-    """Each decision again, at the moment it was made: after as many observations as it says, the later ones kept back."""
+    """Yield each decision again, made at its moment: after as many observations as it says, with later ones kept back."""
     teaching = Teaching()
     waiting: deque[Lesson] = deque()
     decided: list[Decision] = []
@@ -182,20 +198,20 @@ def _compare(run: Run, pupil: Pupil) -> Iterator[Compared]:
 
 
 def _catch_up(pupil: Pupil, waiting: deque[Lesson], until: int) -> None:
-    """Give lessons, but for those that would make it more than ``until`` observations."""
+    """Teach what is waiting, except what would take the agent beyond ``until`` observations."""
     while waiting and _known_after(waiting[0], pupil) <= until:
         pupil.give(waiting.popleft())
 
 
 def _known_after(lesson: Lesson, pupil: Pupil) -> int:
-    """How many observations the agent knows once it has had this lesson."""
+    """Return the number of observations that the agent knows once it has had this lesson."""
     if isinstance(lesson, Observation):
         return len(pupil.observations) + 1
     return len(lesson.observations) if isinstance(lesson, Revision) else 0
 
 
 def _again(pupil: Pupil, recorded: Decision, data: Mapping[str, Any], decided: list[Decision]) -> Compared:
-    """The decision in ``data`` once more, with the same places pending and the same mask."""
+    """Make the decision in ``data`` once more, with the same places pending and the same mask."""
     try:
         return Compared(len(decided), recorded, pupil.suggest(_pending(data, decided), mask_from(data)))
     except SettingsError as error:
@@ -203,7 +219,7 @@ def _again(pupil: Pupil, recorded: Decision, data: Mapping[str, Any], decided: l
 
 
 def _pending(data: Mapping[str, Any], decided: list[Decision]) -> list[Point]:
-    """Places that were being measured: those decided last."""
+    """Return the places that were being measured, which are those decided last."""
     count = next((int(value) for key, value in data.items() if key.endswith("_pending")), 0)
     return [decision.point for decision in decided[len(decided) - count :]]
 

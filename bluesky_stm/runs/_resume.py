@@ -1,4 +1,4 @@
-"""Going on with a run: its agent taught what was measured, and what is left of its budget."""
+"""Resuming a run: its agent, taught what was measured, and the rest of its budget."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from bluesky_stm.steer import Steer
 
 _OPTIONS = ("maps_every", "ahead", "drift", "tip")
-"""What the plan was asked for beside its scale and its frame."""
+"""Arguments of the plan, beside its scale and its frame, that the new run takes over."""
 
 _NEEDED = ("agent", "scalarizer", "length_scale", "frame")
 
@@ -31,24 +31,24 @@ _INHERITED = ("sample", "operator", "campaign", "parent_run", "child_rule", "chi
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Resumption:
-    """A run that can go on.
+    """A run that can be resumed.
 
     Attributes
     ----------
     run : Run
     agent : AgentDevice
-        It has been given all documents of the run, and the mask of its last decision; a place that was decided and not
-        measured it decides again.
+        It was given all documents of the run and the mask of its last decision. A place that was decided and not measured is
+        decided again.
     frame : Frame
-        Where the run looked.
+        Frame of the run.
     measured : int
-        Spectra that are there.
+        Number of spectra taken so far.
     budget : int
-        Spectra that are left to take.
+        Number of spectra left to take.
     look : bool
-        Whether the run ended before its topograph was there, so that one has to be taken.
+        True when the run ended before its topograph was taken, so that one has to be taken.
     metadata : dict
-        For the start document: ``resumes``, and sample, operator, campaign and parent as they were.
+        Entries of the start document: ``resumes``, and sample, operator, campaign and parent as they were.
     """
 
     run: Run
@@ -63,7 +63,15 @@ class Resumption:
         return f"<Resumption of {self.run.uid[:8]}: {self.measured} spectra there, {self.budget} to take>"
 
     def plan(self, stm: STM, steer: Steer | None = None) -> MsgGenerator[str]:
-        """Go on measuring, as a new run: ``RE(resume(catalog[-1]).plan(stm))``."""
+        """Continue to measure, as a new run: ``RE(resume(catalog[-1]).plan(stm))``.
+
+        Parameters
+        ----------
+        stm : STM
+            The microscope; it has to show the surface of the run.
+        steer : Steer, optional
+            It carries the requests of a person.
+        """
         from bluesky_stm.plans import explore
 
         asked = self.run.start.get("plan_args", {})
@@ -73,16 +81,16 @@ class Resumption:
 
 
 def resume(run: Any, *, budget: int | None = None, name: str = "agent", parts: Iterable[Any] = ()) -> Resumption:
-    """Rebuild agent and budget of a run from its documents, and from those of the runs that it goes on with.
+    """Rebuild agent and budget of a run from its documents, and from those of the runs that it resumes.
 
     Parameters
     ----------
     run : Run, or anything that `storage.documents` takes
-        Aborted, killed, or finished and to be given more.
+        A run that was aborted or killed, or a finished one that is to be given more spectra.
     budget : int, optional
-        Spectra in all, those there included; by default as the run was told.
+        Number of spectra in all, those taken included; by default as the run was told.
     name : str
-        Of the new agent device.
+        Name of the new agent device.
     parts : iterable
         Parts of one's own that the run names: classes or objects, which are registered in this process.
 
@@ -91,7 +99,7 @@ def resume(run: Any, *, budget: int | None = None, name: str = "agent", parts: I
     SettingsError
         When nothing of the budget is left.
     ReplayError
-        When the run is going on still, or does not say enough.
+        When the run has not ended, or does not say enough.
     """
     register(*parts)
     run = as_run(run)
@@ -139,7 +147,7 @@ def _taught(history: Sequence[Run], name: str, look: bool) -> AgentDevice:
 
 
 def _budget(history: Sequence[Run]) -> int:
-    """Spectra in all, as the last of the runs was asked for: by its plan, or by a person during it."""
+    """Return the number of spectra in all, as the last run was told by its plan, or by a person during it."""
     *earlier, last = history
     budget = int(last.start["length_scale"]["budget"])
     for event in last.events("intervention"):

@@ -21,18 +21,24 @@ def sweep(
     executor: Executor | None = None,
     progress: Progress | None = None,
 ) -> list[WhatIf]:
-    """Many a what-if at once, each in a process of its own; results in the order of ``variations``.
+    """Compute many what-ifs at once, each in a process of its own.
 
     Parameters
     ----------
     run : Run, or anything that `storage.documents` takes
+        The stored run.
     variations : iterable of mapping
-        Arguments of `what_if`, by name; ``parts`` among them where a process has to know a part of one's own.
+        Arguments of `what_if`, by name.
     executor : Executor, optional
-        Where they run: by default processes on this machine, one a core. On a Dask cluster:
+        Executor of the computations: by default processes on this machine, one for each core. On a Dask cluster:
         ``dask.distributed.Client(...).get_executor()``.
     progress : callable, optional
         Called as ``progress(done, total)``.
+
+    Returns
+    -------
+    list of WhatIf
+        In the order of ``variations``.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What if: another scalarizer or another agent, asked of the spectra that were measured."""
+"""The choices of another scalarizer or agent among the spectra that were measured."""
 
 from __future__ import annotations
 
@@ -25,28 +25,28 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class WhatIf:
-    """What another scalarizer or agent makes of a run.
+    """The result of a what-if.
 
     Attributes
     ----------
     uid : str
-        Of the run.
-    scalarizer, agent : dict
+        Uid of the run.
+    scalarizer, agent : mapping
         What was asked, as in a start document.
     recorded : ndarray of shape (n,)
         Value of each spectrum of the run, in the order measured; NaN where it has none.
     chosen : ndarray of shape (m,)
         The same of the spectra that the agent asked for, in its own order.
     decisions : list of Decision
-        Where it went, one for each of ``chosen``.
+        Decisions of the agent, one for each of ``chosen``.
     wishes : list of Decision or None
-        Where it would rather have gone but nothing was measured; None where it could go.
+        Decision that could not be answered because nothing was measured there; None where it could.
     candidates : ndarray of shape (k, 2)
         Places that it may suggest, in nm.
     posterior : Posterior
-        What it predicts there from all spectra of the run.
+        Prediction of the agent at the candidates from all spectra of the run.
     before : ndarray of shape (k,) or None
-        What the run's own agent predicted there last, where its map is stored.
+        Last prediction of the run's own agent there, where its map is stored.
     """
 
     uid: str
@@ -67,7 +67,7 @@ class WhatIf:
 
     @property
     def on_policy(self) -> float:
-        """Share of the decisions for which a spectrum was there: the others had to make do with what was measured."""
+        """Share of the decisions for which a spectrum was there; for the others another measured place had to be chosen."""
         return float(np.mean([wish is None for wish in self.wishes])) if self.wishes else float("nan")
 
     @property
@@ -78,7 +78,18 @@ class WhatIf:
         return float(np.corrcoef(self.before, self.posterior.mean)[0, 1])
 
     def spectra_to(self, fraction: float = 1.0) -> tuple[int, int]:
-        """Spectra until the best value of the run, or ``fraction`` of the way to it from its first; 0 where never reached."""
+        """Return the numbers of spectra that the run and the agent needed for a good value.
+
+        Parameters
+        ----------
+        fraction : float
+            Share of the way from the first to the best value of the run that counts as good; 1 for the best value.
+
+        Returns
+        -------
+        (int, int)
+            Spectra of the run and of the agent; 0 where the value is never reached.
+        """
         recorded, chosen = self.curves
         good = recorded[np.isfinite(recorded)]
         if not len(good):
@@ -110,26 +121,33 @@ def what_if(
     budget: int | None = None,
     parts: Iterable[Any] = (),
 ) -> WhatIf:
-    """What another scalarizer or agent would have chosen, and what it predicts from the same spectra.
+    """Return the choices of another scalarizer or agent, and its prediction from the same spectra.
 
     The agent starts anew and is answered by the spectra of the run. A place that was never measured cannot be answered: such a
-    wish is kept in ``wishes``, and the agent has to choose among what was measured. So the comparison is of orders of the same
-    spectra, honest at its beginning and forced at its end; ``answers`` lifts that where there is a simulator or a dense grid.
+    wish is kept in ``wishes``, and the agent has to choose among what was measured. The comparison is therefore one of orders
+    of the same spectra, which is free at its beginning and forced at its end; ``answers`` removes that limit where there is a
+    simulator or a dense grid.
 
     Parameters
     ----------
     run : Run, or anything that `storage.documents` takes
+        The stored run.
     scalarizer, agent : str, mapping or instance, optional
-        By name, or ``{"name": ..., **settings}``; by default those of the run. Windows and candidates stay the run's.
+        Chosen by name, or ``{"name": ..., **settings}``; by default those of the run. Windows and candidates stay the run's.
     acquisition : str or mapping, optional
         Acquisition function of the agent.
     seed : int, optional
+        Seed of the agent; by default that of the run.
     answers : callable, optional
         Gives a spectrum for any place; see `answered_by`.
     budget : int, optional
-        Spectra to give it; by default as many as the run has.
+        Number of spectra to give it; by default as many as the run has.
     parts : iterable
         Parts of one's own that are named here or by the run: classes or objects, which are registered in this process.
+
+    Returns
+    -------
+    WhatIf
 
     Raises
     ------
@@ -170,7 +188,7 @@ def _pupil(agent: Agent, prior: Mapping[str, Experience], lessons: Iterable[Less
 def _maker(
     start: Mapping[str, Any], agent: Any, acquisition: str | Mapping[str, Any] | None, seed: int | None
 ) -> Callable[[], Agent]:
-    """Makes the agent that is asked for, fresh each time."""
+    """Return a function that makes the agent that is asked for, fresh each time."""
     if agent is not None and not isinstance(agent, str | Mapping | Part):
         blank = agent.checkpoint()
 
@@ -197,7 +215,7 @@ def _described(start: Mapping[str, Any], agent: str | Mapping[str, Any] | Part |
 
 
 def _windows(start: Mapping[str, Any]) -> dict[str, Any]:
-    """Of an imported run, which had another agent: the window and step of its scale, and the places that were measured."""
+    """Return the layout of an imported run, which had another agent: window and step of its scale, and the measured places."""
     known = {**start.get("length_scale", {}), **{key: start[key] for key in ("candidates",) if key in start}}
     return {key: known[key] for key in LAYOUT if key in known}
 
