@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from bluesky_stm.errors import CatalogError, ReplayError, STMError, UnknownNameError
 from bluesky_stm.geometry import Frame
@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from bluesky_stm.protocols import Agent, Scalarizer
 
 
-def as_run(source: Any, catalog: Runs | None = None) -> Run:
+def as_run(source: object, catalog: Runs | None = None) -> Run:
     """Return ``source`` if it is a `Run`, else a `Run` around whatever holds its documents."""
     if isinstance(source, Run):
         return source
     reusable = (
-        source if hasattr(source, "documents") or isinstance(source, str) or hasattr(source, "__fspath__") else list(source)
+        source
+        if hasattr(source, "documents") or isinstance(source, str) or hasattr(source, "__fspath__")
+        else list(cast(Iterable[Document], source))
     )
     return Run(reusable, catalog)
 

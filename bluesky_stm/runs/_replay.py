@@ -144,7 +144,7 @@ class Replay:
         return "Versions are the same: another machine or number of threads, or another agent."
 
 
-def replay(run: Any, agent: Agent | None = None, *, parts: Iterable[Any] = ()) -> Replay:
+def replay(run: object, agent: Agent | None = None, *, parts: Iterable[Any] = ()) -> Replay:
     """Teach an agent the stored documents in their order and compare each decision with the recorded one.
 
     Parameters

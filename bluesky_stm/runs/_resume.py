@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bluesky_stm.errors import ReplayError, SettingsError, UnknownNameError
 from bluesky_stm.geometry import Frame
-from bluesky_stm.parts import KINDS, register
+from bluesky_stm.parts import JSON, KINDS, register
 from bluesky_stm.runs._rebuild import as_run, lineage, prior_of, rebuild_agent
 from bluesky_stm.scalarizers import scalarizer_of
 from bluesky_stm.settings import LengthScale
@@ -57,7 +57,7 @@ class Resumption:
     measured: int
     budget: int
     look: bool
-    metadata: dict[str, Any]
+    metadata: JSON
 
     def __repr__(self) -> str:
         return f"<Resumption of {self.run.uid[:8]}: {self.measured} spectra there, {self.budget} to take>"
@@ -76,11 +76,11 @@ class Resumption:
 
         asked = self.run.start.get("plan_args", {})
         options = {name: asked[name] for name in _OPTIONS if name in asked}
-        known: dict[str, Any] = {"budget": self.budget, "frame": self.frame, "look": self.look, "md": self.metadata}
+        known: JSON = {"budget": self.budget, "frame": self.frame, "look": self.look, "md": self.metadata}
         return explore(stm, self.agent, steer=steer, **options, **known)
 
 
-def resume(run: Any, *, budget: int | None = None, name: str = "agent", parts: Iterable[Any] = ()) -> Resumption:
+def resume(run: object, *, budget: int | None = None, name: str = "agent", parts: Iterable[Any] = ()) -> Resumption:
     """Rebuild agent and budget of a run from its documents, and from those of the runs that it resumes.
 
     Parameters

@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from multiprocessing import get_context
 from typing import Any
 
+from bluesky_stm.parts import JSON
 from bluesky_stm.protocols import Progress
 from bluesky_stm.runs._rebuild import as_run, prior_of, taught_documents
 from bluesky_stm.runs._what_if import WhatIf, what_if
@@ -15,7 +16,7 @@ from bluesky_stm.storage import Document, Run
 
 
 def sweep(
-    run: Any,
+    run: object,
     variations: Iterable[Mapping[str, Any]],
     *,
     executor: Executor | None = None,
@@ -57,6 +58,6 @@ def sweep(
         return [future.result() for future in futures]
 
 
-def _varied(carried: list[Document], prior: dict[str, list[Document]], variation: dict[str, Any]) -> WhatIf:
+def _varied(carried: list[Document], prior: dict[str, list[Document]], variation: JSON) -> WhatIf:
     earlier = {uid: Run(stream) for uid, stream in prior.items()}
     return what_if(Run(carried, earlier), **variation)

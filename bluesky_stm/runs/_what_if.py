@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bluesky_stm.geometry import Floats
-from bluesky_stm.parts import Part, agents, register
+from bluesky_stm.parts import JSON, Part, agents, register
 from bluesky_stm.protocols import Decision, Experience, Failed, Observation, Posterior
 from bluesky_stm.runs._answers import Answers, Archive, Simulator
 from bluesky_stm.runs._rebuild import as_run, judge_of, lessons_of, prior_of, rebuild_agent
@@ -111,7 +111,7 @@ class WhatIf:
 
 
 def what_if(
-    run: Any,
+    run: object,
     *,
     scalarizer: str | Mapping[str, Any] | Scalarizer | None = None,
     agent: str | Mapping[str, Any] | Part | Agent | None = None,
@@ -186,7 +186,10 @@ def _pupil(agent: Agent, prior: Mapping[str, Experience], lessons: Iterable[Less
 
 
 def _maker(
-    start: Mapping[str, Any], agent: Any, acquisition: str | Mapping[str, Any] | None, seed: int | None
+    start: Mapping[str, Any],
+    agent: str | Mapping[str, Any] | Part | Agent | None,
+    acquisition: str | Mapping[str, Any] | None,
+    seed: int | None,
 ) -> Callable[[], Agent]:
     """Return a function that makes the agent that is asked for, fresh each time."""
     if agent is not None and not isinstance(agent, str | Mapping | Part):
@@ -205,7 +208,7 @@ def _maker(
     return lambda: rebuild_agent({**start, "agent": described})
 
 
-def _described(start: Mapping[str, Any], agent: str | Mapping[str, Any] | Part | None) -> dict[str, Any]:
+def _described(start: Mapping[str, Any], agent: str | Mapping[str, Any] | Part | None) -> JSON:
     own = dict(start.get("agent") or {"name": "dkl", "seed": 0, "settings": _windows(start)})
     if agent is None:
         return {**own, "settings": dict(own.get("settings", {}))}
@@ -214,7 +217,7 @@ def _described(start: Mapping[str, Any], agent: str | Mapping[str, Any] | Part |
     return {"name": part.name, "seed": own.get("seed", 0), "settings": {**laid_out, **part.given}}
 
 
-def _windows(start: Mapping[str, Any]) -> dict[str, Any]:
+def _windows(start: Mapping[str, Any]) -> JSON:
     """Return the layout of an imported run, which had another agent: window and step of its scale, and the measured places."""
     known = {**start.get("length_scale", {}), **{key: start[key] for key in ("candidates",) if key in start}}
     return {key: known[key] for key in LAYOUT if key in known}

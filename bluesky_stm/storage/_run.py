@@ -111,7 +111,8 @@ class Run:
     def _about(self) -> dict[str, object]:
         """Return what start and stop document say of the run, None where they say nothing."""
         start, stop = self.start, self.stop or {}
-        scale = start.get("length_scale") if isinstance(start.get("length_scale"), Mapping) else {}
+        scale = start.get("length_scale")
+        scale = scale if isinstance(scale, Mapping) else {}
         named = {key: start[key].get("name") for key in ("scalarizer", "agent") if isinstance(start.get(key), Mapping)}
         return {
             "when": datetime.fromtimestamp(start["time"]).strftime("%Y-%m-%d %H:%M"),
