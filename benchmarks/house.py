@@ -12,7 +12,9 @@ described
     Public functions and methods with three or more arguments (``self`` and ``cls`` not counted) whose docstring has a numpydoc
     section ``Parameters`` that names every argument, and none that does not exist, in %. Public is what has no underscore
     before its name nor before that of its class, and stands in no other function. Overloads do not count, nor does a method
-    without a docstring whose base class in the package has one, as help() shows that one.
+    without a docstring whose base class in the package has one, as help() shows that one. Neither do commands of the command
+    line, each of whose arguments has a help text that ``--help`` prints (a test holds that), nor tests of the conformance
+    suite, whose arguments are fixtures.
 mismatched
     Functions with ``Parameters``, public or not, where an argument is missing, does not exist, stands in another order, or has
     no description (PR01, PR02, PR03 and PR07 of numpydoc).
@@ -161,7 +163,7 @@ def _describing(house: House, found: list[Documented]) -> None:
     inherited = _docstrings_of_bases(found)
     asked = described = 0
     for thing in found:
-        if not isinstance(thing.node, Function) or any(ast.unparse(d).endswith("overload") for d in thing.node.decorator_list):
+        if not isinstance(thing.node, Function) or _is_described_elsewhere(thing.node):
             continue
         checked = AstValidator(ast_node=thing.node, filename=thing.file, obj_name=thing.name, ancestry=list(thing.inside))
         codes, messages = [code for code, _ in checked.parameter_mismatches], [said for _, said in checked.parameter_mismatches]
@@ -177,6 +179,11 @@ def _describing(house: House, found: list[Documented]) -> None:
         if not named:
             house.places["described"].append(thing.place)
     house.figures |= {"described": 100 * described / asked if asked else 100.0, "mismatched": len(house.places["mismatched"])}
+
+
+def _is_described_elsewhere(function: Function) -> bool:
+    decorators = [ast.unparse(decorator).partition("(")[0] for decorator in function.decorator_list]
+    return function.name.startswith("test_") or any(name.endswith(("overload", ".command")) for name in decorators)
 
 
 def _docstrings_of_bases(found: list[Documented]):

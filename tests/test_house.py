@@ -170,3 +170,37 @@ def test_openings_lines_and_any_are_counted(measured):
 )
 def test_a_bar_says_on_which_side_it_counts(kind, at_the_bar):
     assert house.holds(kind, house.BARS[kind], house.BARS[kind]) is at_the_bar
+
+
+def test_commands_and_tests_describe_their_arguments_elsewhere(measured):
+    found = measured(
+        one='''
+        @app.command("export")
+        def export_run(path, uid, catalog):
+            """Write a run."""
+
+        class Suite:
+            """Tests."""
+
+            def test_a_tip_moves(self, controller, clock, tip):
+                """Come."""
+
+        def plain(path, uid, catalog):
+            """Write a run."""
+        '''
+    )
+    assert [place.what for place in found.places["described"]] == ["plain"]
+
+
+def test_each_argument_of_a_command_has_a_help_text():
+    from typer.main import get_command
+
+    from bluesky_stm.cli import app
+
+    silent = {
+        f"{name} {parameter.name}"
+        for name, command in get_command(app).commands.items()
+        for parameter in command.params
+        if parameter.name != "help" and not getattr(parameter, "help", None)
+    }
+    assert silent == set()
