@@ -1,4 +1,4 @@
-"""The agent, the scalarizer, and what is said between them."""
+"""The agent, the scalarizer, and the values that are exchanged with them."""
 
 from __future__ import annotations
 
@@ -15,36 +15,53 @@ from bluesky_stm.measurements import Spectrum, Topograph
 
 @dataclass(frozen=True)
 class Failed:
-    """There is no value, and this is why; with ``again`` the place may be measured another time."""
+    """The reason why a spectrum has no value.
+
+    Attributes
+    ----------
+    reason : str
+    again : bool
+        True when the place may be measured another time, because the observation was taken back.
+    """
 
     reason: str
     again: bool = False
 
 
 class Scalarizer(Protocol):
-    """Spectrum to the scalar property that the agent predicts.
+    """The map from a spectrum to the scalar property that the agent predicts.
 
-    It carries its name, unit and settings; a spectrum that has no value (clipped, lost contact, no gap found) gives `Failed`.
+    A spectrum without a value (clipped, lost contact, no gap found) gives `Failed`.
     """
 
     @property
     def name(self) -> str:
-        """By which it is chosen."""
+        """Name by which it is chosen."""
 
     @property
     def units(self) -> str:
         """Unit of its value."""
 
     def __call__(self, spectrum: Spectrum) -> float | Failed:
-        """Value in ``units``, or why there is none."""
+        """Return the value in ``units``, or why there is none."""
 
     def describe(self) -> dict[str, Any]:
-        """JSON-able ``{"name": ..., **settings}``, from which it can be made again."""
+        """Return the JSON-able ``{"name": ..., **settings}`` from which it can be made again."""
 
 
 @dataclass(frozen=True, eq=False)
 class Observation:
-    """One lesson: at this place, this spectrum, and its value or why there is none."""
+    """One datum of the training data: a place, the spectrum taken there, and its value or why it has none.
+
+    Attributes
+    ----------
+    point : Point
+        Place on the sample, in nm.
+    value : float or Failed
+        In the unit of the scalarizer.
+    spectrum : Spectrum, optional
+        None where only the value is known.
+    """
 
     point: Point
     value: float | Failed
@@ -52,35 +69,44 @@ class Observation:
 
     @property
     def taken_back(self) -> bool:
-        """Whether it says nothing of its place, as if it had not been measured."""
+        """True when it says nothing of its place, as if that had not been measured."""
         return isinstance(self.value, Failed) and self.value.again
 
     def judged(self, scalarizer: Scalarizer) -> Observation:
-        """With the value that ``scalarizer`` gives it; what was taken back stays so, and without its spectrum it has none."""
+        """Return the observation with the value that ``scalarizer`` gives it.
+
+        An observation that was taken back stays so; one without its spectrum has no value.
+        """
         if self.taken_back:
             return self
         unknown = Failed("its spectrum is not at hand, and another scalarizer asks for it")
         return replace(self, value=unknown if self.spectrum is None else scalarizer(self.spectrum))
 
     def moved(self, shift: Point) -> Observation:
-        """The same, ``shift`` nm further."""
+        """Return the observation at a place that is shifted by ``shift`` nm."""
         place = Point(self.point.x + shift.x, self.point.y + shift.y)
         return replace(self, point=place, spectrum=self.spectrum and self.spectrum.at(place))
 
 
 @dataclass(frozen=True, eq=False)
 class Experience:
-    """What was learned in an earlier run, of another frame or scale: its topograph and its observations."""
+    """The training data of an earlier run, of another frame or scale.
+
+    Attributes
+    ----------
+    topograph : Topograph
+    observations : sequence of Observation
+    """
 
     topograph: Topograph
     observations: Sequence[Observation]
 
     def judged(self, scalarizer: Scalarizer) -> Experience:
-        """With the values that ``scalarizer`` gives."""
+        """Return the experience with the values that ``scalarizer`` gives."""
         return replace(self, observations=[observation.judged(scalarizer) for observation in self.observations])
 
     def moved(self, shift: Point) -> Experience:
-        """The same, ``shift`` nm further: where a later image shows what was measured then."""
+        """Return the experience shifted by ``shift`` nm, to where a later image shows what was measured then."""
         frame = self.topograph.frame
         center = Point(frame.center.x + shift.x, frame.center.y + shift.y)
         topograph = replace(self.topograph, frame=replace(frame, center=center))
@@ -158,7 +184,13 @@ class Decision:
 
 @dataclass(frozen=True, eq=False)
 class Posterior:
-    """Prediction of the value, noise left out: mean and standard deviation, each of shape (n,)."""
+    """Prediction of the value, noise left out.
+
+    Attributes
+    ----------
+    mean, std : ndarray of shape (n,)
+        In the unit of the scalarizer.
+    """
 
     mean: Floats
     std: Floats
@@ -166,14 +198,14 @@ class Posterior:
 
 @dataclass(frozen=True, eq=False)
 class Insight:
-    """What an agent lets people see of how it decides, for each of its n candidates; NaN where it does not say.
+    """Acquisition value and feature space of the n candidates, for display; NaN where the agent does not give them.
 
     Attributes
     ----------
     acquisition : ndarray of shape (n,)
-        What it would be worth to measure there, now and with nothing pending; NaN where it has measured, too.
+        Acquisition value now and with nothing pending; NaN also where the agent has measured.
     features : ndarray of shape (n, 2)
-        The feature space of the agent, laid flat: what looks alike to it lies close. No unit.
+        Feature space of the agent in two dimensions, without unit: candidates that look alike to the agent are close.
     """
 
     acquisition: Floats
@@ -181,51 +213,78 @@ class Insight:
 
     @classmethod
     def unknown(cls, count: int) -> Self:
-        """Of an agent that does not say."""
+        """Return the insight of an agent that does not give any, for ``count`` candidates."""
         return cls(np.full(count, np.nan), np.full((count, 2), np.nan))
 
 
 @runtime_checkable
 class Insightful(Protocol):
-    """An agent that people can look into."""
+    """An agent that shows its acquisition values and its feature space."""
 
     def insight(self) -> Insight:
-        """As it stands after the last lesson."""
+        """Return both as they are after the last observation."""
 
 
 @runtime_checkable
 class Agent(Protocol):
-    """Says where to measure next. Learns from what it is given, in that order, and from nothing else.
+    """An agent, which decides where to measure next.
 
-    Its state follows from its settings, its seed, the topograph and the ordered observations, never from wall time: the same
-    lessons lead to the same decisions, bit for bit on the same machine.
+    It learns from what it is given, in that order, and from nothing else. Its state follows from its settings, its seed, the
+    topograph and the ordered observations, never from wall time: the same observations lead to the same decisions, bit for bit
+    on the same machine.
     """
 
     @property
     def candidates(self) -> Floats:
-        """Places that it may suggest; shape (n, 2), (x, y) in nm. Known after `observe`."""
+        """Places that it may suggest; shape (n, 2), (x, y) in nm. They are known after `observe`."""
 
     def observe(self, topograph: Topograph, prior: Sequence[Experience] = ()) -> None:
-        """Take in the topograph (and earlier runs), lay out the candidates; forgets everything learned before."""
+        """Take in the topograph and lay out the candidates; everything learned before is forgotten.
+
+        Parameters
+        ----------
+        topograph : Topograph
+            Image of the frame in which spectra may be suggested.
+        prior : sequence of Experience
+            Earlier runs, from which it may learn.
+        """
 
     def ingest(self, observations: Sequence[Observation]) -> None:
-        """Learn from spectra, in the order they were taken; failed ones count as measured but carry no value."""
+        """Learn from spectra, in the order in which they were taken; failed ones count as measured but carry no value."""
 
     def suggest(self, n: int = 1, pending: Sequence[Point] = (), mask: NDArray[np.bool_] | None = None) -> list[Decision]:
-        """The next ``n`` places.
+        """Return the next places. Asking twice gives the same answer.
 
-        ``pending`` are being measured and will not be suggested; ``mask`` (n candidates) is True where it may look. Asking
-        twice gives the same answer. Raises `SettingsError` when no candidate is left.
+        Parameters
+        ----------
+        n : int
+            Number of places.
+        pending : sequence of Point
+            Places that are being measured, in nm; they will not be suggested.
+        mask : ndarray of bool of shape (candidates,), optional
+            True where the agent may look.
+
+        Returns
+        -------
+        list of Decision
+
+        Raises
+        ------
+        SettingsError
+            When fewer than ``n`` candidates are left.
         """
 
     def posterior(self, points: ArrayLike | None = None) -> Posterior:
-        """Prediction at ``points`` (m, 2) in nm, or at the candidates."""
+        """Return the prediction at ``points`` (m, 2) in nm, or at the candidates."""
 
     def checkpoint(self) -> dict[str, Any]:
-        """Its whole state, as plain values and arrays; what a person may change while it runs stands under ``"settings"``."""
+        """Return its whole state, as plain values and arrays.
+
+        What a person may change while it runs is found under ``"settings"``.
+        """
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go back to a `checkpoint`."""
 
     def describe(self) -> dict[str, Any]:
-        """JSON-able ``{"name", "settings", "seed", "weights"}`` (hash or None), from which it can be made again."""
+        """Return the JSON-able ``{"name", "settings", "seed", "weights"}`` (hash or None) from which it can be made again."""
