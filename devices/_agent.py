@@ -32,7 +32,17 @@ class RequestSignal(Signal):
     """What the plan asks of the agent beside its lessons."""
 
     def set(self, value: Any, *, timeout: float | None = None, settle_time: float | None = None) -> Status:
-        """Take the value now."""
+        """Take the value now.
+
+        Parameters
+        ----------
+        value : object
+            New value of the signal.
+        timeout : float, optional
+            Not used: nothing has to be waited for.
+        settle_time : float, optional
+            Not used either.
+        """
         self.put(value)
         status = Status(self)
         status.set_finished()

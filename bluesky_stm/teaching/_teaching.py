@@ -206,7 +206,19 @@ def teach(
     scalarizer: Scalarizer | None = None,
     prior: Mapping[str, Experience] | None = None,
 ) -> None:
-    """Teach an agent a whole stored run, and the earlier ones (``prior``, by uid) that its agent was given."""
+    """Teach an agent a whole stored run.
+
+    Parameters
+    ----------
+    agent : Agent
+        A fresh one.
+    documents : iterable of (name, document)
+        Documents of the run, in their order.
+    scalarizer : Scalarizer, optional
+        Gives each spectrum its value; the one that the start document names if not given.
+    prior : mapping of str to Experience, optional
+        Earlier runs, by uid, that the agent of the run was given.
+    """
     teaching, pupil = Teaching(scalarizer), Pupil(agent, prior)
     for name, doc in documents:
         teaching(name, dict(doc))

@@ -72,7 +72,20 @@ class CurvePanel:
         return self._fit(curves.values())
 
     def show_dots(self, x: Any, y: Any, limits: tuple[float, float]) -> bool:
-        """Give the dots new data; True if the axes had to grow."""
+        """Give the dots new data.
+
+        Parameters
+        ----------
+        x, y : array_like of shape (n,)
+            Places of the dots in the units of the axes; ``y`` colours them, too.
+        limits : tuple of float
+            Values at the ends of the colour map.
+
+        Returns
+        -------
+        bool
+            True if the axes had to grow.
+        """
         self._dots.set_offsets(np.column_stack([x, y]))
         self._dots.set_array(y)
         self._dots.set_clim(*limits)

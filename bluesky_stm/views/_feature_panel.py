@@ -41,7 +41,19 @@ class FeaturePanel:
         self._unsaid.set_text(NO_FEATURES)
 
     def show(self, features: Floats, measured: Floats, values: Floats, limits: tuple[float, float]) -> None:
-        """Candidates at ``features`` (n, 2); the ``measured`` (k, 2) with their values (k,), in the order taken."""
+        """Show the candidates and the measured places in the feature space of the agent.
+
+        Parameters
+        ----------
+        features : ndarray of shape (n, 2)
+            Coordinates of the candidates; NaN where the agent does not say.
+        measured : ndarray of shape (k, 2)
+            Coordinates of the measured places, in the order taken.
+        values : ndarray of shape (k,)
+            Their values; NaN for none.
+        limits : tuple of float
+            Values at the ends of the colour map.
+        """
         known = bool(np.isfinite(features).all()) and len(features) > 0
         self._unsaid.set_text("" if known else NO_FEATURES)
         flat = _drawn_in(np.concatenate([features, measured])) if known else np.full((len(features) + len(measured), 2), np.nan)

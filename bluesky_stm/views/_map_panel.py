@@ -37,7 +37,17 @@ class MeasuredPoints:
         self._filled.set_cmap(cmap)
 
     def show(self, places: Floats, values: Floats, limits: tuple[float, float]) -> None:
-        """Places (n, 2) and values (n,), NaN for none, in the order taken."""
+        """Show measured places, filled by their value; a cross has none.
+
+        Parameters
+        ----------
+        places : ndarray of shape (n, 2)
+            Places in nm from the lower left corner of the frame, in the order taken.
+        values : ndarray of shape (n,)
+            Their values; NaN for none.
+        limits : tuple of float
+            Values at the ends of the colour map.
+        """
         known = np.isfinite(values)
         self._filled.set_offsets(places[known])
         self._filled.set_array(values[known])
@@ -70,7 +80,19 @@ class MapPanel:
         return [self._image, *self._points.artists, *self._above, *self._ends]
 
     def begin(self, frame: Frame, title: str, cmap: str, outlines: Sequence[Floats]) -> None:
-        """Empty, with title, axes, scale bar and the outlines of child frames."""
+        """Begin with an empty map: title, axes, scale bar and the outlines of child frames.
+
+        Parameters
+        ----------
+        frame : Frame
+            Region that the map shows.
+        title : str
+            Words above it.
+        cmap : str
+            Name of the colour map.
+        outlines : sequence of ndarray of shape (5, 2)
+            Corners of child frames, closed, in nm from the lower left corner.
+        """
         self.axes.set_title(title, loc="left", fontsize=9)
         for artist in (*self._fixed, *self._above):
             artist.remove()
@@ -94,7 +116,17 @@ class MapPanel:
         self._fixed.append(self.axes.imshow(brightness, origin="lower", extent=self._extent, zorder=-1, **style))
 
     def show(self, image: Floats, limits: tuple[float, float], decades: bool = False) -> None:
-        """An image of values; with ``decades``, for positive ones, by their logarithm."""
+        """Show an image of values.
+
+        Parameters
+        ----------
+        image : ndarray of shape (rows, columns)
+            Values, row 0 the lowest y; NaN for none.
+        limits : tuple of float
+            Values at the ends of the colour map.
+        decades : bool
+            True to colour positive values by their logarithm.
+        """
         self._image.set_data(np.log(np.maximum(image, limits[0])) if decades else image)
         self._image.set_clim(*(np.log(limits) if decades else limits))
 
@@ -104,7 +136,17 @@ class MapPanel:
             end.set_text(f"{value:.3g} {unit}".rstrip())
 
     def show_points(self, places: Floats, values: Floats, limits: tuple[float, float]) -> None:
-        """Measured places, in the order taken."""
+        """Show measured places, in the order taken.
+
+        Parameters
+        ----------
+        places : ndarray of shape (n, 2)
+            Places in nm from the lower left corner of the frame.
+        values : ndarray of shape (n,)
+            Their values; NaN for none.
+        limits : tuple of float
+            Values at the ends of the colour map.
+        """
         self._points.show(places, values, limits)
 
     def ring(self, places: Floats) -> None:

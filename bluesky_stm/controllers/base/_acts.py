@@ -55,7 +55,22 @@ class Acts:
                 self._one.release()
 
     def take(self, seconds: float, steps: int = 1, progress: Progress | None = None) -> int:
-        """Let the time of an act pass step by step; how many were done when it was over or stopped."""
+        """Let the time of an act pass step by step, until it is over or stopped.
+
+        Parameters
+        ----------
+        seconds : float
+            Time that the whole act takes, in s of the clock.
+        steps : int
+            Number of steps, of equal length.
+        progress : callable, optional
+            Called after each step with the number of steps done and of all steps.
+
+        Returns
+        -------
+        int
+            Steps that were done.
+        """
         if progress is None and type(self.clock) is InstantClock:  # nobody can stop it in between
             self.clock.sleep(seconds)
             return steps

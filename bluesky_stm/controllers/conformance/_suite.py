@@ -73,14 +73,34 @@ class Suite:
             pytest.skip(f"{controller.name} does not declare {capability}")
 
     def spectrum(self, controller: Controller, settings: SweepSettings, place: Point) -> Spectrum:
-        """A sweep at ``place``."""
+        """Take a spectrum at a place; skip the test where the controller can take none.
+
+        Parameters
+        ----------
+        controller : Controller
+            Controller under test.
+        settings : SweepSettings
+            What to sweep.
+        place : Point
+            Where, in nm.
+        """
         self.needs(controller, Capability.SWEEP)
         controller.move_tip(place)
         return controller.sweep(settings)
 
     @staticmethod
     def stopped_soon(controller: Controller, act: Callable[[], Any], after: float = 0.1) -> _StoppedSoon:
-        """Begin ``act`` in a thread, let some time pass, and stop the controller; gives the future of the act."""
+        """Return a context that begins an act in a thread, lets some time pass, and stops the controller.
+
+        Parameters
+        ----------
+        controller : Controller
+            Controller under test.
+        act : callable
+            Act that blocks; its future is what the context gives.
+        after : float
+            Wall time until the stop, in s; 0 for no stop.
+        """
         return _StoppedSoon(controller, act, after)
 
 

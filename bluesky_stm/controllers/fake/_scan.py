@@ -28,7 +28,17 @@ class FakeScanning(FakePart):
 
     @asked
     def scan(self, frame: Frame, line_time: float | None = None, progress: Progress | None = None) -> Topograph:
-        """Take an image of the wave, row by row from the lowest y; the tip ends in the centre."""
+        """Take an image of the wave, row by row from the lowest y; the tip ends in the centre.
+
+        Parameters
+        ----------
+        frame : Frame
+            Region to scan.
+        line_time : float, optional
+            Time for a line, forth, in s; the controller's own if not given.
+        progress : callable, optional
+            Called with the number of lines done and of all lines.
+        """
         rows, begun = frame.pixels[0], self.state.time
         truth = self._images_of(frame)
         self._images = {channel: np.full(frame.pixels, np.nan) for channel in IMAGES}

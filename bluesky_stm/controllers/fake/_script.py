@@ -88,7 +88,22 @@ class Script:
         return [call.name for call in self.asked]
 
     def call(self, name: str, args: tuple[Any, ...], do: Callable[[], Any]) -> Any:
-        """Record a call, and do it unless the script says something else."""
+        """Record a call, and do it unless the script says something else.
+
+        Parameters
+        ----------
+        name : str
+            Name of the method that was called.
+        args : tuple
+            What it was given.
+        do : callable
+            What it does, without arguments.
+
+        Returns
+        -------
+        object
+            The scripted answer, or what ``do`` returned.
+        """
         self.counts[name] += 1
         if not name.startswith(READINGS):
             self.asked.append(Call(name, args))

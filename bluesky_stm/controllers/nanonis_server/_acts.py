@@ -62,7 +62,24 @@ class Acts(ABC):
         return self._pool.submit(run)
 
     def perform(self, act: str, do: Callable[[], Any], waited_for: int, timeout: int = FOREVER) -> bool:
-        """Do something, waited for or not; whether a time-out of ``timeout`` ms was over before it."""
+        """Do something in a thread, waited for or not.
+
+        Parameters
+        ----------
+        act : str
+            Name of the act.
+        do : callable
+            What it does, without arguments.
+        waited_for : int
+            0 to return at once.
+        timeout : int
+            Longest time to wait, in ms; negative for ever.
+
+        Returns
+        -------
+        bool
+            True when the time was over before the act.
+        """
         future = self.begin(act, do)
         if not waited_for:
             return False

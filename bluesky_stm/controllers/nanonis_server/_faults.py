@@ -131,7 +131,17 @@ class Faults:
 
 
 def pieces(command: str, body: bytes, kind: FaultKind | None) -> list[bytes]:
-    """What is sent for an answer, piece by piece, with what is wrong on the wire."""
+    """Return what is sent for an answer, piece by piece, with what is wrong on the wire.
+
+    Parameters
+    ----------
+    command : str
+        Command that is answered.
+    body : bytes
+        Body of the right answer.
+    kind : FaultKind or None
+        What is wrong; None for nothing.
+    """
     message = Header(command, len(body)).pack() + body
     if kind is FaultKind.ECHO:
         message = Header("Wrong.Echo", len(body)).pack() + body

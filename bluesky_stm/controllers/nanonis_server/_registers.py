@@ -86,7 +86,17 @@ class Registers:
         return self._values.get((name, index), self._kept[name][1])
 
     def set(self, name: str, values: Sequence[Value], index: int = 0) -> None:
-        """Take new values, by the rule of each field."""
+        """Take new values, by the rule of each field.
+
+        Parameters
+        ----------
+        name : str
+            Name of the register.
+        values : sequence
+            A value for each field, as they came over the wire.
+        index : int
+            Number of the register, where there are several of a name.
+        """
         rules = self._kept[name][0]
         with self._lock:
             before = self.get(name, index)

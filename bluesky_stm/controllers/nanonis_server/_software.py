@@ -199,7 +199,17 @@ class Software(Acts):
     # ---- signals ----
 
     def publish(self, name: str, read: Callable[[], Any], newest: bool) -> Any:
-        """A value as the real-time side published it last: up to a period old, or newer than the question."""
+        """Return a value as the real-time side published it last.
+
+        Parameters
+        ----------
+        name : str
+            Name under which it is kept.
+        read : callable
+            Reads the value now.
+        newest : bool
+            True to wait for a value that is newer than the question; otherwise it is up to a period old.
+        """
         (period,) = self.registers.get("Util.AcqPeriod")
         if newest:
             self.closing.wait(period)

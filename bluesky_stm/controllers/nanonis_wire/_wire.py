@@ -87,7 +87,17 @@ def decode(types: str, body: bytes) -> list[Any]:
 
 
 def encode_answer(types: str, values: Sequence[Any], error: str = "") -> bytes:
-    """Body of an answer: the values, then status and text of the error."""
+    """Return the body of an answer: the values, then status and text of the error.
+
+    Parameters
+    ----------
+    types : str
+        Types of the values, as words.
+    values : sequence
+        A value for each type.
+    error : str
+        Text of the error; empty when all is well.
+    """
     text = error.encode()
     return encode(types, values) + _STATUS.pack(bool(error), len(text)) + text
 

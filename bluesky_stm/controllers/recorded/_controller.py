@@ -98,7 +98,17 @@ class RecordedController(BaseController):
         }
 
     def scan(self, frame: Frame, line_time: float | None = None, progress: Progress | None = None) -> Topograph:
-        """Reveal the recorded image of ``frame``, refused where it reaches out of the recorded frame; see `BaseController`."""
+        """Reveal the recorded image of ``frame``, refused where it reaches out of the recorded frame.
+
+        Parameters
+        ----------
+        frame : Frame
+            Region to scan.
+        line_time : float, optional
+            Time for a line, forth, in s; the controller's own if not given.
+        progress : callable, optional
+            Called with the number of lines done and of all lines.
+        """
         self._check_contact()
         return super().scan(frame, line_time, progress)
 

@@ -19,7 +19,17 @@ class RecordedScanning:
         self._height: Floats = np.full((0, 0), np.nan)
 
     def scan(self, frame: Frame, line_time: float | None = None, progress: Progress | None = None) -> Topograph:
-        """Reveal the recorded image line by line, resampled where another frame inside of the recorded one is asked for."""
+        """Reveal the recorded image line by line, resampled where another frame inside of the recorded one is asked for.
+
+        Parameters
+        ----------
+        frame : Frame
+            Region to scan.
+        line_time : float, optional
+            Time for a line, forth, in s; the controller's own if not given.
+        progress : callable, optional
+            Called with the number of lines done and of all lines.
+        """
         recorded = self._recording.image(frame)
         rows, columns = frame.pixels
         with self._acts.one():

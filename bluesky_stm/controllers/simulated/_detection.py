@@ -60,7 +60,19 @@ class Detection:
     averaging: float = 1.0
 
     def read(self, current: Floats, modulated: Floats, height: Floats, rng: np.random.Generator | None) -> Reading:
-        """Channels of spectra (n, J) with ``current`` and ``modulated`` current in phase, in nA; no noise without ``rng``."""
+        """Return the channels of spectra as the electronics record them.
+
+        Parameters
+        ----------
+        current : ndarray of shape (n, J)
+            Tunneling current, in nA.
+        modulated : ndarray of shape (n, J)
+            Part of the current in phase with the modulation of the bias, in nA.
+        height : ndarray of shape (n,)
+            Height of the tip, in nm.
+        rng : Generator or None
+            Draws the noise; None for none.
+        """
         if rng is not None:
             jumped = jumps(rng, current.shape, self.profile)
             current, modulated = current * jumped, modulated * jumped

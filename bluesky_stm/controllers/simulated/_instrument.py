@@ -35,7 +35,17 @@ class Instrument:
         self._sweeps: Callable[..., SweepIntegral] = lru_cache(maxsize=8)(self._prepared)
 
     def image(self, places: Floats, setpoint: Setpoint, tip: Tip) -> Floats:
-        """Height of the tip at constant current at the places (..., 2), in nm, noise left out."""
+        """Return the height of the tip at constant current, in nm, noise left out.
+
+        Parameters
+        ----------
+        places : ndarray of shape (..., 2)
+            Places, (x, y) in nm.
+        setpoint : Setpoint
+            Bias (V) and current (nA) at which the feedback holds the tip.
+        tip : Tip
+            Shape and electronic state of the tip.
+        """
         barrier = tip.barrier(self.surface.barrier)
         heights = [self.surface.height(places + apart, setpoint, tip.rise, barrier) for apart, _ in tip.apexes]
         return tip.length + _together(heights, tip, barrier.mean_decay)
@@ -54,9 +64,24 @@ class Instrument:
         rng: np.random.Generator | None,
         z: float | None = None,
     ) -> Reading:
-        """Spectra at the places (n, 2), the feedback opened at ``setpoint``, or the tip held at height ``z``, in nm.
+        """Return spectra, the feedback opened at ``setpoint``, or the tip held at height ``z``.
 
-        ``rng`` draws the noise; None leaves out noise and drawn errors, but neither clip nor lock-in.
+        Parameters
+        ----------
+        places : ndarray of shape (n, 2)
+            Places, (x, y) in nm.
+        settings : SweepSettings
+            What is swept.
+        setpoint : Setpoint
+            Bias (V) and current (nA) at which the feedback is opened.
+        lockin : LockInSettings
+            Amplitude (V), gain and offset of the lock-in.
+        tip : Tip
+            Shape and electronic state of the tip.
+        rng : Generator or None
+            Draws the noise; None leaves out noise and drawn errors, but neither clip nor lock-in.
+        z : float, optional
+            Height at which the tip is held, in nm.
         """
         barrier = tip.barrier(self.surface.barrier)
         sweep = self._sweep(settings, lockin.amplitude, setpoint, barrier)
@@ -75,7 +100,19 @@ class Instrument:
         return ways[0].averaged(ways[1]) if settings.backward else ways[0]
 
     def current(self, places: Floats, bias: float, gap: Floats, tip: Tip) -> Floats:
-        """Current, in nA, of places (n, 2) at one bias and the given gaps under the first apex, noise left out."""
+        """Return the current at one bias, in nA, noise left out.
+
+        Parameters
+        ----------
+        places : ndarray of shape (n, 2)
+            Places, (x, y) in nm.
+        bias : float
+            Bias of the sample, in V.
+        gap : ndarray of shape (n,)
+            Distance between the first apex and the surface, in nm.
+        tip : Tip
+            Shape and electronic state of the tip.
+        """
         barrier = tip.barrier(self.surface.barrier)
         sweep = SweepIntegral(barrier, np.array([bias]), float(np.clip(np.median(gap), 0.2, 2.0)))
         return sweep(SurfacePoints(self.surface, places, barrier).density(sweep.energy), gap)[0][:, 0]

@@ -76,7 +76,16 @@ class SimulatedJunction:
         return self.instrument.image(places, self.setpoint, tip) + self._drifted(time)
 
     def go_to(self, point: Point, time: float, speed: float) -> None:
-        """Be at ``point`` at ``time``, the feedback as it is, after a move at ``speed`` nm/s.
+        """Bring the tip to a place, the feedback as it is.
+
+        Parameters
+        ----------
+        point : Point
+            Place to reach, in nm.
+        time : float
+            When it is reached, in s of the controller's clock.
+        speed : float
+            Lateral speed of the move, in nm/s.
 
         Raises
         ------

@@ -33,16 +33,35 @@ class NoiseSource:
 
 
 def remembering(rng: np.random.Generator, shape: tuple[int, ...], memory: float) -> Floats:
-    """Noise of unit variance along the last axis, each value correlated by ``memory`` with the one before."""
+    """Return noise of unit variance, each value correlated with the one before along the last axis.
+
+    Parameters
+    ----------
+    rng : Generator
+        Draws the noise.
+    shape : tuple of int
+        Shape of the noise.
+    memory : float
+        Correlation of neighbours, from 0 to below 1.
+    """
     drawn = rng.standard_normal(shape)
     drawn[..., 1:] *= np.sqrt(1 - memory**2)
     return lfilter([1.0], [1.0, -memory], drawn, axis=-1)
 
 
 def current_noise(rng: np.random.Generator, current: Floats, profile: Profile, averaging: float) -> Floats:
-    """What the preamplifier adds to spectra (n, J), in nA.
+    """Return what the preamplifier adds to spectra, in nA.
 
-    ``averaging`` is the time spent on a point in units of the 10 ms for which the profile is given.
+    Parameters
+    ----------
+    rng : Generator
+        Draws the noise.
+    current : ndarray of shape (n, J)
+        Tunneling current, in nA, to which the vibration of the junction is proportional.
+    profile : Profile
+        Sizes of the noise.
+    averaging : float
+        Time spent on a point, in units of the 10 ms for which the profile is given.
     """
     white = profile.current_white / np.sqrt(averaging) * rng.standard_normal(current.shape)
     slow = profile.current_slow * remembering(rng, current.shape, profile.current_memory)
@@ -51,7 +70,17 @@ def current_noise(rng: np.random.Generator, current: Floats, profile: Profile, a
 
 
 def jumps(rng: np.random.Generator, shape: tuple[int, int], profile: Profile) -> Floats:
-    """Factor of the current in spectra (n, J): 1, or less from a jump on."""
+    """Return factors of the current in spectra: 1, or less from a jump of the tip on.
+
+    Parameters
+    ----------
+    rng : Generator
+        Draws which spectra have a jump, where, and how large it is.
+    shape : (int, int)
+        Number of spectra and of points.
+    profile : Profile
+        Rate and sizes of the jumps.
+    """
     count, points = shape
     size = np.where(rng.random(count) < profile.jump_rate, rng.uniform(profile.least_jump, profile.jump, count), 0.0)
     start = rng.integers(points, size=count)
@@ -59,7 +88,19 @@ def jumps(rng: np.random.Generator, shape: tuple[int, int], profile: Profile) ->
 
 
 def image_noise(rng: np.random.Generator, frame: Frame, profile: Profile, line_time: float) -> Floats:
-    """What the instrument adds to an image, in nm; shape (rows, columns)."""
+    """Return what the instrument adds to an image, in nm; shape (rows, columns).
+
+    Parameters
+    ----------
+    rng : Generator
+        Draws the noise.
+    frame : Frame
+        Region of the image; its pixels give the shape.
+    profile : Profile
+        Sizes of the noise, of line offsets, of streaks and of hum.
+    line_time : float
+        Time for a line, forth, in s.
+    """
     shape = frame.pixels
     noise = profile.z_noise * remembering(rng, shape, profile.z_memory) + profile.z_white * rng.standard_normal(shape)
     offset = profile.line_offset * rng.standard_normal(shape[0])
@@ -82,10 +123,19 @@ def _add_streaks(rng: np.random.Generator, image: Floats, profile: Profile) -> N
 
 
 def converter_lines(places: Floats, pixel: float, profile: Profile) -> Floats:
-    """Lines that the carry bits of the X and Y converters leave in an image, in nm: of the scanner, not of the sample.
+    """Return the lines that the carry bits of the X and Y converters leave in an image, in nm.
 
-    As wide in pixels at every magnification; the lines of each lower bit lie twice as close and are weaker. Where several bits
-    change at once the highest counts.
+    They belong to the scanner and not to the sample, and are equally wide in pixels at every magnification. The lines of each
+    lower bit lie twice as close and are weaker. Where several bits change at once the highest counts.
+
+    Parameters
+    ----------
+    places : ndarray of shape (..., 2)
+        Places of the scanner, (x, y) in nm.
+    pixel : float
+        Size of a pixel, in nm.
+    profile : Profile
+        Height, width and angle of the lines.
     """
     longest, width = CONVERTER_PERIODS[0], profile.converter_width / 2 * pixel
     count = int(8 * longest / width)

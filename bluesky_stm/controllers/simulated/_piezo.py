@@ -48,7 +48,15 @@ class Piezo:
         self._compensated = np.array(velocity, dtype=float)
 
     def move(self, start: Point, end: Point, time: float) -> None:
-        """A move that ended at ``time``."""
+        """Take note of a move, after which the piezo creeps and lags.
+
+        Parameters
+        ----------
+        start, end : Point
+            Places asked for before and after it, in nm.
+        time : float
+            When it ended, in s.
+        """
         self._pass_to(time)
         way = np.subtract(end, start)
         self._late -= self._creep * way / len(RELAXATIONS)

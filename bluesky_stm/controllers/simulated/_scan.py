@@ -65,6 +65,15 @@ class SimulatedScanning:
     def scan(self, frame: Frame, line_time: float | None = None, progress: Progress | None = None) -> Topograph:
         """Take a topograph; ended by `stop` it comes back INCOMPLETE, unmeasured rows NaN.
 
+        Parameters
+        ----------
+        frame : Frame
+            Region to scan.
+        line_time : float, optional
+            Time for a line, forth, in s; the controller's own if not given.
+        progress : callable, optional
+            Called with the number of lines done and of all lines.
+
         Raises
         ------
         TipCrashError
