@@ -17,90 +17,33 @@ from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, ClassVar, Final, Generic, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, ValidationError
+from pydantic import GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from bluesky_stm.errors import SettingsError, UnknownNameError
+from bluesky_stm.validated import JSON, UNTOUCHED, Settings, setting
 
-UNTOUCHED: Final = "Nothing has been started."
-"""The end of each message that refuses settings."""
-
-JSON = dict[str, Any]
-"""A JSON object: text, numbers, booleans, None, lists and objects."""
-
-
-class Settings(BaseModel):
-    """Settings that cannot change, with no field unknown; `parse` turns what is wrong into one readable `SettingsError`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    def __init__(self, **values: Any) -> None:
-        try:
-            super().__init__(**values)
-        except ValidationError as error:
-            raise SettingsError(f"{self._titled(values)} cannot be used: {self._faults(error)}. {UNTOUCHED}") from None
-
-    @classmethod
-    def parse(cls, value: object) -> Self:
-        """Take an instance as it is, or make one of a mapping: parsed JSON or YAML.
-
-        Raises
-        ------
-        SettingsError
-            When a field is unknown, missing or makes no sense. The message names every such field.
-        """
-        if isinstance(value, cls):
-            return value
-        if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
-            raise SettingsError(f"{cls.__name__} is made of settings by name, not of {value!r}. {UNTOUCHED}")
-        return cls(**value)
-
-    def changed(self, **changes: object) -> Self:
-        """Return the same settings with some fields changed, validated again."""
-        return self.parse({**self.model_dump(), **changes})
-
-    @classmethod
-    def _titled(cls, values: Mapping[str, Any]) -> str:
-        """Say what these are the settings of."""
-        return cls.__name__
-
-    @classmethod
-    def _faults(cls, error: ValidationError) -> str:
-        """Say what is wrong, field by field, in one line."""
-        said = []
-        for fault in error.errors():
-            place, ours = ".".join(map(str, fault["loc"])), fault.get("ctx", {}).get("error")
-            if isinstance(ours, SettingsError):  # it says already what was given
-                text = str(ours).removesuffix(UNTOUCHED).rstrip(". ")
-            elif fault["type"] == "extra_forbidden":
-                text = f"there is no such setting; known: {', '.join(sorted(cls.model_fields))}"
-            elif fault["type"] == "missing":
-                text = "this setting has to be given"
-            else:
-                text = f"{fault['msg'].removeprefix('Value error, ')} (got {fault['input']!r})"
-            said.append(f"{place}: {text}" if place else text)
-        return "; ".join(said)
-
-
-def setting(default: Any, units: str, about: str, **bounds: Any) -> Any:
-    """Declare a setting of a part.
-
-    Parameters
-    ----------
-    default : object
-        Its value where none is given; ``...`` for a setting that has to be given.
-    units : str
-        Unit of its value; empty for a number without unit, a name or a switch.
-    about : str
-        What it is for, in one sentence.
-    **bounds
-        Bounds of `pydantic.Field`: ``gt``, ``ge``, ``lt``, ``le``, ``min_length`` ...
-
-    Returns
-    -------
-    pydantic.fields.FieldInfo
-    """
-    return Field(default, description=about, json_schema_extra={"units": units} if units else None, **bounds)
+__all__ = [
+    "JSON",
+    "KINDS",
+    "UNTOUCHED",
+    "Part",
+    "Parts",
+    "Settings",
+    "acquisition_functions",
+    "agents",
+    "child_rules",
+    "controllers",
+    "file_formats",
+    "parts_of_controller",
+    "profiles",
+    "register",
+    "samples",
+    "scalarizers",
+    "setting",
+    "step_back_rules",
+    "stop_rules",
+]
 
 
 class Part(Settings):
@@ -124,7 +67,7 @@ class Part(Settings):
         return self.model_dump(mode="json")
 
     @classmethod
-    def _titled(cls, values: Mapping[str, Any]) -> str:
+    def _titled(cls, values: Mapping[str, object]) -> str:
         return f"The {cls.kind} {values.get('name', cls.model_fields['name'].default)!r}" if cls.kind else cls.__name__
 
     def preset(self, name: str, about: str, **settings: Any) -> Self:
@@ -215,7 +158,7 @@ class Parts(Generic[P]):
         """Return name and version of the package that brings a part; empty for one that no installed package brings."""
         return _package(self._brought[name][0]) if name in self._brought else ""
 
-    def make(self, choice: Any, **settings: Any) -> P:
+    def make(self, choice: object, **settings: object) -> P:
         """Make the part that is chosen, its settings validated.
 
         Parameters
@@ -327,7 +270,7 @@ class Parts(Generic[P]):
             )
         return part
 
-    def _taken(self, part: Any, settings: Mapping[str, Any]) -> P:
+    def _taken(self, part: Any, settings: Mapping[str, object]) -> P:
         if isinstance(part, Part) and part.kind == self.kind:
             return part.changed(**settings) if settings else part  # type: ignore[return-value]
         # Somebody's own object need not be a `Part`: whatever says what it is will do.
@@ -340,16 +283,21 @@ class Parts(Generic[P]):
         return part
 
 
-scalarizers: Final[Parts[Any]] = Parts("scalarizer", "bluesky_stm.scalarizers")
-agents: Final[Parts[Any]] = Parts("agent", "bluesky_stm.agents")
-acquisition_functions: Final[Parts[Any]] = Parts("acquisition function", "bluesky_stm.acquisition_functions")
-stop_rules: Final[Parts[Any]] = Parts("stop rule", "bluesky_stm.stop_rules")
-child_rules: Final[Parts[Any]] = Parts("child rule", "bluesky_stm.child_rules")
-step_back_rules: Final[Parts[Any]] = Parts("step-back rule", "bluesky_stm.step_back_rules")
-samples: Final[Parts[Any]] = Parts("sample", "bluesky_stm.samples")
-profiles: Final[Parts[Any]] = Parts("instrument profile", "bluesky_stm.profiles")
-controllers: Final[Parts[Any]] = Parts("controller", "bluesky_stm.controllers")
-file_formats: Final[Parts[Any]] = Parts("file format", "bluesky_stm.file_formats")
+def _kind(kind: str, group: str) -> Parts[Any]:
+    """Make the registry of a kind; rooms above know what class its parts are of."""
+    return Parts(kind, group)
+
+
+scalarizers: Final = _kind("scalarizer", "bluesky_stm.scalarizers")
+agents: Final = _kind("agent", "bluesky_stm.agents")
+acquisition_functions: Final = _kind("acquisition function", "bluesky_stm.acquisition_functions")
+stop_rules: Final = _kind("stop rule", "bluesky_stm.stop_rules")
+child_rules: Final = _kind("child rule", "bluesky_stm.child_rules")
+step_back_rules: Final = _kind("step-back rule", "bluesky_stm.step_back_rules")
+samples: Final = _kind("sample", "bluesky_stm.samples")
+profiles: Final = _kind("instrument profile", "bluesky_stm.profiles")
+controllers: Final = _kind("controller", "bluesky_stm.controllers")
+file_formats: Final = _kind("file format", "bluesky_stm.file_formats")
 
 KINDS: Final[Mapping[str, Parts[Any]]] = {
     parts.kind: parts
@@ -369,7 +317,7 @@ KINDS: Final[Mapping[str, Parts[Any]]] = {
 """The registry of each kind."""
 
 
-def register(*parts: Any) -> None:
+def register(*parts: object) -> None:
     """Make parts known in this process, each in the registry of its kind: classes or objects.
 
     An object without a ``kind`` that turns a spectrum into a value is a scalarizer.
@@ -387,7 +335,7 @@ def register(*parts: Any) -> None:
         KINDS[kind].register(type(part) if isinstance(part, Part) and _names_itself(part) else part)
 
 
-def parts_of_controller(described: Mapping[str, Any]) -> dict[str, str]:
+def parts_of_controller(described: Mapping[str, object]) -> dict[str, str]:
     """Return the names of the parts that a controller is made of, by kind.
 
     Parameters
@@ -407,7 +355,7 @@ def _names_itself(part: Part) -> bool:
     return type(part).model_fields["name"].default == part.name
 
 
-def _home(part: Any) -> tuple[str, str]:
+def _home(part: object) -> tuple[str, str]:
     owner = part if isinstance(part, type) else type(part)
     return owner.__module__, owner.__qualname__
 

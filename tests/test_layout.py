@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 LEVELS = [
     {"units", "errors"},
+    {"validated"},
     {"geometry"},
     {"pictures"},
     {"measurements", "parts", "robust"},

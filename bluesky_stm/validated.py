@@ -1,0 +1,90 @@
+"""Settings that are validated once, when they are given, and cannot change afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from bluesky_stm.errors import SettingsError
+
+UNTOUCHED: Final = "Nothing has been started."
+"""The end of each message that refuses settings."""
+
+JSON = dict[str, Any]
+"""A JSON object: text, numbers, booleans, None, lists and objects."""
+
+
+class Settings(BaseModel):
+    """Settings that cannot change, with no field unknown; `parse` turns what is wrong into one readable `SettingsError`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise SettingsError(f"{self._titled(values)} cannot be used: {self._faults(error)}. {UNTOUCHED}") from None
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        """Take an instance as it is, or make one of a mapping: parsed JSON or YAML.
+
+        Raises
+        ------
+        SettingsError
+            When a field is unknown, missing or makes no sense. The message names every such field.
+        """
+        if isinstance(value, cls):
+            return value
+        if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+            raise SettingsError(f"{cls.__name__} is made of settings by name, not of {value!r}. {UNTOUCHED}")
+        return cls(**value)
+
+    def changed(self, **changes: object) -> Self:
+        """Return the same settings with some fields changed, validated again."""
+        return self.parse({**self.model_dump(), **changes})
+
+    @classmethod
+    def _titled(cls, values: Mapping[str, object]) -> str:
+        """Say what these are the settings of."""
+        return cls.__name__
+
+    @classmethod
+    def _faults(cls, error: ValidationError) -> str:
+        """Say what is wrong, field by field, in one line."""
+        said = []
+        for fault in error.errors():
+            place, ours = ".".join(map(str, fault["loc"])), fault.get("ctx", {}).get("error")
+            if isinstance(ours, SettingsError):  # it says already what was given
+                text = str(ours).removesuffix(UNTOUCHED).rstrip(". ")
+            elif fault["type"] == "extra_forbidden":
+                text = f"there is no such setting; known: {', '.join(sorted(cls.model_fields))}"
+            elif fault["type"] == "missing":
+                text = "this setting has to be given"
+            else:
+                text = f"{fault['msg'].removeprefix('Value error, ')} (got {fault['input']!r})"
+            said.append(f"{place}: {text}" if place else text)
+        return "; ".join(said)
+
+
+def setting(default: Any, units: str, about: str, **bounds: Any) -> Any:
+    """Declare a setting of a part.
+
+    Parameters
+    ----------
+    default : object
+        Its value where none is given; ``...`` for a setting that has to be given.
+    units : str
+        Unit of its value; empty for a number without unit, a name or a switch.
+    about : str
+        What it is for, in one sentence.
+    **bounds
+        Bounds of `pydantic.Field`: ``gt``, ``ge``, ``lt``, ``le``, ``min_length`` ...
+
+    Returns
+    -------
+    pydantic.fields.FieldInfo
+    """
+    return Field(default, description=about, json_schema_extra={"units": units} if units else None, **bounds)
