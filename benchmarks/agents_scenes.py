@@ -126,7 +126,7 @@ def simulated(side: float, seed: int) -> Scene:
 def recorded() -> Scene:
     """The grid that was recorded on a real microscope, its heights as topograph; truth is what was measured."""
     grid = read_3ds(DATA / RECORDED)
-    return scene_of("recorded", 0, Topograph(grid.frame, grid.height, grid.setpoint), grid, grid, RECORDED_SCALARS)
+    return scene_of("recorded", 0, Topograph(grid.frame, grid.height, setpoint=grid.setpoint), grid, grid, RECORDED_SCALARS)
 
 
 def scenes(side: float, scalar: str, count: int) -> list[Scene]:

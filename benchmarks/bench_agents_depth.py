@@ -151,7 +151,15 @@ def _interval(gain: Floats) -> str:
 
 def _spectrum(place: Floats, didv: Floats) -> Spectrum:
     current = np.cumsum(didv) * (BIAS[1] - BIAS[0])
-    return Spectrum(Point(*place), BIAS, current, didv, 0 * didv, didv, Setpoint(-1.5, 0.2))
+    return Spectrum(
+        position=Point(*place),
+        bias=BIAS,
+        current=current,
+        lockin_x=didv,
+        lockin_y=0 * didv,
+        didv=didv,
+        setpoint=Setpoint(-1.5, 0.2),
+    )
 
 
 if __name__ == "__main__":

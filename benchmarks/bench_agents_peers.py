@@ -65,7 +65,7 @@ def scene() -> tuple[Topograph, np.ndarray, np.ndarray, np.ndarray]:
     known = rng.permutation(len(places))[: max(COUNTS)]
     rows, columns = np.rint(FRAME.to_pixel(places[known])).astype(int).T
     values = np.sin(places[known, 0] / 30) + height[rows, columns] + 0.1 * rng.standard_normal(len(known))
-    return Topograph(FRAME, height, Setpoint(-1.5, 0.2)), places, known, (values - values.min()) / np.ptp(values)
+    return Topograph(FRAME, height, setpoint=Setpoint(-1.5, 0.2)), places, known, (values - values.min()) / np.ptp(values)
 
 
 def theirs(topograph: Topograph, places: np.ndarray, known: np.ndarray, values: np.ndarray) -> dict[int, float]:

@@ -80,7 +80,7 @@ def _observed(image: np.ndarray, side: int, center: Point) -> Any:
     """The agent, with a square of ``side`` rows and columns of candidates."""
     inside = FRAME if side == FRAME.pixels[0] else Frame(center, (0.92 * 250,) * 2, (side, side))
     agent = make_agent("dkl", seed=0, patch=30 * PIXEL, candidates=inside.points().reshape(-1, 2).tolist())
-    agent.observe(Topograph(FRAME, image, Setpoint(-1.5, 0.2)))
+    agent.observe(Topograph(FRAME, image, setpoint=Setpoint(-1.5, 0.2)))
     return agent
 
 

@@ -25,7 +25,6 @@ ANGLE: Final = "deg"
 
 SI_FACTOR: Final[dict[str, float]] = {
     LENGTH: 1e-9,
-    SPEED: 1e-9,
     BIAS: 1.0,
     CURRENT: 1e-9,
     CONDUCTANCE: 1e-9,
@@ -34,7 +33,7 @@ SI_FACTOR: Final[dict[str, float]] = {
     FREQUENCY: 1.0,
     TEMPERATURE: 1.0,
 }
-"""The SI value of each unit: 1 nm is ``SI_FACTOR["nm"]`` m."""
+"""The SI value of each unit: 1 nm is ``SI_FACTOR["nm"]`` m; `si_factor` knows quotients of them, too."""
 
 BOLTZMANN: Final = constants.k / constants.e
 """Boltzmann constant, in eV/K (CODATA)."""
@@ -46,6 +45,12 @@ CONDUCTANCE_QUANTUM: Final = 2 * constants.e**2 / constants.h * 1e9
 """Conductance of one spin-degenerate channel, in nS (CODATA)."""
 
 
+def si_factor(unit: str) -> float:
+    """Return the SI value of a unit, also of a quotient such as ``"nm/s"``."""
+    above, _, below = unit.partition("/")
+    return SI_FACTOR[above] / (SI_FACTOR[below] if below else 1.0)
+
+
 def from_si(value: ArrayLike, unit: str) -> np.ndarray:
     """Convert a value in the SI unit of the same kind to ``unit``.
 
@@ -54,13 +59,13 @@ def from_si(value: ArrayLike, unit: str) -> np.ndarray:
     value : array_like of shape (...)
         Value in the SI unit.
     unit : str
-        A key of `SI_FACTOR`.
+        A key of `SI_FACTOR`, or a quotient of two.
 
     Returns
     -------
     ndarray of shape (...)
     """
-    return np.asarray(value) / SI_FACTOR[unit]
+    return np.asarray(value) / si_factor(unit)
 
 
 def to_si(value: ArrayLike, unit: str) -> np.ndarray:
@@ -71,10 +76,10 @@ def to_si(value: ArrayLike, unit: str) -> np.ndarray:
     value : array_like of shape (...)
         Value in ``unit``.
     unit : str
-        A key of `SI_FACTOR`.
+        A key of `SI_FACTOR`, or a quotient of two.
 
     Returns
     -------
     ndarray of shape (...)
     """
-    return np.asarray(value) * SI_FACTOR[unit]
+    return np.asarray(value) * si_factor(unit)

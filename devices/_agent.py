@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -19,11 +18,21 @@ from bluesky_stm.devices._signals import OMITTED, data_key
 from bluesky_stm.devices._worker import Worker
 from bluesky_stm.errors import SettingsError
 from bluesky_stm.geometry import Drift, Floats, Frame, Point
-from bluesky_stm.measurements import Topograph
-from bluesky_stm.protocols import Agent, Decision, Experience, Health, Insight, Insightful, Observation, Posterior, Scalarizer
+from bluesky_stm.measurements import OF_VALUE, Field, Topograph, declared
+from bluesky_stm.protocols import Agent, Decision, Experience, Insight, Insightful, Observation, Posterior, Scalarizer
 from bluesky_stm.scalarizers import make_scalarizer
 from bluesky_stm.settings import LengthScale
 from bluesky_stm.teaching import Lesson, Pupil, Teaching, mask_as_text, refusal
+
+FIELDS = (
+    *declared(Decision).values(),
+    Field("value", "", OF_VALUE, doc="Value ingested last; NaN where there was none."),
+    Field("best", "", OF_VALUE, doc="Highest value ingested."),
+    Field("pending", "", dtype="integer", doc="Places that were being measured."),
+    Field("mask", "", dtype="string", doc="Candidates that were allowed; empty for all."),
+    Field("elapsed", "", units.TIME, doc="Wall time that the decision took."),
+)
+"""What an Event of the stream ``agent`` holds."""
 
 Key = tuple[int, tuple[Point, ...], bytes | None]
 
@@ -262,17 +271,8 @@ class AgentDevice(Device):
 
     def describe(self) -> dict[str, DataKey]:
         """Decision, value ingested last, and health of the model."""
-        unit = self.scalarizer.units
-        of_value = dict.fromkeys(("mean", "std", "value", "best", "health_noise"), unit)
-        of_length = dict.fromkeys(("x", "y", "health_length"), units.LENGTH)
-        kinds = dict.fromkeys(("why", "mask", "health_model", "health_warning", "health_device"), "string") | dict.fromkeys(
-            ("candidate", "ingested", "pending"), "integer"
-        )
-        unit_of = {**of_value, **of_length, "elapsed": units.TIME}
-        return {
-            f"{self.name}_{field}": data_key(f"agent:{self.agent_name}", unit_of.get(field, ""), kinds.get(field, "number"))
-            for field in self._fields()
-        }
+        source, unit = f"agent:{self.agent_name}", self.scalarizer.units
+        return {f"{self.name}_{f.name}": data_key(source, unit if f.units == OF_VALUE else f.units, f.dtype) for f in FIELDS}
 
     def read(self) -> dict[str, dict[str, Any]]:
         """The last decision; before the first, NaN."""
@@ -300,18 +300,10 @@ class AgentDevice(Device):
         values = [lesson.value for lesson in self.observations]
         last = values[-1] if values and isinstance(values[-1], float | int) else math.nan
         return {
-            "x": float(decision.point.x),
-            "y": float(decision.point.y),
-            "candidate": int(decision.candidate),
-            "why": decision.why,
-            "mean": float(decision.mean),
-            "std": float(decision.std),
-            "acquisition": float(decision.acquisition),
+            **decision.as_fields(),
             "value": float(last),
             "best": self.best,
-            "ingested": int(decision.ingested),
             "pending": len(self.pending.get()),
             "mask": mask_as_text(self._allowed),
             "elapsed": self._elapsed,
-            **{f"health_{field.name}": getattr(decision.health, field.name) for field in fields(Health)},
         }

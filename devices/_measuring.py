@@ -3,21 +3,56 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from typing import Any, ClassVar
 
+from ophyd import Component as Cpt
 from ophyd.status import Status
 
-from bluesky_stm.devices._signals import Result
+from bluesky_stm.devices._signals import HINTED, NORMAL, OMITTED, Result
 from bluesky_stm.devices._stm_device import STMDevice
+from bluesky_stm.measurements import Declared, Field, Quality, declared
 
 
 class Measuring(STMDevice):
-    """A detector whose `trigger` is one act of the controller."""
+    """A detector whose `trigger` is one act of the controller.
+
+    A subclass says what it ``measures``, a class of fields that are declared: it has a `Result` for each of them that it does
+    not define itself, those that need not be there left out of the documents unless somebody asks for them.
+    """
 
     unit = "point"
     """Unit in which its progress is counted."""
+    fields: ClassVar[Mapping[str, Field]] = {}
+    """Fields that one measurement leaves behind, by key."""
 
     _status: Status | None = None
+    _measures: ClassVar[type[Declared]]
+
+    def __init_subclass__(cls, measures: type[Declared] | None = None, hinted: Collection[str] = (), **options: Any) -> None:
+        if measures is not None:
+            cls._measures, cls.fields = measures, declared(measures)
+            for name, field in cls.fields.items():
+                if not hasattr(cls, name):
+                    setattr(cls, name, component := _result(field, hinted=name in hinted))
+                    component.__set_name__(cls, name)
+        super().__init_subclass__(**options)
+
+    @property
+    def arrays(self) -> list[str]:
+        """Which of its fields are arrays."""
+        return [name for name, field in self.fields.items() if field.axes]
+
+    @property
+    def taken(self) -> Any:
+        """What was measured last; None before the first."""
+        values = {name: getattr(self, name).get() for name in self.fields}
+        known = {n: v for n, v in values.items() if not self.fields[n].optional or (v is not None and n in self.read_attrs)}
+        return None if any(known[name] is None for name in known) else self._measures.from_fields(known)
+
+    def results_of(self, taken: Declared) -> dict[str, Any]:
+        """What a measurement leaves in the results, by their names."""
+        return {name: value for name, value in taken.as_fields().items() if isinstance(getattr(self, name), Result)}
 
     def trigger(self) -> Status:
         """Measure, and return the status of the measurement.
@@ -70,3 +105,10 @@ class Measuring(STMDevice):
             except Exception as fault:
                 self.stm.latch(fault)
         self._status = None
+
+
+def _result(field: Field, hinted: bool) -> Cpt:
+    """A component for one field: before the first measurement NaN, and its quality INCOMPLETE."""
+    value = None if field.axes else float("nan") if field.dtype == "number" else int(Quality.INCOMPLETE)
+    kind = HINTED if hinted else OMITTED if field.attribute == "backward" else NORMAL
+    return Cpt(Result, value=value, units=field.units, form=field.form, precision=field.precision, kind=kind, doc=field.doc)

@@ -16,7 +16,7 @@ from bluesky_stm import units
 from bluesky_stm.devices._flying import Flying
 from bluesky_stm.devices._framed import Framed, fields_of
 from bluesky_stm.devices._images import sha256
-from bluesky_stm.devices._signals import CONFIG, HINTED, NORMAL, OMITTED, Parameter, Result, data_key
+from bluesky_stm.devices._signals import CONFIG, OMITTED, Parameter, Result, data_key
 from bluesky_stm.devices._worker import ActStatus
 from bluesky_stm.errors import NotCapableError, STMError
 from bluesky_stm.geometry import Floats, Frame
@@ -27,7 +27,7 @@ FURTHER: Final = {"backward": "height_backward", "current": "current", "current_
 """Images beside the topograph, and what the controller calls them."""
 
 
-class Scanner(Flying, Framed):
+class Scanner(Flying, Framed, measures=Topograph, hinted=("quality",)):
     """Constant-current images of a frame: a detector; kicked off as a flyer, it gives an Event for each line.
 
     ``stm.scanner.backward.kind = "normal"`` puts the heights of the way back into the documents, too; likewise ``current`` and
@@ -42,14 +42,9 @@ class Scanner(Flying, Framed):
     line_time = Cpt(Parameter, value=0.0, units=units.TIME, precision=4, low=0.0, high=3600.0, kind=CONFIG)
     """Time for one line forth, in s; 0 for the controller's own."""
 
-    topograph = Cpt(Result, value=None, units=units.LENGTH, form="array", precision=4, kind=NORMAL)
     backward = Cpt(Result, value=None, units=units.LENGTH, form="array", precision=4, kind=OMITTED)
     current = Cpt(Result, value=None, units=units.CURRENT, form="array", precision=5, kind=OMITTED)
     current_backward = Cpt(Result, value=None, units=units.CURRENT, form="array", precision=5, kind=OMITTED)
-    setpoint_bias = Cpt(Result, value=float("nan"), units=units.BIAS, precision=4, kind=NORMAL)
-    setpoint_current = Cpt(Result, value=float("nan"), units=units.CURRENT, precision=5, kind=NORMAL)
-    time = Cpt(Result, value=float("nan"), units=units.TIME, precision=3, kind=NORMAL)
-    quality = Cpt(Result, value=int(Quality.INCOMPLETE), form="integer", kind=HINTED)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -149,7 +144,7 @@ class Scanner(Flying, Framed):
         for height in (image.height, *further.values()):
             self._check_shape(height, frame)
         self._taken = image.frame
-        self.fill({**values_of(image), **further})
+        self.fill({**self.results_of(image), **further})
         self._store()
 
     def _check_shape(self, image: Floats, frame: Frame) -> None:
@@ -165,7 +160,7 @@ class Scanner(Flying, Framed):
             height = self.controller.image()
             self._check_shape(height, frame)
             self._taken = frame
-            self.fill(values_of(Topograph(frame, height, UNKNOWN, np.nan, Quality.INCOMPLETE)))
+            self.fill(self.results_of(Topograph(frame, height, setpoint=UNKNOWN, time=np.nan, quality=Quality.INCOMPLETE)))
 
     def _store(self) -> None:
         images = self.stm.images
@@ -197,14 +192,3 @@ class Scanner(Flying, Framed):
 
 UNKNOWN: Final = Setpoint(float("nan"), float("nan"))
 """Of an image that failed: the controller may not answer any more."""
-
-
-def values_of(image: Topograph) -> dict[str, Any]:
-    """An image as it stands in an Event, without its frame."""
-    return {
-        "topograph": np.array(image.height, dtype=float),
-        "setpoint_bias": image.setpoint.bias,
-        "setpoint_current": image.setpoint.current,
-        "time": image.time,
-        "quality": int(image.quality),
-    }

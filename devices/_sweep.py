@@ -13,15 +13,14 @@ from ophyd.status import Status
 
 from bluesky_stm import units
 from bluesky_stm.devices._measuring import Measuring
-from bluesky_stm.devices._signals import CONFIG, HINTED, NORMAL, OMITTED, Parameter, Result
+from bluesky_stm.devices._signals import CONFIG, Parameter
 from bluesky_stm.devices._stm_device import stm_of
 from bluesky_stm.devices._worker import ActStatus
 from bluesky_stm.errors import LimitError, NotCapableError
-from bluesky_stm.measurements import Quality, Setpoint, Spectrum
+from bluesky_stm.measurements import Setpoint, Spectrum, declared
 from bluesky_stm.protocols import Progress, SweepSettings
 
-ARRAYS = ("bias", "current", "lockin_x", "lockin_y", "didv")
-WAY_BACK = {f"{name}_backward": name for name in ARRAYS[1:]}
+WAY_BACK = [field for field in declared(Spectrum).values() if field.attribute == "backward"]
 DEFAULT = SweepSettings()
 
 
@@ -43,12 +42,12 @@ class SetpointParameter(Parameter):
         return {self.name: {"value": value, "timestamp": self.timestamp}}
 
 
-class BiasSweep(Measuring):
+class BiasSweep(Measuring, measures=Spectrum, hinted=("z", "quality")):
     """I(V) and dI/dV where the tip stands: a detector. The controller holds and restores the feedback as one act.
 
     ``start`` to ``end`` in ``points`` steps; what is swept is in settable signals, so that `check_limits` sees it. Swept
     ``backward`` as well, the arrays are the average of both ways; ``stm.sweep.current_backward.kind = "normal"`` (likewise
-    ``lockin_x_backward``, ``lockin_y_backward``, ``didv_backward``) puts the way back by itself into the documents, too.
+    the other channels) puts the way back by itself into the documents, too.
     """
 
     patience = 60.0
@@ -65,23 +64,6 @@ class BiasSweep(Measuring):
     setpoint_after = Cpt(SetpointParameter, value=None, units="V, nA", form="array", array_shape=(2,), kind=CONFIG)
     """Where the feedback is left; None for where it was before."""
     z_offset = Cpt(Parameter, value=DEFAULT.z_offset, units=units.LENGTH, precision=4, low=-1.0, high=1.0, kind=CONFIG)
-
-    bias = Cpt(Result, value=None, units=units.BIAS, form="array", precision=4, kind=NORMAL)
-    current = Cpt(Result, value=None, units=units.CURRENT, form="array", precision=5, kind=NORMAL)
-    lockin_x = Cpt(Result, value=None, units=units.CURRENT, form="array", precision=5, kind=NORMAL)
-    lockin_y = Cpt(Result, value=None, units=units.CURRENT, form="array", precision=5, kind=NORMAL)
-    didv = Cpt(Result, value=None, units=units.CONDUCTANCE, form="array", precision=5, kind=NORMAL)
-    current_backward = Cpt(Result, value=None, units=units.CURRENT, form="array", precision=5, kind=OMITTED)
-    lockin_x_backward = Cpt(Result, value=None, units=units.CURRENT, form="array", precision=5, kind=OMITTED)
-    lockin_y_backward = Cpt(Result, value=None, units=units.CURRENT, form="array", precision=5, kind=OMITTED)
-    didv_backward = Cpt(Result, value=None, units=units.CONDUCTANCE, form="array", precision=5, kind=OMITTED)
-    x = Cpt(Result, value=float("nan"), units=units.LENGTH, precision=3, kind=NORMAL)
-    y = Cpt(Result, value=float("nan"), units=units.LENGTH, precision=3, kind=NORMAL)
-    z = Cpt(Result, value=float("nan"), units=units.LENGTH, precision=4, kind=HINTED)
-    setpoint_bias = Cpt(Result, value=float("nan"), units=units.BIAS, precision=4, kind=NORMAL)
-    setpoint_current = Cpt(Result, value=float("nan"), units=units.CURRENT, precision=5, kind=NORMAL)
-    time = Cpt(Result, value=float("nan"), units=units.TIME, precision=3, kind=NORMAL)
-    quality = Cpt(Result, value=int(Quality.INCOMPLETE), form="integer", kind=HINTED)
 
     @property
     def settings(self) -> SweepSettings:
@@ -140,7 +122,7 @@ class BiasSweep(Measuring):
 
     def describe(self) -> dict[str, DataKey]:
         """Complete without a sweep: the arrays are as long as ``points`` says."""
-        for name in (*ARRAYS, *WAY_BACK):
+        for name in self.arrays:
             signal = getattr(self, name)
             signal.array_shape, signal.dims = (int(self.points.get()),), (f"{self.name}_step",)
         return super().describe()
@@ -152,7 +134,7 @@ class BiasSweep(Measuring):
     def read(self) -> dict[str, dict[str, Any]]:
         """The last spectrum; before the first, NaN and ``Quality.INCOMPLETE``."""
         if self.bias.get() is None:
-            self.fill(dict.fromkeys((*ARRAYS, *WAY_BACK), np.full(int(self.points.get()), np.nan)))
+            self.fill(dict.fromkeys(self.arrays, np.full(int(self.points.get()), np.nan)))
         return super().read()
 
     def measure(self, settings: SweepSettings, progress: Progress | None = None) -> Spectrum:
@@ -179,23 +161,14 @@ class BiasSweep(Measuring):
         NotCapableError
             When the way back is wanted, and the controller gives none.
         """
-        arrays = {name: getattr(spectrum, name) for name in ARRAYS}
-        for name in [name for name in WAY_BACK if name in self.read_attrs]:
-            if WAY_BACK[name] not in spectrum.backward:
-                raise NotCapableError(
-                    f"{self.controller.name} gave no {WAY_BACK[name]} of the way back. The spectrum is not used. Set "
-                    f"{self.backward.name}, or {name}.kind to omitted where it keeps but the average."
-                )
-            arrays[name] = spectrum.backward[WAY_BACK[name]]
+        values, wanted = self.results_of(spectrum), [field for field in WAY_BACK if field.name in self.read_attrs]
+        for channel in (field.name.removesuffix("_backward") for field in wanted if field.name not in values):
+            raise NotCapableError(
+                f"{self.controller.name} gave no {channel} of the way back. The spectrum is not used. Set "
+                f"{self.backward.name}, or {channel}_backward.kind to omitted where it keeps but the average."
+            )
         return {
-            **{name: np.array(array, dtype=float) for name, array in arrays.items()},
-            "x": spectrum.position.x,
-            "y": spectrum.position.y,
-            "z": spectrum.z,
-            "setpoint_bias": spectrum.setpoint.bias,
-            "setpoint_current": spectrum.setpoint.current,
-            "time": spectrum.time,
-            "quality": int(spectrum.quality),
+            name: value for name, value in values.items() if self.fields[name] not in WAY_BACK or self.fields[name] in wanted
         }
 
     def _signals_of(self, settings: SweepSettings) -> Iterator[tuple[Parameter, Any]]:

@@ -13,7 +13,7 @@ import numpy as np
 from bluesky.utils import MsgGenerator
 
 from bluesky_stm.geometry import Frame, Point
-from bluesky_stm.measurements import CHANNELS, Quality, Setpoint, Spectrum, Topograph
+from bluesky_stm.measurements import Spectrum, Topograph
 
 if TYPE_CHECKING:
     from bluesky_stm.devices import STM, AgentDevice
@@ -146,23 +146,12 @@ def draw_map(agent: AgentDevice) -> MsgGenerator[None]:
 
 def image_of(stm: STM) -> Topograph | None:
     """Return the image that the scanner took last; None before the first."""
-    scanner = stm.scanner
-    height = scanner.topograph.get()
-    if height is None:
-        return None
-    setpoint = Setpoint(scanner.setpoint_bias.get(), scanner.setpoint_current.get())
-    return Topograph(scanner.frame, height, setpoint, scanner.time.get(), Quality(scanner.quality.get()))
+    return stm.scanner.taken
 
 
 def spectrum_of(stm: STM) -> Spectrum | None:
     """Return the spectrum that was taken last; None before the first."""
-    sweep = stm.sweep
-    if sweep.bias.get() is None:
-        return None
-    bias, current, x, y, didv = (np.array(getattr(sweep, name).get()) for name in CHANNELS)
-    place, setpoint = Point(sweep.x.get(), sweep.y.get()), Setpoint(sweep.setpoint_bias.get(), sweep.setpoint_current.get())
-    quality = Quality(sweep.quality.get())
-    return Spectrum(place, bias, current, x, y, didv, setpoint, sweep.time.get(), sweep.z.get(), quality)
+    return stm.sweep.taken
 
 
 def as_frame(frame: Frame | Mapping[str, object] | None) -> Frame | None:

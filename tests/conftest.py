@@ -249,7 +249,7 @@ class Recorder:
 
     def look(self, prior=()) -> None:
         self.emit("topograph", topograph_data())
-        self.agent.observe(Topograph(FRAME, topograph_data()["stm_scanner_topograph"], Setpoint(1.0, 0.1)), prior)
+        self.agent.observe(Topograph(FRAME, topograph_data()["stm_scanner_topograph"], setpoint=Setpoint(1.0, 0.1)), prior)
 
     def emit(self, stream: str, data: Mapping) -> None:
         if stream not in self.descriptors:

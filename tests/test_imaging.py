@@ -24,7 +24,7 @@ def surface(seed=0, roughness=2.0):
 def view(image, row=100, column=100, size=128, angle=0.0):
     """A window of a surface, as a topograph around 0, 0."""
     frame = Frame.square((0.0, 0.0), size * PIXEL, size, angle)
-    return Topograph(frame, image[row : row + size, column : column + size], Setpoint(-1.0, 0.1))
+    return Topograph(frame, image[row : row + size, column : column + size], setpoint=Setpoint(-1.0, 0.1))
 
 
 def test_the_real_pair_has_drifted_by_11_nm(data_file):
@@ -43,8 +43,8 @@ def test_a_known_shift_is_found_in_noise(rows, columns, seed, roughness):
     rough, noise = surface(seed, roughness), np.random.default_rng(seed + 100).normal(0, 0.5, (2, 128, 128))
     before, after = view(rough), view(rough, 100 + rows, 100 + columns)
     found = register(
-        Topograph(before.frame, before.height + noise[0], before.setpoint),
-        Topograph(after.frame, after.height + noise[1], after.setpoint),
+        Topograph(before.frame, before.height + noise[0], setpoint=before.setpoint),
+        Topograph(after.frame, after.height + noise[1], setpoint=after.setpoint),
     )
     assert found.trusted
     assert found.shift == pytest.approx((-columns * PIXEL, -rows * PIXEL), abs=0.5 * PIXEL)
@@ -70,8 +70,8 @@ def test_what_phase_correlation_does_not_find_is_found_by_the_fallback():
     rough, noise = surface(1, 4.0), np.random.default_rng(5).normal(0, 0.5, (2, 128, 128))
     before, after = view(rough), view(rough, 115, 75)
     found = register(
-        Topograph(before.frame, before.height + noise[0], before.setpoint),
-        Topograph(after.frame, after.height + noise[1], after.setpoint),
+        Topograph(before.frame, before.height + noise[0], setpoint=before.setpoint),
+        Topograph(after.frame, after.height + noise[1], setpoint=after.setpoint),
     )
     assert found.method == "masked correlation"
     assert found.trusted
@@ -80,11 +80,11 @@ def test_what_phase_correlation_does_not_find_is_found_by_the_fallback():
 
 def test_an_overview_is_found_in_the_image_of_its_parent():
     """Half as large, twice as fine, turned, and off by what the piezo crept."""
-    parent = Topograph(Frame.square((0.0, 0.0), 40.0, 400), surface(2, 4.0), Setpoint(-1.0, 0.1))
+    parent = Topograph(Frame.square((0.0, 0.0), 40.0, 400), surface(2, 4.0), setpoint=Setpoint(-1.0, 0.1))
     creep = np.array([0.7, -0.4])
     asked = Frame.square((3.0, 2.0), 20.0, 400, angle=15.0)
     reached = Frame.square(Point(*(np.array(asked.center) + creep)), 20.0, 400, angle=15.0)
-    overview = Topograph(asked, resample(parent, reached), parent.setpoint)
+    overview = Topograph(asked, resample(parent, reached), setpoint=parent.setpoint)
     found = register(parent, overview)
     assert found.trusted
     assert found.shift == pytest.approx(tuple(-creep), abs=0.02)
@@ -101,7 +101,7 @@ def test_an_image_that_ended_early_is_registered_by_what_it_has():
 
 def test_images_of_separate_places_cannot_be_registered():
     here = view(surface())
-    there = Topograph(Frame.square((500.0, 0.0), 12.8, 128), here.height, here.setpoint)
+    there = Topograph(Frame.square((500.0, 0.0), 12.8, 128), here.height, setpoint=here.setpoint)
     with pytest.raises(SettingsError, match="covers 0% of the frame"):
         register(here, there)
 
@@ -128,7 +128,7 @@ def test_a_hole_is_filled_with_its_nearest_neighbour_and_the_image_stays_as_it_w
 def test_resampling_a_plane_gives_the_plane():
     frame = Frame(Point(5.0, 5.0), (10.0, 8.0), (16, 20), angle=20.0)
     inside = Frame(Point(5.0, 5.0), (4.0, 3.0), (7, 9), angle=-40.0)
-    image = Topograph(frame, frame.points() @ [0.3, -0.1], Setpoint(-1.0, 0.1))
+    image = Topograph(frame, frame.points() @ [0.3, -0.1], setpoint=Setpoint(-1.0, 0.1))
     assert resample(image, inside) == pytest.approx(inside.points() @ [0.3, -0.1])
     assert np.isnan(resample(image, Frame.square((50.0, 50.0), 1.0, 4))).all()
 

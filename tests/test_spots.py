@@ -18,7 +18,7 @@ def image(*bumps, frame=FRAME, step=0.0, noise=0.001):
     height += step * (np.arange(frame.pixels[1]) > frame.pixels[1] // 2)
     for x, y, size, sigma in bumps:
         height += size * np.exp(-((places - (x, y)) ** 2).sum(axis=-1) / (2 * sigma**2))
-    return Topograph(frame, height, Setpoint(-1.5, 0.2), 0.0)
+    return Topograph(frame, height, setpoint=Setpoint(-1.5, 0.2), time=0.0)
 
 
 def inside(row, column):
@@ -86,13 +86,13 @@ def test_a_bump_is_curved_positively_and_a_pit_negatively():
 @pytest.mark.parametrize("change", [lambda h: 1e-9 * h, lambda h: h + 7.0, lambda h: h + 0.002 * np.arange(128)])
 def test_spots_do_not_depend_on_unit_offset_or_tilt(change):
     one = image((*inside(61, 40), 0.1, 0.7))
-    other = Topograph(one.frame, change(one.height), one.setpoint, one.time)
+    other = Topograph(one.frame, change(one.height), setpoint=one.setpoint, time=one.time)
     np.testing.assert_allclose(on_spots(one, PATCH, STEP)[0], on_spots(other, PATCH, STEP)[0])
 
 
 @pytest.mark.parametrize("height", [np.zeros((128, 128)), np.full((128, 128), np.nan)])
 def test_an_image_that_shows_nothing_leaves_the_raster(height):
-    nothing = Topograph(FRAME, height, Setpoint(-1.5, 0.2), 0.0)
+    nothing = Topograph(FRAME, height, setpoint=Setpoint(-1.5, 0.2), time=0.0)
     np.testing.assert_array_equal(on_spots(nothing, PATCH, STEP)[0], patch_centers(FRAME, PATCH, STEP))
 
 

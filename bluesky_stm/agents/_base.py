@@ -18,12 +18,7 @@ from scipy.spatial import KDTree
 
 from bluesky_stm.agents import _health
 from bluesky_stm.agents._agent_part import AgentPart
-from bluesky_stm.agents._checkpoint import (
-    packed_observations,
-    packed_topograph,
-    unpacked_observations,
-    unpacked_topograph,
-)
+from bluesky_stm.agents._checkpoint import packed_observations, unpacked_observations
 from bluesky_stm.agents._kinds import SpotKinds
 from bluesky_stm.agents._masks import clean
 from bluesky_stm.agents._sampling import quasi_random
@@ -193,7 +188,7 @@ class BaseAgent:
 
     def checkpoint(self) -> JSON:
         """Return its settings, seed and observations, from which all else follows."""
-        topograph = self._topograph and packed_topograph(self._topograph)
+        topograph = self._topograph and self._topograph.as_fields()
         lessons = {"inherited": packed_observations(self._inherited), "observations": packed_observations(self.observations)}
         return {**self.describe(), "topograph": topograph, **lessons}
 
@@ -219,7 +214,7 @@ class BaseAgent:
             )
         self.seed, self.settings = int(state["seed"]), type(self.settings).parse({"name": self.name, **state["settings"]})
         if state["topograph"] is not None:
-            topograph = unpacked_topograph(state["topograph"])
+            topograph = Topograph.from_fields(state["topograph"])
             self.observe(topograph, [Experience(topograph, unpacked_observations(state.get("inherited", ())))])
             self.ingest(unpacked_observations(state["observations"]))
 

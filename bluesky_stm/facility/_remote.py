@@ -14,7 +14,6 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -24,7 +23,7 @@ from bluesky_stm.agents import make_agent
 from bluesky_stm.errors import NotCapableError, SettingsError, STMError
 from bluesky_stm.geometry import Floats, Point
 from bluesky_stm.measurements import Topograph
-from bluesky_stm.protocols import Agent, Decision, Experience, Failed, Health, Insight, Insightful, Observation, Posterior
+from bluesky_stm.protocols import Agent, Decision, Experience, Failed, Insight, Insightful, Observation, Posterior
 from bluesky_stm.runs import prior_of
 from bluesky_stm.settings import LAYOUT
 from bluesky_stm.storage import Run
@@ -105,7 +104,7 @@ class RemoteAgent:
         answer = self._mailbox.wait(self._known, mask_digest(mask), self._timeout)
         if refused := answer.get("refused"):
             raise SettingsError(str(refused))
-        return [_read_decision(answer["decision"])]
+        return [Decision.from_fields(answer["decision"])]
 
     def posterior(self, points: ArrayLike | None = None) -> Posterior:
         """What it predicts for its candidates."""
@@ -221,7 +220,7 @@ class AgentHost:
         except SettingsError as error:
             answer["refused"] = str(error)
         else:
-            answer["decision"] = _plain(asdict(decision))
+            answer["decision"] = _plain(decision.as_fields())
         agent = self.agent
         insight = agent.insight() if isinstance(agent, Insightful) else Insight.unknown(len(agent.candidates))
         arrays = vars(agent.posterior()) | vars(insight)
@@ -257,13 +256,3 @@ def _plain(value: Any) -> Any:
 
 def _number(value: float | None) -> float:
     return math.nan if value is None else float(value)
-
-
-def _read_decision(plain: Mapping[str, Any]) -> Decision:
-    """Inverse of `_plain(asdict(decision))`."""
-    health: dict[str, Any] = {
-        key: value if isinstance(value, str) else _number(value) for key, value in plain["health"].items()
-    }
-    numbers = {key: _number(plain[key]) for key in ("mean", "std", "acquisition")}
-    point = Point(*map(float, plain["point"]))
-    return Decision(point, plain["candidate"], plain["why"], **numbers, ingested=plain["ingested"], health=Health(**health))

@@ -81,8 +81,8 @@ class Sweeps:
         arrays = spectroscopy(self.values, self.channels)
         measured = np.isfinite(arrays["current"]).all()
         return Grid(
-            self.frame,
-            self.values,
+            frame=self.frame,
+            bias=self.values,
             **arrays,
             height=self.parameters.get("Z", np.full(self.frame.pixels, np.nan)),
             setpoint=self.setpoint or _setpoint_from(self.values, arrays["current"]),

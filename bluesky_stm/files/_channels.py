@@ -20,7 +20,7 @@ from scipy.integrate import cumulative_trapezoid
 from bluesky_stm import units
 from bluesky_stm.errors import FileFormatError
 from bluesky_stm.geometry import Floats
-from bluesky_stm.measurements import Grid, Quality, Spectrum
+from bluesky_stm.measurements import CHANNELS, Grid, Quality, Spectrum
 
 LINEAR_CURRENT: Final = 0.3
 """Current, in nA, below which the lock-in gain is constant; it grows by a third towards 10 nA (measured on EuZn2As2)."""
@@ -28,30 +28,24 @@ LINEAR_CURRENT: Final = 0.3
 LEAST_FOLLOWING: Final = 0.8
 """Share of the lock-in that the current explains, below which it was off or on another signal; real ones reach 0.95."""
 
-_OURS: Final = {
-    "m": units.LENGTH,
-    "A": units.CURRENT,
-    "S": units.CONDUCTANCE,
-    "V": units.BIAS,
-    "Hz": units.FREQUENCY,
-    "s": units.TIME,
-}
-_CURRENT: Final = re.compile(r"Current( \[AVG])?", re.IGNORECASE)
-_CONDUCTANCE: Final = re.compile(r"dI/dV", re.IGNORECASE)
-_LOCKIN: Final = {axis: re.compile(rf"(LI|Lock-?In)[ _]*(Demod 1 )?{axis}( 1 omega)?( 1)?", re.IGNORECASE) for axis in "XY"}
-_CURRENT_LABEL: Final = "Current (A)"
-_LABELS: Final = {
-    _CURRENT_LABEL: "current",
-    "LI Demod 1 X (A)": "lockin_x",
-    "LI Demod 1 Y (A)": "lockin_y",
-    "dI/dV (S)": "didv",
-}
-
 
 def split_unit(label: str) -> tuple[str, str]:
     """Name and unit of a label: ``"Current [bwd] (A)"`` is ``("Current [bwd]", "A")``; no unit is ``""``."""
     match = re.fullmatch(r"(.*?) *\(([^()]*)\)((?: *\[\w+])*)", label.strip())
     return (match[1] + match[3], match[2]) if match else (label.strip(), "")
+
+
+_LABELS: Final = {channel.label: channel for channel in CHANNELS}
+_OURS: Final = {
+    "m": units.LENGTH,
+    "V": units.BIAS,
+    "Hz": units.FREQUENCY,
+    "s": units.TIME,
+    **{split_unit(label)[1]: channel.units for label, channel in _LABELS.items()},
+}
+_CURRENT: Final = re.compile(r"Current( \[AVG])?", re.IGNORECASE)
+_CONDUCTANCE: Final = re.compile(r"dI/dV", re.IGNORECASE)
+_LOCKIN: Final = {axis: re.compile(rf"(LI|Lock-?In)[ _]*(Demod 1 )?{axis}( 1 omega)?( 1)?", re.IGNORECASE) for axis in "XY"}
 
 
 def our_unit(unit: str) -> str:
@@ -91,7 +85,7 @@ def spectroscopy(bias: Floats, channels: Mapping[str, Floats]) -> dict[str, Floa
     Returns
     -------
     dict
-        ``current``, ``lockin_x``, ``lockin_y`` (nA; NaN where there is no lock-in) and ``didv`` (nS).
+        The channels of `Swept` by name; NaN for a lock-in that was not there, and without channels that few files have.
 
     Raises
     ------
@@ -106,18 +100,21 @@ def spectroscopy(bias: Floats, channels: Mapping[str, Floats]) -> dict[str, Floa
     didv = _find(channels, _CONDUCTANCE)
     if didv is None:
         didv = conductance(bias, current, missing if x is None else x)
-    return {
+    found = {
         "current": current,
         "lockin_x": missing if x is None else x,
         "lockin_y": missing if y is None else y,
         "didv": didv,
     }
+    further = {channel.name: channels.get(split_unit(label)[0]) for label, channel in _LABELS.items() if channel.optional}
+    return found | {name: values for name, values in further.items() if values is not None}
 
 
 def in_si(measured: Spectrum | Grid) -> dict[str, Floats]:
     """The arrays of a spectrum or grid by the labels that they have in a file, in SI; a lock-in that was not there is not."""
-    arrays = {label: units.to_si(getattr(measured, name), _OURS[split_unit(label)[1]]) for label, name in _LABELS.items()}
-    return {label: values for label, values in arrays.items() if label == _CURRENT_LABEL or np.isfinite(values).any()}
+    arrays = {label: getattr(measured, channel.name) for label, channel in _LABELS.items()}
+    there = {label for label, values in arrays.items() if np.isfinite(values).any() or _LABELS[label].name == "current"}
+    return {label: units.to_si(values, _LABELS[label].units) for label, values in arrays.items() if label in there}
 
 
 def conductance(bias: Floats, current: Floats, lockin_x: Floats) -> Floats:

@@ -37,12 +37,9 @@ def read_dat(path: str | Path) -> Spectrum:
     first = Setpoint(float(bias[0]), float(abs(arrays["current"][0])))
     x, y, z = (float(units.from_si(number(header, f"{axis} (m)", float("nan")), units.LENGTH)) for axis in "XYZ")
     return Spectrum(
-        Point(x, y),
-        bias,
-        arrays["current"],
-        arrays["lockin_x"],
-        arrays["lockin_y"],
-        arrays["didv"],
+        position=Point(x, y),
+        bias=bias,
+        **arrays,
         setpoint=setpoint_of(header) or first,
         time=timestamp(header.get("Start time") or header.get("Saved Date") or header.get("Date")),
         z=z,

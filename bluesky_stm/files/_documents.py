@@ -17,11 +17,10 @@ from event_model import ComposeRunBundle, compose_run
 from bluesky_stm import units
 from bluesky_stm.files._3ds import Sweeps
 from bluesky_stm.files._format import FileContents
-from bluesky_stm.files._groups import CHANNELS
 from bluesky_stm.files._read import fingerprint, read
 from bluesky_stm.files._recorded import RecordedRun
 from bluesky_stm.geometry import Floats
-from bluesky_stm.measurements import Grid, Setpoint, Spectrum, Topograph
+from bluesky_stm.measurements import Grid, Spectrum, Topograph, declared
 from bluesky_stm.settings import LengthScale
 
 Document = tuple[str, Mapping[str, Any]]
@@ -103,7 +102,10 @@ def _streams(recording: RecordedRun | Sweeps | Spectrum) -> dict[str, list[Readi
     """Readings by stream, in the order measured."""
     match recording:
         case RecordedRun(topograph=image, spectra=spectra, scalars=scalars):
-            return {"topograph": [_image_reading(image)], "primary": _with_scalars(map(_spectrum_reading, spectra), scalars)}
+            return {
+                "topograph": [_reading("stm_scanner", image)],
+                "primary": _with_scalars(map(_spectrum_reading, spectra), scalars),
+            }
         case Spectrum():
             return {"primary": [_spectrum_reading(recording)]}
         case _:
@@ -133,18 +135,9 @@ def _data_key(source: str, value: Any, unit: str) -> dict[str, Any]:
     }
 
 
-def _image_reading(image: Topograph) -> Reading:
-    frame = image.frame
-    reading: Reading = {
-        "topograph": (np.array(image.height, dtype=float), units.LENGTH),
-        "center_x": (frame.center.x, units.LENGTH),
-        "center_y": (frame.center.y, units.LENGTH),
-        "width": (frame.size[0], units.LENGTH),
-        "height": (frame.size[1], units.LENGTH),
-        "angle": (frame.angle, units.ANGLE),
-        **_circumstances(image),
-    }
-    return {f"stm_scanner_{name}": value for name, value in reading.items()}
+def _reading(device: str, measured: Topograph | Spectrum) -> Reading:
+    fields = declared(type(measured))
+    return {f"{device}_{name}": (value, fields[name].units) for name, value in measured.as_fields().items()}
 
 
 def _with_scalars(readings: Iterable[Reading], scalars: Floats | None) -> list[Reading]:
@@ -155,15 +148,9 @@ def _with_scalars(readings: Iterable[Reading], scalars: Floats | None) -> list[R
 
 def _spectrum_reading(spectrum: Spectrum) -> Reading:
     place = {"x": spectrum.position.x, "y": spectrum.position.y, "z": spectrum.z}
-    sweep: Reading = {
-        "bias": (np.array(spectrum.bias, dtype=float), units.BIAS),
-        **{name: (np.array(getattr(spectrum, name), dtype=float), unit) for name, unit in CHANNELS.items()},
-        **{axis: (value, units.LENGTH) for axis, value in place.items()},
-        **_circumstances(spectrum),
-    }
     tip: Reading = {f"stm_tip_{axis}": (value, units.LENGTH) for axis, value in place.items()}
     asked: Reading = {f"stm_tip_{axis}_setpoint": (place[axis], units.LENGTH) for axis in "xy"}
-    return {**{f"stm_sweep_{name}": value for name, value in sweep.items()}, **tip, **asked}
+    return {**_reading("stm_sweep", spectrum), **tip, **asked}
 
 
 def _sweep_readings(sweeps: Sweeps) -> list[Reading]:
@@ -183,13 +170,3 @@ def _pixel_reading(sweeps: Sweeps, pixel: tuple[int, int]) -> Reading:
         **{f"parameter_{name}": (float(values[pixel]), sweeps.units[name]) for name, values in sweeps.parameters.items()},
     }
     return {f"stm_sweeps_{re.sub(r'[^a-z0-9]+', '_', name.lower()).strip('_')}": value for name, value in reading.items()}
-
-
-def _circumstances(measured: Topograph | Spectrum) -> Reading:
-    setpoint: Setpoint = measured.setpoint
-    return {
-        "setpoint_bias": (setpoint.bias, units.BIAS),
-        "setpoint_current": (setpoint.current, units.CURRENT),
-        "time": (measured.time, units.TIME),
-        "quality": (int(measured.quality), ""),
-    }

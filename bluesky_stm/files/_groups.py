@@ -7,35 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from functools import cached_property
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from bluesky_stm import units
 from bluesky_stm.errors import FileFormatError
 from bluesky_stm.files._recorded import RecordedRun
-from bluesky_stm.geometry import Floats, Frame, Point
-from bluesky_stm.measurements import Grid, Quality, Setpoint, Spectrum, Topograph
+from bluesky_stm.geometry import Floats, Frame
+from bluesky_stm.measurements import CHANNELS, Grid, Spectrum, Topograph, declared
 
-CHANNELS: Final = {
-    "didv": units.CONDUCTANCE,
-    "current": units.CURRENT,
-    "lockin_x": units.CURRENT,
-    "lockin_y": units.CURRENT,
-}
-"""Arrays of a spectrum or a grid, the one to look at first."""
-
-_PLACES: Final = {
-    "x": units.LENGTH,
-    "y": units.LENGTH,
-    "z": units.LENGTH,
-    "time": units.TIME,
-    "quality": "",
-    "setpoint_bias": units.BIAS,
-    "setpoint_current": units.CURRENT,
-    "scalar": "",
-}
-"""One number a spectrum."""
+FIRST: Final = sorted(CHANNELS, key=lambda channel: channel.name != "didv")
+"""Channels of a spectrum or a grid, the one to look at first before the others."""
 
 
 class Axis(NamedTuple):
@@ -74,13 +58,17 @@ class Group:
 
     def __getitem__(self, name: str) -> Floats:
         """Values of one of its arrays, or of one of their axes."""
-        arrays = {axis.name: axis.values for field in self.fields for axis in field.axes}
-        arrays |= {field.name: field.values for field in self.fields}
-        if name not in arrays:
+        if name not in self.arrays:
             raise FileFormatError(
                 f"The group {self.name!r} has no {name!r}, only {[f.name for f in self.fields]}: it is damaged."
             )
-        return arrays[name]
+        return self.arrays[name]
+
+    @cached_property
+    def arrays(self) -> dict[str, Floats]:
+        """Values of its arrays, and of their axes, by name."""
+        axes = {axis.name: axis.values for field in self.fields for axis in field.axes}
+        return axes | {field.name: field.values for field in self.fields}
 
 
 def to_groups(recording: RecordedRun | Grid | Topograph) -> list[Group]:
@@ -112,7 +100,7 @@ def _image(image: Topograph) -> Group:
 def _grid(grid: Grid) -> Group:
     y, x = _frame_axes(grid.frame)
     axes = (y, x, Axis("bias", grid.bias, units.BIAS))
-    arrays = [Field(name, getattr(grid, name), unit, axes) for name, unit in CHANNELS.items()]
+    arrays = _channels({channel.name: getattr(grid, channel.name) for channel in FIRST}, axes)
     return Group("grid", (*arrays, Field("height", grid.height, units.LENGTH, (y, x))), _attributes(grid))
 
 
@@ -121,14 +109,22 @@ def _spectra(run: RecordedRun) -> Group:
     if not all(np.array_equal(bias, spectrum.bias) for spectrum in run.spectra):
         raise FileFormatError("The spectra have different bias values and do not fit into one array. Write them one by one.")
     ordinal = Axis("ordinal", np.arange(len(run.spectra), dtype=float), "")
-    axes = (ordinal, Axis("bias", bias, units.BIAS))
-    arrays = [Field(name, np.stack([getattr(s, name) for s in run.spectra]), unit, axes) for name, unit in CHANNELS.items()]
-    rows = [(*s.position, s.z, s.time, s.quality, s.setpoint.bias, s.setpoint.current) for s in run.spectra]
-    columns = dict(zip(_PLACES, np.array(rows, dtype=float).T, strict=False))
+    rows = [spectrum.as_fields() for spectrum in run.spectra]
+    stacked = {channel.name: np.stack([row[channel.name] for row in rows]) for channel in FIRST}
+    single = {name: field.units for name, field in declared(Spectrum).items() if not field.axes}
+    places = [
+        Field(name, np.array([row[name] for row in rows], dtype=float), unit, (ordinal,)) for name, unit in single.items()
+    ]
     if run.scalars is not None:
-        columns["scalar"] = run.scalars
-    places = [Field(name, values, _PLACES[name], (ordinal,)) for name, values in columns.items()]
+        places.append(Field("scalar", run.scalars, "", (ordinal,)))
+    arrays = _channels(stacked, (ordinal, Axis("bias", bias, units.BIAS)))
     return Group("spectra", (*arrays, *places), {"complete": float(run.complete)})
+
+
+def _channels(arrays: Mapping[str, Floats], axes: tuple[Axis, ...]) -> list[Field]:
+    """Fields of channels; one that need not be there, and was not measured, is left out."""
+    there = [channel for channel in FIRST if not channel.optional or np.isfinite(arrays[channel.name]).any()]
+    return [Field(channel.name, arrays[channel.name], channel.units, axes) for channel in there]
 
 
 def _frame_axes(frame: Frame) -> tuple[Axis, Axis]:
@@ -139,60 +135,26 @@ def _frame_axes(frame: Frame) -> tuple[Axis, Axis]:
 
 
 def _attributes(image: Topograph | Grid) -> dict[str, float]:
-    return {
-        "center_x": image.frame.center.x,
-        "center_y": image.frame.center.y,
-        "width": image.frame.size[0],
-        "height": image.frame.size[1],
-        "angle": image.frame.angle,
-        "setpoint_bias": image.setpoint.bias,
-        "setpoint_current": image.setpoint.current,
-        "time": image.time,
-        "quality": int(image.quality),
-    }
+    plain = image.as_fields()
+    return {name: plain[name] for name, field in declared(type(image)).items() if not field.axes}
 
 
 # ---- and back
 
 
 def _as_image(group: Group) -> Topograph:
-    height = group["height"]
-    return Topograph(_frame(group, height), height, **_circumstances(group))
+    return Topograph.from_fields({**group.attributes, "topograph": group["height"]})
 
 
 def _as_grid(group: Group) -> Grid:
-    arrays: dict[str, Any] = {name: group[name] for name in (*CHANNELS, "bias", "height")}
-    return Grid(_frame(group, group["height"]), **arrays, **_circumstances(group))
+    return Grid.from_fields({**group.arrays, **group.attributes, "z": group["height"]})
 
 
 def _as_run(topograph: Topograph, group: Group) -> RecordedRun:
-    place = {name: group[name].tolist() for name in _PLACES if name != "scalar"}
-    spectra = tuple(
-        Spectrum(
-            Point(place["x"][k], place["y"][k]),
-            group["bias"],
-            **{name: group[name][k] for name in CHANNELS},
-            setpoint=Setpoint(place["setpoint_bias"][k], place["setpoint_current"][k]),
-            time=place["time"][k],
-            z=place["z"][k],
-            quality=Quality(int(place["quality"][k])),
-        )
-        for k in range(len(place["x"]))
+    along = {field.name: field.values for field in group.fields}
+    bias, scalars = group["bias"], along.pop("scalar", None)
+    count = len(group["x"])
+    spectra = (
+        Spectrum.from_fields({"bias": bias, **{name: values[k] for name, values in along.items()}}) for k in range(count)
     )
-    scalars = group["scalar"] if any(field.name == "scalar" for field in group.fields) else None
-    return RecordedRun(topograph, spectra, scalars, bool(group.attributes["complete"]))
-
-
-def _frame(group: Group, image: Floats) -> Frame:
-    a = group.attributes
-    rows, columns = image.shape
-    return Frame(Point(a["center_x"], a["center_y"]), (a["width"], a["height"]), (rows, columns), a["angle"])
-
-
-def _circumstances(group: Group) -> dict[str, Any]:
-    a = group.attributes
-    return {
-        "setpoint": Setpoint(float(a["setpoint_bias"]), float(a["setpoint_current"])),
-        "time": float(a["time"]),
-        "quality": Quality(int(a["quality"])),
-    }
+    return RecordedRun(topograph, tuple(spectra), scalars, bool(group.attributes["complete"]))

@@ -50,9 +50,9 @@ def read_published(path: Path, file: h5py.File) -> RecordedRun:
     didv, quality = conductance(bias, current, lockin_x), qualities(current, lockin_x)
     setpoint = Setpoint(float(bias[0]), float(np.abs(current[:, 0].mean())))
     return RecordedRun(
-        Topograph(_frame(positions, image.shape), image[::-1], setpoint),
+        Topograph(_frame(positions, image.shape), image[::-1], setpoint=setpoint),
         tuple(
-            Spectrum(Point(*p), bias, i, x, y, g, setpoint, quality=q)
+            Spectrum(position=Point(*p), bias=bias, current=i, lockin_x=x, lockin_y=y, didv=g, setpoint=setpoint, quality=q)
             for p, i, x, y, g, q in zip(positions.tolist(), current, lockin_x, lockin_y, didv, quality, strict=True)
         ),
         scalars,

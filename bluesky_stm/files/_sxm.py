@@ -46,7 +46,7 @@ class Scan:
             raise FileFormatError(f"This scan has no channel {name!r}, only {sorted(self.channels)}: it holds no topograph.")
         height = self.channels[name]
         quality = Quality.INCOMPLETE if np.isnan(height).any() else Quality.GOOD
-        return Topograph(self.frame, height, self.setpoint, self.time, quality)
+        return Topograph(self.frame, height, setpoint=self.setpoint, time=self.time, quality=quality)
 
 
 def read_sxm(path: str | Path, backward: bool = False) -> Topograph:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Protocol, Self, runtime_checkable
+from dataclasses import dataclass, replace
+from typing import Any, Final, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from bluesky_stm import units
 from bluesky_stm.geometry import Floats, Point
-from bluesky_stm.measurements import Spectrum, Topograph
+from bluesky_stm.measurements import OF_VALUE, Declared, Spectrum, Topograph, nested, number, place, text, whole
+
+NAN: Final = float("nan")
 
 
 @dataclass(frozen=True)
@@ -114,7 +117,7 @@ class Experience:
 
 
 @dataclass(frozen=True)
-class Health:
+class Health(Declared):
     """How far the model behind a decision can be trusted.
 
     Attributes
@@ -137,22 +140,18 @@ class Health:
         Where it was computed: ``"cpu"``, or the name of the GPU, whose last digits may differ; empty where it does not say.
     """
 
-    model: str
-    error: float = float("nan")
-    coverage: float = float("nan")
-    noise: float = float("nan")
-    length: float = float("nan")
-    depth: float = 0.0
-    warning: str = ""
-    device: str = ""
-
-    def as_dict(self) -> dict[str, Any]:
-        """By field."""
-        return asdict(self)
+    model: str = text("What made the decision.")
+    error: float = number("", "Leave-one-out error, in standard deviations of the values.", NAN)
+    coverage: float = number("", "Share of the values inside their leave-one-out 90 % interval.", NAN)
+    noise: float = number(OF_VALUE, "Standard deviation of the observation noise.", NAN)
+    length: float = number(units.LENGTH, "Length scale of the position kernel.", NAN)
+    depth: float = number("", "Share of the prior variance that the learned features carry.", 0.0)
+    warning: str = text("What a person should look at.", "")
+    device: str = text("Where it was computed.", "", optional=True)  # runs of the first days do not say
 
 
 @dataclass(frozen=True)
-class Decision:
+class Decision(Declared):
     """Where to measure next, and why.
 
     Attributes
@@ -172,14 +171,14 @@ class Decision:
     health : Health
     """
 
-    point: Point
-    candidate: int
-    why: str
-    mean: float = float("nan")
-    std: float = float("nan")
-    acquisition: float = float("nan")
-    ingested: int = 0
-    health: Health = field(default_factory=lambda: Health("space filling"))
+    point: Point = place()
+    candidate: int = whole(int, "Row of the place in the candidates of the agent.")
+    why: str = text("Seed, or what chose the place.")
+    mean: float = number(OF_VALUE, "Predicted there before measuring.", NAN)
+    std: float = number(OF_VALUE, "Standard deviation of the prediction.", NAN)
+    acquisition: float = number("", "Value of the acquisition function there.", NAN)
+    ingested: int = whole(int, "Observations that the agent had learned from.", 0)
+    health: Health = nested(Health, "health_", default_factory=lambda: Health("space filling"))
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,13 +14,12 @@ from numpy.typing import NDArray
 from bluesky_stm import files
 from bluesky_stm.errors import CatalogError, FileFormatError
 from bluesky_stm.geometry import Frame
-from bluesky_stm.measurements import Grid, Quality, Spectrum, Topograph
+from bluesky_stm.measurements import CHANNELS, Grid, Quality, Spectrum, Topograph
 from bluesky_stm.storage._catalog import Catalog
 from bluesky_stm.storage._documents import documents, inlined
 from bluesky_stm.storage._journal import Document
 from bluesky_stm.storage._plain import READERS, WRITERS
 from bluesky_stm.storage._run import Run, Runs
-from bluesky_stm.storage._xarray import CHANNELS
 
 UID: Final = "{uid}"
 """What stands for the uid of a run in the name of a file."""
@@ -170,11 +169,13 @@ def _grid(run: Run, spectra: tuple[Spectrum, ...]) -> Grid:
         whole[pixels] = values
         return whole
 
-    channels = {name: filled([getattr(spectrum, name) for spectrum in spectra]) for name in CHANNELS}
+    channels = {c.name: filled([getattr(spectrum, c.name) for spectrum in spectra]) for c in CHANNELS}
     height = filled([spectrum.z for spectrum in spectra])
     missing = Quality.INCOMPLETE if np.isnan(height).any() else Quality.GOOD
     first = spectra[0]
-    return Grid(frame, first.bias, **channels, height=height, setpoint=first.setpoint, time=first.time, quality=missing)
+    return Grid(
+        frame=frame, bias=first.bias, **channels, height=height, setpoint=first.setpoint, time=first.time, quality=missing
+    )
 
 
 def _pixels(frame: Frame, spectra: tuple[Spectrum, ...]) -> tuple[NDArray[np.int_], NDArray[np.int_]]:

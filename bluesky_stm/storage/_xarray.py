@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from bluesky_stm import units
 from bluesky_stm.geometry import Floats
-from bluesky_stm.measurements import Spectrum, Topograph
+from bluesky_stm.measurements import CHANNELS, Field, Spectrum, Topograph, declared
 from bluesky_stm.parts import register
 from bluesky_stm.protocols import Decision, Failed, Scalarizer
 from bluesky_stm.scalarizers import make_scalarizer, scalarizer_of
@@ -22,8 +21,6 @@ from bluesky_stm.teaching import intervention_from
 
 if TYPE_CHECKING:
     import xarray as xr
-
-CHANNELS = {"current": units.CURRENT, "lockin_x": units.CURRENT, "lockin_y": units.CURRENT, "didv": units.CONDUCTANCE}
 
 
 def load_run(run: Any, parts: Iterable[Any] = ()) -> xr.DataTree:
@@ -40,8 +37,8 @@ def load_run(run: Any, parts: Iterable[Any] = ()) -> xr.DataTree:
     DataTree
         ``topograph``: ``height`` (y, x), nm. The coordinates run along the axes of the frame and are places on the sample
         where the frame is not rotated; ``sample_x`` and ``sample_y`` are places on the sample in any case.
-        ``spectra``: ``current``, ``lockin_x``, ``lockin_y``, ``didv`` (spectrum, bias) with the place and quality of each and
-        its ``value``, NaN where there is none. Sweeps over different biases have a dimension ``point`` and ``bias`` as data.
+        ``spectra``: the channels of `Swept` (spectrum, bias) with the place and quality of each and its ``value``, NaN where
+        there is none. Sweeps over different biases have a dimension ``point`` and ``bias`` as data.
         ``decisions``: what the agent said, one number a decision. ``maps``: ``mean``, ``std`` and,
         where it is on record, ``acquisition`` (map, candidate).
         Every variable has its unit in ``attrs["units"]``. ``value`` and ``mean`` are the quantity itself: a gap is above zero
@@ -110,23 +107,19 @@ def _spectra(spectra: Sequence[Spectrum], judges: Sequence[Scalarizer]) -> xr.Da
         return None
     bias = _common([spectrum.bias for spectrum in spectra])
     along = "bias" if bias.ndim == 1 else "point"
+    rows, fields = [spectrum.as_fields() for spectrum in spectra], declared(Spectrum)
     data: dict[str, Any] = {
-        name: (("spectrum", along), np.stack([getattr(s, name) for s in spectra]), {"units": unit})
-        for name, unit in CHANNELS.items()
+        c.name: (("spectrum", along), np.stack([row[c.name] for row in rows]), {"units": c.units}) for c in CHANNELS
     }
-    data["quality"] = ("spectrum", [int(s.quality) for s in spectra])
+    data["quality"] = ("spectrum", [row["quality"] for row in rows])
     for judge in judges:
         values = [np.nan if isinstance(value := judge(spectrum), Failed) else value for spectrum in spectra]
         data["value"] = ("spectrum", *_quantity(values, judges))
-    places = {
-        "x": ([s.position.x for s in spectra], units.LENGTH),
-        "y": ([s.position.y for s in spectra], units.LENGTH),
-        "z": ([s.z for s in spectra], units.LENGTH),
-        "time": ([s.time for s in spectra], units.TIME),
-        "setpoint_bias": ([s.setpoint.bias for s in spectra], units.BIAS),
-        "setpoint_current": ([s.setpoint.current for s in spectra], units.CURRENT),
+    coordinates: dict[str, Any] = {
+        name: ("spectrum", [row[name] for row in rows], {"units": field.units})
+        for name, field in fields.items()
+        if field.form == "number"
     }
-    coordinates: dict[str, Any] = {name: ("spectrum", values, {"units": unit}) for name, (values, unit) in places.items()}
     coordinates["bias"] = ("bias" if bias.ndim == 1 else ("spectrum", "point"), bias, {"units": units.BIAS})
     return xr.Dataset(data, coordinates)
 
@@ -166,15 +159,17 @@ def _decisions(decisions: Sequence[Decision], judges: Sequence[Scalarizer]) -> x
 
     if not decisions:
         return None
-    health = [asdict(decision.health) for decision in decisions]
-    columns: dict[str, list[Any]] = {f"health_{name}": [row[name] for row in health] for name in health[0]}
-    columns |= {name: [getattr(d, name) for d in decisions] for name in ("candidate", "why", "acquisition")}
-    places = {axis: ("decision", [getattr(d.point, axis) for d in decisions], {"units": units.LENGTH}) for axis in ("x", "y")}
-    ingested = ("decision", [d.ingested for d in decisions])
-    data: dict[str, Any] = {name: ("decision", values) for name, values in columns.items()}
-    data["mean"] = ("decision", *_quantity([d.mean for d in decisions], judges))
-    data["std"] = ("decision", [d.std for d in decisions], _units(judges))
-    return xr.Dataset(data, {**places, "ingested": ingested})
+    rows, fields = [decision.as_fields() for decision in decisions], declared(Decision)
+    columns: dict[str, Any] = {name: ("decision", [row[name] for row in rows], _attrs(fields[name])) for name in fields}
+    columns["mean"] = ("decision", *_quantity([d.mean for d in decisions], judges))
+    for name in ("std", "health_noise"):
+        columns[name] = (*columns[name][:2], _units(judges))
+    along = {name: columns.pop(name) for name in ("x", "y", "ingested")}
+    return xr.Dataset(columns, along)
+
+
+def _attrs(field: Field) -> dict[str, str]:
+    return {"units": field.units} if field.units else {}
 
 
 def _maps(run: Run, image: Topograph | None, judges: Sequence[Scalarizer]) -> xr.Dataset | None:

@@ -6,57 +6,31 @@ The keys are those of ``docs/documents.md``.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from bluesky_stm.errors import FileFormatError
-from bluesky_stm.geometry import Frame, Point
-from bluesky_stm.measurements import CHANNELS, Quality, Setpoint, Spectrum, Topograph
-from bluesky_stm.protocols import Decision, Health
+from bluesky_stm.geometry import Point
+from bluesky_stm.measurements import Fields, Spectrum, Topograph
+from bluesky_stm.protocols import Decision
 from bluesky_stm.steer import Intervention
 
 Document = tuple[str, Mapping[str, Any]]
 
 
-def topograph_from(data: Mapping[str, Any]) -> Topograph:
+def topograph_from(data: Fields) -> Topograph:
     """The image in the ``data`` of an Event of the stream ``topograph``."""
-    field = _fields(data, "topograph")
-    height = np.asarray(field["topograph"], dtype=float)
-    return Topograph(
-        Frame(
-            Point(field["center_x"], field["center_y"]),
-            (field["width"], field["height"]),
-            (height.shape[0], height.shape[1]),
-            field["angle"],
-        ),
-        height,
-        Setpoint(field["setpoint_bias"], field["setpoint_current"]),
-        field["time"],
-        Quality(int(field["quality"])),
-    )
+    return Topograph.from_fields(data, _prefix(data, "topograph"))
 
 
-def spectrum_from(data: Mapping[str, Any]) -> Spectrum:
+def spectrum_from(data: Fields) -> Spectrum:
     """The spectrum in the ``data`` of an Event of the stream ``primary``."""
-    field = _fields(data, "lockin_x")
-    bias, current, x, y, didv = (np.asarray(field[name], dtype=float) for name in CHANNELS)
-    place, setpoint = Point(float(field["x"]), float(field["y"])), Setpoint(field["setpoint_bias"], field["setpoint_current"])
-    quality = Quality(int(field["quality"]))
-    way_back = {name: np.asarray(field[key], dtype=float) for name in CHANNELS[1:] if (key := f"{name}_backward") in field}
-    return Spectrum(place, bias, current, x, y, didv, setpoint, field["time"], _number(field["z"]), quality, way_back)
+    return Spectrum.from_fields(data, _prefix(data, "lockin_x"))
 
 
-def decision_from(data: Mapping[str, Any]) -> Decision:
+def decision_from(data: Fields) -> Decision:
     """The decision in the ``data`` of an Event of the stream ``agent``."""
-    field = _fields(data, "candidate")
-    said = {"health_device": "", **field}  # runs of the first days do not say
-    health: dict[str, Any] = {f.name: said[f"health_{f.name}"] for f in fields(Health)}
-    place, candidate = Point(float(field["x"]), float(field["y"])), int(field["candidate"])
-    mean, std, acquisition = (_number(field[name]) for name in ("mean", "std", "acquisition"))
-    health |= {name: _number(value) for name, value in health.items() if name not in {"model", "warning", "device"}}
-    return Decision(place, candidate, str(field["why"]), mean, std, acquisition, int(field["ingested"]), Health(**health))
+    return Decision.from_fields(data, _prefix(data, "candidate"))
 
 
 @dataclass(frozen=True)
@@ -82,7 +56,7 @@ class MeasuredDrift:
     trusted: bool
 
 
-def drift_from(data: Mapping[str, Any]) -> MeasuredDrift:
+def drift_from(data: Fields) -> MeasuredDrift:
     """The measurement in the ``data`` of an Event of the stream ``drift``."""
     field = _fields(data, "correlation")
     return MeasuredDrift(
@@ -94,7 +68,7 @@ def drift_from(data: Mapping[str, Any]) -> MeasuredDrift:
     )
 
 
-def found_from(data: Mapping[str, Any]) -> Point | None:
+def found_from(data: Fields) -> Point | None:
     """How far the surface has moved since the parent's topograph, in nm, as an Event of the stream ``overview`` says.
 
     None where the images did not agree well enough: then nobody knows.
@@ -103,29 +77,30 @@ def found_from(data: Mapping[str, Any]) -> Point | None:
     return Point(float(field["x"]), float(field["y"])) if field["trusted"] else None
 
 
-def revoked_from(data: Mapping[str, Any]) -> tuple[int, str]:
+def revoked_from(data: Fields) -> tuple[int, str]:
     """How many of the last spectra an Event of the stream ``tip_check`` takes back, and why."""
     field = _fields(data, "verdict")
     return int(field["revoked"]), str(field["reason"])
 
 
-def intervention_from(data: Mapping[str, Any]) -> Intervention | None:
+def intervention_from(data: Fields) -> Intervention | None:
     """What a person did, in the ``data`` of an Event of the stream ``intervention``; None where it was refused."""
     field = _fields(data, "kind")
     return None if field["refused"] else Intervention.from_event(field)
 
 
-def _fields(data: Mapping[str, Any], telling: str) -> dict[str, Any]:
+def _fields(data: Fields, telling: str) -> dict[str, Any]:
     """The values of one device, by the endings of their keys; the device is the one that has the key ``*_telling``."""
+    prefix = _prefix(data, telling)
+    return {key.removeprefix(prefix): value for key, value in data.items() if key.startswith(prefix)}
+
+
+def _prefix(data: Fields, telling: str) -> str:
+    """What the keys of a device begin with; it is the one that has the key ``*_telling``."""
     prefixes = [key.removesuffix(telling) for key in data if key.endswith(f"_{telling}")]
     if len(prefixes) != 1:
         raise FileFormatError(
             f"An Event should have one key that ends in '_{telling}', not {len(prefixes)} of {sorted(data)}: it was not "
             "written by the plans of this package. Import foreign data first."
         )
-    return {key.removeprefix(prefixes[0]): value for key, value in data.items() if key.startswith(prefixes[0])}
-
-
-def _number(value: float | None) -> float:
-    """A float; what JSON turned into null was NaN."""
-    return float("nan") if value is None else float(value)
+    return prefixes[0]

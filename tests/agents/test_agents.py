@@ -26,7 +26,7 @@ def topograph(height=None):
     if height is None:
         rows, columns = np.indices(FRAME.pixels) / 10
         height = 0.05 * np.sin(rows) * np.cos(1.3 * columns) + 0.001 * rows
-    return Topograph(FRAME, height, Setpoint(-1.5, 0.2))
+    return Topograph(FRAME, height, setpoint=Setpoint(-1.5, 0.2))
 
 
 def value(point):
@@ -287,7 +287,7 @@ def experience(n=14):
     wide = Frame.square((30.0, -10.0), 40.0, 64)
     places = [Point(30.0 + 18 * np.sin(2.4 * i), -10.0 + 18 * np.cos(2.4 * i) * (i % 2)) for i in range(n)]
     told = [Observation(p, Failed("clipped") if i == 3 else value(p)) for i, p in enumerate(places)]
-    return Experience(Topograph(wide, np.zeros(wide.pixels), Setpoint(-1.5, 0.2)), told)
+    return Experience(Topograph(wide, np.zeros(wide.pixels), setpoint=Setpoint(-1.5, 0.2)), told)
 
 
 @pytest.mark.parametrize("name", ["dkl", "gp-xy", "pareto"])

@@ -32,11 +32,11 @@ def warned(topograph, name="dkl", **settings):
 
 
 def rough():
-    return Topograph(FRAME, np.random.default_rng(0).standard_normal(FRAME.pixels), Setpoint(-1.5, 0.2))
+    return Topograph(FRAME, np.random.default_rng(0).standard_normal(FRAME.pixels), setpoint=Setpoint(-1.5, 0.2))
 
 
 def constant():
-    return Topograph(FRAME, np.full(FRAME.pixels, 3.0), Setpoint(-1.5, 0.2))
+    return Topograph(FRAME, np.full(FRAME.pixels, 3.0), setpoint=Setpoint(-1.5, 0.2))
 
 
 IN_THE_PICTURE, TO_THE_NET = (f"all candidates look alike {where}" for where in ("in the picture", "to the net"))
@@ -107,4 +107,4 @@ def test_nothing_is_said_of_published_runs(name, data_file):
 
 def test_nothing_is_said_of_a_recorded_grid(data_file):
     grid = files.read_3ds(data_file("NanonisReader_STS_grid_lockin.3ds"))
-    assert "collapsed" not in warned(Topograph(grid.frame, grid.height, grid.setpoint))
+    assert "collapsed" not in warned(Topograph(grid.frame, grid.height, setpoint=grid.setpoint))

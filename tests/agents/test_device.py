@@ -43,13 +43,23 @@ BIAS = np.linspace(-1, 1, 41)
 
 def spectrum(place):
     didv = (2 + np.sin(place[0] / 3)) * BIAS**2 + 0.1
-    return Spectrum(Point(*place), BIAS, didv * BIAS, didv, 0 * didv, didv, Setpoint(-1.5, 0.2))
+    return Spectrum(
+        position=Point(*place),
+        bias=BIAS,
+        current=didv * BIAS,
+        lockin_x=didv,
+        lockin_y=0 * didv,
+        didv=didv,
+        setpoint=Setpoint(-1.5, 0.2),
+    )
 
 
 def taught(name="dkl", step=0.8, **settings):
     agent = make_agent(name, seed=3, patch=3.0, step=step, seeds=5, **settings)
     frame = Frame.square((0.0, 0.0), 20.0, 64)
-    agent.observe(Topograph(frame, np.random.default_rng(0).standard_normal(frame.pixels).cumsum(0), Setpoint(-1.5, 0.2)))
+    agent.observe(
+        Topograph(frame, np.random.default_rng(0).standard_normal(frame.pixels).cumsum(0), setpoint=Setpoint(-1.5, 0.2))
+    )
     places = np.random.default_rng(1).permutation(agent.candidates)[:30]
     values = np.sin(places[:, 0] / 3) + 0.1 * np.cos(7 * np.arange(30))
     agent.ingest([Observation(Point(*p), float(v), spectrum(p)) for p, v in zip(places, values, strict=True)])

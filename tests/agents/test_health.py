@@ -34,7 +34,7 @@ def test_nine_of_ten_normal_residuals_lie_in_the_interval():
 def learned(value, n=40, name="dkl"):
     frame = Frame.square((9.5, 9.5), 20.0, 40)
     agent = make_agent(name, seed=0, candidates=GRID.tolist(), patch=3.0, seeds=5)
-    agent.observe(Topograph(frame, np.random.default_rng(0).standard_normal(frame.pixels), Setpoint(-1.5, 0.2)))
+    agent.observe(Topograph(frame, np.random.default_rng(0).standard_normal(frame.pixels), setpoint=Setpoint(-1.5, 0.2)))
     places = np.random.default_rng(1).permutation(GRID)[:n]
     agent.ingest([Observation(Point(*p), value(p, i)) for i, p in enumerate(places)])
     return agent.suggest()[0].health

@@ -17,7 +17,7 @@ RNG = np.random.default_rng(4)
 def rough_on_the_right():
     """Flat on the left, ripples of 0.1 nm on the right."""
     x, y = np.moveaxis(FRAME.points(), -1, 0)
-    return Topograph(FRAME, np.where(x > 0, 0.05 * np.sin(2.5 * x) * np.sin(2.5 * y), 0.0), Setpoint(1.0, 0.1))
+    return Topograph(FRAME, np.where(x > 0, 0.05 * np.sin(2.5 * x) * np.sin(2.5 * y), 0.0), setpoint=Setpoint(1.0, 0.1))
 
 
 def taught(name, count=12, **settings):

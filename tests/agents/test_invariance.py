@@ -35,7 +35,7 @@ def predicted(name, seed=3, heights=lambda height: height, unit=1.0, turn=False,
     order = np.random.default_rng(5).permutation(COUNT) if shuffled else range(COUNT)
     height = heights(image(seed))
     agent = make_agent(name, seed=0, candidates=places.tolist(), patch=4.0, seeds=1)
-    agent.observe(Topograph(FRAME, np.rot90(height, -1) if turn else height, Setpoint(-1.5, 0.2)))
+    agent.observe(Topograph(FRAME, np.rot90(height, -1) if turn else height, setpoint=Setpoint(-1.5, 0.2)))
     agent.ingest([Observation(Point(*places[i]), unit * values[i]) for i in order])
     return agent.posterior().mean[COUNT:] / unit, agent.suggest()[0].candidate, agent.insight().acquisition, values[COUNT:]
 

@@ -20,7 +20,7 @@ def crowd():
     places, height = FRAME.points(), 2e-3 * rng.standard_normal(FRAME.pixels)
     for p, size in [*((p, 0.05) for p in common), (RARE, 0.15)]:
         height += size * np.exp(-((places - p) ** 2).sum(axis=-1) / (2 * 0.5**2))
-    return Topograph(FRAME, height, Setpoint(-1.5, 0.2), 0.0), np.array(common)
+    return Topograph(FRAME, height, setpoint=Setpoint(-1.5, 0.2), time=0.0), np.array(common)
 
 
 def agent(**settings):
@@ -33,7 +33,15 @@ BIAS = np.linspace(-1, 1, 41)
 
 
 def spectrum(point):
-    return Spectrum(point, BIAS, BIAS, 0 * BIAS + 1, 0 * BIAS, 0 * BIAS + 1, Setpoint(-1.5, 0.2))
+    return Spectrum(
+        position=point,
+        bias=BIAS,
+        current=BIAS,
+        lockin_x=0 * BIAS + 1,
+        lockin_y=0 * BIAS,
+        didv=0 * BIAS + 1,
+        setpoint=Setpoint(-1.5, 0.2),
+    )
 
 
 def visit(made, count, value=lambda point: 1.0, with_spectra=False):

@@ -19,7 +19,7 @@ def topograph():
     distance = np.linalg.norm(FRAME.points() - DIRT, axis=-1)
     height[distance < 0.6] += 1.5
     height[:20, :20] = np.nan
-    return Topograph(FRAME, height, Setpoint(-1.5, 0.2))
+    return Topograph(FRAME, height, setpoint=Setpoint(-1.5, 0.2))
 
 
 def suggested(n, mask=None, **settings):

@@ -20,7 +20,7 @@ def learned(values, n=60, noise=0.05):
     """An agent that knows ``n`` of the values, and the indices of the others."""
     noisy = values + noise * np.random.default_rng(2).standard_normal(len(values))
     agent = make_agent("dkl", candidates=PLACES.tolist(), patch=3.0, seeds=5)
-    agent.observe(Topograph(FRAME, IMAGE, Setpoint(-1.5, 0.2)))
+    agent.observe(Topograph(FRAME, IMAGE, setpoint=Setpoint(-1.5, 0.2)))
     agent.ingest([Observation(Point(*PLACES[i]), float(noisy[i])) for i in ORDER[:n]])
     return agent, ORDER[n:]
 

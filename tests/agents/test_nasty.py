@@ -100,7 +100,19 @@ def lesson(x, y, told, curve):
     if curve is None:
         return Observation(Point(x, y), told)
     didv = CURVES[curve](x)
-    return Observation(Point(x, y), told, Spectrum(Point(x, y), BIAS, didv * BIAS, didv, 0 * didv, didv, Setpoint(-1.5, 0.2)))
+    return Observation(
+        Point(x, y),
+        told,
+        Spectrum(
+            position=Point(x, y),
+            bias=BIAS,
+            current=didv * BIAS,
+            lockin_x=didv,
+            lockin_y=0 * didv,
+            didv=didv,
+            setpoint=Setpoint(-1.5, 0.2),
+        ),
+    )
 
 
 def suggests_or_refuses(image, name, acquisition, places, lessons, twice, curve, inherited, pending, seed):
@@ -108,7 +120,7 @@ def suggests_or_refuses(image, name, acquisition, places, lessons, twice, curve,
     weighing = {"acquisition": acquisition} if name in {"dkl", "gp-xy", "gp-patch"} else {}
     agent = make_agent(name, seed=seed, candidates=places, patch=2.0, seeds=1, **weighing)
     height = IMAGES[image](np.random.default_rng(seed))
-    topograph = Topograph(Frame.square((0.0, 0.0), 10.0, 16), height, Setpoint(-1.5, 0.2))
+    topograph = Topograph(Frame.square((0.0, 0.0), 10.0, 16), height, setpoint=Setpoint(-1.5, 0.2))
     told = [lesson(*one, curve) for one in lessons]
     agent.observe(topograph, [Experience(topograph, told)] * inherited)
     agent.ingest(told * (1 + twice))
@@ -131,7 +143,7 @@ def suggests_or_refuses(image, name, acquisition, places, lessons, twice, curve,
 def test_a_value_beyond_all_others_between_two_fits_is_survived():
     """From 60 values on not each is fitted to: this one meets the scale of those before."""
     agent = make_agent("gp-xy", patch=2.0, step=0.5, seeds=1)
-    agent.observe(Topograph(Frame.square((0.0, 0.0), 10.0, 16), np.zeros((16, 16)), Setpoint(-1.5, 0.2)))
+    agent.observe(Topograph(Frame.square((0.0, 0.0), 10.0, 16), np.zeros((16, 16)), setpoint=Setpoint(-1.5, 0.2)))
     places = np.random.default_rng(0).permutation(agent.candidates)[:62]
     agent.ingest([Observation(Point(*p), 1e-157 * (1 + np.sin(p[0]))) for p in places[:61]])
     agent.suggest()
@@ -143,6 +155,6 @@ def test_a_value_beyond_all_others_between_two_fits_is_survived():
 @pytest.mark.parametrize("bad", [(float("nan"), 0.0), (float("inf"), 0.0)])
 def test_a_spectrum_from_nowhere_is_refused(bad):
     agent = make_agent("dkl", candidates=[(0.0, 0.0)], patch=2.0)
-    agent.observe(Topograph(Frame.square((0.0, 0.0), 10.0, 16), np.zeros((16, 16)), Setpoint(-1.5, 0.2)))
+    agent.observe(Topograph(Frame.square((0.0, 0.0), 10.0, 16), np.zeros((16, 16)), setpoint=Setpoint(-1.5, 0.2)))
     with pytest.raises(SettingsError, match="finite"):
         agent.ingest([Observation(Point(*bad), 1.0)])

@@ -18,7 +18,7 @@ from bluesky_stm.protocols import Failed
 def agent():
     agent = make_agent("gp-xy", seed=3, patch=2, step=1, seeds=5)
     frame = Frame.square((0, 0), 12, 24)
-    agent.observe(Topograph(frame, np.random.default_rng(0).normal(size=frame.pixels), Setpoint(-1.5, 0.2)))
+    agent.observe(Topograph(frame, np.random.default_rng(0).normal(size=frame.pixels), setpoint=Setpoint(-1.5, 0.2)))
     return agent
 
 

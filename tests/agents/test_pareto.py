@@ -69,12 +69,24 @@ def pair(point):
 def lesson(point, value=0.0):
     left, right = pair(point)
     didv = np.where(BIAS < 0, left, right)
-    return Observation(Point(*point), value, Spectrum(Point(*point), BIAS, didv, didv, 0 * didv, didv, Setpoint(-1, 0.1)))
+    return Observation(
+        Point(*point),
+        value,
+        Spectrum(
+            position=Point(*point),
+            bias=BIAS,
+            current=didv,
+            lockin_x=didv,
+            lockin_y=0 * didv,
+            didv=didv,
+            setpoint=Setpoint(-1, 0.1),
+        ),
+    )
 
 
 def agent_at(**settings):
     agent = make_agent("pareto", objectives=OBJECTIVES, candidates=PLACES.tolist(), patch=3.0, seeds=8, net=False, **settings)
-    agent.observe(Topograph(FRAME, np.random.default_rng(1).standard_normal(FRAME.pixels), Setpoint(-1.5, 0.2)))
+    agent.observe(Topograph(FRAME, np.random.default_rng(1).standard_normal(FRAME.pixels), setpoint=Setpoint(-1.5, 0.2)))
     return agent
 
 

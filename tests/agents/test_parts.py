@@ -329,7 +329,7 @@ def frame_image(seed=0, n=48):
 
 
 def distances(frame, image, points):
-    groups = ImageFeatures(Topograph(frame, image, Setpoint(-1, 0.1)), points, 3.0)(points)
+    groups = ImageFeatures(Topograph(frame, image, setpoint=Setpoint(-1, 0.1)), points, 3.0)(points)
     return np.array([((g[:, None] - g) ** 2).sum(-1) for g in groups])
 
 

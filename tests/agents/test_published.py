@@ -19,7 +19,7 @@ def decided(height):
 
 def taught(height, count=25):
     agent = PublishedDKL(patch=3.0, step=1.0, seeds=5, steps=20).build(seed=1)
-    agent.observe(Topograph(FRAME, height, Setpoint(-1.5, 0.2)))
+    agent.observe(Topograph(FRAME, height, setpoint=Setpoint(-1.5, 0.2)))
     places = np.random.default_rng(1).permutation(agent.candidates)[:count]
     agent.ingest([Observation(Point(*p), float(2 + np.sin(p[0] / 3))) for p in places])
     return agent
@@ -85,7 +85,7 @@ def test_a_prediction_that_is_no_number_is_never_followed(monkeypatch):
 
 def test_too_few_values_are_said():
     agent = PublishedDKL(patch=3.0, step=1.0, seeds=1).build()
-    agent.observe(Topograph(FRAME, rough(), Setpoint(-1.5, 0.2)))
+    agent.observe(Topograph(FRAME, rough(), setpoint=Setpoint(-1.5, 0.2)))
     agent.ingest([Observation(Point(0.0, 0.0), 1.0)])
     assert "fewer than three spectra have a positive value" in agent.suggest()[0].health.warning
 

@@ -26,13 +26,21 @@ def didv(point):
 
 def lesson(point, curve=None, failed=False):
     curve = didv(point) + 0.01 * RNG.standard_normal(len(BIAS)) if curve is None else curve
-    spectrum = Spectrum(Point(*point), BIAS, np.cumsum(curve), curve, 0 * curve, curve, Setpoint(-1.5, 0.2))
+    spectrum = Spectrum(
+        position=Point(*point),
+        bias=BIAS,
+        current=np.cumsum(curve),
+        lockin_x=curve,
+        lockin_y=0 * curve,
+        didv=curve,
+        setpoint=Setpoint(-1.5, 0.2),
+    )
     return Observation(Point(*point), Failed("no gap") if failed else float(curve.sum()), spectrum)
 
 
 def agent_at(name="dkl", **settings):
     agent = make_agent(name, seed=0, candidates=PLACES.tolist(), patch=3.0, seeds=5, **settings)
-    agent.observe(Topograph(FRAME, np.random.default_rng(1).standard_normal(FRAME.pixels), Setpoint(-1.5, 0.2)))
+    agent.observe(Topograph(FRAME, np.random.default_rng(1).standard_normal(FRAME.pixels), setpoint=Setpoint(-1.5, 0.2)))
     return agent
 
 

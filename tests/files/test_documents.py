@@ -39,7 +39,8 @@ def aborted():
     arrays, height = np.random.default_rng(1).normal(size=(4, 3, 4, 9)), np.ones((3, 4))
     arrays.reshape(4, 12, 9)[:, 7:] = np.nan
     height.reshape(12)[7:] = np.nan
-    return Grid(frame, np.linspace(-1, 1, 9), *arrays, height, Setpoint(-1.0, 0.1))
+    channels = dict(zip(("current", "lockin_x", "lockin_y", "didv"), arrays, strict=True))
+    return Grid(frame=frame, bias=np.linspace(-1, 1, 9), **channels, height=height, setpoint=Setpoint(-1.0, 0.1))
 
 
 @pytest.mark.parametrize("name", REAL)

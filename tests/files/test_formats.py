@@ -13,7 +13,7 @@ from bluesky_stm.geometry import Frame
 from bluesky_stm.measurements import Setpoint, Topograph
 from bluesky_stm.parts import file_formats
 
-IMAGE = Topograph(Frame.square((0, 0), 10, 8), np.arange(64.0).reshape(8, 8), Setpoint(-1.0, 0.1))
+IMAGE = Topograph(Frame.square((0, 0), 10, 8), np.arange(64.0).reshape(8, 8), setpoint=Setpoint(-1.0, 0.1))
 
 
 class Plain(FileFormat):
@@ -28,7 +28,7 @@ class Plain(FileFormat):
         return start.startswith(self.mark)
 
     def read(self, path):
-        return Topograph(IMAGE.frame, np.loadtxt(path), IMAGE.setpoint)
+        return Topograph(IMAGE.frame, np.loadtxt(path), setpoint=IMAGE.setpoint)
 
     def write(self, path, recording):
         np.savetxt(path, recording.height, header="heights")

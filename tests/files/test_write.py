@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from bluesky_stm import files
 from bluesky_stm.errors import FileFormatError
 from bluesky_stm.geometry import Frame, Point
-from bluesky_stm.measurements import Grid, Quality, Setpoint, Spectrum, Topograph
+from bluesky_stm.measurements import CHANNELS, Grid, Quality, Setpoint, Spectrum, Topograph
 
 FLOAT32 = {"rel": 1e-6, "abs": 1e-6, "nan_ok": True}
 places = st.floats(-900, 900)
@@ -32,38 +32,46 @@ def noise(*shape):
     return np.random.default_rng(len(shape)).normal(size=shape)
 
 
+def named(arrays):
+    return dict(zip((channel.name for channel in CHANNELS), arrays, strict=True))
+
+
 @st.composite
 def topographs(draw):
     frame = draw(frames)
-    return Topograph(frame, noise(*frame.pixels), draw(setpoints), draw(times))
+    return Topograph(frame, noise(*frame.pixels), setpoint=draw(setpoints), time=draw(times))
 
 
 @st.composite
 def grids(draw, missing=0):
     frame, points = draw(frames), draw(st.integers(5, 12))
     bias = np.linspace(*draw(st.sampled_from([(-1.5, 1.5), (0.2, -0.8), (-2.0, 2.4)])), points)
-    arrays = noise(4, *frame.pixels, points)
+    arrays = noise(len(CHANNELS), *frame.pixels, points)
     height = noise(*frame.pixels)
     if missing:
-        arrays.reshape(4, -1, points)[:, -missing:] = np.nan
+        arrays.reshape(len(CHANNELS), -1, points)[:, -missing:] = np.nan
         height.reshape(-1)[-missing:] = np.nan
-    return Grid(frame, bias, *arrays, height, draw(setpoints), draw(times), Quality.INCOMPLETE if missing else Quality.GOOD)
+    quality = Quality.INCOMPLETE if missing else Quality.GOOD
+    taken = {"setpoint": draw(setpoints), "time": draw(times), "quality": quality}
+    return Grid(frame=frame, bias=bias, **named(arrays), height=height, **taken)
 
 
 @st.composite
 def spectra(draw, points=20):
     bias = np.linspace(*draw(st.sampled_from([(-1.5, 1.5), (0.2, -0.8)])), points)
     place = Point(draw(places), draw(places))
-    return Spectrum(place, bias, *noise(4, points), draw(setpoints), draw(times), draw(st.floats(-100, 100)))
+    taken = {"setpoint": draw(setpoints), "time": draw(times), "z": draw(st.floats(-100, 100))}
+    return Spectrum(position=place, bias=bias, **named(noise(len(CHANNELS), points)), **taken)
 
 
 @st.composite
 def runs(draw):
     frame = draw(frames)
-    taken = [Spectrum(Point(*p), np.linspace(-1, 1, 7), *noise(4, 7), Setpoint(-1, 0.2), 60.0 * k, 0.1 * k, Quality(k % 4))
+    common = {"bias": np.linspace(-1, 1, 7), **named(noise(len(CHANNELS), 7)), "setpoint": Setpoint(-1, 0.2)}
+    taken = [Spectrum(position=Point(*p), **common, time=60.0 * k, z=0.1 * k, quality=Quality(k % 4))
              for k, p in enumerate(frame.points()[0])]  # fmt: skip
     scalars = draw(st.sampled_from([None, noise(len(taken))]))
-    return files.RecordedRun(Topograph(frame, noise(*frame.pixels), draw(setpoints)), tuple(taken), scalars)
+    return files.RecordedRun(Topograph(frame, noise(*frame.pixels), setpoint=draw(setpoints)), tuple(taken), scalars)
 
 
 def same_frame(one, other):
@@ -174,8 +182,15 @@ def test_a_grid_whose_file_ends_after_some_pixels_is_nan_behind_them(tmp_path, g
 
 
 FRAME = Frame(Point(-30.0, 12.5), (8.0, 4.0), (5, 7), angle=25.0)
-IMAGE = Topograph(FRAME, noise(5, 7), Setpoint(-1.5, 0.2), 1.6e9)
-GRID = Grid(FRAME, np.linspace(-1.5, 1.5, 11), *noise(4, 5, 7, 11), noise(5, 7), Setpoint(-1.5, 0.2), 1.6e9)
+IMAGE = Topograph(FRAME, noise(5, 7), setpoint=Setpoint(-1.5, 0.2), time=1.6e9)
+GRID = Grid(
+    frame=FRAME,
+    bias=np.linspace(-1.5, 1.5, 11),
+    **named(noise(len(CHANNELS), 5, 7, 11)),
+    height=noise(5, 7),
+    setpoint=Setpoint(-1.5, 0.2),
+    time=1.6e9,
+)
 SPECTRUM = GRID.spectrum(2, 3)
 RUN = files.RecordedRun(IMAGE, tuple(GRID.spectrum(row, column) for row, column in [(0, 0), (4, 6), (2, 3)]), noise(3))
 

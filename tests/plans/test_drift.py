@@ -132,7 +132,7 @@ def test_lines_that_stand_still_in_the_frame_and_slow_background_do_not_hold_a_r
         places = frame.points() - np.asarray(shift)
         dots = sum(0.05 * np.exp(-((places - spot) ** 2).sum(axis=-1) / 0.36) for spot in spots)
         lines = np.where(np.indices(frame.pixels)[0] % 16 < 2, 0.002, 0.0)
-        return Topograph(frame, dots + lines + 0.05 * np.sin(places[..., 0] / 9), Setpoint(-1.5, 0.2))
+        return Topograph(frame, dots + lines + 0.05 * np.sin(places[..., 0] / 9), setpoint=Setpoint(-1.5, 0.2))
 
     found = locate(image((0, 0)), image((0.25, -0.4)))
     assert found.trusted and found.shift == pytest.approx((0.25, -0.4), abs=0.05)  # a third of a pixel
@@ -173,7 +173,7 @@ def test_a_tolerance_asks_for_a_measurement_before_the_interval_is_over():
             def now():
                 return 1000.0
 
-    image = Topograph(Frame.square((0, 0), 10, 16), np.zeros((16, 16)), Setpoint(-1.5, 0.2))
+    image = Topograph(Frame.square((0, 0), 10, 16), np.zeros((16, 16)), setpoint=Setpoint(-1.5, 0.2))
     watch = DriftWatch(Still, DriftCheck(every=50, tolerance=0.2, speed=3e-4), image, 0.0)
     assert watch.error == pytest.approx(0.3)
     assert watch.due(1)

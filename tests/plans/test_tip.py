@@ -40,7 +40,7 @@ def test_the_place_of_reference_is_a_flat_one():
     height = np.random.default_rng(1).normal(size=(64, 64))
     height[20:30, 40:50] = 0.0
     frame = Frame.square((100, 50), 64, 64)
-    x, y = smoothest(Topograph(frame, height, Setpoint(-1.5, 0.2)))
+    x, y = smoothest(Topograph(frame, height, setpoint=Setpoint(-1.5, 0.2)))
     row, column = frame.to_pixel((x, y))
     assert 20 <= row < 30 and 40 <= column < 50
 

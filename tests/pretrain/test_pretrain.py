@@ -80,7 +80,7 @@ def test_rings_are_blind_to_unit_offset_tilt_and_turn():
     points = np.random.default_rng(1).uniform(-4, 4, (30, 2))
 
     def rings(height, places):
-        return Rings(Topograph(frame, height, Setpoint(-1.5, 0.2)), places)(places)
+        return Rings(Topograph(frame, height, setpoint=Setpoint(-1.5, 0.2)), places)(places)
 
     same = rings(image, points)
     assert same.shape == (30, INPUTS)
@@ -93,8 +93,8 @@ def test_a_step_shows_in_the_first_harmonic_and_a_ridge_in_the_second():
     frame = Frame.square((0.0, 0.0), 10.0, 101)
     x = frame.points()[..., 0]
     place = np.array([[0.0, 0.0]])
-    step = Rings(Topograph(frame, np.tanh(8 * x), Setpoint(-1.5, 0.2)), place)._raw(place)[0, :60].reshape(12, 5)
-    ridge = Rings(Topograph(frame, np.exp(-8 * x**2), Setpoint(-1.5, 0.2)), place)._raw(place)[0, :60].reshape(12, 5)
+    step = Rings(Topograph(frame, np.tanh(8 * x), setpoint=Setpoint(-1.5, 0.2)), place)._raw(place)[0, :60].reshape(12, 5)
+    ridge = Rings(Topograph(frame, np.exp(-8 * x**2), setpoint=Setpoint(-1.5, 0.2)), place)._raw(place)[0, :60].reshape(12, 5)
     assert np.abs(step[:, 1:]).argmax(axis=1)[2:7].tolist() == [0] * 5
     assert np.abs(ridge[:, 1:]).argmax(axis=1)[2:7].tolist() == [1] * 5
 

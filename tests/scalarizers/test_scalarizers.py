@@ -17,7 +17,16 @@ GAIN = 0.0156  # V: nA of lock-in for each nS
 
 def spectrum_of(bias, current, didv, quality=Quality.GOOD):
     lockin = np.asarray(didv) * GAIN
-    return Spectrum(Point(0, 0), bias, current, lockin, 0 * lockin, np.asarray(didv), Setpoint(-1.5, 0.2), quality=quality)
+    return Spectrum(
+        position=Point(0, 0),
+        bias=bias,
+        current=current,
+        lockin_x=lockin,
+        lockin_y=0 * lockin,
+        didv=np.asarray(didv),
+        setpoint=Setpoint(-1.5, 0.2),
+        quality=quality,
+    )
 
 
 def semiconductor(valence=-1.1, conduction=0.4, noise=0.0, seed=0, points=241, ends=(-1.5, 1.5)):
@@ -41,10 +50,10 @@ def published(path):
     clipped = np.abs(current).max(axis=1) > 10
     spectra = [
         Spectrum(
-            Point(0, 0),
-            *channels,
-            channels[2] / GAIN,
-            Setpoint(-1.5, 0.2),
+            position=Point(0, 0),
+            **dict(zip(("bias", "current", "lockin_x", "lockin_y"), channels, strict=True)),
+            didv=channels[2] / GAIN,
+            setpoint=Setpoint(-1.5, 0.2),
             quality=Quality.CLIPPED if over else Quality.GOOD,
         )
         for *channels, over in zip(bias, current, lockin_x, lockin_y, clipped, strict=True)

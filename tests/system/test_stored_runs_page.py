@@ -22,7 +22,16 @@ def test_the_lines_of_the_page_run_as_typed(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     bias, shape = np.linspace(-1, 1, 11), (8, 8)
     cube = np.broadcast_to(bias, (*shape, 11))
-    grid = Grid(Frame(Point(0, 0), (8, 8), shape), bias, cube, cube, cube, cube, np.zeros(shape), Setpoint(1, 0.1))
+    grid = Grid(
+        frame=Frame(Point(0, 0), (8, 8), shape),
+        bias=bias,
+        current=cube,
+        lockin_x=cube,
+        lockin_y=cube,
+        didv=cube,
+        height=np.zeros(shape),
+        setpoint=Setpoint(1, 0.1),
+    )
     files.write("grid.3ds", grid)
     blocks = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
     with simulated(seed=7, catalog="bluesky_stm_data") as session:

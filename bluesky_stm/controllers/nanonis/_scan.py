@@ -111,7 +111,11 @@ class NanonisScanning(NanonisTip):
         told(_lines(height))
         quality = Quality.GOOD if told.done == rows else Quality.INCOMPLETE
         return Topograph(
-            frame, height, setpoint, started, quality | (Quality.GOOD if self.get_feedback() else Quality.LOST_CONTACT)
+            frame,
+            height,
+            setpoint=setpoint,
+            time=started,
+            quality=quality | (Quality.GOOD if self.get_feedback() else Quality.LOST_CONTACT),
         )
 
     def _check_tracking(self) -> None:

@@ -19,8 +19,8 @@ from bluesky_stm.controllers.nanonis_wire._errors import NanonisError
 from bluesky_stm.controllers.nanonis_wire._si import si
 from bluesky_stm.errors import STMError
 from bluesky_stm.geometry import Floats
-from bluesky_stm.measurements import CHANNELS, Quality, Setpoint, Spectrum
-from bluesky_stm.protocols import Progress, SweepSettings
+from bluesky_stm.measurements import Quality, Setpoint, Spectrum
+from bluesky_stm.protocols import LockInSettings, Progress, SweepSettings
 from bluesky_stm.units import CURRENT, LENGTH
 
 Z_AVERAGE, FIRST_SETTLE, END_SETTLE, Z_CONTROL = 0.05, 0.005, 0.005, 0.05
@@ -203,15 +203,12 @@ class NanonisSpectroscopy(NanonisScanning):
         return Spectrum(
             position=tip.point,
             bias=settings.bias,
-            current=current,
-            lockin_x=x,
-            lockin_y=y,
-            didv=lockin.didv(x),
+            **_channels(lockin, current, x, y),
             setpoint=setpoint,
             time=started,
             z=tip.z,
             quality=quality,
-            backward=dict(zip(CHANNELS[1:], [*back, lockin.didv(back[1])], strict=True)) if back else {},
+            backward=_channels(lockin, *back) if back else {},
         )
 
     def _check_ready(self, closed: bool, setpoint: Setpoint) -> Quality:
@@ -318,6 +315,11 @@ class NanonisSpectroscopy(NanonisScanning):
         if not before.feedback and on:
             self._open_feedback(self._watch)
         self._left_open = not before.feedback
+
+
+def _channels(lockin: LockInSettings, current: Floats, x: Floats, y: Floats) -> dict[str, Floats]:
+    """Channels of a spectrum by name, from what was recorded."""
+    return {"current": current, "lockin_x": x, "lockin_y": y, "didv": lockin.didv(x)}
 
 
 def _backward(name: str) -> str:

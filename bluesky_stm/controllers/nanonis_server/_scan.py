@@ -219,5 +219,5 @@ def _save(software: Software, scan: ScanBuffer, setpoint: Setpoint) -> None:
     assert scan.taken is not None
     rows = scan.images["height"] if scan.upwards else scan.images["height"][::-1]
     path = software.saved_path("image", ".sxm")
-    write_sxm(path, Topograph(scan.taken, rows, setpoint, time.time()))
+    write_sxm(path, Topograph(scan.taken, rows, setpoint=setpoint, time=time.time()))
     scan.saved = str(path)

@@ -15,7 +15,7 @@ from bluesky_stm.controllers.nanonis_wire._errors import NanonisError
 from bluesky_stm.controllers.nanonis_wire._si import ours, si
 from bluesky_stm.files import write_dat
 from bluesky_stm.geometry import Floats
-from bluesky_stm.measurements import Spectrum
+from bluesky_stm.measurements import CHANNELS, Spectrum
 from bluesky_stm.protocols import SweepSettings
 
 PARAMETERS = ["Sweep Start", "Sweep End"]
@@ -121,7 +121,16 @@ def _nothing_but_air(software: Software, settings: SweepSettings) -> Spectrum:
     """Nanonis sweeps wherever the tip is, and says nothing."""
     tip, nothing = software.controller.get_tip(), np.zeros(settings.points)
     setpoint = software.controller.get_setpoint()
-    return Spectrum(tip.point, settings.bias, nothing, nothing, nothing, nothing, setpoint, z=tip.z)
+    return Spectrum(
+        position=tip.point,
+        bias=settings.bias,
+        current=nothing,
+        lockin_x=nothing,
+        lockin_y=nothing,
+        didv=nothing,
+        setpoint=setpoint,
+        z=tip.z,
+    )
 
 
 def _ended_early(software: Software, spectrum: Spectrum) -> Spectrum:
@@ -134,9 +143,7 @@ def _ended_early(software: Software, spectrum: Spectrum) -> Spectrum:
             crossed = np.flatnonzero(current < level if below else current > level)
             ends = min([ends, *crossed])
     kept = np.arange(len(current)) < ends
-    channels: dict[str, Any] = {
-        name: np.where(kept, getattr(spectrum, name), np.nan) for name in ("current", "lockin_x", "lockin_y", "didv")
-    }
+    channels: dict[str, Any] = {c.name: np.where(kept, getattr(spectrum, c.name), np.nan) for c in CHANNELS}
     return replace(spectrum, **channels)
 
 

@@ -8,7 +8,7 @@ from bluesky_stm.controllers.base import Acts, time_of_a_point
 from bluesky_stm.controllers.recorded._recording import Recording
 from bluesky_stm.controllers.recorded._tip import RecordedTip
 from bluesky_stm.errors import NotCapableError
-from bluesky_stm.measurements import Quality, Spectrum
+from bluesky_stm.measurements import CHANNELS, Quality, Spectrum
 from bluesky_stm.protocols import Progress, Spectroscopy, SweepSettings
 
 
@@ -49,7 +49,7 @@ def _cut(spectrum: Spectrum, points: int) -> Spectrum:
     """Return the spectrum as it is when its sweep was ended after some of the points."""
     if points == len(spectrum.bias):
         return spectrum
-    arrays = {name: getattr(spectrum, name).copy() for name in ("current", "lockin_x", "lockin_y", "didv")}
+    arrays = {channel.name: getattr(spectrum, channel.name).copy() for channel in CHANNELS}
     for values in arrays.values():
         values[points:] = float("nan")
     return replace(spectrum, **arrays, quality=spectrum.quality | Quality.INCOMPLETE)

@@ -96,7 +96,7 @@ class SimulatedScanning:
             x, y = frame.to_sample((max(scan.lines - 1, 0), 0))
             self._bench.junction.arrive(Point(float(x), float(y)), self._bench.now())
             quality = Quality.INCOMPLETE if scan.lines < frame.pixels[0] else Quality.GOOD
-            return Topograph(frame, self.image(), scan.setpoint, started, quality)
+            return Topograph(frame, self.image(), setpoint=scan.setpoint, time=started, quality=quality)
 
     def image(self, channel: str = "height") -> Floats:
         """Return one of the `IMAGES` of the scan under way or of the last one; NaN in lines not yet measured."""

@@ -11,7 +11,7 @@ from bluesky_stm.controllers.base import time_of_a_point
 from bluesky_stm.controllers.simulated._bench import Bench
 from bluesky_stm.controllers.simulated._detection import Reading
 from bluesky_stm.geometry import Floats, Frame, Point
-from bluesky_stm.measurements import CHANNELS, Grid, Quality, Setpoint, Spectrum, Topograph
+from bluesky_stm.measurements import Grid, Quality, Setpoint, Spectrum, Topograph
 from bluesky_stm.protocols import Progress, SweepSettings, TipShape
 
 SWEEP_OVERHEAD: Final = 0.936
@@ -80,7 +80,7 @@ class SimulatedSpectroscopy:
         """What a scan without noise, drift, creep and lag would show."""
         junction = self._bench.junction
         height = junction.instrument.image(frame.points(), junction.setpoint, junction.tips.tip)
-        return Topograph(frame, height, junction.setpoint, self._bench.now())
+        return Topograph(frame, height, setpoint=junction.setpoint, time=self._bench.now())
 
     # ---- inside ----
 
@@ -107,20 +107,38 @@ class SimulatedSpectroscopy:
             for whole, part in zip((current, x, y), (reading.current, reading.lockin_x, reading.lockin_y), strict=True):
                 whole[rows] = part.reshape(whole[rows].shape)
             height[rows] = reading.height.reshape(height[rows].shape)
-        return Grid(frame, settings.bias, current, x, y, self._bench.lockin.didv(x), height, setpoint, started)
+        return Grid(
+            frame=frame,
+            bias=settings.bias,
+            current=current,
+            lockin_x=x,
+            lockin_y=y,
+            didv=self._bench.lockin.didv(x),
+            height=height,
+            setpoint=setpoint,
+            time=started,
+        )
 
     def _spectrum(
         self, point: Point, settings: SweepSettings, reading: Reading, setpoint: Setpoint, started: float, done: int
     ) -> Spectrum:
-        current, x, y, didv = self._channels(reading, done)
-        back = dict(zip(CHANNELS[1:], self._channels(reading.backward, done), strict=True)) if reading.backward else {}
+        back = self._channels(reading.backward, done) if reading.backward else {}
         quality = reading.quality | (Quality.INCOMPLETE if done < settings.points else Quality.GOOD)
         z = float(reading.height[0])
-        return Spectrum(point, settings.bias, current, x, y, didv, setpoint, started, z, quality, back)
+        return Spectrum(
+            position=point,
+            bias=settings.bias,
+            **self._channels(reading, done),
+            setpoint=setpoint,
+            time=started,
+            z=z,
+            quality=quality,
+            backward=back,
+        )
 
-    def _channels(self, reading: Reading, done: int) -> list[Floats]:
-        """Current, lock-in X and Y, and dI/dV of the first spectrum; NaN from point ``done`` on."""
-        raw = [whole[0].copy() for whole in (reading.current, reading.lockin_x, reading.lockin_y)]
-        for values in raw:
+    def _channels(self, reading: Reading, done: int) -> dict[str, Floats]:
+        """Return the channels of the first spectrum by name; NaN from point ``done`` on."""
+        raw = {name: getattr(reading, name)[0].copy() for name in ("current", "lockin_x", "lockin_y")}
+        for values in raw.values():
             values[done:] = np.nan
-        return [*raw, self._bench.lockin.didv(raw[1])]
+        return {**raw, "didv": self._bench.lockin.didv(raw["lockin_x"])}

@@ -18,7 +18,16 @@ def recording():
     current = np.tile(0.1 * bias + 0.05 * bias**3, (12, 12, 1))
     didv = np.tile(0.1 + 0.15 * bias**2, (12, 12, 1))
     height = frame.points()[..., 0] * 1e-3
-    return Grid(frame, bias, current, 0.01 * didv, np.zeros_like(didv), didv, height, Setpoint(-1.0, 0.1))
+    return Grid(
+        frame=frame,
+        bias=bias,
+        current=current,
+        lockin_x=0.01 * didv,
+        lockin_y=np.zeros_like(didv),
+        didv=didv,
+        height=height,
+        setpoint=Setpoint(-1.0, 0.1),
+    )
 
 
 class TestRecordedGrid(ControllerConformance):

@@ -28,7 +28,16 @@ def grid(missing=0):
     current.reshape(-1, 21)[current.size // 21 - missing :] = np.nan
     none = np.full_like(current, np.nan)
     height = FRAME.points() @ [0.1, -0.2]
-    return Grid(FRAME, bias, current, none, none, np.gradient(current, bias, axis=-1), height, Setpoint(-1.0, 1.0))
+    return Grid(
+        frame=FRAME,
+        bias=bias,
+        current=current,
+        lockin_x=none,
+        lockin_y=none,
+        didv=np.gradient(current, bias, axis=-1),
+        height=height,
+        setpoint=Setpoint(-1.0, 1.0),
+    )
 
 
 def controller(missing=0, clock=None):

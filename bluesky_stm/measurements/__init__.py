@@ -1,0 +1,53 @@
+"""What a microscope brings home: a topograph, a spectrum, a CITS grid; their fields, each declared once."""
+
+from bluesky_stm.measurements._declared import (
+    OF_VALUE,
+    Declared,
+    Field,
+    Fields,
+    array,
+    declared,
+    joined,
+    nested,
+    number,
+    text,
+    whole,
+)
+from bluesky_stm.measurements._quantities import (
+    CHANNELS,
+    IMAGE,
+    Grid,
+    Quality,
+    Setpoint,
+    Spectrum,
+    Swept,
+    Taken,
+    Topograph,
+    frame_of,
+    place,
+)
+
+__all__ = [
+    "CHANNELS",
+    "IMAGE",
+    "OF_VALUE",
+    "Declared",
+    "Field",
+    "Fields",
+    "Grid",
+    "Quality",
+    "Setpoint",
+    "Spectrum",
+    "Swept",
+    "Taken",
+    "Topograph",
+    "array",
+    "declared",
+    "frame_of",
+    "joined",
+    "nested",
+    "number",
+    "place",
+    "text",
+    "whole",
+]

@@ -1,0 +1,183 @@
+"""What a microscope brings home: a topograph, a spectrum, a CITS grid, each with its place, units and quality."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import IntFlag
+from typing import Any, Final, Self
+
+import numpy as np
+
+from bluesky_stm import units
+from bluesky_stm.geometry import Floats, Frame, Point
+from bluesky_stm.measurements._declared import Declared, Field, Fields, array, declared, each_of, joined, nested, number, whole
+
+IMAGE: Final = ("row", "column")
+"""Axes of an image; row 0 is the lowest y."""
+
+
+class Quality(IntFlag):
+    """What is wrong with a measurement; stored as one whole number in its Event."""
+
+    GOOD = 0
+    CLIPPED = 1
+    """The preamplifier reached the end of its range: current and lock-in are not to be trusted there."""
+    INCOMPLETE = 2
+    """Ended early; what was not measured is NaN."""
+    LOST_CONTACT = 4
+    """The current vanished at the set point: the tip hung in the air."""
+    TIP_CHANGED = 8
+    """The current jumped within the measurement: before and after are two tips."""
+
+    @property
+    def words(self) -> str:
+        """For people: ``"clipped, incomplete"``, or ``"good"``."""
+        return ", ".join(flag.name.lower().replace("_", " ") for flag in self if flag.name) or "good"
+
+
+def place() -> Point:
+    """Declare a place, as two fields ``x`` and ``y``, in nm."""
+    return joined(dict.fromkeys("xy", units.LENGTH), tuple, lambda data, prefix, x, y: Point(x, y))
+
+
+def channel(unit: str, doc: str, *, label: str = "", optional: bool = False) -> Floats:
+    """Declare what is measured at each bias of a sweep; `array` says what the arguments are."""
+    return array(unit, ("bias",), doc, precision=5, label=label, optional=optional)
+
+
+def frame_of(image: str) -> Frame:
+    """Declare the frame of the field ``image``, whose shape is that of its pixels."""
+    sides = dict.fromkeys(("center_x", "center_y", "width", "height"), units.LENGTH)
+
+    def parts(frame: Frame) -> tuple[float, ...]:
+        return *frame.center, *frame.size, frame.angle
+
+    def join(data: Fields, prefix: str, x: float, y: float, width: float, height: float, angle: float) -> Frame:
+        rows, columns = np.shape(data[prefix + image])[:2]
+        return Frame(Point(x, y), (width, height), (rows, columns), angle)
+
+    return joined({**sides, "angle": units.ANGLE}, parts, join)
+
+
+@dataclass(frozen=True)
+class Setpoint(Declared):
+    """Where the feedback holds the tip: bias in V, current in nA (its magnitude; the sign is that of the bias)."""
+
+    bias: float = number(units.BIAS, "Sample bias.", precision=4)
+    current: float = number(units.CURRENT, "Magnitude of the tunneling current.", precision=5)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Taken(Declared):
+    """What every measurement says of itself.
+
+    Attributes
+    ----------
+    setpoint : Setpoint
+        Where the feedback was held, of a spectrum before it was opened.
+    time : float
+        Start on the controller's clock, in s.
+    quality : Quality
+    """
+
+    setpoint: Setpoint = nested(Setpoint, "setpoint_")
+    time: float = number(units.TIME, "Start on the controller's clock.", 0.0, precision=3)
+    quality: Quality = whole(Quality, "What is wrong with it, as the sum of the flags of `Quality`.", Quality.GOOD)
+
+
+@dataclass(frozen=True, eq=False)
+class Topograph(Taken):
+    """A constant-current image.
+
+    Attributes
+    ----------
+    frame : Frame
+        Where it was taken.
+    height : ndarray of shape (rows, columns)
+        Tip height, in nm, larger away from the surface; row 0 is the lowest y; NaN where not measured.
+    """
+
+    frame: Frame = frame_of("topograph")
+    height: Floats = array(units.LENGTH, IMAGE, "Tip height, larger away from the surface.", name="topograph", precision=4)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Swept(Taken):
+    """What a bias sweep measures, of one place or of many: the channels of a spectrum.
+
+    Attributes
+    ----------
+    bias : ndarray of shape (n,)
+        Sample bias, in V, in the order measured.
+    current : ndarray of shape (..., n)
+        Tunneling current, in nA; NaN where not measured.
+    lockin_x, lockin_y : ndarray of shape (..., n)
+        Raw lock-in channels, in nA.
+    didv : ndarray of shape (..., n)
+        Differential conductance, in nS, from ``lockin_x`` by the gain and offset of the lock-in.
+    """
+
+    bias: Floats = array(units.BIAS, ("bias",), "Sample bias, in the order measured.", precision=4)
+    current: Floats = channel(units.CURRENT, "Tunneling current.", label="Current (A)")
+    lockin_x: Floats = channel(units.CURRENT, "Raw lock-in, in phase.", label="LI Demod 1 X (A)")
+    lockin_y: Floats = channel(units.CURRENT, "Raw lock-in, a quarter of a period ahead.", label="LI Demod 1 Y (A)")
+    didv: Floats = channel(units.CONDUCTANCE, "Differential conductance by the calibrated lock-in.", label="dI/dV (S)")
+
+
+CHANNELS: Final[tuple[Field, ...]] = tuple(f for f in declared(Swept).values() if f.axes and f.attribute != "bias")
+"""What is measured at each bias of a sweep."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Spectrum(Swept):
+    """A bias sweep at one place with the feedback held; its channels are those of `Swept`, of shape (n,).
+
+    Attributes
+    ----------
+    position : Point
+        Where the tip stood, in nm.
+    z : float
+        Tip height during the sweep, in nm.
+    backward : mapping of str to ndarray of shape (n,)
+        Channels on the way back by themselves, at the biases above; empty where the sweep went one way only, or the controller
+        keeps but the average of both.
+    """
+
+    position: Point = place()
+    z: float = number(units.LENGTH, "Tip height during the sweep.", float("nan"), precision=4)
+    backward: Mapping[str, Floats] = each_of(CHANNELS, "_backward")
+
+    def at(self, position: Point) -> Self:
+        """The same spectrum at a corrected place."""
+        return replace(self, position=position)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Grid(Swept):
+    """A CITS grid, one spectrum for each pixel of a frame; its channels are those of `Swept`, of shape (rows, columns, n).
+
+    Attributes
+    ----------
+    frame : Frame
+        Its pixels are the places of the spectra.
+    height : ndarray of shape (rows, columns)
+        Tip height when the feedback was opened, in nm.
+    """
+
+    frame: Frame = frame_of("z")
+    height: Floats = array(units.LENGTH, IMAGE, "Tip height when the feedback was opened.", name="z", precision=4)
+
+    def spectrum(self, row: int, column: int) -> Spectrum:
+        """The spectrum of one pixel."""
+        x, y = self.frame.to_sample((row, column))
+        channels: dict[str, Any] = {channel.name: getattr(self, channel.name)[row, column] for channel in CHANNELS}
+        return Spectrum(
+            position=Point(float(x), float(y)),
+            bias=self.bias,
+            **channels,
+            setpoint=self.setpoint,
+            time=self.time,
+            z=float(self.height[row, column]),
+            quality=Quality.INCOMPLETE if np.isnan(channels["current"]).any() else Quality.GOOD,
+        )
