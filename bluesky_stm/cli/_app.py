@@ -21,6 +21,9 @@ out = Console(highlight=False)
 FOLDER = "bluesky_stm_data"
 PORTS = "6501,6502,6503,6504"
 
+CHOSEN = "By name, with settings as in gap:sigmas=4; see: bluesky-stm parts."
+"""How a part is chosen at the command line."""
+
 Uid = Annotated[str | None, typer.Argument(help="uid or the start of it; else the last run.")]
 Folder = Annotated[
     str,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bluesky_stm.cli._app import FOLDER, Folder, Page, Seed, app, out
+from bluesky_stm.cli._app import CHOSEN, FOLDER, Folder, Page, Seed, app, out
 from bluesky_stm.cli._interrupts import execute
 from bluesky_stm.cli._live import Picture, watched
 from bluesky_stm.cli._stored import replay_all, write_report
@@ -53,8 +53,10 @@ def run(
     ] = "simulated",
     scales: Annotated[Path | None, typer.Option(help="YAML file: a list of length scales, from large to small.")] = None,
     budget: Annotated[int | None, typer.Option(help="Spectra at each scale.")] = None,
-    scalarizer: Annotated[str | None, typer.Option(help="Scalarizer: NAME or NAME:SETTING=VALUE,...")] = None,
-    agent: Annotated[str | None, typer.Option(help="Agent: NAME or NAME:SETTING=VALUE,...")] = None,
+    scalarizer: Annotated[str | None, typer.Option(help=f"Scalarizer: what counts. {CHOSEN}")] = None,
+    agent: Annotated[str | None, typer.Option(help=f"Agent: what chooses the places. {CHOSEN}")] = None,
+    stop: Annotated[str | None, typer.Option(help=f"Stop rule of each scale. {CHOSEN}")] = None,
+    child: Annotated[str | None, typer.Option(help=f"Child rule of each scale. {CHOSEN}")] = None,
     catalog: Folder = FOLDER,
     seed: Annotated[int | None, typer.Option(help="Seed of surface, noise and agents.")] = None,
     report: Page = None,
@@ -70,8 +72,12 @@ def run(
     """
     from bluesky_stm import session as sessions
     from bluesky_stm.facility import read_settings
+    from bluesky_stm.parts import KINDS
 
-    changes = {"budget": budget, "scalarizer": scalarizer, "agent": agent}
+    changes = {"budget": budget, "scalarizer": scalarizer, "agent": agent, "stop": stop, "child": child}
+    for kind, choice in (("scalarizer", scalarizer), ("agent", agent), ("stop rule", stop), ("child rule", child)):
+        if choice:
+            KINDS[kind].make(choice)  # what is wrong is said before a microscope is opened
     chosen, listed = _microscope(controller, source), _read_scales(scales) if scales else []
     with ExitStack() as whole:
         follow = whole.enter_context(watched(live, picture))

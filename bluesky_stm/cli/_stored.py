@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bluesky_stm.cli._app import FOLDER, Folder, Uid, Uids, app, out
+from bluesky_stm.cli._app import CHOSEN, FOLDER, Folder, Uid, Uids, app, out
 
 if TYPE_CHECKING:
     from bluesky_stm.storage import Catalog
@@ -63,9 +63,9 @@ def replay(uid: Uids = None, catalog: Folder = FOLDER) -> None:
 @app.command("what-if")
 def what_if(
     uid: Uids = None,
-    scalarizer: Annotated[str | None, typer.Option(help="What counts, by name; else as in the run.")] = None,
-    agent: Annotated[str | None, typer.Option(help="Who chooses, by name; else as in the run.")] = None,
-    acquisition: Annotated[str | None, typer.Option(help="Acquisition function, by name.")] = None,
+    scalarizer: Annotated[str | None, typer.Option(help=f"What counts; else as in the run. {CHOSEN}")] = None,
+    agent: Annotated[str | None, typer.Option(help=f"Who chooses; else as in the run. {CHOSEN}")] = None,
+    acquisition: Annotated[str | None, typer.Option(help=f"Acquisition function. {CHOSEN}")] = None,
     catalog: Folder = FOLDER,
 ) -> None:
     """Say what another scalarizer or agent would have made of the same spectra."""

@@ -4,6 +4,7 @@
 give it as ``--startup-script``. Where plans are only listed, no instrument is touched.
 """
 
+import re
 from multiprocessing.util import Finalize
 
 from bluesky.utils import MsgGenerator
@@ -25,10 +26,24 @@ RE, stm = _session.RE, _session.stm
 sweep, scanner, grid = stm.sweep, stm.scanner, stm.grid
 
 _SCALES = tuple(_session.scales)
-_OR_SETTINGS = "typing.Union[{}, typing.Dict[str, typing.Any], None]"
+_CHOSEN = {
+    "agent": parts.agents,
+    "scalarizer": parts.scalarizers,
+    "stop": parts.stop_rules,
+    "child": parts.child_rules,
+}
+# A name, which a form offers; the name with settings in one text, "gap:sigmas=4"; or a dict. The server evaluates the text of
+# the annotation, so pydantic has to be imported inside it. Settings are validated by the plan, before anything moves.
+_TEXT = "typing.Annotated[str, __import__('pydantic').Field(pattern={!r})]"
+_NAMED = f"typing.Union[Part, {_TEXT}, typing.Dict[str, typing.Any], None]"
 _CHOICES = {
-    "agent": {"annotation": _OR_SETTINGS.format("Agent"), "enums": {"Agent": tuple(parts.agents.names)}},
-    "scalarizer": {"annotation": _OR_SETTINGS.format("Scalarizer"), "enums": {"Scalarizer": tuple(parts.scalarizers.names)}},
+    **{
+        name: {
+            "annotation": _NAMED.format(f"^({'|'.join(map(re.escape, registry.names))})(:.*)?$"),
+            "enums": {"Part": tuple(registry.names)},
+        }
+        for name, registry in _CHOSEN.items()
+    },
     "budget": {"annotation": "typing.Optional[int]", "min": 1, "max": 100_000},
 }
 _MANY = {"scales": {"annotation": "typing.List[Scale]", "enums": {"Scale": _SCALES}, "default": list(_SCALES)}}
@@ -42,6 +57,8 @@ def explore_multiscale(
     scales: list[str] = list(_SCALES),  # noqa: B006 - the queue server wants to see it; nobody changes it
     agent: str | dict | None = None,
     scalarizer: str | dict | None = None,
+    stop: str | dict | None = None,
+    child: str | dict | None = None,
     budget: int | None = None,
     *,
     md: dict | None = None,
@@ -56,12 +73,19 @@ def explore_multiscale(
         Who chooses the places, by name or ``{"name": ..., settings}``; as the scale says if not given.
     scalarizer : str or dict
         What counts, in the same way.
+    stop : str or dict
+        Stop rule, in the same way.
+    child : str or dict
+        Child rule, in the same way.
     budget : int
         Spectra at each scale; as the scale says if not given.
     md : dict
         Metadata for the start documents.
     """
-    chosen = [_session.scales[name].chosen(agent=agent, scalarizer=scalarizer, budget=budget) for name in scales]
+    chosen = [
+        _session.scales[name].chosen(agent=agent, scalarizer=scalarizer, stop=stop, child=child, budget=budget)
+        for name in scales
+    ]
     return (yield from plans.explore_multiscale(stm, chosen, _session.agent, frame=_session.frame, md=md))
 
 
@@ -71,6 +95,8 @@ def explore(
     center: list[float] | None = None,
     agent: str | dict | None = None,
     scalarizer: str | dict | None = None,
+    stop: str | dict | None = None,
+    child: str | dict | None = None,
     budget: int | None = None,
     *,
     md: dict | None = None,
@@ -87,12 +113,16 @@ def explore(
         Who chooses the places, by name or ``{"name": ..., settings}``; as the scale says if not given.
     scalarizer : str or dict
         What counts, in the same way.
+    stop : str or dict
+        Stop rule, in the same way.
+    child : str or dict
+        Child rule, in the same way.
     budget : int
         Spectra; as the scale says if not given.
     md : dict
         Metadata for the start document.
     """
-    chosen = _session.scales[scale].chosen(agent=agent, scalarizer=scalarizer, budget=budget)
+    chosen = _session.scales[scale].chosen(agent=agent, scalarizer=scalarizer, stop=stop, child=child, budget=budget)
     frame = Frame.square(Point(*center), chosen.frame, chosen.pixels) if center else _session.frame
     return (yield from plans.explore(stm, _session.agent(chosen), frame=frame, md=md))
 
