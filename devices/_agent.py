@@ -22,7 +22,7 @@ from bluesky_stm.measurements import OF_VALUE, Field, Topograph, declared
 from bluesky_stm.protocols import Agent, Decision, Experience, Insight, Insightful, Observation, Posterior, Scalarizer
 from bluesky_stm.scalarizers import make_scalarizer
 from bluesky_stm.settings import LengthScale
-from bluesky_stm.teaching import Lesson, Pupil, Teaching, mask_as_text, refusal
+from bluesky_stm.teaching import Lesson, TaughtAgent, Teaching, mask_as_text, refusal
 
 FIELDS = (
     *declared(Decision).values(),
@@ -158,7 +158,7 @@ class AgentDevice(Device):
         self.agent_name = str(agent.describe()["name"])
         self._teaching = Teaching(scalarizer or make_scalarizer(scale.scalarizer), fixed=False)  # type: ignore[union-attr]
         self._prior = list(prior or {})
-        self._pupil = Pupil(agent, prior)
+        self._pupil = TaughtAgent(agent, prior)
         self._lessons: list[Lesson] = []
         self._taught = 0
         self._worker = Worker(name)

@@ -51,7 +51,7 @@ def mean_didv(measured):
     return Failed("clipped") if measured.quality & Quality.CLIPPED else float(np.mean(measured.didv))
 
 
-class Pupil:
+class TaughtAgent:
     def __init__(self):
         self.heard, self.prior = [], ()
 
@@ -64,7 +64,7 @@ class Pupil:
 
 
 def test_lessons_come_in_the_order_of_the_documents():
-    pupil = Pupil()
+    pupil = TaughtAgent()
     teach(pupil, run(spectrum(1.0), spectrum(2.0, quality=int(Quality.CLIPPED))), mean_didv)
     assert [type(lesson) for lesson in pupil.heard] == [Topograph, Observation, Observation]
     assert pupil.heard[1].value == 1.0
@@ -106,7 +106,7 @@ def earlier_run(*places):
 
 
 def inherited(documents, **prior):
-    pupil = Pupil()
+    pupil = TaughtAgent()
     teach(pupil, documents, mean_didv, prior)
     return [[tuple(o.point) for o in told.observations] for told in pupil.prior]
 

@@ -27,7 +27,7 @@ from bluesky_stm.protocols import Agent, Decision, Experience, Failed, Insight, 
 from bluesky_stm.runs import prior_of
 from bluesky_stm.settings import LAYOUT
 from bluesky_stm.storage import Run
-from bluesky_stm.teaching import Document, Pupil, Teaching
+from bluesky_stm.teaching import Document, TaughtAgent, Teaching
 
 
 class Mailbox:
@@ -171,7 +171,7 @@ class AgentHost:
         self.stop: Mapping[str, Any] | None = None
         self._send, self._earlier = send, earlier
         self._teaching: Teaching = Teaching(fixed=False)
-        self._pupil = Pupil(agent)
+        self._pupil = TaughtAgent(agent)
         self._uids: set[str] = set()
 
     def __call__(self, name: str, doc: Mapping[str, Any]) -> None:

@@ -19,7 +19,7 @@ from bluesky_stm.parts import register
 from bluesky_stm.protocols import Decision, Health, Observation
 from bluesky_stm.runs._rebuild import as_run, lineage, prior_of, rebuild_agent, taught_documents
 from bluesky_stm.storage import Run, once
-from bluesky_stm.teaching import Lesson, Pupil, Revision, Teaching, decision_from, mask_from
+from bluesky_stm.teaching import Lesson, Revision, TaughtAgent, Teaching, decision_from, mask_from
 
 if TYPE_CHECKING:
     from bluesky_stm.protocols import Agent
@@ -168,13 +168,13 @@ def replay(run: object, agent: Agent | None = None, *, parts: Iterable[Any] = ()
     register(*parts)
     run = as_run(run)
     agent = agent or rebuild_agent(lineage(run)[0].start)
-    decisions = list(_compare(run, Pupil(agent, prior_of(run))))
+    decisions = list(_compare(run, TaughtAgent(agent, prior_of(run))))
     if not decisions:
         raise ReplayError(f"{run!r} holds no decision of an agent: there is nothing to compare.")
     return Replay(run, agent, decisions, _changes(run.start.get("versions", {})))
 
 
-def _compare(run: Run, pupil: Pupil) -> Iterator[Compared]:
+def _compare(run: Run, pupil: TaughtAgent) -> Iterator[Compared]:
     """Yield each decision again, made at its moment: after as many observations as it says, with later ones kept back."""
     teaching = Teaching()
     waiting: deque[Lesson] = deque()
@@ -197,20 +197,20 @@ def _compare(run: Run, pupil: Pupil) -> Iterator[Compared]:
     _catch_up(pupil, waiting, sys.maxsize)
 
 
-def _catch_up(pupil: Pupil, waiting: deque[Lesson], until: int) -> None:
+def _catch_up(pupil: TaughtAgent, waiting: deque[Lesson], until: int) -> None:
     """Teach what is waiting, except what would take the agent beyond ``until`` observations."""
     while waiting and _known_after(waiting[0], pupil) <= until:
         pupil.give(waiting.popleft())
 
 
-def _known_after(lesson: Lesson, pupil: Pupil) -> int:
+def _known_after(lesson: Lesson, pupil: TaughtAgent) -> int:
     """Return the number of observations that the agent knows once it has had this lesson."""
     if isinstance(lesson, Observation):
         return len(pupil.observations) + 1
     return len(lesson.observations) if isinstance(lesson, Revision) else 0
 
 
-def _again(pupil: Pupil, recorded: Decision, data: Mapping[str, Any], decided: list[Decision]) -> Compared:
+def _again(pupil: TaughtAgent, recorded: Decision, data: Mapping[str, Any], decided: list[Decision]) -> Compared:
     """Make the decision in ``data`` once more, with the same places pending and the same mask."""
     try:
         return Compared(len(decided), recorded, pupil.suggest(_pending(data, decided), mask_from(data)))

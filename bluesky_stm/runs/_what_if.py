@@ -17,7 +17,7 @@ from bluesky_stm.runs._rebuild import as_run, judge_of, lessons_of, prior_of, re
 from bluesky_stm.scalarizers import make_scalarizer
 from bluesky_stm.settings import LAYOUT
 from bluesky_stm.storage import Run
-from bluesky_stm.teaching import Lesson, Masking, Pupil, Revision
+from bluesky_stm.teaching import Lesson, Masking, Revision, TaughtAgent
 
 if TYPE_CHECKING:
     from bluesky_stm.protocols import Agent, Scalarizer
@@ -178,8 +178,8 @@ def what_if(
     )
 
 
-def _pupil(agent: Agent, prior: Mapping[str, Experience], lessons: Iterable[Lesson]) -> Pupil:
-    pupil = Pupil(agent, prior)
+def _pupil(agent: Agent, prior: Mapping[str, Experience], lessons: Iterable[Lesson]) -> TaughtAgent:
+    pupil = TaughtAgent(agent, prior)
     for lesson in lessons:
         pupil.give(lesson)
     return pupil
@@ -231,7 +231,7 @@ def _stored_map(run: Run, count: int) -> Floats | None:
 
 
 def _explore(
-    pupil: Pupil, archive: Archive | Simulator, budget: int
+    pupil: TaughtAgent, archive: Archive | Simulator, budget: int
 ) -> tuple[list[Decision], list[Observation], list[Decision | None]]:
     decisions, chosen, wishes = list[Decision](), list[Observation](), list[Decision | None]()
     for _ in range(budget):

@@ -1,4 +1,4 @@
-"""Documents to lessons: the one way in which an agent learns, live or from a stored run."""
+"""Teaching: from documents to training data, the one way in which an agent learns, live or from a stored run."""
 
 from bluesky_stm.teaching._events import (
     Document,
@@ -12,7 +12,18 @@ from bluesky_stm.teaching._events import (
     topograph_from,
 )
 from bluesky_stm.teaching._external import IMAGE_DATASET, ExternalArrays
-from bluesky_stm.teaching._lessons import Judging, Lesson, Masking, Placing, Pupil, Retuning, Revision, give, refusal, retune
+from bluesky_stm.teaching._lessons import (
+    Judging,
+    Lesson,
+    Masking,
+    Placing,
+    Retuning,
+    Revision,
+    TaughtAgent,
+    give,
+    refusal,
+    retune,
+)
 from bluesky_stm.teaching._mask import mask_as_text, mask_from
 from bluesky_stm.teaching._teaching import Teaching, teach
 
@@ -25,9 +36,9 @@ __all__ = [
     "Masking",
     "MeasuredDrift",
     "Placing",
-    "Pupil",
     "Retuning",
     "Revision",
+    "TaughtAgent",
     "Teaching",
     "decision_from",
     "drift_from",

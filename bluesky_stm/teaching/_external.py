@@ -1,4 +1,4 @@
-"""Arrays that stand in a file beside the documents come back into their Event."""
+"""Arrays that are stored in a file beside the documents, and their return into the Event that refers to them."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ import numpy as np
 from bluesky_stm.errors import FileFormatError
 
 IMAGE_DATASET: Final = "/entry/data/data"
-"""Where the arrays stand in a file of the specs ``AD_HDF5`` and ``AD_HDF5_SWMR``."""
+"""Path of the arrays in a file of the specs ``AD_HDF5`` and ``AD_HDF5_SWMR``."""
 
 
 class ExternalArrays:
-    """Remembers where the arrays of a run are, and loads those that an Event refers to."""
+    """The files of a run with large arrays; it loads the arrays to which an Event refers."""
 
     def __init__(self) -> None:
         self._resources: dict[str, Mapping[str, Any]] = {}
         self._datums: dict[str, Mapping[str, Any]] = {}
 
     def resource(self, doc: Mapping[str, Any]) -> None:
-        """A file is declared."""
+        """Note a file that is declared."""
         self._resources[doc["uid"]] = doc
 
     def datum(self, doc: Mapping[str, Any]) -> None:
-        """An array in it is declared."""
+        """Note an array that is declared in a file."""
         self._datums[doc["datum_id"]] = doc
 
     def data(self, event: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Data of an Event, with the arrays of files in the place of what refers to them.
+        """Return the data of an Event, with arrays from files in the place of the references to them.
 
         Raises
         ------
         FileFormatError
-            When the file is not there, or does not hold what it held when it was written.
+            When the file is not there, or no longer holds what was written.
         """
         missing = [key for key, filled in event.get("filled", {}).items() if filled is False]
         return {**event["data"], **{key: self._load(key, event["data"]) for key in missing}} if missing else event["data"]

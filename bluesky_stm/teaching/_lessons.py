@@ -1,4 +1,4 @@
-"""Lessons, and the pupil who takes them in: the same live and in a replay."""
+"""Lessons, which documents teach, and the agent that takes the lessons in: the same live and in a replay."""
 
 from __future__ import annotations
 
@@ -18,7 +18,13 @@ from bluesky_stm.protocols import Agent, Decision, Experience, Observation, Scal
 
 @dataclass(frozen=True, eq=False)
 class Revision:
-    """All that was observed so far, seen anew: places corrected, values taken back, or judged by another scalarizer."""
+    """All observations so far, corrected: with other places, values taken back, or values of another scalarizer.
+
+    Attributes
+    ----------
+    topograph : Topograph
+    observations : sequence of Observation
+    """
 
     topograph: Topograph
     observations: Sequence[Observation]
@@ -33,21 +39,32 @@ class Retuning:
 
 @dataclass(frozen=True, eq=False)
 class Masking:
-    """Areas in which the agent may not look: all that hold from now on."""
+    """All areas in which the agent may not look from now on."""
 
     areas: Sequence[Frame]
 
 
 @dataclass(frozen=True, eq=False)
 class Judging:
-    """Another scalarizer from now on: earlier runs are valued by it, too; what this run observed comes as a `Revision`."""
+    """Another scalarizer from now on.
+
+    Earlier runs are valued by it, too; the observations of this run follow as a `Revision`.
+    """
 
     scalarizer: Scalarizer
 
 
 @dataclass(frozen=True, eq=False)
 class Placing:
-    """Where the surface of an earlier run lies now: so far from where that run had it, in nm; None where it was not found."""
+    """The position of the surface of an earlier run on the present one.
+
+    Attributes
+    ----------
+    run : str
+        Uid of the earlier run.
+    shift : Point or None
+        Displacement since that run, in nm; None where the surface was not found.
+    """
 
     run: str
     shift: Point | None
@@ -56,21 +73,21 @@ class Placing:
 Lesson = Topograph | Observation | Revision | Retuning | Masking | Judging | Placing
 
 
-class Pupil:
-    """An agent with what it was taught.
+class TaughtAgent:
+    """An agent together with what it was taught.
 
     Attributes
     ----------
     agent : Agent
     prior : dict of str to Experience
-        Earlier runs, by uid, which it is given with every topograph: as they are valued now, and where they lie now. One that
-        was sought and not found is left out, for nobody knows what its spectra are of.
+        Earlier runs, by uid, with their present values and places; the agent is given them with every topograph. A run whose
+        surface was searched and not found is left out, since the places of its spectra are unknown.
     observations : list of Observation
-        As the agent knows them now.
+        Observations as the agent knows them now.
     areas : tuple of Frame
-        Where it may not look.
+        Areas in which it may not look.
     topograph : Topograph or None
-        What it has looked at.
+        The topograph that it has observed.
     """
 
     def __init__(self, agent: Agent, prior: Mapping[str, Experience] | None = None) -> None:
@@ -109,7 +126,7 @@ class Pupil:
 
     @property
     def left(self) -> int:
-        """How many candidates are neither measured nor masked."""
+        """Number of candidates that are neither measured nor masked."""
         free = np.ones(len(self.candidates), dtype=bool) if self.mask is None else self.mask.copy()
         done = [o.point for o in self.observations if not o.taken_back]
         if done:
@@ -118,13 +135,21 @@ class Pupil:
 
     @property
     def mask(self) -> NDArray[np.bool_] | None:
-        """Which candidates lie outside the masked areas; None for all."""
+        """Mask of the candidates outside of the masked areas, (n,); None where all may be chosen."""
         if not self.areas:
             return None
         return ~np.any([area.contains(self.candidates) for area in self.areas], axis=0)
 
     def suggest(self, pending: Sequence[Point] = (), mask: NDArray[np.bool_] | None = None) -> Decision:
-        """Where the agent would measure next; ``mask`` in addition to the areas."""
+        """Return the next decision of the agent.
+
+        Parameters
+        ----------
+        pending : sequence of Point
+            Places that are being measured, in nm.
+        mask : ndarray of bool of shape (candidates,), optional
+            True where the agent may look, in addition to the masked areas.
+        """
         allowed = self.mask
         if mask is not None:
             allowed = mask if allowed is None else allowed & mask
@@ -138,7 +163,7 @@ class Pupil:
 
 def give(agent: Agent, lessons: Iterable[Lesson]) -> None:
     """Hand lessons to an agent, in their order."""
-    pupil = Pupil(agent)
+    pupil = TaughtAgent(agent)
     for lesson in lessons:
         pupil.give(lesson)
 
@@ -160,7 +185,7 @@ def retune(agent: Agent, settings: Mapping[str, Any]) -> None:
 
 
 def refusal(agent: Agent, settings: Mapping[str, Any]) -> str:
-    """Why the agent would not take these settings; empty when it would. It stays as it is."""
+    """Return why the agent would refuse these settings; empty when it would not. The agent stays as it is."""
     state = agent.checkpoint()
     try:
         retune(agent, settings)

@@ -1,4 +1,4 @@
-"""A mask of candidates as a word, so that a decision's document says where the agent was allowed to look."""
+"""A mask of candidates as text, so that the document of a decision says where the agent was allowed to look."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from numpy.typing import ArrayLike, NDArray
 
 
 def mask_as_text(mask: ArrayLike | None) -> str:
-    """``"NUMBER:BITS"``: how many candidates, then one bit each (1: allowed), zlib in base64; empty where all are allowed."""
+    """Return the mask as ``"NUMBER:BITS"``; empty where all candidates are allowed.
+
+    The number is that of the candidates. The bits, one for each (1: allowed), are compressed by zlib and written in base64.
+    """
     if mask is None:
         return ""
     allowed = np.asarray(mask, dtype=bool)
@@ -20,7 +23,7 @@ def mask_as_text(mask: ArrayLike | None) -> str:
 
 
 def mask_from(data: Mapping[str, Any]) -> NDArray[np.bool_] | None:
-    """The mask in the ``data`` of an Event of the stream ``agent``; None where all candidates were allowed."""
+    """Return the mask in the ``data`` of an Event of the stream ``agent``; None where all candidates were allowed."""
     text = next((value for key, value in data.items() if key.endswith("_mask")), "")
     if not text:
         return None

@@ -1,4 +1,4 @@
-"""Documents to lessons: the one way in which an agent learns, live or from a stored run."""
+"""The conversion of documents to lessons: the one way in which an agent learns, live or from a stored run."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from bluesky_stm.teaching._events import (
     topograph_from,
 )
 from bluesky_stm.teaching._external import ExternalArrays
-from bluesky_stm.teaching._lessons import Judging, Lesson, Masking, Placing, Pupil, Retuning, Revision
+from bluesky_stm.teaching._lessons import Judging, Lesson, Masking, Placing, Retuning, Revision, TaughtAgent
 
 
 @dataclass
 class _Taken:
-    """A spectrum as it was taken, and why it is not to be believed (empty: it is)."""
+    """A spectrum as it was taken, and why it was taken back (empty where it was not)."""
 
     spectrum: Spectrum
     revoked: str = ""
 
 
 class Teaching(DocumentRouter):
-    """Turns the documents of a run into lessons, each Event once however often it comes by.
+    """A router that turns the documents of a run into lessons, each Event once however often it is repeated.
 
     Spectra, images, measured drift, tip checks and interventions all become lessons: a decision that follows from them can be
     reached again from the documents alone.
@@ -44,9 +44,9 @@ class Teaching(DocumentRouter):
     Parameters
     ----------
     scalarizer : Scalarizer or None
-        Gives each spectrum its value; None for the one named in the start document.
+        It gives each spectrum its value; None for the one named in the start document.
     fixed : bool
-        Whether it stays even where a person changed it during the run: to ask what another one would have led to.
+        True keeps it even where a person changed the scalarizer during the run, to ask what it would have led to.
     """
 
     def __init__(self, scalarizer: Scalarizer | None = None, *, fixed: bool = True) -> None:
@@ -64,13 +64,13 @@ class Teaching(DocumentRouter):
 
     @property
     def scalarizer(self) -> Scalarizer:
-        """By which spectra are judged now."""
+        """The scalarizer that gives spectra their values now."""
         assert self._scalarizer is not None, "no start document has named a scalarizer yet"
         return self._scalarizer
 
     @property
     def drift(self) -> Drift | None:
-        """How far the surface has moved since the topograph; None before it was measured."""
+        """Displacement of the surface since the topograph; None before it was measured."""
         return self._drift
 
     def start(self, doc: Mapping[str, Any]) -> None:
@@ -211,15 +211,15 @@ def teach(
     Parameters
     ----------
     agent : Agent
-        A fresh one.
-    documents : iterable of (name, document)
+        A fresh agent.
+    documents : iterable of (str, mapping)
         Documents of the run, in their order.
     scalarizer : Scalarizer, optional
-        Gives each spectrum its value; the one that the start document names if not given.
+        It gives each spectrum its value; by default the one named in the start document.
     prior : mapping of str to Experience, optional
         Earlier runs, by uid, that the agent of the run was given.
     """
-    teaching, pupil = Teaching(scalarizer), Pupil(agent, prior)
+    teaching, pupil = Teaching(scalarizer), TaughtAgent(agent, prior)
     for name, doc in documents:
         teaching(name, dict(doc))
         for lesson in teaching.take():
