@@ -17,7 +17,10 @@ NO_FEATURES = "the agent does not show it"
 
 
 class FeaturePanel:
-    """What looks alike to the agent lies close; where like values do so too, it has found what they depend on."""
+    """The feature space of the agent, in which places that look alike to it lie close together.
+
+    Where similar values lie close together, too, the agent has found what they depend on.
+    """
 
     def __init__(self, axes: Axes) -> None:
         self.axes = axes
@@ -31,7 +34,7 @@ class FeaturePanel:
 
     @property
     def moving(self) -> list[Artist]:
-        """What changes with every spectrum."""
+        """Artists that change with every spectrum."""
         return [self._candidates, *self._points.artists, self._unsaid]
 
     def begin(self, cmap: str) -> None:

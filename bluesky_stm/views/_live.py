@@ -64,7 +64,7 @@ class LiveView(QtAwareCallback):
         self._take("event", doc)
 
     def event_page(self, doc: Mapping[str, Any]) -> Any:
-        """As `event`, for several."""
+        """Show several Events as `event` shows one."""
         self._take("event_page", doc)
 
     def stop(self, doc: Mapping[str, Any]) -> None:

@@ -29,7 +29,7 @@ class MeasuredPoints:
 
     @property
     def artists(self) -> list[Artist]:
-        """In the order of drawing."""
+        """Its artists, in the order of drawing."""
         return [self._filled, self._crosses, self._ring]
 
     def set_cmap(self, cmap: str) -> None:
@@ -76,7 +76,7 @@ class MapPanel:
 
     @property
     def moving(self) -> list[Artist]:
-        """What changes with every spectrum, and what lies above it."""
+        """Artists that change with every spectrum, and those that lie above them."""
         return [self._image, *self._points.artists, *self._above, *self._ends]
 
     def begin(self, frame: Frame, title: str, cmap: str, outlines: Sequence[Floats]) -> None:
@@ -131,7 +131,7 @@ class MapPanel:
         self._image.set_clim(*(np.log(limits) if decades else limits))
 
     def show_limits(self, limits: tuple[float, float], unit: str) -> None:
-        """What the ends of the colour bar stand for."""
+        """Write the values at the ends of the colour bar."""
         for end, value in zip(self._ends, limits, strict=True):
             end.set_text(f"{value:.3g} {unit}".rstrip())
 

@@ -63,7 +63,7 @@ class Panels:
 
     @property
     def moving(self) -> list[Artist]:
-        """What changes with every spectrum, in the order of drawing."""
+        """Artists that change with every spectrum, in the order of drawing."""
         curves = self.current, self.didv, self.learning, self.acquisition
         return [artist for part in (self.maps, curves, [self.features]) for panel in part for artist in panel.moving]
 

@@ -1,4 +1,4 @@
-"""What all pictures share: colours, contrast, how an image is made fit to be looked at, and maps from values at candidates."""
+"""Colours, contrast and maps from values at candidates: the part that all pictures share."""
 
 from __future__ import annotations
 

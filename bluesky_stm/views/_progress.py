@@ -1,4 +1,4 @@
-"""How far a run is: one line of a terminal that is drawn anew with each spectrum, or few plain lines for a log."""
+"""The progress of a run: one line of a terminal that is drawn anew with each spectrum, or few plain lines for a log."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PACE_SPECTRA, PACE_SHARE = 20, 0.25
 
 @dataclass(frozen=True)
 class RunProgress:
-    """Where a run stands."""
+    """The state of a run."""
 
     record: RunRecord
     number: int
@@ -68,13 +68,13 @@ class RunProgress:
 
     @property
     def end(self) -> str:
-        """How the run ended; empty while it goes on."""
+        """Words on how the run ended; empty while it goes on."""
         status = self.record.stop_document.get("exit_status", "")
         return status and f"{'done' if status == 'success' else status} in {_clock(self.elapsed)}"
 
 
 class Pace:
-    """When a run will end, by its last spectra; one that took long moves the end a little only."""
+    """Estimate of when a run will end, by its last spectra; one that took long moves the end a little only."""
 
     def __init__(self) -> None:
         self._times: deque[float] = deque(maxlen=PACE_SPECTRA + 1)

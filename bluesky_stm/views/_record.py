@@ -20,7 +20,7 @@ from bluesky_stm.teaching import Document, Lesson, Masking, Revision, Teaching, 
 
 @dataclass(frozen=True, eq=False)
 class PredictedMap:
-    """What the agent predicted at its n candidates after ``ingested`` spectra, and how it decided among them.
+    """Prediction of the agent at its n candidates after ``ingested`` spectra, and how it decided among them.
 
     ``mean``, ``std`` and ``acquisition`` are of shape (n,), ``features`` of (n, 2), see `Insight`; NaN where not on record.
     """
@@ -41,7 +41,7 @@ class Best:
 
 
 class RunRecord(DocumentRouter):
-    """What one run measured and decided. Feed it documents live, or use `of` on stored ones.
+    """Everything that one run measured and decided. Feed it documents live, or use `of` on stored ones.
 
     Spectra, their places and their values are those that the agent was taught: drift, doubts and interventions on record are
     followed. Where the run's scalarizer is not installed here, its values are those that the agent recorded as ingested.
@@ -122,7 +122,7 @@ class RunRecord(DocumentRouter):
 
     @property
     def uid(self) -> str:
-        """Of the run."""
+        """The uid of the run."""
         return self.start_document["uid"]
 
     @property
@@ -137,7 +137,7 @@ class RunRecord(DocumentRouter):
 
     @property
     def name(self) -> str:
-        """Of the length scale."""
+        """The name of the length scale."""
         return str(self.scale.get("name", self.start_document.get("plan_name", "run")))
 
     @property
@@ -153,22 +153,22 @@ class RunRecord(DocumentRouter):
 
     @property
     def frame(self) -> Frame:
-        """Where the run looked: as the topograph says, else as was planned."""
+        """The region that the run explored: as the topograph says, else as was planned."""
         return self.topograph.frame if self.topograph else Frame.from_dict(self.start_document["frame"])
 
     @property
     def spectra(self) -> list[Spectrum]:
-        """In the order taken."""
+        """The spectra, in the order taken."""
         return [o.spectrum for o in self.observations if o.spectrum is not None]
 
     @property
     def places(self) -> Floats:
-        """Where the spectra were taken, (n, 2) as (x, y) in nm."""
+        """Places of the spectra, (n, 2) as (x, y) in nm."""
         return np.array([o.point for o in self.observations], dtype=float).reshape(-1, 2)
 
     @property
     def candidates(self) -> Floats:
-        """Where a spectrum might be taken, (n, 2) in nm: what the values of a map belong to; empty if not on record."""
+        """Places where a spectrum might be taken, (n, 2) in nm: the values of a map belong to them; empty if not on record."""
         settings = {**self.scale, "sites": "raster", **self.start_document.get("agent", {}).get("settings", {})}
         places = described(settings, self.frame, self.topograph)
         return np.empty((0, 2)) if places is None else places
@@ -177,12 +177,12 @@ class RunRecord(DocumentRouter):
 
     @property
     def quantity(self) -> str:
-        """What the values are, in words: the name of the scalarizer."""
+        """The quantity of the values, in words: the name of the scalarizer."""
         return self._scalarizer.name.replace("_", " ")
 
     @property
     def units(self) -> str:
-        """Of the values."""
+        """The unit of the values."""
         return self._scalarizer.units
 
     @property
@@ -210,7 +210,7 @@ class RunRecord(DocumentRouter):
 
     @property
     def sign(self) -> int:
-        """What a value is multiplied by for people: -1 where the smallest is sought and the agent is given the negative."""
+        """Factor of a value for people: -1 where the smallest is sought and the agent is given the negative."""
         return -1 if self.start_document.get("scalarizer", {}).get("prefer") == "small" else 1
 
     @property
@@ -219,7 +219,7 @@ class RunRecord(DocumentRouter):
         return "smallest" if self.sign < 0 else "largest"
 
     def chosen_by(self, known: PredictedMap) -> Floats:
-        """Where the agent wanted to go by what it knew then, (1, 2) in nm; (0, 2) where that is not on record."""
+        """Return where the agent wanted to go by what it knew then, (1, 2) in nm; (0, 2) where that is not on record."""
         points = [decision.point for decision in self.decisions if decision.ingested == known.ingested]
         return np.array(points[-1:], dtype=float).reshape(-1, 2)
 
@@ -269,7 +269,7 @@ class Absent:
         return Failed(f"the scalarizer {self.name!r} is not installed here, and no value is on record")
 
     def describe(self) -> dict[str, Any]:
-        """As in the start document."""
+        """Return what the start document says."""
         return self._described
 
 

@@ -24,7 +24,7 @@ PICTURE_PERIOD = 1.0
 
 
 class DocumentQueue(Protocol):
-    """Where documents wait: a queue of threads or of processes."""
+    """A queue in which documents wait, of threads or of processes."""
 
     def get(self, block: bool = True, timeout: float | None = None) -> Document | None:
         """The next one, or None after the last; raises `queue.Empty` when none came in ``timeout`` s."""
@@ -80,12 +80,12 @@ class LiveWindow:
 
     @property
     def stays(self) -> bool:
-        """Until somebody closes it."""
+        """True until somebody closes it."""
         return self.open
 
     @property
     def open(self) -> bool:
-        """Whether it is still there."""
+        """True while it is still there."""
         import matplotlib.pyplot as plt
 
         return plt.fignum_exists("bluesky_stm")

@@ -1,4 +1,4 @@
-"""What the wings share: ranges and refusals, clocks, and acts that take time and can be stopped."""
+"""Ranges and refusals, clocks, and acts that take time and can be stopped: the part that all wings share."""
 
 from bluesky_stm.controllers.base._acts import PIXEL_TIME, SPEED, Acts, time_of_a_point, travel
 from bluesky_stm.controllers.base._clock import Clock, InstantClock, RealClock

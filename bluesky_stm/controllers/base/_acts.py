@@ -21,7 +21,7 @@ PIXEL_TIME: Final = 7.8e-3
 
 
 class Acts:
-    """What a microscope does, one act after the other.
+    """The acts of a microscope, done one after the other.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What every controller of ours does before it asks one of its parts: it refuses what it cannot do and what is out of range."""
+"""The base of every controller: it refuses what a controller cannot do and what is out of range, before it asks a part."""
 
 from __future__ import annotations
 

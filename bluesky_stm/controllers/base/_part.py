@@ -15,7 +15,7 @@ from bluesky_stm.settings import LengthScale
 
 @dataclass(frozen=True)
 class Suggestion:
-    """What an exploration with a microscope begins with where nobody says otherwise.
+    """Settings with which an exploration begins at a microscope where nobody says otherwise.
 
     Attributes
     ----------

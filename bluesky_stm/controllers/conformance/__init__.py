@@ -1,4 +1,4 @@
-"""What every controller must do, as tests: run them on your own.
+"""Tests of everything that a controller must do: run them on your own.
 
     from bluesky_stm.controllers.conformance import ControllerConformance
 

@@ -1,4 +1,4 @@
-"""What a controller refuses before anything moves."""
+"""Tests of what a controller refuses before anything moves."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Refusals(Suite):
     def test_a_place_outside_is_refused_before_anything_moves(
         self, controller: Controller, places: list[Point], axis: str
     ) -> None:
-        """On either side, and where it is no number at all."""
+        """Places on either side are refused, and one that is no number at all."""
         self.needs(controller, Capability.TIP)
         controller.move_tip(places[0])
         before = controller.get_tip().point
@@ -31,7 +31,7 @@ class Refusals(Suite):
         assert math.dist(controller.get_tip().point, before) < HAIR
 
     def test_a_bias_outside_is_refused(self, controller: Controller) -> None:
-        """For a ramp, on either side, and NaN."""
+        """A ramp to either side is refused, and one to NaN."""
         self.needs(controller, Capability.BIAS)
         before, (low, high) = controller.get_bias(), controller.ranges["bias"]
         for value in (low - 0.1, high + 0.1, math.nan):
@@ -40,7 +40,7 @@ class Refusals(Suite):
         assert controller.get_bias() == pytest.approx(before)
 
     def test_a_set_point_outside_is_refused(self, controller: Controller) -> None:
-        """On either side, and NaN."""
+        """Set points on either side are refused, and NaN."""
         self.needs(controller, Capability.FEEDBACK)
         before, (low, high) = controller.get_setpoint().current, controller.ranges["setpoint"]
         for value in (low / 2, high * 2, math.nan):
@@ -49,14 +49,14 @@ class Refusals(Suite):
         assert controller.get_setpoint().current == pytest.approx(before)
 
     def test_a_sweep_outside_is_refused(self, controller: Controller, sweep_settings: SweepSettings) -> None:
-        """Before the feedback is opened."""
+        """The refusal comes before the feedback is opened."""
         self.needs(controller, Capability.SWEEP)
         with pytest.raises((LimitError, NotCapableError)):
             controller.sweep(replace(sweep_settings, stop=controller.ranges["bias"][1] + 1))
         assert controller.get_feedback()
 
     def test_a_frame_outside_is_refused(self, controller: Controller, frame: Frame) -> None:
-        """As a whole, even if only one corner is outside."""
+        """The whole frame is refused, even if only one corner is outside."""
         self.needs(controller, Capability.SCAN)
         with pytest.raises((LimitError, NotCapableError)):
             controller.scan(replace(frame, center=Point(controller.ranges["x"][1], frame.center.y)))

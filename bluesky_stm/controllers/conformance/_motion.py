@@ -1,4 +1,4 @@
-"""How a controller moves tip and bias, and holds still."""
+"""Tests of how a controller moves tip and bias, and holds still."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Motion(Suite):
             assert math.dist(controller.get_tip().point, place) <= HAIR
 
     def test_the_bias_arrives(self, controller: Controller) -> None:
-        """On the same side of 0 V."""
+        """A ramp on the same side of 0 V ends at the bias that was asked for."""
         self.needs(controller, Capability.BIAS)
         for value in (controller.get_bias() * 0.8, controller.get_bias()):
             controller.ramp_bias(value)
@@ -59,7 +59,7 @@ class Motion(Suite):
             controller.move_tip(before)
 
     def test_a_stop_ends_a_move_on_its_way(self, unhurried: Controller, places: list[Point]) -> None:
-        """At once, on the straight line between both ends, with the feedback closed."""
+        """The tip stops at once, on the straight line between both ends, with the feedback closed."""
         self.needs(unhurried, Capability.TIP)
         start, end = places[0], max(places, key=lambda p: math.dist(p, places[0]))
         unhurried.move_tip(start)

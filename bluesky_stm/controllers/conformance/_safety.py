@@ -1,4 +1,4 @@
-"""How a controller takes the tip away from the surface, and lets go of it."""
+"""Tests of how a controller takes the tip away from the surface, and lets go of it."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Safety(Suite):
         assert controller.is_withdrawn()
 
     def test_a_dip_leaves_bias_and_feedback_as_they_were(self, controller: Controller, places: list[Point]) -> None:
-        """Or it is refused: of another bias than the hardware has, always."""
+        """A dip may be refused; one at another bias than the hardware has always is."""
         self.needs(controller, Capability.SHAPE)
         controller.move_tip(places[0])
         before = controller.get_setpoint()

@@ -1,4 +1,4 @@
-"""How a controller scans."""
+"""Tests of how a controller scans."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Scans(Suite):
             controller.image("smell")
 
     def test_of_a_scan_under_way_the_lines_so_far_can_be_asked_for(self, unhurried: Controller, frame: Frame) -> None:
-        """From another thread, whole lines, and not more than there are."""
+        """Another thread gets whole lines, and not more than there are."""
         self.needs(unhurried, Capability.SCAN)
         with self.stopped_soon(unhurried, lambda: unhurried.scan(frame, None, lambda done, total: None), after=0.0) as scanned:
             missing = np.isnan(unhurried.image())

@@ -1,4 +1,4 @@
-"""How a controller sweeps."""
+"""Tests of how a controller sweeps."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from bluesky_stm.protocols import Capability, Controller, SweepSettings
 
 
 class Spectra(Suite):
-    """What was asked, all of it, no trace left; also where it is stopped or fails half way."""
+    """Sweeps give all of what was asked and leave no trace, also where they are stopped or fail half way."""
 
     def test_a_sweep_measures_what_was_asked(
         self, controller: Controller, sweep_settings: SweepSettings, places: list[Point]
     ) -> None:
-        """At the place of the tip, at the biases asked for, all of it."""
+        """The spectrum is that of the place of the tip, at all the biases asked for."""
         spectrum = self.spectrum(controller, sweep_settings, places[0])
         step = abs(sweep_settings.stop - sweep_settings.start) / (sweep_settings.points - 1)
         assert spectrum.bias == pytest.approx(sweep_settings.bias, abs=step / 2)
@@ -35,7 +35,7 @@ class Spectra(Suite):
     def test_raw_lock_in_and_conductance_agree(
         self, controller: Controller, sweep_settings: SweepSettings, places: list[Point]
     ) -> None:
-        """By the gain and offset that the lock-in says."""
+        """The gain and the offset of the lock-in lead from one to the other."""
         spectrum = self.spectrum(controller, sweep_settings, places[0])
         known = np.isfinite(spectrum.lockin_x)
         assert spectrum.didv[known] == pytest.approx(controller.get_lockin().didv(spectrum.lockin_x)[known], rel=1e-6, abs=1e-9)
@@ -51,7 +51,7 @@ class Spectra(Suite):
     def test_a_sweep_both_ways_has_the_same_biases(
         self, controller: Controller, sweep_settings: SweepSettings, places: list[Point]
     ) -> None:
-        """Where the ways are kept apart, each is as long as their average; or the controller says that it can't."""
+        """Each way is as long as their average where the ways are kept apart; or the controller says that it can't."""
         self.needs(controller, Capability.SWEEP)
         controller.move_tip(places[0])
         try:
@@ -92,7 +92,7 @@ class Spectra(Suite):
     def test_readings_answer_beside_a_sweep(
         self, unhurried: Controller, sweep_settings: SweepSettings, places: list[Point]
     ) -> None:
-        """From another thread, without waiting for its end."""
+        """Another thread gets its answer without waiting for the end."""
         self.needs(unhurried, Capability.SWEEP)
         unhurried.move_tip(places[0])
         with self.stopped_soon(unhurried, lambda: unhurried.sweep(sweep_settings), after=0.0) as swept:

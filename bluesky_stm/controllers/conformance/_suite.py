@@ -1,4 +1,4 @@
-"""What a subclass gives to the suite, and what its tests share."""
+"""The fixtures that a subclass gives to the suite, and what its tests share."""
 
 from __future__ import annotations
 
@@ -63,7 +63,10 @@ class Suite:
         pytest.skip("this controller can't be made to fail")
 
     def is_safe(self, controller: Controller) -> bool:
-        """Whether the tip of a closed controller is held or withdrawn: to be overridden where a closed one does not answer."""
+        """Return True when the tip of a closed controller is held or withdrawn.
+
+        Override it where a closed controller does not answer.
+        """
         return controller.get_feedback() or controller.is_withdrawn()
 
     @staticmethod

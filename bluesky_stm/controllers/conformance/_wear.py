@@ -1,4 +1,4 @@
-"""What is left over after many acts."""
+"""Tests of what is left over after many acts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Wear(Suite):
     """No thread, no memory."""
 
     def test_nothing_is_left_over(self, controller: Controller, sweep_settings: SweepSettings, places: list[Point]) -> None:
-        """After many moves and sweeps: no thread, no memory."""
+        """Many moves and sweeps leave no thread and no memory."""
         self.needs(controller, Capability.SWEEP)
 
         def work(times: int) -> None:

@@ -1,4 +1,4 @@
-"""What a controller says of itself."""
+"""Tests of what a controller says of itself."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Words(Suite):
         assert described["name"]
 
     def test_sources_name_controller_and_signal(self, controller: Controller) -> None:
-        """As in ``"simulated:bias"``."""
+        """A source reads like ``"simulated:bias"``."""
         assert controller.source("bias").endswith(":bias")
 
     def test_getters_answer_in_our_units(self, controller: Controller) -> None:
@@ -59,7 +59,7 @@ class Words(Suite):
 
     @pytest.mark.parametrize("capability", ACTS)
     def test_what_it_cannot_do_it_refuses(self, controller: Controller, capability: Capability) -> None:
-        """With the error that says so, and nothing else happens."""
+        """The error says so, and nothing else happens."""
         if capability in controller.capabilities:
             pytest.skip(f"it can do {capability}")
         with pytest.raises(NotCapableError):

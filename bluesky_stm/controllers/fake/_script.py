@@ -1,4 +1,4 @@
-"""What a test tells a fake to do: to fail at the nth call, to give an answer, to take its time, to fall silent."""
+"""The script of a fake: a test tells it to fail at the nth call, to give an answer, to take its time, or to fall silent."""
 
 from __future__ import annotations
 

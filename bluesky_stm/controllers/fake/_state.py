@@ -40,7 +40,7 @@ class FakeState:
 
     @property
     def setpoint(self) -> Setpoint:
-        """What the feedback keeps."""
+        """Bias and current that the feedback keeps."""
         return Setpoint(self.bias, self.current)
 
     @property

@@ -1,4 +1,4 @@
-"""What a microscope would still need for an autonomous run: looked at, with nothing written."""
+"""A check of what a microscope still needs for an autonomous run: it reads, and writes nothing."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Finding:
 
 
 def _finding(what: str, found: str, advice: str = "") -> Finding:
-    """What has an advice is missing."""
+    """Return a finding; one with an advice says what is missing."""
     return Finding(what, found, advice, missing=bool(advice))
 
 

@@ -1,4 +1,7 @@
-"""What all parts of a Nanonis controller share: two connections, one act at a time, and a state that is read, never assumed."""
+"""The base of all parts of a Nanonis controller.
+
+It has two connections, does one act at a time, and reads the state instead of assuming it.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,7 @@ FASTEST: Final = 10_000.0
 
 @dataclass(frozen=True)
 class Versions:
-    """What the software says of itself."""
+    """Names and releases that the software states."""
 
     product: str
     version: str
@@ -106,7 +109,10 @@ class Connected(ABC):
     """Whether it was connected before: a tip found without feedback is then one that was lost on the way."""
 
     def _meet(self, link: Link) -> None:
-        """After (re)connecting, before anything else is sent over ``link``: it may have been started anew meanwhile."""
+        """Meet the controller after (re)connecting, before anything else is sent over ``link``.
+
+        It may have been started anew meanwhile.
+        """
         self._end_what_was_left(link)
         if self._met:
             self._find_channels(link)
@@ -178,7 +184,7 @@ class Connected(ABC):
             time.sleep(POLL)
 
     def _confirm(self, what: str, asked: float, read: float, unit: str, tolerance: float) -> None:
-        """What was set must be what is read back."""
+        """Refuse to go on unless what was set is what is read back."""
         if not math.isclose(asked, read, rel_tol=1e-5, abs_tol=tolerance):
             raise NanonisError(
                 f"{what} was set to {asked:g} {unit} and reads back {read:g} {unit}. Nothing else was done. "

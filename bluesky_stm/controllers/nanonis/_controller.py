@@ -117,7 +117,7 @@ class NanonisController(NanonisSpectroscopy):
         self._interlocks.arm(link, self.channels)
 
     def running(self) -> dict[str, bool]:
-        """Whether a sweep, a scan or an approach is under way, whoever began it."""
+        """Return True while a sweep, a scan or an approach is under way, whoever began it."""
         return {act: self.is_running(act) for act in RUNNING}
 
     def stop(self) -> None:

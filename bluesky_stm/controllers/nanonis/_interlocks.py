@@ -17,7 +17,7 @@ STOP_SWEEP, ABOVE, BELOW = 3, 0, 1
 
 
 class Interlocks(Settings):
-    """What is set when the controller connects; None leaves what stands there.
+    """Settings that are made when the controller connects; None leaves what stands there.
 
     Attributes
     ----------

@@ -63,7 +63,7 @@ class Link:
 
     @property
     def connected(self) -> bool:
-        """Whether the connection stood when it was used last."""
+        """True when the connection stood at its last use."""
         return self._socket is not None
 
     def ask(self, command: str, *values: Any, timeout: float | None = None) -> list[Any]:

@@ -147,7 +147,7 @@ class NanonisScanning(NanonisTip):
         raise NanonisError(f"The scan did not end within {longest:g} s. It was stopped. Look at the scan control.")
 
     def _is_new(self, old: Floats) -> bool:
-        """Whether there is a whole image, and another one."""
+        """Return True when there is a whole image, and another one than before."""
         image = self._grab()[1]
         return bool(np.isfinite(image).all()) and not np.array_equal(image, old)
 
@@ -175,7 +175,7 @@ def _upright(data: Floats, upwards: bool, unit: str) -> Floats:
 
 
 class _Told:
-    """How many lines were told, and to whom: never fewer than before.
+    """Count of the lines that were told, and to whom: it never falls.
 
     Parameters
     ----------
@@ -198,5 +198,5 @@ def _wired(frame: Frame) -> list[float]:
 
 
 def _lines(image: Floats) -> int:
-    """How many lines were scanned."""
+    """Return the number of lines that were scanned."""
     return int(np.isfinite(image).all(axis=1).sum())

@@ -15,7 +15,7 @@ from bluesky_stm.controllers.nanonis_wire._wire import HEADER, LONGEST_ANSWER, H
 
 
 class GuardedSocket:
-    """What the vendor's client takes for its socket.
+    """A socket for the vendor's client, which guards it against what that client leaves out.
 
     ``send`` sends all, ``recv`` answers with all that was asked for or raises, both before ``deadline`` (of `time.monotonic`).
     """

@@ -38,7 +38,7 @@ LOST: Final = 0.1
 
 @dataclass(frozen=True)
 class _Before:
-    """What a sweep has to leave as it was."""
+    """State that a sweep has to leave as it found it."""
 
     setpoint: Setpoint
     feedback: bool
@@ -323,6 +323,6 @@ def _channels(lockin: LockInSettings, current: Floats, x: Floats, y: Floats) -> 
 
 
 def _backward(name: str) -> str:
-    """What Nanonis calls a channel on the way back: ``"Current [bwd] (A)"``."""
+    """Return the name of a channel on the way back: ``"Current [bwd] (A)"``."""
     label, _, unit = name.rpartition(" (")
     return f"{label} [bwd] ({unit}"

@@ -99,7 +99,7 @@ class NanonisTip(NanonisZ):
     # ---- tip ----
 
     def get_tip(self) -> TipState:
-        """Where the tip is, newer than the question."""
+        """Return the place of the tip, newer than the question."""
         return TipState(*self._place(), ours(self._watch.ask("ZCtrl.ZPosGet")[0], LENGTH))
 
     def get_speed(self) -> float:

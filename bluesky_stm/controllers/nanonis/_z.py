@@ -1,4 +1,7 @@
-"""Whether the feedback holds the tip, where the tip is if not, and how it comes to safety: read each time, never remembered."""
+"""The z controller, which holds the tip by its feedback, and brings it to safety.
+
+Its state is read each time that it matters, and never remembered.
+"""
 
 from __future__ import annotations
 
@@ -80,7 +83,7 @@ class NanonisZ(Connected):
     """Height, in nm, at which the tip was confirmed to be at home; forgotten once the feedback is seen closed."""
 
     def get_feedback(self) -> bool:
-        """Whether the feedback is closed."""
+        """Return True when the feedback is closed."""
         return bool(self._watch.ask("ZCtrl.OnOffGet")[0])
 
     def set_feedback(self, on: bool) -> None:
@@ -95,7 +98,10 @@ class NanonisZ(Connected):
             self._left_open = not on
 
     def is_withdrawn(self) -> bool:
-        """Whether the feedback is open with the tip at home, at the retracted end of its range, or on its way there."""
+        """Return True when the tip is out of reach of the surface.
+
+        The feedback is then open, and the tip is at home, at the retracted end of its range, or on its way there.
+        """
         if self.get_feedback():
             self._home = math.inf
             return False
@@ -144,7 +150,7 @@ class NanonisZ(Connected):
             self._home = target
 
     def is_running(self, act: str) -> bool:
-        """Whether a ``"sweep"``, ``"scan"`` or ``"approach"`` is under way, whoever began it."""
+        """Return True while a ``"sweep"``, ``"scan"`` or ``"approach"`` is under way, whoever began it."""
         return bool(self._watch.ask(RUNNING[act])[0])
 
     # ---- inside ----
@@ -212,7 +218,7 @@ class NanonisZ(Connected):
             )
 
     def _stays_held(self, link: Link) -> bool:
-        """Whether the feedback is on hold, and not just for a moment as at the end of a sweep."""
+        """Return True when the feedback is on hold, and not just for a moment as at the end of a sweep."""
         end = time.monotonic() + self._timeout
         while held := link.ask("ZCtrl.StatusGet")[0] == ZStatus.HOLD:
             if time.monotonic() > end:
@@ -236,7 +242,7 @@ class NanonisZ(Connected):
         self._until(lambda: self._withdrawing or self._passing or self.get_feedback(), "Feedback on", self._timeout)
 
     def _can_hold(self) -> bool:
-        """Whether the bias drives the set point without a contact: less than one quantum of conductance."""
+        """Return True when the bias drives the set point without a contact: through less than one quantum of conductance."""
         current = abs(ours(self._watch.ask("ZCtrl.SetpntGet")[0], CURRENT))
         return current < CONDUCTANCE_QUANTUM * abs(self._watch.ask("Bias.Get")[0])
 
@@ -302,7 +308,7 @@ class NanonisZ(Connected):
 
 
 def _height(link: Link) -> float:
-    """Of the tip, in nm."""
+    """Return the height of the tip, in nm."""
     return ours(link.ask("ZCtrl.ZPosGet")[0], LENGTH)
 
 

@@ -20,7 +20,7 @@ ACTS: Final = ("move", "scan", "sweep", "approach", "pulse", "withdraw")
 
 
 class Acts(ABC):
-    """What is under way at a microscope.
+    """The acts that are under way at a microscope.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class Acts(ABC):
 
     @abstractmethod
     def note(self, fault: STMError) -> None:
-        """What an act ended with that nobody waits for."""
+        """Note how an act ended that nobody waits for."""
 
     @contextmanager
     def doing(self, act: str) -> Iterator[None]:
@@ -89,7 +89,7 @@ class Acts(ABC):
         return not done
 
     def is_doing(self, *acts: str) -> bool:
-        """Whether one of these acts is under way."""
+        """Return True while one of these acts is under way."""
         return any(self._under_way[act] for act in acts)
 
     def halt(self, *acts: str, patience: float = 10.0) -> None:

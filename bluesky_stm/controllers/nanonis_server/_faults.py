@@ -1,4 +1,4 @@
-"""What can be made to go wrong at the simulated server, at which command and when."""
+"""Faults of the simulated server: which one, at which command, and when."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PIECE: Final = 0.01
 
 
 class FaultKind(StrEnum):
-    """What goes wrong."""
+    """A kind of fault."""
 
     REFUSE = "refuse"
     """The connection is closed before anything is answered."""
@@ -79,7 +79,7 @@ class Fault:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """From ``kind[:command[:at[:seconds]]]``, as in ``"drop:BiasSpectr.Start:3"``.
+        """Read a fault from ``kind[:command[:at[:seconds]]]``, as in ``"drop:BiasSpectr.Start:3"``.
 
         Raises
         ------
@@ -112,7 +112,7 @@ class Faults:
 
     @property
     def pending(self) -> int:
-        """How many are still to come."""
+        """Number of faults that are still to come."""
         return len(self._waiting)
 
     def clear(self) -> None:
@@ -121,7 +121,7 @@ class Faults:
             self._waiting.clear()
 
     def take(self, command: str) -> Fault | None:
-        """What goes wrong with this command, and by how much."""
+        """Return the fault that this command meets, and its size."""
         with self._lock:
             names = (command,) if command == CONNECT else (command, "*")
             for name in names:

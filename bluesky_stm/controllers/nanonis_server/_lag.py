@@ -1,4 +1,4 @@
-"""What is read of the real-time side may be older than the command that was answered last."""
+"""The lag of the real-time side: what is read of it may be older than the command that was answered last."""
 
 from __future__ import annotations
 
@@ -31,5 +31,5 @@ class Lag:
             self._begun, self._before = time.monotonic(), {state: read(state) for state in STATES}
 
     def answer(self, command: str) -> Sequence[Any] | None:
-        """What is still answered to a question; None where it is answered truly."""
+        """Return the old answer that is still given to a question; None where it is answered truly."""
         return self._before.get(command) if time.monotonic() - self._begun < self.seconds else None

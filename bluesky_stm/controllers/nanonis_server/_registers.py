@@ -66,7 +66,7 @@ class Registers:
         self._lock = threading.Lock()
 
     def keeps(self, command: str) -> bool:
-        """Whether ``command`` sets or gets one of them."""
+        """Return True when ``command`` sets or gets one of them."""
         return command[:-3] in self._kept and command[-3:] in {"Set", "Get"}
 
     def handle(self, command: str, values: list[Value]) -> Values:

@@ -189,7 +189,7 @@ def _recorded(software: Software, name: str) -> Floats | None:
 
 
 def _shown(software: Software, scan: ScanBuffer, name: str) -> Floats | None:
-    """In the order acquired; while a scan runs, the lines of it that are done."""
+    """Return an image in the order acquired; while a scan runs, the lines of it that are done."""
     if not software.is_doing("scan"):
         return scan.images.get(name)
     growing = _recorded(software, name)

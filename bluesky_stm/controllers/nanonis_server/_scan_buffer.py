@@ -1,4 +1,4 @@
-"""What the simulated scan module is set to, and the image that it took last."""
+"""The settings of the simulated scan module, and the image that it took last."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class ScanBuffer:
 
     @property
     def keeps_time(self) -> bool:
-        """Whether the time of a line stays as it is when the frame changes, rather than the speed."""
+        """True when the time of a line stays as it is while the frame changes, rather than the speed."""
         return bool(self.speed and self.speed[4])
 
     def tell(self, done: int) -> None:

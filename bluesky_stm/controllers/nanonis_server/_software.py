@@ -175,7 +175,7 @@ class Software(Acts):
             self.begin("switch off", release)
 
     def hold(self) -> None:
-        """As the button of the z controller does it."""
+        """Hold the feedback as the button of the z controller does it."""
         if self.controller.get_feedback():
             self.held = True
             self.controller.set_feedback(False)
@@ -226,7 +226,7 @@ class Software(Acts):
         return current
 
     def saved_path(self, kind: str, suffix: str) -> Path:
-        """Where the next image or spectrum is saved."""
+        """Return where the next image or spectrum is saved."""
         if not self._saved:
             found = (re.search(r"(\d+)$", path.stem) for path in self.folder.iterdir())
             self._saved = max((int(number[1]) for number in found if number), default=0)

@@ -93,7 +93,7 @@ def _(software: Software, *asked: float) -> None:
 
 
 def _settings(software: Software) -> SweepSettings:
-    """What the module is set to, as our sweep."""
+    """Return what the module is set to, as our sweep."""
     _, averages, backward, points, z_offset, *_ = software.registers.get("BiasSpectr.Props")
     start, stop = software.registers.get("BiasSpectr.Limits")
     *_, settle, integrate, _, _ = software.registers.get("BiasSpectr.Timing")
@@ -134,7 +134,7 @@ def _nothing_but_air(software: Software, settings: SweepSettings) -> Spectrum:
 
 
 def _ended_early(software: Software, spectrum: Spectrum) -> Spectrum:
-    """What is left of a sweep that a safe condition on the current ended."""
+    """Return what is left of a sweep that a safe condition on the current ended."""
     current, ends = spectrum.current, len(spectrum.current)
     for number in (1, 2):
         action, threshold, signal, below = software.registers.get(f"BiasSpectr.SafeCond{number}")

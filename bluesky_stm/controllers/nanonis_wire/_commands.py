@@ -123,12 +123,12 @@ _READING: Final = ("Get", "FrameDataGrab", "WaitEndOfScan", "WaitEndOfLine")
 
 
 def only_reads(command: str) -> bool:
-    """Whether a command changes nothing; one that is not known is taken to change something."""
+    """Return True when a command changes nothing; one that is not known is taken to change something."""
     return command in COMMANDS and command.endswith(_READING)
 
 
 class Switch(IntEnum):
-    """How most ``Set`` commands say on and off; ``Get`` answers 1 and 0."""
+    """On and off in most ``Set`` commands; ``Get`` answers 1 and 0."""
 
     KEEP = 0
     ON = 1
@@ -152,7 +152,7 @@ class ZStatus(IntEnum):
 
 
 class ScanAction(IntEnum):
-    """What ``Scan.Action`` does."""
+    """Codes of what ``Scan.Action`` does."""
 
     START = 0
     STOP = 1

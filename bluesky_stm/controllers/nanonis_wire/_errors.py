@@ -1,4 +1,4 @@
-"""What can go wrong on the wire."""
+"""Errors on the wire."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ class NanonisError(STMError):
 
 
 class ProtocolError(LostConnectionError):
-    """What came over the wire is no message of the protocol: the connection was closed, the state is unknown."""
+    """An answer that is no message of the protocol: the connection was closed, the state is unknown."""
 
 
 class ReadOnlyError(NotCapableError):

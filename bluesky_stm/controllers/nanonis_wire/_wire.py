@@ -34,7 +34,7 @@ _DEFAULTS: Final = {"s": "", "M": np.empty((0, 0))} | {code: [] for code in ("AS
 
 
 class Header(NamedTuple):
-    """What stands before every body."""
+    """The bytes that stand before every body."""
 
     command: str
     length: int

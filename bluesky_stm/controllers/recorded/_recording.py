@@ -1,4 +1,4 @@
-"""What a recording can answer: an image of a frame, the spectrum of a place, and nothing that was not measured."""
+"""The answers of a recording: an image of a frame, the spectrum of a place, and nothing that was not measured."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Recording:
 
     @classmethod
     def of(cls, source: str | Path | RecordedRun | Grid) -> Self:
-        """From a file, or from what was read from one.
+        """Make a recording from a file, or from what was read from one.
 
         Raises
         ------
@@ -54,7 +54,7 @@ class Recording:
 
     @property
     def reach(self) -> float:
-        """How far from a spectrum its place still is, in nm: half the diagonal of a pixel."""
+        """Distance, in nm, at which a place still belongs to a spectrum: half the diagonal of a pixel."""
         return math.hypot(*self.frame.pixel_size) / 2 * (1 + 1e-9)
 
     @cached_property

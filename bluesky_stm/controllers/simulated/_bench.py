@@ -1,4 +1,7 @@
-"""What the parts of a simulated microscope share: the junction as it stands, one act at a time, the noise, the lock-in."""
+"""The bench that the parts of a simulated microscope share.
+
+On it are the junction as it stands, one act at a time, the noise and the lock-in.
+"""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ class SimulatedController(BaseController):
 
     @property
     def tip_changes(self) -> list[TipChange]:
-        """When, why and into what the tip has changed: the truth, for tests and benchmarks."""
+        """Times, reasons and results of the changes of the tip: the truth, for tests and benchmarks."""
         return list(self._bench.junction.tips.changes)
 
     def describe(self) -> dict[str, Any]:

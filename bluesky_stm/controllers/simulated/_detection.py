@@ -1,4 +1,4 @@
-"""What preamplifier and lock-in make of a current."""
+"""Preamplifier and lock-in, which turn a current into what is recorded."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Reading:
     backward: Reading | None = None
 
     def averaged(self, back: Reading) -> Reading:
-        """With the way back: the average of both, and that one by itself."""
+        """Return the average with the way back, and the way back by itself."""
         current, x, y = ((getattr(self, name) + getattr(back, name)) / 2 for name in ("current", "lockin_x", "lockin_y"))
         return Reading(current, x, y, self.height, self.clipped | back.clipped, back)
 

@@ -1,4 +1,4 @@
-"""What an instrument makes of a surface: images and spectra seen through a profile and a tip, without any state."""
+"""The instrument over a surface: images and spectra seen through a profile and a tip, without any state."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ class SimulatedJunction:
         return FeedbackLoop(self.gains, self.instrument.surface.barrier.mean_decay, self.instrument.profile.response)
 
     def place(self, time: float) -> Floats:
-        """Where the tip really is; shape (1, 2)."""
+        """Return where the tip really is; shape (1, 2)."""
         return np.array([self.asked]) + self.piezo.displacement(time)
 
     def followed(self, places: Floats, time: Floats | float) -> Floats:

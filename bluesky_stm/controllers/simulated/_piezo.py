@@ -1,4 +1,4 @@
-"""Where the tip really is: what drift, creep and hysteresis make of the place that was asked for."""
+"""The piezo: drift, creep and hysteresis lead the tip to another place than was asked for."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Piezo:
         return float(self._compensated[0]), float(self._compensated[1])
 
     def compensate(self, velocity: tuple[float, float], time: float) -> None:
-        """From ``time`` on compensate a drift, in nm/s."""
+        """Compensate a drift, in nm/s, from ``time`` on."""
         self._pass_to(time)
         self._compensated = np.array(velocity, dtype=float)
 
@@ -70,7 +70,9 @@ class Piezo:
         return drifted + late - self._hysteresis * self._slack
 
     def opening(self, along: Floats, length: float) -> Floats:
-        """By how much the way back lies before the way forth on a line of ``length`` nm, scanned again and again; nm.
+        """Return how far the way back lies before the way forth, in nm.
+
+        The line is ``length`` nm long and is scanned again and again.
 
         ``along`` is the distance from where the line begins on the way forth.
         """

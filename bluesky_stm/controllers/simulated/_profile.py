@@ -1,4 +1,4 @@
-"""How good the instrument is today: every imperfection of the simulated microscope as a number with a name and a unit."""
+"""Profiles of the instrument: every imperfection of the simulated microscope as a number with a name and a unit."""
 
 from __future__ import annotations
 

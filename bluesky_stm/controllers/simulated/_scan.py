@@ -144,7 +144,7 @@ class SimulatedScanning:
         return trace
 
     def _recorded(self, scan: ScanState, channel: str) -> Floats:
-        """What the other channels show."""
+        """Return what the other channels show."""
         profile = self._bench.profile
         settled, loop = scan.settled, self._bench.junction.loop
         if channel.endswith("backward"):
@@ -160,7 +160,7 @@ class SimulatedScanning:
         return np.clip(kept + noise + profile.current_offset, -profile.preamp_range, profile.preamp_range)
 
     def _artefacts(self, scan: ScanState, channel: str) -> Floats:
-        """What the instrument adds to heights, in nm: noise, tilt, lines of the converters."""
+        """Return what the instrument adds to heights, in nm: noise, tilt, lines of the converters."""
         frame = scan.frame
         rng = self._bench.noise.of("scan" if channel == "height" else f"scan {channel}", scan.number)
         places = frame.points()

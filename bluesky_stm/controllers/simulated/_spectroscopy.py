@@ -73,11 +73,11 @@ class SimulatedSpectroscopy:
     # ---- the truth, for tests and benchmarks ----
 
     def truth_grid(self, frame: Frame, settings: SweepSettings) -> Grid:
-        """What an instrument without noise would measure at every pixel of ``frame``: for dense maps of the truth."""
+        """Return what an instrument without noise would measure at every pixel of ``frame``: a dense map of the truth."""
         return self._gridded(frame, settings, None, self._bench.now())
 
     def truth_topograph(self, frame: Frame) -> Topograph:
-        """What a scan without noise, drift, creep and lag would show."""
+        """Return what a scan without noise, drift, creep and lag would show."""
         junction = self._bench.junction
         height = junction.instrument.image(frame.points(), junction.setpoint, junction.tips.tip)
         return Topograph(frame, height, setpoint=junction.setpoint, time=self._bench.now())

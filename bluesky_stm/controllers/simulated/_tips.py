@@ -14,7 +14,7 @@ from bluesky_stm.surface import Barrier
 
 @dataclass(frozen=True)
 class Tip:
-    """What the end of the tip makes of images and spectra.
+    """The end of the tip, which shapes images and spectra.
 
     Attributes
     ----------
@@ -46,13 +46,13 @@ class Tip:
 
     @property
     def apexes(self) -> list[tuple[Floats, float]]:
-        """Where its apexes lie, in nm, and the share of the current that each carries on a flat terrace."""
+        """Places of its apexes, in nm, and the share of the current that each carries on a flat terrace."""
         whole = 1 + self.weight
         first = np.zeros(2), 1 / whole
         return [first, (np.array(self.second), self.weight / whole)] if self.weight else [first]
 
     def barrier(self, bare: Barrier) -> Barrier:
-        """What lies between sample and this tip, given what lies between the sample and an ideal one."""
+        """Return the barrier between sample and this tip, given that between the sample and an ideal one."""
         return replace(bare, tip_slope=self.slope, bending=self.bending)
 
 
@@ -85,7 +85,7 @@ class Tips:
 
     @property
     def due(self) -> float:
-        """When the tip will change by itself, in s."""
+        """Time at which the tip will change by itself, in s."""
         return self._due
 
     def at(self, time: float) -> Tip:
