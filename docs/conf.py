@@ -5,6 +5,7 @@ from pathlib import Path
 from shutil import copytree, ignore_patterns
 
 sys.path.insert(0, str(Path(__file__).parent))
+import parts_reference
 import rooms
 
 project = "bluesky_stm"
@@ -32,3 +33,5 @@ copytree(
     "# Rooms and imports\n\nDrawn from the source by `docs/rooms.py`. A room imports from rooms of lower levels only.\n\n"
     + rooms.table()
 )
+
+(Path(__file__).parent / "parts.md").write_text(parts_reference.page())

@@ -9,9 +9,10 @@ from rich.markup import escape
 
 from bluesky_stm.cli import _doctor, _facility, _live, _measure, _nanonis, _parts, _resume, _stored  # noqa: F401 - each enters its commands
 from bluesky_stm.cli._app import app
+from bluesky_stm.cli._parts import words
 from bluesky_stm.errors import STMError
 
-__all__ = ["app", "main"]
+__all__ = ["app", "main", "words"]
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from typer.main import get_command
 
 from bluesky_stm.cli import app
 from bluesky_stm.facility import Facility
+from bluesky_stm.parts import KINDS
 
 pytestmark = pytest.mark.system
 
@@ -101,3 +102,15 @@ def test_the_pages_are_built_without_a_warning(tmp_path):
     reference = (tmp_path / "html" / "reference.html").read_text()
     for name in ("explore_multiscale", "LengthScale", "open_session", "what_if"):
         assert f".{name}" in reference
+
+
+def test_the_reference_of_parts_holds_every_part_and_every_setting():
+    command = [sys.executable, str(DOCS / "parts_reference.py")]
+    page = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    for kind, registry in KINDS.items():
+        section = page.partition(f"## {kind.capitalize()}s\n")[2].partition("\n## ")[0]
+        for name in registry.names:
+            part = section.partition(f"### `{name}`\n")[2].partition("\n### ")[0]
+            assert part, f"{kind} {name}"
+            for setting in registry.describe(name)["settings"]:
+                assert f"| `{setting['name']}` | " in part, f"{kind} {name}: {setting['name']}"
