@@ -1,4 +1,4 @@
-"""What is chosen by name: a `Part` is a name with frozen settings, and `Parts` is the registry of one kind of it.
+"""Parts, which are chosen by name: a `Part` is a name with frozen settings, and `Parts` is the registry of one kind of it.
 
 A scalarizer, an agent, a stop rule, a sample, a controller ... are each named in the same way: ``"gap"``,
 ``"gap:prefer=small"`` or ``{"name": "gap", "prefer": "small"}``. The settings are validated when a part is named, never later,

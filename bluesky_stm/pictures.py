@@ -1,4 +1,4 @@
-"""How a topograph is made fit to be looked at, and small pictures and tables as HTML for notebooks.
+"""Topographs made fit to be looked at, and small pictures and tables as HTML for notebooks.
 
 All of it needs numpy alone, because a look at an object should load nothing.
 """

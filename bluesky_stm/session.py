@@ -129,14 +129,34 @@ class Session:
 
 
 def make_agent_device(scale: LengthScale, controller: Controller, seed: int) -> AgentDevice:
-    """The agent that a length scale names, restricted to where the controller can answer."""
+    """Return the agent that a length scale names, restricted to where the controller can answer.
+
+    Parameters
+    ----------
+    scale : LengthScale
+        Names the agent and its settings.
+    controller : Controller
+        Says at which places it can answer.
+    seed : int
+        Seed of the agent.
+    """
     places = controller.locations()
     restricted = {} if places is None else {"candidates": places.tolist()}
     return AgentDevice(make_scale_agent(scale, seed, **restricted), scale, name="agent")
 
 
 def make_scale_agent(scale: LengthScale, seed: int, **restricted: Any) -> Agent:
-    """The agent that a length scale names, without a device: for a host that has no microscope."""
+    """Return the agent that a length scale names, without a device: for a host that has no microscope.
+
+    Parameters
+    ----------
+    scale : LengthScale
+        Names the agent and its settings.
+    seed : int
+        Seed of the agent.
+    **restricted
+        Settings that the microscope decides: the candidates, where it answers at some places only.
+    """
     if twice := sorted(set(restricted) & set(getattr(scale.agent, "given", ()))):
         raise SettingsError(
             f"The agent of scale {scale.name!r} was given {', '.join(twice)}, which the microscope says: it answers only "

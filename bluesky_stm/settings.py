@@ -1,4 +1,4 @@
-"""What a person or a facility decides: interlocks, length scales, and what is chosen by name. Validated here, once."""
+"""Decisions of a person or a facility: interlocks, length scales, and what is chosen by name. Validated here, once."""
 
 from __future__ import annotations
 
@@ -88,6 +88,15 @@ class Limits(Settings):
 
     def check(self, quantity: str, value: float, what: str | None = None) -> None:
         """Refuse ``value`` (also NaN) outside the interlock of ``quantity``, before anything moves.
+
+        Parameters
+        ----------
+        quantity : str
+            Name of the interlock, such as ``"bias"``.
+        value : float
+            Value that was asked for, in the unit of the quantity.
+        what : str, optional
+            Name of the signal, for the message.
 
         Raises
         ------
@@ -192,7 +201,7 @@ class LengthScale(Settings):
 
     @property
     def candidates(self) -> int:
-        """How many places there are to choose from."""
+        """Number of places there are to choose from."""
         pixel = self.frame / self.pixels
         size, stride = max(1, round(self.patch / pixel)), max(1, round(self.step / pixel))
         return ((self.pixels - size) // stride + 1) ** 2

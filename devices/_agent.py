@@ -38,7 +38,7 @@ Key = tuple[int, tuple[Point, ...], bytes | None]
 
 
 class RequestSignal(Signal):
-    """What the plan asks of the agent beside its lessons."""
+    """A request of the plan to the agent, beside its lessons."""
 
     def set(self, value: Any, *, timeout: float | None = None, settle_time: float | None = None) -> Status:
         """Take the value now.
@@ -59,7 +59,7 @@ class RequestSignal(Signal):
 
 
 class PosteriorMap(Device):
-    """What an agent predicts for each of its candidates, and how it decides among them, as far as it says."""
+    """The prediction of an agent for each of its candidates, and how it decides among them, as far as it says."""
 
     def trigger(self) -> Status:
         """Let the agent predict, in its thread."""
@@ -187,7 +187,7 @@ class AgentDevice(Device):
 
     @property
     def experience(self) -> Experience | None:
-        """What this agent has learned, for another one to inherit; None before its first spectrum."""
+        """Experience of this agent, for another one to inherit; None before its first spectrum."""
         seen = self.topograph
         return Experience(seen, tuple(self.observations)) if seen is not None and self.observations else None
 
@@ -198,7 +198,7 @@ class AgentDevice(Device):
 
     @property
     def observations(self) -> Sequence[Observation]:
-        """What the agent has learned, as it knows it now: places corrected for drift, spectra of a changed tip taken back."""
+        """Observations as the agent knows them now: places corrected for drift, spectra of a changed tip taken back."""
         return self._pupil.observations
 
     @property
@@ -213,17 +213,17 @@ class AgentDevice(Device):
 
     @property
     def left(self) -> int:
-        """How many candidates are neither measured nor masked."""
+        """Number of candidates that are neither measured nor masked."""
         return self._pupil.left
 
     @property
     def topograph(self) -> Topograph | None:
-        """What the agent has looked at."""
+        """The topograph that the agent has looked at."""
         return self._pupil.topograph
 
     @property
     def drift(self) -> Drift | None:
-        """How far the surface has moved since that topograph; None before it was measured."""
+        """Motion of the surface since that topograph; None before it was measured."""
         return self._teaching.drift
 
     @property
@@ -233,12 +233,12 @@ class AgentDevice(Device):
 
     @property
     def point(self) -> Point | None:
-        """Where to measure next; None before the first decision."""
+        """The place to measure next; None before the first decision."""
         return self.decision.point if self.decision else None
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """For the start document: from this the agent can be made again."""
+        """Metadata for the start document: from this the agent can be made again."""
         return {"agent": {**self.agent.describe(), "prior": list(self._prior)}, "scalarizer": self.scalarizer.describe()}
 
     def trigger(self) -> Status:
@@ -261,7 +261,7 @@ class AgentDevice(Device):
             del self._lessons[0]
 
     def refusal(self, settings: Mapping[str, Any]) -> str:
-        """Why the agent would not take these settings while it runs; empty when it would."""
+        """Return why the agent would not take these settings while it runs; empty when it would."""
         return refusal(self.agent, settings)
 
     @property

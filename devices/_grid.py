@@ -29,7 +29,7 @@ class GridSpectroscopy(Flying, Framed):
     """What the last flight was of."""
 
     def begin(self) -> Status:
-        """As a detector it can be triggered, too; its Events are collected."""
+        """Begin the grid; as a detector it can be triggered, too, and its Events are collected."""
         self.kickoff()
         return self.complete()
 

@@ -40,18 +40,18 @@ class Measuring(STMDevice):
 
     @property
     def arrays(self) -> list[str]:
-        """Which of its fields are arrays."""
+        """Names of those of its fields that are arrays."""
         return [name for name, field in self.fields.items() if field.axes]
 
     @property
     def taken(self) -> Any:
-        """What was measured last; None before the first."""
+        """The last measurement; None before the first."""
         values = {name: getattr(self, name).get() for name in self.fields}
         known = {n: v for n, v in values.items() if not self.fields[n].optional or (v is not None and n in self.read_attrs)}
         return None if any(known[name] is None for name in known) else self._measures.from_fields(known)
 
     def results_of(self, taken: Declared) -> dict[str, Any]:
-        """What a measurement leaves in the results, by their names."""
+        """Return what a measurement leaves in the results, by their names."""
         return {name: value for name, value in taken.as_fields().items() if isinstance(getattr(self, name), Result)}
 
     def trigger(self) -> Status:

@@ -56,7 +56,7 @@ class Scanner(Flying, Framed, measures=Topograph, hinted=("quality",)):
 
     @property
     def wanted(self) -> list[str]:
-        """Which images go into the documents."""
+        """Names of the images that go into the documents."""
         return [name for name in ("topograph", *FURTHER) if name in self.read_attrs]
 
     def check_value(self, frame: Frame) -> None:

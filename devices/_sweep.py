@@ -36,7 +36,7 @@ class SetpointParameter(Parameter):
             stm.check_junction(f"{self.name} bias", value.bias, value.current)
 
     def read(self) -> dict[str, dict[str, Any]]:
-        """As an array of bias and current, NaN for what stands."""
+        """Read an array of bias and current, NaN for what stands."""
         asked: Setpoint | None = self.get()
         value = np.array([np.nan, np.nan] if asked is None else [asked.bias, asked.current])
         return {self.name: {"value": value, "timestamp": self.timestamp}}

@@ -25,7 +25,7 @@ from bluesky_stm.valued import chance_of_value
 
 @dataclass(frozen=True, eq=False)
 class FrameKnowledge:
-    """What is known of a frame when it has been explored.
+    """Knowledge of a frame when it has been explored.
 
     Attributes
     ----------
@@ -51,14 +51,14 @@ class FrameKnowledge:
         return _valued(self.observations)
 
     def outside(self, frames: Sequence[Frame]) -> FrameKnowledge:
-        """What is known beyond ``frames``."""
+        """Return what is known beyond ``frames``."""
         kept = ~np.any([frame.contains(self.candidates) for frame in frames], axis=0) if frames else slice(None)
         posterior = Posterior(self.posterior.mean[kept], self.posterior.std[kept])
         left = [[o for o in some if not any(f.contains(o.point) for f in frames)] for some in (self.observations, self.before)]
         return FrameKnowledge(self.frame, self.candidates[kept], posterior, *left)
 
     def best_inside(self, frame: Frame) -> Point | None:
-        """Where in ``frame`` the highest value was measured; None where nothing was."""
+        """Return where in ``frame`` the highest value was measured; None where nothing was."""
         known = (*self.observations, *self.before)
         inside = [(o.value, o.point) for o in known if isinstance(o.value, float) and frame.contains(o.point)]
         return max(inside, key=itemgetter(0))[1] if inside else None
@@ -81,7 +81,7 @@ class ChildFrame:
 
     @property
     def begin(self) -> tuple[tuple[float, float], ...]:
-        """That place from the centre of the frame, in nm; as of `LengthScale`."""
+        """The place from the centre of the frame, in nm; as of `LengthScale`."""
         return () if self.best is None else ((self.best.x - self.frame.center.x, self.best.y - self.frame.center.y),)
 
 
@@ -253,6 +253,6 @@ def _allowed(frame: Frame, limits: Limits) -> bool:
 
 
 def _inside(centers: Floats, points: Floats, side: float, angle: float) -> NDArray[np.bool_]:
-    """Which points (m, 2) lie in the square around which centre (k, 2); boolean (k, m)."""
+    """Return which points (m, 2) lie in the square around which centre (k, 2); boolean (k, m)."""
     unit = Frame(Point(0, 0), (side, side), (1, 1), angle)
     return unit.contains(points[None, :, :] - centers[:, None, :])

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Options:
-    """What `explore` was asked for beside the scale."""
+    """Options that `explore` was given beside the scale."""
 
     maps_every: int
     look: bool
@@ -43,7 +43,7 @@ class Options:
     tip: TipCheck | None
 
     def as_dict(self) -> dict[str, Any]:
-        """For the start document."""
+        """Return them for the start document."""
         checks = {name: check and check.model_dump(mode="json") for name, check in (("drift", self.drift), ("tip", self.tip))}
         return {"maps_every": self.maps_every, "look": self.look, "ahead": self.ahead, **checks}
 

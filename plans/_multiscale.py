@@ -62,6 +62,7 @@ def explore_multiscale(
     Parameters
     ----------
     stm : STM
+        Microscope that measures.
     scales : sequence of LengthScale or mapping
         From large to small.
     make_agent : callable
@@ -198,7 +199,7 @@ class _Tree:
 
 
 def _inside(above: _Visit, child: ChildFrame, seen: Frame) -> list[Observation]:
-    """What was measured above inside the frame of a child, moved with it to where it was found again."""
+    """Return what was measured above inside the frame of a child, moved with it to where it was found again."""
     known = [o for o in (*above.before, *above.agent.observations) if child.frame.contains(o.point)]
     x, y = np.subtract(seen.center, child.frame.center).tolist()
     return [o.moved(Point(x, y)) for o in known]

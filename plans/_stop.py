@@ -16,7 +16,7 @@ from bluesky_stm.protocols import Decision
 
 @dataclass
 class RunState:
-    """How far a run has come.
+    """The state of a run, from which stop rules decide.
 
     Attributes
     ----------

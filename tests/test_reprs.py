@@ -33,6 +33,8 @@ def things(tmp_path_factory):
             "resumption": resume(run, budget=9),
             "record": RunRecord.of(run.documents()),
             "empty record": RunRecord(),
+            "spectrum": run.spectra[0],
+            "topograph": run.topograph,
         }
 
 
@@ -49,6 +51,8 @@ EXPECTED = {
     "what if": r"<WhatIf: Run [0-9a-f]{8} with gp-xy on conductance: .*>",
     "resumption": r"<Resumption of [0-9a-f]{8}: 5 spectra there, 4 to take>",
     "record": r"<RunRecord [0-9a-f]{8}: 5 spectra, \d decisions>",
+    "spectrum": r"<Spectrum at \(-?[\d.]+, -?[\d.]+\) nm: \d+ points, -1.5 to 1.5 V, set point -1.5 V, 0.2 nA, [a-z, ]+>",
+    "topograph": r"<Topograph of 20 x 20 nm at \(0.00, 0.00\) nm, 48 x 48 pixels, set point -1.5 V, 0.2 nA, good>",
     "empty record": r"<RunRecord without.*: no topograph>",
 }
 
@@ -70,3 +74,9 @@ def test_a_notebook_shows_a_run_with_its_topograph(things):
     html = things["run"]._repr_html_()
     assert things["run"].uid in html and "<td>20 nm</td>" in html and "<td>gp-xy</td>" in html
     assert html.count("<img ") == 1 and len(html) < 200_000
+
+
+def test_a_notebook_shows_a_topograph_and_a_spectrum(things):
+    topograph, spectrum = (things[name]._repr_html_() for name in ("topograph", "spectrum"))
+    assert topograph.count("<img ") == 1 and "48 x 48 pixels" in topograph
+    assert spectrum.count("<svg ") == 2 and "current (nA) against bias (V)" in spectrum and "dI/dV (nS)" in spectrum

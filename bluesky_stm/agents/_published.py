@@ -99,7 +99,7 @@ class EmbeddedProcess(gpytorch.models.ExactGP):
             return (residual / spread).numpy(), (std / spread).numpy()
 
     def embedded(self, windows: Tensor) -> Floats:
-        """What the net makes of windows (m, d); shape (m, 2)."""
+        """Return what the net makes of windows (m, d); shape (m, 2)."""
         with torch.no_grad():
             return self.net(windows).numpy()
 

@@ -32,7 +32,7 @@ def doctor() -> None:
 
 
 def _gpu() -> str:
-    """Which one torch finds."""
+    """Return the name of the GPU that torch finds."""
     try:
         import torch
     except ImportError:

@@ -76,7 +76,7 @@ def agent(
 
 
 def _choose(settings: Path | None, microscope: str | None) -> None:
-    """By the environment, which start-up files and worker processes see, too."""
+    """Choose the microscope by the environment, which start-up files and worker processes see, too."""
     from bluesky_stm.facility import FILE, MICROSCOPE
 
     for variable, value in ((FILE, settings), (MICROSCOPE, microscope)):

@@ -79,7 +79,22 @@ class Interrupts:
 
 
 def execute(engine: RunEngine, plan: MsgGenerator[Any], stm: STM) -> bool:
-    """Run a plan; whether it came to its end, or a person ended it. What was measured is stored either way."""
+    """Run a plan, in which Ctrl-C pauses at a safe place, and twice ends it. What was measured is stored either way.
+
+    Parameters
+    ----------
+    engine : RunEngine
+        Runs the plan.
+    plan : generator
+        Messages of the plan.
+    stm : STM
+        Microscope, which is asked how it left the tip.
+
+    Returns
+    -------
+    bool
+        True when the plan came to its end, False when a person ended it.
+    """
     from bluesky.utils import RunEngineInterrupted
 
     interrupts = Interrupts(engine)

@@ -51,7 +51,7 @@ def _so_far(catalog: str) -> list[Document]:
 
 @contextmanager
 def watched(live: bool, picture: Path | None) -> Iterator[Callable[[str, Mapping[str, Any]], None]]:
-    """What to subscribe to an engine whose runs are to be shown; a window stays until somebody closes it."""
+    """Give a callback for an engine whose runs are to be shown; a window stays until somebody closes it."""
     if not live and picture is None:
         yield lambda name, doc: None
         return

@@ -1,4 +1,4 @@
-"""What the command line shows of stored runs: a table as wide as the terminal, and a page about one run."""
+"""Stored runs on the command line: a table as wide as the terminal, and a page about one run."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def listing(table: pd.DataFrame, width: int) -> Table:
 
 
 def page(run: Run) -> Table:
-    """What, when, on what, where, by whom, how far, what was found, how it ended."""
+    """Return the page about a run: what, when, on what, where, by whom, how far, what was found, how it ended."""
     shown = Table.grid(padding=(0, 2))
     for name, text in _lines(run):
         if text:

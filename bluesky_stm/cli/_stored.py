@@ -134,7 +134,17 @@ def replay_all(catalog: Catalog, uids: Sequence[str]) -> bool:
 
 
 def write_report(catalog: Catalog, uids: Sequence[str], path: Path) -> None:
-    """Write the page about runs and say where it is."""
+    """Write the page about runs and say where it is.
+
+    Parameters
+    ----------
+    catalog : Catalog
+        Where the runs are.
+    uids : sequence of str
+        Their uids, parents first.
+    path : Path
+        File to write.
+    """
     from bluesky_stm.views import report
 
     report(uids, path, catalog=catalog)

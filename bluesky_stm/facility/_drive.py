@@ -43,8 +43,9 @@ def explore_remotely(
     Parameters
     ----------
     scale : LengthScale
+        Names the agent, its settings and its budget.
     seed : int
-        Of the agent.
+        Seed of the agent.
     subscribe : str
         Out-address of the 0MQ proxy that the instrument publishes to. Documents are unpickled: only from hosts one trusts.
     queue : str
@@ -126,7 +127,7 @@ def _asking(manager: Any) -> Callable[[str], list[Document]]:
 
 
 def _result(manager: Any, function: str, *arguments: Any) -> Any:
-    """What a function of the worker returns, called while a plan runs."""
+    """Return what a function of the worker returns, called while a plan runs."""
     from bluesky_queueserver_api import BFunc
 
     task = manager.function_execute(BFunc(function, *arguments), run_in_background=True)["task_uid"]
@@ -138,7 +139,7 @@ def _result(manager: Any, function: str, *arguments: Any) -> Any:
 
 
 def _is_over(manager: Any, run: str) -> bool:
-    """Whether the queue server has done with the exploration of that agent; one that failed stands in its queue again."""
+    """Return True when the queue server has done with the exploration of that agent; one that failed is in its queue again."""
     status = manager.status(reload=True)
     if status["manager_state"] != "idle":
         return False

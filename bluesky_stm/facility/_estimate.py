@@ -1,4 +1,4 @@
-"""How long an exploration will take, before it begins."""
+"""Estimate of how long an exploration will take, before it begins."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Estimate:
 
 
 def estimate(stm: STM, scales: Sequence[LengthScale]) -> Estimate:
-    """From the settings that stand: lines forth and back, the overview before each child, points of a sweep, ways, budgets.
+    """Estimate the time from the settings that stand: lines forth and back, overviews, points of a sweep, ways, budgets.
 
     Checks of tip and drift come on top, and so do children beyond the first and steps back.
     """

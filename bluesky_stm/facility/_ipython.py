@@ -18,7 +18,7 @@ STARTUP = Path(__file__).with_name("startup.py")
 
 
 def startup_file() -> Path:
-    """What a session begins with, unless somebody has a copy."""
+    """Return the file that a session begins with, unless somebody has a copy."""
     return STARTUP
 
 

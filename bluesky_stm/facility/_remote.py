@@ -31,7 +31,7 @@ from bluesky_stm.teaching import Document, TaughtAgent, Teaching
 
 
 class Mailbox:
-    """Where answers wait for the agent device; safe between threads."""
+    """A place where answers wait for the agent device; safe between threads."""
 
     def __init__(self) -> None:
         self._answers: dict[str, Mapping[str, Any]] = {}
@@ -63,7 +63,7 @@ class Mailbox:
 
 
 class RemoteAgent:
-    """On the instrument: an agent that is somewhere else. It needs no torch.
+    """The agent on the instrument that stands for one somewhere else. It needs no torch.
 
     Parameters
     ----------
@@ -107,17 +107,17 @@ class RemoteAgent:
         return [Decision.from_fields(answer["decision"])]
 
     def posterior(self, points: ArrayLike | None = None) -> Posterior:
-        """What it predicts for its candidates."""
+        """Return what it predicts for its candidates."""
         if points is not None:
             raise NotCapableError("A remote agent predicts its candidates, not other places.")
         return Posterior(self._told("mean"), self._told("std"))
 
     def insight(self) -> Insight:
-        """What it lets people see."""
+        """Return what it lets people see."""
         return Insight(self._told("acquisition"), self._told("features").reshape(-1, 2))
 
     def checkpoint(self) -> dict[str, Any]:
-        """What it has to know; its settings are the agent host's and can't be changed from here."""
+        """Return what it has to know; its settings are the agent host's and can't be changed from here."""
         return {"topograph": self._topograph, "prior": self._prior, "observations": list(self._observations)}
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -127,7 +127,7 @@ class RemoteAgent:
             self.ingest(state["observations"])
 
     def describe(self) -> dict[str, Any]:
-        """As the agent itself does."""
+        """Describe it as the agent itself does."""
         return dict(self._description)
 
     def _told(self, name: str) -> Floats:
@@ -142,7 +142,9 @@ class RemoteAgent:
 
 
 class AgentHost:
-    """On the other machine: feed it documents; after each lesson it sends an answer. A document that comes twice counts once.
+    """The agent on the other machine: feed it documents, and it answers after each lesson.
+
+    A document that comes twice counts once.
 
     Parameters
     ----------
@@ -186,11 +188,11 @@ class AgentHost:
 
     @property
     def observations(self) -> Sequence[Observation]:
-        """What the agent has learned."""
+        """The observations that the agent has learned."""
         return self._pupil.observations
 
     def _learn(self, name: str, doc: Mapping[str, Any]) -> bool:
-        """Whether there was a lesson in it, and the agent can be asked."""
+        """Return True when the document held a lesson, and the agent can be asked."""
         if name == "start" and doc.get("remote") == self.run and doc["uid"] not in self._uids:
             self._uids.add(doc["uid"])
             self._inherit(doc)
@@ -228,7 +230,7 @@ class AgentHost:
 
 
 def lessons_digest(topograph: Topograph, observations: Sequence[Observation], prior: Sequence[Experience] = ()) -> str:
-    """What an agent knows, in a word: topograph, observations and earlier runs, in their order, to the last bit."""
+    """Return a digest of what an agent knows: topograph, observations and earlier runs, in their order, to the last bit."""
     digest = hashlib.sha256(np.ascontiguousarray(topograph.height, dtype="<f8").tobytes())
     digest.update(json.dumps(topograph.frame.as_dict()).encode())
     for observation in observations:
@@ -241,7 +243,7 @@ def lessons_digest(topograph: Topograph, observations: Sequence[Observation], pr
 
 
 def mask_digest(mask: NDArray[np.bool_] | None) -> str:
-    """Which candidates are allowed, in a word; empty for all."""
+    """Return a digest of which candidates are allowed; empty for all."""
     return "" if mask is None else hashlib.sha256(np.asarray(mask, dtype=bool).tobytes()).hexdigest()
 
 

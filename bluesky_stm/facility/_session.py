@@ -34,6 +34,7 @@ def open_session(settings: Facility, RE: RunEngine | None = None) -> Session:  #
     Parameters
     ----------
     settings : Facility
+        Microscope, catalog, limits, length scales and whatever else a facility has decided.
     RE : RunEngine, optional
         One that is there already: a second one is never made, and its metadata stay as they are.
 

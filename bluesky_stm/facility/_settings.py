@@ -30,7 +30,7 @@ Address = Annotated[str, Field(pattern=r"^((tcp://)?[^:/]+:\d+)?$")]
 
 
 class Mail(Settings):
-    """Where alerts are mailed, through an SMTP server that asks for no password."""
+    """Address to which alerts are mailed, through an SMTP server that asks for no password."""
 
     host: str = "localhost"
     sender: str
@@ -38,7 +38,7 @@ class Mail(Settings):
 
 
 class Alerts(Settings):
-    """Who is told when something happens at night.
+    """Ways in which people are told when something happens at night.
 
     Attributes
     ----------
@@ -58,7 +58,7 @@ class Alerts(Settings):
 
 
 class Facility(Settings):
-    """What a facility decides once.
+    """The settings that a facility decides once.
 
     Attributes
     ----------

@@ -209,12 +209,12 @@ def take_answer(answer: dict) -> None:
 
 
 def documents_of(uid: str) -> str:
-    """What a remote agent is to know of an earlier run: not a plan, either."""
+    """Return what a remote agent is to know of an earlier run; this is no plan, either."""
     return packed(taught_documents(_session.catalog[uid]))
 
 
 def documents_so_far(remote: str) -> str:
-    """What the exploration of a remote agent has brought, for one that starts again: not a plan, either."""
+    """Return what the exploration of a remote agent has brought, for one that starts again; this is no plan, either."""
     for run in reversed(_session.catalog):
         if run.start.get("remote") == remote:
             return packed(run.documents())

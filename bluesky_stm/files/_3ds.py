@@ -203,13 +203,13 @@ def _pixels(name: str, body: bytes, shape: tuple[int, int], floats: int) -> Floa
 
 
 def _named(labels: list[str], arrays: Floats) -> dict[str, Floats]:
-    """By name without unit, in our units."""
+    """Return the values by name without unit, in our units."""
     parts = [split_unit(label) for label in labels]
     return {name: in_our_unit(values, unit) for (name, unit), values in zip(parts, arrays, strict=True)}
 
 
 def _axis(name: str, header: Header, pixels: Floats, points: int) -> Floats:
-    """What was swept, in SI, from the limits that each pixel begins with."""
+    """Return what was swept, in SI, from the limits that each pixel begins with."""
     limits = pixels[..., :2].reshape(-1, 2)
     limits = limits[np.isfinite(limits).all(axis=1)]
     if header.get("Filetype", "Linear") != "Linear" or not len(limits) or np.ptp(limits, axis=0).any():
@@ -230,5 +230,5 @@ def _frame(header: Header, shape: tuple[int, int], parameters: Mapping[str, Floa
 
 
 def _setpoint_from(bias: Floats, current: Floats) -> Setpoint:
-    """What the feedback held when it was opened, from the first sample of every sweep."""
+    """Return what the feedback held when it was opened, from the first sample of every sweep."""
     return Setpoint(float(bias[0]), float(np.abs(np.nanmedian(current[..., 0]))))

@@ -1,4 +1,4 @@
-"""What the formats of others share: names and units of channels, clipping, and the calibration of a lock-in.
+"""Names and units of channels, clipping, and the calibration of a lock-in, which the formats of others share.
 
 A lock-in channel recorded in volts is that of the preamplifier's output, and 1 V there is taken as 1 nA (10^9 V/A). Its gain
 is fitted against the current of the same file, so that dI/dV does not depend on that choice. Without a lock-in channel, or
@@ -118,7 +118,17 @@ def in_si(measured: Spectrum | Grid) -> dict[str, Floats]:
 
 
 def conductance(bias: Floats, current: Floats, lockin_x: Floats) -> Floats:
-    """Differential conductance, in nS, of spectra ``(..., n)``: of the calibrated lock-in, or the derivative of the current."""
+    """Return the differential conductance, in nS: of the calibrated lock-in, or else the derivative of the current.
+
+    Parameters
+    ----------
+    bias : ndarray of shape (n,)
+        Sample bias, in V.
+    current : ndarray of shape (..., n)
+        Tunneling current, in nA.
+    lockin_x : ndarray of shape (..., n)
+        Lock-in channel in phase, in nA; NaN where there is none.
+    """
     if np.isfinite(lockin_x).any():
         gain, offset, following = calibrate_lockin(bias, current, lockin_x)
         if following >= LEAST_FOLLOWING:
@@ -135,7 +145,9 @@ def calibrate_lockin(bias: Floats, current: Floats, lockin_x: Floats) -> tuple[f
     Parameters
     ----------
     bias : ndarray of shape (n,)
+        Sample bias, in V.
     current, lockin_x : ndarray of shape (..., n)
+        Tunneling current and the lock-in channel in phase, in nA.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""What a self-describing file holds: named arrays with units and axes. The common ground of NSID and NeXus.
+"""Named arrays with units and axes, as a self-describing file holds them: the common ground of NSID and NeXus.
 
 The axes ``x`` and ``y`` of an image are places, in nm, before the frame is turned about its centre by its ``angle``.
 """
@@ -72,7 +72,7 @@ class Group:
 
 
 def to_groups(recording: RecordedRun | Grid | Topograph) -> list[Group]:
-    """What is to be written of a measurement."""
+    """Return what is to be written of a measurement."""
     if isinstance(recording, Grid):
         return [_grid(recording)]
     if isinstance(recording, Topograph):

@@ -23,7 +23,17 @@ def split_file(path: Path, end: bytes, kind: str, advice: str) -> tuple[str, byt
 
 
 def number(header: Header, key: str, default: float | None = None) -> float:
-    """The number, in SI, that begins the value of ``key``: ``"5.000E-11 A"`` is 5e-11."""
+    """Return the number, in SI, that begins a value: ``"5.000E-11 A"`` is 5e-11.
+
+    Parameters
+    ----------
+    header : Header
+        Keys and values of the file, as text.
+    key : str
+        Which value.
+    default : float, optional
+        Returned where there is no number; refused if not given.
+    """
     text = header.get(key, "")
     try:
         return float(text.split()[0])
@@ -34,7 +44,17 @@ def number(header: Header, key: str, default: float | None = None) -> float:
 
 
 def numbers(header: Header, key: str, count: int) -> list[float]:
-    """``count`` numbers of ``key``, whatever stands between them."""
+    """Return the numbers in a value, whatever stands between them.
+
+    Parameters
+    ----------
+    header : Header
+        Keys and values of the file, as text.
+    key : str
+        Which value.
+    count : int
+        How many there have to be.
+    """
     found = re.findall(r"[-+]?[\d.]+(?:[eE][-+]?\d+)?", header.get(key, ""))
     if len(found) != count:
         raise FileFormatError(
@@ -44,7 +64,17 @@ def numbers(header: Header, key: str, count: int) -> list[float]:
 
 
 def frame_from_si(center: tuple[float, float], size: tuple[float, float], pixels: tuple[int, int], clockwise: float) -> Frame:
-    """Frame of metres and of an angle that Nanonis counts clockwise."""
+    """Return the frame that a file of Nanonis gives in SI.
+
+    Parameters
+    ----------
+    center, size : (float, float)
+        Centre and sides, in m.
+    pixels : (int, int)
+        Rows and columns.
+    clockwise : float
+        Angle, in degrees clockwise.
+    """
     x, y, width, height = (round(float(v), 6) for v in units.from_si([*center, *size], units.LENGTH))
     return Frame(Point(x, y), (width, height), pixels, 0.0 - clockwise)
 

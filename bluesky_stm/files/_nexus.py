@@ -33,7 +33,7 @@ def write_nexus(path: str | Path, recording: RecordedRun | Grid | Topograph) -> 
 
 
 def is_nexus(path: Path) -> bool:
-    """Whether an HDF5 file says that it is a NeXus file; False for what is no HDF5 file."""
+    """Return True when an HDF5 file says that it is a NeXus file; False for what is no HDF5 file."""
     try:
         with h5py.File(path) as file:
             return file.attrs.get("NX_class") == "NXroot"
@@ -42,7 +42,7 @@ def is_nexus(path: Path) -> bool:
 
 
 def read_nexus(path: str | Path) -> RecordedRun | Grid | Topograph:
-    """What `write_nexus` wrote.
+    """Read what `write_nexus` wrote.
 
     Raises
     ------

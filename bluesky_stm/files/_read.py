@@ -25,6 +25,7 @@ def read(path: str | Path, form: str | Mapping[str, Any] | FileFormat | None = N
     Parameters
     ----------
     path : path
+        File to read.
     form : str, mapping or FileFormat, optional
         Its format, chosen by name. If not given, the format is told by the first bytes of the file.
 
@@ -86,7 +87,7 @@ def format_for(path: str | Path) -> FileFormat:
 
 
 def fingerprint(path: str | Path) -> dict[str, str]:
-    """Which file it was, and what was in it: ``{"file": ..., "sha256": ...}`` for a start document."""
+    """Return which file it was and what was in it, for a start document: ``{"file": ..., "sha256": ...}``."""
     path = _existing(path)
     return {"file": str(path.resolve()), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
 

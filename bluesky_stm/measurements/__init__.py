@@ -1,4 +1,4 @@
-"""What a microscope brings home: a topograph, a spectrum, a CITS grid; their fields, each declared once."""
+"""Measurements of a microscope: a topograph, a spectrum, a CITS grid; their fields, each declared once."""
 
 from bluesky_stm.measurements._declared import (
     OF_VALUE,

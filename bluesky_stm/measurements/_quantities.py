@@ -1,4 +1,4 @@
-"""What a microscope brings home: a topograph, a spectrum, a CITS grid, each with its place, units and quality."""
+"""Measurements of a microscope: a topograph, a spectrum, a CITS grid, each with its place, units and quality."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ import numpy as np
 from bluesky_stm import units
 from bluesky_stm.geometry import Floats, Frame, Point
 from bluesky_stm.measurements._declared import Declared, Field, Fields, array, declared, each_of, joined, nested, number, whole
+from bluesky_stm.pictures import beside, curve_picture, table, topograph_picture
 
 IMAGE: Final = ("row", "column")
 """Axes of an image; row 0 is the lowest y."""
 
 
 class Quality(IntFlag):
-    """What is wrong with a measurement; stored as one whole number in its Event."""
+    """Flags of what is wrong with a measurement; stored as one whole number in its Event."""
 
     GOOD = 0
     CLIPPED = 1
@@ -32,7 +33,7 @@ class Quality(IntFlag):
 
     @property
     def words(self) -> str:
-        """For people: ``"clipped, incomplete"``, or ``"good"``."""
+        """The flags in words: ``"clipped, incomplete"``, or ``"good"``."""
         return ", ".join(flag.name.lower().replace("_", " ") for flag in self if flag.name) or "good"
 
 
@@ -62,7 +63,7 @@ def frame_of(image: str) -> Frame:
 
 @dataclass(frozen=True)
 class Setpoint(Declared):
-    """Where the feedback holds the tip: bias in V, current in nA (its magnitude; the sign is that of the bias)."""
+    """Set point of the feedback: bias in V, current in nA (its magnitude; the sign is that of the bias)."""
 
     bias: float = number(units.BIAS, "Sample bias.", precision=4)
     current: float = number(units.CURRENT, "Magnitude of the tunneling current.", precision=5)
@@ -70,7 +71,7 @@ class Setpoint(Declared):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Taken(Declared):
-    """What every measurement says of itself.
+    """The facts that every measurement states of itself.
 
     Attributes
     ----------
@@ -101,10 +102,22 @@ class Topograph(Taken):
     frame: Frame = frame_of("topograph")
     height: Floats = array(units.LENGTH, IMAGE, "Tip height, larger away from the surface.", name="topograph", precision=4)
 
+    def __repr__(self) -> str:
+        return f"<Topograph of {_frame_in_words(self.frame)}, {_taken_in_words(self)}>"
+
+    def _repr_html_(self) -> str:
+        """Return the picture with what it shows, as a notebook asks for it."""
+        rows = {
+            "frame": _frame_in_words(self.frame),
+            "set point": _setpoint_in_words(self.setpoint),
+            "quality": self.quality.words,
+        }
+        return beside(topograph_picture(self.height, self.frame.size), table("Topograph", rows))
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Swept(Taken):
-    """What a bias sweep measures, of one place or of many: the channels of a spectrum.
+    """The channels of a bias sweep, of one place or of many.
 
     Attributes
     ----------
@@ -148,8 +161,24 @@ class Spectrum(Swept):
     z: float = number(units.LENGTH, "Tip height during the sweep.", float("nan"), precision=4)
     backward: Mapping[str, Floats] = each_of(CHANNELS, "_backward")
 
+    def __repr__(self) -> str:
+        at = f"({self.position.x:.2f}, {self.position.y:.2f}) nm"
+        return f"<Spectrum at {at}: {_sweep_in_words(self.bias)}, {_taken_in_words(self)}>"
+
+    def _repr_html_(self) -> str:
+        """Return current and dI/dV as curves with what they are of, as a notebook asks for it."""
+        rows = {
+            "place": f"({self.position.x:.2f}, {self.position.y:.2f}) nm",
+            "sweep": _sweep_in_words(self.bias),
+            "set point": _setpoint_in_words(self.setpoint),
+            "quality": self.quality.words,
+        }
+        current = curve_picture(self.bias, self.current, f"current ({units.CURRENT}) against bias ({units.BIAS})")
+        slope = curve_picture(self.bias, self.didv, f"dI/dV ({units.CONDUCTANCE})")
+        return beside(current, slope, table("Spectrum", rows))
+
     def at(self, position: Point) -> Self:
-        """The same spectrum at a corrected place."""
+        """Return the same spectrum at a corrected place."""
         return replace(self, position=position)
 
 
@@ -168,8 +197,11 @@ class Grid(Swept):
     frame: Frame = frame_of("z")
     height: Floats = array(units.LENGTH, IMAGE, "Tip height when the feedback was opened.", name="z", precision=4)
 
+    def __repr__(self) -> str:
+        return f"<Grid of {_frame_in_words(self.frame)}: {_sweep_in_words(self.bias)}, {_taken_in_words(self)}>"
+
     def spectrum(self, row: int, column: int) -> Spectrum:
-        """The spectrum of one pixel."""
+        """Return the spectrum of one pixel."""
         x, y = self.frame.to_sample((row, column))
         channels: dict[str, Any] = {channel.name: getattr(self, channel.name)[row, column] for channel in CHANNELS}
         return Spectrum(
@@ -181,3 +213,21 @@ class Grid(Swept):
             z=float(self.height[row, column]),
             quality=Quality.INCOMPLETE if np.isnan(channels["current"]).any() else Quality.GOOD,
         )
+
+
+def _frame_in_words(frame: Frame) -> str:
+    (x, y), (width, height), (rows, columns) = frame.center, frame.size, frame.pixels
+    turned = f", turned by {frame.angle:g}°" if frame.angle else ""
+    return f"{width:g} x {height:g} nm at ({x:.2f}, {y:.2f}) nm{turned}, {rows} x {columns} pixels"
+
+
+def _setpoint_in_words(setpoint: Setpoint) -> str:
+    return f"{setpoint.bias:g} {units.BIAS}, {setpoint.current:g} {units.CURRENT}"
+
+
+def _taken_in_words(taken: Taken) -> str:
+    return f"set point {_setpoint_in_words(taken.setpoint)}, {taken.quality.words}"
+
+
+def _sweep_in_words(bias: Floats) -> str:
+    return f"{len(bias)} points, {bias[0]:g} to {bias[-1]:g} {units.BIAS}" if len(bias) else "no points"

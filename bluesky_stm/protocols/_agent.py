@@ -118,7 +118,7 @@ class Experience:
 
 @dataclass(frozen=True)
 class Health(Declared):
-    """How far the model behind a decision can be trusted.
+    """Measures of how far the model behind a decision can be trusted.
 
     Attributes
     ----------
@@ -152,7 +152,7 @@ class Health(Declared):
 
 @dataclass(frozen=True)
 class Decision(Declared):
-    """Where to measure next, and why.
+    """A place to measure next, and why.
 
     Attributes
     ----------

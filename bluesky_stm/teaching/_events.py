@@ -35,7 +35,7 @@ def decision_from(data: Fields) -> Decision:
 
 @dataclass(frozen=True)
 class MeasuredDrift:
-    """What an Event of the stream ``drift`` says.
+    """A measurement of drift, as an Event of the stream ``drift`` has it.
 
     Attributes
     ----------
@@ -69,7 +69,7 @@ def drift_from(data: Fields) -> MeasuredDrift:
 
 
 def found_from(data: Fields) -> Point | None:
-    """How far the surface has moved since the parent's topograph, in nm, as an Event of the stream ``overview`` says.
+    """Return how far the surface has moved since the parent's topograph, in nm, as an Event of the stream ``overview`` says.
 
     None where the images did not agree well enough: then nobody knows.
     """
@@ -78,13 +78,13 @@ def found_from(data: Fields) -> Point | None:
 
 
 def revoked_from(data: Fields) -> tuple[int, str]:
-    """How many of the last spectra an Event of the stream ``tip_check`` takes back, and why."""
+    """Return how many of the last spectra an Event of the stream ``tip_check`` takes back, and why."""
     field = _fields(data, "verdict")
     return int(field["revoked"]), str(field["reason"])
 
 
 def intervention_from(data: Fields) -> Intervention | None:
-    """What a person did, in the ``data`` of an Event of the stream ``intervention``; None where it was refused."""
+    """Return what a person did, from the ``data`` of an Event of the stream ``intervention``; None where it was refused."""
     field = _fields(data, "kind")
     return None if field["refused"] else Intervention.from_event(field)
 
@@ -96,7 +96,7 @@ def _fields(data: Fields, telling: str) -> dict[str, Any]:
 
 
 def _prefix(data: Fields, telling: str) -> str:
-    """What the keys of a device begin with; it is the one that has the key ``*_telling``."""
+    """Return what the keys of a device begin with; it is the one that has the key ``*_telling``."""
     prefixes = [key.removesuffix(telling) for key in data if key.endswith(f"_{telling}")]
     if len(prefixes) != 1:
         raise FileFormatError(

@@ -93,7 +93,7 @@ class Teaching(DocumentRouter):
         self._streams[doc["uid"]] = doc["name"]
 
     def event(self, doc: Any) -> Any:
-        """What an Event teaches becomes a lesson."""
+        """Make a lesson of what an Event teaches."""
         stream = self._streams.get(doc["descriptor"])
         number = doc["descriptor"], doc["seq_num"]  # an Event that is repeated after a pause has the same, but another uid
         if stream in _TEACHERS and number not in self._seen:

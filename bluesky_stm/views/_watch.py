@@ -36,6 +36,7 @@ def watch(feed: DocumentQueue, picture: Path | None = None, so_far: Sequence[Doc
     Parameters
     ----------
     feed : DocumentQueue
+        Documents as they come; None ends them.
     picture : Path, optional
         A PNG, written anew about every second, instead of a window.
     so_far : sequence of (name, document)

@@ -72,6 +72,7 @@ class Link:
         Parameters
         ----------
         command : str
+        Name of the command.
         *values
             Of the request, in SI.
         timeout : float, optional

@@ -128,7 +128,7 @@ def only_reads(command: str) -> bool:
 
 
 class Switch(IntEnum):
-    """On and off in most ``Set`` commands; ``Get`` answers 1 and 0."""
+    """Codes of on and off in most ``Set`` commands; ``Get`` answers 1 and 0."""
 
     KEEP = 0
     ON = 1
