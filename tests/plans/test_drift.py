@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from bluesky_stm.controllers import IDEAL, FakeController, SimulatedController
+from bluesky_stm.controllers.fake import FakeState
 from bluesky_stm.errors import SettingsError
 from bluesky_stm.files import read
 from bluesky_stm.geometry import Drift, Frame, Point
@@ -198,9 +199,13 @@ def test_a_frame_is_found_again_after_the_sample_has_moved(RE, docs, make_stm, a
 class Unhurried(FakeController):
     """Its images take a quarter of an hour, whoever answers."""
 
+    def __init__(self):
+        self.standing = FakeState()
+        super().__init__(state=self.standing)
+
     def scan(self, *args):
         image = super().scan(*args)
-        self._clock += 900.0
+        self.standing.time += 900.0
         return image
 
 
