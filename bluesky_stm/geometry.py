@@ -8,7 +8,6 @@ reaches from column ``-0.5`` to ``n - 0.5``, and the centre of an even window li
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple, Self
 
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bluesky_stm.errors import SettingsError
+from bluesky_stm.validated import Data
 
 Floats = NDArray[np.floating[Any]]
 
@@ -176,7 +176,7 @@ class Frame:
         return {**asdict(self), "center": list(self.center), "size": list(self.size), "pixels": list(self.pixels)}
 
     @classmethod
-    def from_dict(cls, document: Mapping[str, Any]) -> Self:
+    def from_dict(cls, document: Data) -> Self:
         """Return the frame that `as_dict` described."""
         return cls(Point(*document["center"]), tuple(document["size"]), tuple(document["pixels"]), document.get("angle", 0.0))
 

@@ -6,7 +6,7 @@ Nothing is built at import, nothing is global: two sessions in one program do no
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +22,7 @@ from bluesky_stm.geometry import Frame
 from bluesky_stm.parts import KINDS, Part, controllers, parts_of_controller, register
 from bluesky_stm.settings import LengthScale, Limits
 from bluesky_stm.storage import Catalog, open_catalog
+from bluesky_stm.validated import Data
 
 if TYPE_CHECKING:
     from bluesky_stm.controllers import ControllerPart
@@ -92,7 +93,7 @@ class Session:
         if self._progress is None:
             self._progress = self.RE.subscribe(Progress())
 
-    def agent(self, scale: str | LengthScale | Mapping[str, Any], prior: str | Iterable[str] = ()) -> AgentDevice:
+    def agent(self, scale: str | LengthScale | Data, prior: str | Iterable[str] = ()) -> AgentDevice:
         """A fresh agent for a length scale of this session, by name, or for any other; ``prior`` are uids of earlier runs.
 
         What those measured inside its frame it knows from the start.
@@ -166,12 +167,12 @@ def make_scale_agent(scale: LengthScale, seed: int, **restricted: Any) -> Agent:
 
 
 def open(
-    controller: str | Mapping[str, Any] | ControllerPart = "simulated",
+    controller: str | Data | ControllerPart = "simulated",
     *,
-    sample: str | Mapping[str, Any] | Part | None = None,
+    sample: str | Data | Part | None = None,
     seed: int | None = None,
     catalog: str | Path = FOLDER,
-    limits: Mapping[str, Any] | None = None,
+    limits: Data | None = None,
     RE: RunEngine | None = None,  # noqa: N803 - its name everywhere
     **settings: Any,
 ) -> Session:
@@ -228,7 +229,7 @@ def open(
 
 
 def simulated(
-    seed: int = 0, catalog: str | Path = FOLDER, *, profile: str | Mapping[str, Any] | Part = "good_day", **others: Any
+    seed: int = 0, catalog: str | Path = FOLDER, *, profile: str | Data | Part = "good_day", **others: Any
 ) -> Session:
     """Open a session at a simulated surface, EuZn2As2 if not said otherwise, in simulated time.
 
@@ -287,7 +288,7 @@ def nanonis(host: str = "127.0.0.1", seed: int = 0, catalog: str | Path = FOLDER
     return open("nanonis", host=host, seed=seed, catalog=catalog, **others)
 
 
-def reopened(start: Mapping[str, Any], catalog: str | Path = FOLDER, *, parts: Iterable[Any] = (), **others: Any) -> Session:
+def reopened(start: Data, catalog: str | Path = FOLDER, *, parts: Iterable[Any] = (), **others: Any) -> Session:
     """Open a session at the microscope of a stored run, as its start document describes it, to go on with the run.
 
     Parameters

@@ -6,8 +6,7 @@ measures that; it vanishes on step edges and on lines, however high, and on sadd
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +17,7 @@ from skimage.feature import peak_local_max
 from bluesky_stm.geometry import Floats, Frame, patch_centers
 from bluesky_stm.imaging import fill_holes, remove_tilt
 from bluesky_stm.measurements import Topograph
+from bluesky_stm.validated import Data
 
 WIDTHS: Final = (1 / 16, 1 / 8, 1 / 4)
 """Standard deviations of the Gaussians that smooth the image, as shares of the patch; each is at least one pixel."""
@@ -105,7 +105,7 @@ def on_spots(topograph: Topograph, patch: float, step: float) -> tuple[Floats, N
     return places, spot
 
 
-def described(settings: Mapping[str, Any], frame: Frame | None, topograph: Topograph | None) -> Floats | None:
+def described(settings: Data, frame: Frame | None, topograph: Topograph | None) -> Floats | None:
     """Return the candidates that an agent with the given settings laid out.
 
     Parameters

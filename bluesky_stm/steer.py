@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import math
 import threading
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,6 +17,7 @@ from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.parts import Part
 from bluesky_stm.protocols import Decision
 from bluesky_stm.scalarizers import make_scalarizer
+from bluesky_stm.validated import Data
 
 KINDS: Final = ("mask", "unmask", "measure", "scalarizer", "agent", "budget", "approve", "accept", "reject")
 """Kinds of requests."""
@@ -41,7 +41,7 @@ class Intervention:
     """
 
     kind: str
-    settings: Mapping[str, Any]
+    settings: Data
     reason: str = ""
 
     def __post_init__(self) -> None:
@@ -65,7 +65,7 @@ class Intervention:
         return {"kind": self.kind, "settings": json.dumps(self.settings), "reason": self.reason}
 
     @classmethod
-    def from_event(cls, fields: Mapping[str, Any]) -> Intervention:
+    def from_event(cls, fields: Data) -> Intervention:
         """Return the intervention that `as_event` described."""
         return cls(str(fields["kind"]), json.loads(fields["settings"]), str(fields["reason"]))
 
@@ -121,7 +121,7 @@ class Steer:
             raise SettingsError(f"A spectrum needs a place that is finite, not {tuple(point)}. Nothing was asked.")
         self._ask("measure", {"point": [float(point[0]), float(point[1])]}, reason)
 
-    def scalarize(self, choice: str | Mapping[str, Any], reason: str = "") -> None:
+    def scalarize(self, choice: str | Data, reason: str = "") -> None:
         """Evaluate all spectra, earlier ones too, by another scalarizer.
 
         Parameters
@@ -187,7 +187,7 @@ class Steer:
             asked, self._asked = self._asked, []
         return asked
 
-    def _ask(self, kind: str, settings: Mapping[str, Any], reason: str) -> None:
+    def _ask(self, kind: str, settings: Data, reason: str) -> None:
         try:
             json.dumps(settings)
         except TypeError as error:

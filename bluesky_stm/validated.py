@@ -15,6 +15,9 @@ UNTOUCHED: Final = "Nothing has been started."
 JSON = dict[str, Any]
 """A JSON object: text, numbers, booleans, None, lists and objects."""
 
+Data = Mapping[str, Any]
+"""Values by name that are only read: a document, the data of an Event, settings as they come from JSON or YAML."""
+
 
 class Settings(BaseModel):
     """Settings that cannot change, with no field unknown; `parse` turns what is wrong into one readable `SettingsError`."""

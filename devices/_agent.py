@@ -23,6 +23,7 @@ from bluesky_stm.protocols import Agent, Decision, Experience, Insight, Insightf
 from bluesky_stm.scalarizers import make_scalarizer
 from bluesky_stm.settings import LengthScale
 from bluesky_stm.teaching import Lesson, TaughtAgent, Teaching, mask_as_text, refusal
+from bluesky_stm.validated import JSON, Data
 
 FIELDS = (
     *declared(Decision).values(),
@@ -78,7 +79,7 @@ class PosteriorMap(Device):
             f"{self.name}_ingested": data_key(source, dtype="integer"),
         }
 
-    def read(self) -> dict[str, dict[str, Any]]:
+    def read(self) -> dict[str, JSON]:
         """The prediction; NaN before the first."""
         known, then = self._map or (self._unknown, time.time())
         return {f"{self.name}_{key}": {"value": value, "timestamp": then} for key, value in known.items()}
@@ -89,10 +90,10 @@ class PosteriorMap(Device):
         known = self._map[0] if self._map else self._unknown
         return known["mean"], known["std"]
 
-    _map: tuple[dict[str, Any], float] | None = None
+    _map: tuple[JSON, float] | None = None
 
     @property
-    def _unknown(self) -> dict[str, Any]:
+    def _unknown(self) -> JSON:
         count = len(self.parent.candidates)
         unknown = np.full(count, np.nan)
         return {"mean": unknown, "std": unknown, **_by_name(Insight.unknown(count)), "ingested": 0}
@@ -106,7 +107,7 @@ class PosteriorMap(Device):
         self._map = {**posterior, **_by_name(insight), "ingested": len(device.observations)}, time.time()
 
 
-def _by_name(arrays: Posterior | Insight) -> dict[str, Any]:
+def _by_name(arrays: Posterior | Insight) -> JSON:
     """Its arrays, each a fresh one."""
     return {name: np.array(values) for name, values in vars(arrays).items()}
 
@@ -172,7 +173,7 @@ class AgentDevice(Device):
         learned = f"{len(self.observations)} spectra learned"
         return f"<AgentDevice {self.name!r}: {self.agent_name}{at}, {self.scalarizer.name}, {learned}>"
 
-    def documents(self, name: str, doc: Mapping[str, Any]) -> None:
+    def documents(self, name: str, doc: Data) -> None:
         """Take in a document; to be subscribed to the RunEngine or to a stream of documents."""
         self._teaching(name, dict(doc))
 
@@ -237,7 +238,7 @@ class AgentDevice(Device):
         return self.decision.point if self.decision else None
 
     @property
-    def metadata(self) -> dict[str, Any]:
+    def metadata(self) -> JSON:
         """Metadata for the start document: from this the agent can be made again."""
         return {"agent": {**self.agent.describe(), "prior": list(self._prior)}, "scalarizer": self.scalarizer.describe()}
 
@@ -260,7 +261,7 @@ class AgentDevice(Device):
             self._taught += 1
             del self._lessons[0]
 
-    def refusal(self, settings: Mapping[str, Any]) -> str:
+    def refusal(self, settings: Data) -> str:
         """Return why the agent would not take these settings while it runs; empty when it would."""
         return refusal(self.agent, settings)
 
@@ -274,7 +275,7 @@ class AgentDevice(Device):
         source, unit = f"agent:{self.agent_name}", self.scalarizer.units
         return {f"{self.name}_{f.name}": data_key(source, unit if f.units == OF_VALUE else f.units, f.dtype) for f in FIELDS}
 
-    def read(self) -> dict[str, dict[str, Any]]:
+    def read(self) -> dict[str, JSON]:
         """The last decision; before the first, NaN."""
         return {f"{self.name}_{field}": {"value": value, "timestamp": self._decided} for field, value in self._fields().items()}
 
@@ -295,7 +296,7 @@ class AgentDevice(Device):
             self._answered, self._allowed = asked, mask
             self._elapsed, self._decided = time.monotonic() - begun, time.time()
 
-    def _fields(self) -> dict[str, Any]:
+    def _fields(self) -> JSON:
         decision = self.decision or Decision(Point(math.nan, math.nan), -1, "")
         values = [lesson.value for lesson in self.observations]
         last = values[-1] if values and isinstance(values[-1], float | int) else math.nan

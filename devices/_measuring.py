@@ -12,6 +12,7 @@ from ophyd.status import Status
 from bluesky_stm.devices._signals import HINTED, NORMAL, OMITTED, Result
 from bluesky_stm.devices._stm_device import STMDevice
 from bluesky_stm.measurements import Declared, Field, Quality, declared
+from bluesky_stm.validated import JSON
 
 
 class Measuring(STMDevice):
@@ -50,7 +51,7 @@ class Measuring(STMDevice):
         known = {n: v for n, v in values.items() if not self.fields[n].optional or (v is not None and n in self.read_attrs)}
         return None if any(known[name] is None for name in known) else self._measures.from_fields(known)
 
-    def results_of(self, taken: Declared) -> dict[str, Any]:
+    def results_of(self, taken: Declared) -> JSON:
         """Return what a measurement leaves in the results, by their names."""
         return {name: value for name, value in taken.as_fields().items() if isinstance(getattr(self, name), Result)}
 

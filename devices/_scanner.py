@@ -22,6 +22,7 @@ from bluesky_stm.errors import NotCapableError, STMError
 from bluesky_stm.geometry import Floats, Frame
 from bluesky_stm.measurements import Quality, Setpoint, Topograph
 from bluesky_stm.protocols import Progress
+from bluesky_stm.validated import JSON
 
 FURTHER: Final = {"backward": "height_backward", "current": "current", "current_backward": "current_backward"}
 """Images beside the topograph, and what the controller calls them."""
@@ -85,7 +86,7 @@ class Scanner(Flying, Framed, measures=Topograph, hinted=("quality",)):
             f"{self.name}_row": data_key(source, dtype="integer"),
         }
 
-    def collect_asset_docs(self, index: int | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
+    def collect_asset_docs(self, index: int | None = None) -> Iterator[tuple[str, JSON]]:
         """Documents of the images that stand in files; bluesky asks for them before it emits the Event."""
         yield from self.stm.images.documents()
 
@@ -113,7 +114,7 @@ class Scanner(Flying, Framed, measures=Topograph, hinted=("quality",)):
                 keys[f"{signal.name}_sha256"] = data_key(signal.source_name, dtype="string")
         return keys
 
-    def read(self) -> dict[str, dict[str, Any]]:
+    def read(self) -> dict[str, JSON]:
         """The last image and the frame it was taken in; before the first, NaN and ``Quality.INCOMPLETE``."""
         if self.topograph.get() is None:
             self.fill(dict.fromkeys(("topograph", *FURTHER), np.full(self.frame.pixels, np.nan)))

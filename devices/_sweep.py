@@ -19,6 +19,7 @@ from bluesky_stm.devices._worker import ActStatus
 from bluesky_stm.errors import LimitError, NotCapableError
 from bluesky_stm.measurements import Setpoint, Spectrum, declared
 from bluesky_stm.protocols import Progress, SweepSettings
+from bluesky_stm.validated import JSON
 
 WAY_BACK = [field for field in declared(Spectrum).values() if field.attribute == "backward"]
 DEFAULT = SweepSettings()
@@ -35,7 +36,7 @@ class SetpointParameter(Parameter):
             stm.check("setpoint", value.current, f"{self.name} current")
             stm.check_junction(f"{self.name} bias", value.bias, value.current)
 
-    def read(self) -> dict[str, dict[str, Any]]:
+    def read(self) -> dict[str, JSON]:
         """Read an array of bias and current, NaN for what stands."""
         asked: Setpoint | None = self.get()
         value = np.array([np.nan, np.nan] if asked is None else [asked.bias, asked.current])
@@ -131,7 +132,7 @@ class BiasSweep(Measuring, measures=Spectrum, hinted=("z", "quality")):
         """The same keys for a spectrum that stands under another device's name."""
         return {f"{name}{key.removeprefix(self.name)}": declared for key, declared in self.describe().items()}
 
-    def read(self) -> dict[str, dict[str, Any]]:
+    def read(self) -> dict[str, JSON]:
         """The last spectrum; before the first, NaN and ``Quality.INCOMPLETE``."""
         if self.bias.get() is None:
             self.fill(dict.fromkeys(self.arrays, np.full(int(self.points.get()), np.nan)))
@@ -153,7 +154,7 @@ class BiasSweep(Measuring, measures=Spectrum, hinted=("z", "quality")):
             )
         return spectrum
 
-    def values_of(self, spectrum: Spectrum) -> dict[str, Any]:
+    def values_of(self, spectrum: Spectrum) -> JSON:
         """The spectrum as it stands in an Event, each array a copy of its own.
 
         Raises

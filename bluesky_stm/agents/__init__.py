@@ -7,7 +7,6 @@ it is built, not before.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from bluesky_stm import parts
@@ -39,6 +38,7 @@ from bluesky_stm.agents._parts import (
 )
 from bluesky_stm.parts import Part
 from bluesky_stm.protocols import Agent
+from bluesky_stm.validated import Data
 
 __all__ = [
     "DKL",
@@ -68,7 +68,7 @@ __all__ = [
 ]
 
 
-def make_agent(choice: str | Mapping[str, Any] | Part, seed: int = 0, **settings: Any) -> Agent:
+def make_agent(choice: str | Data | Part, seed: int = 0, **settings: Any) -> Agent:
     """Return the agent that is chosen.
 
     An agent whose `describe` gives ``d`` is made again by ``make_agent(d["name"], seed=d["seed"], **d["settings"])``.

@@ -7,7 +7,7 @@ way is a cache that a fresh agent with the same observations builds again, bit f
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import compress
 from typing import Any
@@ -25,8 +25,8 @@ from bluesky_stm.agents._sampling import quasi_random
 from bluesky_stm.errors import SettingsError
 from bluesky_stm.geometry import Floats, Frame, Point
 from bluesky_stm.measurements import Topograph
-from bluesky_stm.parts import JSON
 from bluesky_stm.protocols import Decision, Experience, Failed, Health, Observation, Posterior
+from bluesky_stm.validated import JSON, Data
 
 RING = 6
 """Number of seed points in a ring around a place to begin at."""
@@ -192,7 +192,7 @@ class BaseAgent:
         lessons = {"inherited": packed_observations(self._inherited), "observations": packed_observations(self.observations)}
         return {**self.describe(), "topograph": topograph, **lessons}
 
-    def restore(self, state: Mapping[str, Any]) -> None:
+    def restore(self, state: Data) -> None:
         """Go back to a `checkpoint`, settings and seed included.
 
         A checkpoint written before agents inherited spectra of earlier runs has none of them.

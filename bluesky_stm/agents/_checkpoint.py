@@ -8,9 +8,10 @@ from typing import Any
 from bluesky_stm.geometry import Point
 from bluesky_stm.measurements import Spectrum
 from bluesky_stm.protocols import Failed, Observation
+from bluesky_stm.validated import JSON, Data
 
 
-def packed_observations(observations: Sequence[Observation]) -> list[dict[str, Any]]:
+def packed_observations(observations: Sequence[Observation]) -> list[JSON]:
     """One mapping each; a failed one has its reason for a value."""
     return [
         {
@@ -22,7 +23,7 @@ def packed_observations(observations: Sequence[Observation]) -> list[dict[str, A
     ]
 
 
-def unpacked_observations(state: Sequence[Mapping[str, Any]]) -> list[Observation]:
+def unpacked_observations(state: Sequence[Data]) -> list[Observation]:
     """Inverse of `packed_observations`."""
     return [
         Observation(

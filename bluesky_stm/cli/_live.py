@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bluesky_stm.cli._app import app, out
+from bluesky_stm.validated import Data
 
 if TYPE_CHECKING:
     from bluesky_stm.teaching import Document
@@ -50,7 +51,7 @@ def _so_far(catalog: str) -> list[Document]:
 
 
 @contextmanager
-def watched(live: bool, picture: Path | None) -> Iterator[Callable[[str, Mapping[str, Any]], None]]:
+def watched(live: bool, picture: Path | None) -> Iterator[Callable[[str, Data], None]]:
     """Give a callback for an engine whose runs are to be shown; a window stays until somebody closes it."""
     if not live and picture is None:
         yield lambda name, doc: None

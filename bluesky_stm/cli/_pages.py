@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 from rich.table import Table
 
+from bluesky_stm.validated import Data
 from bluesky_stm.views import RunRecord
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def _lines(run: Run) -> Iterator[tuple[str, str]]:
     yield "ended", ": ".join(filter(None, (str(stop.get("exit_status", "not finished")), str(stop.get("reason") or ""))))
 
 
-def _when(start: Mapping[str, Any], stop: Mapping[str, Any]) -> str:
+def _when(start: Data, stop: Data) -> str:
     begun = f"{datetime.fromtimestamp(start['time']):%Y-%m-%d %H:%M:%S}"
     return f"{begun}, {timedelta(seconds=round(stop['time'] - start['time']))}" if stop else begun
 
@@ -89,7 +90,7 @@ def _frame(record: RunRecord) -> str:
     return f"{size} nm at ({frame.center.x:.4g}, {frame.center.y:.4g}) nm{turned}; {pixels} pixels"
 
 
-def _agent(described: Mapping[str, Any]) -> str:
+def _agent(described: Data) -> str:
     if not described:
         return ""
     acquisition = _name(described.get("settings", {}).get("acquisition"))

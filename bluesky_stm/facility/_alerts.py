@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import math
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from logging.handlers import SMTPHandler
 from typing import TYPE_CHECKING, Any
 
 from event_model import DocumentRouter
 
 from bluesky_stm.teaching import drift_from, revoked_from
+from bluesky_stm.validated import Data
 
 if TYPE_CHECKING:
     from bluesky_stm.facility._settings import Alerts
@@ -32,18 +33,18 @@ class NightWatch(DocumentRouter):
         self._what = ""
         self._streams: dict[str, str] = {}
 
-    def start(self, doc: Mapping[str, Any]) -> None:
+    def start(self, doc: Data) -> None:
         """A run begins."""
         scale = (doc.get("length_scale") or {}).get("name", "")
         self._what = f"{doc.get('plan_name', 'run')} {scale} {doc['uid'][:8]}".replace("  ", " ")
         self._streams.clear()
         logger.info("%s begins.", self._what)
 
-    def descriptor(self, doc: Mapping[str, Any]) -> None:
+    def descriptor(self, doc: Data) -> None:
         """A stream is declared."""
         self._streams[doc["uid"]] = doc["name"]
 
-    def event(self, doc: Mapping[str, Any]) -> Any:
+    def event(self, doc: Data) -> Any:
         """A tip check or a measurement of drift is looked at."""
         match self._streams.get(doc["descriptor"]):
             case "tip_check":
@@ -55,7 +56,7 @@ class NightWatch(DocumentRouter):
                 if not speed <= FAST:
                     logger.warning("%s: it drifts by %.3g nm/s.", self._what, speed)
 
-    def stop(self, doc: Mapping[str, Any]) -> None:
+    def stop(self, doc: Data) -> None:
         """A run has ended: well, by a person, or by a fault."""
         status = doc["exit_status"]
         logger.log(_LEVELS[status], "%s has ended: %s. %s", self._what, status, doc.get("reason", ""))

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from bluesky_stm.devices import STM
 from bluesky_stm.parts import controllers
 from bluesky_stm.settings import Limits
+from bluesky_stm.validated import Data
 
 
-def make_stm(*, name: str, controller: str | Mapping[str, Any], limits: Mapping[str, Any] | None = None) -> STM:
+def make_stm(*, name: str, controller: str | Data, limits: Data | None = None) -> STM:
     """Open a microscope and return its devices.
 
     Parameters

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from queue import Empty
 from typing import Any
@@ -17,6 +17,7 @@ from bluesky_stm.runs import rebuild_agent
 from bluesky_stm.session import SCALES, make_scale_agent
 from bluesky_stm.settings import LengthScale
 from bluesky_stm.teaching import Document
+from bluesky_stm.validated import JSON, Data
 
 SUBSCRIBING = 1.0
 """Time, in s, that a subscription may take to reach the publisher: documents sent before that are lost."""
@@ -37,7 +38,7 @@ def known_scale(settings: Facility, name: str) -> LengthScale:
 
 def explore_remotely(
     scale: LengthScale, seed: int, subscribe: str, queue: str, tell: Tell = print, *, prior: Sequence[str] = ()
-) -> Mapping[str, Any]:
+) -> Data:
     """Be the agent of one exploration on another machine, to its end.
 
     Parameters
@@ -79,7 +80,7 @@ def explore_remotely(
         return _attend(host, stream, manager, subscribe, tell)
 
 
-def rejoin(subscribe: str, queue: str, tell: Tell = print) -> Mapping[str, Any]:
+def rejoin(subscribe: str, queue: str, tell: Tell = print) -> Data:
     """Be again the agent of the exploration that goes on: what was measured so far comes from the instrument, each once.
 
     Parameters and result as of `explore_remotely`; the agent is built as the queue server knows it.
@@ -116,7 +117,7 @@ def _manager(queue: str) -> Iterator[Any]:
         manager.close()
 
 
-def _sender(manager: Any) -> Callable[[dict[str, Any]], Any]:
+def _sender(manager: Any) -> Callable[[JSON], Any]:
     from bluesky_queueserver_api import BFunc
 
     return lambda answer: manager.function_execute(BFunc("take_answer", answer), run_in_background=True)
@@ -147,7 +148,7 @@ def _is_over(manager: Any, run: str) -> bool:
     return not status["items_in_queue"] or any(item.get("kwargs", {}).get("remote") == run for item in done)
 
 
-def _attend(host: AgentHost, stream: DocumentStream, manager: Any, address: str, tell: Tell) -> Mapping[str, Any]:
+def _attend(host: AgentHost, stream: DocumentStream, manager: Any, address: str, tell: Tell) -> Data:
     """Feed the host until its run ends, and look after the queue where nothing comes."""
     quiet = 0.0
     while host.stop is None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bluesky_stm.errors import STMError
 from bluesky_stm.session import Session
+from bluesky_stm.validated import JSON
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -22,7 +23,7 @@ def startup_file() -> Path:
     return STARTUP
 
 
-def namespace(startup: Path = STARTUP, **present: Any) -> dict[str, Any]:
+def namespace(startup: Path = STARTUP, **present: Any) -> JSON:
     """The names that a start-up file leaves behind; it finds ``present`` already there."""
     names = runpy.run_path(str(startup), init_globals=present)
     return {name: value for name, value in names.items() if not name.startswith("_")}

@@ -13,7 +13,7 @@ import json
 import math
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,22 +28,23 @@ from bluesky_stm.runs import prior_of
 from bluesky_stm.settings import LAYOUT
 from bluesky_stm.storage import Run
 from bluesky_stm.teaching import Document, TaughtAgent, Teaching
+from bluesky_stm.validated import JSON, Data
 
 
 class Mailbox:
     """A place where answers wait for the agent device; safe between threads."""
 
     def __init__(self) -> None:
-        self._answers: dict[str, Mapping[str, Any]] = {}
+        self._answers: dict[str, Data] = {}
         self._arrived = threading.Condition()
 
-    def put(self, answer: Mapping[str, Any]) -> None:
+    def put(self, answer: Data) -> None:
         """An answer has come; the last one for the same lessons counts."""
         with self._arrived:
             self._answers[answer["lessons"]] = answer
             self._arrived.notify_all()
 
-    def wait(self, lessons: str, mask: str | None, timeout: float) -> Mapping[str, Any]:
+    def wait(self, lessons: str, mask: str | None, timeout: float) -> Data:
         """The answer for these lessons, and where it matters, for this mask.
 
         Raises
@@ -74,7 +75,7 @@ class RemoteAgent:
         Longest time for an answer, in s.
     """
 
-    def __init__(self, description: Mapping[str, Any], mailbox: Mailbox, timeout: float = 120.0) -> None:
+    def __init__(self, description: Data, mailbox: Mailbox, timeout: float = 120.0) -> None:
         self._description = dict(description)
         self._mailbox, self._timeout = mailbox, timeout
         layout = {key: value for key, value in description["settings"].items() if key in LAYOUT}
@@ -116,17 +117,17 @@ class RemoteAgent:
         """Return what it lets people see."""
         return Insight(self._told("acquisition"), self._told("features").reshape(-1, 2))
 
-    def checkpoint(self) -> dict[str, Any]:
+    def checkpoint(self) -> JSON:
         """Return what it has to know; its settings are the agent host's and can't be changed from here."""
         return {"topograph": self._topograph, "prior": self._prior, "observations": list(self._observations)}
 
-    def restore(self, state: Mapping[str, Any]) -> None:
+    def restore(self, state: Data) -> None:
         """Go back to a `checkpoint`."""
         if state["topograph"] is not None:
             self.observe(state["topograph"], state["prior"])
             self.ingest(state["observations"])
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> JSON:
         """Describe it as the agent itself does."""
         return dict(self._description)
 
@@ -166,17 +167,17 @@ class AgentHost:
         self,
         agent: Agent,
         run: str,
-        send: Callable[[dict[str, Any]], Any],
+        send: Callable[[JSON], Any],
         earlier: Callable[[str], Iterable[Document]],
     ) -> None:
         self.agent, self.run = agent, run
-        self.stop: Mapping[str, Any] | None = None
+        self.stop: Data | None = None
         self._send, self._earlier = send, earlier
         self._teaching: Teaching = Teaching(fixed=False)
         self._pupil = TaughtAgent(agent)
         self._uids: set[str] = set()
 
-    def __call__(self, name: str, doc: Mapping[str, Any]) -> None:
+    def __call__(self, name: str, doc: Data) -> None:
         """Take in a document of any run, and answer if it taught something."""
         if self._learn(name, doc):
             self._send(self._answer())
@@ -191,7 +192,7 @@ class AgentHost:
         """The observations that the agent has learned."""
         return self._pupil.observations
 
-    def _learn(self, name: str, doc: Mapping[str, Any]) -> bool:
+    def _learn(self, name: str, doc: Data) -> bool:
         """Return True when the document held a lesson, and the agent can be asked."""
         if name == "start" and doc.get("remote") == self.run and doc["uid"] not in self._uids:
             self._uids.add(doc["uid"])
@@ -208,15 +209,15 @@ class AgentHost:
             self._pupil.give(lesson)
         return bool(lessons) and self._pupil.topograph is not None
 
-    def _inherit(self, start: Mapping[str, Any]) -> None:
+    def _inherit(self, start: Data) -> None:
         """Get the earlier runs that a start document names."""
         known = {uid: Run(list(self._earlier(uid))) for uid in start["agent"]["prior"]}
         self._pupil.prior = prior_of(Run([("start", start)], known))
 
-    def _answer(self) -> dict[str, Any]:
+    def _answer(self) -> JSON:
         assert self._pupil.topograph is not None
         known = lessons_digest(self._pupil.topograph, self._pupil.observations, tuple(self._pupil.prior.values()))
-        answer: dict[str, Any] = {"lessons": known, "mask": mask_digest(self._pupil.mask)}
+        answer: JSON = {"lessons": known, "mask": mask_digest(self._pupil.mask)}
         try:
             decision = self._pupil.suggest()
         except SettingsError as error:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bluesky_stm.storage import Index, connect
+from bluesky_stm.validated import Data
 
 if TYPE_CHECKING:
     from bluesky_stm.session import Session
@@ -18,7 +18,7 @@ def publish_finished(session: Session, uri: str) -> Index:
     mirror = Index(folder, session.catalog.finished, lambda: connect(uri))
     mirror.look_later()
 
-    def follow(name: str, doc: Mapping[str, Any]) -> None:
+    def follow(name: str, doc: Data) -> None:
         mirror.look_later()
 
     session.RE.subscribe(follow, "stop")

@@ -14,6 +14,7 @@ from bluesky_stm.controllers import ControllerPart
 from bluesky_stm.errors import SettingsError
 from bluesky_stm.parts import controllers
 from bluesky_stm.settings import LengthScale, Limits, Range, Settings
+from bluesky_stm.validated import JSON
 
 FILE = "BLUESKY_STM_SETTINGS"
 """Environment variable that names the settings file; else ``bluesky_stm.yaml`` in the folder where one starts."""
@@ -95,7 +96,7 @@ class Facility(Settings):
 
     @field_validator("limits")
     @classmethod
-    def _limits_exist(cls, value: dict[str, Any]) -> dict[str, Any]:
+    def _limits_exist(cls, value: JSON) -> JSON:
         Limits.parse(value)
         return value
 

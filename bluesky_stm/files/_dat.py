@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from bluesky_stm.files._channels import date_of, in_our_unit, in_si, qualities, 
 from bluesky_stm.files._header import Header, lines_of_setpoint, number, setpoint_of, split_file
 from bluesky_stm.geometry import Floats, Point
 from bluesky_stm.measurements import Setpoint, Spectrum
+from bluesky_stm.validated import JSON
 
 
 def read_dat(path: str | Path) -> Spectrum:
@@ -33,7 +33,7 @@ def read_dat(path: str | Path) -> Spectrum:
         )
     columns = _columns(path.name, body.decode("latin-1"))
     bias = next(iter(columns.values()))
-    arrays: dict[str, Any] = spectroscopy(bias, columns)
+    arrays: JSON = spectroscopy(bias, columns)
     first = Setpoint(float(bias[0]), float(abs(arrays["current"][0])))
     x, y, z = (float(units.from_si(number(header, f"{axis} (m)", float("nan")), units.LENGTH)) for axis in "XYZ")
     return Spectrum(

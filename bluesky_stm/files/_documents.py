@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,8 +22,9 @@ from bluesky_stm.files._recorded import RecordedRun
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import Grid, Spectrum, Topograph, declared
 from bluesky_stm.settings import LengthScale
+from bluesky_stm.validated import JSON, Data
 
-Document = tuple[str, Mapping[str, Any]]
+Document = tuple[str, Data]
 Reading = dict[str, tuple[Any, str]]
 """Value and unit by key."""
 
@@ -69,8 +70,8 @@ def documents(source: str | Path | FileContents, **metadata: Any) -> Iterator[Do
     yield "stop", run.compose_stop()
 
 
-def _start(recording: RecordedRun | Sweeps | Spectrum, origin: dict[str, str]) -> dict[str, Any]:
-    start: dict[str, Any] = {
+def _start(recording: RecordedRun | Sweeps | Spectrum, origin: dict[str, str]) -> JSON:
+    start: JSON = {
         "plan_name": PLAN,
         "plan_args": dict(origin),
         "schema_version": SCHEMA_VERSION,
@@ -86,10 +87,10 @@ def _start(recording: RecordedRun | Sweeps | Spectrum, origin: dict[str, str]) -
     return start
 
 
-def _scale(run: RecordedRun) -> dict[str, Any]:
+def _scale(run: RecordedRun) -> JSON:
     """Frame, length scale and scalarizer that the measurement suggests, and its places where they are not all pixels."""
     frame = run.topograph.frame
-    found: dict[str, Any] = {"frame": frame.as_dict()}
+    found: JSON = {"frame": frame.as_dict()}
     if min(frame.pixels) >= FEWEST_PIXELS:
         scale = LengthScale.parse({"name": "recorded", **run.suggested_scale()})
         found |= {"length_scale": scale.model_dump(), "scalarizer": scale.scalarizer.describe()}
@@ -123,7 +124,7 @@ def _stream(run: ComposeRunBundle, name: str, readings: list[Reading]) -> Iterat
         yield "event", stream.compose_event(data=data, timestamps=dict.fromkeys(data, now), time=now, validate=False)
 
 
-def _data_key(source: str, value: Any, unit: str) -> dict[str, Any]:
+def _data_key(source: str, value: Any, unit: str) -> JSON:
     shape = list(np.shape(value))
     dtype = "array" if shape else "integer" if isinstance(value, int) else "number"
     return {

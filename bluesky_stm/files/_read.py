@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from bluesky_stm.errors import FileFormatError, SettingsError
 from bluesky_stm.files._format import FileContents, FileFormat, Writable
 from bluesky_stm.files._recorded import RecordedRun
 from bluesky_stm.measurements import Grid, Spectrum, Topograph
 from bluesky_stm.parts import file_formats
+from bluesky_stm.validated import Data
 
 START: Final = 64
 """First bytes of a file that a format is shown, to recognise it."""
@@ -19,7 +19,7 @@ START: Final = 64
 _KINDS: Final = {Grid: "grid", RecordedRun: "run of scattered spectra", Topograph: "topograph", Spectrum: "spectrum"}
 
 
-def read(path: str | Path, form: str | Mapping[str, Any] | FileFormat | None = None) -> FileContents:
+def read(path: str | Path, form: str | Data | FileFormat | None = None) -> FileContents:
     """Return what a microscope file holds.
 
     Parameters

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from bluesky_stm.errors import FileFormatError
 from bluesky_stm.files._channels import qualities
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import Grid, Quality, Spectrum, Topograph
+from bluesky_stm.validated import JSON
 
 PUBLISHED_WINDOW: Final = 30 / 512
 """Side of the window that the published agents saw, as a share of the frame; candidates lay a third of it apart."""
@@ -43,7 +44,7 @@ class RecordedRun:
         """The bias axis of the spectra, in V; empty where there are none."""
         return self.spectra[0].bias if self.spectra else np.empty(0)
 
-    def suggested_scale(self) -> dict[str, Any]:
+    def suggested_scale(self) -> JSON:
         """A length scale that fits: fields of `settings.LengthScale`, less its name.
 
         A run has the window and step of the published agents; in a grid the window is a fifth of it and every pixel a

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import IntFlag
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from bluesky_stm import units
 from bluesky_stm.geometry import Floats, Frame, Point
 from bluesky_stm.measurements._declared import Declared, Field, Fields, array, declared, each_of, joined, nested, number, whole
 from bluesky_stm.pictures import beside, curve_picture, table, topograph_picture
+from bluesky_stm.validated import JSON
 
 IMAGE: Final = ("row", "column")
 """Axes of an image; row 0 is the lowest y."""
@@ -203,7 +204,7 @@ class Grid(Swept):
     def spectrum(self, row: int, column: int) -> Spectrum:
         """Return the spectrum of one pixel."""
         x, y = self.frame.to_sample((row, column))
-        channels: dict[str, Any] = {channel.name: getattr(self, channel.name)[row, column] for channel in CHANNELS}
+        channels: JSON = {channel.name: getattr(self, channel.name)[row, column] for channel in CHANNELS}
         return Spectrum(
             position=Point(float(x), float(y)),
             bias=self.bias,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, Protocol, Self, runtime_checkable
+from typing import Final, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from bluesky_stm import units
 from bluesky_stm.geometry import Floats, Point
 from bluesky_stm.measurements import OF_VALUE, Declared, Spectrum, Topograph, nested, number, place, text, whole
+from bluesky_stm.validated import JSON, Data
 
 NAN: Final = float("nan")
 
@@ -48,7 +49,7 @@ class Scalarizer(Protocol):
     def __call__(self, spectrum: Spectrum) -> float | Failed:
         """Return the value in ``units``, or why there is none."""
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> JSON:
         """Return the JSON-able ``{"name": ..., **settings}`` from which it can be made again."""
 
 
@@ -276,14 +277,14 @@ class Agent(Protocol):
     def posterior(self, points: ArrayLike | None = None) -> Posterior:
         """Return the prediction at ``points`` (m, 2) in nm, or at the candidates."""
 
-    def checkpoint(self) -> dict[str, Any]:
+    def checkpoint(self) -> JSON:
         """Return its whole state, as plain values and arrays.
 
         What a person may change while it runs is found under ``"settings"``.
         """
 
-    def restore(self, state: Mapping[str, Any]) -> None:
+    def restore(self, state: Data) -> None:
         """Go back to a `checkpoint`."""
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> JSON:
         """Return the JSON-able ``{"name", "settings", "seed", "weights"}`` (hash or None) from which it can be made again."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from bluesky_stm.geometry import Floats, Frame, Point
 from bluesky_stm.measurements import Setpoint, Spectrum, Topograph
@@ -16,6 +16,7 @@ from bluesky_stm.protocols._values import (
     TipShape,
     TipState,
 )
+from bluesky_stm.validated import JSON
 
 
 class BiasControl(Protocol):
@@ -283,7 +284,7 @@ class Controller(
     def source(self, signal: str) -> str:
         """Return the source of a signal for ``describe()``, such as ``"simulated:bias"``."""
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> JSON:
         """Return name and settings as JSON-able values for the start document, enough to build this controller again."""
 
     def locations(self) -> Floats | None:

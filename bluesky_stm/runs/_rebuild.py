@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from bluesky_stm.errors import CatalogError, ReplayError, STMError, UnknownNameError
 from bluesky_stm.geometry import Frame
@@ -14,6 +14,7 @@ from bluesky_stm.protocols import Experience, Observation
 from bluesky_stm.scalarizers import scalarizer_of
 from bluesky_stm.storage import Document, Run, Runs
 from bluesky_stm.teaching import Masking, Placing, Revision, Teaching
+from bluesky_stm.validated import Data
 
 if TYPE_CHECKING:
     from bluesky_stm.protocols import Agent, Scalarizer
@@ -31,7 +32,7 @@ def as_run(source: object, catalog: Runs | None = None) -> Run:
     return Run(reusable, catalog)
 
 
-def rebuild_agent(start: Mapping[str, Any]) -> Agent:
+def rebuild_agent(start: Data) -> Agent:
     """Return a fresh agent, as the start document describes it.
 
     Raises
@@ -56,7 +57,7 @@ def rebuild_agent(start: Mapping[str, Any]) -> Agent:
     return agent
 
 
-def judge_of(start: Mapping[str, Any]) -> Scalarizer:
+def judge_of(start: Data) -> Scalarizer:
     """Return the scalarizer that the start document of a run names.
 
     Raises
@@ -196,7 +197,7 @@ def prior_of(run: Run, judge: Scalarizer | None = None) -> dict[str, Experience]
     return {uid: experience(one, judge or scalarizer_of(start)) for uid, one in earlier.items()}
 
 
-def _check_weights(described: Mapping[str, Any], agent: Agent) -> None:
+def _check_weights(described: Data, agent: Agent) -> None:
     then, now = described.get("weights"), agent.describe().get("weights")
     if then != now:
         raise ReplayError(

@@ -20,6 +20,7 @@ from bluesky_stm.protocols import Decision, Health, Observation
 from bluesky_stm.runs._rebuild import as_run, lineage, prior_of, rebuild_agent, taught_documents
 from bluesky_stm.storage import Run, once
 from bluesky_stm.teaching import Lesson, Revision, TaughtAgent, Teaching, decision_from, mask_from
+from bluesky_stm.validated import Data
 
 if TYPE_CHECKING:
     from bluesky_stm.protocols import Agent
@@ -210,7 +211,7 @@ def _known_after(lesson: Lesson, pupil: TaughtAgent) -> int:
     return len(lesson.observations) if isinstance(lesson, Revision) else 0
 
 
-def _again(pupil: TaughtAgent, recorded: Decision, data: Mapping[str, Any], decided: list[Decision]) -> Compared:
+def _again(pupil: TaughtAgent, recorded: Decision, data: Data, decided: list[Decision]) -> Compared:
     """Make the decision in ``data`` once more, with the same places pending and the same mask."""
     try:
         return Compared(len(decided), recorded, pupil.suggest(_pending(data, decided), mask_from(data)))
@@ -218,7 +219,7 @@ def _again(pupil: TaughtAgent, recorded: Decision, data: Mapping[str, Any], deci
         return Compared(len(decided), recorded, None, str(error))
 
 
-def _pending(data: Mapping[str, Any], decided: list[Decision]) -> list[Point]:
+def _pending(data: Data, decided: list[Decision]) -> list[Point]:
     """Return the places that were being measured, which are those decided last."""
     count = next((int(value) for key, value in data.items() if key.endswith("_pending")), 0)
     return [decision.point for decision in decided[len(decided) - count :]]

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from contextlib import nullcontext
 from multiprocessing import get_context
-from typing import Any
 
-from bluesky_stm.parts import JSON
 from bluesky_stm.protocols import Progress
 from bluesky_stm.runs._rebuild import as_run, prior_of, taught_documents
 from bluesky_stm.runs._what_if import WhatIf, what_if
 from bluesky_stm.storage import Document, Run
+from bluesky_stm.validated import JSON, Data
 
 
 def sweep(
     run: object,
-    variations: Iterable[Mapping[str, Any]],
+    variations: Iterable[Data],
     *,
     executor: Executor | None = None,
     progress: Progress | None = None,

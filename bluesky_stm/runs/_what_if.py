@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bluesky_stm.geometry import Floats
-from bluesky_stm.parts import JSON, Part, agents, register
+from bluesky_stm.parts import Part, agents, register
 from bluesky_stm.protocols import Decision, Experience, Failed, Observation, Posterior
 from bluesky_stm.runs._answers import Answers, Archive, Simulator
 from bluesky_stm.runs._rebuild import as_run, judge_of, lessons_of, prior_of, rebuild_agent
@@ -18,6 +18,7 @@ from bluesky_stm.scalarizers import make_scalarizer
 from bluesky_stm.settings import LAYOUT
 from bluesky_stm.storage import Run
 from bluesky_stm.teaching import Lesson, Masking, Revision, TaughtAgent
+from bluesky_stm.validated import JSON, Data
 
 if TYPE_CHECKING:
     from bluesky_stm.protocols import Agent, Scalarizer
@@ -50,8 +51,8 @@ class WhatIf:
     """
 
     uid: str
-    scalarizer: Mapping[str, Any]
-    agent: Mapping[str, Any]
+    scalarizer: Data
+    agent: Data
     recorded: Floats
     chosen: Floats
     decisions: list[Decision]
@@ -113,9 +114,9 @@ class WhatIf:
 def what_if(
     run: object,
     *,
-    scalarizer: str | Mapping[str, Any] | Scalarizer | None = None,
-    agent: str | Mapping[str, Any] | Part | Agent | None = None,
-    acquisition: str | Mapping[str, Any] | None = None,
+    scalarizer: str | Data | Scalarizer | None = None,
+    agent: str | Data | Part | Agent | None = None,
+    acquisition: str | Data | None = None,
     seed: int | None = None,
     answers: Answers | None = None,
     budget: int | None = None,
@@ -186,9 +187,9 @@ def _pupil(agent: Agent, prior: Mapping[str, Experience], lessons: Iterable[Less
 
 
 def _maker(
-    start: Mapping[str, Any],
-    agent: str | Mapping[str, Any] | Part | Agent | None,
-    acquisition: str | Mapping[str, Any] | None,
+    start: Data,
+    agent: str | Data | Part | Agent | None,
+    acquisition: str | Data | None,
     seed: int | None,
 ) -> Callable[[], Agent]:
     """Return a function that makes the agent that is asked for, fresh each time."""
@@ -208,7 +209,7 @@ def _maker(
     return lambda: rebuild_agent({**start, "agent": described})
 
 
-def _described(start: Mapping[str, Any], agent: str | Mapping[str, Any] | Part | None) -> JSON:
+def _described(start: Data, agent: str | Data | Part | None) -> JSON:
     own = dict(start.get("agent") or {"name": "dkl", "seed": 0, "settings": _windows(start)})
     if agent is None:
         return {**own, "settings": dict(own.get("settings", {}))}
@@ -217,7 +218,7 @@ def _described(start: Mapping[str, Any], agent: str | Mapping[str, Any] | Part |
     return {"name": part.name, "seed": own.get("seed", 0), "settings": {**laid_out, **part.given}}
 
 
-def _windows(start: Mapping[str, Any]) -> JSON:
+def _windows(start: Data) -> JSON:
     """Return the layout of an imported run, which had another agent: window and step of its scale, and the measured places."""
     known = {**start.get("length_scale", {}), **{key: start[key] for key in ("candidates",) if key in start}}
     return {key: known[key] for key in LAYOUT if key in known}

@@ -6,9 +6,6 @@ An agent seeks large values; ``prefer`` changes the sign of any scalarizer, and 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from bluesky_stm import parts
 from bluesky_stm.errors import UnknownNameError
 from bluesky_stm.parts import Part
@@ -19,6 +16,7 @@ from bluesky_stm.scalarizers._parts import Conductance, InGapWeight, Integral, P
 from bluesky_stm.scalarizers._published import AreaRatio, BandgapSlopefit, PositiveChannelArea
 from bluesky_stm.scalarizers._references import ClassDistance, PrincipalComponent, Similarity
 from bluesky_stm.scalarizers._sum import WeightedSum
+from bluesky_stm.validated import Data
 
 __all__ = [
     "AreaRatio",
@@ -43,7 +41,7 @@ __all__ = [
 ]
 
 
-def make_scalarizer(choice: str | Mapping[str, Any] | Part | Scalarizer) -> Scalarizer:
+def make_scalarizer(choice: str | Data | Part | Scalarizer) -> Scalarizer:
     """Return the scalarizer that is chosen.
 
     Parameters
@@ -61,7 +59,7 @@ def make_scalarizer(choice: str | Mapping[str, Any] | Part | Scalarizer) -> Scal
     return parts.scalarizers.make(choice)
 
 
-def scalarizer_of(start: Mapping[str, Any]) -> Scalarizer:
+def scalarizer_of(start: Data) -> Scalarizer:
     """Make the scalarizer by which the spectra of a run were judged, from its start document.
 
     Raises

@@ -5,8 +5,8 @@ Everything here is a pure function of place, sample and seed. Nothing is stored 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final, Self
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from bluesky_stm.errors import UnknownNameError
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import Setpoint
-from bluesky_stm.parts import JSON, samples
+from bluesky_stm.parts import samples
 from bluesky_stm.surface._defects import Defect
 from bluesky_stm.surface._euzn2as2 import EuZn2As2
 from bluesky_stm.surface._landscape import Landscape
@@ -22,6 +22,7 @@ from bluesky_stm.surface._points import SurfacePoints
 from bluesky_stm.surface._sample import Sample
 from bluesky_stm.surface._sample_part import SamplePart
 from bluesky_stm.surface._tunneling import Barrier
+from bluesky_stm.validated import JSON, Data
 
 _USUAL: Final = EuZn2As2()
 
@@ -44,7 +45,7 @@ class Surface(Landscape):
 
     def __init__(
         self,
-        sample: str | Mapping[str, Any] | SamplePart | Sample = _USUAL,
+        sample: str | Data | SamplePart | Sample = _USUAL,
         seed: int = 0,
         added: Sequence[Defect] = (),
     ) -> None:

@@ -5,17 +5,16 @@ The keys are those of ``docs/documents.md``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from bluesky_stm.errors import FileFormatError
 from bluesky_stm.geometry import Point
 from bluesky_stm.measurements import Fields, Spectrum, Topograph
 from bluesky_stm.protocols import Decision
 from bluesky_stm.steer import Intervention
+from bluesky_stm.validated import JSON, Data
 
-Document = tuple[str, Mapping[str, Any]]
+Document = tuple[str, Data]
 
 
 def topograph_from(data: Fields) -> Topograph:
@@ -89,7 +88,7 @@ def intervention_from(data: Fields) -> Intervention | None:
     return None if field["refused"] else Intervention.from_event(field)
 
 
-def _fields(data: Fields, telling: str) -> dict[str, Any]:
+def _fields(data: Fields, telling: str) -> JSON:
     """The values of one device, by the endings of their keys; the device is the one that has the key ``*_telling``."""
     prefix = _prefix(data, telling)
     return {key.removeprefix(prefix): value for key, value in data.items() if key.startswith(prefix)}

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from bluesky_stm.errors import FileFormatError
+from bluesky_stm.validated import Data
 
 IMAGE_DATASET: Final = "/entry/data/data"
 """Path of the arrays in a file of the specs ``AD_HDF5`` and ``AD_HDF5_SWMR``."""
@@ -19,18 +19,18 @@ class ExternalArrays:
     """The files of a run with large arrays; it loads the arrays to which an Event refers."""
 
     def __init__(self) -> None:
-        self._resources: dict[str, Mapping[str, Any]] = {}
-        self._datums: dict[str, Mapping[str, Any]] = {}
+        self._resources: dict[str, Data] = {}
+        self._datums: dict[str, Data] = {}
 
-    def resource(self, doc: Mapping[str, Any]) -> None:
+    def resource(self, doc: Data) -> None:
         """Note a file that is declared."""
         self._resources[doc["uid"]] = doc
 
-    def datum(self, doc: Mapping[str, Any]) -> None:
+    def datum(self, doc: Data) -> None:
         """Note an array that is declared in a file."""
         self._datums[doc["datum_id"]] = doc
 
-    def data(self, event: Mapping[str, Any]) -> Mapping[str, Any]:
+    def data(self, event: Data) -> Data:
         """Return the data of an Event, with arrays from files in the place of the references to them.
 
         Raises
@@ -41,7 +41,7 @@ class ExternalArrays:
         missing = [key for key, filled in event.get("filled", {}).items() if filled is False]
         return {**event["data"], **{key: self._load(key, event["data"]) for key in missing}} if missing else event["data"]
 
-    def _load(self, key: str, data: Mapping[str, Any]) -> np.ndarray:
+    def _load(self, key: str, data: Data) -> np.ndarray:
         import h5py
 
         datum = self._datums[data[key]]

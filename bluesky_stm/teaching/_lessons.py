@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +13,7 @@ from bluesky_stm.errors import SettingsError, STMError
 from bluesky_stm.geometry import Floats, Frame, Point
 from bluesky_stm.measurements import Topograph
 from bluesky_stm.protocols import Agent, Decision, Experience, Observation, Scalarizer
+from bluesky_stm.validated import Data
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +34,7 @@ class Revision:
 class Retuning:
     """A person changed settings of the agent."""
 
-    settings: Mapping[str, Any]
+    settings: Data
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,7 +168,7 @@ def give(agent: Agent, lessons: Iterable[Lesson]) -> None:
         pupil.give(lesson)
 
 
-def retune(agent: Agent, settings: Mapping[str, Any]) -> None:
+def retune(agent: Agent, settings: Data) -> None:
     """Change settings of an agent; it keeps what it has learned.
 
     Raises
@@ -184,7 +184,7 @@ def retune(agent: Agent, settings: Mapping[str, Any]) -> None:
     agent.restore({**state, "settings": {**state["settings"], **settings}})
 
 
-def refusal(agent: Agent, settings: Mapping[str, Any]) -> str:
+def refusal(agent: Agent, settings: Data) -> str:
     """Return why the agent would refuse these settings; empty when it would not. The agent stays as it is."""
     state = agent.checkpoint()
     try:

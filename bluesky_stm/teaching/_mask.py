@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import base64
 import zlib
-from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from bluesky_stm.validated import Data
 
 
 def mask_as_text(mask: ArrayLike | None) -> str:
@@ -22,7 +22,7 @@ def mask_as_text(mask: ArrayLike | None) -> str:
     return f"{len(allowed)}:{base64.b64encode(zlib.compress(np.packbits(allowed).tobytes())).decode()}"
 
 
-def mask_from(data: Mapping[str, Any]) -> NDArray[np.bool_] | None:
+def mask_from(data: Data) -> NDArray[np.bool_] | None:
     """Return the mask in the ``data`` of an Event of the stream ``agent``; None where all candidates were allowed."""
     text = next((value for key, value in data.items() if key.endswith("_mask")), "")
     if not text:

@@ -25,6 +25,7 @@ from bluesky_stm.teaching._events import (
 )
 from bluesky_stm.teaching._external import ExternalArrays
 from bluesky_stm.teaching._lessons import Judging, Lesson, Masking, Placing, Retuning, Revision, TaughtAgent
+from bluesky_stm.validated import Data
 
 
 @dataclass
@@ -73,7 +74,7 @@ class Teaching(DocumentRouter):
         """Displacement of the surface since the topograph; None before it was measured."""
         return self._drift
 
-    def start(self, doc: Mapping[str, Any]) -> None:
+    def start(self, doc: Data) -> None:
         """A run begins: what is known of another one no longer matters, unless this one goes on with it."""
         if self._scalarizer is None and "scalarizer" not in doc:
             raise ReplayError(
@@ -88,7 +89,7 @@ class Teaching(DocumentRouter):
         if masked or self._areas:
             self._mask([*self._areas, *masked])
 
-    def descriptor(self, doc: Mapping[str, Any]) -> None:
+    def descriptor(self, doc: Data) -> None:
         """A stream of the run is declared."""
         self._streams[doc["uid"]] = doc["name"]
 
@@ -101,7 +102,7 @@ class Teaching(DocumentRouter):
             _TEACHERS[stream](self, self._external.data(doc))
         return doc
 
-    def resource(self, doc: Mapping[str, Any]) -> None:
+    def resource(self, doc: Data) -> None:
         """A file of large arrays is declared."""
         self._external.resource(doc)
 
@@ -119,20 +120,20 @@ class Teaching(DocumentRouter):
 
     # ---- what each stream teaches ----
 
-    def _look(self, data: Mapping[str, Any]) -> None:
+    def _look(self, data: Data) -> None:
         self._topograph = topograph_from(data)
         self._forget()
         self._lessons.append(self._topograph)
 
-    def _find(self, data: Mapping[str, Any]) -> None:
+    def _find(self, data: Data) -> None:
         if self._parent:
             self._lessons.append(Placing(self._parent, found_from(data)))
 
-    def _learn(self, data: Mapping[str, Any]) -> None:
+    def _learn(self, data: Data) -> None:
         self._taken.append(_Taken(spectrum_from(data)))
         self._lessons.append(self._observation(self._taken[-1]))
 
-    def _follow(self, data: Mapping[str, Any]) -> None:
+    def _follow(self, data: Data) -> None:
         measured = drift_from(data)
         if not measured.trusted:
             return
@@ -140,7 +141,7 @@ class Teaching(DocumentRouter):
         self._drift.measured(measured.time, measured.shift, measured.velocity)
         self._revise()
 
-    def _doubt(self, data: Mapping[str, Any]) -> None:
+    def _doubt(self, data: Data) -> None:
         count, reason = revoked_from(data)
         doubtful = self._taken[max(0, len(self._taken) - count) :]
         for taken in doubtful:
@@ -148,7 +149,7 @@ class Teaching(DocumentRouter):
         if doubtful:
             self._revise()
 
-    def _obey(self, data: Mapping[str, Any]) -> None:
+    def _obey(self, data: Data) -> None:
         asked = intervention_from(data)
         if asked is None:
             return

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bluesky_stm.geometry import Floats
+from bluesky_stm.validated import JSON
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -28,7 +29,7 @@ class CurvePanel:
         axes.xaxis.label.set_fontsize(8)
         axes.yaxis.label.set_fontsize(8)
         axes.spines[["top", "right"]].set_visible(False)
-        self._lines: dict[str, Any] = {}
+        self._lines: JSON = {}
         self._dots: Any = None
         self._range: dict[str, tuple[float, float] | None] = {}
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from bluesky.callbacks.core import make_class_safe
 from bluesky.callbacks.mpl_plotting import QtAwareCallback
 
+from bluesky_stm.validated import Data
 from bluesky_stm.views._panels import HEIGHT, WIDTH, Panels
 from bluesky_stm.views._record import RunRecord
 
@@ -50,31 +51,31 @@ class LiveView(QtAwareCallback):
 
     # ---- documents -----------------------------------------------------------------------------------------------------
 
-    def start(self, doc: Mapping[str, Any]) -> None:
+    def start(self, doc: Data) -> None:
         """Another run: the last one stays in sight until there is a topograph."""
         self._record = RunRecord() if "length_scale" in doc else None
         self._take("start", doc)
 
-    def descriptor(self, doc: Mapping[str, Any]) -> None:
+    def descriptor(self, doc: Data) -> None:
         """A stream is declared."""
         self._take("descriptor", doc)
 
-    def event(self, doc: Mapping[str, Any]) -> Any:
+    def event(self, doc: Data) -> Any:
         """A topograph or a spectrum is shown; a decision or a map waits for the next spectrum."""
         self._take("event", doc)
 
-    def event_page(self, doc: Mapping[str, Any]) -> Any:
+    def event_page(self, doc: Data) -> Any:
         """Show several Events as `event` shows one."""
         self._take("event_page", doc)
 
-    def stop(self, doc: Mapping[str, Any]) -> None:
+    def stop(self, doc: Data) -> None:
         """Everything is shown, whatever it costs."""
         self._take("stop", doc)
         if self._record is not None and self._record.topograph is not None:
             self._panels.update(self._record)
             self._draw_whole()
 
-    def _take(self, name: str, doc: Mapping[str, Any]) -> None:
+    def _take(self, name: str, doc: Data) -> None:
         if self._record is None:
             return
         topograph, taken = self._record.topograph, len(self._record.observations)

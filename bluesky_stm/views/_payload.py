@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from bluesky_stm.geometry import Floats, Frame
 from bluesky_stm.pictures import contrast, flattened, tones
 from bluesky_stm.protocols import Decision
+from bluesky_stm.validated import JSON
 from bluesky_stm.views._pictures import COLORS, Mosaic, shrunk, within
 from bluesky_stm.views._record import RunRecord
 
@@ -29,7 +29,7 @@ ABOUT = ("plan_name", "length_scale", "scalarizer", "agent", "controller", "plan
 """What of the start document is shown as it stands."""
 
 
-def payload(records: Sequence[RunRecord], title: str | None) -> dict[str, Any]:
+def payload(records: Sequence[RunRecord], title: str | None) -> JSON:
     """All that the page shows of ``records``."""
     first = records[0].start_document
     return {
@@ -43,7 +43,7 @@ def payload(records: Sequence[RunRecord], title: str | None) -> dict[str, Any]:
     }
 
 
-def run(record: RunRecord, records: Sequence[RunRecord]) -> dict[str, Any]:
+def run(record: RunRecord, records: Sequence[RunRecord]) -> JSON:
     """One run; places are in nm from the lower left corner of its frame, along and up."""
     start, best = record.start_document, record.best
     return {
@@ -70,7 +70,7 @@ def run(record: RunRecord, records: Sequence[RunRecord]) -> dict[str, Any]:
     }
 
 
-def pack(values: ArrayLike, kind: str = "f4") -> dict[str, Any]:
+def pack(values: ArrayLike, kind: str = "f4") -> JSON:
     """An array for the page's own ``unpack``."""
     array = np.ascontiguousarray(values, dtype=f"<{kind}")
     return {"kind": kind, "shape": array.shape, "data": base64.b64encode(array.tobytes()).decode()}
@@ -81,7 +81,7 @@ def numbers(values: ArrayLike) -> list[float | None]:
     return [float(f"{value:.5g}") if math.isfinite(value) else None for value in np.asarray(values, dtype=float).ravel()]
 
 
-def _topograph(record: RunRecord, most: int) -> dict[str, Any] | None:
+def _topograph(record: RunRecord, most: int) -> JSON | None:
     if record.topograph is None:
         return None
     image = shrunk(flattened(record.topograph.height), most)
@@ -102,7 +102,7 @@ def _levels(image: Floats, low: float, high: float) -> NDArray[np.uint16]:
     return np.where(np.isfinite(level), level, 0).round().astype(np.uint16)
 
 
-def _outline(frame: Frame, child: RunRecord) -> dict[str, Any]:
+def _outline(frame: Frame, child: RunRecord) -> JSON:
     return {"uid": child.uid, "name": child.name, "size": child.frame.size[0], "corners": _local(frame, child.frame.corners)}
 
 
@@ -110,7 +110,7 @@ def _local(frame: Frame, points: Floats) -> list[list[float]]:
     return np.round(within(frame, points), 4).tolist()
 
 
-def _spectra(record: RunRecord, most: int) -> dict[str, Any]:
+def _spectra(record: RunRecord, most: int) -> JSON:
     spectra = record.spectra
     channels = {name: [getattr(spectrum, name) for spectrum in spectra] for name in ("bias", "current", "didv")}
     if all(np.array_equal(bias, channels["bias"][0]) for bias in channels["bias"]):
@@ -126,14 +126,14 @@ def _spectra(record: RunRecord, most: int) -> dict[str, Any]:
     }
 
 
-def _decision(decision: Decision, sign: int) -> dict[str, Any]:
+def _decision(decision: Decision, sign: int) -> JSON:
     mean, std, acquisition = numbers([sign * decision.mean, decision.std, decision.acquisition])
     health = decision.health
     said = {"why": decision.why, "model": health.model, "warning": health.warning}
     return {**said, "mean": mean, "std": std, "acquisition": acquisition, "ingested": decision.ingested}
 
 
-def _maps(record: RunRecord, most: int) -> dict[str, Any] | None:
+def _maps(record: RunRecord, most: int) -> JSON | None:
     candidates = record.candidates
     maps = [m for m in record.maps if len(m.mean) == len(candidates)]
     if not maps:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import IO, Any, Protocol
+from typing import IO, Protocol
 
 from bluesky.callbacks.core import make_class_safe
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Bars
 
+from bluesky_stm.validated import Data
 from bluesky_stm.views._record import RunRecord
 
 logger = logging.getLogger(__name__)
@@ -179,7 +179,7 @@ class Progress:
         self._number, self._done = 0, 0
         self._pace = Pace()
 
-    def __call__(self, name: str, doc: Mapping[str, Any]) -> None:
+    def __call__(self, name: str, doc: Data) -> None:
         """Take in one document."""
         if name == "start":
             self._begin(doc)
@@ -189,7 +189,7 @@ class Progress:
         if name in {"start", "event", "event_page", "stop"}:
             self._display.show(self._status(self._record, _time(doc)))
 
-    def _begin(self, start: Mapping[str, Any]) -> None:
+    def _begin(self, start: Data) -> None:
         campaign = start.get("campaign", start["uid"])
         self._number = self._number + 1 if campaign == self._campaign else 1
         self._campaign, self._record, self._done = campaign, RunRecord() if "length_scale" in start else None, 0
@@ -204,7 +204,7 @@ class Progress:
         return RunProgress(record, self._number, now - record.start_document["time"], self._pace.left(now))
 
 
-def _time(doc: Mapping[str, Any]) -> float:
+def _time(doc: Data) -> float:
     """Wall time of a document; the last one of a page."""
     time = doc["time"]
     return float(time[-1] if isinstance(time, list) else time)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from bluesky_stm.protocols import Decision, Failed, Insight, Observation, Scalar
 from bluesky_stm.scalarizers import make_scalarizer
 from bluesky_stm.spots import described
 from bluesky_stm.teaching import Document, Lesson, Masking, Revision, Teaching, decision_from
+from bluesky_stm.validated import JSON, Data
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,8 +64,8 @@ class RunRecord(DocumentRouter):
 
     def __init__(self) -> None:
         super().__init__()
-        self.start_document: Mapping[str, Any] = {}
-        self.stop_document: Mapping[str, Any] = {}
+        self.start_document: Data = {}
+        self.stop_document: Data = {}
         self.topograph: Topograph | None = None
         self.observations: list[Observation] = []
         self.decisions: list[Decision] = []
@@ -91,7 +92,7 @@ class RunRecord(DocumentRouter):
 
     # ---- documents ---------------------------------------------------------------------------------------------------
 
-    def start(self, doc: Mapping[str, Any]) -> None:
+    def start(self, doc: Data) -> None:
         """A run begins."""
         self.start_document = doc
         self._scalarizer = _scalarizer_of(doc)
@@ -99,12 +100,12 @@ class RunRecord(DocumentRouter):
         self._teaching("start", dict(doc))
         self._learn_all()
 
-    def descriptor(self, doc: Mapping[str, Any]) -> None:
+    def descriptor(self, doc: Data) -> None:
         """A stream is declared."""
         self._streams[doc["uid"]] = doc["name"]
         self._teaching("descriptor", dict(doc))
 
-    def event(self, doc: Mapping[str, Any]) -> Any:
+    def event(self, doc: Data) -> Any:
         """A lesson, a decision or a map, each once: an Event that is repeated after a pause has the same number."""
         self._teaching("event", dict(doc))
         self._learn_all()
@@ -114,7 +115,7 @@ class RunRecord(DocumentRouter):
             self._decide(doc["data"]) if stream == "agent" else self._predict(doc["data"])
         return doc
 
-    def stop(self, doc: Mapping[str, Any]) -> None:
+    def stop(self, doc: Data) -> None:
         """The run is over."""
         self.stop_document = doc
 
@@ -131,7 +132,7 @@ class RunRecord(DocumentRouter):
         return self.start_document.get("parent_run")
 
     @property
-    def scale(self) -> Mapping[str, Any]:
+    def scale(self) -> Data:
         """The `LengthScale`, as it stands in the start document; empty for a run that had none."""
         return self.start_document.get("length_scale", {})
 
@@ -240,14 +241,14 @@ class RunRecord(DocumentRouter):
             case Observation():
                 self.observations.append(lesson)
 
-    def _decide(self, data: Mapping[str, Any]) -> None:
+    def _decide(self, data: Data) -> None:
         self.decisions.append(decision_from(data))
         if isinstance(self._scalarizer, Absent) and self.observations:
             value = next(value for key, value in data.items() if key.endswith("_value"))
             if value is not None and np.isfinite(value):
                 self.observations[-1] = replace(self.observations[-1], value=float(value))
 
-    def _predict(self, data: Mapping[str, Any]) -> None:
+    def _predict(self, data: Data) -> None:
         said = {key.rpartition("_")[2]: value for key, value in data.items()}
         unknown = Insight.unknown(len(said["mean"]))
         names = "mean", "std", "acquisition", "features"
@@ -260,7 +261,7 @@ class Absent:
 
     units = ""
 
-    def __init__(self, described: Mapping[str, Any]) -> None:
+    def __init__(self, described: Data) -> None:
         self.name = str(described.get("name", "value"))
         self._described = dict(described)
 
@@ -268,12 +269,12 @@ class Absent:
         """Never a value."""
         return Failed(f"the scalarizer {self.name!r} is not installed here, and no value is on record")
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> JSON:
         """Return what the start document says."""
         return self._described
 
 
-def _scalarizer_of(start: Mapping[str, Any]) -> Scalarizer:
+def _scalarizer_of(start: Data) -> Scalarizer:
     described = start.get("scalarizer", {})
     try:
         return make_scalarizer(described)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 from bluesky_stm.geometry import Frame
 from bluesky_stm.parts import Part
 from bluesky_stm.protocols import Controller, SweepSettings
 from bluesky_stm.settings import LengthScale
+from bluesky_stm.validated import Data
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class ControllerPart(Part):
             When it does not answer. Nothing has moved.
         """
 
-    def completed(self, seed: int = 0, sample: str | Mapping[str, Any] | Part | None = None) -> Self:
+    def completed(self, seed: int = 0, sample: str | Data | Part | None = None) -> Self:
         """Return this part with what a session knows filled in, as it will stand in the start documents.
 
         Parameters
@@ -67,7 +68,7 @@ class ControllerPart(Part):
         """
         return self
 
-    def again(self, described: Mapping[str, Any]) -> Self:
+    def again(self, described: Data) -> Self:
         """Return the part that opens the microscope of a stored run again.
 
         Parameters
@@ -77,7 +78,7 @@ class ControllerPart(Part):
         """
         return self
 
-    def sample_name(self, sample: str | Mapping[str, Any] | Part | None = None) -> str:
+    def sample_name(self, sample: str | Data | Part | None = None) -> str:
         """Return the name of the sample for the start documents; ``sample`` is what the session was told."""
         if isinstance(sample, Part):
             return sample.name

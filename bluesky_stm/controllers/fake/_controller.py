@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from bluesky_stm.controllers.base import BaseController
 from bluesky_stm.controllers.fake._bias import FakeBias
@@ -16,6 +16,7 @@ from bluesky_stm.controllers.fake._state import WITHDRAWN, FakeState
 from bluesky_stm.controllers.fake._tip import FakeTip
 from bluesky_stm.controllers.fake._z import FakeZ
 from bluesky_stm.protocols import Capability
+from bluesky_stm.validated import JSON
 
 RANGES: Final = {
     "bias": (-10.0, 10.0),
@@ -85,7 +86,7 @@ class FakeController(Script, BaseController):
         """Return the time on its own clock, in s: it runs with what is measured."""
         return self._state.time
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> JSON:
         """Return name and capabilities."""
         return {"name": self.name, "capabilities": sorted(self.capabilities)}
 

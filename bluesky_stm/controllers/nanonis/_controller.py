@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
-from typing import Any
 
 from bluesky_stm.controllers.base._clock import Clock
 from bluesky_stm.controllers.nanonis._channels import ChannelNames
@@ -18,6 +17,7 @@ from bluesky_stm.controllers.nanonis_wire._errors import NanonisError
 from bluesky_stm.errors import LostConnectionError, STMError
 from bluesky_stm.geometry import Floats
 from bluesky_stm.protocols import Capability
+from bluesky_stm.validated import JSON, Data
 
 
 class NanonisController(NanonisSpectroscopy):
@@ -65,7 +65,7 @@ class NanonisController(NanonisSpectroscopy):
         *,
         lockin: tuple[float, float] | None = None,
         channels: ChannelNames = ChannelNames(),  # noqa: B008 - it cannot change
-        interlocks: Interlocks | Mapping[str, Any] = Interlocks(),  # noqa: B008
+        interlocks: Interlocks | Data = Interlocks(),  # noqa: B008
         read_only: bool = False,
         announce: Announce | None = None,
         timeout: float = 5.0,
@@ -95,7 +95,7 @@ class NanonisController(NanonisSpectroscopy):
         """A spectrum can be had anywhere."""
         return None
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> JSON:
         """Name, address, versions, session path, channels, lock-in and interlocks as they stand."""
         return {
             "name": self.name,
@@ -109,7 +109,7 @@ class NanonisController(NanonisSpectroscopy):
             "interlocks": self.read_interlocks(),
         }
 
-    def read_interlocks(self) -> dict[str, Any]:
+    def read_interlocks(self) -> JSON:
         """Safe Tip and z limits as they stand in the controller, nA and nm."""
         return read_interlocks(self._watch)
 

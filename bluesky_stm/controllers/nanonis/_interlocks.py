@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from bluesky_stm.controllers.nanonis._channels import Channels
 from bluesky_stm.controllers.nanonis._link import Link
@@ -11,6 +10,7 @@ from bluesky_stm.controllers.nanonis_wire._errors import NanonisError
 from bluesky_stm.controllers.nanonis_wire._si import ours, si
 from bluesky_stm.settings import Positive, Range, Settings
 from bluesky_stm.units import CURRENT, LENGTH
+from bluesky_stm.validated import JSON
 
 STOP_SWEEP, ABOVE, BELOW = 3, 0, 1
 """Codes of the safe conditions of a sweep."""
@@ -53,7 +53,7 @@ class Interlocks(Settings):
             link.ask("BiasSpectr.SafeCond2Set", STOP_SWEEP, -level, channels.current, BELOW)
         self._compare(read_interlocks(link))
 
-    def _compare(self, read: dict[str, Any]) -> None:
+    def _compare(self, read: JSON) -> None:
         safe_tip = read["safe_tip_threshold"] if read["safe_tip"] else math.inf
         z = tuple(read["z_limits"]) if read["z_limits_enabled"] else (-math.inf, math.inf)
         asked = [self.safe_tip, *(self.z or (None, None))]
@@ -69,7 +69,7 @@ class Interlocks(Settings):
             )
 
 
-def read_interlocks(link: Link) -> dict[str, Any]:
+def read_interlocks(link: Link) -> JSON:
     """Safe Tip (threshold in nA) and z limits (nm) as they stand; the safe conditions of sweeps cannot be read."""
     recovery, pause, threshold = link.ask("SafeTip.PropsGet")
     high, low = link.ask("ZCtrl.LimitsGet")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 from bluesky_stm import units
 from bluesky_stm.controllers.base import ControllerPart
@@ -13,6 +12,7 @@ from bluesky_stm.controllers.nanonis._interlocks import Interlocks
 from bluesky_stm.controllers.nanonis_wire import PORTS
 from bluesky_stm.parts import setting
 from bluesky_stm.settings import Positive, Range
+from bluesky_stm.validated import Data
 
 
 class Nanonis(ControllerPart):
@@ -54,7 +54,7 @@ class Nanonis(ControllerPart):
             name=self.name,
         )
 
-    def again(self, described: Mapping[str, Any]) -> Self:
+    def again(self, described: Data) -> Self:
         """Return the same address with the gain and the offset of the lock-in that the run had."""
         lockin = described["lockin"]
         return self.changed(lockin=(lockin["gain"], lockin["offset"]))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -17,6 +16,7 @@ from bluesky_stm.files import write_dat
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import CHANNELS, Spectrum
 from bluesky_stm.protocols import SweepSettings
+from bluesky_stm.validated import JSON
 
 PARAMETERS = ["Sweep Start", "Sweep End"]
 FIXED_PARAMETERS = ["X (m)", "Y (m)", "Z (m)", "Integration time (s)", "Settling time (s)"]
@@ -143,7 +143,7 @@ def _ended_early(software: Software, spectrum: Spectrum) -> Spectrum:
             crossed = np.flatnonzero(current < level if below else current > level)
             ends = min([ends, *crossed])
     kept = np.arange(len(current)) < ends
-    channels: dict[str, Any] = {c.name: np.where(kept, getattr(spectrum, c.name), np.nan) for c in CHANNELS}
+    channels: JSON = {c.name: np.where(kept, getattr(spectrum, c.name), np.nan) for c in CHANNELS}
     return replace(spectrum, **channels)
 
 

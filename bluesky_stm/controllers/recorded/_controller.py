@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from bluesky_stm.files import RecordedRun
 from bluesky_stm.geometry import Floats, Frame
 from bluesky_stm.measurements import Grid, Spectrum, Topograph
 from bluesky_stm.protocols import Capability, Progress, SweepSettings
+from bluesky_stm.validated import JSON
 
 
 class RecordedController(BaseController):
@@ -83,11 +84,11 @@ class RecordedController(BaseController):
         """Return the places (n, 2) of the spectra, in nm; None when every pixel has one."""
         return None if self._recording.run.complete else np.unique(self._recording.places, axis=0)
 
-    def suggested_scale(self) -> dict[str, Any]:
+    def suggested_scale(self) -> JSON:
         """Return a length scale that fits: fields of `settings.LengthScale`, less its name."""
         return self._recording.run.suggested_scale()
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> JSON:
         """Return the name, the file with its hash, the number of spectra, the sweep and the frame."""
         return {
             "name": self.name,

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 from bluesky_stm.controllers.base import ControllerPart, Suggestion
 from bluesky_stm.controllers.recorded._controller import RecordedController
 from bluesky_stm.parts import Part, setting
 from bluesky_stm.protocols import Controller
 from bluesky_stm.settings import LengthScale
+from bluesky_stm.validated import Data
 
 
 class Recorded(ControllerPart):
@@ -27,11 +27,11 @@ class Recorded(ControllerPart):
         """Read the file."""
         return RecordedController(self.path.expanduser(), name=self.name)
 
-    def completed(self, seed: int = 0, sample: str | Mapping[str, Any] | Part | None = None) -> Self:
+    def completed(self, seed: int = 0, sample: str | Data | Part | None = None) -> Self:
         """Return this part with the whole path, so that the file is found from any folder."""
         return self.changed(path=self.path.expanduser().resolve())
 
-    def sample_name(self, sample: str | Mapping[str, Any] | Part | None = None) -> str:
+    def sample_name(self, sample: str | Data | Part | None = None) -> str:
         """Return the name that was given, or that of the file."""
         return self.path.stem if sample is None else super().sample_name(sample)
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from bluesky_stm.controllers.base import BaseController, Clock
 from bluesky_stm.controllers.simulated._bench import Bench
@@ -23,6 +22,7 @@ from bluesky_stm.measurements import Grid, Topograph
 from bluesky_stm.parts import profiles
 from bluesky_stm.protocols import Capability, SweepSettings
 from bluesky_stm.surface import Surface
+from bluesky_stm.validated import JSON, Data
 
 RANGES: Final = {
     "bias": (-10.0, 10.0),
@@ -61,7 +61,7 @@ class SimulatedController(BaseController):
         surface: Surface | None = None,
         *,
         seed: int = 0,
-        profile: str | Mapping[str, Any] | Profile = "good_day",
+        profile: str | Data | Profile = "good_day",
         clock: Clock | None = None,
         name: str = "simulated",
     ) -> None:
@@ -84,7 +84,7 @@ class SimulatedController(BaseController):
         """Times, reasons and results of the changes of the tip: the truth, for tests and benchmarks."""
         return list(self._bench.junction.tips.changes)
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> JSON:
         """Return the name, the surface, the seed of the noise and every number of the profile."""
         return {"name": self.name, "surface": self.surface.describe(), "seed": self.seed, "profile": self.profile.describe()}
 
