@@ -126,6 +126,7 @@ def array(units: str, axes: tuple[str, ...], doc: str, *, name: str = "", option
     Parameters
     ----------
     units : str
+        Unit of its elements.
     axes : tuple of str
         What its dimensions run along.
     doc : str
@@ -155,6 +156,7 @@ def number(units: str, doc: str, *default: float, precision: int | None = None) 
     doc : str
         What it means.
     *default : float
+        Its value where none is given; it has to be given without one.
     precision : int, optional
         Digits behind the point that make sense to a person.
     """
@@ -171,6 +173,7 @@ def whole(kind: Callable[[int], int], doc: str, *default: int) -> Any:
     doc : str
         What it means.
     *default : int
+        Its value where none is given; it has to be given without one.
     """
     return _declare(lambda a: _single(Field(a, a, dtype="integer", doc=doc), int, lambda value: kind(int(value))), *default)
 
@@ -183,6 +186,7 @@ def text(doc: str, *default: str, optional: bool = False) -> Any:
     doc : str
         What it means.
     *default : str
+        Its value where none is given; it has to be given without one.
     optional : bool
         True when it may be missing in a stored run; the default then stands for it.
     """

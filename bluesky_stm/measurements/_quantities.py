@@ -44,7 +44,19 @@ def place() -> Point:
 
 
 def channel(unit: str, doc: str, *, label: str = "", optional: bool = False) -> Floats:
-    """Declare what is measured at each bias of a sweep; `array` says what the arguments are."""
+    """Declare what is measured at each bias of a sweep.
+
+    Parameters
+    ----------
+    unit : str
+        Unit of its samples.
+    doc : str
+        What it means.
+    label : str
+        What the software of an instrument and its files call it, with the unit there.
+    optional : bool
+        True when it may be missing in a stored spectrum.
+    """
     return array(unit, ("bias",), doc, precision=5, label=label, optional=optional)
 
 

@@ -72,9 +72,9 @@ class Link:
         Parameters
         ----------
         command : str
-        Name of the command.
+            Name of the command.
         *values
-            Of the request, in SI.
+            Arguments of the request, in SI.
         timeout : float, optional
             Longest time for this answer, in s.
 

@@ -178,6 +178,7 @@ class NanonisSpectroscopy(NanonisScanning):
         Parameters
         ----------
         settings : SweepSettings
+            The sweep that is asked for.
         closed : bool
             True when the feedback was closed before, so that a current has to flow.
         setpoint : Setpoint
@@ -288,6 +289,7 @@ class NanonisSpectroscopy(NanonisScanning):
         Parameters
         ----------
         before : _Before
+            Bias, set point and feedback of before the sweep.
         read : Setpoint
             As it stands now.
 
