@@ -19,7 +19,7 @@ ACTS: Final = ("move", "scan", "sweep", "approach", "pulse", "withdraw")
 """Acts that can be ended; ``"switch off"``, which opens the feedback, ends by itself."""
 
 
-class Acts(ABC):
+class ServerActs(ABC):
     """The acts that are under way at a microscope.
 
     Parameters

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bluesky_stm import units
-from bluesky_stm.controllers.nanonis_server._acts import ACTS, Acts
+from bluesky_stm.controllers.nanonis_server._acts import ACTS, ServerActs
 from bluesky_stm.controllers.nanonis_server._lag import Lag
 from bluesky_stm.controllers.nanonis_server._registers import Registers
 from bluesky_stm.controllers.nanonis_server._scan_buffer import ScanBuffer
@@ -60,7 +60,7 @@ def handles(command: str) -> Callable[[Handler], Handler]:
     return register
 
 
-class Software(Acts):
+class Software(ServerActs):
     """State of the software, and what the acts of the microscope have in common.
 
     Parameters
