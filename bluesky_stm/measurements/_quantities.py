@@ -8,12 +8,16 @@ from enum import IntFlag
 from typing import Final, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bluesky_stm import units
 from bluesky_stm.geometry import Floats, Frame, Point
 from bluesky_stm.measurements._declared import Declared, Field, Fields, array, declared, each_of, joined, nested, number, whole
 from bluesky_stm.pictures import beside, curve_picture, table, topograph_picture
 from bluesky_stm.validated import JSON
+
+SATURATED_WITHIN: Final = 1e-3
+"""Relative distance from the largest current within which a sample of a clipped spectrum counts as saturated."""
 
 IMAGE: Final = ("row", "column")
 """Axes of an image; row 0 is the lowest y."""
@@ -189,6 +193,17 @@ class Spectrum(Swept):
         current = curve_picture(self.bias, self.current, f"current ({units.CURRENT}) against bias ({units.BIAS})")
         slope = curve_picture(self.bias, self.didv, f"dI/dV ({units.CONDUCTANCE})")
         return beside(current, slope, table("Spectrum", rows))
+
+    @property
+    def saturated(self) -> NDArray[np.bool_]:
+        """Samples at which the preamplifier was at the end of its range, shape (n,): there neither current nor lock-in counts.
+
+        They are those within `SATURATED_WITHIN` of the largest current, of a spectrum that is marked as clipped.
+        """
+        size = np.abs(self.current)
+        if not self.quality & Quality.CLIPPED:
+            return np.zeros(size.shape, dtype=bool)
+        return np.asarray(size >= (1 - SATURATED_WITHIN) * np.nanmax(size, initial=0))
 
     def at(self, position: Point) -> Self:
         """Return the same spectrum at a corrected place."""

@@ -9,11 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bluesky_stm.geometry import Floats
-from bluesky_stm.measurements import Quality, Spectrum
+from bluesky_stm.measurements import Spectrum
 from bluesky_stm.scalarizers._base import NoValueError
-
-CLIPPED_WITHIN = 1e-3
-"""Relative distance from the largest current within which a sample of a clipped spectrum counts as clipped."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,13 +43,11 @@ class Sweep:
         NoValueError
             When fewer than two samples were measured.
         """
-        size = np.abs(spectrum.current)
-        clipped = size >= (1 - CLIPPED_WITHIN) * np.nanmax(size, initial=0) if spectrum.quality & Quality.CLIPPED else size < 0
         measured = np.isfinite(spectrum.bias) & np.isfinite(spectrum.current) & np.isfinite(spectrum.didv)
         order = np.flatnonzero(measured)[np.argsort(spectrum.bias[measured], kind="stable")]
         if len(order) < 2:
             raise NoValueError(f"only {len(order)} of {len(spectrum.bias)} samples were measured")
-        return cls(*(np.asarray(a)[order] for a in (spectrum.bias, spectrum.current, spectrum.didv, clipped)))
+        return cls(*(np.asarray(a)[order] for a in (spectrum.bias, spectrum.current, spectrum.didv, spectrum.saturated)))
 
     def __getitem__(self, which: slice | NDArray[np.bool_]) -> Self:
         return type(self)(*(getattr(self, f.name)[which] for f in fields(self)))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bluesky_stm.geometry import Floats
+from bluesky_stm.measurements import Spectrum
 from bluesky_stm.pictures import contrast, flattened, toned
 from bluesky_stm.views._curve_panel import CurvePanel
 from bluesky_stm.views._feature_panel import FeaturePanel
@@ -94,7 +95,12 @@ class Panels:
 
     def _begin_maps(self, record: RunRecord, children: Sequence[RunRecord]) -> None:
         frame, value = record.frame, _value_colors(record)
-        titles = "spectra; x: no value; rim: dark first", f"predicted {record.quantity}", "uncertainty", "acquisition function"
+        titles = (
+            "spectra (rim: first dark, last white)",
+            f"predicted {record.quantity}",
+            "uncertainty",
+            "acquisition function",
+        )
         for panel, title, cmap in zip(self.maps, titles, (value, value, COLORS["std"], COLORS["gain"]), strict=True):
             panel.begin(frame, title, cmap, [within(frame, child.frame.corners) for child in children])
         if record.topograph is not None:
@@ -146,13 +152,18 @@ class Panels:
         last, best = spectra[-1], spectra[record.best.number if record.best else -1]
         number, gains = np.arange(1, len(values) + 1), np.array([d.acquisition for d in record.decisions], dtype=float)
         grown = [
-            self.current.show(last=(last.bias, last.current), best=(best.bias, best.current)),
-            self.didv.show(last=(last.bias, last.didv), best=(best.bias, best.didv)),
+            self.current.show(last=_curve(last, "current"), best=_curve(best, "current")),
+            self.didv.show(last=_curve(last, "didv"), best=_curve(best, "didv")),
             self.learning.show(best=(number, record.sign * record.learning_curve)),
             self.learning.show_dots(number, values, contrast(values, tails=0)),
             self.acquisition.show(last=(np.arange(1, len(gains) + 1), gains)),
         ]
         return any(grown)
+
+
+def _curve(spectrum: Spectrum, channel: str) -> tuple[Floats, Floats]:
+    """Return bias and channel with a gap where the preamplifier was saturated: drawn, its end would look like a drop."""
+    return spectrum.bias, np.where(spectrum.saturated, np.nan, getattr(spectrum, channel))
 
 
 def _value_colors(record: RunRecord) -> str:

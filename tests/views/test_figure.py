@@ -11,8 +11,10 @@ from matplotlib.figure import Figure
 
 from bluesky_stm.errors import SettingsError
 from bluesky_stm.geometry import Frame
+from bluesky_stm.measurements import Quality
 from bluesky_stm.views import LiveView, RunRecord, figure
 from bluesky_stm.views._live import DRAWING_ALLOWANCE
+from bluesky_stm.views._panels import _curve
 
 
 def window():
@@ -180,3 +182,15 @@ def test_a_notebook_shows_the_figure_whatever_its_backend(campaign):
     shown = PNGFormatter()(picture)
     assert shown.startswith(b"\x89PNG")
     assert PNGFormatter()(pickle.loads(pickle.dumps(picture))) == shown
+
+
+def test_a_curve_has_a_gap_where_the_preamplifier_was_saturated(campaign):
+    """The lock-in reads next to nothing there: drawn, it would look like a drop of the conductance."""
+    spectra = RunRecord.of(campaign[0]).spectra
+    clipped = next(spectrum for spectrum in spectra if spectrum.quality & Quality.CLIPPED)
+    assert 0 < clipped.saturated.sum() < 20
+    assert not any(spectrum.saturated.any() for spectrum in spectra if not spectrum.quality & Quality.CLIPPED)
+    for channel in ("current", "didv"):
+        _, drawn = _curve(clipped, channel)
+        np.testing.assert_array_equal(np.isnan(drawn), clipped.saturated)
+        np.testing.assert_array_equal(drawn[~clipped.saturated], getattr(clipped, channel)[~clipped.saturated])
