@@ -47,7 +47,7 @@ class Sweep:
         order = np.flatnonzero(measured)[np.argsort(spectrum.bias[measured], kind="stable")]
         if len(order) < 2:
             raise NoValueError(f"only {len(order)} of {len(spectrum.bias)} samples were measured")
-        return cls(*(np.asarray(a)[order] for a in (spectrum.bias, spectrum.current, spectrum.didv, spectrum.saturated)))
+        return cls(spectrum.bias[order], spectrum.current[order], spectrum.didv[order], spectrum.saturated[order])
 
     def __getitem__(self, which: slice | NDArray[np.bool_]) -> Self:
         return type(self)(*(getattr(self, f.name)[which] for f in fields(self)))

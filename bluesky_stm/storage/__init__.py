@@ -1,4 +1,4 @@
-"""Where documents go: journal first, catalog second.
+"""Storage of documents: the journal keeps them all, the catalog finds them again.
 
 >>> catalog = open_catalog("~/stm")  # doctest: +SKIP
 >>> RE.subscribe(catalog)  # doctest: +SKIP

@@ -1,4 +1,4 @@
-"""databroker 1.x, as facilities still have it: intake catalogs over Mongo or files."""
+"""Catalogs of databroker 1.x, as facilities still have them: intake catalogs over MongoDB or files."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ class BrokerStore:
     Parameters
     ----------
     client : intake catalog
-        As ``databroker.catalog["NAME"]`` gives it.
+        Catalog, as ``databroker.catalog["NAME"]`` returns it.
     """
 
     def __init__(self, client: Any) -> None:
         self.client = client
 
     def holds(self, uid: str) -> bool:
-        """Whether the whole run is there.
+        """Return True when the whole run is there.
 
         Raises
         ------
         CatalogError
-            When only a part of it is: databroker 1.x cannot take it out again.
+            When only a part of it is there, because databroker 1.x cannot remove it.
         """
         if uid not in self.client:
             return False
@@ -38,7 +38,7 @@ class BrokerStore:
         return True
 
     def insert(self, stream: Iterable[Document]) -> None:
-        """Write a finished run."""
+        """Write a finished run, document by document."""
         broker = self.client.v1
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", PendingDeprecationWarning)  # there is no other way in
@@ -46,7 +46,15 @@ class BrokerStore:
                 broker.insert(name, doc)
 
     def find(self, beginning: str) -> Sequence[StoredRun]:
-        """Runs whose uid begins so; a word of figures alone is a scan number there, and no beginning."""
+        """Return the runs whose uid begins like this: none or one.
+
+        databroker takes a beginning of digits alone for a scan number; the run that it finds then is left out.
+
+        Raises
+        ------
+        CatalogError
+            When more than one run begins like this.
+        """
         try:
             found = _run(self.client[beginning])
         except KeyError:
@@ -62,7 +70,7 @@ class BrokerStore:
         return len(self.client)
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Do nothing, because nothing is held open."""
 
 
 def _run(found: Any) -> StoredRun:

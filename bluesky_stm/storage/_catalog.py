@@ -1,4 +1,4 @@
-"""The catalog of a folder: every document kept, every run found again."""
+"""The catalog of a folder: it keeps every document and finds every run again."""
 
 from __future__ import annotations
 
@@ -27,22 +27,25 @@ log = logging.getLogger(__name__)
 class Catalog:
     """Runs in a folder. ``RE.subscribe(catalog)`` keeps every document.
 
-    ``catalog[-1]`` is the newest run, ``catalog["3f2a"]`` the one whose uid begins so; iteration goes from the oldest. With a
-    facility's catalog behind it, its runs are among them; while it cannot be reached, ``index_faults`` says so and those here
-    are listed alone.
+    ``catalog[-1]`` is the newest run, and ``catalog["3f2a"]`` the one whose uid begins like this. Iteration goes from the
+    oldest run to the newest. With the catalog of a facility behind it, the runs of that are among them. While the facility
+    cannot be reached, ``index_faults`` says so and only the runs in the folder are listed.
 
     Parameters
     ----------
     folder : path
+        Folder of the catalog, made where there is none.
     write : bool
         False to read along while another session writes.
     fsync : bool
-        See `Journal`.
+        True to force every document onto the disk; see `Journal`.
     facility : str, optional
         Address or name of the catalog that every finished run is sent to; see `open_catalog`.
 
     Attributes
     ----------
+    path : Path
+        Folder of the catalog.
     recovered : list of JournalRun
         Runs that a process left behind when it died, and which were given their stop document just now.
 
@@ -82,7 +85,13 @@ class Catalog:
             )
 
     def __call__(self, name: str, doc: Mapping[str, Any]) -> None:
-        """Keep one document."""
+        """Keep one document; this is what the RunEngine calls.
+
+        Raises
+        ------
+        CatalogError
+            When the document cannot be kept. The run has to end then.
+        """
         if self._journal is None:
             raise CatalogError(f"The catalog {self.path} was opened to read, or is closed: this {name} is not kept.")
         self._journal(name, doc)
@@ -92,10 +101,12 @@ class Catalog:
     def insert(self, stream: Iterable[Document]) -> JournalRun:
         """Keep a whole run that was recorded elsewhere, with the uid it has.
 
+        Documents without a stop are given one, as after a crash.
+
         Raises
         ------
         CatalogError
-            When a run of that uid is there, or the documents don't belong together; nothing is changed.
+            When a run of that uid is there, or the documents do not belong together; nothing is changed then.
         """
         documents = list(stream)
         uid = documents[0][1]["uid"]
@@ -110,7 +121,7 @@ class Catalog:
         return self._ended(uid)
 
     def finished(self) -> list[JournalRun]:
-        """Runs that have ended, oldest first."""
+        """Return the runs that have ended, oldest first."""
         return [self._run(name) for name in self._names() if name.endswith(SUFFIX)]
 
     def __len__(self) -> int:
@@ -143,16 +154,19 @@ class Catalog:
 
     @property
     def client(self) -> Any:
-        """The finished runs as a databroker/Tiled client (layout v3): ``catalog.client[uid]["primary"].read()``."""
+        """Return a client of databroker or Tiled (layout v3) for the finished runs.
+
+        An example is ``catalog.client[uid]["primary"].read()``.
+        """
         return self._index.client
 
     @property
     def index_faults(self) -> dict[str, str]:
-        """Runs that are not in ``client``, by uid, and why; all of them are here."""
+        """Return the runs that are not in ``client``, by uid, and why; all of them are in the folder."""
         return dict(self._index.faults)
 
     def close(self) -> None:
-        """End the session: what is written is complete. Idempotent."""
+        """End the session: what is written is complete. A second call does nothing."""
         self._index.close()
         if self._journal is not None:
             self._journal.close()
@@ -187,7 +201,7 @@ class Catalog:
         self._index.catch_up_later()
 
     def _ended(self, uid: str) -> JournalRun:
-        """The run, with a stop document if it came without."""
+        """Return the run, and give it a stop document if it came without."""
         (run,) = self._here(uid)
         if run.stop is None and self._journal is not None:
             self._journal.abandon(uid)
@@ -195,14 +209,17 @@ class Catalog:
         return run
 
     def _drop(self, uid: str) -> None:
-        """Forget a run of which only a part could be kept."""
+        """Remove a run of which only a part could be kept."""
         if self._journal is not None:
             self._journal.abandon(uid)
         for run in self._here(uid):
             run.path.unlink()
 
     def _numbered(self, number: int) -> Run:
-        """By its place in the order of time; from the end, no more is looked at than needed."""
+        """Return a run by its place in the order of time.
+
+        Counted from the end, no more runs are looked at than needed.
+        """
         if self._facility:
             wanted = islice(reversed(self), -number - 1, None) if number < 0 else islice(self, number, None)
             if (run := next(wanted, None)) is not None:
@@ -215,21 +232,24 @@ class Catalog:
         return [self._run(name) for name in self._names() if uid_of(name).startswith(beginning)]
 
     def _found(self, beginning: str) -> Sequence[Run]:
-        """Runs whose uid begins so; a facility is asked for what is not here."""
+        """Return the runs whose uid begins like this; a facility is asked only for what is not in the folder."""
         here = self._here(beginning)
         if here or not self._facility or not (store := self._reached()):
             return here
         return [self._ours(run) for run in store.find(beginning)]
 
     def _with_facility(self, here: Iterator[Run]) -> Iterator[Run]:
-        """The newest first; what was measured here is read here."""
+        """Merge the runs of the folder with those of the facility, newest first.
+
+        What was measured here is read from the folder.
+        """
         store = self._reached()
         known = {uid_of(name) for name in self._names()}
         theirs = (self._ours(run) for run in reversed(store) if run.uid not in known) if store else iter(())
         return heapq.merge(here, theirs, key=lambda run: -run.start["time"])
 
     def _ours(self, run: Run) -> Run:
-        """A run of the facility, which finds here the runs that it refers to."""
+        """Let a run of the facility find the runs that it refers to in this catalog."""
         run.catalog = self
         return run
 
@@ -253,19 +273,31 @@ class Catalog:
 def open_catalog(
     where: str | os.PathLike[str], *, write: bool = True, fsync: bool = False, folder: str | os.PathLike[str] | None = None
 ) -> Catalog:
-    """The catalog in a folder, made where there is none; or a facility's, with a journal here.
+    """Open the catalog in a folder, or that of a facility with a journal here.
 
     Parameters
     ----------
     where : str or path
-        A folder; or the address of a Tiled server (``"https://..."``; its key in ``TILED_API_KEY``), ``"tiled:NAME"``, a
-        profile of Tiled, or ``"databroker:NAME"``, a catalog of databroker 1.x or 2.x. A facility is sent each run when it is
-        finished, in the background; while it cannot be reached the runs wait here and the run goes on. Its runs are listed,
-        loaded and replayed like those here.
-    write, fsync : bool
-        See `Catalog`.
+        A folder, made where there is none. Or the address of a Tiled server (``"https://..."``; its key in ``TILED_API_KEY``),
+        ``"tiled:NAME"`` for a profile of Tiled, or ``"databroker:NAME"`` for a catalog of databroker 1.x or 2.x. A facility is
+        sent each run in the background when it is finished; while it cannot be reached the runs wait here and the measurement
+        goes on. Its runs are listed, loaded and replayed like those here.
+    write : bool
+        False to read along while another session writes.
+    fsync : bool
+        True to force every document onto the disk; see `Journal`.
     folder : path, optional
-        Of the journal where the catalog is a facility's; by default below ``~/.bluesky_stm``.
+        Folder of the journal where the catalog is a facility's; by default below ``~/.bluesky_stm``.
+
+    Returns
+    -------
+    Catalog
+        To be subscribed to a RunEngine.
+
+    Raises
+    ------
+    CatalogError
+        When the folder cannot be used, or another session writes there.
     """
     place = str(where)
     if not is_elsewhere(place):
@@ -274,5 +306,5 @@ def open_catalog(
 
 
 def _as_name(place: str) -> str:
-    """A word that can name a folder."""
+    """Turn an address into a word that can name a folder."""
     return re.sub(r"\W+", "_", place)

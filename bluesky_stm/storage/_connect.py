@@ -1,4 +1,4 @@
-"""What a facility stores runs in, whichever program that is: found by its address or its name."""
+"""Connections to the store of a facility, of whichever program, found by its address or its name."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from bluesky_stm.storage._run import StoredRun
 
 ADDRESSES = ("http://", "https://")
 PROFILE = "tiled:"
-"""In front of the name of a profile of Tiled."""
+"""Prefix of the name of a profile of Tiled."""
 BROKER = "databroker:"
-"""In front of the name of a catalog of databroker, 1.x or 2.x."""
+"""Prefix of the name of a catalog of databroker, 1.x or 2.x."""
 CONNECT_TIMEOUT = 5.0
-"""Longest time, in s, that a server may take to answer the door."""
+"""Longest time, in s, until a server accepts a connection."""
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -26,34 +26,37 @@ class Store(Protocol):
 
     @property
     def client(self) -> Any:
-        """As Tiled or databroker gives it."""
+        """Return the client of Tiled or databroker."""
 
     def holds(self, uid: str) -> bool:
-        """Whether the whole run is there."""
+        """Return True when the whole run is there."""
 
     def insert(self, stream: Iterable[Document]) -> None:
         """Take in a finished run."""
 
     def find(self, beginning: str) -> Sequence[StoredRun]:
-        """Runs whose uid begins so: none, one, or more than one."""
+        """Return the runs whose uid begins like this: none, one, or more than one."""
 
     def __reversed__(self) -> Iterator[StoredRun]:
-        """The newest run first."""
+        """Iterate over the runs, newest first."""
 
     def __len__(self) -> int:
-        """How many runs it holds."""
+        """Return the number of runs."""
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close the connection."""
 
 
 def is_elsewhere(place: str) -> bool:
-    """Whether this names a facility's catalog, not a folder."""
+    """Return True when this names the catalog of a facility, and not a folder."""
     return place.startswith((*ADDRESSES, PROFILE, BROKER))
 
 
 def connect(place: str) -> Store:
-    """A Tiled server by its address or, as ``"tiled:NAME"``, its profile; ``"databroker:NAME"``, 1.x or 2.x.
+    """Connect to a Tiled server or to a catalog of databroker.
+
+    A Tiled server is given by its address or, as ``"tiled:NAME"``, by its profile; a catalog of databroker 1.x or 2.x as
+    ``"databroker:NAME"``.
 
     Raises
     ------
@@ -95,6 +98,6 @@ def _broker(name: str) -> Store:
 
 
 def _check_reachable(place: str) -> None:
-    """Refuse at once: the client would go on trying for a minute where nobody listens."""
+    """Raise at once where nobody listens: the client would go on trying for a minute."""
     address = urlsplit(place)
     socket.create_connection((address.hostname or "", address.port or _PORTS[address.scheme]), timeout=CONNECT_TIMEOUT).close()

@@ -1,4 +1,4 @@
-"""Documents of a stored run, whoever stored it."""
+"""Documents of a stored run, whichever program stored it."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from bluesky_stm.storage._plain import READERS
 from bluesky_stm.teaching import ExternalArrays
 
 NOT_ACCEPTABLE = 406
-"""What a Tiled server answers that has no exporter for documents."""
+"""HTTP status with which a Tiled server answers that has no exporter for documents."""
 
 
 def documents(source: Any) -> Iterator[Document]:
-    """Documents ``(name, document)`` of a run, pages taken apart, in the order of their time.
+    """Yield the documents ``(name, document)`` of a run in the order of their time, with pages taken apart.
 
     Parameters
     ----------
     source : path, Run, Tiled or databroker run, or iterable
-        A journal or a file of JSON lines; a run of our catalog; a run of databroker 2 or Tiled; a run or a header of
-        databroker 1.2; or any iterable of ``(name, document)``, ``event_page`` and ``datum_page`` included.
+        A journal or a file of JSON lines; a run of our catalog; a run of databroker 2 or Tiled; a run or a header of databroker
+        1.2; or any iterable of ``(name, document)``, ``event_page`` and ``datum_page`` included.
 
     Notes
     -----
     Tiled rebuilds documents: the uids of Events are new, NaN has become None, and an unfinished run ends in an empty stop
-    document (left out here). Where a server has no exporter for documents (``json_seq_exporter`` in its ``media_types``),
-    they are rebuilt here from its tables and arrays. Refer to an Event by stream and ``seq_num``.
+    document (left out here). Where a server has no exporter for documents (``json_seq_exporter`` in its ``media_types``), they
+    are rebuilt here from its tables and arrays. Refer to an Event by stream and ``seq_num``.
     """
     try:
         for name, doc in _stored(source):
@@ -45,9 +45,10 @@ def documents(source: Any) -> Iterator[Document]:
 
 
 def once(stream: Iterable[Document]) -> Iterator[Document]:
-    """Without the Events that were emitted again after a pause: they carry the same number in their stream, and a new uid.
+    """Leave out the Events that were emitted again after a pause.
 
-    The first of them is kept: it is what the agent learned.
+    They carry the same number in their stream and a new uid. The first of them is kept, because it is the one that the agent
+    learned.
     """
     seen: set[tuple[str, int]] = set()
     for name, doc in stream:
@@ -59,7 +60,10 @@ def once(stream: Iterable[Document]) -> Iterator[Document]:
 
 
 def inlined(stream: Iterable[Document]) -> Iterator[Document]:
-    """With the arrays that stand in files put into their Events, so that the documents alone carry everything."""
+    """Put the arrays that are stored in files into their Events, so that the documents alone carry everything.
+
+    The documents ``resource`` and ``datum`` are left out, and so is the mark ``external`` of the descriptors.
+    """
     external = ExternalArrays()
     for name, doc in stream:
         if name == "resource":

@@ -1,4 +1,4 @@
-"""Runs out to files and back: documents that carry everything, or the formats of other programs."""
+"""Export of runs to files and import from them: all documents, or the formats of other programs."""
 
 from __future__ import annotations
 
@@ -144,7 +144,13 @@ def _incoming(source: Any, metadata: dict[str, Any]) -> Iterable[Document]:
 
 
 def _measured(run: Run, form: files.FileFormat) -> files.Writable:
-    """Return what was measured as one of the kinds that the format holds; `files.write` refuses where there is none."""
+    """Return what was measured, as the object that the format holds.
+
+    Raises
+    ------
+    FileFormatError
+        When the run holds no topograph and the format needs one.
+    """
     spectra, topographs = tuple(run.spectra), list(run.topographs)
     if form.holds == (Spectrum,) and len(spectra) == 1:
         return spectra[0]
@@ -160,7 +166,7 @@ def _measured(run: Run, form: files.FileFormat) -> files.Writable:
 
 
 def _grid(run: Run, spectra: tuple[Spectrum, ...]) -> Grid:
-    """A grid from spectra taken row by row, in whatever direction; NaN where it was not measured."""
+    """Build a grid from spectra taken row by row, in whatever direction; NaN where it was not measured."""
     frame = Frame.from_dict(run.start["frame"]) if "frame" in run.start else run.topograph.frame
     pixels = _pixels(frame, spectra)
 
@@ -179,7 +185,13 @@ def _grid(run: Run, spectra: tuple[Spectrum, ...]) -> Grid:
 
 
 def _pixels(frame: Frame, spectra: tuple[Spectrum, ...]) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
-    """Row and column of each spectrum: all rows are full but the last."""
+    """Return row and column of each spectrum; all rows are full but the last.
+
+    Raises
+    ------
+    FileFormatError
+        When the spectra were not taken row by row.
+    """
     rows, columns = frame.pixels
     places = np.array([spectrum.position for spectrum in spectra], dtype=float).reshape(-1, 2)
     nearest = np.rint(frame.to_pixel(places)).astype(int)

@@ -1,8 +1,8 @@
-"""The index: what the journals hold, once more where programs look for it; caught up from the journals.
+"""The index: the finished runs once more, where other programs look for them, filled from the journals.
 
-That is a Tiled catalog in this process or the catalog of a facility. It holds nothing that the journals do not hold, so it
-is never written to while measuring, cannot end a run, and may be thrown away: the next look into it builds it again.
-Importing Tiled takes seconds: it is imported at that look and not before.
+It is a Tiled catalog in this process or the catalog of a facility. It holds nothing that the journals do not hold. It is
+therefore never written to while measuring, cannot end a run, and may be removed: the next access builds it again. Importing
+Tiled takes seconds, so it is imported at that access and not before.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from bluesky_stm.storage._run import JournalRun
 log = logging.getLogger(__name__)
 
 LOCK_TIMEOUT = 120.0
-"""How long to wait for another process that is indexing the same runs, in s."""
+"""Longest time, in s, to wait for another process that is indexing the same runs."""
 
 
 class Index:
@@ -33,11 +33,11 @@ class Index:
     Parameters
     ----------
     folder : Path
-        Its own; made when it is needed.
+        Folder of the index, made when it is needed.
     runs : callable
-        Gives the finished runs, oldest first.
+        Returns the finished runs, oldest first.
     connect : callable, optional
-        Gives the store of a facility that they are sent to; else a Tiled catalog in the folder.
+        Returns the store of a facility that the runs are sent to; without it a Tiled catalog in the folder is used.
 
     Attributes
     ----------
@@ -59,7 +59,7 @@ class Index:
 
     @property
     def store(self) -> Store:
-        """Where the runs are, as far as they have arrived."""
+        """Return the store, opened at the first call, with the runs that have arrived so far."""
         with self._opening:
             if self._opened is None:
                 self._folder.mkdir(parents=True, exist_ok=True)
@@ -68,17 +68,25 @@ class Index:
 
     @property
     def client(self) -> Any:
-        """The client of Tiled or databroker, with every finished run in it."""
+        """Return the client of Tiled or databroker, with every finished run in it."""
         self.catch_up()
         return self.store.client
 
     @property
     def indexed(self) -> set[str]:
-        """Uids of the runs that have arrived."""
+        """Return the uids of the runs that have arrived."""
         return set(self._list.read_text(encoding="utf-8").split()) if self._list.exists() else set()
 
     def catch_up(self) -> None:
-        """Index the finished runs that are not in it yet; one that fails is noted in ``faults`` and tried again next time."""
+        """Index the finished runs that are not in it yet.
+
+        A run that fails is noted in ``faults`` and tried again next time.
+
+        Raises
+        ------
+        CatalogError
+            When another process has been indexing for longer than `LOCK_TIMEOUT`.
+        """
         store = self.store
         try:
             with FileLock(self._folder / "index.lock", timeout=LOCK_TIMEOUT, thread_local=False):
@@ -93,17 +101,17 @@ class Index:
             ) from None
 
     def catch_up_later(self) -> None:
-        """The same in the background: for a facility, or where somebody has looked into the index already."""
+        """Catch up in the background, for a facility or where somebody has looked into the index already."""
         if self._connect or self._opened is not None:
             self.look_later()
 
     def look_later(self) -> None:
-        """Open it if need be, and catch up, in the background; what fails is noted in ``faults``."""
+        """Open the store if need be and catch up, in the background; what fails is noted in ``faults``."""
         if self._next is None or self._next.running() or self._next.done():  # one that waits will see this run, too
             self._next = self._behind.submit(self._catch_up_quietly)
 
     def close(self) -> None:
-        """Finish what goes on in the background and let go of the files."""
+        """Finish the work in the background and close the store."""
         self._behind.shutdown(wait=True)
         if self._opened is not None:
             self._opened.close()

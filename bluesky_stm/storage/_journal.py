@@ -1,8 +1,9 @@
-"""The journal: one msgpack file for each run, whole at every document. It is the truth; a catalog is its index.
+"""The journal: one msgpack file for each run, complete after every document. It is the truth; a catalog is its index.
 
-A record is ``[name, document]``, so that the folder is a databroker 1.2 catalog as it stands
-(``BlueskyMsgpackCatalog("journal/*.msgpack")``). A run is called ``*.part`` until its stop document is in, and is not there
-before its start document is. Arrays come back bit for bit; tuples and arrays of Python objects come back as lists.
+A record is ``[name, document]``, so that the folder is a databroker 1.2 catalog as it is
+(``BlueskyMsgpackCatalog("journal/*.msgpack")``). The file of a run is called ``*.part`` until its stop document is written, and
+does not exist before its start document is. Arrays come back bit for bit; tuples and arrays of Python objects come back as
+lists.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ PART = ".part"
 NEW = "begun.new"
 """Name of a file that has no start document yet."""
 STOP_RECORD = b"\x92\xa4stop"
-"""How a stop record begins: an array of two whose first item is a string of four letters."""
+"""First bytes of a stop record: an array of two whose first item is a string of four letters."""
 
 _LARGEST_RECORD = 2**31 - 1
 _TAIL = 2**16
@@ -39,14 +40,15 @@ class Journal:
     Parameters
     ----------
     folder : Path
+        Folder of the files.
     fsync : bool
-        Also force every document onto the disk: survives a power cut, for some milliseconds a document. Without it a run
-        survives the death of the process, not that of the machine.
+        True to force every document onto the disk. The journal then survives a power cut, for some milliseconds a document.
+        Without it a run survives the death of the process, not that of the machine.
 
     Raises
     ------
     CatalogError
-        When a document cannot be written: the run has to end, for what is not in a document did not happen.
+        When a document cannot be written. The run has to end then, for what is not in a document did not happen.
     """
 
     def __init__(self, folder: Path, fsync: bool = False) -> None:
@@ -56,7 +58,7 @@ class Journal:
         self._run_of: dict[str, str] = {}
 
     def __call__(self, name: str, doc: Mapping[str, Any]) -> None:
-        """Write one document."""
+        """Write one document to the file of its run."""
         record = pack(name, doc)
         if name == "start":
             self._begin(doc, record)
@@ -67,18 +69,21 @@ class Journal:
             self._finish(run)
 
     def close(self) -> None:
-        """Let go of the files; a run without its stop document stays a ``.part``."""
+        """Close the files; a run without its stop document stays a ``.part``."""
         for file in self._files.values():
             file.close()
         self._files.clear()
 
     def abandon(self, run: str) -> None:
-        """Let go of the file of one run, which is left as it is."""
+        """Close the file of one run, which stays as it is."""
         if run in self._files:
             self._files.pop(run).close()
 
     def _begin(self, start: Mapping[str, Any], record: bytes) -> None:
-        """The file gets its name when the start document is in: whoever reads along finds a run or nothing."""
+        """Create the file of a run.
+
+        The file gets its name when the start document is complete, so that whoever reads along finds a run or nothing.
+        """
         part = self.folder / (file_name(start) + PART)
         new = self.folder / NEW
         if part.exists() or part.with_suffix("").exists():
@@ -98,7 +103,7 @@ class Journal:
             ) from error
 
     def _run(self, name: str, doc: Mapping[str, Any]) -> str:
-        """The open run to which a document belongs."""
+        """Return the uid of the open run to which a document belongs."""
         belongs = doc.get("run_start") or doc.get("descriptor") or doc.get("resource") or doc.get("stream_resource")
         run = belongs if "run_start" in doc else self._run_of.get(str(belongs))
         if run not in self._files:
@@ -135,7 +140,7 @@ class Journal:
         self._settle()
 
     def _settle(self) -> None:
-        """Force the names in the folder onto the disk, too, where the system can."""
+        """Force the names in the folder onto the disk as well, where the system can do that."""
         if self._fsync and os.name == "posix":
             folder = os.open(self.folder, os.O_RDONLY)
             try:
@@ -145,7 +150,15 @@ class Journal:
 
 
 def file_name(start: Mapping[str, Any]) -> str:
-    """Name of a run's file: its time (UTC) first, so that the order of the names is that of the runs."""
+    """Return the name of a run's file.
+
+    Its time (UTC) comes first, so that the order of the names is that of the runs.
+
+    Raises
+    ------
+    CatalogError
+        When the uid would lead out of the folder.
+    """
     uid = str(start["uid"])
     if Path(uid).name != uid:
         raise CatalogError(f"{uid!r} cannot be the uid of a run: it would leave the folder. Nothing has been written.")
@@ -153,12 +166,12 @@ def file_name(start: Mapping[str, Any]) -> str:
 
 
 def pack(name: str, doc: Mapping[str, Any]) -> bytes:
-    """One record.
+    """Return one record as bytes.
 
     Raises
     ------
     CatalogError
-        When the document holds what is no data.
+        When the document holds something that is not data.
     """
     try:
         return bytes(msgpack.packb([name, doc], default=_encode, use_bin_type=True))
@@ -170,14 +183,14 @@ def pack(name: str, doc: Mapping[str, Any]) -> bytes:
 
 
 def read_journal(path: Path) -> Iterator[Document]:
-    """Documents of one run, exactly as they were emitted.
+    """Yield the documents of one run, exactly as they were emitted.
 
-    Of an unfinished run (``.part``) all that is whole so far.
+    An unfinished run (``.part``) yields all documents that are complete so far.
 
     Raises
     ------
     FileFormatError
-        After the last whole document of a finished run whose file is damaged.
+        After the last complete document of a finished run whose file is damaged.
     """
     name = ""
     with _opened(path) as file:
@@ -191,13 +204,16 @@ def read_journal(path: Path) -> Iterator[Document]:
 
 
 def first_document(path: Path) -> Mapping[str, Any] | None:
-    """The start document; None when not even that is whole."""
+    """Return the start document; None when not even that is complete."""
     with _opened(path, buffering=4096) as file:
         return next((doc for name, doc, _ in records(file) if name == "start"), None)
 
 
 def stop_document(path: Path) -> Mapping[str, Any] | None:
-    """The stop document, read from the end of the file: as fast for a long run as for a short one."""
+    """Return the stop document, or None where there is none.
+
+    It is read from the end of the file, as fast for a long run as for a short one.
+    """
     with path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - _TAIL))
@@ -212,7 +228,7 @@ def stop_document(path: Path) -> Mapping[str, Any] | None:
 
 
 def _opened(path: Path, **options: Any) -> Any:
-    """The file, also when its run has ended just now and it has lost its ``.part``."""
+    """Open the file of a run, also when the run has ended just now and the name has lost its ``.part``."""
     try:
         return path.open("rb", **options)
     except FileNotFoundError:
@@ -222,7 +238,13 @@ def _opened(path: Path, **options: Any) -> Any:
 
 
 def records(file: Any) -> Iterator[tuple[str, dict[str, Any], int]]:
-    """Whole records from here on, each with the place where it ends."""
+    """Yield the complete records from here on, each with the position in bytes where it ends.
+
+    Raises
+    ------
+    FileFormatError
+        At an array of Python objects, which is never unpickled.
+    """
     unpacker = msgpack.Unpacker(file, object_hook=_decode, raw=False, strict_map_key=False, max_buffer_size=_LARGEST_RECORD)
     while True:
         try:
@@ -237,14 +259,14 @@ def records(file: Any) -> Iterator[tuple[str, dict[str, Any], int]]:
 
 
 def _encode(value: Any) -> Any:
-    """Arrays and complex numbers; of an array of Python objects the objects, never a pickle, which nobody would open again."""
+    """Encode arrays and complex numbers; of an array of Python objects the objects, never a pickle that nobody would open."""
     if isinstance(value, np.ndarray) and value.dtype.hasobject:
         return value.tolist()
     return msgpack_numpy.encode(value)
 
 
 def _decode(value: Any) -> Any:
-    """Arrays and complex numbers; never a pickle, for a journal may come from anybody."""
+    """Decode arrays and complex numbers; refuse a pickle, for a journal may come from anybody."""
     if value.get(b"kind") == b"O":
         raise FileFormatError("A journal holds an array of Python objects: that is a program, not data, and is not opened.")
     return msgpack_numpy.decode(value)

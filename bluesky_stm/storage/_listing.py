@@ -1,4 +1,4 @@
-"""Which journals a folder holds: asked of the disk only when the folder has changed."""
+"""Listing of the journals in a folder; the disk is asked only when the folder has changed."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pathlib import Path
 from bluesky_stm.storage._journal import PART, SUFFIX
 
 _SETTLED = 100_000_000
-"""How long, in ns, a folder must have been unchanged before its time of change tells one listing from another."""
+"""Time, in ns, for which a folder must have been unchanged before its time of change tells one listing from another."""
 _SETTLED_COARSE = 2_500_000_000
-"""The same on a disk that keeps whole milliseconds or less: some keep even seconds only."""
+"""The same time on a disk that keeps whole milliseconds or less; some disks keep even seconds only."""
 
 
 class Listing:
@@ -21,7 +21,8 @@ class Listing:
     Parameters
     ----------
     folder : Path
-        Beside it lies ``journal.list``, what a session saw there last: to ask the disk for all of them takes longer.
+        Folder of the journals. Beside it lies ``journal.list``, what a session saw there last, because it takes longer to ask
+        the disk for all of them.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -30,7 +31,10 @@ class Listing:
         self._seen: tuple[int, list[str]] = (0, [])
 
     def names(self, remember: bool) -> list[str]:
-        """Names of the files, oldest run first; ``remember`` them for later sessions."""
+        """Return the names of the files, oldest run first.
+
+        With ``remember`` True they are written down for later sessions.
+        """
         changed = os.stat(self._folder).st_mtime_ns
         if changed != self._seen[0]:
             tick = _SETTLED if changed % 1_000_000 else _SETTLED_COARSE

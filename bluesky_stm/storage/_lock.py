@@ -1,4 +1,4 @@
-"""One writer for each catalog: recovery must never touch the run of a session that lives."""
+"""One writer for each catalog, because recovery must never touch the run of a session that is alive."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ from bluesky_stm.errors import CatalogError
 
 
 class WriterLock:
-    """The right to write into a folder. The operating system takes it back when the process dies, however it dies.
+    """The right to write into a folder.
+
+    The operating system takes it back when the process dies, however it dies.
 
     Raises
     ------
     CatalogError
-        When another session has it; says which, and what to do.
+        When another session has it. The message says which, and what to do.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -36,7 +38,7 @@ class WriterLock:
         self._holder.write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": now}))
 
     def release(self) -> None:
-        """Let others write. Idempotent."""
+        """Let others write; a second call does nothing."""
         if self._lock.is_locked:
             self._holder.unlink(missing_ok=True)
             self._lock.release()

@@ -1,4 +1,4 @@
-"""Finding runs as a person thinks of them: by sample, length scale, campaign, plan, time."""
+"""Search for runs in the terms of a person: sample, length scale, campaign, plan, time."""
 
 from __future__ import annotations
 
@@ -33,28 +33,31 @@ def runs(
     since: Moment | None = None,
     newest: int | None = None,
 ) -> pd.DataFrame:
-    """Table of the runs that fit, oldest first.
+    """Return a table of the runs that fit, oldest first.
 
     Parameters
     ----------
     catalog : Catalog
-    sample : str
+        Catalog to search.
+    sample : str, optional
         Part of the name of the sample; upper or lower case does not matter.
-    length_scale, plan : str
-        Name.
-    campaign : str
-        uid of the campaign, or how it begins.
-    since : str, datetime, timedelta or float
-        ``"2026-11-22 20:00"`` (local time), a moment, how long ago, or seconds since 1970.
-    newest : int
-        Only so many, the newest: costs the same however large the catalog is.
+    length_scale : str, optional
+        Name of the length scale.
+    campaign : str, optional
+        uid of the campaign, or its beginning.
+    plan : str, optional
+        Name of the plan.
+    since : str, datetime, timedelta or float, optional
+        Earliest begin of a run: ``"2026-11-22 20:00"`` (local time), a moment, how long ago, or seconds since 1970.
+    newest : int, optional
+        Largest number of runs, the newest ones; the cost does not grow with the catalog then.
 
     Returns
     -------
     DataFrame
-        One row a run: ``uid``, ``time`` (local), ``plan``, ``sample``, ``length_scale``, ``frame`` (width in nm), ``agent``,
-        ``scalarizer``, ``spectra``, ``status``, ``campaign``. A run whose journal is damaged has what can still be read, and
-        the status ``damaged``; without even its start document it is left out, with a warning.
+        One row for each run: ``uid``, ``time`` (local), ``plan``, ``sample``, ``length_scale``, ``frame`` (width in nm),
+        ``agent``, ``scalarizer``, ``spectra``, ``status``, ``campaign``. A run whose journal is damaged has what can still be
+        read, and the status ``damaged``; without even its start document it is left out, with a warning.
     """
     import pandas as pd
 
@@ -65,13 +68,14 @@ def runs(
 
 @dataclass
 class Branch:
-    """A run of a campaign and the runs whose frames lie in its own; printed, a tree.
+    """A run of a campaign and the runs whose frames lie in its own; printed, it is a tree.
 
     Attributes
     ----------
     run : Run
+        The run.
     children : list of Branch
-        In the order they were measured.
+        Runs below it, in the order in which they were measured.
     """
 
     run: Run
@@ -79,7 +83,7 @@ class Branch:
 
     @property
     def frame(self) -> Frame | None:
-        """Where the run looked."""
+        """Return the frame of the run; None where the start document has none."""
         frame = self.run.start.get("frame")
         return Frame.from_dict(frame) if frame else None
 
@@ -95,18 +99,26 @@ class Branch:
 
 
 def campaign_tree(catalog: Catalog, campaign: str | None = None) -> list[Branch]:
-    """Runs of one experiment, each below the run in whose frame its own was placed, or which it goes on with.
+    """Return the runs of one campaign as trees, each run below its parent.
+
+    The parent of a run is the one in whose frame its own was placed, or the one that it goes on with.
 
     Parameters
     ----------
     catalog : Catalog
+        Catalog to search.
     campaign : str, optional
-        Its uid or how that begins; the newest campaign if not given.
+        uid of the campaign, or its beginning; the newest campaign if not given.
 
     Returns
     -------
     list of Branch
         The runs that have no parent.
+
+    Raises
+    ------
+    CatalogError
+        When there is no such campaign.
     """
     branches = {run.uid: Branch(run) for run in _campaign(catalog, campaign)}
     roots: list[Branch] = []
@@ -121,7 +133,7 @@ _COLUMNS = ("uid", "time", "plan", "sample", "length_scale", "frame", "agent", "
 
 
 def _rows(catalog: Catalog, since: float) -> Iterator[dict[str, Any]]:
-    """Newest first, and no further back than asked."""
+    """Yield the rows of the runs, newest first, and no further back than ``since``, in s since 1970."""
     for run in _legible(reversed(catalog)):
         if run.start["time"] < since:
             return
@@ -129,7 +141,7 @@ def _rows(catalog: Catalog, since: float) -> Iterator[dict[str, Any]]:
 
 
 def _legible(found: Iterable[Run]) -> Iterator[Run]:
-    """Without those that do not even begin: one damaged file is no reason to show none."""
+    """Leave out runs whose start document cannot be read, with a warning: one damaged file is no reason to show none."""
     for run in found:
         try:
             run.start  # noqa: B018 - it is read here
@@ -159,7 +171,7 @@ def _row(run: Run) -> dict[str, Any]:
 
 
 def _outcome(run: Run) -> tuple[int, str]:
-    """How many spectra there are, and how the run ended."""
+    """Return the number of spectra, and how the run ended."""
     stop, spectra = run.stop or {}, 0
     if "num_events" in stop:
         return stop["num_events"].get("primary", 0), stop["exit_status"]

@@ -1,4 +1,4 @@
-"""Documents of a run from the tables and arrays that Tiled keeps of it, where the server gives no documents away."""
+"""Documents of a run rebuilt from the tables and arrays of Tiled, where the server does not export documents."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from bluesky_stm.storage._journal import Document
 
 
 def rebuilt(node: Any) -> Iterator[Document]:
-    """Documents of a run on a server that keeps tables and arrays and gives no documents away (the default of Tiled).
+    """Yield the documents of a run on a server that keeps tables and arrays only, which is the default of Tiled.
 
-    Descriptors first, then the Events of all streams in the order of their time.
+    The descriptors come first, then the Events of all streams in the order of their time. Events get new uids.
     """
     metadata = node.item["attributes"]["metadata"]
     yield "start", dict(metadata["start"])
@@ -53,5 +53,5 @@ def _events(stream: Any, descriptor: Mapping[str, Any]) -> Iterator[Document]:
 
 
 def _value(value: Any) -> Any:
-    """An array as it is, a number as Python has it."""
+    """Return an array as it is, and a number as one of Python."""
     return value.item() if isinstance(value, np.generic) else value

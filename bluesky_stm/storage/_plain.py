@@ -1,4 +1,4 @@
-"""Documents as plain files: msgpack, exact to the bit, and JSON lines, which everything reads.
+"""Documents as plain files: msgpack, exact to the bit, and JSON lines, which every program reads.
 
 In JSON an array is a nested list, NaN is null and an infinity a word; the declared types (``data_keys``) bring them back.
 """
@@ -18,21 +18,27 @@ from bluesky_stm.storage._journal import Document, pack, read_journal
 
 
 def write_msgpack(path: Path, stream: Iterable[Document]) -> None:
-    """One record a document, as in the journal."""
+    """Write one record for each document, as in the journal, to a new file."""
     with path.open("xb") as file:
         for name, doc in stream:
             file.write(pack(name, doc))
 
 
 def write_jsonl(path: Path, stream: Iterable[Document]) -> None:
-    """One line a document: ``["event", {...}]``."""
+    """Write one line for each document, ``["event", {...}]``, to a new file."""
     with path.open("x", encoding="utf-8") as file:
         for record in stream:
             file.write(json.dumps(_plain(record), allow_nan=False) + "\n")
 
 
 def read_jsonl(path: Path) -> Iterator[Document]:
-    """Documents of a file of JSON lines, arrays and NaN brought back as the descriptors declare them."""
+    """Yield the documents of a file of JSON lines, with arrays and NaN brought back as the descriptors declare them.
+
+    Raises
+    ------
+    FileFormatError
+        At a line that is no document.
+    """
     keys: dict[str, Mapping[str, Any]] = {}
     with path.open(encoding="utf-8") as file:
         for number, line in enumerate(file, 1):
@@ -65,7 +71,7 @@ def _record(path: Path, number: int, line: str) -> Document:
 
 
 def _plain(value: Any) -> Any:
-    """Only what JSON knows."""
+    """Reduce a value to what JSON knows."""
     if isinstance(value, np.ndarray | np.generic):
         return _plain(value.tolist())
     if isinstance(value, Mapping):
@@ -91,5 +97,5 @@ def _as_declared(value: Any, key: Mapping[str, Any]) -> Any:
 
 
 def _whole(value: Any) -> bool:
-    """Whether a nested list holds no null: of whole numbers and words none can be made up."""
+    """Return True when a nested list holds no null, for which no whole number or word could be made up."""
     return value is not None and (not isinstance(value, list) or all(map(_whole, value)))

@@ -1,4 +1,4 @@
-"""The end of a run whose process died: its journal is closed as it stands."""
+"""Recovery of a run whose process died: its journal is closed as it is."""
 
 from __future__ import annotations
 
@@ -12,20 +12,21 @@ from typing import Any
 from bluesky_stm.storage._journal import pack, records
 
 TORN = ".torn"
-"""End of the name of what could not be read and was cut off."""
+"""Suffix of a file with the bytes that could not be read and were cut off."""
 
 log = logging.getLogger(__name__)
 
 
 def finish_torn(part: Path) -> Path | None:
-    """End the run of a process that died: cut off a torn last record, append a stop document, give it its final name.
+    """End the run of a process that died.
 
-    What is cut off is kept beside it (``*.torn``), but for the zeros that a power cut leaves.
+    A torn last record is cut off, a stop document is appended, and the file gets its final name. What is cut off is kept beside
+    it (``*.torn``), except for the zeros that a power cut leaves.
 
     Returns
     -------
     Path or None
-        None when not even the start document was whole: there is no run, and the file is removed.
+        The finished journal. None when not even the start document was complete: there is no run, and the file is removed.
     """
     with part.open("rb+") as file:
         stop, whole = _closing(file)
@@ -51,7 +52,7 @@ def _cut(file: Any, whole: int, aside: Path) -> None:
 
 
 def _closing(file: Any) -> tuple[dict[str, Any] | None, int]:
-    """The stop document that an unfinished run lacks (None if it has one), and how many bytes of it are whole."""
+    """Return the stop document that an unfinished run lacks (None if it has one), and how many bytes of it are complete."""
     start, last, whole = "", 0.0, 0
     streams: dict[str, str] = {}
     seen: dict[str, set[tuple[str, int]]] = {}  # an Event that was repeated after a pause has the number it had

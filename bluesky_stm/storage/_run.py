@@ -18,10 +18,10 @@ from bluesky_stm.teaching import decision_from, spectrum_from, topograph_from
 
 
 class Runs(Protocol):
-    """Where runs are found by their uid: a `Catalog`."""
+    """Something in which runs are found by their uid, such as a `Catalog`."""
 
     def __getitem__(self, key: str) -> Run:
-        """The run whose uid begins so."""
+        """Return the run whose uid begins like this."""
 
 
 class Run:
@@ -30,8 +30,9 @@ class Run:
     Parameters
     ----------
     source : anything that `documents` takes
+        Origin of the documents.
     catalog : Runs, optional
-        Where the runs that it refers to (``resumes``, ``parent_run``) are found.
+        Catalog in which the runs are found that it refers to (``resumes``, ``parent_run``).
     """
 
     def __init__(self, source: Any, catalog: Runs | None = None) -> None:
@@ -39,12 +40,12 @@ class Run:
         self.catalog = catalog
 
     def documents(self) -> Iterator[Document]:
-        """Its documents, in their order."""
+        """Yield its documents, in their order."""
         return documents(self.source)
 
     @cached_property
     def start(self) -> Mapping[str, Any]:
-        """The start document."""
+        """Return the start document."""
         for name, doc in self.documents():
             if name == "start":
                 return doc
@@ -52,21 +53,24 @@ class Run:
 
     @property
     def stop(self) -> Mapping[str, Any] | None:
-        """The stop document; None while the run is not finished."""
+        """Return the stop document; None while the run is not finished."""
         return next((doc for name, doc in self.documents() if name == "stop"), None)
 
     @property
     def uid(self) -> str:
-        """Its uid."""
+        """Return its uid."""
         return str(self.start["uid"])
 
     @property
     def complete(self) -> bool:
-        """Whether the plan came to its own end: not aborted, not killed, not still going on."""
+        """Return True when the plan came to its own end: the run was not aborted or killed, and is not still going on."""
         return (self.stop or {}).get("exit_status") == "success"
 
     def events(self, stream: str) -> Iterator[Mapping[str, Any]]:
-        """Events of one stream, in their order, with their arrays; one that was emitted again after a pause comes once."""
+        """Yield the Events of one stream, in their order, with their arrays.
+
+        An Event that was emitted again after a pause comes once.
+        """
         ours: set[str] = set()
         for name, doc in inlined(once(self.documents())):
             if name == "descriptor" and doc["name"] == stream:
@@ -76,24 +80,30 @@ class Run:
 
     @property
     def topograph(self) -> Topograph:
-        """The topograph from which the agent worked."""
+        """Return the topograph from which the agent worked, which is the first one.
+
+        Raises
+        ------
+        CatalogError
+            When there is none.
+        """
         for topograph in self.topographs:
             return topograph
         raise CatalogError(f"{self!r} holds no topograph.")
 
     @property
     def topographs(self) -> Iterator[Topograph]:
-        """All topographs, in the order they were taken."""
+        """Yield all topographs, in the order in which they were taken."""
         return (topograph_from(event["data"]) for event in self.events("topograph"))
 
     @property
     def spectra(self) -> list[Spectrum]:
-        """All its spectra, in the order they were taken."""
+        """Return all spectra, in the order in which they were taken."""
         return [spectrum_from(event["data"]) for event in self.events("primary")]
 
     @property
     def decisions(self) -> list[Decision]:
-        """All decisions of the agent, in their order."""
+        """Return all decisions of the agent, in their order."""
         return [decision_from(event["data"]) for event in self.events("agent")]
 
     def __repr__(self) -> str:
@@ -129,7 +139,15 @@ class Run:
 
 
 class JournalRun(Run):
-    """A run in a journal: begin and end are read without what lies between."""
+    """A run in a journal: start and stop document are read without the documents between them.
+
+    Parameters
+    ----------
+    path : Path
+        File of the journal.
+    catalog : Runs, optional
+        Catalog in which the runs are found that it refers to.
+    """
 
     def __init__(self, path: Path, catalog: Runs | None = None) -> None:
         super().__init__(path, catalog)
@@ -137,15 +155,15 @@ class JournalRun(Run):
 
     @property
     def path(self) -> Path:
-        """Its file, which loses the ending ``.part`` when the run ends."""
+        """Return its file, whose name loses the suffix ``.part`` when the run ends."""
         if self._path.suffix == PART and not self._path.exists():
             self._path = self._path.with_suffix("")
         return self._path
 
     def documents(self) -> Iterator[Document]:
-        """Its documents, exactly as they were emitted; of a run that goes on, those so far.
+        """Yield its documents, exactly as they were emitted; those so far while the run goes on.
 
-        Where the whole catalog was moved, ``root`` of a resource is the folder of its images now.
+        Where the whole catalog was moved, ``root`` of a resource is the folder in which its images are now.
         """
         for name, doc in documents(self.path):
             yield name, self._moved(doc) if name == "resource" else doc
@@ -158,7 +176,7 @@ class JournalRun(Run):
 
     @cached_property
     def start(self) -> Mapping[str, Any]:
-        """The start document."""
+        """Return the start document."""
         start = first_document(self.path)
         if start is None:
             raise CatalogError(f"{self.path} does not begin with a start document: it is no journal, or damaged.")
@@ -166,23 +184,26 @@ class JournalRun(Run):
 
     @property
     def stop(self) -> Mapping[str, Any] | None:
-        """The stop document; None while the run is not finished."""
+        """Return the stop document; None while the run is not finished."""
         return None if self.path.suffix == PART else stop_document(self.path)
 
     @property
     def uid(self) -> str:
-        """Its uid, which is in the name of the file."""
+        """Return its uid, which is in the name of the file."""
         return uid_of(self._path.name)
 
 
 class StoredRun(Run):
-    """A run that a facility keeps: begin and end are known at once, what lies between is fetched when it is asked for.
+    """A run that a facility keeps. Start and stop document are at hand; what lies between is fetched when it is asked for.
 
     Parameters
     ----------
     source : run of Tiled or databroker
+        Origin of the documents.
     start : mapping
+        The start document.
     stop : mapping or None
+        The stop document; None while the run is not finished.
     """
 
     def __init__(self, source: Any, start: Mapping[str, Any], stop: Mapping[str, Any] | None) -> None:
@@ -193,11 +214,11 @@ class StoredRun(Run):
 
     @property
     def stop(self) -> Mapping[str, Any] | None:
-        """The stop document; None while the run is not finished."""
+        """Return the stop document; None while the run is not finished."""
         return self._stop
 
     def documents(self) -> Iterator[Document]:
-        """Its documents; of a finished run fetched once."""
+        """Yield its documents; those of a finished run are fetched once."""
         if self._fetched:
             return iter(self._fetched)
         fetched = list(documents(self.source))
@@ -207,5 +228,5 @@ class StoredRun(Run):
 
 
 def uid_of(name: str) -> str:
-    """The uid in the name of a journal's file."""
+    """Return the uid in the name of a journal's file."""
     return name.removesuffix(PART).removesuffix(SUFFIX).partition("-")[2]

@@ -1,4 +1,4 @@
-"""Tiled: as the index in this process (SQLite, no server, no socket), and as the server of a facility."""
+"""Tiled as the index in this process (SQLite, no server, no socket), and as the server of a facility."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from bluesky_stm.storage._run import StoredRun
 
 ROOT_SPEC = {"name": "CatalogOfBlueskyRuns", "version": "3.0"}
 BATCH = 500
-"""Events that go into the tables at once: one by one they become thousands of little files, all at once they fill memory."""
+"""Number of Events that go into the tables at once: one by one they become thousands of little files, all at once they fill
+the memory.
+"""
 
 
 class TiledStore:
@@ -22,7 +24,7 @@ class TiledStore:
     Parameters
     ----------
     client : Container
-        Of Tiled.
+        Client of Tiled for the catalog.
     """
 
     def __init__(self, client: Any) -> None:
@@ -30,11 +32,17 @@ class TiledStore:
 
     @property
     def client(self) -> Any:
-        """In the layout v3, said each time: a look through ``.v1`` changes what the client gives."""
+        """Return the client in the layout v3.
+
+        It is asked for each time, because a look through ``.v1`` changes what the client returns.
+        """
         return self._root.v3 if getattr(self._root, "is_sql", False) else self._root
 
     def holds(self, uid: str) -> bool:
-        """Whether the run is there; half of it, from a process that died in between, is removed."""
+        """Return True when the whole run is there.
+
+        Half of a run, from a process that died while it was sending, is removed.
+        """
         if uid not in self._root:
             return False
         whole = bool(self._root[uid].metadata.get("stop"))
@@ -51,7 +59,7 @@ class TiledStore:
             writer(name, copy.copy(doc))
 
     def find(self, beginning: str) -> Sequence[StoredRun]:
-        """Runs whose uid begins so."""
+        """Return the runs whose uid begins like this."""
         from tiled.queries import Like
 
         return [_run(node) for node in self.client.search(Like("start.uid", f"{beginning}%")).values()]
@@ -69,7 +77,7 @@ class TiledStore:
 
 
 def embedded(folder: Path) -> TiledStore:
-    """A catalog of its own in a folder."""
+    """Open a Tiled catalog in a folder, made where there is none, without a server or a socket."""
     from bluesky_tiled_plugins.exporters import json_seq_exporter
     from tiled.catalog import from_uri
     from tiled.client import Context, from_context
