@@ -45,7 +45,13 @@ class Suite:
         """A frame that the controller can scan."""
         low, high = (np.array([controller.ranges[axis][end] for axis in "xy"]) for end in (0, 1))
         middle, side = (low + high) / 2, min(10.0, *(high - low) / 2)
-        return Frame.square(tuple(middle), side, 16)
+        # Off the middle of the range: a surface that is symmetric there would look the same upside down.
+        return Frame.square(tuple(middle + side * np.array([0.37, 0.61])), side, 16)
+
+    @pytest.fixture
+    def relief(self, frame: Frame) -> Frame:
+        """A frame whose heights are not the same upside down, and larger than noise and creep: steps of the surface, say."""
+        return frame
 
     @pytest.fixture
     def places(self, controller: Controller, frame: Frame) -> list[Point]:
@@ -53,6 +59,16 @@ class Suite:
         found = controller.locations()
         chosen = frame.corners * 0.9 + np.array(frame.center) * 0.1 if found is None else found[:: max(1, len(found) // 4)]
         return [Point(float(x), float(y)) for x, y in chosen]
+
+    def time_of(self, controller: Controller) -> float:
+        """Return the time, in s, by which acts are timed: to be overridden where the instrument's clock is not ``now()``."""
+        return controller.now()
+
+    def duration(self, controller: Controller, act: Callable[[], object]) -> float:
+        """Return how long an act takes, in s, by `time_of`."""
+        begun = self.time_of(controller)
+        act()
+        return self.time_of(controller) - begun
 
     def break_next_sweep(self, controller: Controller) -> None:
         """Make the next sweep fail half way, with any `STMError`."""

@@ -207,7 +207,7 @@ class NanonisSpectroscopy(NanonisScanning):
             **_channels(lockin, current, x, y),
             setpoint=setpoint,
             time=started,
-            z=tip.z,
+            z=tip.z + settings.z_offset,
             quality=quality,
             backward=_channels(lockin, *back) if back else {},
         )

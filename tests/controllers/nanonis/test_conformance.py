@@ -6,12 +6,18 @@ from bluesky_stm.controllers import RealClock, SimulatedController
 from bluesky_stm.controllers.conformance import ControllerConformance
 from bluesky_stm.controllers.nanonis import NanonisController
 from bluesky_stm.controllers.nanonis_server import Fault, FaultKind, NanonisServer
+from bluesky_stm.geometry import Frame
 
 pytest.importorskip("nanonis_spm", reason="the vendor's client is not installed")
 
 
 class TestNanonisController(ControllerConformance):
     cycles = 100
+
+    @pytest.fixture
+    def relief(self):
+        """Steps of 13 nm altogether."""
+        return Frame.square((0.0, 0.0), 200.0, 16)
 
     @pytest.fixture
     def unhurried(self):
@@ -23,6 +29,10 @@ class TestNanonisController(ControllerConformance):
     @pytest.fixture(autouse=True)
     def _server(self, server, stumble):
         self.server, self.stumble = server, stumble
+
+    def time_of(self, controller):
+        """Simulated time: the protocol tells none."""
+        return self.server.software.controller.now()
 
     def break_next_sweep(self, controller):
         self.server.faults.add(Fault(FaultKind.DROP, "BiasSpectr.Start"))

@@ -5,6 +5,7 @@ import pytest
 from bluesky_stm.controllers import RealClock, SimulatedController
 from bluesky_stm.controllers.conformance import ControllerConformance
 from bluesky_stm.errors import TipCrashError
+from bluesky_stm.geometry import Frame
 
 
 class Broken:
@@ -24,6 +25,11 @@ class TestSimulated(ControllerConformance):
     @pytest.fixture
     def controller(self):
         return SimulatedController(seed=3)
+
+    @pytest.fixture
+    def relief(self):
+        """Steps of 13 nm altogether."""
+        return Frame.square((0.0, 0.0), 200.0, 16)
 
     @pytest.fixture
     def unhurried(self):
