@@ -18,6 +18,7 @@ from bluesky_stm.errors import SettingsError
 
 if TYPE_CHECKING:
     from bluesky_stm.parts import JSON
+    from bluesky_stm.plans import StepBackRule
     from bluesky_stm.session import Session
     from bluesky_stm.settings import LengthScale
 
@@ -57,6 +58,8 @@ def run(
     agent: Annotated[str | None, typer.Option(help=f"Agent: what chooses the places. {CHOSEN}")] = None,
     stop: Annotated[str | None, typer.Option(help=f"Stop rule of each scale. {CHOSEN}")] = None,
     child: Annotated[str | None, typer.Option(help=f"Child rule of each scale. {CHOSEN}")] = None,
+    children: Annotated[int | None, typer.Option(min=1, help="Frames of the next scale inside one frame, at most.")] = None,
+    step_back: Annotated[str | None, typer.Option(help=f"Step-back rule, for a child that disappoints. {CHOSEN}")] = None,
     catalog: Folder = FOLDER,
     seed: Annotated[int | None, typer.Option(help="Seed of surface, noise and agents.")] = None,
     report: Page = None,
@@ -74,18 +77,21 @@ def run(
     from bluesky_stm.facility import read_settings
     from bluesky_stm.parts import KINDS
 
+    settings = read_settings()
+    descent = {"children": children or settings.child_frames, "step_back": step_back or settings.step_back}
     changes = {"budget": budget, "scalarizer": scalarizer, "agent": agent, "stop": stop, "child": child}
-    for kind, choice in (("scalarizer", scalarizer), ("agent", agent), ("stop rule", stop), ("child rule", child)):
+    named = {"scalarizer": scalarizer, "agent": agent, "stop rule": stop, "child rule": child, "step-back rule": step_back}
+    for kind, choice in named.items():
         if choice:
             KINDS[kind].make(choice)  # what is wrong is said before a microscope is opened
     chosen, listed = _microscope(controller, source), _read_scales(scales) if scales else []
     with ExitStack() as whole:
         follow = whole.enter_context(watched(live, picture))
-        limits = read_settings().limits or None
-        session = whole.enter_context(sessions.open(chosen, sample=sample, seed=seed, catalog=catalog, limits=limits))
+        opened = sessions.open(chosen, sample=sample, seed=seed, catalog=catalog, limits=settings.limits or None)
+        session = whole.enter_context(opened)
         session.RE.subscribe(follow)
         planned = [scale.chosen(**changes) for scale in listed or session.scales.values()]
-        uids = _explore(session, planned)
+        uids = _explore(session, planned, **descent)
         write_report(session.catalog, uids, report or session.catalog.path / "report.html")
 
 
@@ -102,7 +108,9 @@ def _microscope(controller: str, source: str | None) -> JSON:
     return {**choice, leading: source}
 
 
-def _explore(session: Session, scales: Sequence[LengthScale]) -> list[str]:
+def _explore(
+    session: Session, scales: Sequence[LengthScale], children: int = 1, step_back: str | StepBackRule | None = None
+) -> list[str]:
     from bluesky_stm.facility import estimate
     from bluesky_stm.plans import explore_multiscale
 
@@ -111,7 +119,8 @@ def _explore(session: Session, scales: Sequence[LengthScale]) -> list[str]:
     session.RE.subscribe(lambda name, doc: started.append(doc["uid"]), "start")
     out.print(f"On a real microscope {estimate(session.stm, scales)}.")
     began = time.monotonic()
-    plan = explore_multiscale(session.stm, scales, session.agent, frame=session.frame, md={"sample": session.sample})
+    where = {"frame": session.frame, "children": children, "step_back": step_back}
+    plan = explore_multiscale(session.stm, scales, session.agent, **where, md={"sample": session.sample})
     finished = execute(session.RE, plan, session.stm)
     stored = f"{len(started)} run" if len(started) == 1 else f"{len(started)} runs"
     out.print(f"{stored} stored in {session.catalog.path} after {time.monotonic() - began:.0f} s.")

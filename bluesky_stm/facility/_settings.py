@@ -12,7 +12,8 @@ from pydantic import AfterValidator, Field, field_validator
 
 from bluesky_stm.controllers import ControllerPart
 from bluesky_stm.errors import SettingsError
-from bluesky_stm.parts import controllers
+from bluesky_stm.parts import controllers, step_back_rules
+from bluesky_stm.plans import StepBackRule
 from bluesky_stm.settings import LengthScale, Limits, Range, Settings
 from bluesky_stm.validated import JSON
 
@@ -70,6 +71,10 @@ class Facility(Settings):
         Interlocks narrower than the hardware's, by quantity; see `Limits`.
     scales : tuple of LengthScale
         From large to small; those of the microscope if none is given.
+    child_frames : int
+        Number of frames of the next scale that are explored inside one frame at most.
+    step_back : StepBackRule, optional
+        Rule that says when a child disappoints; its parent is then explored further before the next child.
     catalog : Path
         Folder of the journal and its catalog.
     server : str
@@ -86,6 +91,8 @@ class Facility(Settings):
     microscope: Annotated[ControllerPart, controllers] = Field("simulated", validate_default=True)
     limits: dict[str, Range] = {}
     scales: tuple[LengthScale, ...] = ()
+    child_frames: int = Field(1, ge=1)  # a queue server takes whatever has an attribute named children for a device
+    step_back: Annotated[StepBackRule, step_back_rules] | None = None
     catalog: UserPath = Path("bluesky_stm_data")
     server: str = ""
     publish: Address = ""

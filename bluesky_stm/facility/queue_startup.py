@@ -31,6 +31,7 @@ _CHOSEN = {
     "scalarizer": parts.scalarizers,
     "stop": parts.stop_rules,
     "child": parts.child_rules,
+    "step_back": parts.step_back_rules,
 }
 # A name, which a form offers; the name with settings in one text, "gap:sigmas=4"; or a dict. The server evaluates the text of
 # the annotation, so pydantic has to be imported inside it. Settings are validated by the plan, before anything moves.
@@ -46,13 +47,14 @@ _CHOICES = {
     },
     "budget": {"annotation": "typing.Optional[int]", "min": 1, "max": 100_000},
 }
+_STEP_BACK = {"step_back": _CHOICES.pop("step_back"), "children": {"annotation": "typing.Optional[int]", "min": 1, "max": 100}}
 _MANY = {"scales": {"annotation": "typing.List[Scale]", "enums": {"Scale": _SCALES}, "default": list(_SCALES)}}
 _ONE = {"scale": {"annotation": "Scale", "enums": {"Scale": _SCALES}}}
 _CENTER = {"center": {"annotation": "typing.Optional[typing.List[float]]"}}
 _FRAME = {"size": {"annotation": "float", "min": 0.1, "max": 1e5}, "pixels": {"annotation": "int", "min": 8, "max": 8192}}
 
 
-@parameter_annotation_decorator({"parameters": {**_MANY, **_CHOICES}})
+@parameter_annotation_decorator({"parameters": {**_MANY, **_CHOICES, **_STEP_BACK}})
 def explore_multiscale(
     scales: list[str] = list(_SCALES),  # noqa: B006 - the queue server wants to see it; nobody changes it
     agent: str | dict | None = None,
@@ -60,6 +62,8 @@ def explore_multiscale(
     stop: str | dict | None = None,
     child: str | dict | None = None,
     budget: int | None = None,
+    children: int | None = None,
+    step_back: str | dict | None = None,
     *,
     md: dict | None = None,
 ) -> MsgGenerator:
@@ -79,6 +83,10 @@ def explore_multiscale(
         Child rule, in the same way.
     budget : int
         Spectra at each scale; as the scale says if not given.
+    children : int
+        Frames of the next scale that are explored inside one frame at most; as the settings file says if not given.
+    step_back : str or dict
+        Step-back rule, in the same way.
     md : dict
         Metadata for the start documents.
     """
@@ -86,7 +94,8 @@ def explore_multiscale(
         _session.scales[name].chosen(agent=agent, scalarizer=scalarizer, stop=stop, child=child, budget=budget)
         for name in scales
     ]
-    return (yield from plans.explore_multiscale(stm, chosen, _session.agent, frame=_session.frame, md=md))
+    descent = {"children": children or _settings.child_frames, "step_back": step_back or _settings.step_back}
+    return (yield from plans.explore_multiscale(stm, chosen, _session.agent, frame=_session.frame, **descent, md=md))
 
 
 @parameter_annotation_decorator({"parameters": {**_ONE, **_CENTER, **_CHOICES}})

@@ -142,4 +142,5 @@ class SurfaceState:
     def density(self, parameters: Floats, energy: Floats) -> Floats:
         """Return the density of states (n, K) at ``energy`` (K,), in eV, relative to that of the bare metal."""
         metal, state, onset, width = parameters[..., None].swapaxes(0, 1)
-        return metal + state / (1 + np.exp(-(energy - onset) / width))
+        with np.errstate(over="ignore"):  # far below the onset the step is 0, however large the exponential
+            return metal + state / (1 + np.exp(-(energy - onset) / width))

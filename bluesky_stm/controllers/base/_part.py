@@ -37,7 +37,8 @@ class ControllerPart(Part):
     """A microscope that is chosen by name; `open` makes its controller.
 
     The part stands in the start document of each run that it has opened, with all its settings: from there the microscope of a
-    stored run is opened again.
+    stored run is opened again. Settings named ``seed`` (None for that of the session) and ``sample`` (a part) are filled in by
+    the session.
     """
 
     kind: ClassVar[str] = "controller"
@@ -62,11 +63,17 @@ class ControllerPart(Part):
         Parameters
         ----------
         seed : int
-            Seed of the session, for a microscope that draws random numbers and was told none.
+            Seed of the session, for a microscope whose setting ``seed`` is None.
         sample : str, mapping or Part, optional
-            Sample under the tip, for a microscope that builds one. Others keep its name for the start documents.
+            Sample under the tip, for a microscope that has a setting ``sample``. Others keep its name for the start documents.
         """
-        return self
+        fields = type(self).model_fields
+        told: dict[str, object] = {}
+        if "seed" in fields and getattr(self, "seed") is None:  # noqa: B009 - a subclass declares it
+            told["seed"] = seed
+        if "sample" in fields and sample is not None:
+            told["sample"] = sample
+        return self.changed(**told) if told else self
 
     def again(self, described: Data) -> Self:
         """Return the part that opens the microscope of a stored run again.
@@ -80,6 +87,7 @@ class ControllerPart(Part):
 
     def sample_name(self, sample: str | Data | Part | None = None) -> str:
         """Return the name of the sample for the start documents; ``sample`` is what the session was told."""
+        sample = getattr(self, "sample", sample)
         if isinstance(sample, Part):
             return sample.name
         return str(sample["name"]) if isinstance(sample, Mapping) else sample or "unnamed"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, ClassVar
 
 from bluesky_stm.controllers.base import ControllerPart, InstantClock, RealClock
 from bluesky_stm.controllers.simulated._controller import SimulatedController
 from bluesky_stm.controllers.simulated._profile import Profile
 from bluesky_stm.parts import Part, profiles, samples, setting
 from bluesky_stm.surface import SamplePart, Surface
-from bluesky_stm.validated import JSON, Data
+from bluesky_stm.validated import Data
 
 
 class Simulated(ControllerPart):
@@ -33,11 +33,6 @@ class Simulated(ControllerPart):
         seed = self.seed or 0
         clock = RealClock(self.speed) if self.speed else InstantClock()
         return SimulatedController(Surface(self.sample, seed), seed=seed, profile=self.profile, clock=clock, name=self.name)
-
-    def completed(self, seed: int = 0, sample: str | Data | Part | None = None) -> Self:
-        """Return this part with its seed, and over the sample that is given."""
-        told: JSON = {"seed": seed} if self.seed is None else {}
-        return self.changed(**told, **({} if sample is None else {"sample": sample}))
 
     def sample_name(self, sample: str | Data | Part | None = None) -> str:
         """Return the name of the sample that was built, marked as simulated."""
