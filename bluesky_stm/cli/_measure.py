@@ -78,7 +78,6 @@ def run(
     from bluesky_stm.parts import KINDS
 
     settings = read_settings()
-    descent = {"children": children or settings.child_frames, "step_back": step_back or settings.step_back}
     changes = {"budget": budget, "scalarizer": scalarizer, "agent": agent, "stop": stop, "child": child}
     named = {"scalarizer": scalarizer, "agent": agent, "stop rule": stop, "child rule": child, "step-back rule": step_back}
     for kind, choice in named.items():
@@ -91,7 +90,7 @@ def run(
         session = whole.enter_context(opened)
         session.RE.subscribe(follow)
         planned = [scale.chosen(**changes) for scale in listed or session.scales.values()]
-        uids = _explore(session, planned, **descent)
+        uids = _explore(session, planned, children or settings.child_frames, step_back or settings.step_back)
         write_report(session.catalog, uids, report or session.catalog.path / "report.html")
 
 
@@ -119,8 +118,15 @@ def _explore(
     session.RE.subscribe(lambda name, doc: started.append(doc["uid"]), "start")
     out.print(f"On a real microscope {estimate(session.stm, scales)}.")
     began = time.monotonic()
-    where = {"frame": session.frame, "children": children, "step_back": step_back}
-    plan = explore_multiscale(session.stm, scales, session.agent, **where, md={"sample": session.sample})
+    plan = explore_multiscale(
+        session.stm,
+        scales,
+        session.agent,
+        frame=session.frame,
+        children=children,
+        step_back=step_back,
+        md={"sample": session.sample},
+    )
     finished = execute(session.RE, plan, session.stm)
     stored = f"{len(started)} run" if len(started) == 1 else f"{len(started)} runs"
     out.print(f"{stored} stored in {session.catalog.path} after {time.monotonic() - began:.0f} s.")

@@ -94,8 +94,9 @@ def explore_multiscale(
         _session.scales[name].chosen(agent=agent, scalarizer=scalarizer, stop=stop, child=child, budget=budget)
         for name in scales
     ]
-    descent = {"children": children or _settings.child_frames, "step_back": step_back or _settings.step_back}
-    return (yield from plans.explore_multiscale(stm, chosen, _session.agent, frame=_session.frame, **descent, md=md))
+    children, rule = children or _settings.child_frames, step_back or _settings.step_back
+    plan = plans.explore_multiscale(stm, chosen, _session.agent, frame=_session.frame, children=children, step_back=rule, md=md)
+    return (yield from plan)
 
 
 @parameter_annotation_decorator({"parameters": {**_ONE, **_CENTER, **_CHOICES}})
