@@ -42,6 +42,7 @@ def _own(name: str, question: str, *more: str, script: str = "") -> Result:
 MADE = [
     _to_file("agents_real", "How well is predicted what was not measured, on published runs?"),
     _to_file("agents_loop", "How soon does each agent find the best places of a dense map?", "20", ending=""),
+    _to_file("agents_acquisition", "What does each acquisition function find with the same model?"),
     _to_file("agents_maps", "How few spectra draw the map?"),
     _to_file("agents_depth", "What is the net worth on scenes that no training has seen?", "60"),
     _to_file("agents_cube", "How well is the dI/dV cube reconstructed from 5 % of its spectra?"),
