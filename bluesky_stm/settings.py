@@ -6,37 +6,13 @@ import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from bluesky_stm import units
 from bluesky_stm.errors import LimitError, SettingsError
 from bluesky_stm.parts import Part, Settings, agents, child_rules, scalarizers, stop_rules
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-
-
-class Named(Settings):
-    """Something chosen by name, with its own settings: ``"gap"`` or ``{"name": "gap", "smoothing": 3}``."""
-
-    model_config = ConfigDict(frozen=True, extra="allow")
-
-    name: str
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """All but the name."""
-        return dict(self.__pydantic_extra__ or {})
-
-    def as_dict(self) -> dict[str, Any]:
-        """JSON-able form, as it stands in a start document."""
-        return {"name": self.name, **self.settings}
-
-
-def _named(value: Any) -> Any:
-    return {"name": value} if isinstance(value, str) else value
-
-
-Choice = Annotated[Named, BeforeValidator(_named)]
 
 
 def _ordered(value: tuple[float, float]) -> tuple[float, float]:
