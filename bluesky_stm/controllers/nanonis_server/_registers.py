@@ -7,6 +7,8 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+import numpy as np
+
 from bluesky_stm.controllers.nanonis_wire._errors import NanonisError
 
 LOCKINS: Final = 8
@@ -36,7 +38,8 @@ _KEPT: Final[Mapping[str, tuple[str, Values]]] = {
     "TipShaper.Props": ("=s========s", (0.05, 1, 2.0, 0.0, 0.1, 0.0, 0.1, 0.0, 0.1, 0.1, 1)),
     "BiasSpectr.AdvProps": ("ssss", (1, 1, 0, 1)),
     "BiasSpectr.Limits": ("==", (-1.5, 1.5)),
-    "BiasSpectr.Timing": ("========", (0.05, 0.0, 0.005, 10.0, 0.004, 0.010, 0.005, 0.05)),
+    # As float32, which these are on the wire: then it makes no difference whether a client that reads them writes them again.
+    "BiasSpectr.Timing": ("========", tuple(np.float32([0.05, 0.0, 0.005, 10.0, 0.004, 0.010, 0.005, 0.05]).tolist())),
     "BiasSpectr.ZOffRevert": ("s", (1,)),
     "BiasSpectr.Props": ("snsn=ss", (0, 1, 0, 121, 0.0, 1, 0)),
     "BiasSpectr.SafeCond1": ("nNmm", (1, math.nan, 0, 0)),
