@@ -39,7 +39,10 @@ _KEPT: Final[Mapping[str, tuple[str, Values]]] = {
     "BiasSpectr.AdvProps": ("ssss", (1, 1, 0, 1)),
     "BiasSpectr.Limits": ("==", (-1.5, 1.5)),
     # As float32, which these are on the wire: then it makes no difference whether a client that reads them writes them again.
-    "BiasSpectr.Timing": ("========", tuple(np.float32([0.05, 0.0, 0.005, 10.0, 0.004, 0.010, 0.005, 0.05]).tolist())),
+    "BiasSpectr.Timing": (
+        "========",
+        tuple(np.array([0.05, 0.0, 0.005, 10.0, 0.004, 0.010, 0.005, 0.05], dtype=np.float32).tolist()),
+    ),
     "BiasSpectr.ZOffRevert": ("s", (1,)),
     "BiasSpectr.Props": ("snsn=ss", (0, 1, 0, 121, 0.0, 1, 0)),
     "BiasSpectr.SafeCond1": ("nNmm", (1, math.nan, 0, 0)),
