@@ -71,6 +71,11 @@ class Observation:
     value: float | Failed
     spectrum: Spectrum | None = None
 
+    def __post_init__(self) -> None:
+        # A scalarizer may count (int) or compute in float32: whoever asks for a value afterwards asks for a float.
+        if isinstance(self.value, (int, np.integer, np.floating)) and not isinstance(self.value, (bool, float)):
+            object.__setattr__(self, "value", float(self.value))
+
     @property
     def taken_back(self) -> bool:
         """True when it says nothing of its place, as if that had not been measured."""

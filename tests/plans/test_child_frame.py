@@ -144,3 +144,20 @@ def test_what_lies_in_a_frame_tried_before_no_longer_counts():
 def test_an_unknown_rule_is_refused_with_the_known_ones():
     with pytest.raises(UnknownNameError, match="largest-sum"):
         child("larges-sum", knowledge())
+
+
+@pytest.mark.parametrize("kind", [int, np.float32, np.int64])
+def test_a_value_counts_as_much_whatever_kind_of_number_the_scalarizer_returns(kind):
+    """Numbers of peaks are whole: the rule for the child frame has to see them."""
+    frame = Frame.square((0, 0), 40, 40)
+    candidates = np.stack(np.meshgrid(np.arange(-15.0, 16, 5), np.arange(-15.0, 16, 5)), axis=-1).reshape(-1, 2)
+    posterior = Posterior(np.zeros(len(candidates)), np.ones(len(candidates)))
+
+    def chosen(number):
+        measured = [Observation(Point(x, y), number(round(abs(x) + 2 * y))) for x, y in candidates[::7].tolist()]
+        known = FrameKnowledge(frame, candidates, posterior, measured)
+        return choose_child(child_rules.make("confident"), known, 10.0, 16, Limits())
+
+    as_float, as_kind = chosen(float), chosen(kind)
+    assert as_kind == as_float
+    assert as_float.best is not None and as_kind.begin == as_float.begin != ()
