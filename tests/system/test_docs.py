@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
+from importlib.metadata import entry_points
 
 import pages
 import pytest
@@ -109,7 +110,7 @@ def test_the_reference_of_parts_holds_every_part_and_every_setting():
     page = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     for kind, registry in KINDS.items():
         section = page.partition(f"## {kind.capitalize()}s\n")[2].partition("\n## ")[0]
-        for name in registry.names:
+        for name in entry_points(group=registry.group).names:  # a test before this one may have registered others
             part = section.partition(f"### `{name}`\n")[2].partition("\n### ")[0]
             assert part, f"{kind} {name}"
             for setting in registry.describe(name)["settings"]:
