@@ -320,12 +320,10 @@ def reopened(start: Data, catalog: str | Path = FOLDER, *, parts: Iterable[Any] 
             raise UnknownNameError.in_run(kind, name, start)
     part: ControllerPart = controllers.make(described["part"]).again(described)
     session = open(part, seed=start.get("agent", {}).get("seed", 0), catalog=catalog, **others)
-    now = session.stm.controller.describe()
-    changed = [name for name in part.same if now.get(name) != described.get(name)]
-    if changed:
+    try:
+        part.check_same(session.stm.controller, start)
+    except SettingsError:
         session.close()
-        raise SettingsError(
-            f"Run {start['uid']} cannot go on here: the {changed[0]} that answered then is not what answers now. Nothing moved."
-        )
+        raise
     session.sample = str(start.get("sample", session.sample))
     return session

@@ -71,9 +71,17 @@ class Resumption:
             The microscope; it has to show the surface of the run.
         steer : Steer, optional
             It carries the requests of a person.
+
+        Raises
+        ------
+        SettingsError
+            When the session of ``stm`` was opened at another microscope than that of the run. Nothing has moved.
         """
+        from bluesky_stm.controllers.base import ControllerPart
         from bluesky_stm.plans import explore
 
+        if isinstance(stm.part, ControllerPart):  # a microscope that was put together by hand is for its owner to compare
+            stm.part.check_same(stm.controller, self.run.start)
         asked = self.run.start.get("plan_args", {})
         options = {name: asked[name] for name in _OPTIONS if name in asked}
         known: JSON = {"budget": self.budget, "frame": self.frame, "look": self.look, "md": self.metadata}

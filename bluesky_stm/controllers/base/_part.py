@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
+from bluesky_stm.errors import SettingsError
 from bluesky_stm.geometry import Frame
 from bluesky_stm.parts import Part
 from bluesky_stm.protocols import Controller, SweepSettings
@@ -84,6 +85,30 @@ class ControllerPart(Part):
             What the controller said of itself in the start document, where this part was read from.
         """
         return self
+
+    def check_same(self, controller: Controller, start: Data) -> None:
+        """Refuse to go on with a stored run at another microscope than the one that measured it.
+
+        Parameters
+        ----------
+        controller : Controller
+            The microscope that this part has opened.
+        start : mapping
+            Start document of the run.
+
+        Raises
+        ------
+        SettingsError
+            When another kind of microscope answers, or something in ``same`` is not as it was. Nothing has moved.
+        """
+        now, then = controller.describe(), start.get("controller", {})
+        changed = [key for key in ("name", *self.same) if now.get(key) != then.get(key)]
+        if changed:
+            what = "microscope" if changed[0] == "name" else changed[0]
+            raise SettingsError(
+                f"Run {start['uid']} cannot go on here: the {what} that answered then is not what answers now. "
+                "Nothing has moved. Open the microscope of the run: bluesky_stm.session.reopened(run.start), or bluesky-stm resume."
+            )
 
     def sample_name(self, sample: str | Data | Part | None = None) -> str:
         """Return the name of the sample for the start documents; ``sample`` is what the session was told."""
