@@ -113,9 +113,11 @@ class Parts(Generic[P]):
         Raises
         ------
         SettingsError
-            When an installed package has a part of that name already, or another class was registered by it.
+            When it is no part, an installed package has a part of that name already, or another class was registered by it.
         """
-        name = part.model_fields["name"].default if _is_class(part) else part.name
+        if not _is_class(part) and (isinstance(part, type) or not callable(getattr(part, "describe", None))):
+            raise SettingsError(f"{part!r} cannot be registered as a {self.kind}: it is no part, and does not behave as one.")
+        name = part.model_fields["name"].default if _is_class(part) else getattr(part, "name", None)
         if not isinstance(name, str) or not name:
             raise SettingsError(f"{part!r} cannot be registered as a {self.kind}: it has no name. Give its class one.")
         other = self._registered.get(name)
@@ -211,7 +213,10 @@ class Parts(Generic[P]):
                 f"{wrong[0]!r} in {text!r} sets nothing of the {self.kind} {name!r}: write SETTING=VALUE, separated by commas. "
                 f"{UNTOUCHED}"
             )
-        return {"name": name, **{key.strip(): _value(value) for key, _, value in pairs}}
+        keys = ["name", *(key.strip() for key, _, _ in pairs)]
+        if twice := {key for key in keys if keys.count(key) > 1}:
+            raise SettingsError(f"{text!r} sets {', '.join(sorted(twice))} twice: leave one of them out. {UNTOUCHED}")
+        return dict(zip(keys, [name, *(_value(value) for _, _, value in pairs)], strict=True))
 
     def describe(self, name: str) -> JSON:
         """Say what a part is for and what it can be told: for a person, a reference page, or a form.

@@ -22,7 +22,7 @@ Data = Mapping[str, Any]
 class Settings(BaseModel):
     """Settings that cannot change, with no field unknown; `parse` turns what is wrong into one readable `SettingsError`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     def __init__(self, **values: Any) -> None:
         try:

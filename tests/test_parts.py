@@ -69,6 +69,11 @@ def test_one_part_is_named_in_many_ways(colours, choice, hue, ends, word):
         ("colour:hue=-1", SettingsError, "hue: Input should be greater than 0"),
         ("colour:hues=1,word=x", SettingsError, "hues: there is no such setting; known: ends, hue, name, word"),
         ("colour:ends=[1,2],loud", SettingsError, "'loud' in 'colour:ends=.*SETTING=VALUE"),
+        ("colour:hue=NaN", SettingsError, "hue: Input should be a finite number"),
+        ("colour:hue=1e400", SettingsError, "hue: Input should be a finite number"),
+        ("colour:ends=[0,-Infinity]", SettingsError, "ends.1: Input should be a finite number"),
+        ("colour:hue=4,hue=5", SettingsError, "sets hue twice"),
+        ("colour:name=other", SettingsError, "sets name twice"),
         ({"hue": 3}, SettingsError, "chosen by its name"),
         (7, SettingsError, "A colour was expected, not 7"),
     ],
@@ -105,6 +110,12 @@ def test_a_registered_class_is_known_and_no_other_may_take_its_name(colours):
 
     with pytest.raises(SettingsError, match="already"):
         colours.register(Other)
+
+
+@pytest.mark.parametrize("thing", [3, "gap", None, object, type("Loose", (), {"name": "loose"})])
+def test_what_is_no_part_is_not_registered(thing):
+    with pytest.raises(SettingsError, match="cannot be registered"):
+        register(thing)
 
 
 def test_an_object_without_our_base_class_is_taken_as_it_is(monkeypatch):

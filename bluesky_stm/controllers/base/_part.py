@@ -106,8 +106,8 @@ class ControllerPart(Part):
         if changed:
             what = "microscope" if changed[0] == "name" else changed[0]
             raise SettingsError(
-                f"Run {start['uid']} cannot go on here: the {what} that answered then is not what answers now. "
-                "Nothing has moved. Open the microscope of the run: bluesky_stm.session.reopened(run.start), or bluesky-stm resume."
+                f"Run {start['uid']} cannot go on here: the {what} that answered then is not what answers now. Nothing has "
+                "moved. Open the microscope of the run: bluesky_stm.session.reopened(run.start), or bluesky-stm resume."
             )
 
     def sample_name(self, sample: str | Data | Part | None = None) -> str:
