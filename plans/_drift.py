@@ -74,7 +74,7 @@ class DriftCheck(Settings):
 
     every: int = Field(25, ge=1)
     tolerance: Positive | None = None
-    speed: float = Field(3e-4, gt=0)
+    speed: float = Field(3e-4, gt=0, allow_inf_nan=True)  # infinite where any shift between two images is believed
     pixels: int = Field(64, ge=16, le=1024)
     share: float = Field(1.0, gt=0.2, le=10)
     compensate: bool = True
