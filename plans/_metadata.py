@@ -5,15 +5,13 @@ from __future__ import annotations
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
+from bluesky_stm.measurements import SCHEMA_VERSION
 from bluesky_stm.parts import JSON, KINDS, parts_of_controller
 
 if TYPE_CHECKING:
     from bluesky_stm.devices import STM
     from bluesky_stm.geometry import Frame
     from bluesky_stm.settings import LengthScale
-
-SCHEMA_VERSION = 1
-"""Version of the contract in ``docs/documents.md``."""
 
 _PACKAGES = ("bluesky-stm", "bluesky", "ophyd", "event-model", "numpy", "scipy", "scikit-image", "torch", "gpytorch")
 

@@ -16,6 +16,7 @@ from bluesky_stm.measurements import Topograph
 from bluesky_stm.plans._matching import follow, locate, zip_xy
 from bluesky_stm.plans._readable import BOOLEAN, STRING, PlanReadable, record
 from bluesky_stm.plans._stubs import image_of, scan
+from bluesky_stm.protocols import PACKET
 
 if TYPE_CHECKING:
     from bluesky_stm.devices import STM
@@ -38,9 +39,6 @@ OVERVIEW_SIDE = 2.5
 
 LARGEST_MISS = 0.03
 """Largest error of a move, as a share of the parent's side and beside drift; a match farther off counts as a mistake."""
-
-PACKET = 16
-"""Scan controllers take the pixels of a line in packets of so many."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,10 +15,8 @@ from bluesky_stm.cli._app import app, out
 from bluesky_stm.validated import Data
 
 if TYPE_CHECKING:
+    from bluesky_stm.facility import DocumentStream
     from bluesky_stm.teaching import Document
-
-SUBSCRIBING = 1.0
-"""Time, in s, that a subscription may take to reach the publisher: from then on no document is missed."""
 
 Picture = Annotated[Path | None, typer.Option(help="A PNG that shows the run, written anew every second, instead of a window.")]
 
@@ -38,14 +35,14 @@ def live(
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with DocumentStream(subscribe) as stream, suppress(KeyboardInterrupt):
-        watch(stream, picture, _so_far(catalog) if catalog else ())
+        watch(stream, picture, _so_far(stream, catalog) if catalog else ())
 
 
-def _so_far(catalog: str) -> list[Document]:
+def _so_far(stream: DocumentStream, catalog: str) -> list[Document]:
     """Documents of the newest run; what the stream brings once more is heeded once."""
     from bluesky_stm.storage import open_catalog
 
-    time.sleep(SUBSCRIBING)
+    stream.wait_until_subscribed()
     with open_catalog(catalog, write=False) as opened:
         return list(opened[-1].documents()) if len(opened) else []
 

@@ -9,7 +9,7 @@ must do.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from bluesky_stm.controllers.base import Clock, ControllerPart, InstantClock, RealClock, Suggestion
+from bluesky_stm.controllers.base import Clock, ControllerPart, ExplorationDefaults, InstantClock, RealClock
 
 if TYPE_CHECKING:
     from bluesky_stm.controllers.fake import Call, FakeController
@@ -23,13 +23,13 @@ __all__ = [
     "Call",
     "Clock",
     "ControllerPart",
+    "ExplorationDefaults",
     "FakeController",
     "InstantClock",
     "Profile",
     "RealClock",
     "RecordedController",
     "SimulatedController",
-    "Suggestion",
 ]
 
 _WINGS = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,15 +11,13 @@ from typing import Any
 from bluesky_stm.errors import STMError, UnknownNameError
 from bluesky_stm.facility._remote import AgentHost
 from bluesky_stm.facility._settings import Facility
-from bluesky_stm.facility._stream import DocumentStream, unpacked
+from bluesky_stm.facility._stream import SUBSCRIBING, DocumentStream, unpacked
 from bluesky_stm.runs import rebuild_agent
 from bluesky_stm.session import SCALES, make_scale_agent
 from bluesky_stm.settings import LengthScale
 from bluesky_stm.teaching import Document
 from bluesky_stm.validated import JSON, Data
 
-SUBSCRIBING = 1.0
-"""Time, in s, that a subscription may take to reach the publisher: documents sent before that are lost."""
 PATIENCE = 10.0
 """Time, in s, that the last document may take after the queue server has ended, and an answer of the queue server."""
 PLAN = "explore_remotely"
@@ -70,7 +67,7 @@ def explore_remotely(
 
     with _manager(queue) as manager, DocumentStream(subscribe) as stream:
         host = AgentHost(make_scale_agent(scale, seed), str(uuid.uuid4()), _sender(manager), _asking(manager))
-        time.sleep(SUBSCRIBING)
+        stream.wait_until_subscribed()
         described = host.agent.describe()
         asked = {"scale": scale.model_dump(mode="json"), "agent": described, "prior": list(prior)}
         manager.item_add(BPlan(PLAN, remote=host.run, **asked))
@@ -97,7 +94,7 @@ def rejoin(subscribe: str, queue: str, tell: Tell = print) -> Data:
         asked = item["kwargs"]
         agent = rebuild_agent({"uid": asked["remote"], "agent": asked["agent"]})
         host = AgentHost(agent, asked["remote"], _sender(manager), _asking(manager))
-        time.sleep(SUBSCRIBING)  # from here on nothing is missed
+        stream.wait_until_subscribed()
         host.catch_up(unpacked(_result(manager, "documents_so_far", host.run)))
         tell(f"Going on as {asked['agent']['name']} after {len(host.observations)} spectra.")
         return _attend(host, stream, manager, subscribe, tell)

@@ -10,18 +10,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bluesky_stm.controllers.base import PIXEL_TIME, SPEED
 from bluesky_stm.plans._overview import OVERVIEW_SIDE
 
 if TYPE_CHECKING:
     from bluesky_stm.devices import STM
     from bluesky_stm.settings import LengthScale
 
-PIXEL_TIME = 7.8e-3
-"""Where no line time is set, in s: two seconds for a line of 256, as in the paper and in the simulated microscope."""
 HANDLING = 1.0
 """What a spectrum takes beside its sweep, in s: feedback off, bias to its start and back, feedback on."""
-SPEED = 60.0
-"""Where no speed is set, in nm/s."""
 MEAN_WAY = 0.52
 """Mean distance of two random places in a square, in sides."""
 DECISION_TIME = 1.0

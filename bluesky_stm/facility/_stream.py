@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import threading
+import time
 from collections.abc import Iterable
 from queue import SimpleQueue
 from types import TracebackType
@@ -14,6 +15,9 @@ import msgpack_numpy
 
 from bluesky_stm.errors import SettingsError
 from bluesky_stm.teaching import Document
+
+SUBSCRIBING = 1.0
+"""Time, in s, that a subscription may take to reach the publisher: documents sent before that are lost."""
 
 
 class DocumentStream:
@@ -38,6 +42,10 @@ class DocumentStream:
         self._dispatcher.subscribe(lambda name, doc: self._waiting.put((name, doc)))
         self._thread = threading.Thread(target=self._listen, daemon=True)
         self._thread.start()
+
+    def wait_until_subscribed(self) -> None:
+        """Wait until no document is missed any more."""
+        time.sleep(SUBSCRIBING)
 
     def get(self, block: bool = True, timeout: float | None = None) -> Document:
         """The next document; `queue.Empty` when none came in ``timeout`` s."""

@@ -20,7 +20,7 @@ from bluesky_stm.files._format import FileContents
 from bluesky_stm.files._read import fingerprint, read
 from bluesky_stm.files._recorded import RecordedRun
 from bluesky_stm.geometry import Floats
-from bluesky_stm.measurements import Grid, Spectrum, Topograph, declared
+from bluesky_stm.measurements import SCHEMA_VERSION, Grid, Spectrum, Topograph, declared
 from bluesky_stm.settings import LengthScale
 from bluesky_stm.validated import JSON, Data
 
@@ -33,9 +33,6 @@ PLAN: Final = "import_file"
 
 FEWEST_PIXELS: Final = 8
 """Pixels along a side below which a grid, as a line cut, is no length scale to explore."""
-
-SCHEMA_VERSION: Final = 1
-"""Version of the contract in ``docs/documents.md``."""
 
 
 def documents(source: str | Path | FileContents, **metadata: Any) -> Iterator[Document]:

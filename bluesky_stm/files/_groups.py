@@ -30,7 +30,7 @@ class Axis(NamedTuple):
     unit: str
 
 
-class Field(NamedTuple):
+class LabelledArray(NamedTuple):
     """An array and what its axes mean."""
 
     name: str
@@ -47,13 +47,13 @@ class Group:
     ----------
     name : str
         ``"topograph"``, ``"spectra"`` or ``"grid"``.
-    fields : tuple of Field
+    fields : tuple of LabelledArray
     attributes : mapping of str to float
         Frame (nm, degrees), set point (V, nA), time (s), quality.
     """
 
     name: str
-    fields: tuple[Field, ...]
+    fields: tuple[LabelledArray, ...]
     attributes: Mapping[str, float]
 
     def __getitem__(self, name: str) -> Floats:
@@ -94,14 +94,14 @@ def from_groups(groups: Sequence[Group]) -> RecordedRun | Grid | Topograph:
 
 def _image(image: Topograph) -> Group:
     axes = _frame_axes(image.frame)
-    return Group("topograph", (Field("height", image.height, units.LENGTH, axes),), _attributes(image))
+    return Group("topograph", (LabelledArray("height", image.height, units.LENGTH, axes),), _attributes(image))
 
 
 def _grid(grid: Grid) -> Group:
     y, x = _frame_axes(grid.frame)
     axes = (y, x, Axis("bias", grid.bias, units.BIAS))
     arrays = _channels({channel.name: getattr(grid, channel.name) for channel in FIRST}, axes)
-    return Group("grid", (*arrays, Field("height", grid.height, units.LENGTH, (y, x))), _attributes(grid))
+    return Group("grid", (*arrays, LabelledArray("height", grid.height, units.LENGTH, (y, x))), _attributes(grid))
 
 
 def _spectra(run: RecordedRun) -> Group:
@@ -113,18 +113,19 @@ def _spectra(run: RecordedRun) -> Group:
     stacked = {channel.name: np.stack([row[channel.name] for row in rows]) for channel in FIRST}
     single = {name: field.units for name, field in declared(Spectrum).items() if not field.axes}
     places = [
-        Field(name, np.array([row[name] for row in rows], dtype=float), unit, (ordinal,)) for name, unit in single.items()
+        LabelledArray(name, np.array([row[name] for row in rows], dtype=float), unit, (ordinal,))
+        for name, unit in single.items()
     ]
     if run.scalars is not None:
-        places.append(Field("scalar", run.scalars, "", (ordinal,)))
+        places.append(LabelledArray("scalar", run.scalars, "", (ordinal,)))
     arrays = _channels(stacked, (ordinal, Axis("bias", bias, units.BIAS)))
     return Group("spectra", (*arrays, *places), {"complete": float(run.complete)})
 
 
-def _channels(arrays: Mapping[str, Floats], axes: tuple[Axis, ...]) -> list[Field]:
+def _channels(arrays: Mapping[str, Floats], axes: tuple[Axis, ...]) -> list[LabelledArray]:
     """Fields of channels; one that need not be there, and was not measured, is left out."""
     there = [channel for channel in FIRST if not channel.optional or np.isfinite(arrays[channel.name]).any()]
-    return [Field(channel.name, arrays[channel.name], channel.units, axes) for channel in there]
+    return [LabelledArray(channel.name, arrays[channel.name], channel.units, axes) for channel in there]
 
 
 def _frame_axes(frame: Frame) -> tuple[Axis, Axis]:

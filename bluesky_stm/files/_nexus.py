@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 
 from bluesky_stm.errors import FileFormatError
-from bluesky_stm.files._groups import Axis, Field, Group, from_groups, to_groups
+from bluesky_stm.files._groups import Axis, Group, LabelledArray, from_groups, to_groups
 from bluesky_stm.files._recorded import RecordedRun
 from bluesky_stm.measurements import Grid, Topograph
 
@@ -73,7 +73,7 @@ def _write(target: h5py.Group, group: Group) -> None:
         target.attrs[f"stm_{name}"] = value
 
 
-def _dataset(target: h5py.Group, array: Axis | Field) -> None:
+def _dataset(target: h5py.Group, array: Axis | LabelledArray) -> None:
     dataset = target.create_dataset(array.name, data=np.asarray(array.values, dtype=float))
     if array.unit:
         dataset.attrs["units"] = array.unit
@@ -82,7 +82,7 @@ def _dataset(target: h5py.Group, array: Axis | Field) -> None:
 def _read(source: h5py.Group) -> Group:
     axes = {name: Axis(name, source[name][()], source[name].attrs.get("units", "")) for name in source.attrs["axes"]}
     fields = tuple(
-        Field(name, item[()], item.attrs.get("units", ""), tuple(axes.values())[: item.ndim])
+        LabelledArray(name, item[()], item.attrs.get("units", ""), tuple(axes.values())[: item.ndim])
         for name, item in source.items()
         if name not in axes
     )

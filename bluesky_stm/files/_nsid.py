@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 
 from bluesky_stm.errors import FileFormatError
-from bluesky_stm.files._groups import Axis, Field, Group, from_groups, to_groups
+from bluesky_stm.files._groups import Axis, Group, LabelledArray, from_groups, to_groups
 from bluesky_stm.files._published import read_published
 from bluesky_stm.files._recorded import RecordedRun
 from bluesky_stm.measurements import Grid, Topograph
@@ -57,7 +57,7 @@ def read_hf5(path: str | Path) -> RecordedRun | Grid | Topograph:
         raise FileFormatError(f"{path.name} is no NSID file or is damaged ({error}). Copy it again.") from None
 
 
-def _write(target: h5py.Group, field: Field, group: Group) -> None:
+def _write(target: h5py.Group, field: LabelledArray, group: Group) -> None:
     main = target.create_dataset(field.name, data=np.asarray(field.values, dtype=float))
     main.attrs.update(
         quantity=field.name,
@@ -85,8 +85,8 @@ def _read(source: h5py.Group) -> Group:
     return Group(source.name.rsplit("/", 1)[-1], fields, dict(metadata.attrs))
 
 
-def _read_field(name: str, part: h5py.Group) -> Field:
+def _read_field(name: str, part: h5py.Group) -> LabelledArray:
     main = part[name]
     labels = [dimension.label for dimension in main.dims]
     axes = tuple(Axis(label, part[label][()], part[label].attrs["units"]) for label in labels)
-    return Field(name, main[()], main.attrs["units"], axes)
+    return LabelledArray(name, main[()], main.attrs["units"], axes)

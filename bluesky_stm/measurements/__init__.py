@@ -2,6 +2,7 @@
 
 from bluesky_stm.measurements._declared import (
     OF_VALUE,
+    SCHEMA_VERSION,
     Declared,
     Field,
     Fields,
@@ -31,6 +32,7 @@ __all__ = [
     "CHANNELS",
     "IMAGE",
     "OF_VALUE",
+    "SCHEMA_VERSION",
     "Declared",
     "Field",
     "Fields",

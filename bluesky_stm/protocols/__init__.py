@@ -29,6 +29,7 @@ from bluesky_stm.protocols._microscope import (
 )
 from bluesky_stm.protocols._values import (
     IMAGES,
+    PACKET,
     Capability,
     FeedbackGains,
     LockInSettings,
@@ -40,6 +41,7 @@ from bluesky_stm.protocols._values import (
 
 __all__ = [
     "IMAGES",
+    "PACKET",
     "Agent",
     "BiasControl",
     "Capability",

@@ -19,6 +19,9 @@ Progress = Callable[[int, int], None]
 IMAGES = ("height", "height_backward", "current", "current_backward")
 """Channels of a scan: tip height, in nm, and current, in nA, forward and backward."""
 
+PACKET = 16
+"""Scan controllers take the pixels of a line in packets of so many: frames whose columns are a multiple of it fit them all."""
+
 
 class Capability(StrEnum):
     """An ability that a controller has or does not have."""

@@ -1,20 +1,22 @@
 """Ranges and refusals, clocks, and acts that take time and can be stopped: the part that all wings share."""
 
-from bluesky_stm.controllers.base._acts import PIXEL_TIME, SPEED, Acts, time_of_a_point, travel
+from bluesky_stm.controllers.base._acts import HOME, PIXEL_TIME, SLEW, SPEED, Acts, time_of_a_point, travel
 from bluesky_stm.controllers.base._clock import Clock, InstantClock, RealClock
 from bluesky_stm.controllers.base._controller import BaseController
-from bluesky_stm.controllers.base._part import ControllerPart, Suggestion
+from bluesky_stm.controllers.base._part import ControllerPart, ExplorationDefaults
 
 __all__ = [
+    "HOME",
     "PIXEL_TIME",
+    "SLEW",
     "SPEED",
     "Acts",
     "BaseController",
     "Clock",
     "ControllerPart",
+    "ExplorationDefaults",
     "InstantClock",
     "RealClock",
-    "Suggestion",
     "time_of_a_point",
     "travel",
 ]

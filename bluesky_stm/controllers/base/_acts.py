@@ -19,6 +19,12 @@ SPEED: Final = 62.6
 PIXEL_TIME: Final = 7.8e-3
 """Time for one pixel, in s, where no line time is asked for: that of the published images, 3.994 s a line of 512."""
 
+SLEW: Final = 10.0
+"""Rate of a bias ramp, in V/s."""
+
+HOME: Final = 50.0
+"""Home height of the tip above the surface, in nm."""
+
 
 class Acts:
     """The acts of a microscope, done one after the other.

@@ -16,7 +16,7 @@ from bluesky_stm.validated import Data
 
 
 @dataclass(frozen=True)
-class Suggestion:
+class ExplorationDefaults:
     """Settings with which an exploration begins at a microscope where nobody says otherwise.
 
     Attributes
@@ -117,6 +117,6 @@ class ControllerPart(Part):
             return sample.name
         return str(sample["name"]) if isinstance(sample, Mapping) else sample or "unnamed"
 
-    def suggest(self, controller: Controller) -> Suggestion:
+    def suggest(self, controller: Controller) -> ExplorationDefaults:
         """Return what an exploration with this microscope, now opened, begins with."""
-        return Suggestion()
+        return ExplorationDefaults()

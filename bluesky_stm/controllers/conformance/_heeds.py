@@ -15,7 +15,7 @@ from bluesky_stm.errors import NotCapableError
 from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.protocols import Capability, Controller, SweepSettings
 
-T = TypeVar("T")
+Answer = TypeVar("Answer")
 
 CLOSER = 0.1
 """A z offset, in nm, that changes the current several times: a decade for each 0.1 nm is the rule of thumb of the field."""
@@ -99,7 +99,7 @@ class Heeds(Suite):
         return controller.get_tip().z
 
 
-def _or_skip(act: Callable[[], T]) -> T:
+def _or_skip(act: Callable[[], Answer]) -> Answer:
     """Return what an act returns; what is refused is not ignored, and there is nothing more to test."""
     try:
         return act()

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
-
+from bluesky_stm.controllers.base import HOME
 from bluesky_stm.controllers.fake._script import asked
 from bluesky_stm.controllers.fake._state import WITHDRAWN, FakePart
 from bluesky_stm.errors import LimitError, STMError
 from bluesky_stm.measurements import Setpoint
 from bluesky_stm.protocols import FeedbackGains
-
-HOME: Final = 50.0
-"""Height, in nm, of a tip at home above the surface."""
 
 
 class FakeZ(FakePart):

@@ -27,6 +27,9 @@ from bluesky_stm.settings import Limits
 POLL: Final = 0.01
 """Pause between two questions whether something is over, in s."""
 
+ARRIVED: Final = 0.05
+"""How far the tip may end from the place or below the height that was asked for, in nm."""
+
 SMALLEST_SETPOINT: Final = 0.001
 """In nA; the protocol does not say what the preamplifier can still hold."""
 

@@ -16,14 +16,11 @@ from bluesky_stm.controllers.nanonis_wire._si import si
 from bluesky_stm.errors import NotCapableError, STMError
 from bluesky_stm.geometry import Floats, Frame
 from bluesky_stm.measurements import Quality, Topograph
-from bluesky_stm.protocols import IMAGES, Progress
+from bluesky_stm.protocols import IMAGES, PACKET, Progress
 from bluesky_stm.units import CURRENT, LENGTH
 
 WAIT: Final = 250
 """How long the end of a scan is waited for before the lines are counted, in ms."""
-
-PACKET: Final = 16
-"""Nanonis takes pixels in packets of so many."""
 
 BACKWARD, FORWARD, UPWARD, KEEP_TIME = 0, 1, 1, 2
 

@@ -9,10 +9,10 @@ from typing import Any, Final
 import numpy as np
 
 from bluesky_stm import units
-from bluesky_stm.controllers.base import time_of_a_point
+from bluesky_stm.controllers.base import SLEW, time_of_a_point
 from bluesky_stm.controllers.nanonis._connected import rescued
 from bluesky_stm.controllers.nanonis._scan import NanonisScanning
-from bluesky_stm.controllers.nanonis._tip import BIAS_TOLERANCE, SLEW
+from bluesky_stm.controllers.nanonis._tip import BIAS_TOLERANCE
 from bluesky_stm.controllers.nanonis._z import ZState
 from bluesky_stm.controllers.nanonis_wire._commands import Switch
 from bluesky_stm.controllers.nanonis_wire._errors import NanonisError

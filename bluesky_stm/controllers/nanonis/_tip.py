@@ -8,6 +8,8 @@ from typing import Final
 import numpy as np
 
 from bluesky_stm import units
+from bluesky_stm.controllers.base import SLEW
+from bluesky_stm.controllers.nanonis._connected import ARRIVED
 from bluesky_stm.controllers.nanonis._link import Link
 from bluesky_stm.controllers.nanonis._z import NanonisZ
 from bluesky_stm.controllers.nanonis_wire._commands import FOREVER, Pulse, Switch
@@ -19,17 +21,11 @@ from bluesky_stm.measurements import Setpoint
 from bluesky_stm.protocols import FeedbackGains, LockInSettings, TipShape, TipState
 from bluesky_stm.units import CURRENT, LENGTH
 
-SLEW: Final = 10.0
-"""Rate of a bias ramp, in V/s; the controller may be slower."""
-
 STEP: Final = 0.05
 """Steps of a bias ramp, in V."""
 
 BIAS_TOLERANCE: Final = 1e-3
 """How far the bias may be from what was asked for, in V."""
-
-ARRIVED: Final = 0.05
-"""How far the tip may be from the place asked for, in nm."""
 
 RAMP: Final = 0.1
 """Time in which a dipping tip goes down, and in which it comes up, in s."""

@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
-from bluesky_stm.controllers.nanonis._connected import POLL, Connected
+from bluesky_stm.controllers.nanonis._connected import ARRIVED, POLL, Connected
 from bluesky_stm.controllers.nanonis._link import Link
 from bluesky_stm.controllers.nanonis_wire._commands import FOREVER, ScanAction, ZStatus
 from bluesky_stm.controllers.nanonis_wire._errors import NanonisError
@@ -35,9 +35,6 @@ PASSAGE: Final = 10.0
 
 CLEAR: Final = 1.0
 """How far above the tip a home position has to be, in nm."""
-
-ARRIVED: Final = 0.05
-"""How far below it the tip may end, in nm."""
 
 RETREATING: Final = {ZStatus.WITHDRAWING, ZStatus.SAFE_TIP}
 """States in which the controller itself takes the tip back."""

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from bluesky_stm import units
-from bluesky_stm.controllers.nanonis_server._scan_buffer import LARGEST, PACKET, SLOWEST, ScanBuffer
+from bluesky_stm.controllers.nanonis_server._scan_buffer import LARGEST, SLOWEST, ScanBuffer
 from bluesky_stm.controllers.nanonis_server._software import SIGNALS, Answer, Software, handles
 from bluesky_stm.controllers.nanonis_wire._commands import CURRENT, HEIGHT, ScanAction
 from bluesky_stm.controllers.nanonis_wire._errors import NanonisError
@@ -18,7 +18,7 @@ from bluesky_stm.errors import NotCapableError, STMError
 from bluesky_stm.files import write_sxm
 from bluesky_stm.geometry import Floats, Frame, Point
 from bluesky_stm.measurements import Setpoint, Topograph
-from bluesky_stm.protocols import IMAGES
+from bluesky_stm.protocols import IMAGES, PACKET
 from bluesky_stm.units import LENGTH
 
 

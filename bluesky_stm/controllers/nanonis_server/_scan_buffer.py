@@ -6,19 +6,14 @@ import threading
 from concurrent.futures import Future
 from typing import Any, Final
 
+from bluesky_stm.controllers.base import PIXEL_TIME
 from bluesky_stm.geometry import Floats, Frame
-
-PACKET: Final = 16
-"""Pixels come from the real-time side in packets of so many."""
 
 LARGEST: Final = 4096
 """Pixels along a side of an image."""
 
 SLOWEST: Final = 3600.0
 """Time for a line, in s."""
-
-PIXEL_TIME: Final = 7.8e-3
-"""Time for a pixel, in s, where no speed was set: as published."""
 
 
 class ScanBuffer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar, Self
 
-from bluesky_stm.controllers.base import ControllerPart, Suggestion
+from bluesky_stm.controllers.base import ControllerPart, ExplorationDefaults
 from bluesky_stm.controllers.recorded._controller import RecordedController
 from bluesky_stm.parts import Part, setting
 from bluesky_stm.protocols import Controller
@@ -35,8 +35,8 @@ class Recorded(ControllerPart):
         """Return the name that was given, or that of the file."""
         return self.path.stem if sample is None else super().sample_name(sample)
 
-    def suggest(self, controller: Controller) -> Suggestion:
+    def suggest(self, controller: Controller) -> ExplorationDefaults:
         """Return the recorded frame and sweep, and a length scale that fits them."""
         assert isinstance(controller, RecordedController)
         scale = LengthScale.parse({"name": "recorded", **controller.suggested_scale()})
-        return Suggestion((scale,), controller.frame, controller.sweep_settings)
+        return ExplorationDefaults((scale,), controller.frame, controller.sweep_settings)

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
-
+from bluesky_stm.controllers.base import SLEW
 from bluesky_stm.controllers.simulated._bench import Bench
 from bluesky_stm.measurements import Setpoint
-
-SLEW: Final = 10.0
-"""Rate of a bias ramp, in V/s."""
 
 
 class SimulatedBias:

@@ -7,6 +7,7 @@ from typing import Any, Final, NoReturn
 
 import numpy as np
 
+from bluesky_stm.controllers.base import HOME
 from bluesky_stm.controllers.simulated._feedback import FeedbackLoop
 from bluesky_stm.controllers.simulated._instrument import Instrument
 from bluesky_stm.controllers.simulated._noise import NoiseSource
@@ -20,9 +21,6 @@ from bluesky_stm.surface import Defect
 
 WITHDRAWN: Final = 500.0
 """Height of a withdrawn tip, in nm: the end of the range."""
-
-HOME: Final = 50.0
-"""Home height of the tip above the surface, in nm."""
 
 CONTACT: Final = 0.25
 """Gap, in nm, below which the tip touches."""
