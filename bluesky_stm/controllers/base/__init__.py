@@ -1,11 +1,13 @@
 """Ranges and refusals, clocks, and acts that take time and can be stopped: the part that all wings share."""
 
 from bluesky_stm.controllers.base._acts import HOME, PIXEL_TIME, SLEW, SPEED, Acts, time_of_a_point, travel
+from bluesky_stm.controllers.base._bounds import BOUNDS, check_bounds
 from bluesky_stm.controllers.base._clock import Clock, InstantClock, RealClock
 from bluesky_stm.controllers.base._controller import BaseController
 from bluesky_stm.controllers.base._part import ControllerPart, ExplorationDefaults
 
 __all__ = [
+    "BOUNDS",
     "HOME",
     "PIXEL_TIME",
     "SLEW",
@@ -17,6 +19,7 @@ __all__ = [
     "ExplorationDefaults",
     "InstantClock",
     "RealClock",
+    "check_bounds",
     "time_of_a_point",
     "travel",
 ]

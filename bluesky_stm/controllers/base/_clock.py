@@ -6,6 +6,8 @@ import threading
 import time
 from typing import Protocol
 
+from bluesky_stm.controllers.base._bounds import check_bounds
+
 
 class Clock(Protocol):
     """Tells the time of a controller, in s, and lets it pass."""
@@ -36,6 +38,7 @@ class RealClock:
     """Wall time, counted from when the clock was made, or ``factor`` times as fast."""
 
     def __init__(self, factor: float = 1.0) -> None:
+        check_bounds(clock=factor)
         self._factor = factor
         self._start = time.monotonic()
 

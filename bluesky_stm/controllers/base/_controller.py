@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import NoReturn
 
-from bluesky_stm import units
-from bluesky_stm.errors import LimitError, NotCapableError
+from bluesky_stm.controllers.base._acts import time_of_a_point
+from bluesky_stm.controllers.base._bounds import check_bounds
+from bluesky_stm.errors import NotCapableError
 from bluesky_stm.geometry import Floats, Frame, Point
 from bluesky_stm.measurements import Setpoint, Spectrum, Topograph
 from bluesky_stm.protocols import (
@@ -87,12 +87,16 @@ class BaseController:
             limits.check(quantity, value)
 
     def check_frame(self, frame: Frame) -> None:
-        """Refuse a frame of which a corner lies outside of the ranges."""
+        """Refuse a frame of which a corner lies outside of the ranges, or that has too many pixels."""
+        check_bounds(pixels=max(frame.pixels))
         for x, y in frame.corners:
             self.check(x=float(x), y=float(y))
 
     def check_sweep(self, settings: SweepSettings) -> None:
-        """Refuse a sweep whose ends or whose set point lie outside of the ranges."""
+        """Refuse a sweep whose ends or whose set point lie outside of the ranges, or that never ends."""
+        names = ("points", "averages", "settle", "integrate", "z_offset")
+        check_bounds(**{name: getattr(settings, name) for name in names})
+        check_bounds(sweep_time=settings.points * time_of_a_point(settings))
         self.check(bias=settings.start)
         self.check(bias=settings.stop)
         if settings.setpoint is not None:
@@ -144,7 +148,7 @@ class BaseController:
         self.check(x=point[0], y=point[1])
         if speed is not None:
             self.check(speed=speed)
-            _check_positive("The speed of a move", speed, units.SPEED)
+            check_bounds(speed=speed)
         self.tip.move_tip(Point(float(point[0]), float(point[1])), speed)
 
     # ---- z ----
@@ -175,6 +179,7 @@ class BaseController:
     def set_gains(self, gains: FeedbackGains) -> None:
         """Change the gains of the feedback."""
         self.need(Capability.FEEDBACK, "change the gains")
+        check_bounds(integral=gains.integral, proportional=gains.proportional)
         self.z.set_gains(gains)
 
     def is_withdrawn(self) -> bool:
@@ -218,7 +223,7 @@ class BaseController:
         self.need(Capability.SCAN, "scan")
         self.check_frame(frame)
         if line_time is not None:
-            _check_positive("The time for a line", line_time, units.TIME)
+            check_bounds(line_time=line_time)
         return self.scanning.scan(frame, line_time, progress)
 
     def image(self, channel: str = "height") -> Floats:
@@ -239,13 +244,14 @@ class BaseController:
         """Pulse the bias, V for s, to change the tip."""
         self.need(Capability.PULSE, "pulse the bias to change the tip")
         self.check(bias=bias)
-        _check_positive("The width of a pulse", width, units.TIME)
+        check_bounds(width=width)
         self.spectroscopy.pulse(bias, width)
 
     def shape_tip(self, shape: TipShape) -> None:
         """Dip the tip into the surface, to change it."""
         self.need(Capability.SHAPE, "dip the tip to change it")
         self.check(bias=shape.bias)
+        check_bounds(depth=shape.depth, hold=shape.hold, lift=shape.lift)
         self.spectroscopy.shape_tip(shape)
 
     # ---- lock-in and drift ----
@@ -257,6 +263,7 @@ class BaseController:
     def set_lockin(self, settings: LockInSettings) -> None:
         """Change the settings of the lock-in."""
         self.need(Capability.LOCKIN, "change the lock-in")
+        check_bounds(amplitude=settings.amplitude, frequency=settings.frequency)
         self.lockin.set_lockin(settings)
 
     def get_drift(self) -> tuple[float, float]:
@@ -266,10 +273,6 @@ class BaseController:
     def set_drift(self, velocity: tuple[float, float]) -> None:
         """Compensate a drift, in nm/s, along x and y."""
         self.need(Capability.DRIFT, "compensate a drift")
+        for along in velocity:
+            check_bounds(drift=along)
         self.drift.set_drift(velocity)
-
-
-def _check_positive(what: str, value: float, unit: str) -> None:
-    # Zero is inside the range of speeds, and would be taken for "none is asked for".
-    if not (math.isfinite(value) and value > 0):
-        raise LimitError(f"{what} has to be above 0 {unit}, not {value:g} {unit}. Nothing has moved. Ask for another one.")

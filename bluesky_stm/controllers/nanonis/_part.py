@@ -38,7 +38,7 @@ class Nanonis(ControllerPart):
     channels: ChannelNames = setting(ChannelNames(), "", "Names of the signals, if not as Nanonis calls them.")
     read_only: bool = setting(False, "", "True if nothing that changes anything may be sent.")
     announce: bool = setting(False, "", "True if each write is printed just before it is sent. It is sent.")
-    timeout: float = setting(5.0, units.TIME, "Longest time for an answer beyond what the command itself takes.", gt=0)
+    timeout: float = setting(5.0, units.TIME, "Longest time for an answer beyond what the command itself takes.", gt=0, le=3600)
 
     def open(self) -> NanonisController:
         """Connect to the controller and set its interlocks."""

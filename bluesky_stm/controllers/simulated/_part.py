@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar
 
-from bluesky_stm.controllers.base import ControllerPart, InstantClock, RealClock
+from bluesky_stm.controllers.base import BOUNDS, ControllerPart, InstantClock, RealClock
 from bluesky_stm.controllers.simulated._controller import SimulatedController
 from bluesky_stm.controllers.simulated._profile import Profile
 from bluesky_stm.parts import Part, profiles, samples, setting
@@ -25,7 +25,11 @@ class Simulated(ControllerPart):
     )
     seed: int | None = setting(None, "", "Seed of surface and noise; that of the session if not given.", ge=0)
     speed: float = setting(
-        0.0, "", "Number of times by which acts are faster than with a real microscope; with 0 they take no time.", ge=0
+        0.0,
+        "",
+        "Number of times by which acts are faster than with a real microscope; with 0 they take no time.",
+        ge=0,
+        le=BOUNDS["clock"].high,
     )
 
     def open(self) -> SimulatedController:

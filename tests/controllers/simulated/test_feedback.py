@@ -97,7 +97,7 @@ def test_gains_matter():
 
 @pytest.mark.parametrize("gains", [FeedbackGains(0.1, 0.0), FeedbackGains(0.1, -1.0), FeedbackGains(-0.1, 10.0)])
 def test_gains_with_which_no_height_is_found_are_refused(gains):
-    with pytest.raises(LimitError, match="never finds its height"):
+    with pytest.raises(LimitError, match="gain of the feedback"):
         lagging().set_gains(gains)
 
 
