@@ -19,7 +19,7 @@ from bluesky_stm.devices._worker import Worker
 from bluesky_stm.errors import SettingsError
 from bluesky_stm.geometry import Drift, Floats, Frame, Point
 from bluesky_stm.measurements import OF_VALUE, Field, Topograph, declared
-from bluesky_stm.protocols import Agent, Decision, Experience, Insight, Insightful, Observation, Posterior, Scalarizer
+from bluesky_stm.protocols import Agent, Decision, Experience, Failed, Insight, Insightful, Observation, Posterior, Scalarizer
 from bluesky_stm.scalarizers import make_scalarizer
 from bluesky_stm.settings import LengthScale
 from bluesky_stm.teaching import Lesson, TaughtAgent, Teaching, mask_as_text, refusal
@@ -28,6 +28,7 @@ from bluesky_stm.validated import JSON, Data
 FIELDS = (
     *declared(Decision).values(),
     Field("value", "", OF_VALUE, doc="Value ingested last; NaN where there was none."),
+    Field("reason", "", dtype="string", doc="Why the spectrum ingested last has no value; empty where it has one."),
     Field("best", "", OF_VALUE, doc="Highest value ingested."),
     Field("pending", "", dtype="integer", doc="Places that were being measured."),
     Field("mask", "", dtype="string", doc="Candidates that were allowed; empty for all."),
@@ -298,11 +299,11 @@ class AgentDevice(Device):
 
     def _fields(self) -> JSON:
         decision = self.decision or Decision(Point(math.nan, math.nan), -1, "")
-        values = [lesson.value for lesson in self.observations]
-        last = values[-1] if values and isinstance(values[-1], float | int) else math.nan
+        last = self.observations[-1].value if self.observations else math.nan
         return {
             **decision.as_fields(),
-            "value": float(last),
+            "value": math.nan if isinstance(last, Failed) else float(last),
+            "reason": last.reason if isinstance(last, Failed) else "",
             "best": self.best,
             "pending": len(self.pending.get()),
             "mask": mask_as_text(self._allowed),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from event_model import DocumentRouter
 
 from bluesky_stm.errors import ReplayError
 from bluesky_stm.geometry import Drift, Frame, Point
-from bluesky_stm.measurements import Spectrum, Topograph
+from bluesky_stm.measurements import Quality, Spectrum, Topograph
 from bluesky_stm.protocols import Agent, Experience, Failed, Observation, Scalarizer
 from bluesky_stm.scalarizers import make_scalarizer, scalarizer_of
 from bluesky_stm.teaching._events import (
@@ -30,10 +31,14 @@ from bluesky_stm.validated import Data
 
 @dataclass
 class _Taken:
-    """A spectrum as it was taken, and why it was taken back (empty where it was not)."""
+    """A spectrum as it was taken, and why it was taken back (empty where it was not).
+
+    ``repeat`` is True when the tip changed within it, for the first time at its place: the place is worth another spectrum.
+    """
 
     spectrum: Spectrum
     revoked: str = ""
+    repeat: bool = False
 
 
 class Teaching(DocumentRouter):
@@ -130,7 +135,8 @@ class Teaching(DocumentRouter):
             self._lessons.append(Placing(self._parent, found_from(data)))
 
     def _learn(self, data: Data) -> None:
-        self._taken.append(_Taken(spectrum_from(data)))
+        spectrum = spectrum_from(data)
+        self._taken.append(_Taken(spectrum, repeat=self._changes_first(spectrum)))
         self._lessons.append(self._observation(self._taken[-1]))
 
     def _follow(self, data: Data) -> None:
@@ -188,7 +194,20 @@ class Teaching(DocumentRouter):
             x, y = spectrum.position - self._drift.at(spectrum.time)
             spectrum = spectrum.at(Point(float(x), float(y)))
         value = Failed(taken.revoked, again=True) if taken.revoked else self.scalarizer(spectrum)
+        if taken.repeat and isinstance(value, Failed):
+            value = Failed(value.reason, again=True)
         return Observation(spectrum.position, value, spectrum)
+
+    def _changes_first(self, spectrum: Spectrum) -> bool:
+        """Return True when the tip changed within a spectrum, and did not within an earlier one of the same pixel.
+
+        A place where it changes again and again (something loose lies there) would otherwise be measured for ever.
+        """
+        if not spectrum.quality & Quality.TIP_CHANGED:
+            return False
+        near = max(self._topograph.frame.pixel_size) / 2 if self._topograph else 0.0
+        before = (taken.spectrum for taken in self._taken if taken.spectrum.quality & Quality.TIP_CHANGED)
+        return all(math.dist(one.position, spectrum.position) > near for one in before)
 
 
 _TEACHERS = {

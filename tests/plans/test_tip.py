@@ -51,7 +51,7 @@ def changing(make_stm, changing_tip, **how):
 
 def test_a_good_tip_is_checked_as_often_as_asked_and_nothing_is_taken_back(RE, docs, make_stm, agent_for, scale):
     agent = agent_for(scale.changed(budget=20))
-    RE(explore(make_stm(profile="good_day"), agent, tip={"every": 5}))
+    RE(explore(make_stm(profile="good_day:jump_rate=0"), agent, tip={"every": 5}))
     verdicts = [e["tip_check_verdict"] for e in docs.events("tip_check")]
     assert verdicts == ["reference"] * 3 + ["good"] * 4  # one after the last spectrum, too
     assert not any(isinstance(o.value, Failed) for o in agent.observations)
@@ -186,6 +186,29 @@ def test_a_suspicious_spectrum_calls_for_a_check_at_once(RE, docs, make_stm, age
     order = [stream for stream in docs.order() if stream in {"primary", "tip_check"}]
     assert order == ["tip_check"] * 3 + ["primary"] * 4 + ["tip_check"] + ["primary"] * 4
     assert docs.events()[3]["stm_sweep_quality"] & Quality.TIP_CHANGED
+
+
+def test_a_spectrum_within_which_the_tip_changed_teaches_nothing_and_is_repeated_once(
+    RE, docs, make_stm, agent_for, scale, spoiled
+):
+    """The best place of all is loose: each spectrum there is marked; the agent goes back once, and no more."""
+    stm = make_stm(profile="ideal")
+    honest, loose = stm.controller.sweep, []
+
+    def sweep(settings, progress=None):
+        taken = honest(settings, progress)
+        loose[:] = loose or [taken.position]
+        return spoiled(taken, "flagged") if taken.position == loose[0] else taken
+
+    stm.controller.sweep = sweep
+    agent = agent_for(scale.changed(budget=8))
+    RE(explore(stm, agent))
+    there = [o for o in agent.observations if o.point == loose[0]]
+    assert [o.taken_back for o in there] == [True, False]
+    assert all("tip changed" in o.value.reason for o in there)
+    second = docs.events("agent")[1]
+    assert "tip changed" in second["agent_reason"] and np.isnan(second["agent_value"])
+    assert replay(docs).exact
 
 
 def test_a_tip_can_be_checked_by_itself(RE, docs, make_stm, changing_tip):

@@ -29,6 +29,7 @@ from bluesky_stm.protocols import (
     ZControl,
 )
 from bluesky_stm.settings import Limits
+from bluesky_stm.tip_changes import marked
 
 
 class BaseController:
@@ -235,10 +236,13 @@ class BaseController:
         return self.scanning.image(channel)
 
     def sweep(self, settings: SweepSettings, progress: Progress | None = None) -> Spectrum:
-        """Sweep the bias where the tip stands; ended by `stop` the spectrum is INCOMPLETE, padded with NaN."""
+        """Sweep the bias where the tip stands; ended by `stop` the spectrum is INCOMPLETE, padded with NaN.
+
+        A spectrum within which the current jumped is marked as that of a changed tip.
+        """
         self.need(Capability.SWEEP, "sweep the bias")
         self.check_sweep(settings)
-        return self.spectroscopy.sweep(settings, progress)
+        return marked(self.spectroscopy.sweep(settings, progress))
 
     def pulse(self, bias: float, width: float) -> None:
         """Pulse the bias, V for s, to change the tip."""

@@ -21,6 +21,7 @@ from bluesky_stm.errors import STMError
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import Quality, Setpoint, Spectrum
 from bluesky_stm.protocols import LockInSettings, Progress, SweepSettings
+from bluesky_stm.tip_changes import marked
 from bluesky_stm.units import CURRENT, LENGTH
 
 Z_AVERAGE, FIRST_SETTLE, END_SETTLE, Z_CONTROL = 0.05, 0.005, 0.005, 0.05
@@ -100,7 +101,7 @@ class NanonisSpectroscopy(NanonisScanning):
                 if not untouched:
                     self._restore_feedback(before)
                 act.checked = untouched  # nothing but questions was sent since the state was read
-        return replace(spectrum, quality=spectrum.quality | self._contact(state))
+        return marked(replace(spectrum, quality=spectrum.quality | self._contact(state)))
 
     # ---- setting up ----
 

@@ -21,7 +21,8 @@ PICOFARAD: float = 1e-3
 class Reading:
     """Spectra of n places at J biases: arrays (n, J) in nA, the tip height (n,) in nm, and where the preamplifier was full.
 
-    With a way back the arrays are the average of both ways, and ``backward`` is that one by itself.
+    With a way back the arrays are the average of both ways, and ``backward`` is that one by itself. ``jumped`` (n, J) is the
+    truth about jumps of the tip, the factor by which they have changed the current: a microscope can't tell.
     """
 
     current: Floats
@@ -29,12 +30,13 @@ class Reading:
     lockin_y: Floats
     height: Floats
     clipped: NDArray[np.bool_]
+    jumped: Floats
     backward: Reading | None = None
 
     def averaged(self, back: Reading) -> Reading:
         """Return the average with the way back, and the way back by itself."""
         current, x, y = ((getattr(self, name) + getattr(back, name)) / 2 for name in ("current", "lockin_x", "lockin_y"))
-        return Reading(current, x, y, self.height, self.clipped | back.clipped, back)
+        return Reading(current, x, y, self.height, self.clipped | back.clipped, self.jumped, back)
 
     @property
     def quality(self) -> Quality:
@@ -73,6 +75,7 @@ class Detection:
         rng : Generator or None
             Draws the noise; None for none.
         """
+        jumped = np.ones_like(current)
         if rng is not None:
             jumped = jumps(rng, current.shape, self.profile)
             current, modulated = current * jumped, modulated * jumped
@@ -82,7 +85,7 @@ class Detection:
         full = self.profile.preamp_range
         clipped = np.abs(current) >= full
         x[clipped] = y[clipped] = 0.0
-        return Reading(np.clip(current, -full, full), x, y, height, clipped)
+        return Reading(np.clip(current, -full, full), x, y, height, clipped, jumped)
 
     def _demodulated(self, magnitude: Floats, modulated: Floats) -> tuple[Floats, Floats]:
         """X and Y, offset included: what is in phase with the bias, and the displacement current ahead of it, turned."""

@@ -1,0 +1,220 @@
+"""Changes of the tip within a spectrum, found where the current jumps and lock-in X says that it should not.
+
+Along a sweep of one tip the current grows as its slope says, and the lock-in measures the slope: from one bias to the next
+
+    ln(I[k+1] / I[k]) = dV (G[k] + G[k+1]) / (I[k] + I[k+1])
+
+with the differential conductance G. A tip that changes multiplies current and slope by the same factor, so that the right side
+stays what it was and the left side jumps. What is left between both sides, less its running median (the gain of a lock-in is
+never quite right), is compared with its robust scatter in the same spectrum: the vibration of the gap, which grows and falls
+by a tenth in some junctions, is thus not taken for changes. A second look compares the mean of two samples before with that of
+two samples after, which finds lasting jumps in noisy junctions. Inside the gap the current is noise, and at the end of the
+preamplifier's range it is cut off: neither is judged.
+
+The numbers below were chosen on the published spectra of EuZn2As2 (every spectrum labelled by hand), and measured there and on
+the simulated instrument, which knows its jumps: ``benchmarks/results/tip_changes.md``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bluesky_stm.geometry import Floats
+from bluesky_stm.measurements import Quality, Spectrum
+from bluesky_stm.robust import normal_deviation
+
+LEAST_STEP: Final = 0.1
+"""Smallest step of the logarithm of the current that counts as a jump: about a tenth of the current."""
+
+SIGNIFICANCE: Final = {1: 4.5, 2: 5.4}
+"""How many standard deviations a step has to stand out, by the samples that are averaged on each side of it."""
+
+FLOOR: Final = 20.0
+"""Current, in standard deviations of its additive noise, below which it is not judged."""
+
+SMALLEST_SHARE: Final = 0.075
+"""Current, as a share of the set point, below which it is not judged: onsets of states begin there in a single step of bias."""
+
+SLOPE_ERROR: Final = 0.1
+"""Relative error of the slope that the lock-in gives: gain, and broadening by the modulation where the slope changes fast."""
+
+LEAST_SCATTER: Final = 0.004
+"""Scatter of the current from sample to sample, relative to it, that is assumed at least."""
+
+FEWEST: Final = 8
+"""Pairs of neighbouring samples with a current that can be judged below which nothing is said."""
+
+OFFSET: Final = 0.002
+"""Largest offset of a preamplifier, in nA, that is taken off."""
+
+_MEDIAN_OVER: Final = 13
+"""Samples over which the running median is taken."""
+
+_SEGMENT: Final = 4
+"""Fewest neighbouring samples that have a median."""
+
+_MEDIAN_ERROR: Final = 1.2533
+"""Standard error of the median of normal numbers, in units of that of their mean."""
+
+
+@dataclass(frozen=True)
+class CurrentStep:
+    """A jump of the current from one sample to the next.
+
+    Attributes
+    ----------
+    size : float
+        Natural logarithm of the current after it over that before it, less what the slope explains.
+    index : int
+        Number of the last sample before it.
+    significance : float
+        Its size in standard deviations, over those that are asked for: a tip change from 1 on.
+    """
+
+    size: float
+    index: int
+    significance: float
+
+
+def marked(spectrum: Spectrum) -> Spectrum:
+    """Return the spectrum with the flag ``TIP_CHANGED`` where the current jumped within it; both ways are looked at."""
+    return replace(spectrum, quality=spectrum.quality | Quality.TIP_CHANGED) if tip_changed(spectrum) else spectrum
+
+
+def tip_changed(spectrum: Spectrum) -> bool:
+    """Return True when the current jumped within the spectrum, on the way forth or back."""
+    step = largest_step(spectrum)
+    return step is not None and step.significance >= 1
+
+
+def largest_step(spectrum: Spectrum) -> CurrentStep | None:
+    """Return the most significant step of the current, of both ways where both were swept; None where none can be judged."""
+    ways = list(_ways(spectrum))
+    found = [step for current, slope, judged in ways if (step := _largest(spectrum, current, slope, judged))]
+    if len(ways) == 2 and (between := _hysteresis(*ways)):
+        found.append(between)
+    return max(found, key=lambda step: step.significance, default=None)
+
+
+Way = tuple[Floats, Floats, NDArray[np.bool_]]
+"""Current less its offset (nA), dI/dV (nS), and where the current can be judged, each of shape (n,)."""
+
+
+def _ways(spectrum: Spectrum) -> Iterator[Way]:
+    """Give each way that was swept; the channels of a spectrum are the mean of both ways where there are two."""
+    back = spectrum.backward
+    if not back:
+        yield _way(spectrum, spectrum.current, spectrum.didv)
+        return
+    slopes = back.get("didv", np.full_like(spectrum.bias, np.nan))
+    yield _way(spectrum, 2 * spectrum.current - back["current"], 2 * spectrum.didv - slopes)
+    yield _way(spectrum, back["current"], slopes)
+
+
+def _way(spectrum: Spectrum, current: Floats, slope: Floats) -> Way:
+    noise, offset = _noise(current)
+    less = current - offset
+    enough = np.abs(less) > max(FLOOR * noise, SMALLEST_SHARE * spectrum.setpoint.current)
+    return less, slope, enough & ~spectrum.saturated
+
+
+def _noise(current: Floats) -> tuple[float, float]:
+    """Return the additive noise of the current and its offset, in nA, from the quarter of the samples that are smallest.
+
+    The offset is 0 where these show no gap: there the current goes through 0 with a slope.
+    """
+    measured = int(np.isfinite(current).sum())
+    low = np.argsort(np.abs(current))[: min(max(measured // 4, FEWEST), measured)]  # NaN comes last
+    neighbours = np.intersect1d(low, low + 1)
+    if len(neighbours) < 2:
+        return 0.0, 0.0
+    noise = normal_deviation(current[neighbours] - current[neighbours - 1]) / np.sqrt(2)
+    offset = float(np.median(current[low]))
+    return noise, offset if abs(offset) < 5 * noise + OFFSET else 0.0
+
+
+def _largest(spectrum: Spectrum, current: Floats, slope: Floats, judged: NDArray[np.bool_]) -> CurrentStep | None:
+    """Return the most significant step of one way."""
+    pair = judged[1:] & judged[:-1] & (current[1:] * current[:-1] > 0)
+    if pair.sum() < FEWEST:
+        return None
+    grown = np.zeros(len(pair))
+    grown[pair] = np.log(np.abs(current[1:][pair] / current[:-1][pair]))
+    explained = _explained(spectrum.bias, current, slope, pair)
+    noise = _noise(current)[0]
+    expected = np.zeros(len(pair))
+    both = np.hypot(1 / current[1:][pair], 1 / current[:-1][pair])
+    expected[pair] = np.hypot(noise * both, SLOPE_ERROR * explained[pair])
+    segments = [_level(grown[s:e] - explained[s:e]) for s, e in _segments(pair)]
+    errors = [expected[s:e] for s, e in _segments(pair)]
+    starts = [s for s, _ in _segments(pair)]
+    return max(
+        (step for over in SIGNIFICANCE if (step := _step(segments, errors, starts, over))),
+        key=lambda step: step.significance,
+        default=None,
+    )
+
+
+def _explained(bias: Floats, current: Floats, slope: Floats, pair: NDArray[np.bool_]) -> Floats:
+    """Return the growth of the logarithm of the current from sample to sample that the slope explains.
+
+    Without a slope (the lock-in is off) nothing is explained, and the running median has to do alone.
+    """
+    explained = np.zeros(len(pair))
+    if np.isfinite(slope[:-1][pair]).all() and np.isfinite(slope[1:][pair]).all():
+        explained[pair] = (np.diff(bias) * (slope[1:] + slope[:-1]))[pair] / (current[1:] + current[:-1])[pair]
+    return explained
+
+
+def _segments(pair: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """First and past-the-last index of each run of True that is long enough to have a median."""
+    ends = np.flatnonzero(np.diff(np.concatenate([[0], pair.astype(int), [0]])))
+    return [(int(s), int(e)) for s, e in zip(ends[::2], ends[1::2], strict=True) if e - s >= _SEGMENT]
+
+
+def _level(rest: Floats) -> Floats:
+    """What is left of increments (m,) less their running median, over fewer samples at both ends."""
+    half = _MEDIAN_OVER // 2
+    return rest - np.array([np.median(rest[max(0, k - half) : k + half + 1]) for k in range(len(rest))])
+
+
+def _step(segments: list[Floats], errors: list[Floats], starts: list[int], over: int) -> CurrentStep | None:
+    """Return the most significant step between means of ``over`` samples on each side, in any of the segments."""
+    sizes, spreads, indices = [], [], []
+    for rest, error, start in zip(segments, errors, starts, strict=True):
+        summed = np.concatenate([[0.0], np.cumsum(rest)])
+        if len(summed) < 2 * over:
+            continue
+        means = np.convolve(summed, np.full(over, 1 / over), "valid")
+        size = means[over:] - means[:-over]
+        sizes.append(size)
+        spreads.append(error[over - 1 : over - 1 + len(size)] / np.sqrt(over))
+        indices.append(start + over - 1 + np.arange(len(size)))
+    if not sizes:
+        return None
+    size, spread, index = (np.concatenate(parts) for parts in (sizes, spreads, indices))
+    # The scatter that the additive noise and the slope do not account for is that of the gap, the same at every current.
+    gap = np.sqrt(max(normal_deviation(size) ** 2 - np.median(spread) ** 2, LEAST_SCATTER**2))
+    significance = np.where(np.abs(size) >= LEAST_STEP, np.abs(size) / np.hypot(gap, spread), 0.0) / SIGNIFICANCE[over]
+    best = int(np.argmax(significance))
+    return CurrentStep(float(size[best]), int(index[best]), float(significance[best]))
+
+
+def _hysteresis(forth: Way, back: Way) -> CurrentStep | None:
+    """Return by how much the current where the sweep began is another one when it comes back there.
+
+    That shows a change at any time in between, in the gap too, where a jump is not seen as it happens.
+    """
+    both = np.flatnonzero(forth[2] & back[2] & (forth[0] * back[0] > 0))[:FEWEST]
+    if len(both) < _SEGMENT:
+        return None
+    change = np.log(back[0][both] / forth[0][both])
+    size = float(np.median(change))
+    spread = max(normal_deviation(change), LEAST_SCATTER) * _MEDIAN_ERROR / np.sqrt(len(both))
+    significance = abs(size) / spread / SIGNIFICANCE[1] if abs(size) >= LEAST_STEP else 0.0
+    return CurrentStep(size, int(both[-1]), significance)
