@@ -1,12 +1,14 @@
 """Named arrays with units and axes, as a self-describing file holds them: the common ground of NSID and NeXus.
 
 The axes ``x`` and ``y`` of an image are places, in nm, before the frame is turned about its centre by its ``angle``.
+The bias always rises: other programs sort a falling axis and leave the data as they are, which mirrors a spectrum. A sweep
+from high to low bias is turned round together with its data, and the attribute ``falling`` turns it back on reading.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final, NamedTuple
 
@@ -74,15 +76,15 @@ class Group:
 def to_groups(recording: RecordedRun | Grid | Topograph) -> list[Group]:
     """Return what is to be written of a measurement."""
     if isinstance(recording, Grid):
-        return [_grid(recording)]
+        return [_rising(_grid(recording))]
     if isinstance(recording, Topograph):
         return [_image(recording)]
-    return [_image(recording.topograph), *([_spectra(recording)] if recording.spectra else [])]
+    return [_image(recording.topograph), *([_rising(_spectra(recording))] if recording.spectra else [])]
 
 
 def from_groups(groups: Sequence[Group]) -> RecordedRun | Grid | Topograph:
     """The measurement whose groups these are."""
-    named = {group.name: group for group in groups}
+    named = {group.name: _as_swept(group) for group in groups}
     if "grid" in named:
         return _as_grid(named["grid"])
     topograph = _as_image(named["topograph"])
@@ -126,6 +128,35 @@ def _channels(arrays: Mapping[str, Floats], axes: tuple[Axis, ...]) -> list[Labe
     """Fields of channels; one that need not be there, and was not measured, is left out."""
     there = [channel for channel in FIRST if not channel.optional or np.isfinite(arrays[channel.name]).any()]
     return [LabelledArray(channel.name, arrays[channel.name], channel.units, axes) for channel in there]
+
+
+def _rising(group: Group) -> Group:
+    """Return the group with rising bias, marked as ``falling`` where the sweep fell."""
+    bias = group["bias"]
+    return _turned(replace(group, attributes={**group.attributes, "falling": 1.0})) if bias[0] > bias[-1] else group
+
+
+def _as_swept(group: Group) -> Group:
+    """Return the group with its bias in the order in which it was swept."""
+    attributes = dict(group.attributes)
+    return _turned(replace(group, attributes=attributes)) if attributes.pop("falling", 0.0) else group
+
+
+def _turned(group: Group) -> Group:
+    """Return the group with bias, and all that lies along it, in the other order."""
+    axes = {
+        id(axis): axis._replace(values=axis.values[::-1])
+        for field in group.fields
+        for axis in field.axes
+        if axis.name == "bias"
+    }
+    fields = (
+        field._replace(values=field.values[..., ::-1], axes=tuple(axes.get(id(axis), axis) for axis in field.axes))
+        if any(axis.name == "bias" for axis in field.axes)
+        else field
+        for field in group.fields
+    )
+    return replace(group, fields=tuple(fields))
 
 
 def _frame_axes(frame: Frame) -> tuple[Axis, Axis]:

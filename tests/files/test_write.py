@@ -339,6 +339,28 @@ def test_silx_takes_the_spectra_of_a_run_for_curves(written):
         assert set(spectra.auxiliary_signals_dataset_names) == {"current", "lockin_x", "lockin_y"}
 
 
+@pytest.mark.parametrize("suffix", [".hf5", ".nxs"])
+@pytest.mark.parametrize("name", ["grid", "spectra"])
+def test_a_sweep_from_high_to_low_bias_stands_in_the_file_with_rising_bias(written, suffix, name):
+    bias = GRID.bias[::-1]
+    states = np.where(bias > 0, 1.0, 0.0)  # nS, empty states only
+    if name == "grid":
+        fallen = replace(GRID, bias=bias, didv=np.broadcast_to(states, GRID.didv.shape))
+    else:
+        fallen = replace(RUN, spectra=tuple(replace(spectrum, bias=bias, didv=states) for spectrum in RUN.spectra))
+    path = written(fallen, suffix)
+    with h5py.File(path) as file:
+        group = next(held[name] for held in file.values() if name in held)
+        group = group if suffix == ".nxs" else group["didv"]
+        stored, didv = group["bias"][()], group["didv"][()]
+    assert (np.diff(stored) > 0).all()
+    assert (didv == np.where(stored > 0, 1.0, 0.0)).all()
+    back = files.read(path)
+    for one in (back,) if name == "grid" else back.spectra:
+        assert (one.bias == bias).all()
+        assert (one.didv == states).all()
+
+
 # ---- what does not fit
 
 
