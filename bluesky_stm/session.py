@@ -19,8 +19,8 @@ from bluesky_stm.agents import make_agent
 from bluesky_stm.devices import STM, AgentDevice, ImageStore
 from bluesky_stm.errors import SettingsError, UnknownNameError
 from bluesky_stm.geometry import Frame
-from bluesky_stm.parts import KINDS, Part, controllers, parts_of_controller, register
-from bluesky_stm.settings import LengthScale, Limits
+from bluesky_stm.parts import KINDS, UNTOUCHED, Part, controllers, parts_of_controller, register
+from bluesky_stm.settings import LengthScale, Limits, as_seed
 from bluesky_stm.storage import Catalog, open_catalog
 from bluesky_stm.validated import Data
 
@@ -208,24 +208,28 @@ def open(
         Before anything has moved: settings that make no sense, a microscope that does not answer, a catalog in use.
     """
     part: ControllerPart = controllers.make(controller, **settings)
-    if seed is None:
-        seed = getattr(part, "seed", None) or 0
+    seed = (getattr(part, "seed", None) or 0) if seed is None else as_seed(seed)
     part = part.completed(seed, sample)
+    named = part.sample_name(sample)
+    if RE is not None and not callable(getattr(RE, "subscribe", None)):
+        raise SettingsError(f"RE should be a RunEngine, not {RE!r}. {UNTOUCHED}")
+    if limits is not None:
+        Limits.parse(limits)  # what makes no sense is said before a microscope is opened
     with ExitStack() as undo:
         opened = part.open()
         undo.callback(opened.close)
         begin = part.suggest(opened)
-        narrower = Limits.within(opened.ranges, **limits) if limits else None
+        narrower = Limits.within(opened.ranges, limits)
         kept = open_catalog(catalog, fsync=part.real)
         undo.callback(kept.close)
         images = ImageStore(kept.path / "images")
         stm = STM(controller=opened, limits=narrower, images=images, part=part, name="stm")
         if begin.sweep is not None:
             stm.sweep.settings = begin.sweep
-        undo.pop_all()
-    named = part.sample_name(sample)
-    scales = {scale.name: scale for scale in begin.scales or SCALES}
-    return Session(stm, kept, scales, named, seed, begin.frame, RE or RunEngine({"sample": named}))
+        scales = {scale.name: scale for scale in begin.scales or SCALES}
+        session = Session(stm, kept, scales, named, seed, begin.frame, RunEngine({"sample": named}) if RE is None else RE)
+        undo.pop_all()  # from here on the session closes them
+    return session
 
 
 def simulated(
@@ -322,7 +326,7 @@ def reopened(start: Data, catalog: str | Path = FOLDER, *, parts: Iterable[Any] 
     session = open(part, seed=start.get("agent", {}).get("seed", 0), catalog=catalog, **others)
     try:
         part.check_same(session.stm.controller, start)
-    except SettingsError:
+    except BaseException:
         session.close()
         raise
     session.sample = str(start.get("sample", session.sample))

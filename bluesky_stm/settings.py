@@ -3,16 +3,35 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self, SupportsIndex
 
 from pydantic import AfterValidator, Field, model_validator
 
 from bluesky_stm import units
 from bluesky_stm.errors import LimitError, SettingsError
-from bluesky_stm.parts import Part, Settings, agents, child_rules, scalarizers, stop_rules
+from bluesky_stm.parts import UNTOUCHED, Part, Settings, agents, child_rules, scalarizers, stop_rules
+from bluesky_stm.validated import Data
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+MOST_SEED: Final = 2**63 - 1
+"""Largest seed: what torch takes and every file format keeps."""
+Seed = Annotated[int, Field(ge=0, le=MOST_SEED)]
+
+
+def as_seed(seed: object) -> int:
+    """Return a seed as a whole number.
+
+    Raises
+    ------
+    SettingsError
+        When it is none, or lies outside 0 to `MOST_SEED`.
+    """
+    if isinstance(seed, SupportsIndex) and not isinstance(seed, bool) and 0 <= operator.index(seed) <= MOST_SEED:
+        return operator.index(seed)
+    raise SettingsError(f"The seed should be a whole number from 0 to 2**63 - 1, not {seed!r}. {UNTOUCHED}")
 
 
 def _ordered(value: tuple[float, float]) -> tuple[float, float]:
@@ -52,15 +71,35 @@ class Limits(Settings):
     dose: Positive = 60.0
 
     @classmethod
-    def within(cls, ranges: Mapping[str, tuple[float, float]], **narrower: Any) -> Self:
-        """The hardware's ranges, made narrower by ``narrower``; a wider one is refused."""
-        for name, asked in narrower.items():
-            hardware = ranges.get(name)
-            if hardware is not None and not (hardware[0] <= asked[0] <= asked[1] <= hardware[1]):
+    def within(cls, ranges: Mapping[str, tuple[float, float]], narrower: Data | None = None) -> Self:
+        """Return the ranges of the hardware, some of them made narrower.
+
+        Parameters
+        ----------
+        ranges : mapping
+            Lowest and highest value that the hardware can do, by quantity, in the units of `QUANTITIES`.
+        narrower : mapping, optional
+            Limits that hold instead, by quantity.
+
+        Raises
+        ------
+        SettingsError
+            When a limit makes no sense, or is wider than the hardware's.
+        """
+        asked = cls.parse({} if narrower is None else narrower)
+        for name in asked.model_fields_set & set(ranges):
+            (low, high), (lowest, highest) = getattr(asked, name), ranges[name]
+            if low < lowest or high > highest:
                 raise SettingsError(
-                    f"The limits {asked} of {name} reach beyond what the hardware can do, {hardware} {QUANTITIES[name]}."
+                    f"The limits {low:g} to {high:g} {QUANTITIES[name]} of {name} reach beyond what the hardware can do, "
+                    f"{lowest:g} to {highest:g} {QUANTITIES[name]}. {UNTOUCHED}"
                 )
-        return cls.parse({**{name: pair for name, pair in ranges.items() if name in QUANTITIES}, **narrower})
+        known = {name: pair for name, pair in ranges.items() if name in QUANTITIES}
+        return cls.parse({**known, **{name: getattr(asked, name) for name in asked.model_fields_set}})
+
+    @classmethod
+    def _titled(cls, values: Mapping[str, object]) -> str:
+        return "The limits"
 
     def check(self, quantity: str, value: float, what: str | None = None) -> None:
         """Refuse ``value`` (also NaN) outside the interlock of ``quantity``, before anything moves.
@@ -139,6 +178,10 @@ class LengthScale(Settings):
     agent: Annotated[Part, agents] = Field("dkl", validate_default=True)
     child: Annotated[Part, child_rules] = Field("confident", validate_default=True)
     stop: Annotated[Part, stop_rules] = Field("budget", validate_default=True)
+
+    @classmethod
+    def _titled(cls, values: Mapping[str, object]) -> str:
+        return f"The length scale {values['name']!r}" if "name" in values else super()._titled(values)
 
     @model_validator(mode="after")
     def _the_scale_lays_out(self) -> Self:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final, Self
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from bluesky_stm.errors import SettingsError
 
@@ -30,6 +31,16 @@ class Settings(BaseModel):
         except ValidationError as error:
             raise SettingsError(f"{self._titled(values)} cannot be used: {self._faults(error)}. {UNTOUCHED}") from None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _no_switch_for_a_number(cls, values: object) -> object:
+        """Refuse true and false where a number is meant: they would count as 1 and 0."""
+        for name, value in values.items() if isinstance(values, Mapping) else ():
+            field = cls.model_fields.get(name)
+            if field is not None and _holds_switch(value) and not _takes_switch(field.annotation):
+                raise ValueError(f"{name}: this is not a switch, and {value!r} is no value for it")
+        return values
+
     @classmethod
     def parse(cls, value: object) -> Self:
         """Take an instance as it is, or make one of a mapping: parsed JSON or YAML.
@@ -42,7 +53,7 @@ class Settings(BaseModel):
         if isinstance(value, cls):
             return value
         if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
-            raise SettingsError(f"{cls.__name__} is made of settings by name, not of {value!r}. {UNTOUCHED}")
+            raise SettingsError(f"{cls._titled({})} cannot be used: settings by name were expected, not {value!r}. {UNTOUCHED}")
         return cls(**value)
 
     def changed(self, **changes: object) -> Self:
@@ -51,8 +62,8 @@ class Settings(BaseModel):
 
     @classmethod
     def _titled(cls, values: Mapping[str, object]) -> str:
-        """Say what these are the settings of."""
-        return cls.__name__
+        """Say what these are the settings of, for a message."""
+        return f"The settings of a {re.sub(r'(?<=[a-z])(?=[A-Z])', ' ', cls.__name__).lower()}"
 
     @classmethod
     def _faults(cls, error: ValidationError) -> str:
@@ -67,9 +78,20 @@ class Settings(BaseModel):
             elif fault["type"] == "missing":
                 text = "this setting has to be given"
             else:
-                text = f"{fault['msg'].removeprefix('Value error, ')} (got {fault['input']!r})"
+                text = fault["msg"].removeprefix("Value error, ") + (f" (got {fault['input']!r})" if place else "")
             said.append(f"{place}: {text}" if place else text)
         return "; ".join(said)
+
+
+def _holds_switch(value: object) -> bool:
+    """Return True for true and false, and for a sequence with one of them."""
+    return isinstance(value, bool) or (isinstance(value, list | tuple) and any(map(_holds_switch, value)))
+
+
+def _takes_switch(annotation: object) -> bool:
+    """Return True when a field of that type may hold true or false, or anything at all."""
+    inside: Iterable[object] = get_args(annotation)
+    return annotation in (bool, object, Any) or any(map(_takes_switch, inside))
 
 
 def setting(default: Any, units: str, about: str, **bounds: Any) -> Any:

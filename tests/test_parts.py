@@ -2,6 +2,7 @@
 
 import configparser
 import json
+import sys
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from bluesky_stm import parts
 from bluesky_stm.errors import SettingsError, UnknownNameError
-from bluesky_stm.parts import KINDS, Part, Parts, Settings, register, scalarizers, setting
+from bluesky_stm.parts import KINDS, Part, Parts, Settings, register, scalarizers, setting, stop_rules
 
 GROUPS = [kind.group for kind in KINDS.values()]
 
@@ -74,6 +75,7 @@ def test_one_part_is_named_in_many_ways(colours, choice, hue, ends, word):
         ("colour:ends=[0,-Infinity]", SettingsError, "ends.1: Input should be a finite number"),
         ("colour:hue=4,hue=5", SettingsError, "sets hue twice"),
         ("colour:name=other", SettingsError, "sets name twice"),
+        ('colour:word={"a":1,"a":2}', SettingsError, "a is set twice"),
         ({"hue": 3}, SettingsError, "chosen by its name"),
         (7, SettingsError, "A colour was expected, not 7"),
     ],
@@ -157,6 +159,63 @@ def test_a_package_that_cannot_be_loaded_is_listed_and_refused_only_when_it_is_a
         colours.make("broken")
 
 
+@pytest.mark.parametrize("body", ["raise SystemExit(3)", "import no_such_package", "Thing = 3", "def Thing(): ..."])
+def test_a_package_that_is_a_script_or_brings_no_part_is_refused_by_its_name(colours, monkeypatch, tmp_path, body):
+    (tmp_path / "broken_colours.py").write_text(body)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "broken_colours", raising=False)
+    brought(monkeypatch, colours, ("broken", "broken_colours:Thing"))
+    with pytest.raises(SettingsError, match="'broken' of an unknown package"):
+        colours.make("broken")
+    assert colours.make("colour").hue == 500
+
+
+@pytest.mark.parametrize(
+    ("choice", "beside", "values"),
+    [
+        ("colour:hue=450", {"hue": 700}, ("450", "700")),
+        ({"name": "colour", "word": "loud"}, {"word": "soft"}, ("loud", "soft")),
+        ("colour", {"name": "red"}, ("'colour'", "'red'")),
+        (Colour(hue=450), {"hue": 700}, ("450", "700")),
+        (Colour(), {"name": "red"}, ("'colour'", "'red'")),
+    ],
+)
+def test_a_setting_that_is_given_twice_is_refused_with_both_values(colours, choice, beside, values):
+    with pytest.raises(SettingsError) as caught:
+        colours.make(choice, **beside)
+    assert all(value in str(caught.value) for value in values)
+
+
+def test_a_setting_beside_a_choice_that_does_not_hold_it_is_taken(colours):
+    assert colours.make("colour:hue=450", word="soft") == Colour(hue=450, word="soft")
+    assert colours.make(Colour(hue=450), word="soft") == Colour(hue=450, word="soft")
+
+
+@pytest.mark.parametrize("settings", [{"hue": True}, {"ends": (0, False)}])
+def test_a_switch_is_no_number(settings):
+    with pytest.raises(SettingsError, match="not a switch"):
+        Colour(**settings)
+
+
+def test_a_list_of_parts_needs_no_quotation_marks():
+    rule = stop_rules.make("any:of=[budget,time:3600,target:-0.7]")
+    assert [one.name for one in rule.of] == ["budget", "time", "target"]
+    assert rule == stop_rules.make('any:of=["budget","time:3600","target:-0.7"]')
+
+
+@pytest.mark.parametrize("text", ["colour:", "recorded: "])
+def test_a_colon_with_nothing_behind_it_is_refused(colours, text):
+    with pytest.raises(SettingsError, match="Nothing stands behind the colon"):
+        (colours if text.startswith("colour") else KINDS["controller"]).make(text)
+
+
+def test_a_kind_is_said_with_its_article():
+    with pytest.raises(SettingsError, match=r"^An agent was expected, not 3"):
+        KINDS["agent"].make(3)
+    with pytest.raises(SettingsError, match=r"^A sample is chosen by its name"):
+        KINDS["sample"].make({"nam": "x"})
+
+
 def test_a_name_that_two_packages_bring_is_nobodys(colours, monkeypatch):
     brought(monkeypatch, colours, ("grey", "one:Grey"), ("grey", "two:Grey"))
     with pytest.raises(SettingsError, match="uninstall one"):
@@ -165,7 +224,9 @@ def test_a_name_that_two_packages_bring_is_nobodys(colours, monkeypatch):
 
 def test_an_entry_point_in_the_wrong_group_is_refused(colours, monkeypatch):
     brought(monkeypatch, colours, ("gap", "bluesky_stm.scalarizers:Gap"))
-    with pytest.raises(SettingsError, match="is a scalarizer and no colour"):
+    with pytest.raises(
+        SettingsError, match=r"should lead to a colour, and bluesky_stm\.scalarizers:Gap is of the kind 'scalarizer'"
+    ):
         colours.make("gap")
 
 

@@ -27,9 +27,30 @@ def test_a_value_outside_its_limits_is_never_let_through_and_never_clipped(value
 def test_limits_are_never_wider_than_the_hardware():
     hardware = {"bias": (-2.0, 2.0), "x": (-100.0, 100.0)}
     assert Limits.within(hardware).x == (-100, 100)
-    assert Limits.within(hardware, bias=(-1, 1)).bias == (-1, 1)
+    assert Limits.within(hardware, {"bias": (-1, 1)}).bias == (-1, 1)
     with pytest.raises(SettingsError, match="beyond what the hardware can do"):
-        Limits.within(hardware, bias=(-3, 1))
+        Limits.within(hardware, {"bias": (-3, 1)})
+
+
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [
+        ({"bias": (math.nan, 1)}, r"The limits cannot be used: bias.0: Input should be a finite number"),
+        ({"bias": 3}, "bias"),
+        ({"bias": (True, 3)}, "not a switch"),
+        ({"temperature": (0, 300)}, "no such setting"),
+        ([1], "settings by name were expected"),
+    ],
+)
+def test_limits_that_make_no_sense_are_said_to_be_that_and_not_too_wide(limits, said):
+    with pytest.raises(SettingsError, match=said) as caught:
+        Limits.within({"bias": (-2.0, 2.0)}, limits)
+    assert "hardware" not in str(caught.value)
+
+
+def test_a_scale_that_is_refused_is_called_by_its_name():
+    with pytest.raises(SettingsError, match=r"^The length scale 's' cannot be used: frame"):
+        LengthScale.parse({**SCALE, "name": "s", "frame": -1})
 
 
 def test_limits_the_wrong_way_round_are_refused():

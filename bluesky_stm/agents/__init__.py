@@ -38,6 +38,7 @@ from bluesky_stm.agents._parts import (
 )
 from bluesky_stm.parts import Part
 from bluesky_stm.protocols import Agent
+from bluesky_stm.settings import as_seed
 from bluesky_stm.validated import Data
 
 __all__ = [
@@ -91,4 +92,4 @@ def make_agent(choice: str | Data | Part, seed: int = 0, **settings: Any) -> Age
         When a setting does not exist or makes no sense.
     """
     part: AgentPart = parts.agents.make(choice, **settings)
-    return part.build(seed)
+    return part.build(as_seed(seed))

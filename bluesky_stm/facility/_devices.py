@@ -22,4 +22,8 @@ def make_stm(*, name: str, controller: str | Data, limits: Data | None = None) -
     """
     part = controllers.make(controller).completed()
     opened = part.open()
-    return STM(controller=opened, limits=Limits.within(opened.ranges, **limits) if limits else None, part=part, name=name)
+    try:
+        return STM(controller=opened, limits=Limits.within(opened.ranges, limits), part=part, name=name)
+    except BaseException:
+        opened.close()
+        raise

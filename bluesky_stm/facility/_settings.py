@@ -14,7 +14,7 @@ from bluesky_stm.controllers import ControllerPart
 from bluesky_stm.errors import SettingsError
 from bluesky_stm.parts import controllers, step_back_rules
 from bluesky_stm.plans import StepBackRule
-from bluesky_stm.settings import LengthScale, Limits, Range, Settings
+from bluesky_stm.settings import LengthScale, Limits, Positive, Range, Seed, Settings
 from bluesky_stm.validated import JSON
 
 FILE = "BLUESKY_STM_SETTINGS"
@@ -89,14 +89,14 @@ class Facility(Settings):
     """
 
     microscope: Annotated[ControllerPart, controllers] = Field("simulated", validate_default=True)
-    limits: dict[str, Range] = {}
+    limits: dict[str, Range | Positive] = {}
     scales: tuple[LengthScale, ...] = ()
     child_frames: int = Field(1, ge=1)  # a queue server takes whatever has an attribute named children for a device
     step_back: Annotated[StepBackRule, step_back_rules] | None = None
     catalog: UserPath = Path("bluesky_stm_data")
     server: str = ""
     publish: Address = ""
-    seed: int | None = Field(None, ge=0)
+    seed: Seed | None = None
     sample: str = ""
     operator: str = ""
     alerts: Alerts = Alerts()

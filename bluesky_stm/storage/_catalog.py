@@ -299,6 +299,8 @@ def open_catalog(
     CatalogError
         When the folder cannot be used, or another session writes there.
     """
+    if not isinstance(where, str | os.PathLike) or not os.fspath(where):
+        raise CatalogError(f"A catalog is a folder or the address of a facility's, and not {where!r}. Nothing has been opened.")
     place = str(where)
     if not is_elsewhere(place):
         return Catalog(where, write=write, fsync=fsync)

@@ -142,7 +142,7 @@ def test_pulses_spare_the_frame_above_too(RE, make_stm, changing_tip, agent_for,
 def test_no_pulse_is_fired_where_limits_leave_no_place_for_it(RE, docs, make_stm, changing_tip):
     """Rather no pulse than one within the frame."""
     stm = changing(make_stm, changing_tip, changes_at=4)
-    stm.limits = Limits.within(stm.controller.ranges, x=(-50, 50), y=(-50, 50))
+    stm.limits = Limits.within(stm.controller.ranges, {"x": (-50, 50), "y": (-50, 50)})
     RE(check_tip(stm, (2.0, 3.0), settings={"pulse": (3.0, 0.05), "then": "renew"}))
     assert stm.controller.pulses == 0
     assert "no place 30 nm outside the frame" in docs.events("tip_check")[-1]["tip_check_reason"]

@@ -9,7 +9,7 @@ from typing import ClassVar, Self
 
 from bluesky_stm.errors import SettingsError
 from bluesky_stm.geometry import Frame
-from bluesky_stm.parts import Part
+from bluesky_stm.parts import UNTOUCHED, Part
 from bluesky_stm.protocols import Controller, SweepSettings
 from bluesky_stm.settings import LengthScale
 from bluesky_stm.validated import Data
@@ -67,12 +67,22 @@ class ControllerPart(Part):
             Seed of the session, for a microscope whose setting ``seed`` is None.
         sample : str, mapping or Part, optional
             Sample under the tip, for a microscope that has a setting ``sample``. Others keep its name for the start documents.
+
+        Raises
+        ------
+        SettingsError
+            When this part was told another sample.
         """
         fields = type(self).model_fields
         told: dict[str, object] = {}
         if "seed" in fields and getattr(self, "seed") is None:  # noqa: B009 - a subclass declares it
             told["seed"] = seed
         if "sample" in fields and sample is not None:
+            if "sample" in self.model_fields_set:
+                raise SettingsError(
+                    f"The {self.kind} {self.name!r} is given the samples {getattr(self, 'sample').name!r} and "  # noqa: B009
+                    f"{sample!r}: leave one of them out. {UNTOUCHED}"
+                )
             told["sample"] = sample
         return self.changed(**told) if told else self
 
@@ -111,11 +121,21 @@ class ControllerPart(Part):
             )
 
     def sample_name(self, sample: str | Data | Part | None = None) -> str:
-        """Return the name of the sample for the start documents; ``sample`` is what the session was told."""
+        """Return the name of the sample for the start documents; ``sample`` is what the session was told.
+
+        Raises
+        ------
+        SettingsError
+            When that has no name.
+        """
         sample = getattr(self, "sample", sample)
-        if isinstance(sample, Part):
-            return sample.name
-        return str(sample["name"]) if isinstance(sample, Mapping) else sample or "unnamed"
+        if sample is None:
+            return "unnamed"
+        given = sample.get("name") if isinstance(sample, Mapping) else getattr(sample, "name", None)
+        named = sample if isinstance(sample, str) else given
+        if not isinstance(named, str) or not named.strip():
+            raise SettingsError(f"A sample is given by its name, or as {{'name': ...}}, and not as {sample!r}. {UNTOUCHED}")
+        return named
 
     def suggest(self, controller: Controller) -> ExplorationDefaults:
         """Return what an exploration with this microscope, now opened, begins with."""

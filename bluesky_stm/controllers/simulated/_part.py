@@ -8,6 +8,7 @@ from bluesky_stm.controllers.base import BOUNDS, ControllerPart, InstantClock, R
 from bluesky_stm.controllers.simulated._controller import SimulatedController
 from bluesky_stm.controllers.simulated._profile import Profile
 from bluesky_stm.parts import Part, profiles, samples, setting
+from bluesky_stm.settings import Seed
 from bluesky_stm.surface import SamplePart, Surface
 from bluesky_stm.validated import Data
 
@@ -23,7 +24,7 @@ class Simulated(ControllerPart):
     profile: Annotated[Profile, profiles] = setting(
         "good_day", "", "Imperfections of the instrument, by the name of a profile.", validate_default=True
     )
-    seed: int | None = setting(None, "", "Seed of surface and noise; that of the session if not given.", ge=0)
+    seed: Seed | None = setting(None, "", "Seed of surface and noise; that of the session if not given.")
     speed: float = setting(
         0.0,
         "",
