@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from contextlib import ExitStack, suppress
 from functools import cached_property
+from typing import Final
 
 from ophyd import Component as Cpt
 from ophyd import Device
@@ -28,9 +29,14 @@ from bluesky_stm.devices._watch import Watch
 from bluesky_stm.devices._worker import Worker
 from bluesky_stm.devices._z import ZController
 from bluesky_stm.errors import LimitError, MotionStoppedError, NotCapableError, SettingsError, STMError
+from bluesky_stm.measurements import Setpoint
 from bluesky_stm.parts import JSON, Part
 from bluesky_stm.protocols import Controller
 from bluesky_stm.settings import QUANTITIES, Limits
+
+STEEPEST_DECAY: Final = 25.0
+"""How steeply the logarithm of a tunneling current grows at most towards the surface, in 1/nm: a barrier of 6 eV, which is more
+than the work function of any metal (platinum 5.9 eV)."""
 
 HARMLESS = (MotionStoppedError, LimitError, NotCapableError, SettingsError)
 """Faults that leave the tip as it was, and therefore do not call for a withdrawal."""
@@ -215,6 +221,34 @@ class STM(Device):
             raise LimitError(
                 f"{what} = {bias:g} V leaves no current that would hold the tip above the surface, at a set point of "
                 f"{current:g} nA. Nothing has moved. Withdraw the tip before, or ask for another bias."
+            )
+
+    def check_gap(self, what: str, offset: float, setpoint: Setpoint) -> None:
+        """Refuse to move the tip so far towards the surface that it may touch.
+
+        The gap is not known, but the conductance at the set point is, and how steeply it grows at most: a current of a quantum
+        of conductance flows through a single atom in contact.
+
+        Parameters
+        ----------
+        what : str
+            Name of the signal, for the message.
+        offset : float
+            How far the tip is moved from where the feedback held it, in nm; negative: closer.
+        setpoint : Setpoint
+            Bias (V) and current (nA) at which the feedback held it.
+
+        Raises
+        ------
+        LimitError
+            When the current there would reach a quantum of conductance at the steepest `STEEPEST_DECAY`.
+        """
+        in_contact = units.CONDUCTANCE_QUANTUM * abs(setpoint.bias)
+        room = math.log(in_contact / setpoint.current) / STEEPEST_DECAY if in_contact > setpoint.current else 0.0
+        if -offset > room:
+            raise LimitError(
+                f"{what} = {offset:g} nm may bring the tip into contact: {setpoint.current:g} nA at {setpoint.bias:g} V leave "
+                f"{room:.2f} nm at most. Nothing has moved. Ask for a smaller offset, or hold the tip at a smaller current."
             )
 
     def hold_still(self, success: bool = False) -> None:

@@ -43,6 +43,21 @@ class SetpointParameter(Parameter):
         return {self.name: {"value": value, "timestamp": self.timestamp}}
 
 
+class OffsetParameter(Parameter):
+    """Distance by which the tip is moved once the feedback is open, in nm; what would bring it into contact is refused."""
+
+    def check_value(self, value: float) -> None:
+        """Refuse an offset that from the set point of the sweep would bring the tip into contact."""
+        self.check_from(value, self.parent.setpoint.get())
+
+    def check_from(self, value: float, setpoint: Setpoint | None) -> None:
+        """Refuse an offset that is no number, out of range or, from ``setpoint`` (None for what stands), in contact."""
+        super().check_value(value)
+        if value < 0:
+            stm = stm_of(self)
+            stm.check_gap(self.name, value, setpoint or stm.controller.get_setpoint())
+
+
 class BiasSweep(Measuring, measures=Spectrum, hinted=("z", "quality")):
     """I(V) and dI/dV where the tip stands: a detector. The controller holds and restores the feedback as one act.
 
@@ -64,7 +79,7 @@ class BiasSweep(Measuring, measures=Spectrum, hinted=("z", "quality")):
     setpoint = Cpt(SetpointParameter, value=None, units="V, nA", form="array", array_shape=(2,), kind=CONFIG)
     setpoint_after = Cpt(SetpointParameter, value=None, units="V, nA", form="array", array_shape=(2,), kind=CONFIG)
     """Where the feedback is left; None for where it was before."""
-    z_offset = Cpt(Parameter, value=DEFAULT.z_offset, units=units.LENGTH, precision=4, low=-1.0, high=1.0, kind=CONFIG)
+    z_offset = Cpt(OffsetParameter, value=DEFAULT.z_offset, units=units.LENGTH, precision=4, low=-1.0, high=1.0, kind=CONFIG)
 
     @property
     def settings(self) -> SweepSettings:
@@ -88,7 +103,10 @@ class BiasSweep(Measuring, measures=Spectrum, hinted=("z", "quality")):
     def check_value(self, settings: SweepSettings) -> None:
         """Refuse a sweep that leaves the interlocks of bias, set point or dose, or that its signals would refuse."""
         for signal, value in self._signals_of(settings):
-            signal.check_value(value)
+            if isinstance(signal, OffsetParameter):
+                signal.check_from(value, settings.setpoint)  # that of these settings, not that which stands in the signal
+            else:
+                signal.check_value(value)
         current = (settings.setpoint or self.controller.get_setpoint()).current
         self.stm.check_dose(self.name, duration(settings), current)
         if after := self.setpoint_after.get():

@@ -161,6 +161,27 @@ class SimulatedJunction:
         """Height of the tip, in nm, above where the sample has drifted to."""
         return self.z - self._drifted(time)
 
+    def check_apart(self, height: float, what: str, time: float) -> None:
+        """Let the tip crash where it would touch.
+
+        Parameters
+        ----------
+        height : float
+            Height of the tip, in nm, above where the sample has drifted to.
+        what : str
+            What has brought it there, for the message.
+        time : float
+            When, in s of the controller's clock.
+
+        Raises
+        ------
+        TipCrashError
+            When less than `CONTACT` is left to the surface.
+        """
+        gap = height - float(self._relief(self.place(time))[0])
+        if gap < CONTACT:
+            self.crash(f"{what} left {gap:.2f} nm between tip and surface, which touch below {CONTACT:g} nm.", time)
+
     def treat(self, time: float, cause: str) -> None:
         """Pulse or dip the tip: it may be another one afterwards, and leaves something where it stood."""
         self.tips.treat(time, cause)

@@ -28,7 +28,13 @@ class SimulatedSpectroscopy:
         self._bench = bench
 
     def sweep(self, settings: SweepSettings, progress: Progress | None = None) -> Spectrum:
-        """Sweep the bias where the tip stands; ended by `stop` it comes back INCOMPLETE, padded with NaN."""
+        """Sweep the bias where the tip stands; ended by `stop` it comes back INCOMPLETE, padded with NaN.
+
+        Raises
+        ------
+        TipCrashError
+            When the tip, moved by ``z_offset``, touches the surface.
+        """
         bench, junction = self._bench, self._bench.junction
         with bench.acts.one(), bench.at_setpoint(settings.setpoint):
             bench.check_contact()
@@ -36,6 +42,7 @@ class SimulatedSpectroscopy:
             point, place, setpoint = junction.asked, junction.place(started), junction.setpoint
             z = None if junction.feedback else junction.undrifted(started)
             reading = self._read(place, settings, setpoint, started, rng, z)
+            junction.check_apart(float(reading.height[0]), f"A z offset of {settings.z_offset:g} nm", started)
             bench.acts.take(SWEEP_OVERHEAD)
             done = bench.acts.take(settings.points * time_of_a_point(settings), settings.points, progress)
             return self._spectrum(point, settings, reading, setpoint, started, done)
