@@ -23,6 +23,7 @@ from bluesky import RunEngine
 
 from bluesky_stm.controllers import SimulatedController
 from bluesky_stm.devices import STM
+from bluesky_stm.documents import Document
 from bluesky_stm.errors import TipCrashError
 from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.plans import explore_multiscale
@@ -32,7 +33,7 @@ from bluesky_stm.scalarizers import make_scalarizer
 from bluesky_stm.session import SCALES, make_agent_device
 from bluesky_stm.storage import Run
 from bluesky_stm.surface import EuZn2As2, Surface
-from bluesky_stm.teaching import Document, found_from, teach
+from bluesky_stm.teaching import found_from, teach
 
 SCALAR = SCALARS["smallest gap"]
 FIRST = (5, 10, 20, 40)

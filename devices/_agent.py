@@ -176,7 +176,7 @@ class AgentDevice(Device):
 
     def documents(self, name: str, doc: Data) -> None:
         """Take in a document; to be subscribed to the RunEngine or to a stream of documents."""
-        self._teaching(name, dict(doc))
+        self._teaching(name, doc)
 
     def inherit(self, uid: str, experience: Experience) -> None:
         """Give the agent one more earlier run, to be valued by its own scalarizer; before its first topograph."""

@@ -11,6 +11,7 @@ from ophyd.status import Status
 
 from bluesky_stm.devices._measuring import Measuring
 from bluesky_stm.devices._stm_device import OphydValue
+from bluesky_stm.documents import Stream
 from bluesky_stm.errors import STMError
 
 
@@ -20,7 +21,7 @@ class Flying(Measuring):
     When a stop or a fault ends the act early, the Events taken until then are kept. After a pause it goes on where it was.
     """
 
-    stream = "primary"
+    stream: str = Stream.PRIMARY
     """Name of the stream of its Events."""
 
     def __init__(self, *args: OphydValue, **kwargs: OphydValue) -> None:

@@ -11,10 +11,10 @@ from typing import Final
 
 import numpy as np
 
+from bluesky_stm.documents import IMAGE_DATASET
 from bluesky_stm.errors import SettingsError
 from bluesky_stm.geometry import Floats
 from bluesky_stm.parts import JSON
-from bluesky_stm.teaching import IMAGE_DATASET
 
 INLINE: Final = 4 * 2**20
 """Size of an image, in bytes, up to which it stands in the document itself."""

@@ -18,6 +18,7 @@ from bluesky_stm.devices._framed import Framed, fields_of
 from bluesky_stm.devices._images import sha256
 from bluesky_stm.devices._signals import CONFIG, OMITTED, Parameter, Result, data_key
 from bluesky_stm.devices._worker import ActStatus
+from bluesky_stm.documents import Stream
 from bluesky_stm.errors import NotCapableError, STMError
 from bluesky_stm.geometry import Floats, Frame
 from bluesky_stm.measurements import Quality, Setpoint, Topograph
@@ -36,7 +37,7 @@ class Scanner(Flying, Framed, measures=Topograph, hinted=("quality",)):
     """
 
     unit = "line"
-    stream = "lines"
+    stream = Stream.LINES
     patience = 6 * 3600.0
     """Wall time, in s, that an image may take beyond three times its lines, forth and back."""
 

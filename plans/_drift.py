@@ -13,6 +13,7 @@ from bluesky.utils import MsgGenerator
 from pydantic import Field
 
 from bluesky_stm import units
+from bluesky_stm.documents import Stream
 from bluesky_stm.geometry import Drift, Floats, Frame, Point
 from bluesky_stm.imaging import Registration, Shift
 from bluesky_stm.measurements import Topograph
@@ -117,7 +118,7 @@ class DriftWatch:
         self._side = check.share * min(reference.frame.size)
         self._path = _Path(*(drift.last if drift else (reference_time, Point(0.0, 0.0))))
         self._speed = check.speed
-        self._readable = PlanReadable("drift", DRIFT_FIELDS)
+        self._readable = PlanReadable(Stream.DRIFT, DRIFT_FIELDS)
 
     @property
     def error(self) -> float:
@@ -151,7 +152,7 @@ class DriftWatch:
             nothing: Floats = np.zeros(2)
             found, compensated = Registration(Shift(0.0, 0.0), 1.0, "reference"), np.array(self.stm.controller.get_drift())
             said = self._fields(found, False, self.reference_time, nothing, compensated)
-            yield from record("drift", self._readable, self.stm.scanner, **said)
+            yield from record(self._readable, self.stm.scanner, **said)
 
     def measure(self) -> MsgGenerator[bool]:
         """Take a quick image and register it; return True when the result can be trusted.
@@ -207,7 +208,7 @@ class DriftWatch:
             self.drift = self.drift or Drift(self.reference_time)
             self.drift.measured(time, found.shift, (float(left[0]), float(left[1])))
         self.contrast = contrast(self.reference, image)
-        yield from record("drift", self._readable, self.stm.scanner, **self._fields(found, trusted, time, left, compensated))
+        yield from record(self._readable, self.stm.scanner, **self._fields(found, trusted, time, left, compensated))
         return trusted
 
     def _fields(self, found: Registration, trusted: bool, time: float, left: Floats, compensated: Floats) -> JSON:

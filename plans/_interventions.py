@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import bluesky.plan_stubs as bps
 from bluesky.utils import MsgGenerator
 
+from bluesky_stm.documents import Stream
 from bluesky_stm.errors import STMError
 from bluesky_stm.geometry import Point
 from bluesky_stm.plans._readable import STRING, PlanReadable, record
@@ -62,7 +63,7 @@ class Interventions:
         self.budget, self.approving = budget, False
         self.forced: list[Point] = []
         self._steer, self._agent, self._check_point = steer, agent, check_point
-        self._readable = PlanReadable("intervention", INTERVENTION_FIELDS)
+        self._readable = PlanReadable(Stream.INTERVENTION, INTERVENTION_FIELDS)
 
     def attend(self) -> MsgGenerator[bool]:
         """Carry out what was asked since the last time; return True when the agent has to decide anew."""
@@ -95,7 +96,7 @@ class Interventions:
         refused = self._refusal(asked)
         if not refused:
             self._take_in(asked)
-        yield from record("intervention", self._readable, **asked.as_event(), refused=refused)
+        yield from record(self._readable, **asked.as_event(), refused=refused)
         return "" if refused else asked.kind
 
     def _take_in(self, asked: Intervention) -> None:

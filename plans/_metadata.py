@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
-from bluesky_stm.measurements import SCHEMA_VERSION
+from bluesky_stm.documents import SCHEMA_VERSION
 from bluesky_stm.parts import JSON, KINDS, parts_of_controller
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ import numpy as np
 from bluesky.utils import MsgGenerator
 
 from bluesky_stm import units
+from bluesky_stm.documents import Stream
 from bluesky_stm.errors import LimitError
 from bluesky_stm.geometry import Drift, Frame, Point
 from bluesky_stm.imaging import small_features
@@ -85,10 +86,10 @@ def find_again(stm: STM, frame: Frame, parent: Parent) -> MsgGenerator[Frame]:
     before, after = (small_features(one, max(image.frame.pixel_size)) for one in (parent.image, image))
     found = locate(before, after, expected, LARGEST_MISS * max(parent.image.frame.size))
     used = Point(*found.shift) if found.trusted and _allowed(stm, _moved(frame, found.shift)) else expected
-    readable = PlanReadable("overview", OVERVIEW_FIELDS)
+    readable = PlanReadable(Stream.OVERVIEW, OVERVIEW_FIELDS)
     said = {"correlation": found.correlation, "method": found.method, "trusted": found.trusted}
     places = {**zip_xy("", found.shift), **zip_xy("expected_", expected), **zip_xy("used_", used)}
-    yield from record("overview", readable, stm.scanner, **said, **places)
+    yield from record(readable, stm.scanner, **said, **places)
     return _moved(frame, used)
 
 

@@ -24,7 +24,7 @@ class PlanReadable:
     Parameters
     ----------
     name : str
-        Name, with which the keys of the Event begin.
+        Name of the stream, with which the keys of the Event begin, too.
     fields : mapping of str to str
         Unit of each value, or `BOOLEAN`, `STRING`, `INTEGER`.
     """
@@ -58,15 +58,13 @@ class PlanReadable:
         return {f"{self.name}_{k}": {"value": v, "timestamp": self._written} for k, v in self._values.items()}
 
 
-def record(stream: str, readable: PlanReadable, *devices: Readable, **values: object) -> MsgGenerator[None]:
+def record(readable: PlanReadable, *devices: Readable, **values: object) -> MsgGenerator[None]:
     """Emit one Event with values of the plan.
 
     Parameters
     ----------
-    stream : str
-        Name of the stream.
     readable : PlanReadable
-        Takes the values.
+        Takes the values; the stream has its name.
     *devices : Readable
         Devices whose last measurement goes into the same Event; they are not triggered.
     **values
@@ -74,7 +72,7 @@ def record(stream: str, readable: PlanReadable, *devices: Readable, **values: ob
     """
     readable.write(**values)
     yield from bps.checkpoint()
-    yield from bps.create(stream)
+    yield from bps.create(readable.name)
     for one in (*devices, readable):
         yield from bps.read(one)
     yield from bps.save()

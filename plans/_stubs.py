@@ -12,6 +12,7 @@ import bluesky.plan_stubs as bps
 import numpy as np
 from bluesky.utils import MsgGenerator
 
+from bluesky_stm.documents import Stream
 from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.measurements import Spectrum, Topograph
 
@@ -26,7 +27,7 @@ def scan(stm: STM, frame: Frame) -> MsgGenerator[None]:
     yield from bps.trigger(stm.scanner, wait=True)
 
 
-def take_topograph(stm: STM, frame: Frame, stream: str = "topograph") -> MsgGenerator[None]:
+def take_topograph(stm: STM, frame: Frame, stream: str = Stream.TOPOGRAPH) -> MsgGenerator[None]:
     """Scan a frame and emit it as one Event of the open run.
 
     Parameters
@@ -50,7 +51,7 @@ def decide(agent: AgentDevice) -> MsgGenerator[Decision | None]:
     simulated.
     """
     yield from bps.checkpoint()
-    yield from bps.trigger_and_read([agent], name="agent")
+    yield from bps.trigger_and_read([agent], name=Stream.AGENT)
     yield from bps.checkpoint()
     return agent.decision
 
@@ -91,7 +92,7 @@ def measure_at(stm: STM, point: Point, run_up: tuple[float, float] = (0.0, 0.0))
     """
     yield from bps.checkpoint()
     yield from come_to(stm, point, run_up)
-    yield from bps.trigger_and_read([stm.sweep, stm.tip], name="primary")
+    yield from bps.trigger_and_read([stm.sweep, stm.tip], name=Stream.PRIMARY)
     yield from bps.checkpoint()
 
 
@@ -127,7 +128,7 @@ def measure_and_decide(
     yield from bps.trigger(agent, group="ahead")
     yield from bps.trigger(stm.sweep, group="ahead")
     yield from bps.wait("ahead")
-    for stream, readables in (("agent", [agent]), ("primary", [stm.sweep, stm.tip])):
+    for stream, readables in ((Stream.AGENT, [agent]), (Stream.PRIMARY, [stm.sweep, stm.tip])):
         yield from bps.create(stream)
         for readable in readables:
             yield from bps.read(readable)
@@ -140,7 +141,7 @@ def measure_and_decide(
 def draw_map(agent: AgentDevice) -> MsgGenerator[None]:
     """Record what the agent predicts for every candidate; emit one Event in the stream ``maps``."""
     yield from bps.checkpoint()
-    yield from bps.trigger_and_read([agent.map], name="maps")
+    yield from bps.trigger_and_read([agent.map], name=Stream.MAPS)
     yield from bps.checkpoint()
 
 

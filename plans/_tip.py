@@ -12,6 +12,7 @@ from bluesky.utils import MsgGenerator
 
 from bluesky_stm import units
 from bluesky_stm.devices import BiasPulse
+from bluesky_stm.documents import Stream
 from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.measurements import Spectrum
 from bluesky_stm.plans._metadata import describe_run
@@ -73,7 +74,7 @@ class TipWatch:
     ) -> None:
         self.stm, self.check, self.place, self.where = stm, check, place, where
         self.reference: Spectrum | None = None
-        self._readable = PlanReadable("tip_check", TIP_CHECK_FIELDS)
+        self._readable = PlanReadable(Stream.TIP_CHECK, TIP_CHECK_FIELDS)
         self._clean = places_around(spared or stm.scanner.frame, check.aside, place)
 
     def due(self, spectra: int, last: Spectrum | None, contrast: float) -> bool:
@@ -185,7 +186,7 @@ class TipWatch:
     def _write(self, verdict: str, reason: str, revoked: int, attempt: int) -> MsgGenerator[None]:
         x, y = self.place
         said = {"verdict": verdict, "reason": reason, "revoked": revoked, "attempt": attempt, "x": x, "y": y}
-        yield from record("tip_check", self._readable, self.stm.sweep, self.stm.tip, **said)
+        yield from record(self._readable, self.stm.sweep, self.stm.tip, **said)
 
 
 @queueable

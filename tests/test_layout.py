@@ -19,7 +19,7 @@ LEVELS = [
     {"geometry"},
     {"pictures"},
     {"measurements", "parts", "robust"},
-    {"protocols", "settings", "tip_changes"},
+    {"documents", "protocols", "settings", "tip_changes"},
     {"surface", "scalarizers", "imaging", "valued", "files"},
     {"steer", "spots"},
     {"teaching"},

@@ -15,8 +15,8 @@ from bluesky_stm.cli._app import app, out
 from bluesky_stm.validated import Data
 
 if TYPE_CHECKING:
+    from bluesky_stm.documents import Document
     from bluesky_stm.facility import DocumentStream
-    from bluesky_stm.teaching import Document
 
 Picture = Annotated[Path | None, typer.Option(help="A PNG that shows the run, written anew every second, instead of a window.")]
 

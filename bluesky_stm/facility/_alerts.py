@@ -7,10 +7,9 @@ import math
 import subprocess
 from collections.abc import Sequence
 from logging.handlers import SMTPHandler
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from event_model import DocumentRouter
-
+from bluesky_stm.documents import Stream, StreamRouter
 from bluesky_stm.teaching import drift_from, revoked_from
 from bluesky_stm.validated import Data
 
@@ -25,41 +24,35 @@ FAST = 0.05
 _LEVELS = {"success": logging.INFO, "abort": logging.WARNING, "fail": logging.ERROR}
 
 
-class NightWatch(DocumentRouter):
+class NightWatch(StreamRouter):
     """Document callback that logs to ``bluesky_stm.alerts``: begin and end, faults, a bad tip, drift."""
 
     def __init__(self) -> None:
         super().__init__()
         self._what = ""
-        self._streams: dict[str, str] = {}
 
-    def start(self, doc: Data) -> None:
+    def begin(self, start: Data) -> None:
         """A run begins."""
-        scale = (doc.get("length_scale") or {}).get("name", "")
-        self._what = f"{doc.get('plan_name', 'run')} {scale} {doc['uid'][:8]}".replace("  ", " ")
-        self._streams.clear()
+        scale = (start.get("length_scale") or {}).get("name", "")
+        self._what = f"{start.get('plan_name', 'run')} {scale} {start['uid'][:8]}".replace("  ", " ")
         logger.info("%s begins.", self._what)
 
-    def descriptor(self, doc: Data) -> None:
-        """A stream is declared."""
-        self._streams[doc["uid"]] = doc["name"]
-
-    def event(self, doc: Data) -> Any:
+    def give(self, stream: str, event: Data) -> None:
         """A tip check or a measurement of drift is looked at."""
-        match self._streams.get(doc["descriptor"]):
-            case "tip_check":
-                count, reason = revoked_from(doc["data"])
+        match stream:
+            case Stream.TIP_CHECK:
+                count, reason = revoked_from(event["data"])
                 if reason:
                     logger.warning("%s: the tip: %s; %d spectra are taken back.", self._what, reason, count)
-            case "drift":
-                speed = math.hypot(*drift_from(doc["data"]).velocity)
+            case Stream.DRIFT:
+                speed = math.hypot(*drift_from(event["data"]).velocity)
                 if not speed <= FAST:
                     logger.warning("%s: it drifts by %.3g nm/s.", self._what, speed)
 
-    def stop(self, doc: Data) -> None:
+    def end(self, stop: Data) -> None:
         """A run has ended: well, by a person, or by a fault."""
-        status = doc["exit_status"]
-        logger.log(_LEVELS[status], "%s has ended: %s. %s", self._what, status, doc.get("reason", ""))
+        status = stop["exit_status"]
+        logger.log(_LEVELS[status], "%s has ended: %s. %s", self._what, status, stop.get("reason", ""))
 
 
 class CommandHandler(logging.Handler):

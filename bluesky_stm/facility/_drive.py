@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from queue import Empty
 from typing import Any
 
+from bluesky_stm.documents import Document
 from bluesky_stm.errors import STMError, UnknownNameError
 from bluesky_stm.facility._remote import AgentHost
 from bluesky_stm.facility._settings import Facility
@@ -15,7 +16,6 @@ from bluesky_stm.facility._stream import SUBSCRIBING, DocumentStream, unpacked
 from bluesky_stm.runs import rebuild_agent
 from bluesky_stm.session import SCALES, make_scale_agent
 from bluesky_stm.settings import LengthScale
-from bluesky_stm.teaching import Document
 from bluesky_stm.validated import JSON, Data
 
 PATIENCE = 10.0

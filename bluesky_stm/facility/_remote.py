@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bluesky_stm.agents import make_agent
+from bluesky_stm.documents import Document
 from bluesky_stm.errors import NotCapableError, SettingsError, STMError
 from bluesky_stm.geometry import Floats, Point
 from bluesky_stm.measurements import Topograph
@@ -27,7 +28,7 @@ from bluesky_stm.protocols import Agent, Decision, Experience, Failed, Insight, 
 from bluesky_stm.runs import prior_of
 from bluesky_stm.settings import LAYOUT
 from bluesky_stm.storage import Run
-from bluesky_stm.teaching import Document, TaughtAgent, Teaching
+from bluesky_stm.teaching import TaughtAgent, Teaching
 from bluesky_stm.validated import JSON, Data
 
 
@@ -175,7 +176,7 @@ class AgentHost:
         self._send, self._earlier = send, earlier
         self._teaching: Teaching = Teaching(fixed=False)
         self._pupil = TaughtAgent(agent)
-        self._uids: set[str] = set()
+        self._runs: set[str] = set()
 
     def __call__(self, name: str, doc: Data) -> None:
         """Take in a document of any run, and answer if it taught something."""
@@ -194,16 +195,15 @@ class AgentHost:
 
     def _learn(self, name: str, doc: Data) -> bool:
         """Return True when the document held a lesson, and the agent can be asked."""
-        if name == "start" and doc.get("remote") == self.run and doc["uid"] not in self._uids:
-            self._uids.add(doc["uid"])
+        if name == "start" and doc.get("remote") == self.run and doc["uid"] not in self._runs:
+            self._runs.add(doc["uid"])
             self._inherit(doc)
-        elif name == "descriptor" and doc["run_start"] in self._uids:
-            self._uids.add(doc["uid"])
-        if not {doc.get("uid"), doc.get("run_start"), doc.get("descriptor")} & self._uids:
-            return False
+        run = doc["uid"] if name == "start" else doc.get("run_start")
+        if run is not None and run not in self._runs:
+            return False  # and without its descriptor an Event of another run teaches nothing
         if name == "stop":
             self.stop = doc
-        self._teaching(name, dict(doc))
+        self._teaching(name, doc)
         lessons = self._teaching.take()
         for lesson in lessons:
             self._pupil.give(lesson)

@@ -13,8 +13,8 @@ from typing import Any, Self
 import msgpack
 import msgpack_numpy
 
+from bluesky_stm.documents import Document
 from bluesky_stm.errors import SettingsError
-from bluesky_stm.teaching import Document
 
 SUBSCRIBING = 1.0
 """Time, in s, that a subscription may take to reach the publisher: documents sent before that are lost."""

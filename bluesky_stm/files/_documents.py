@@ -15,16 +15,16 @@ import numpy as np
 from event_model import ComposeRunBundle, compose_run
 
 from bluesky_stm import units
+from bluesky_stm.documents import SCHEMA_VERSION, Document, Stream
 from bluesky_stm.files._3ds import Sweeps
 from bluesky_stm.files._format import FileContents
 from bluesky_stm.files._read import fingerprint, read
 from bluesky_stm.files._recorded import RecordedRun
 from bluesky_stm.geometry import Floats
-from bluesky_stm.measurements import SCHEMA_VERSION, Grid, Spectrum, Topograph, declared
+from bluesky_stm.measurements import Grid, Spectrum, Topograph, declared
 from bluesky_stm.settings import LengthScale
-from bluesky_stm.validated import JSON, Data
+from bluesky_stm.validated import JSON
 
-Document = tuple[str, Data]
 Reading = dict[str, tuple[Any, str]]
 """Value and unit by key."""
 
@@ -101,13 +101,13 @@ def _streams(recording: RecordedRun | Sweeps | Spectrum) -> dict[str, list[Readi
     match recording:
         case RecordedRun(topograph=image, spectra=spectra, scalars=scalars):
             return {
-                "topograph": [_reading("stm_scanner", image)],
-                "primary": _with_scalars(map(_spectrum_reading, spectra), scalars),
+                Stream.TOPOGRAPH: [_reading("stm_scanner", image)],
+                Stream.PRIMARY: _with_scalars(map(_spectrum_reading, spectra), scalars),
             }
         case Spectrum():
-            return {"primary": [_spectrum_reading(recording)]}
+            return {Stream.PRIMARY: [_spectrum_reading(recording)]}
         case _:
-            return {"sweeps": _sweep_readings(recording)}
+            return {Stream.SWEEPS: _sweep_readings(recording)}
 
 
 def _stream(run: ComposeRunBundle, name: str, readings: list[Reading]) -> Iterator[Document]:

@@ -2,7 +2,6 @@
 
 from bluesky_stm.measurements._declared import (
     OF_VALUE,
-    SCHEMA_VERSION,
     Declared,
     Field,
     Fields,
@@ -32,7 +31,6 @@ __all__ = [
     "CHANNELS",
     "IMAGE",
     "OF_VALUE",
-    "SCHEMA_VERSION",
     "Declared",
     "Field",
     "Fields",

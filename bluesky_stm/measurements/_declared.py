@@ -20,9 +20,6 @@ Fields = Mapping[str, Any]
 OF_VALUE: Final = "unit of the value"
 """Stands for the unit of the scalarizer, which only a run knows."""
 
-SCHEMA_VERSION: Final = 1
-"""Version of the contract in ``docs/documents.md``, by which measurements stand in documents."""
-
 _MEMBER: Final = "member"
 _MEMBERS: Final[dict[type, tuple[tuple[str, _Member], ...]]] = {}
 

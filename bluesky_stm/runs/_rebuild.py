@@ -6,13 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
+from bluesky_stm.documents import Document
 from bluesky_stm.errors import CatalogError, ReplayError, STMError, UnknownNameError
 from bluesky_stm.geometry import Frame
 from bluesky_stm.measurements import Topograph
 from bluesky_stm.parts import agents
 from bluesky_stm.protocols import Experience, Observation
 from bluesky_stm.scalarizers import scalarizer_of
-from bluesky_stm.storage import Document, Run, Runs
+from bluesky_stm.storage import Run, Runs
 from bluesky_stm.teaching import Masking, Placing, Revision, Teaching
 from bluesky_stm.validated import Data
 
@@ -130,22 +131,19 @@ def lessons_of(run: Run, judge: Scalarizer) -> RunKnowledge:
     ReplayError
         When the run holds no topograph or no spectrum.
     """
-    teaching = Teaching(judge)
     topograph, observations, areas, placings = None, list[Observation](), tuple[Frame, ...](), list[Placing]()
-    for name, doc in taught_documents(run):
-        teaching(name, doc)
-        for lesson in teaching.take():
-            match lesson:
-                case Topograph():
-                    topograph, observations = lesson, []
-                case Revision():
-                    topograph, observations = lesson.topograph, list(lesson.observations)
-                case Observation():
-                    observations.append(lesson)
-                case Masking():
-                    areas = tuple(lesson.areas)
-                case Placing():
-                    placings.append(lesson)
+    for lesson in Teaching(judge).lessons(taught_documents(run)):
+        match lesson:
+            case Topograph():
+                topograph, observations = lesson, []
+            case Revision():
+                topograph, observations = lesson.topograph, list(lesson.observations)
+            case Observation():
+                observations.append(lesson)
+            case Masking():
+                areas = tuple(lesson.areas)
+            case Placing():
+                placings.append(lesson)
     if topograph is None or not observations:
         raise ReplayError(f"{run!r} holds no topograph or no spectrum: there is nothing to learn from.")
     return RunKnowledge(topograph, observations, areas, placings)

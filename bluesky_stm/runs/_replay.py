@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bluesky_stm.documents import Stream
 from bluesky_stm.errors import ReplayError, SettingsError
 from bluesky_stm.geometry import Point
 from bluesky_stm.parts import register
 from bluesky_stm.protocols import Decision, Health, Observation
 from bluesky_stm.runs._rebuild import as_run, lineage, prior_of, rebuild_agent, taught_documents
-from bluesky_stm.storage import Run, once
+from bluesky_stm.storage import Run
 from bluesky_stm.teaching import Lesson, Revision, TaughtAgent, Teaching, decision_from, mask_from
 from bluesky_stm.validated import Data
 
@@ -180,20 +181,13 @@ def _compare(run: Run, pupil: TaughtAgent) -> Iterator[Compared]:
     teaching = Teaching()
     waiting: deque[Lesson] = deque()
     decided: list[Decision] = []
-    streams: dict[str, str] = {}
-    current = ""
-    for name, doc in once(taught_documents(run)):
-        teaching(name, doc)
+    for stream, event in teaching.events(taught_documents(run)):
         waiting.extend(teaching.take())
-        if name == "start":
-            current = doc["uid"]
-        elif name == "descriptor":
-            streams[doc["uid"]] = doc["name"]
-        elif name == "event" and streams[doc["descriptor"]] == "agent":
-            recorded = decision_from(doc["data"])
+        if stream == Stream.AGENT:
+            recorded = decision_from(event["data"])
             _catch_up(pupil, waiting, recorded.ingested)
-            if current == run.uid:
-                yield _again(pupil, recorded, doc["data"], decided)
+            if teaching.run == run.uid:
+                yield _again(pupil, recorded, event["data"], decided)
             decided.append(recorded)
     _catch_up(pupil, waiting, sys.maxsize)
 

@@ -6,13 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from bluesky_stm.documents import Stream
 from bluesky_stm.errors import ReplayError, SettingsError, UnknownNameError
 from bluesky_stm.geometry import Frame
 from bluesky_stm.parts import JSON, KINDS, register
 from bluesky_stm.runs._rebuild import as_run, lineage, prior_of, rebuild_agent
 from bluesky_stm.scalarizers import scalarizer_of
 from bluesky_stm.settings import LengthScale
-from bluesky_stm.storage import Run, once
+from bluesky_stm.storage import Run
 from bluesky_stm.teaching import intervention_from, mask_from
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ def resume(run: object, *, budget: int | None = None, name: str = "agent", parts
         )
     metadata = {"resumes": run.uid, **{key: run.start[key] for key in _INHERITED if key in run.start}}
     frame = Frame.from_dict(run.start["frame"])
-    look = not any(True for one in history for _ in one.events("topograph"))
+    look = not any(True for one in history for _ in one.events(Stream.TOPOGRAPH))
     return Resumption(run, _taught(history, name, look), frame, measured, total - measured, look, metadata)
 
 
@@ -147,9 +148,9 @@ def _taught(history: Sequence[Run], name: str, look: bool) -> AgentDevice:
         prior.pop(first.start.get("parent_run", ""), None)
     device = AgentDevice(rebuild_agent(first.start), scale, scalarizer=scalarizer, prior=prior, name=name)
     for one in history:
-        for kind, doc in once(one.documents()):
+        for kind, doc in one.documents():
             device.documents(kind, doc)
-    for event in history[-1].events("agent"):
+    for event in history[-1].events(Stream.AGENT):
         device.mask.put(mask_from(event["data"]))
     return device
 
@@ -158,7 +159,7 @@ def _budget(history: Sequence[Run]) -> int:
     """Return the number of spectra in all, as the last run was told by its plan, or by a person during it."""
     *earlier, last = history
     budget = int(last.start["length_scale"]["budget"])
-    for event in last.events("intervention"):
+    for event in last.events(Stream.INTERVENTION):
         asked = intervention_from(event["data"])
         if asked is not None and asked.kind == "budget":
             budget = int(asked.settings["spectra"])
@@ -166,4 +167,4 @@ def _budget(history: Sequence[Run]) -> int:
 
 
 def _measured(history: Iterable[Run]) -> int:
-    return sum(1 for run in history for _ in run.events("primary"))
+    return sum(1 for run in history for _ in run.events(Stream.PRIMARY))

@@ -7,10 +7,11 @@ from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from contextlib import nullcontext
 from multiprocessing import get_context
 
+from bluesky_stm.documents import Document
 from bluesky_stm.protocols import Progress
 from bluesky_stm.runs._rebuild import as_run, prior_of, taught_documents
 from bluesky_stm.runs._what_if import WhatIf, what_if
-from bluesky_stm.storage import Document, Run
+from bluesky_stm.storage import Run
 from bluesky_stm.validated import JSON, Data
 
 

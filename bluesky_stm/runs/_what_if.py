@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bluesky_stm.documents import Stream
 from bluesky_stm.geometry import Floats
 from bluesky_stm.parts import Part, agents, register
 from bluesky_stm.protocols import Decision, Experience, Failed, Observation, Posterior
@@ -226,7 +227,7 @@ def _windows(start: Data) -> JSON:
 
 def _stored_map(run: Run, count: int) -> Floats | None:
     last = None
-    for event in run.events("maps"):
+    for event in run.events(Stream.MAPS):
         last = next(value for key, value in event["data"].items() if key.endswith("_mean"))
     return None if last is None or len(last) != count else np.asarray(last, dtype=float)
 

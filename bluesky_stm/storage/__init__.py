@@ -7,10 +7,10 @@
 
 from bluesky_stm.storage._catalog import Catalog, open_catalog
 from bluesky_stm.storage._connect import connect
-from bluesky_stm.storage._documents import documents, once
+from bluesky_stm.storage._documents import documents
 from bluesky_stm.storage._export import export, import_run
 from bluesky_stm.storage._index import Index
-from bluesky_stm.storage._journal import Document, Journal, read_journal
+from bluesky_stm.storage._journal import Journal, read_journal
 from bluesky_stm.storage._lookup import Branch, campaign_tree, runs
 from bluesky_stm.storage._run import JournalRun, Run, Runs
 from bluesky_stm.storage._xarray import load_run
@@ -18,7 +18,6 @@ from bluesky_stm.storage._xarray import load_run
 __all__ = [
     "Branch",
     "Catalog",
-    "Document",
     "Index",
     "Journal",
     "JournalRun",
@@ -30,7 +29,6 @@ __all__ = [
     "export",
     "import_run",
     "load_run",
-    "once",
     "open_catalog",
     "read_journal",
     "runs",

@@ -6,8 +6,8 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from bluesky_stm.documents import Document
 from bluesky_stm.errors import CatalogError
-from bluesky_stm.storage._journal import Document
 from bluesky_stm.storage._run import StoredRun
 
 

@@ -12,10 +12,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Self
 
+from bluesky_stm.documents import Document
 from bluesky_stm.errors import CatalogError
 from bluesky_stm.storage._connect import Store, connect, is_elsewhere
 from bluesky_stm.storage._index import Index
-from bluesky_stm.storage._journal import NEW, PART, SUFFIX, Document, Journal
+from bluesky_stm.storage._journal import NEW, PART, SUFFIX, Journal
 from bluesky_stm.storage._listing import Listing
 from bluesky_stm.storage._lock import WriterLock
 from bluesky_stm.storage._recovery import finish_torn

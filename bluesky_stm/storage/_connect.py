@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
+from bluesky_stm.documents import Document
 from bluesky_stm.errors import CatalogError
-from bluesky_stm.storage._journal import Document
 from bluesky_stm.storage._run import StoredRun
 
 ADDRESSES = ("http://", "https://")

@@ -9,10 +9,10 @@ from typing import Any
 
 import event_model
 
-from bluesky_stm.storage._journal import Document, read_journal
+from bluesky_stm.documents import Document, ExternalArrays
+from bluesky_stm.storage._journal import read_journal
 from bluesky_stm.storage._nodes import rebuilt
 from bluesky_stm.storage._plain import READERS
-from bluesky_stm.teaching import ExternalArrays
 
 NOT_ACCEPTABLE = 406
 """HTTP status with which a Tiled server answers that has no exporter for documents."""
@@ -42,21 +42,6 @@ def documents(source: Any) -> Iterator[Document]:
         if getattr(getattr(error, "response", None), "status_code", None) != NOT_ACCEPTABLE:
             raise
         yield from rebuilt(source)
-
-
-def once(stream: Iterable[Document]) -> Iterator[Document]:
-    """Leave out the Events that were emitted again after a pause.
-
-    They carry the same number in their stream and a new uid. The first of them is kept, because it is the one that the agent
-    learned.
-    """
-    seen: set[tuple[str, int]] = set()
-    for name, doc in stream:
-        number = (doc["descriptor"], doc["seq_num"]) if name == "event" else None
-        if number is None or number not in seen:
-            yield name, doc
-        if number is not None:
-            seen.add(number)
 
 
 def inlined(stream: Iterable[Document]) -> Iterator[Document]:

@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bluesky_stm import files
+from bluesky_stm.documents import Document
 from bluesky_stm.errors import CatalogError, FileFormatError
 from bluesky_stm.geometry import Frame
 from bluesky_stm.measurements import CHANNELS, Grid, Quality, Spectrum, Topograph
 from bluesky_stm.storage._catalog import Catalog
 from bluesky_stm.storage._documents import documents, inlined
-from bluesky_stm.storage._journal import Document
 from bluesky_stm.storage._plain import READERS, WRITERS
 from bluesky_stm.storage._run import Run, Runs
 

@@ -19,9 +19,8 @@ import msgpack
 import msgpack_numpy
 import numpy as np
 
+from bluesky_stm.documents import Document
 from bluesky_stm.errors import CatalogError, FileFormatError
-
-Document = tuple[str, dict[str, Any]]
 
 SUFFIX = ".msgpack"
 PART = ".part"

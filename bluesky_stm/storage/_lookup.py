@@ -10,6 +10,7 @@ from itertools import islice
 from textwrap import indent
 from typing import TYPE_CHECKING, Any
 
+from bluesky_stm.documents import Stream
 from bluesky_stm.errors import CatalogError, FileFormatError, STMError
 from bluesky_stm.geometry import Frame
 from bluesky_stm.storage._catalog import Catalog
@@ -174,9 +175,9 @@ def _outcome(run: Run) -> tuple[int, str]:
     """Return the number of spectra, and how the run ended."""
     stop, spectra = run.stop or {}, 0
     if "num_events" in stop:
-        return stop["num_events"].get("primary", 0), stop["exit_status"]
+        return stop["num_events"].get(Stream.PRIMARY, 0), stop["exit_status"]
     try:
-        for _ in run.events("primary"):
+        for _ in run.events(Stream.PRIMARY):
             spectra += 1
     except FileFormatError:
         return spectra, "damaged"

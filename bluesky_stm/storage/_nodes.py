@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bluesky_stm.storage._journal import Document
+from bluesky_stm.documents import Document
 
 
 def rebuilt(node: Any) -> Iterator[Document]:

@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from bluesky_stm.documents import Document
 from bluesky_stm.errors import FileFormatError
-from bluesky_stm.storage._journal import Document, pack, read_journal
+from bluesky_stm.storage._journal import pack, read_journal
 
 
 def write_msgpack(path: Path, stream: Iterable[Document]) -> None:
@@ -60,7 +61,7 @@ READERS: dict[str, Callable[[Path], Iterator[Document]]] = {
 WRITERS: dict[str, Callable[[Path, Iterable[Document]], None]] = {".msgpack": write_msgpack, ".jsonl": write_jsonl}
 
 
-def _record(path: Path, number: int, line: str) -> Document:
+def _record(path: Path, number: int, line: str) -> tuple[str, dict[str, Any]]:
     try:
         name, doc = json.loads(line)
     except ValueError as error:

@@ -9,6 +9,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+from bluesky_stm.documents import StreamRouter
 from bluesky_stm.storage._journal import pack, records
 
 TORN = ".torn"
@@ -53,22 +54,12 @@ def _cut(file: Any, whole: int, aside: Path) -> None:
 
 def _closing(file: Any) -> tuple[dict[str, Any] | None, int]:
     """Return the stop document that an unfinished run lacks (None if it has one), and how many bytes of it are complete."""
-    start, last, whole = "", 0.0, 0
-    streams: dict[str, str] = {}
-    seen: dict[str, set[tuple[str, int]]] = {}  # an Event that was repeated after a pause has the number it had
+    router, last, whole = StreamRouter(), 0.0, 0
     for name, doc, whole in records(file):
-        last = doc.get("time", last)
-        if name == "start":
-            start = doc["uid"]
-        elif name == "descriptor":
-            streams[doc["uid"]] = doc["name"]
-            seen.setdefault(doc["name"], set())
-        elif name in {"event", "event_page"}:
-            numbers = doc["seq_num"] if name == "event_page" else [doc["seq_num"]]
-            seen[streams[doc["descriptor"]]].update((doc["descriptor"], number) for number in numbers)
-        elif name == "stop":
+        if name == "stop":
             return None, whole
-    stop = {"uid": str(uuid.uuid4()), "run_start": start, "time": last if isinstance(last, float) else time.time()}
+        last = doc.get("time", last)
+        router(name, doc)
+    stop = {"uid": str(uuid.uuid4()), "run_start": router.run, "time": last if isinstance(last, float) else time.time()}
     reason = "the process that measured ended without a stop document"
-    counts = {stream: len(numbers) for stream, numbers in seen.items()}
-    return {**stop, "exit_status": "abort", "reason": reason, "num_events": counts}, whole
+    return {**stop, "exit_status": "abort", "reason": reason, "num_events": router.counts}, whole

@@ -8,12 +8,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
+from bluesky_stm.documents import Document, Stream, StreamRouter
 from bluesky_stm.errors import CatalogError
 from bluesky_stm.measurements import Spectrum, Topograph
 from bluesky_stm.pictures import beside, table, topograph_picture
 from bluesky_stm.protocols import Decision
-from bluesky_stm.storage._documents import documents, inlined, once
-from bluesky_stm.storage._journal import PART, SUFFIX, Document, first_document, stop_document
+from bluesky_stm.storage._documents import documents
+from bluesky_stm.storage._journal import PART, SUFFIX, first_document, stop_document
 from bluesky_stm.teaching import decision_from, spectrum_from, topograph_from
 
 
@@ -71,12 +72,10 @@ class Run:
 
         An Event that was emitted again after a pause comes once.
         """
-        ours: set[str] = set()
-        for name, doc in inlined(once(self.documents())):
-            if name == "descriptor" and doc["name"] == stream:
-                ours.add(doc["uid"])
-            elif name == "event" and doc["descriptor"] in ours:
-                yield doc
+        router = StreamRouter()
+        for found, event in router.events(self.documents()):
+            if found == stream:
+                yield {**event, "data": router.data(event), "filled": {}}
 
     @property
     def topograph(self) -> Topograph:
@@ -94,17 +93,17 @@ class Run:
     @property
     def topographs(self) -> Iterator[Topograph]:
         """Yield all topographs, in the order in which they were taken."""
-        return (topograph_from(event["data"]) for event in self.events("topograph"))
+        return (topograph_from(event["data"]) for event in self.events(Stream.TOPOGRAPH))
 
     @property
     def spectra(self) -> list[Spectrum]:
         """Return all spectra, in the order in which they were taken."""
-        return [spectrum_from(event["data"]) for event in self.events("primary")]
+        return [spectrum_from(event["data"]) for event in self.events(Stream.PRIMARY)]
 
     @property
     def decisions(self) -> list[Decision]:
         """Return all decisions of the agent, in their order."""
-        return [decision_from(event["data"]) for event in self.events("agent")]
+        return [decision_from(event["data"]) for event in self.events(Stream.AGENT)]
 
     def __repr__(self) -> str:
         about = self._about()
@@ -132,7 +131,7 @@ class Run:
             "frame": f"{scale['frame']:g} nm" if "frame" in scale else None,
             "scalarizer": named.get("scalarizer"),
             "agent": named.get("agent"),
-            "spectra": stop.get("num_events", {}).get("primary"),
+            "spectra": stop.get("num_events", {}).get(Stream.PRIMARY),
             "ended": stop.get("exit_status", "not finished"),
             "reason": stop.get("reason"),
         }
@@ -168,7 +167,7 @@ class JournalRun(Run):
         for name, doc in documents(self.path):
             yield name, self._moved(doc) if name == "resource" else doc
 
-    def _moved(self, resource: dict[str, Any]) -> dict[str, Any]:
+    def _moved(self, resource: Mapping[str, Any]) -> Mapping[str, Any]:
         root, file = Path(resource["root"]), resource["resource_path"]
         beside = self.path.parent.with_name(root.name)
         moved = not (root / file).exists() and (beside / file).exists()

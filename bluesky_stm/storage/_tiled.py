@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from bluesky_stm.storage._journal import Document
+from bluesky_stm.documents import Document
 from bluesky_stm.storage._run import StoredRun
 
 ROOT_SPEC = {"name": "CatalogOfBlueskyRuns", "version": "3.0"}

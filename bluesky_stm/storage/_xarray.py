@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -9,15 +10,17 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from bluesky_stm import units
+from bluesky_stm.documents import Stream, StreamRouter
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import CHANNELS, Field, Spectrum, Topograph, declared
 from bluesky_stm.parts import register
 from bluesky_stm.protocols import Decision, Failed, Scalarizer
 from bluesky_stm.scalarizers import make_scalarizer, scalarizer_of
 from bluesky_stm.spots import described
-from bluesky_stm.storage._documents import documents, once
+from bluesky_stm.storage._documents import documents
 from bluesky_stm.storage._run import Run
-from bluesky_stm.teaching import intervention_from
+from bluesky_stm.teaching import decision_from, intervention_from, spectrum_from, topograph_from
+from bluesky_stm.validated import Data
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -50,33 +53,38 @@ def load_run(run: Any, parts: Iterable[Any] = ()) -> xr.DataTree:
 
     register(*parts)
     run = run if isinstance(run, Run) else Run(list(documents(run)))
-    images = list(run.topographs)
-    judges = _judges(run)
+    told = _Told().read(run.documents())
+    image = topograph_from(told.values[Stream.TOPOGRAPH][0]) if told.values[Stream.TOPOGRAPH] else None
     groups = {
-        "topograph": _topograph(images[0]) if images else None,
-        "spectra": _spectra(run.spectra, judges["run"]),
-        "decisions": _decisions(run.decisions, judges["agent"]),
-        "maps": _maps(run, images[0] if images else None, judges["maps"]),
+        "topograph": _topograph(image) if image else None,
+        "spectra": _spectra([spectrum_from(data) for data in told.values[Stream.PRIMARY]], told.judge),
+        "decisions": _decisions([decision_from(data) for data in told.values[Stream.AGENT]], told.judges[Stream.AGENT]),
+        "maps": _maps(told.values[Stream.MAPS], run.start, image, told.judges[Stream.MAPS]),
     }
     return xr.DataTree.from_dict({name: part for name, part in groups.items() if part is not None}, name=run.uid)
 
 
-def _judges(run: Run) -> dict[str, list[Scalarizer]]:
-    """The scalarizer that held at each decision and each map, and at the end of the run; none where none is named."""
-    judges: dict[str, list[Scalarizer]] = {"agent": [], "maps": [], "run": []}
-    if not run.start.get("scalarizer"):
-        return judges
-    judge, streams = scalarizer_of(run.start), dict[str, str]()
-    for name, doc in once(run.documents()):
-        stream = streams.get(doc["descriptor"], "") if name == "event" else ""
-        if name == "descriptor":
-            streams[doc["uid"]] = doc["name"]
-        elif stream in judges:
-            judges[stream].append(judge)
-        elif stream == "intervention":
-            asked = intervention_from(doc["data"])
-            judge = make_scalarizer(asked.settings) if asked and asked.kind == "scalarizer" else judge
-    return {**judges, "run": [judge]}
+class _Told(StreamRouter):
+    """What the Events of a run say, by stream, and the scalarizer that held at each of them; none where none is named."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.values: defaultdict[str, list[Data]] = defaultdict(list)
+        self.judges: defaultdict[str, list[Scalarizer]] = defaultdict(list)
+        self.judge: list[Scalarizer] = []
+
+    def begin(self, start: Data) -> None:
+        """Note the scalarizer with which the run begins."""
+        self.judge = [scalarizer_of(start)] if start.get("scalarizer") else []
+
+    def give(self, stream: str, event: Data) -> None:
+        """Note the values of an Event, and the scalarizer that a person asked for."""
+        data = self.data(event)
+        self.values[stream].append(data)
+        self.judges[stream] += self.judge
+        asked = intervention_from(data) if stream == Stream.INTERVENTION else None
+        if self.judge and asked and asked.kind == "scalarizer":
+            self.judge = [make_scalarizer(asked.settings)]
 
 
 def _topograph(image: Topograph) -> xr.Dataset:
@@ -172,17 +180,16 @@ def _attrs(field: Field) -> dict[str, str]:
     return {"units": field.units} if field.units else {}
 
 
-def _maps(run: Run, image: Topograph | None, judges: Sequence[Scalarizer]) -> xr.Dataset | None:
+def _maps(maps: Sequence[Data], start: Data, image: Topograph | None, judges: Sequence[Scalarizer]) -> xr.Dataset | None:
     import xarray as xr
 
-    maps = [event["data"] for event in run.events("maps")]
     if not maps:
         return None
     prefix = next(key.removesuffix("_mean") for key in maps[0] if key.endswith("_mean"))
     names = [name for name in ("mean", "std", "acquisition") if f"{prefix}_{name}" in maps[0]]
     data = {name: np.array([event[f"{prefix}_{name}"] for event in maps], dtype=float) for name in names}
     coordinates: dict[str, Any] = {"ingested": ("map", [event[f"{prefix}_ingested"] for event in maps])}
-    places = described(run.start.get("agent", {}).get("settings", {}), image.frame if image else None, image)
+    places = described(start.get("agent", {}).get("settings", {}), image.frame if image else None, image)
     if places is not None and len(places) == data["mean"].shape[1]:
         coordinates |= {axis: ("candidate", places[:, i], {"units": units.LENGTH}) for i, axis in enumerate("xy")}
     over = ("map", "candidate")

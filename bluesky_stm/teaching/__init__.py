@@ -1,7 +1,6 @@
 """Teaching: from documents to training data, the one way in which an agent learns, live or from a stored run."""
 
 from bluesky_stm.teaching._events import (
-    Document,
     MeasuredDrift,
     decision_from,
     drift_from,
@@ -11,7 +10,6 @@ from bluesky_stm.teaching._events import (
     spectrum_from,
     topograph_from,
 )
-from bluesky_stm.teaching._external import IMAGE_DATASET, ExternalArrays
 from bluesky_stm.teaching._lessons import (
     Judging,
     Lesson,
@@ -28,9 +26,6 @@ from bluesky_stm.teaching._mask import mask_as_text, mask_from
 from bluesky_stm.teaching._teaching import Teaching, teach
 
 __all__ = [
-    "IMAGE_DATASET",
-    "Document",
-    "ExternalArrays",
     "Judging",
     "Lesson",
     "Masking",

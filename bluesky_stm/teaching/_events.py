@@ -12,9 +12,7 @@ from bluesky_stm.geometry import Point
 from bluesky_stm.measurements import Fields, Spectrum, Topograph
 from bluesky_stm.protocols import Decision
 from bluesky_stm.steer import Intervention
-from bluesky_stm.validated import JSON, Data
-
-Document = tuple[str, Data]
+from bluesky_stm.validated import JSON
 
 
 def topograph_from(data: Fields) -> Topograph:

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from event_model import DocumentRouter
-
+from bluesky_stm.documents import Document, Stream, StreamRouter
 from bluesky_stm.errors import ReplayError
 from bluesky_stm.geometry import Drift, Frame, Point
 from bluesky_stm.measurements import Quality, Spectrum, Topograph
 from bluesky_stm.protocols import Agent, Experience, Failed, Observation, Scalarizer
 from bluesky_stm.scalarizers import make_scalarizer, scalarizer_of
+from bluesky_stm.steer import Intervention
 from bluesky_stm.teaching._events import (
-    Document,
+    MeasuredDrift,
     drift_from,
     found_from,
     intervention_from,
@@ -24,7 +23,6 @@ from bluesky_stm.teaching._events import (
     spectrum_from,
     topograph_from,
 )
-from bluesky_stm.teaching._external import ExternalArrays
 from bluesky_stm.teaching._lessons import Judging, Lesson, Masking, Placing, Retuning, Revision, TaughtAgent
 from bluesky_stm.validated import Data
 
@@ -41,7 +39,7 @@ class _Taken:
     repeat: bool = False
 
 
-class Teaching(DocumentRouter):
+class Teaching(StreamRouter):
     """A router that turns the documents of a run into lessons, each Event once however often it is repeated.
 
     Spectra, images, measured drift, tip checks and interventions all become lessons: a decision that follows from them can be
@@ -59,9 +57,6 @@ class Teaching(DocumentRouter):
         super().__init__()
         self._scalarizer = scalarizer
         self._fixed = fixed and scalarizer is not None
-        self._streams: dict[str, str] = {}
-        self._seen: set[tuple[str, int]] = set()
-        self._external = ExternalArrays()
         self._lessons: deque[Lesson] = deque()
         self._areas: list[Frame] = []
         self._parent = ""
@@ -79,42 +74,43 @@ class Teaching(DocumentRouter):
         """Displacement of the surface since the topograph; None before it was measured."""
         return self._drift
 
-    def start(self, doc: Data) -> None:
+    def begin(self, start: Data) -> None:
         """A run begins: what is known of another one no longer matters, unless this one goes on with it."""
-        if self._scalarizer is None and "scalarizer" not in doc:
+        if self._scalarizer is None and "scalarizer" not in start:
             raise ReplayError(
-                f"The start document of run {doc['uid']} names no scalarizer: it is no exploration of this package."
+                f"The start document of run {start['uid']} names no scalarizer: it is no exploration of this package."
             )
-        self._scalarizer = self._scalarizer or scalarizer_of(doc)
-        self._streams.clear()
-        self._parent = doc.get("parent_run", "")
-        if "resumes" not in doc:
+        self._scalarizer = self._scalarizer or scalarizer_of(start)
+        self._parent = start.get("parent_run", "")
+        if "resumes" not in start:
             self._areas = []
-        masked = [Frame.from_dict(area) for area in doc.get("masked", ())]
+        masked = [Frame.from_dict(area) for area in start.get("masked", ())]
         if masked or self._areas:
             self._mask([*self._areas, *masked])
 
-    def descriptor(self, doc: Data) -> None:
-        """A stream of the run is declared."""
-        self._streams[doc["uid"]] = doc["name"]
+    def give(self, stream: str, event: Data) -> None:
+        """Make lessons of what an Event teaches."""
+        self.learn(stream, self.data(event))
 
-    def event(self, doc: Any) -> Any:
-        """Make a lesson of what an Event teaches."""
-        stream = self._streams.get(doc["descriptor"])
-        number = doc["descriptor"], doc["seq_num"]  # an Event that is repeated after a pause has the same, but another uid
-        if stream in _TEACHERS and number not in self._seen:
-            self._seen.add(number)
-            _TEACHERS[stream](self, self._external.data(doc))
-        return doc
-
-    def resource(self, doc: Data) -> None:
-        """A file of large arrays is declared."""
-        self._external.resource(doc)
-
-    def datum(self, doc: Any) -> Any:
-        """A large array is declared."""
-        self._external.datum(doc)
-        return doc
+    def learn(self, stream: str, data: Data) -> None:
+        """Make lessons of what the ``data`` of an Event of a stream teach."""
+        match stream:
+            case Stream.TOPOGRAPH:
+                self._topograph = topograph_from(data)
+                self._forget()
+                self._lessons.append(self._topograph)
+            case Stream.OVERVIEW if self._parent:
+                self._lessons.append(Placing(self._parent, found_from(data)))
+            case Stream.PRIMARY:
+                spectrum = spectrum_from(data)
+                self._taken.append(_Taken(spectrum, repeat=self._changes_first(spectrum)))
+                self._lessons.append(self._observation(self._taken[-1]))
+            case Stream.DRIFT:
+                self._follow(drift_from(data))
+            case Stream.TIP_CHECK:
+                self._take_back(*revoked_from(data))
+            case Stream.INTERVENTION:
+                self._obey(intervention_from(data))
 
     def take(self) -> list[Lesson]:
         """Lessons since the last call, in the order of the documents. Safe beside a thread that feeds documents."""
@@ -123,40 +119,32 @@ class Teaching(DocumentRouter):
             lessons.append(self._lessons.popleft())
         return lessons
 
-    # ---- what each stream teaches ----
+    def lessons(self, documents: Iterable[Document]) -> Iterator[Lesson]:
+        """Take in documents one by one, and yield what they teach."""
+        for name, doc in documents:
+            self(name, doc)
+            yield from self.take()
 
-    def _look(self, data: Data) -> None:
-        self._topograph = topograph_from(data)
-        self._forget()
-        self._lessons.append(self._topograph)
+    # ---- inside ----
 
-    def _find(self, data: Data) -> None:
-        if self._parent:
-            self._lessons.append(Placing(self._parent, found_from(data)))
+    _taken: list[_Taken]
+    _drift: Drift | None
 
-    def _learn(self, data: Data) -> None:
-        spectrum = spectrum_from(data)
-        self._taken.append(_Taken(spectrum, repeat=self._changes_first(spectrum)))
-        self._lessons.append(self._observation(self._taken[-1]))
-
-    def _follow(self, data: Data) -> None:
-        measured = drift_from(data)
+    def _follow(self, measured: MeasuredDrift) -> None:
         if not measured.trusted:
             return
         self._drift = self._drift or Drift(measured.reference_time)
         self._drift.measured(measured.time, measured.shift, measured.velocity)
         self._revise()
 
-    def _doubt(self, data: Data) -> None:
-        count, reason = revoked_from(data)
+    def _take_back(self, count: int, reason: str) -> None:
         doubtful = self._taken[max(0, len(self._taken) - count) :]
         for taken in doubtful:
             taken.revoked = reason
         if doubtful:
             self._revise()
 
-    def _obey(self, data: Data) -> None:
-        asked = intervention_from(data)
+    def _obey(self, asked: Intervention | None) -> None:
         if asked is None:
             return
         match asked.kind:
@@ -170,11 +158,6 @@ class Teaching(DocumentRouter):
                 self._scalarizer = make_scalarizer(asked.settings)
                 self._lessons.append(Judging(self._scalarizer))
                 self._revise()
-
-    # ---- inside ----
-
-    _taken: list[_Taken]
-    _drift: Drift | None
 
     def _forget(self) -> None:
         self._taken = []
@@ -210,16 +193,6 @@ class Teaching(DocumentRouter):
         return all(math.dist(one.position, spectrum.position) > near for one in before)
 
 
-_TEACHERS = {
-    "topograph": Teaching._look,  # noqa: SLF001 - our own
-    "overview": Teaching._find,  # noqa: SLF001
-    "primary": Teaching._learn,  # noqa: SLF001
-    "drift": Teaching._follow,  # noqa: SLF001
-    "tip_check": Teaching._doubt,  # noqa: SLF001
-    "intervention": Teaching._obey,  # noqa: SLF001
-}
-
-
 def teach(
     agent: Agent,
     documents: Iterable[Document],
@@ -239,8 +212,6 @@ def teach(
     prior : mapping of str to Experience, optional
         Earlier runs, by uid, that the agent of the run was given.
     """
-    teaching, pupil = Teaching(scalarizer), TaughtAgent(agent, prior)
-    for name, doc in documents:
-        teaching(name, dict(doc))
-        for lesson in teaching.take():
-            pupil.give(lesson)
+    pupil = TaughtAgent(agent, prior)
+    for lesson in Teaching(scalarizer).lessons(documents):
+        pupil.give(lesson)

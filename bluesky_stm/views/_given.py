@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol, cast
 
+from bluesky_stm.documents import Document
 from bluesky_stm.errors import SettingsError
-from bluesky_stm.teaching import Document
 from bluesky_stm.views._record import RunRecord, record_all
 
 

@@ -53,12 +53,21 @@ class LiveView(QtAwareCallback):
 
     def start(self, doc: Data) -> None:
         """Another run: the last one stays in sight until there is a topograph."""
-        self._record = RunRecord() if "length_scale" in doc else None
+        if self._record is None or self._record.run != doc["uid"]:  # else the stream repeats what was stored of the run so far
+            self._record = RunRecord() if "length_scale" in doc else None
         self._take("start", doc)
 
     def descriptor(self, doc: Data) -> None:
         """A stream is declared."""
         self._take("descriptor", doc)
+
+    def resource(self, doc: Data) -> None:
+        """A file of large images is declared."""
+        self._take("resource", doc)
+
+    def datum(self, doc: Data) -> Any:
+        """A large image is declared."""
+        self._take("datum", doc)
 
     def event(self, doc: Data) -> Any:
         """A topograph or a spectrum is shown; a decision or a map waits for the next spectrum."""
@@ -79,7 +88,7 @@ class LiveView(QtAwareCallback):
         if self._record is None:
             return
         topograph, taken = self._record.topograph, len(self._record.observations)
-        self._record(name, dict(doc))
+        self._record(name, doc)
         if self._record.topograph is not topograph:
             self._panels.begin(self._record)
             self._spend(self._draw_whole)

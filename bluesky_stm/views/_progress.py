@@ -185,7 +185,7 @@ class Progress:
             self._begin(doc)
         if self._record is None:
             return
-        self._record(name, dict(doc))
+        self._record(name, doc)
         if name in {"start", "event", "event_page", "stop"}:
             self._display.show(self._status(self._record, _time(doc)))
 

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-from event_model import DocumentRouter
 
+from bluesky_stm.documents import Document, Stream, StreamRouter
 from bluesky_stm.errors import SettingsError
 from bluesky_stm.geometry import Floats, Frame
 from bluesky_stm.measurements import Spectrum, Topograph
 from bluesky_stm.protocols import Decision, Failed, Insight, Observation, Scalarizer
 from bluesky_stm.scalarizers import make_scalarizer
 from bluesky_stm.spots import described
-from bluesky_stm.teaching import Document, Lesson, Masking, Revision, Teaching, decision_from
+from bluesky_stm.teaching import Lesson, Masking, Revision, Teaching, decision_from
 from bluesky_stm.validated import JSON, Data
 
 
@@ -41,7 +40,7 @@ class Best:
     value: float
 
 
-class RunRecord(DocumentRouter):
+class RunRecord(StreamRouter):
     """Everything that one run measured and decided. Feed it documents live, or use `of` on stored ones.
 
     Spectra, their places and their values are those that the agent was taught: drift, doubts and interventions on record are
@@ -73,8 +72,6 @@ class RunRecord(DocumentRouter):
         self.masked: Sequence[Frame] = ()
         self._scalarizer: Scalarizer = Absent({})
         self._teaching = Teaching(self._scalarizer)
-        self._streams: dict[str, str] = {}
-        self._seen: set[tuple[str, int]] = set()
 
     def __repr__(self) -> str:
         seen = (
@@ -85,39 +82,33 @@ class RunRecord(DocumentRouter):
     @classmethod
     def of(cls, documents: Iterable[Document]) -> RunRecord:
         """Record of a whole run."""
-        record = cls()
-        for name, doc in documents:
-            record(name, dict(doc))
-        return record
+        return cls().read(documents)
 
     # ---- documents ---------------------------------------------------------------------------------------------------
 
-    def start(self, doc: Data) -> None:
+    def begin(self, start: Data) -> None:
         """A run begins."""
-        self.start_document = doc
-        self._scalarizer = _scalarizer_of(doc)
+        self.start_document = start
+        self._scalarizer = _scalarizer_of(start)
         self._teaching = Teaching(self._scalarizer, fixed=False)
-        self._teaching("start", dict(doc))
+        self._teaching.begin(start)
         self._learn_all()
 
-    def descriptor(self, doc: Data) -> None:
-        """A stream is declared."""
-        self._streams[doc["uid"]] = doc["name"]
-        self._teaching("descriptor", dict(doc))
+    def give(self, stream: str, event: Data) -> None:
+        """A decision, a map, or something from which the agent learns."""
+        data = self.data(event)
+        match stream:
+            case Stream.AGENT:
+                self._decide(data)
+            case Stream.MAPS:
+                self._predict(data)
+            case _:
+                self._teaching.learn(stream, data)
+                self._learn_all()
 
-    def event(self, doc: Data) -> Any:
-        """A lesson, a decision or a map, each once: an Event that is repeated after a pause has the same number."""
-        self._teaching("event", dict(doc))
-        self._learn_all()
-        stream, number = self._streams.get(doc["descriptor"]), (doc["descriptor"], doc["seq_num"])
-        if stream in {"agent", "maps"} and number not in self._seen:
-            self._seen.add(number)
-            self._decide(doc["data"]) if stream == "agent" else self._predict(doc["data"])
-        return doc
-
-    def stop(self, doc: Data) -> None:
+    def end(self, stop: Data) -> None:
         """The run is over."""
-        self.stop_document = doc
+        self.stop_document = stop
 
     # ---- what they say -----------------------------------------------------------------------------------------------
 

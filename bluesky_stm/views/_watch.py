@@ -9,8 +9,8 @@ from pathlib import Path
 from queue import Empty
 from typing import TYPE_CHECKING, Any, Protocol
 
+from bluesky_stm.documents import Document
 from bluesky_stm.errors import SettingsError
-from bluesky_stm.teaching import Document
 from bluesky_stm.views._live import LiveView
 from bluesky_stm.views._panels import HEIGHT, WIDTH
 

@@ -72,7 +72,7 @@ def test_an_image_is_whole_while_the_run_goes_on(stm):
     event = {"data": {key: value["value"] for key, value in reading.items()}, "filled": {"stm_scanner_topograph": False}}
     teaching = Teaching(lambda spectrum: 1.0)
     teaching("start", {"uid": "a", "time": 0.0})
-    teaching("descriptor", {"uid": "b", "name": "topograph"})
+    teaching("descriptor", {"uid": "b", "name": "topograph", "run_start": "a"})
     for name, doc in stm.scanner.collect_asset_docs():
         teaching(name, doc)
     teaching("event", {**event, "descriptor": "b", "seq_num": 1})

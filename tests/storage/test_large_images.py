@@ -15,6 +15,7 @@ from bluesky_stm.runs import replay
 from bluesky_stm.session import simulated
 from bluesky_stm.settings import LengthScale
 from bluesky_stm.storage import export, import_run, load_run, open_catalog
+from bluesky_stm.views import LiveView, RunRecord, report
 
 
 @pytest.fixture
@@ -35,6 +36,17 @@ def test_an_image_in_a_file_is_read_and_replayed_like_another(catalog):
     assert "resource" in names and "datum" in names
     assert catalog[-1].topograph.height.shape == (32, 32) and "height" in load_run(catalog[-1])["topograph"]
     assert replay(catalog[-1]).exact
+
+
+def test_an_image_in_a_file_is_shown_like_another(catalog, tmp_path):
+    from matplotlib.figure import Figure
+
+    assert RunRecord.of(catalog[-1].documents()).topograph.height.shape == (32, 32)
+    assert report(catalog[-1], tmp_path / "report.html").exists()
+    live = LiveView(Figure())
+    for name, doc in [*catalog[-1].documents()] * 2:  # stored so far, and from the stream
+        live(name, doc)
+    assert live._record.topograph is not None and len(live._record.observations) == 3
 
 
 @pytest.mark.parametrize("suffix", [".msgpack", ".jsonl"])

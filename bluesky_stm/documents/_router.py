@@ -1,0 +1,124 @@
+"""The router of documents: it knows the streams of the runs, and gives each document once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Self, cast
+
+from event_model import DocumentRouter, EventPage, unpack_event_page
+
+from bluesky_stm.documents._external import ExternalArrays
+from bluesky_stm.documents._streams import EVENTS
+from bluesky_stm.validated import Data
+
+Document = tuple[str, Data]
+"""Name and content of a document."""
+
+
+class StreamRouter(DocumentRouter):
+    """A router that gives each document of a run once, and an Event by the name of its stream.
+
+    An Event is known by run, stream and number. The RunEngine emits it again after a pause, with another uid; it also comes
+    again where stored documents meet those of a run that goes on. The first one counts, because an agent has learned it.
+    Several runs may follow one another or be interleaved. Override `begin`, `give`, `give_foreign` and `end`, or use `events`.
+
+    Attributes
+    ----------
+    run : str
+        Uid of the run that has begun last; empty before the first.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.run = ""
+        self._numbers: dict[tuple[str, str], set[int]] = {}
+        self._streams: dict[str, tuple[str, set[int]]] = {}
+        self._begun: set[str] = set()
+        self._ended: set[str] = set()
+        self._given: list[tuple[str, Data]] = []
+        self._arrays = ExternalArrays()
+
+    # ---- for subclasses ----------------------------------------------------------------------------------------------
+
+    def begin(self, start: Data) -> None:
+        """Take in the start document of a run."""
+
+    def give(self, stream: str, event: Data) -> None:
+        """Take in an Event of one of the streams of this package (`Stream`); its values are `data`."""
+
+    def give_foreign(self, stream: str, event: Data) -> None:
+        """Take in an Event of another stream, such as ``baseline``; ``stream`` is empty where no descriptor declared it."""
+
+    def end(self, stop: Data) -> None:
+        """Take in the stop document of a run."""
+
+    # ---- for those who feed it ---------------------------------------------------------------------------------------
+
+    def __call__(self, name: str, doc: Data, validate: bool = False) -> tuple[str, Any]:
+        """Take in one document; it is not changed."""
+        self._given = []
+        return super().__call__(name, cast(dict[str, Any], doc), validate)
+
+    def read(self, documents: Iterable[Document]) -> Self:
+        """Take in documents one after the other, and return the router."""
+        for name, doc in documents:
+            self(name, doc)
+        return self
+
+    def events(self, documents: Iterable[Document]) -> Iterator[tuple[str, Data]]:
+        """Take in documents one by one, and yield each Event with the name of its stream."""
+        for name, doc in documents:
+            self(name, doc)
+            yield from self._given
+
+    def data(self, event: Data) -> Data:
+        """Return the values of an Event, with those arrays that are stored in files."""
+        return self._arrays.data(event)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Number of Events so far of each stream of the run that has begun last."""
+        return {stream: len(numbers) for (run, stream), numbers in self._numbers.items() if run == self.run}
+
+    # ---- documents ---------------------------------------------------------------------------------------------------
+
+    def start(self, doc: Data) -> None:
+        """A run begins."""
+        if doc["uid"] not in self._begun:
+            self._begun.add(doc["uid"])
+            self.run = doc["uid"]
+            self.begin(doc)
+
+    def descriptor(self, doc: Data) -> None:
+        """A stream of a run is declared, or declared again with another configuration: its numbers go on."""
+        name = doc["name"]
+        self._streams[doc["uid"]] = name, self._numbers.setdefault((doc["run_start"], name), set())
+
+    def event(self, doc: Data) -> Any:
+        """Give an Event, if it is new."""
+        stream, numbers = self._streams.get(doc["descriptor"]) or ("", set[int]())
+        if doc["seq_num"] in numbers:
+            return
+        numbers.add(doc["seq_num"])
+        if stream:
+            self._given.append((stream, doc))
+        (self.give if stream in EVENTS else self.give_foreign)(stream, doc)
+
+    def event_page(self, doc: Data) -> Any:
+        """Give the Events of a page, those that are new."""
+        for event in unpack_event_page(cast(EventPage, doc)):
+            self.event(event)
+
+    def resource(self, doc: Data) -> None:
+        """A file of large arrays is declared."""
+        self._arrays.resource(doc)
+
+    def datum(self, doc: Data) -> Any:
+        """A large array is declared."""
+        self._arrays.datum(doc)
+
+    def stop(self, doc: Data) -> None:
+        """A run has ended."""
+        if doc["run_start"] not in self._ended:
+            self._ended.add(doc["run_start"])
+            self.end(doc)
