@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import sysconfig
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 from bluesky_stm.errors import STMError
 
 STARTUP_MODULE = "bluesky_stm.facility.queue_startup"
 PERMISSIONS = Path(__file__).with_name("user_group_permissions.yaml")
+_LISTING = "from bluesky_queueserver.manager.gen_lists import gen_list_of_plans_and_devices_cli as listing; listing()"
 LISTED = "existing_plans_and_devices.yaml"
 
 
@@ -23,10 +25,9 @@ def write_queue_files(folder: Path) -> str:
         When the start-up fails, or the queue server is not installed: ``pip install 'bluesky-stm[queueserver]'``.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    program = Path(sysconfig.get_path("scripts")) / "qserver-list-plans-devices"
-    if not program.exists():
+    if find_spec("bluesky_queueserver") is None:
         raise STMError("The queue server is not installed: pip install 'bluesky-stm[queueserver]'. Nothing was written.")
-    listing = [str(program), "--startup-module", STARTUP_MODULE, "--file-dir", str(folder)]
+    listing = [sys.executable, "-c", _LISTING, "--startup-module", STARTUP_MODULE, "--file-dir", str(folder)]
     done = subprocess.run(listing, capture_output=True, text=True)
     if done.returncode:
         raise STMError(f"The plans could not be listed: {(done.stdout + done.stderr).strip()[-2000:]}")

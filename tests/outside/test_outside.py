@@ -12,6 +12,7 @@ import subprocess
 import sys
 import sysconfig
 import venv
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,11 @@ from bluesky_stm.runs import replay
 from bluesky_stm.session import reopened
 from bluesky_stm.storage import open_catalog
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.system,
+    pytest.mark.timeout(600),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:bluesky_queueserver"),
+]
 
 HERE = Path(__file__).parent
 PARTS = {
@@ -184,6 +189,22 @@ print(len(session.catalog), run.start["scalarizer"]["window"], run.start["contro
 session.close()
 """
     assert call(tmp_path, code=code).split()[-1] == "2,0.3,cabin"
+
+
+def test_the_queue_server_measures_what_an_item_names(python, tmp_path):
+    pytest.importorskip("bluesky_queueserver_api", reason="pip install 'bluesky-stm[queueserver]'")
+    from bench import Bench
+
+    with ExitStack() as stack:
+        bench = Bench(tmp_path, stack, {"microscope": {"name": "cabin", "sample": "Ag(111)"}, "scales": SCALES}, python)
+        bench.add(
+            "explore_multiscale", **{**CHOSEN, "scalarizer": "zero_bias:window=0.3"}, step_back="share-of-parent", children=1
+        )
+        result = bench.result()
+        assert result["exit_status"] == "completed", result["traceback"]
+    starts = [run.start for run in bench.runs(result["run_uids"])]
+    assert [start["controller"]["part"]["name"] for start in starts] == ["cabin", "cabin"]
+    assert {start["scalarizer"]["window"] for start in starts} == {0.3}
 
 
 def test_a_file_of_its_format_is_explored_and_written(call, tmp_path):

@@ -1,176 +1,36 @@
 """The queue server on loopback: Redis, RE manager, 0MQ proxy; explorations queued as plain JSON, and an agent elsewhere."""
 
-import gc
-import json
-import os
-import shutil
-import socket
 import subprocess
-import sys
 import time
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
+from contextlib import ExitStack
 
 import pytest
-import yaml
-import zmq
 
 from bluesky_stm.geometry import Frame
 from bluesky_stm.runs import replay
 from bluesky_stm.storage import open_catalog
 
 pytest.importorskip("bluesky_queueserver_api", reason="pip install 'bluesky-stm[queueserver]'")
+from bench import BIN, Bench, free_port, wait_for
 from bluesky_queueserver_api import BPlan
-from bluesky_queueserver_api.zmq import REManagerAPI
 
 pytestmark = [
     pytest.mark.system,
     pytest.mark.timeout(600),
     pytest.mark.filterwarnings("ignore::DeprecationWarning:bluesky_queueserver"),
 ]
-BIN = Path(sys.executable).parent
-
 SCALES = [
     {"name": "terrace", "frame": 50, "pixels": 64, "patch": 4, "step": 2, "budget": 6, "seeds": 4, "agent": "gp-xy"},
     {"name": "defect", "frame": 10, "pixels": 64, "patch": 1.2, "step": 0.4, "budget": 6, "seeds": 4, "agent": "gp-xy"},
 ]
+SETTINGS = {"microscope": {"name": "simulated", "seed": 7}, "scales": SCALES, "operator": "the night shift"}
 INTEGRAL = {"name": "integral", "between": [0.2, 1.0]}
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-@contextmanager
-def running(command, **options):
-    process = subprocess.Popen([str(part) for part in command], **options)
-    try:
-        yield process
-    finally:
-        process.terminate()
-        try:
-            process.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def wait_for(condition, seconds=60.0, every=0.05):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not in {seconds} s"
-        time.sleep(every)
-
-
-def answers(port):
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-@contextmanager
-def client_of(**addresses):
-    """A client of the queue server; its own ``close`` leaves its 0MQ contexts open."""
-    before = {id(context) for context in contexts()}
-    client = REManagerAPI(**addresses, timeout_recv=10)
-    its_own = [context for context in contexts() if id(context) not in before]
-    try:
-        yield client
-    finally:
-        client.close()
-        for context in its_own:
-            context.destroy(linger=0)
-
-
-def contexts():
-    return [thing for thing in gc.get_objects() if issubclass(type(thing), zmq.Context)]
-
-
-class Bench:
-    """The servers of a facility, their addresses, and the client of the queue."""
-
-    def __init__(self, folder, stack, **instrument):
-        if not shutil.which("redis-server"):
-            pytest.skip("redis-server is not installed: apt-get install redis-server")
-        self.folder, self.catalog = folder, folder / "catalog"
-        redis, control, info, self.publish, self.subscribe = (free_port() for _ in range(5))
-        self.queue = f"tcp://127.0.0.1:{control}"
-        self.settings = folder / "bluesky_stm.yaml"
-        self.settings.write_text(
-            yaml.safe_dump(
-                {
-                    "microscope": {"name": "simulated", "seed": 7},
-                    "scales": SCALES,
-                    "catalog": str(self.catalog),
-                    "publish": f"127.0.0.1:{self.publish}",
-                    "operator": "the night shift",
-                }
-            )
-        )
-        self.environment = {**os.environ, "BLUESKY_STM_SETTINGS": str(self.settings), "OMP_NUM_THREADS": "1"}
-        instrument = {**self.environment, **instrument}
-        self.call("bluesky-stm", "queue-files", folder, environment=instrument)
-        log = stack.enter_context((folder / "servers.log").open("w"))
-        quiet = {"cwd": folder, "env": instrument, "stdout": log, "stderr": log}
-        stack.enter_context(running(["redis-server", "--port", redis, "--bind", "127.0.0.1", "--save", ""], **quiet))
-        ends = ["--in-address", f"tcp://127.0.0.1:{self.publish}", "--out-address", f"tcp://127.0.0.1:{self.subscribe}"]
-        stack.enter_context(running([BIN / "bluesky-0MQ-proxy", *ends], **quiet))
-        wait_for(lambda: answers(redis))
-        manager = [BIN / "start-re-manager", "--redis-addr", f"127.0.0.1:{redis}"]
-        manager += ["--zmq-control-addr", self.queue, "--zmq-info-addr", f"tcp://127.0.0.1:{info}"]
-        manager += ["--startup-module", "bluesky_stm.facility.queue_startup"]
-        manager += ["--existing-plans-devices", folder / "existing_plans_and_devices.yaml"]
-        manager += ["--user-group-permissions", folder / "user_group_permissions.yaml"]
-        stack.enter_context(running(manager, **quiet))
-        wait_for(lambda: answers(control))
-        information = f"tcp://127.0.0.1:{info}"
-        self.client = stack.enter_context(client_of(zmq_control_addr=self.queue, zmq_info_addr=information))
-        self.client.environment_open()
-        self.client.wait_for_idle(timeout=120)
-        stack.callback(self._close_environment)
-
-    def _close_environment(self):
-        self.client.environment_close()
-        self.client.wait_for_idle(timeout=60)
-
-    def call(self, program, *arguments, environment=None):
-        done = subprocess.run(
-            [BIN / program, *map(str, arguments)],
-            env=environment or self.environment,
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    def add(self, name, **parameters):
-        self.client.history_clear()
-        self.client.queue_clear()  # an aborted plan goes back into the queue
-        self.client.item_add(BPlan(name, **json.loads(json.dumps(parameters))))
-        self.client.queue_start()
-
-    def result(self, seconds=180):
-        self.client.wait_for_idle(timeout=seconds)
-        (item,) = self.client.history_get()["items"]
-        return item["result"]
-
-    def runs(self, uids):
-        with open_catalog(self.catalog, write=False) as catalog:
-            return [catalog[uid] for uid in uids]
-
-    def spectra(self):
-        """Spectra of the run that goes on, so far."""
-        with open_catalog(self.catalog, write=False) as catalog:
-            return len(catalog[-1].spectra) if len(catalog) and catalog[-1].stop is None else 0
 
 
 @pytest.fixture(scope="module", name="bench")
 def _bench(tmp_path_factory):
     with ExitStack() as stack:
-        yield Bench(tmp_path_factory.mktemp("facility"), stack)
+        yield Bench(tmp_path_factory.mktemp("facility"), stack, SETTINGS)
 
 
 def test_a_multiscale_exploration_is_queued_as_plain_json_and_runs_to_its_end(bench):
@@ -252,7 +112,7 @@ def _torchless(tmp_path_factory):
     folder, hook = tmp_path_factory.mktemp("torchless"), tmp_path_factory.mktemp("hook")
     (hook / "sitecustomize.py").write_text(NO_TORCH)
     with ExitStack() as stack:
-        yield Bench(folder, stack, PYTHONPATH=str(hook))
+        yield Bench(folder, stack, SETTINGS, PYTHONPATH=str(hook))
 
 
 def agent_command(bench, *options):
