@@ -282,7 +282,7 @@ def nanonis(host: str = "127.0.0.1", seed: int = 0, catalog: str | Path = FOLDER
     catalog : path
         As for `open`.
     **others
-        Whatever else `open` takes, and settings of Nanonis: ``ports``, ``lockin``, ``safe_tip``, ``z``, ``end_sweep`` ...
+        Whatever else `open` takes, and settings of Nanonis: ``ports``, ``lockin_response``, ``safe_tip``, ``z`` ...
 
     Raises
     ------

@@ -163,11 +163,14 @@ def _largest(spectrum: Spectrum, current: Floats, slope: Floats, judged: NDArray
 def _explained(bias: Floats, current: Floats, slope: Floats, pair: NDArray[np.bool_]) -> Floats:
     """Return the growth of the logarithm of the current from sample to sample that the slope explains.
 
-    Without a slope (the lock-in is off) nothing is explained, and the running median has to do alone.
+    Without a slope (the lock-in is off) the steps of the current before and after explain what they can: near 0 V the
+    logarithm of an ohmic current grows by any amount from sample to sample.
     """
-    explained = np.zeros(len(pair))
-    if np.isfinite(slope[:-1][pair]).all() and np.isfinite(slope[1:][pair]).all():
-        explained[pair] = (np.diff(bias) * (slope[1:] + slope[:-1]))[pair] / (current[1:] + current[:-1])[pair]
+    explained, steps = np.zeros(len(pair)), np.diff(bias) * (slope[1:] + slope[:-1])
+    if not np.isfinite(steps[pair]).all():
+        padded = np.pad(np.diff(current), 1, mode="edge")
+        steps = padded[2:] + padded[:-2]
+    explained[pair] = steps[pair] / (current[1:] + current[:-1])[pair]
     return explained
 
 

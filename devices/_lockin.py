@@ -54,12 +54,16 @@ def setting(field: str, signal: type[ControllerSignal] = ControllerSignal, **kwa
 class LockIn(STMDevice):
     """Lock-in amplifier on the bias: amplitude (V, peak), frequency (Hz), phase (degrees), and on or off.
 
-    ``gain`` (V) and ``offset`` (nA) turn its raw X channel into dI/dV. Every setting is held by the controller.
+    The other settings are its calibration, see `LockInSettings`: with amplitude, frequency and phase they make the ``gain``, in
+    V, which is read only. So dI/dV stays what it is when the modulation changes. Every setting is held by the controller.
     """
 
     amplitude = setting("amplitude", Amplitude, units=units.BIAS, precision=5, low=0.0)
     frequency = setting("frequency", units=units.FREQUENCY, precision=1, low=0.0)
-    gain = setting("gain", units=units.BIAS, precision=6)
-    offset = setting("offset", units=units.CURRENT, precision=6)
     phase = setting("phase", units=units.ANGLE, precision=2)
     on = setting("on", form="boolean")
+    response = setting("response", precision=4)
+    offset = setting("offset", units=units.CURRENT, precision=6)
+    preamplifier = setting("preamplifier", units=units.TIME, precision=7, low=0.0)
+    reference = setting("reference", units=units.ANGLE, precision=2)
+    gain = Cpt(ControllerSignal, read=lambda c: c.get_lockin().gain, kind=CONFIG, units=units.BIAS, precision=6)

@@ -37,7 +37,10 @@ def nanonis_sim(
         out.print(
             f"Listening at {host}, ports {','.join(map(str, server.ports))}. Session path: {server.folder}", soft_wrap=True
         )
-        chosen = f"nanonis:host={host},ports=[{','.join(map(str, server.ports))}],lockin=[{lockin.gain:g},{lockin.offset:g}]"
+        calibration = (
+            f"lockin_response={lockin.response:.5g},lockin_offset={lockin.offset:g},preamplifier={lockin.preamplifier:g}"
+        )
+        chosen = f"nanonis:host={host},ports=[{','.join(map(str, server.ports))}],{calibration}"
         out.print(f"For whoever connects: --controller {chosen}. Ctrl-C ends it.", markup=False, soft_wrap=True)
         with suppress(KeyboardInterrupt):
             while True:

@@ -35,6 +35,8 @@ class Quality(IntFlag):
     """The current vanished at the set point: the tip hung in the air."""
     TIP_CHANGED = 8
     """The current jumped within the measurement: before and after are two tips."""
+    UNMODULATED = 16
+    """The lock-in did not modulate the bias: there is no dI/dV, and it is NaN."""
 
     @property
     def words(self) -> str:
@@ -145,7 +147,7 @@ class Swept(Taken):
     lockin_x, lockin_y : ndarray of shape (..., n)
         Raw lock-in channels, in nA.
     didv : ndarray of shape (..., n)
-        Differential conductance, in nS, from ``lockin_x`` by the gain and offset of the lock-in.
+        Differential conductance, in nS, from the raw lock-in by its calibration; NaN where the bias was not modulated.
     """
 
     bias: Floats = array(units.BIAS, ("bias",), "Sample bias, in the order measured.", precision=4)
@@ -239,7 +241,8 @@ class Grid(Swept):
             setpoint=self.setpoint,
             time=self.time,
             z=float(self.height[row, column]),
-            quality=Quality.INCOMPLETE if np.isnan(channels["current"]).any() else Quality.GOOD,
+            quality=(self.quality & Quality.UNMODULATED)
+            | (Quality.INCOMPLETE if np.isnan(channels["current"]).any() else Quality.GOOD),
         )
 
 

@@ -16,6 +16,7 @@ from bluesky_stm.protocols._agent import (
     Posterior,
     Scalarizer,
 )
+from bluesky_stm.protocols._lockin import LockInCalibration, LockInSettings
 from bluesky_stm.protocols._microscope import (
     BiasControl,
     Controller,
@@ -32,7 +33,6 @@ from bluesky_stm.protocols._values import (
     PACKET,
     Capability,
     FeedbackGains,
-    LockInSettings,
     Progress,
     SweepSettings,
     TipShape,
@@ -55,6 +55,7 @@ __all__ = [
     "Health",
     "Insight",
     "Insightful",
+    "LockInCalibration",
     "LockInControl",
     "LockInSettings",
     "Observation",

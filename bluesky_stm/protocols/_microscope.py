@@ -7,10 +7,10 @@ from typing import Protocol, runtime_checkable
 
 from bluesky_stm.geometry import Floats, Frame, Point
 from bluesky_stm.measurements import Setpoint, Spectrum, Topograph
+from bluesky_stm.protocols._lockin import LockInSettings
 from bluesky_stm.protocols._values import (
     Capability,
     FeedbackGains,
-    LockInSettings,
     Progress,
     SweepSettings,
     TipShape,

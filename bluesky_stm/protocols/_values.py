@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from bluesky_stm.errors import SettingsError
 from bluesky_stm.geometry import Floats, Point
@@ -80,29 +79,6 @@ class FeedbackGains:
 
 
 @dataclass(frozen=True)
-class LockInSettings:
-    """Lock-in on the bias: modulation amplitude (V, peak), frequency (Hz), and what turns its X into dI/dV.
-
-    ``didv = (lockin_x - offset) / gain`` with ``gain`` in V (nA per nS) and ``offset`` in nA.
-    """
-
-    amplitude: float
-    frequency: float
-    gain: float
-    offset: float = 0.0
-    phase: float = 0.0
-    on: bool = True
-
-    def __post_init__(self) -> None:
-        if self.gain == 0:
-            raise SettingsError("A lock-in with a gain of 0 V gives no dI/dV. Nothing has changed. Calibrate it.")
-
-    def didv(self, lockin_x: ArrayLike) -> Floats:
-        """Return the differential conductance, in nS, of raw lock-in X, in nA."""
-        return (np.asarray(lockin_x, dtype=float) - self.offset) / self.gain
-
-
-@dataclass(frozen=True)
 class SweepSettings:
     """A bias sweep at one place.
 
@@ -141,6 +117,11 @@ class SweepSettings:
                 f"A sweep needs two different biases, at least 2 points, 1 average and no negative time, not {self}. "
                 "Nothing has been swept."
             )
+
+    @property
+    def dwell(self) -> float:
+        """Time at each bias, in s, for settling and averaging."""
+        return self.settle + self.integrate
 
     @property
     def bias(self) -> Floats:

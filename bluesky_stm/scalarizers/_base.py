@@ -32,8 +32,11 @@ class ScalarizerPart(Part):
         "large", "", "Values that the agent seeks: small ones come back with their sign changed."
     )
 
-    refused: ClassVar[Quality] = Quality.LOST_CONTACT | Quality.TIP_CHANGED
-    """Quality flags with which a spectrum has no value. Clipped or incomplete ones are refused where that part counts."""
+    refused: ClassVar[Quality] = Quality.LOST_CONTACT | Quality.TIP_CHANGED | Quality.UNMODULATED
+    """Quality flags with which a spectrum has no value. Clipped or incomplete ones are refused where that part counts.
+
+    A spectrum without modulation has no dI/dV, so that only a scalarizer of the current alone takes it.
+    """
 
     @property
     def units(self) -> str:

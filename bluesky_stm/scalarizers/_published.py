@@ -10,12 +10,14 @@ References
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 from scipy.stats import linregress
 
 from bluesky_stm import units
 from bluesky_stm.geometry import Floats
-from bluesky_stm.measurements import Spectrum
+from bluesky_stm.measurements import Quality, Spectrum
 from bluesky_stm.parts import setting
 from bluesky_stm.scalarizers._base import NoValueError, ScalarizerPart
 
@@ -30,6 +32,8 @@ class PositiveChannelArea(ScalarizerPart):
     """Current integrated over the positive bias values, the last sample of the sweep left out; nA V."""
 
     name: str = "positive_channel_area"
+
+    refused: ClassVar[Quality] = ScalarizerPart.refused & ~Quality.UNMODULATED
 
     @property
     def units(self) -> str:

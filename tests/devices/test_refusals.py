@@ -6,6 +6,7 @@ import time
 import bluesky.plan_stubs as bps
 import bluesky.plans as bp
 import pytest
+from ophyd.utils import ReadOnlyError
 
 from bluesky_stm.devices import BiasPulse
 from bluesky_stm.errors import LimitError, LostConnectionError, SettingsError, TipCrashError
@@ -104,16 +105,31 @@ def test_a_modulation_that_takes_the_bias_beyond_its_interlock_is_refused(stm, f
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_what_is_no_number_is_refused_everywhere(stm, unmoved, value):
-    for signal in (stm.z.integral, stm.z.proportional, stm.lockin.gain, stm.lockin.phase, stm.lockin.offset, stm.sweep.settle):
+    for signal in (
+        stm.z.integral,
+        stm.z.proportional,
+        stm.lockin.response,
+        stm.lockin.phase,
+        stm.lockin.offset,
+        stm.sweep.settle,
+    ):
         with pytest.raises(LimitError, match=signal.name):
             signal.set(value)
     assert unmoved()
 
 
-def test_a_lock_in_without_gain_is_refused(stm, fake):
+def test_a_lock_in_without_response_is_refused(stm, fake):
     """Its dI/dV would be infinite."""
-    with pytest.raises(SettingsError, match="gain"):
-        stm.lockin.gain.set(0.0).wait(5)
+    with pytest.raises(SettingsError, match="response"):
+        stm.lockin.response.set(0.0).wait(5)
+
+
+def test_the_gain_of_the_lock_in_follows_from_its_settings(stm, fake):
+    """It cannot be set; a response of 0.7 makes 0.7 times the amplitude of it."""
+    with pytest.raises(ReadOnlyError):
+        stm.lockin.gain.set(0.007)
+    stm.lockin.amplitude.set(0.02).wait(5)
+    assert stm.lockin.gain.get() == pytest.approx(0.014)
 
 
 @pytest.mark.parametrize("width", [0.0, -1.0, math.nan])

@@ -37,7 +37,7 @@ def measure(figure, kind, spread, bias, count=800):
     stm = SimulatedController(surface, seed=2, profile="good_day" if figure in GOOD else "bad_day")
     places = sites(surface, kind, count, reach=600.0, spread=spread)
     reading = stm.spectra(places, SweepSettings(bias[0], bias[-1], len(bias)))
-    return reading.current, stm.get_lockin().didv(reading.lockin_x)
+    return reading.current, stm.get_lockin().didv(reading.lockin_x, reading.lockin_y)
 
 
 def onsets(bias, conductance, threshold):

@@ -77,7 +77,7 @@ class Rounded:
         spectrum = self.inner.sweep(replace(settings, **numbers), progress)
         current, x, y = (wired(channel, "nA") for channel in (spectrum.current, spectrum.lockin_x, spectrum.lockin_y))
         clipped = np.abs(current).max() >= wire(self.ranges["current"][1], "nA") * (1 - 1e-6)
-        values = {"current": current, "lockin_x": x, "lockin_y": y, "didv": self.get_lockin().didv(x)}
+        values = {"current": current, "lockin_x": x, "lockin_y": y, "didv": self.get_lockin().didv(x, y)}
         quality = Quality.CLIPPED if clipped else Quality.GOOD
         return replace(spectrum, position=place(spectrum.position), bias=settings.bias, quality=quality, **values)
 
@@ -106,7 +106,8 @@ def explored_both_ways(scales, folder):
     lockin = behind.get_lockin()
     with NanonisServer(behind, (0,) * 4) as server:
         server.software.registers.set("Util.AcqPeriod", [0.001])
-        options = {"lockin": (lockin.gain, lockin.offset), "sample": "EuZn2As2"}
+        calibration = {f"lockin_{name}": getattr(lockin, name) for name in ("response", "offset", "reference")}
+        options = {**calibration, "preamplifier": lockin.preamplifier, "sample": "EuZn2As2"}
         there = explored(nanonis("127.0.0.1", 7, folder / "tcp", ports=server.ports, **options), scales)
     return here, there
 

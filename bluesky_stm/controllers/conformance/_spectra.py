@@ -35,10 +35,44 @@ class Spectra(Suite):
     def test_raw_lock_in_and_conductance_agree(
         self, controller: Controller, sweep_settings: SweepSettings, places: list[Point]
     ) -> None:
-        """The gain and the offset of the lock-in lead from one to the other."""
+        """The settings of the lock-in lead from one to the other."""
         spectrum = self.spectrum(controller, sweep_settings, places[0])
         known = np.isfinite(spectrum.lockin_x)
-        assert spectrum.didv[known] == pytest.approx(controller.get_lockin().didv(spectrum.lockin_x)[known], rel=1e-6, abs=1e-9)
+        didv = controller.get_lockin().didv(spectrum.lockin_x, spectrum.lockin_y)
+        assert spectrum.didv[known] == pytest.approx(didv[known], rel=1e-6, abs=1e-9)
+
+    def test_the_conductance_does_not_depend_on_the_modulation(
+        self, controller: Controller, sweep_settings: SweepSettings, places: list[Point]
+    ) -> None:
+        """Half the amplitude makes half of the gain and of the lock-in's X, and the same dI/dV.
+
+        A gain that stays, or that halves where X does not, makes it wrong by a factor of two; noise and jumps do not.
+        """
+        self.needs(controller, Capability.LOCKIN)
+        before = controller.get_lockin()
+        whole = self.spectrum(controller, sweep_settings, places[0])
+        try:
+            controller.set_lockin(replace(before, amplitude=before.amplitude / 2))
+            assert controller.get_lockin().gain == pytest.approx(before.gain / 2, rel=1e-5)
+            half = controller.sweep(sweep_settings)
+        finally:
+            controller.set_lockin(before)
+        assert half.didv.mean() == pytest.approx(whole.didv.mean(), rel=0.4)
+
+    def test_without_modulation_there_is_no_conductance(
+        self, controller: Controller, sweep_settings: SweepSettings, places: list[Point]
+    ) -> None:
+        """It is NaN, and the spectrum is marked; the current is there."""
+        self.needs(controller, Capability.LOCKIN)
+        before = controller.get_lockin()
+        controller.set_lockin(replace(before, on=False))
+        try:
+            spectrum = self.spectrum(controller, sweep_settings, places[0])
+        finally:
+            controller.set_lockin(before)
+        assert np.isnan(spectrum.didv).all()
+        assert np.isfinite(spectrum.current).all()
+        assert spectrum.quality & Quality.UNMODULATED
 
     def test_a_sweep_leaves_no_trace(self, controller: Controller, sweep_settings: SweepSettings, places: list[Point]) -> None:
         """Feedback, bias and set point stand as before."""

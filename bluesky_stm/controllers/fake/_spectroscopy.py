@@ -40,16 +40,17 @@ class FakeSpectroscopy(FakePart):
                 state.time += (settings.settle + settings.integrate) * settings.averages * (1 + settings.backward)
                 if progress:
                     progress(point + 1, settings.points)
-        raw = np.where(np.isnan(current), np.nan, conductance * state.lockin.gain + state.lockin.offset)
-        didv = state.lockin.didv(raw)
-        back = {"current": current - DISPLACEMENT, "lockin_x": raw, "lockin_y": 0 * raw, "didv": didv}
+        x, y = (np.where(np.isnan(current), np.nan, value) for value in self._lockin(conductance))
+        didv = state.lockin.didv(x, y)
+        back = {"current": current - DISPLACEMENT, "lockin_x": x, "lockin_y": y, "didv": didv}
         quality = Quality.INCOMPLETE if np.isnan(current).any() else Quality.GOOD
+        quality |= Quality.GOOD if state.lockin.modulated else Quality.UNMODULATED
         return Spectrum(
             position=state.place,
             bias=bias,
             current=current,
-            lockin_x=raw,
-            lockin_y=0 * raw,
+            lockin_x=x,
+            lockin_y=y,
             didv=didv,
             setpoint=setpoint,
             time=begun,
@@ -65,6 +66,13 @@ class FakeSpectroscopy(FakePart):
     @asked
     def shape_tip(self, shape: TipShape) -> None:
         """Dip the tip; nothing follows from it."""
+
+    def _lockin(self, conductance: float) -> tuple[float, float]:
+        """Return X and Y, in nA, of a conductance in nS: a vector, as long as the calibration says and turned by the phase."""
+        lockin = self.state.lockin
+        length = lockin.size * conductance if lockin.modulated else 0.0
+        turned = math.radians(lockin.turned)
+        return length * math.cos(turned) + lockin.offset, -length * math.sin(turned)
 
     @contextmanager
     def _holding(self) -> Iterator[None]:

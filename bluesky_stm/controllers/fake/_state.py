@@ -35,7 +35,7 @@ class FakeState:
         self.bias, self.current, self.feedback, self.withdrawn = -1.0, 0.1, True, False
         self.lift, self.time, self.place = 0.0, 0.0, Point(0.0, 0.0)
         self.gains = FeedbackGains(0.01, 1000.0)
-        self.lockin = LockInSettings(amplitude=0.01, frequency=761.0, gain=0.007, offset=0.0002)
+        self.lockin = LockInSettings(amplitude=0.01, frequency=761.0, response=0.7, offset=0.0002)
         self.drift = (0.0, 0.0)
 
     @property

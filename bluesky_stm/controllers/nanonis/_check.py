@@ -101,10 +101,9 @@ def _state(controller: NanonisController) -> Iterator[Finding]:
 
 def _measuring(controller: NanonisController) -> Iterator[Finding]:
     lockin = controller.get_lockin()
-    found = f"{lockin.amplitude * 1e3:.4g} mV at {lockin.frequency:.5g} Hz, {'on' if lockin.on else 'on during sweeps only'}"
-    yield _finding(
-        "lock-in", found, "" if lockin.amplitude > 0 else "Without a modulation there is no dI/dV: set an amplitude."
-    )
+    found = f"{lockin.amplitude * 1e3:.4g} mV at {lockin.frequency:.5g} Hz, {'on' if lockin.on else 'off'} during sweeps"
+    none = "There is no dI/dV without a modulation: set an amplitude, and switch the modulator or the sweep's lock-in run on."
+    yield _finding("lock-in", found, "" if lockin.modulated else none)
     busy = [name for name, running in controller.running().items() if running]
     yield _finding("running", ", ".join(busy) or "nothing", "Somebody is measuring: wait for the end." if busy else "")
     vx, vy = controller.get_drift()

@@ -16,7 +16,7 @@ from bluesky_stm.controllers.nanonis_wire._commands import PORTS, ZStatus
 from bluesky_stm.controllers.nanonis_wire._errors import NanonisError
 from bluesky_stm.errors import LostConnectionError, STMError
 from bluesky_stm.geometry import Floats
-from bluesky_stm.protocols import Capability
+from bluesky_stm.protocols import Capability, LockInCalibration
 from bluesky_stm.validated import JSON, Data
 
 
@@ -32,9 +32,11 @@ class NanonisController(NanonisSpectroscopy):
     host : str
     ports : sequence of int
         At least two of the controller's ports; further ones are tried where these don't answer.
-    lockin : (float, float), optional
-        Gain (V) and offset (nA) that turn lock-in X into dI/dV, see `LockInSettings`; the modulation's amplitude and 0 if not
-        given.
+    lockin : LockInCalibration
+        What preamplifier and lock-in make of a current; ideal ones if not given.
+    reference : float, optional
+        Reference of the phase, in degrees, see `LockInSettings`; if not given, the phase of the demodulator is taken to be
+        right as it stands.
     channels : ChannelNames, optional
         What the signals are called, if not as Nanonis calls them.
     interlocks : Interlocks or mapping, optional
@@ -63,7 +65,8 @@ class NanonisController(NanonisSpectroscopy):
         host: str = "127.0.0.1",
         ports: Sequence[int] = PORTS,
         *,
-        lockin: tuple[float, float] | None = None,
+        lockin: LockInCalibration = LockInCalibration(),  # noqa: B008 - it cannot change
+        reference: float | None = None,
         channels: ChannelNames = ChannelNames(),  # noqa: B008 - it cannot change
         interlocks: Interlocks | Data = Interlocks(),  # noqa: B008
         read_only: bool = False,
@@ -74,11 +77,10 @@ class NanonisController(NanonisSpectroscopy):
     ) -> None:
         self.name = name
         self._interlocks = Interlocks.parse(interlocks)
-        if lockin is not None:
-            self._lockin_gain, self._lockin_offset = lockin
         super().__init__(host, ports, timeout=timeout, read_only=read_only, announce=announce, channels=channels, clock=clock)
         try:
             self._arm(self._work)
+            self._calibrate(lockin, reference)
         except BaseException:
             self._hang_up()
             raise

@@ -11,6 +11,7 @@ from bluesky_stm.controllers.nanonis._controller import NanonisController
 from bluesky_stm.controllers.nanonis._interlocks import Interlocks
 from bluesky_stm.controllers.nanonis_wire import PORTS
 from bluesky_stm.parts import setting
+from bluesky_stm.protocols import LockInCalibration
 from bluesky_stm.settings import Positive, Range
 from bluesky_stm.validated import Data
 
@@ -23,10 +24,17 @@ class Nanonis(ControllerPart):
     name: str = "nanonis"
     host: str = setting("127.0.0.1", "", "Address of the controller.")
     ports: tuple[int, ...] = setting(PORTS, "", "TCP ports of the controller, at least two.", min_length=2)
-    lockin: tuple[float, float] | None = setting(
+    lockin_response: float = setting(
+        1.0, "", "Lock-in X for an amplitude times dI/dV of 1, apart from what the preamplifier takes: X / (amplitude * dI/dV)."
+    )
+    lockin_offset: float = setting(0.0, units.CURRENT, "Lock-in X without a current.")
+    lockin_reference: float | None = setting(
         None,
-        "V, nA",
-        "Gain and offset that turn lock-in X into dI/dV; if not given, the amplitude of the modulation and 0.",
+        units.ANGLE,
+        "Phase at which X would hold all of dI/dV, were the preamplifier infinitely fast; right as it stands if not given.",
+    )
+    preamplifier: float = setting(
+        0.0, units.TIME, "Time constant of the preamplifier; 0 if it is fast at the modulation.", ge=0
     )
     safe_tip: Positive | None = setting(
         None, units.CURRENT, "Current above which Safe Tip withdraws the tip; what stands there if not given."
@@ -45,7 +53,8 @@ class Nanonis(ControllerPart):
         return NanonisController(
             self.host,
             self.ports,
-            lockin=self.lockin,
+            lockin=LockInCalibration(response=self.lockin_response, offset=self.lockin_offset, preamplifier=self.preamplifier),
+            reference=self.lockin_reference,
             channels=self.channels,
             interlocks=Interlocks(safe_tip=self.safe_tip, z=self.z, end_sweep=self.end_sweep),
             read_only=self.read_only,
@@ -55,9 +64,14 @@ class Nanonis(ControllerPart):
         )
 
     def again(self, described: Data) -> Self:
-        """Return the same address with the gain and the offset of the lock-in that the run had."""
+        """Return the same address with the calibration of the lock-in that the run had."""
         lockin = described["lockin"]
-        return self.changed(lockin=(lockin["gain"], lockin["offset"]))
+        return self.changed(
+            lockin_response=lockin["response"],
+            lockin_offset=lockin["offset"],
+            lockin_reference=lockin["reference"],
+            preamplifier=lockin["preamplifier"],
+        )
 
 
 def _printed(text: str) -> None:

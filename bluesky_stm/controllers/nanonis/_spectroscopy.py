@@ -88,12 +88,13 @@ class NanonisSpectroscopy(NanonisScanning):
         if settings.setpoint is not None:
             self._check(bias=settings.setpoint.bias, setpoint=settings.setpoint.current)
         with self._act() as act:
-            state = self._check_contact("swept")
+            state, lockin = self._check_contact("swept"), self.get_lockin()
+            lockin.check_dwell(settings.dwell)
             before = _Before(self.get_setpoint(), state.on)
             with rescued(lambda: self._leave_as(before)):
                 held = before.setpoint if settings.setpoint is None else self._hold_at(settings.setpoint)
                 self._set_sweep(settings)
-                spectrum = self._sweep(settings, before.feedback, held, progress)
+                spectrum = self._sweep(settings, lockin, before.feedback, held, progress)
                 # One look at set point and z controller after the sweep answers all that is left to ask: whether the spectrum
                 # is what it claims to be, whether the tip has touched or is gone, and what has to be restored.
                 read, state = self._check_undisturbed(held), self._check_tip()
@@ -140,13 +141,13 @@ class NanonisSpectroscopy(NanonisScanning):
             ),
             _Setting("timing", "Timing", timing, timing),
             _Setting("limits", "Limits", ends, ends),
-            # Bias reset, z hold and lock-in run; whether the final z is recorded is left as it is.
+            # Bias reset and z hold; whether the final z is recorded and the lock-in is run is left as it is.
             _Setting(
-                "bias reset, Z hold and lock-in run",
+                "bias reset and Z hold",
                 "AdvProps",
-                (Switch.ON, Switch.ON, Switch.KEEP, Switch.ON),
-                (1, 1, 1),
-                lambda read: [read[0], read[1], read[3]],
+                (Switch.ON, Switch.ON, Switch.KEEP, Switch.KEEP),
+                (1, 1),
+                lambda read: read[:2],
             ),
             _Setting("return from the Z offset", "ZOffRevert", (Switch.ON,), (1,)),
         ]
@@ -173,13 +174,17 @@ class NanonisSpectroscopy(NanonisScanning):
 
     # ---- the sweep ----
 
-    def _sweep(self, settings: SweepSettings, closed: bool, setpoint: Setpoint, progress: Progress | None) -> Spectrum:
+    def _sweep(
+        self, settings: SweepSettings, lockin: LockInSettings, closed: bool, setpoint: Setpoint, progress: Progress | None
+    ) -> Spectrum:
         """Sweep, and make a spectrum of the answer.
 
         Parameters
         ----------
         settings : SweepSettings
             The sweep that is asked for.
+        lockin : LockInSettings
+            As it read just before.
         closed : bool
             True when the feedback was closed before, so that a current has to flow.
         setpoint : Setpoint
@@ -201,7 +206,7 @@ class NanonisSpectroscopy(NanonisScanning):
         if progress and done:
             progress(done, settings.points)
         quality |= self._clipped([*forth[:1], *back[:1]]) | (Quality.GOOD if done == settings.points else Quality.INCOMPLETE)
-        lockin = self._calibration()
+        quality |= Quality.GOOD if lockin.modulated else Quality.UNMODULATED
         return Spectrum(
             position=tip.point,
             bias=settings.bias,
@@ -322,7 +327,7 @@ class NanonisSpectroscopy(NanonisScanning):
 
 def _channels(lockin: LockInSettings, current: Floats, x: Floats, y: Floats) -> dict[str, Floats]:
     """Channels of a spectrum by name, from what was recorded."""
-    return {"current": current, "lockin_x": x, "lockin_y": y, "didv": lockin.didv(x)}
+    return {"current": current, "lockin_x": x, "lockin_y": y, "didv": lockin.didv(x, y)}
 
 
 def _backward(name: str) -> str:

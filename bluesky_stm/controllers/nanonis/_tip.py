@@ -1,4 +1,4 @@
-"""Bias, current, tip, set point, lock-in and drift of a Nanonis controller."""
+"""Bias, current, tip, set point and drift of a Nanonis controller."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from bluesky_stm import units
 from bluesky_stm.controllers.base import SLEW
 from bluesky_stm.controllers.nanonis._connected import ARRIVED
 from bluesky_stm.controllers.nanonis._link import Link
-from bluesky_stm.controllers.nanonis._z import NanonisZ
+from bluesky_stm.controllers.nanonis._lockin import NanonisLockIn
 from bluesky_stm.controllers.nanonis_wire._commands import FOREVER, Pulse, Switch
 from bluesky_stm.controllers.nanonis_wire._errors import NanonisError
 from bluesky_stm.controllers.nanonis_wire._si import ours, si
 from bluesky_stm.errors import MotionStoppedError
 from bluesky_stm.geometry import Point
 from bluesky_stm.measurements import Setpoint
-from bluesky_stm.protocols import FeedbackGains, LockInSettings, TipShape, TipState
+from bluesky_stm.protocols import FeedbackGains, TipShape, TipState
 from bluesky_stm.units import CURRENT, LENGTH
 
 STEP: Final = 0.05
@@ -30,15 +30,9 @@ BIAS_TOLERANCE: Final = 1e-3
 RAMP: Final = 0.1
 """Time in which a dipping tip goes down, and in which it comes up, in s."""
 
-FIRST: Final = 1
-"""Number of the modulator and of the demodulator."""
 
-
-class NanonisTip(NanonisZ):
+class NanonisTip(NanonisLockIn):
     """The part of `protocols.Controller` that sets the junction: where the tip stands, and at what bias and current."""
-
-    _lockin_gain: float | None = None
-    _lockin_offset = 0.0
 
     # ---- bias and current ----
 
@@ -167,41 +161,6 @@ class NanonisTip(NanonisZ):
             self._work.ask("ZCtrl.GainSet", si(gains.proportional, LENGTH), time, si(gains.integral, LENGTH))
             self._confirm("The proportional gain", gains.proportional, self.get_gains().proportional, LENGTH, 1e-9)
             self._confirm("The integral gain", gains.integral, self.get_gains().integral, units.SPEED, 1e-6)
-
-    # ---- lock-in ----
-
-    def get_lockin(self) -> LockInSettings:
-        """Settings of modulator and demodulator 1; gain and offset as given, else the amplitude of the modulation and 0."""
-        amplitude = self._watch.ask("LockIn.ModAmpGet", FIRST)[0]
-        return LockInSettings(
-            amplitude=amplitude,
-            frequency=self._watch.ask("LockIn.ModPhasFreqGet", FIRST)[0],
-            gain=amplitude if self._lockin_gain is None else self._lockin_gain,
-            offset=self._lockin_offset,
-            phase=self._watch.ask("LockIn.DemodPhasGet", FIRST)[0],
-            on=bool(self._watch.ask("LockIn.ModOnOffGet", FIRST)[0]),
-        )
-
-    def _calibration(self) -> LockInSettings:
-        """Return what turns lock-in X into dI/dV; only the amplitude is asked for, and only where no gain was given."""
-        gain = self._lockin_gain
-        amplitude = self._watch.ask("LockIn.ModAmpGet", FIRST)[0] if gain is None else math.nan
-        return LockInSettings(amplitude, math.nan, amplitude if gain is None else gain, self._lockin_offset)
-
-    def set_lockin(self, settings: LockInSettings) -> None:
-        """Change them; gain and offset are kept here, for the controller does not know them."""
-        with self._act():
-            self._work.ask("LockIn.ModAmpSet", FIRST, settings.amplitude)
-            self._work.ask("LockIn.ModPhasFreqSet", FIRST, settings.frequency)
-            self._work.ask("LockIn.DemodPhasSet", FIRST, settings.phase)
-            self._work.ask("LockIn.ModOnOffSet", FIRST, settings.on)
-            self._lockin_gain, self._lockin_offset = settings.gain, settings.offset
-            read = self.get_lockin()
-            self._confirm("The modulation", settings.amplitude, read.amplitude, units.BIAS, 1e-7)
-            self._confirm("The frequency of the modulation", settings.frequency, read.frequency, units.FREQUENCY, 1e-3)
-            turned = (read.phase - settings.phase + 180) % 360 - 180
-            self._confirm("The phase of the demodulator", settings.phase, settings.phase + turned, units.ANGLE, 1e-3)
-            self._confirm("The modulation's switch", settings.on, read.on, "(1 on, 0 off)", 0.0)
 
     # ---- drift ----
 

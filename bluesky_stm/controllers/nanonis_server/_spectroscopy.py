@@ -106,7 +106,7 @@ def _settings(software: Software) -> SweepSettings:
 def _measure(software: Software) -> Spectrum:
     settings = _settings(software)
     with software.doing("sweep"):
-        spectrum = _nothing_but_air(software, settings) if software.withdrawn else software.controller.sweep(settings)
+        spectrum = _nothing_but_air(software, settings) if software.withdrawn else _swept(software, settings)
     spectrum = _ended_early(software, spectrum)
     largest = software.full_scale if software.overload else np.nanmax(np.abs(spectrum.current), initial=0.0)
     software.check_current(float(largest))
@@ -115,6 +115,19 @@ def _measure(software: Software) -> Spectrum:
     if software.registers.get("BiasSpectr.Props")[5]:
         write_dat(software.saved_path(software.base_name, ".dat"), replace(spectrum, time=time.time()))
     return spectrum
+
+
+def _swept(software: Software, settings: SweepSettings) -> Spectrum:
+    """Sweep, the modulator switched on meanwhile where the module is set to run the lock-in."""
+    controller, run = software.controller, software.registers.get("BiasSpectr.AdvProps")[3]
+    before = controller.get_lockin()
+    if before.on or not run:
+        return controller.sweep(settings)
+    controller.set_lockin(replace(before, on=True))
+    try:
+        return controller.sweep(settings)
+    finally:
+        controller.set_lockin(replace(controller.get_lockin(), on=False))
 
 
 def _nothing_but_air(software: Software, settings: SweepSettings) -> Spectrum:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Self
@@ -15,6 +16,33 @@ from bluesky_stm.files import RecordedRun, Sweeps, fingerprint, read
 from bluesky_stm.geometry import Floats, Frame, Point
 from bluesky_stm.measurements import Grid, Spectrum
 from bluesky_stm.protocols import LockInSettings, SweepSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordedLockIn(LockInSettings):
+    """Gain and offset of a recorded channel; how the lock-in was set is not known.
+
+    Attributes
+    ----------
+    recorded_gain : float
+        In V; NaN where no lock-in was recorded.
+    """
+
+    amplitude: float = math.nan
+    frequency: float = math.nan
+    phase: float = math.nan
+    on: bool = False
+    recorded_gain: float = math.nan
+
+    @property
+    def turned(self) -> float:
+        """Return 0: whoever recorded it had set the phase."""
+        return 0.0
+
+    @property
+    def size(self) -> float:
+        """The recorded gain, in V."""
+        return self.recorded_gain
 
 
 class Recording:
@@ -58,15 +86,14 @@ class Recording:
         return math.hypot(*self.frame.pixel_size) / 2 * (1 + 1e-9)
 
     @cached_property
-    def lockin(self) -> LockInSettings:
+    def lockin(self) -> RecordedLockIn:
         """Gain and offset between lock-in and dI/dV as recorded; what is not known is NaN."""
-        unknown = LockInSettings(math.nan, math.nan, math.nan, math.nan, math.nan, on=False)
         for spectrum in self.run.spectra:
             seen = np.isfinite(spectrum.lockin_x + spectrum.didv)
             if seen.sum() > 1:
                 gain, offset = np.polyfit(spectrum.didv[seen], spectrum.lockin_x[seen], 1)
-                return LockInSettings(math.nan, math.nan, float(gain), float(offset), math.nan)
-        return unknown
+                return RecordedLockIn(offset=float(offset), recorded_gain=float(gain), on=True)
+        return RecordedLockIn()
 
     def height_at(self, point: Point) -> float:
         """Tip height at the nearest pixel, in nm."""

@@ -16,7 +16,7 @@ from bluesky_stm.controllers.simulated._noise import NoiseSource
 from bluesky_stm.controllers.simulated._profile import Profile
 from bluesky_stm.errors import STMError
 from bluesky_stm.measurements import Setpoint
-from bluesky_stm.protocols import LockInSettings
+from bluesky_stm.protocols import LockInCalibration, LockInSettings
 from bluesky_stm.surface import Surface
 
 MODULATION: Final = 977.1
@@ -48,8 +48,7 @@ class Bench:
         self.noise = NoiseSource(seed)
         self.junction = SimulatedJunction(Instrument(surface, profile), surface.sample.reference, self.noise)
         self.acts = Acts(clock, self._hold)
-        response = profile.modulation * profile.lockin_response
-        self.lockin = LockInSettings(profile.modulation, MODULATION, response, profile.lockin_offset)
+        self.lockin = _calibrated(profile)
 
     @property
     def surface(self) -> Surface:
@@ -86,3 +85,16 @@ class Bench:
     def _hold(self) -> None:
         if not self.junction.withdrawn:
             self.junction.close_feedback(self.now())
+
+
+def _calibrated(profile: Profile) -> LockInSettings:
+    """Return the lock-in as it was calibrated at `MODULATION`, its phase such that the displacement lies in Y alone."""
+    raw = LockInCalibration(offset=profile.lockin_offset, preamplifier=profile.response)
+    return LockInSettings(
+        amplitude=profile.modulation,
+        frequency=MODULATION,
+        response=profile.lockin_response / raw.passed(MODULATION),
+        offset=profile.lockin_offset,
+        preamplifier=profile.response,
+        reference=raw.lag(MODULATION),
+    )

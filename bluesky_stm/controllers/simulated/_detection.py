@@ -52,7 +52,6 @@ class Detection:
     ----------
     profile : Profile
     lockin : LockInSettings
-        ``phase`` is counted from where the displacement current of the junction lies in Y alone.
     averaging : float
         Time spent on a point, in units of the 10 ms for which the profile is given.
     """
@@ -88,20 +87,23 @@ class Detection:
         return Reading(np.clip(current, -full, full), x, y, height, clipped, jumped)
 
     def _demodulated(self, magnitude: Floats, modulated: Floats) -> tuple[Floats, Floats]:
-        """X and Y, offset included: what is in phase with the bias, and the displacement current ahead of it, turned."""
+        """X and Y, offset included: what is in phase with the bias, and the displacement current ahead of it, turned.
+
+        Both pass the preamplifier on their way, which makes them smaller and late.
+        """
         profile, lockin = self.profile, self.lockin
-        if not lockin.on:
+        if not lockin.modulated:
             return np.zeros_like(modulated), np.zeros_like(modulated)
         growth = 1 + np.minimum(profile.lockin_growth * magnitude, profile.lockin_growth_limit)
-        inphase = profile.lockin_response * growth * modulated
         displaced = 2 * np.pi * lockin.frequency * profile.capacitance * lockin.amplitude * PICOFARAD
-        cos, sin = np.cos(np.radians(lockin.phase)), np.sin(np.radians(lockin.phase))
-        return inphase * cos + displaced * sin + profile.lockin_offset, displaced * cos - inphase * sin
+        scale = lockin.response * lockin.passed(lockin.frequency)
+        read = scale * np.exp(-1j * np.radians(lockin.turned)) * (growth * modulated + 1j * displaced)
+        return read.real + profile.lockin_offset, read.imag
 
     def _noisy(self, rng: np.random.Generator, current: Floats, x: Floats, y: Floats) -> tuple[Floats, Floats, Floats]:
         profile, magnitude = self.profile, np.abs(current)
         current = current + current_noise(rng, current, profile, self.averaging)
-        if not self.lockin.on:
+        if not self.lockin.modulated:
             return current, x, y
         white = profile.lockin_noise / np.sqrt(self.averaging)
         x = x + (white + profile.lockin_junction * magnitude / np.sqrt(self.averaging)) * rng.standard_normal(x.shape)

@@ -75,7 +75,7 @@ class Instrument:
         setpoint : Setpoint
             Bias (V) and current (nA) at which the feedback is opened.
         lockin : LockInSettings
-            Amplitude (V), gain and offset of the lock-in.
+            How the lock-in is set, and what it makes of a current.
         tip : Tip
             Shape and electronic state of the tip.
         rng : Generator or None
@@ -84,7 +84,7 @@ class Instrument:
             Height at which the tip is held, in nm.
         """
         barrier = tip.barrier(self.surface.barrier)
-        sweep = self._sweep(settings, lockin.amplitude, setpoint, barrier)
+        sweep = self._sweep(settings, lockin.amplitude if lockin.modulated else 0.0, setpoint, barrier)
         patches = [SurfacePoints(self.surface, places + apart, barrier) for apart, _ in tip.apexes]
         gaps = [patch.gap(setpoint if z is None else self.surface.sample.reference) for patch in patches]
         heights = [patch.relief(tip.rise) + gap for patch, gap in zip(patches, gaps, strict=True)]

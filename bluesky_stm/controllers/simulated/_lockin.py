@@ -13,7 +13,7 @@ class SimulatedLockIn:
         self._bench = bench
 
     def get_lockin(self) -> LockInSettings:
-        """Return the settings; gain and offset as they were calibrated."""
+        """Return the settings, and the calibration of preamplifier and lock-in."""
         return self._bench.lockin
 
     def set_lockin(self, settings: LockInSettings) -> None:

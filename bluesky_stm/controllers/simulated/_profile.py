@@ -45,7 +45,7 @@ class Profile(Part):
     response: float = setting(
         0.0,
         units.TIME,
-        "Time constant of the preamplifier before the feedback; with 0 the feedback follows at once, whatever its gains.",
+        "Time constant of the preamplifier, before feedback and lock-in; with 0 both follow at once.",
         ge=0,
     )
     preamp_range: float = setting(
@@ -66,7 +66,9 @@ class Profile(Part):
     jump: float = setting(0.3, "", "Largest jump, relative to the current.")
 
     # Lock-in
-    lockin_response: float = setting(1.0, "", "Lock-in X for an amplitude times dI/dV of 1.")
+    lockin_response: float = setting(
+        1.0, "", "Lock-in X for an amplitude times dI/dV of 1, as measured behind the preamplifier at 977.1 Hz."
+    )
     lockin_offset: float = setting(0.0, units.CURRENT, "Offset of lock-in X.")
     lockin_noise: float = setting(0.0, units.CURRENT, "Noise of lock-in X and Y.", ge=0)
     capacitance: float = setting(
@@ -135,7 +137,7 @@ GOOD_DAY: Final = IDEAL.preset(
     lockin_response=0.95,
     lockin_offset=-0.0002,
     lockin_noise=0.00016,
-    capacitance=0.148,
+    capacitance=0.156,
     lockin_junction=0.0015,
     lockin_growth=0.06,
     lockin_growth_limit=0.35,

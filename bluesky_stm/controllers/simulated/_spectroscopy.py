@@ -36,6 +36,7 @@ class SimulatedSpectroscopy:
             When the tip, moved by ``z_offset``, touches the surface.
         """
         bench, junction = self._bench, self._bench.junction
+        bench.lockin.check_dwell(settings.dwell)
         with bench.acts.one(), bench.at_setpoint(settings.setpoint):
             bench.check_contact()
             started, rng = bench.now(), bench.noise.next("sweep")
@@ -65,6 +66,7 @@ class SimulatedSpectroscopy:
 
     def grid(self, frame: Frame, settings: SweepSettings) -> Grid:
         """A CITS grid, measured as one act that cannot be stopped; drift, creep and changes of the tip are left out."""
+        self._bench.lockin.check_dwell(settings.dwell)
         with self._bench.acts.one():
             self._bench.check_contact()
             started, rng = self._bench.now(), self._bench.noise.next("grid")
@@ -120,17 +122,18 @@ class SimulatedSpectroscopy:
             current=current,
             lockin_x=x,
             lockin_y=y,
-            didv=self._bench.lockin.didv(x),
+            didv=self._bench.lockin.didv(x, y),
             height=height,
             setpoint=setpoint,
             time=started,
+            quality=self._modulation(),
         )
 
     def _spectrum(
         self, point: Point, settings: SweepSettings, reading: Reading, setpoint: Setpoint, started: float, done: int
     ) -> Spectrum:
         back = self._channels(reading.backward, done) if reading.backward else {}
-        quality = reading.quality | (Quality.INCOMPLETE if done < settings.points else Quality.GOOD)
+        quality = reading.quality | self._modulation() | (Quality.INCOMPLETE if done < settings.points else Quality.GOOD)
         z = float(reading.height[0])
         return Spectrum(
             position=point,
@@ -148,4 +151,7 @@ class SimulatedSpectroscopy:
         raw = {name: getattr(reading, name)[0].copy() for name in ("current", "lockin_x", "lockin_y")}
         for values in raw.values():
             values[done:] = np.nan
-        return {**raw, "didv": self._bench.lockin.didv(raw["lockin_x"])}
+        return {**raw, "didv": self._bench.lockin.didv(raw["lockin_x"], raw["lockin_y"])}
+
+    def _modulation(self) -> Quality:
+        return Quality.GOOD if self._bench.lockin.modulated else Quality.UNMODULATED

@@ -19,7 +19,7 @@ from bluesky_stm.controllers.nanonis_wire._wire import Header
 from bluesky_stm.errors import LimitError, LostConnectionError, NotCapableError, SettingsError, STMError, TipCrashError
 from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.measurements import Quality, Setpoint
-from bluesky_stm.protocols import SweepSettings
+from bluesky_stm.protocols import LockInCalibration, SweepSettings
 
 pytest.importorskip("nanonis_spm", reason="the vendor's client is not installed")
 
@@ -69,14 +69,14 @@ def test_lines_of_an_image_are_told_while_it_grows():
     assert told[-1] == (16, 16)
 
 
-def test_gain_and_offset_of_the_lock_in_are_the_users(connect):
-    """The wire does not know them; the modulation's amplitude stands in for a gain that nobody gave."""
+def test_the_calibration_of_the_lock_in_is_the_users(connect):
+    """The wire does not know it; a response of 1 stands in for one that nobody gave."""
     plain, calibrated = connect(), None
-    assert plain.get_lockin().gain == plain.get_lockin().amplitude
+    assert plain.get_lockin().gain == pytest.approx(plain.get_lockin().amplitude)
     plain.close()
-    calibrated = connect(lockin=(0.0156, -0.0002))
+    calibrated = connect(lockin=LockInCalibration(response=0.95, offset=-0.0002))
     spectrum = calibrated.sweep(SHORT)
-    assert spectrum.didv == pytest.approx((spectrum.lockin_x + 0.0002) / 0.0156)
+    assert spectrum.didv == pytest.approx((spectrum.lockin_x + 0.0002) / (0.95 * 0.0164))
 
 
 def test_a_sweep_from_another_set_point_brings_back_the_old_one(controller, microscope):

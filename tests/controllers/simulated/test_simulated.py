@@ -100,7 +100,7 @@ def test_the_lock_in_reads_the_slope_of_the_current(ideal):
 def test_a_larger_modulation_blurs_the_onset(ideal):
     """Modulation of 100 mV shows conductance up to that far inside the gap."""
     narrow = ideal.sweep(SWEEP)
-    ideal.set_lockin(replace(ideal.get_lockin(), amplitude=0.1, gain=0.1))
+    ideal.set_lockin(replace(ideal.get_lockin(), amplitude=0.1))
     wide = ideal.sweep(SWEEP)
     inside = narrow.didv < 1e-4
     assert wide.didv[inside].max() > 10 * narrow.didv[inside].max()

@@ -1,0 +1,65 @@
+"""The lock-in of a Nanonis controller: modulator and demodulator 1."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bluesky_stm import units
+from bluesky_stm.controllers.nanonis._z import NanonisZ
+from bluesky_stm.controllers.nanonis_wire._commands import Switch
+from bluesky_stm.protocols import LockInCalibration, LockInSettings
+
+FIRST: Final = 1
+"""Number of the modulator and of the demodulator."""
+
+
+class NanonisLockIn(NanonisZ):
+    """The part of `protocols.Controller` that sets the lock-in.
+
+    Amplitude, frequency, phase and switch are the instrument's and read there each time; the calibration is kept here, for the
+    protocol knows none. The bias is modulated in a sweep when the modulator is on, or when the bias spectroscopy module
+    switches it on ("lock-in run"), as most people have it.
+    """
+
+    _calibration = LockInCalibration()
+    _reference = 0.0
+
+    def get_lockin(self) -> LockInSettings:
+        """Return how modulator and demodulator 1 are set, and the calibration."""
+        return LockInSettings(
+            **vars(self._calibration),
+            amplitude=self._watch.ask("LockIn.ModAmpGet", FIRST)[0],
+            frequency=self._watch.ask("LockIn.ModPhasFreqGet", FIRST)[0],
+            phase=self._watch.ask("LockIn.DemodPhasGet", FIRST)[0],
+            reference=self._reference,
+            on=self._modulates(),
+        )
+
+    def set_lockin(self, settings: LockInSettings) -> None:
+        """Change them; the calibration is kept here, and the rest is read back."""
+        before = self.get_lockin()
+        with self._act():
+            self._work.ask("LockIn.ModAmpSet", FIRST, settings.amplitude)
+            self._work.ask("LockIn.ModPhasFreqSet", FIRST, settings.frequency)
+            self._work.ask("LockIn.DemodPhasSet", FIRST, settings.phase)
+            # A modulator that is on during sweeps only is left so: nothing else has to be on to measure dI/dV.
+            if settings.on != before.on:
+                self._work.ask("LockIn.ModOnOffSet", FIRST, settings.on)
+            if not settings.on:
+                self._work.ask("BiasSpectr.AdvPropsSet", Switch.KEEP, Switch.KEEP, Switch.KEEP, Switch.OFF)
+            self._calibration, self._reference = settings.calibration, settings.reference
+            read = self.get_lockin()
+            self._confirm("The modulation", settings.amplitude, read.amplitude, units.BIAS, 1e-7)
+            self._confirm("The frequency of the modulation", settings.frequency, read.frequency, units.FREQUENCY, 1e-3)
+            turned = (read.phase - settings.phase + 180) % 360 - 180
+            self._confirm("The phase of the demodulator", settings.phase, settings.phase + turned, units.ANGLE, 1e-3)
+            self._confirm("The modulation's switch", settings.on, read.on, "(1 on, 0 off)", 0.0)
+
+    def _calibrate(self, calibration: LockInCalibration, reference: float | None) -> None:
+        """Keep the calibration; without a reference, the phase that stands there is taken to be right."""
+        self._calibration = calibration
+        lockin = self.get_lockin()
+        self._reference = lockin.phase + lockin.lag(lockin.frequency) if reference is None else reference
+
+    def _modulates(self) -> bool:
+        return bool(self._watch.ask("LockIn.ModOnOffGet", FIRST)[0] or self._watch.ask("BiasSpectr.AdvPropsGet")[3])
