@@ -47,7 +47,7 @@ RECORDED = "NanonisReader_STS_grid_lockin.3ds"
 
 SCALARS: dict[str, Mapping[str, Any]] = {
     "in-gap states": {"name": "integral", "between": [-0.9, -0.5]},
-    "smallest gap": {"name": "gap", "prefer": "small", "least": 1e-3},
+    "smallest gap": {"name": "gap", "prefer": "small"},
     "conductance at 0.8 V": {"name": "conductance", "bias": 0.8},
 }
 """The first two are properties of defects, the third of the terrace."""

@@ -27,7 +27,7 @@ PROFILE = GOOD_DAY.changed(drift=(0.0, 0.0), creep=0.0, hysteresis=0.0)
 """A good day on which the tip is where it was asked to be: what is missed is the rule's doing."""
 
 SCALARS = {
-    "smallest gap": {"name": "gap", "prefer": "small", "least": 1e-3},
+    "smallest gap": {"name": "gap", "prefer": "small"},
     "conductance at 0.8 V": {"name": "conductance", "bias": 0.8},
 }
 FOUND = 0.8

@@ -69,12 +69,13 @@ def judge(reference: Spectrum, now: Spectrum, check: TipCheck) -> str:
     Returns
     -------
     str
-        The first reason found: quality flags, a shifted band edge, current inside the gap, or a changed shape.
+        The first reason found: quality flags, current inside the gap, a shifted band edge, or a changed shape.
     """
     if now.quality & (SUSPICIOUS | Quality.INCOMPLETE):
         return f"the spectrum is marked: {now.quality.words}"
-    moved = _moved_edges(reference, now, check.onset)
-    return moved or _leaks(reference, now, check.leak) or _reshaped(reference, now, check.shape)
+    # A leak first: it is a conductance inside the gap, and so moves the edges as well.
+    leaks = _leaks(reference, now, check.leak)
+    return leaks or _moved_edges(reference, now, check.onset) or _reshaped(reference, now, check.shape)
 
 
 def _moved_edges(reference: Spectrum, now: Spectrum, allowed: float) -> str:

@@ -1,74 +1,172 @@
-"""Band edges and gap, from where the conductance leaves its noise floor.
+"""Band edges and gap, as contours of the conductance that follow the set point, with what the noise lets be seen.
 
-The floor is the quietest stretch of the sweep; its level and its noise set the threshold. An edge is where the conductance
-stays above it for three samples, interpolated between two samples. Unlike a line through the onset this needs no shape of the
-curve, and unlike a fixed current it does not depend on the distance of the tip.
+An edge is where dI/dV reaches ``level`` times the conductance that the junction has at its set point, ``|I / V|``. A tip that
+stands closer, or a set point that was missed by a few per cent, changes both alike. What remains is that the barrier
+lets states of different energy decay differently with the distance of the tip.
+
+dI/dV is that of current and lock-in together (`FittedSlope`). Where the noise would hide a conductance of that level there
+is no edge to be found, and no value: a state in the gap could not have been seen. The message says what could have been seen,
+and at which set point the edges could be.
+
+Measured on the simulated EuZn2As2 (``tests/physics/test_gap.py``) at set points from 0.05 to 1 nA, -1.5 V: the gap of the
+terrace is 1.585 to 1.598 V on a good day; on a bad day it has none below 0.1 nA, and 1.582 to 1.596 V from there on.
+
+A set point of the other polarity is another contour: where the conduction band carries fifty times the current of the valence
+band, ``level`` times the conductance at +1.5 V is more than the valence band ever has.
+
+The edges of the bands themselves lie inside of the contours, by 0.05 to 0.15 V here: conductance rises from them with about the
+square of the distance. Extrapolations to that edge, linear as in the published runs (`BandgapSlopefit`) or of the square root,
+depend on the part of the curve to which a line is fitted.
 """
 
 from __future__ import annotations
 
-import math
+from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
+from scipy.stats import norm, t
 
 from bluesky_stm import units
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import Spectrum
 from bluesky_stm.parts import setting
-from bluesky_stm.robust import normal_deviation
 from bluesky_stm.scalarizers._base import NoValueError, ScalarizerPart
+from bluesky_stm.scalarizers._slope import LEAST_REACH, ChannelNoise, FittedSlope
 from bluesky_stm.scalarizers._sweep import Sweep
 
-CONSECUTIVE = 3
-"""Number of consecutive samples above the threshold that make an edge; noise does not produce as many."""
+QUIET: Final = 1 / 12
+"""Share of the sweep that is searched for the quietest stretch, in which the gap is assumed: 0.25 V of 3 V."""
 
-METALLIC = 0.2
-"""Share of the mean conductance above which a floor is no gap; the median may lie in the gap itself, so that noise decides."""
+WINDOW: Final = 1 / 30
+"""Share of the sweep within which dI/dV is fitted, if not said otherwise: 0.1 V of 3 V."""
+
+ROUNDS: Final = 4
+"""How often the noise is measured inside the gap that was found with it; the second round seldom changes anything."""
+
+
+@dataclass(frozen=True)
+class BandEdges:
+    """The edges on both sides of the gap, in V.
+
+    Attributes
+    ----------
+    valence, conduction : float
+        Last occupied and first empty states; NaN for an edge that the sweep does not reach.
+    valence_std, conduction_std : float
+        Standard deviations.
+    level : float
+        Conductance at which the edges are, in nS.
+    limit : float
+        Smallest conductance that the noise lets be seen, in nS.
+    """
+
+    valence: float
+    conduction: float
+    valence_std: float
+    conduction_std: float
+    level: float
+    limit: float
 
 
 class _Edges(ScalarizerPart):
-    """The band edges on both sides of the noise floor; the three scalarizers below each return a part of them."""
+    """The band edges on both sides of the gap; the three scalarizers below each return a part of them."""
 
-    sigmas: float = setting(3.0, "", "Standard deviations of the noise floor above which a signal counts as conductance.", gt=0)
-    # Keeps an edge finite in a spectrum without noise.
-    least: float = setting(2e-4, "", "Smallest conductance that counts, as a share of the largest in the sweep.", gt=0, lt=1)
-    stretch: float = setting(0.25, units.BIAS, "Width of the range of bias in which the noise floor is found.", gt=0)
+    # On a good day 0.3 is twice what 0.05 nA lets be seen; a state in the gap of the triangles reaches 1.6.
+    level: float = setting(
+        0.3,
+        "",
+        "Conductance at which an edge is, as a share of that at the set point, |I/V|: the smallest state looked for.",
+        gt=0,
+    )
+    sigmas: float = setting(
+        4.0, "", "Standard deviations of the noise that this conductance must exceed, or there is no value.", gt=0
+    )
+    window: float | None = setting(
+        None,
+        units.BIAS,
+        "Width within which dI/dV is fitted; by default a thirtieth of the sweep. Five samples at least.",
+        gt=0,
+    )
 
     @property
     def units(self) -> str:
         """A bias, which is an energy over the elementary charge."""
         return units.BIAS
 
-    def edges(self, spectrum: Spectrum) -> tuple[float, float]:
-        """Return the last occupied and the first empty states, in V; NaN for an edge that the sweep does not reach.
+    def edges(self, spectrum: Spectrum) -> BandEdges:
+        """Return both edges.
 
         Raises
         ------
         NoValueError
-            When the sweep has too few samples or no gap.
+            When the sweep has too few samples or no gap, or when its noise hides the conductance at which the edges are.
         """
         sweep = Sweep.of(spectrum).clear
-        floor = _quietest(sweep, self.stretch)
-        middle = (floor.start + floor.stop) // 2
-        # the whole gap tells its noise better than the stretch: of so few samples the median deviation may be next to nothing
-        for sigmas, spread in ((2 * self.sigmas, np.std), (2 * self.sigmas, normal_deviation), (self.sigmas, normal_deviation)):
-            level, noise = float(np.median(sweep.didv[floor])), float(spread(sweep.didv[floor]))
-            threshold = level + max(sigmas * noise, self.least * float(sweep.didv.max() - level))
-            down, up = middle - _crossing(sweep.didv[middle::-1], threshold), middle + _crossing(sweep.didv[middle:], threshold)
-            floor = slice(math.ceil(max(down, 0)), math.floor(min(up, len(sweep.bias) - 1)) + 1)
-        low, high = np.interp([down, up], np.arange(len(sweep.bias)), sweep.bias, left=np.nan, right=np.nan)
-        return float(low), float(high)
+        quiet = _quietest(sweep)
+        scale = _at_setpoint(spectrum, sweep, quiet)
+        level, reach = self.level * scale, self._reach(sweep)
+        slope, gap, noise = self._gap(sweep, quiet, scale, level, reach)
+        # So few samples do not tell their noise well: Student's factor instead of the normal one
+        factor = float(t.isf(norm.sf(self.sigmas), noise.samples))
+        limit = factor * float(np.median(slope.std[gap]))
+        if limit > level:
+            asked = spectrum.setpoint.current
+            raise NoValueError(
+                f"the noise hides conductances below {limit:.2g} nS, and the edges are where dI/dV reaches {level:.2g} nS, "
+                f"{self.level:g} of that at the set point of {asked:g} nA: from about {asked * limit / level:.2g} nA on they "
+                "could be seen"
+            )
+        low, low_std = _crossing(sweep.bias, slope, level, gap.start, -1)
+        high, high_std = _crossing(sweep.bias, slope, level, gap.stop - 1, +1)
+        return BandEdges(low, high, low_std, high_std, level, limit)
 
-    def _edge(self, spectrum: Spectrum, which: int) -> float:
-        edge = self.edges(spectrum)[which]
+    def _reach(self, sweep: Sweep) -> int:
+        window = np.ptp(sweep.bias) * WINDOW if self.window is None else self.window
+        return max(LEAST_REACH, round(window / 2 / max(float(np.median(np.diff(sweep.bias))), 1e-12)))
+
+    def _gap(
+        self, sweep: Sweep, quiet: slice, scale: float, level: float, reach: int
+    ) -> tuple[FittedSlope, slice, ChannelNoise]:
+        """Return dI/dV, the samples around the quietest stretch where it stays below ``level``, and the noise there."""
+        middle = None
+        for _ in range(ROUNDS):
+            noise = ChannelNoise.inside(sweep[quiet], scale, np.ptp(sweep.bias) / 2)
+            slope = FittedSlope.of(sweep, noise, reach)
+            if middle is None:
+                middle = quiet.start + int(np.argmin(slope.didv[quiet]))
+            below = slope.didv < level
+            if not below[middle]:
+                least = float(slope.didv[middle])
+                raise NoValueError(
+                    f"no gap: dI/dV does not fall below {least:.3g} nS, and the edges are where it reaches {level:.3g} nS"
+                )
+            gap = slice(
+                middle - int(np.argmin(np.append(below[middle::-1], False))) + 1,
+                middle + int(np.argmin(np.append(below[middle:], False))),
+            )
+            # the feet of both edges are no noise
+            narrower = slice(gap.start + reach, gap.stop - reach)
+            inside = narrower if narrower.stop - narrower.start >= 2 * LEAST_REACH + 1 else gap
+            if inside == quiet or inside.stop - inside.start < 2 * LEAST_REACH + 1:
+                break
+            quiet = inside
+        return slope, gap, noise
+
+    def _edge(self, spectrum: Spectrum, which: int) -> tuple[float, float]:
+        found = self.edges(spectrum)
+        edge = (found.valence, found.conduction)[which]
         if np.isnan(edge):
             end = Sweep.of(spectrum).clear.bias[-which]
-            raise NoValueError(f"the {('valence', 'conduction')[which]} band is not reached up to {end:g} V")
-        return edge
+            raise NoValueError(
+                f"the {('valence', 'conduction')[which]} band is not reached up to {end:g} V: dI/dV stays below "
+                f"{found.level:.2g} nS, {self.level:g} of that at the set point of {spectrum.setpoint.bias:g} V"
+            )
+        return edge, (found.valence_std, found.conduction_std)[which]
 
 
 class Gap(_Edges):
-    """Conduction edge minus valence edge, in V."""
+    """Conduction edge minus valence edge, in V: between them dI/dV stays below ``level`` times that at the set point."""
 
     name: str = "gap"
 
@@ -78,9 +176,9 @@ class Gap(_Edges):
         Raises
         ------
         NoValueError
-            When there is no gap, or an edge lies outside of the sweep.
+            When there is no gap, an edge lies outside of the sweep, or the noise hides both.
         """
-        return self._edge(spectrum, 1) - self._edge(spectrum, 0)
+        return self._edge(spectrum, 1)[0] - self._edge(spectrum, 0)[0]
 
 
 class ValenceEdge(_Edges):
@@ -89,14 +187,14 @@ class ValenceEdge(_Edges):
     name: str = "valence_edge"
 
     def value(self, spectrum: Spectrum) -> float:
-        """Return the edge below the floor, in V.
+        """Return the edge below the gap, in V.
 
         Raises
         ------
         NoValueError
-            When there is no gap, or the edge lies outside of the sweep.
+            When there is no gap, the edge lies outside of the sweep, or the noise hides it.
         """
-        return self._edge(spectrum, 0)
+        return self._edge(spectrum, 0)[0]
 
 
 class ConductionEdge(_Edges):
@@ -105,34 +203,67 @@ class ConductionEdge(_Edges):
     name: str = "conduction_edge"
 
     def value(self, spectrum: Spectrum) -> float:
-        """Return the edge above the floor, in V.
+        """Return the edge above the gap, in V.
 
         Raises
         ------
         NoValueError
-            When there is no gap, or the edge lies outside of the sweep.
+            When there is no gap, the edge lies outside of the sweep, or the noise hides it.
         """
-        return self._edge(spectrum, 1)
+        return self._edge(spectrum, 1)[0]
 
 
-def _quietest(sweep: Sweep, stretch: float) -> slice:
+def _quietest(sweep: Sweep) -> slice:
     """Return the stretch of samples with the least conductance and spread."""
-    size = max(5, round(stretch / max(float(np.median(np.diff(sweep.bias))), 1e-12)) + 1) if len(sweep.bias) > 1 else 5
-    if len(sweep.bias) < size + 2 * CONSECUTIVE:
-        raise NoValueError(f"{len(sweep.bias)} samples are too few to tell a floor from its edges")
+    count = len(sweep.bias)
+    size = max(2 * LEAST_REACH + 1, round(QUIET * count) + 1)
+    if count < size + 2 * LEAST_REACH + 2:
+        raise NoValueError(f"{count} samples are too few to tell a gap from its edges")
     windows = np.lib.stride_tricks.sliding_window_view(sweep.didv, size)
-    level = np.median(windows, axis=1)
-    start = int(np.argmin(level + np.ptp(windows, axis=1)))
-    if level[start] > max(METALLIC * np.abs(sweep.didv).mean(), np.ptp(windows[start])):
-        raise NoValueError(f"no gap: the conductance does not fall below {level[start]:.3g} nS")
+    start = int(np.argmin(np.median(windows, axis=1) + np.ptp(windows, axis=1)))
     return slice(start, start + size)
 
 
-def _crossing(didv: Floats, threshold: float) -> float:
-    """Return the number of samples (also a fraction) up to where the curve leaves the floor; inf where it does not."""
-    lasting = np.convolve(didv > threshold, np.ones(CONSECUTIVE))[CONSECUTIVE - 1 :] == CONSECUTIVE
-    if not lasting.any():
-        return float("inf")
-    if (first := int(np.argmax(lasting))) == 0:
-        return 0.0
-    return first - 1 + float((threshold - didv[first - 1]) / (didv[first] - didv[first - 1]))
+def _at_setpoint(spectrum: Spectrum, sweep: Sweep, quiet: slice) -> float:
+    """Return the conductance of the junction at its set point, |I/V|, in nS.
+
+    Where the sweep passes the bias of the set point, the current is the one measured there, less that inside the gap, which is
+    the offset of the preamplifier: a tip that was held a few per cent off is scaled alike.
+
+    Raises
+    ------
+    NoValueError
+        When bias or current of the set point is not known, or nothing.
+    """
+    bias, current = spectrum.setpoint.bias, abs(spectrum.setpoint.current)
+    if sweep.bias[0] <= bias + 1e-9 and bias - 1e-9 <= sweep.bias[-1]:
+        current = abs(float(np.interp(bias, sweep.bias, sweep.current) - np.median(sweep.current[quiet])))
+    if not (bias != 0 and np.isfinite(bias) and current > 0 and np.isfinite(current)):
+        raise NoValueError(f"there is no conductance at the set point of {bias:g} V, {current:g} nA to compare with")
+    return current / abs(bias)
+
+
+def _crossing(bias: Floats, slope: FittedSlope, level: float, last: int, step: int) -> tuple[float, float]:
+    """Return where dI/dV leaves a gap, and its standard deviation; NaN where it does not.
+
+    Parameters
+    ----------
+    bias : ndarray of shape (n,)
+        In V.
+    slope : FittedSlope
+        dI/dV at these biases.
+    level : float
+        Conductance at the edge, in nS.
+    last : int
+        Last sample inside the gap.
+    step : {-1, +1}
+        Direction out of the gap.
+    """
+    first = last + step
+    if not 0 <= first < len(bias):
+        return float("nan"), float("nan")
+    apart, rise = float(bias[first] - bias[last]), float(slope.didv[first] - slope.didv[last])
+    share = (level - float(slope.didv[last])) / rise
+    # a curve between two samples is known to a part of their distance only: that of a uniform distribution over half of it
+    between = abs(apart) / 2 / np.sqrt(12)
+    return float(bias[last] + share * apart), float(np.hypot(slope.std[last] * abs(apart) / rise, between))

@@ -15,7 +15,7 @@ from bluesky_stm.scalarizers import PrincipalComponent, make_scalarizer
 GAIN = 0.0156  # V: nA of lock-in for each nS
 
 
-def spectrum_of(bias, current, didv, quality=Quality.GOOD):
+def spectrum_of(bias, current, didv, quality=Quality.GOOD, setpoint=0.2):
     lockin = np.asarray(didv) * GAIN
     return Spectrum(
         position=Point(0, 0),
@@ -24,17 +24,29 @@ def spectrum_of(bias, current, didv, quality=Quality.GOOD):
         lockin_x=lockin,
         lockin_y=0 * lockin,
         didv=np.asarray(didv),
-        setpoint=Setpoint(-1.5, 0.2),
+        setpoint=Setpoint(-1.5, setpoint),
         quality=quality,
     )
 
 
 def semiconductor(valence=-1.1, conduction=0.4, noise=0.0, seed=0, points=241, ends=(-1.5, 1.5)):
-    """Conductance that rises as the square beyond both edges, as measured on the clean terrace."""
+    """Conductance that rises as the square beyond both edges, as measured on the clean terrace; the current is its integral.
+
+    The noise is that of dI/dV (nS); the current has a hundredth of the number, in nA.
+    """
     bias = np.linspace(*ends, points)
-    didv = 4 * np.clip(valence - bias, 0, None) ** 2 + 4 * np.clip(bias - conduction, 0, None) ** 2
-    didv += noise * np.random.default_rng(seed).standard_normal(points)
-    return spectrum_of(bias, np.cumsum(didv) * (bias[1] - bias[0]), didv)
+    below, above = np.clip(valence - bias, 0, None), np.clip(bias - conduction, 0, None)
+    didv, current = 4 * below**2 + 4 * above**2, 4 / 3 * (above**3 - below**3)
+    rng = np.random.default_rng(seed)
+    didv += noise * rng.standard_normal(points)
+    current += noise / 100 * rng.standard_normal(points)
+    return spectrum_of(bias, current, didv)
+
+
+def foot(valence=-1.1, level=0.3):
+    """How far beyond its edge such a band reaches ``level`` times the conductance at -1.5 V, in V."""
+    at_setpoint = 4 / 3 * (1.5 + valence) ** 3 / 1.5
+    return math.sqrt(level * at_setpoint / 4)
 
 
 def published(path):
@@ -85,10 +97,13 @@ def test_edges_of_a_published_run_agree_with_their_class_median(data_file, scala
     assert np.median(values) == pytest.approx(class_median, abs=0.06)  # theirs: first sample above; ours interpolates
 
 
-def test_the_gap_of_a_semiconductor_is_the_distance_of_its_edges():
-    assert make_scalarizer("gap")(semiconductor()) == pytest.approx(1.5, abs=0.05)
-    assert make_scalarizer("valence_edge")(semiconductor()) == pytest.approx(-1.1, abs=0.025)
-    assert make_scalarizer("conduction_edge")(semiconductor()) == pytest.approx(0.4, abs=0.025)
+def test_the_gap_of_a_semiconductor_is_the_distance_of_its_contours():
+    for level in (0.1, 0.3, 0.6):
+        settings = {"level": level, "window": 0.05}
+        apart = foot(level=level)
+        assert make_scalarizer({"name": "gap", **settings})(semiconductor()) == pytest.approx(1.5 + 2 * apart, abs=0.02)
+        assert make_scalarizer({"name": "valence_edge", **settings})(semiconductor()) == pytest.approx(-1.1 - apart, abs=0.02)
+        assert make_scalarizer({"name": "conduction_edge", **settings})(semiconductor()) == pytest.approx(0.4 + apart, abs=0.02)
 
 
 def test_the_gap_does_not_depend_on_the_direction_of_the_sweep():
@@ -99,33 +114,43 @@ def test_the_gap_does_not_depend_on_the_direction_of_the_sweep():
 
 def test_the_gap_does_not_depend_on_the_distance_of_the_tip():
     near = semiconductor(noise=0.003)
-    far = spectrum_of(near.bias, near.current / 50, near.didv / 50)
-    assert make_scalarizer("gap")(far) == pytest.approx(make_scalarizer("gap")(near), abs=1e-9)
+    far = spectrum_of(near.bias, near.current / 50, near.didv / 50, setpoint=0.2 / 50)
+    assert make_scalarizer("gap")(far) == pytest.approx(make_scalarizer("gap")(near), abs=1e-6)
 
 
-def test_an_edge_is_where_the_conductance_exceeds_three_sigma_of_the_noise():
-    gaps = [make_scalarizer("gap")(semiconductor(noise=0.01, seed=s)) for s in range(50)]
-    assert np.median(gaps) == pytest.approx(1.5 + 2 * math.sqrt(3 * 0.01 / 4), abs=0.03)
-    assert np.ptp(gaps) < 0.2
+def test_offsets_of_preamplifier_and_lock_in_do_not_change_the_gap():
+    one = semiconductor(noise=0.001)
+    shifted = spectrum_of(one.bias, one.current + 0.0012, one.didv + 0.0128)
+    assert make_scalarizer("gap")(shifted) == pytest.approx(make_scalarizer("gap")(one), abs=1e-6)
 
 
 def test_a_stretch_that_is_quiet_by_chance_is_not_taken_for_the_whole_gap():
     """Its few samples may lie close together without saying how much noise there is."""
     for seed in range(20):
-        noisy = semiconductor(noise=0.01, seed=seed, points=121)
+        noisy = semiconductor(noise=0.005, seed=seed, points=121)
         didv = noisy.didv.copy()
         quiet = slice(48, 59)  # from -0.3 to -0.05 V
-        didv[quiet] = -0.008
-        didv[quiet][[1, 5, 9]] += (0.004, -0.006, 0.003)
+        didv[quiet] = -0.004
+        didv[quiet][[1, 5, 9]] += (0.002, -0.003, 0.0015)
         answer = make_scalarizer("gap")(spectrum_of(noisy.bias, noisy.current, didv))
         assert answer == pytest.approx(make_scalarizer("gap")(noisy), abs=0.1)
 
 
 def test_a_gap_wider_than_half_the_sweep_is_a_gap_however_noise_and_offset_fall():
-    answers = [make_scalarizer("gap")(semiconductor(noise=0.01, seed=s, points=61)) for s in range(100)]
-    shifted = [semiconductor(noise=0.01, seed=s, points=61) for s in range(100)]
-    answers += [make_scalarizer("gap")(spectrum_of(s.bias, s.current, s.didv + 0.0128)) for s in shifted]
+    noisy = [semiconductor(noise=0.003, seed=s, points=61) for s in range(100)]
+    answers = [make_scalarizer("gap")(s) for s in noisy]
+    answers += [make_scalarizer("gap")(spectrum_of(s.bias, s.current, s.didv + 0.0128)) for s in noisy]
     assert not [answer.reason for answer in answers if isinstance(answer, Failed)]
+    assert np.ptp(answers) < 0.2
+
+
+def test_what_the_noise_hides_is_no_gap_and_the_reason_says_at_which_set_point_it_could_be_seen():
+    noisy = spectrum_of(*(lambda s: (s.bias, s.current, s.didv))(semiconductor(noise=0.1)), setpoint=0.085)
+    reason = make_scalarizer("gap")(noisy).reason
+    assert "hides conductances below" in reason
+    needed = float(reason.split("from about ")[1].split(" nA")[0])
+    near = semiconductor(noise=0.1 * 0.085 / (1.3 * needed))  # the same noise beside a current that is 1.3 times as large
+    assert make_scalarizer("gap")(near) == pytest.approx(1.5 + 2 * foot(), abs=0.06)
 
 
 def test_small_gaps_are_preferred_by_turning_the_sign_round():

@@ -108,7 +108,7 @@ def test_a_child_frame_leads_to_its_section(page, records):
 
 
 def test_the_order_can_be_shown_instead_of_the_value(page):
-    fill = "document.querySelector('section .map circle[data-spectrum=\"1\"]').getAttribute('fill')"
+    fill = "document.querySelector('section .map circle[data-spectrum=\"2\"]').getAttribute('fill')"
     before = page(fill)
     page.click("section .group button")
     assert page(fill) != before and "order" in page("document.querySelector('section .key').textContent")
