@@ -23,7 +23,7 @@ from bluesky_stm.controllers import SimulatedController
 from bluesky_stm.errors import TipCrashError
 from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.pretrain import varied
-from bluesky_stm.protocols import Agent, Experience, Failed, Observation
+from bluesky_stm.protocols import Agent, Experience, Observation
 from bluesky_stm.surface import EuZn2As2, Surface
 
 SIDES = (200.0, 50.0, 10.0)
@@ -61,7 +61,7 @@ def _measured(controller: SimulatedController, center: Point, side: float, seed:
 def _compared(scene: Scene, parent: Agent) -> tuple[int, np.ndarray]:
     measured, truth = scene.values[SCALAR]
     told = Experience(parent.topograph, parent.observations)
-    inside = [o for o in told.observations if scene.topograph.frame.contains(o.point) and not isinstance(o.value, Failed)]
+    inside = [o for o in told.observations if scene.topograph.frame.contains(o.point) and o.has_value]
     whole = np.flatnonzero(np.isfinite(numbers(measured)))
     base = parent.posterior(scene.places).mean
     every = []

@@ -67,7 +67,7 @@ class Explored:
         self.best = [event["agent_best"] for event in run["events"]["agent"]]
         times = np.array([event["stm_sweep_time"] for event in run["events"]["primary"]])
         self.seconds = np.append(times, times[-1] + times[1] - times[0])  # each spectrum begins when it was decided on
-        self.values = [o.value if isinstance(o.value, float) else np.nan for o in agent.observations]
+        self.values = [o.number for o in agent.observations]
 
     def stops(self, rule):
         """Spectra after which ``rule`` ends the run, and whether it did before the budget was spent."""

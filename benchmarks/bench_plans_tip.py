@@ -58,7 +58,7 @@ def once(seed, changes):
     row = {"seed": seed, "kind": controller.kind if changes else "none", "alarms": checks.count("changed")}
     if changes:
         poisoned = [o for o in agent.observations if o.spectrum.time >= controller.changed]
-        used = sum(isinstance(o.value, float) for o in poisoned)
+        used = sum(o.has_value for o in poisoned)
         row |= {"noticed": "changed" in checks, "late": len(poisoned), "used": used}
     return row
 

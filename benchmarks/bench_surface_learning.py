@@ -23,7 +23,7 @@ from bluesky_stm.agents import make_agent
 from bluesky_stm.controllers import SimulatedController
 from bluesky_stm.geometry import Frame, Point, extract_patches
 from bluesky_stm.parts import register
-from bluesky_stm.protocols import Failed, Observation, SweepSettings
+from bluesky_stm.protocols import Observation, SweepSettings
 from bluesky_stm.scalarizers import make_scalarizer
 from bluesky_stm.surface import Surface
 
@@ -64,10 +64,9 @@ def scene(name, seed):
     observations = []
     for place in places:
         stm.move_tip(Point(*map(float, place)))
-        spectrum = stm.sweep(sweep)
-        value = scalarizer(spectrum)
-        if not isinstance(value, Failed):
-            observations.append(Observation(Point(*map(float, place)), value, spectrum))
+        found = Observation.of(stm.sweep(sweep), scalarizer)
+        if found.has_value:
+            observations.append(Observation(Point(*map(float, place)), found.number, found.spectrum))
     return image, observations
 
 

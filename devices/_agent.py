@@ -19,7 +19,7 @@ from bluesky_stm.devices._worker import Worker
 from bluesky_stm.errors import SettingsError
 from bluesky_stm.geometry import Drift, Floats, Frame, Point
 from bluesky_stm.measurements import OF_VALUE, Field, Topograph, declared
-from bluesky_stm.protocols import Agent, Decision, Experience, Failed, Insight, Insightful, Observation, Posterior, Scalarizer
+from bluesky_stm.protocols import Agent, Decision, Experience, Insight, Insightful, Observation, Posterior, Scalarizer
 from bluesky_stm.scalarizers import make_scalarizer
 from bluesky_stm.settings import LengthScale
 from bluesky_stm.teaching import Lesson, TaughtAgent, Teaching, mask_as_text, refusal
@@ -206,7 +206,7 @@ class AgentDevice(Device):
     @property
     def best(self) -> float:
         """Highest value that it has learned and still holds true; NaN before the first."""
-        return float(max((o.value for o in self.observations if isinstance(o.value, float | int)), default=math.nan))
+        return max((o.number for o in self.observations if o.has_value), default=math.nan)
 
     @property
     def masked(self) -> tuple[Frame, ...]:
@@ -299,11 +299,11 @@ class AgentDevice(Device):
 
     def _fields(self) -> JSON:
         decision = self.decision or Decision(Point(math.nan, math.nan), -1, "")
-        last = self.observations[-1].value if self.observations else math.nan
+        last = self.observations[-1] if self.observations else None
         return {
             **decision.as_fields(),
-            "value": math.nan if isinstance(last, Failed) else float(last),
-            "reason": last.reason if isinstance(last, Failed) else "",
+            "value": last.number if last else math.nan,
+            "reason": last.reason if last else "",
             "best": self.best,
             "pending": len(self.pending.get()),
             "mask": mask_as_text(self._allowed),

@@ -60,7 +60,7 @@ class FrameKnowledge:
     def best_inside(self, frame: Frame) -> Point | None:
         """Return where in ``frame`` the highest value was measured; None where nothing was."""
         known = (*self.observations, *self.before)
-        inside = [(o.value, o.point) for o in known if isinstance(o.value, float) and frame.contains(o.point)]
+        inside = [(o.number, o.point) for o in known if o.has_value and frame.contains(o.point)]
         return max(inside, key=itemgetter(0))[1] if inside else None
 
 
@@ -186,13 +186,13 @@ class ConfidentMaximum(ChildRule):
 
 
 def _valued(observations: Sequence[Observation]) -> tuple[Floats, Floats]:
-    valid = [(o.point, o.value) for o in observations if isinstance(o.value, float)]
+    valid = [(o.point, o.number) for o in observations if o.has_value]
     return np.array([p for p, _ in valid]).reshape(-1, 2), np.array([v for _, v in valid])
 
 
 def _chance(known: FrameKnowledge) -> Floats:
     """Chance that a spectrum has a value, for each candidate."""
-    points, valued = [o.point for o in known.observations], [isinstance(o.value, float) for o in known.observations]
+    points, valued = [o.point for o in known.observations], [o.has_value for o in known.observations]
     return chance_of_value(known.candidates, points, valued)
 
 

@@ -119,8 +119,7 @@ class _Visit:
     @property
     def best(self) -> float:
         """Highest value measured; minus infinity for none."""
-        values = [o.value for o in self.agent.observations if isinstance(o.value, float)]
-        return max(values, default=-math.inf)
+        return max((o.number for o in self.agent.observations if o.has_value), default=-math.inf)
 
 
 @dataclass(eq=False)

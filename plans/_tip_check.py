@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from bluesky_stm.measurements import Quality, Spectrum
+from bluesky_stm.protocols import Observation
 from bluesky_stm.scalarizers import make_scalarizer
 from bluesky_stm.settings import Positive, Settings
 
@@ -80,13 +81,13 @@ def judge(reference: Spectrum, now: Spectrum, check: TipCheck) -> str:
 
 def _moved_edges(reference: Spectrum, now: Spectrum, allowed: float) -> str:
     for name in ("valence_edge", "conduction_edge"):
-        before, after = (make_scalarizer(name)(spectrum) for spectrum in (reference, now))
-        if not isinstance(before, float):  # it has no such edge, here
+        before, after = (Observation.of(spectrum, make_scalarizer(name)) for spectrum in (reference, now))
+        if not before.has_value:  # it has no such edge, here
             continue
-        if not isinstance(after, float):
+        if not after.has_value:
             return f"no {name.replace('_', ' ')} any more: {after.reason}"
-        if abs(after - before) > allowed:
-            return f"the {name.replace('_', ' ')} moved by {after - before:+.3f} V, {allowed:g} V are allowed"
+        if abs(moved := after.number - before.number) > allowed:
+            return f"the {name.replace('_', ' ')} moved by {moved:+.3f} V, {allowed:g} V are allowed"
     return ""
 
 
@@ -110,8 +111,7 @@ def _reshaped(reference: Spectrum, now: Spectrum, allowed: float) -> str:
 
 def _gap(spectrum: Spectrum) -> np.ndarray:
     """Return a mask of the samples inside the gap, a fifth of the gap away from both edges."""
-    low, high = (make_scalarizer(name)(spectrum) for name in ("valence_edge", "conduction_edge"))
-    if not (isinstance(low, float) and isinstance(high, float)):
-        return np.zeros(len(spectrum.bias), dtype=bool)
+    edges = [Observation.of(spectrum, make_scalarizer(name)) for name in ("valence_edge", "conduction_edge")]
+    low, high = (edge.number for edge in edges)  # nothing lies beyond NaN, where there is no such edge
     away = 0.2 * (high - low)
     return (spectrum.bias > low + away) & (spectrum.bias < high - away)

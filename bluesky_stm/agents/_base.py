@@ -25,7 +25,7 @@ from bluesky_stm.agents._sampling import quasi_random
 from bluesky_stm.errors import SettingsError
 from bluesky_stm.geometry import Floats, Frame, Point
 from bluesky_stm.measurements import Topograph
-from bluesky_stm.protocols import Decision, Experience, Failed, Health, Observation, Posterior
+from bluesky_stm.protocols import Decision, Experience, Health, Observation, Posterior
 from bluesky_stm.validated import JSON, Data
 
 RING = 6
@@ -40,9 +40,6 @@ Where all spectra of a region are poor, not every kind of its spots is worth one
 
 SAME = 1e-9
 """Distance, in nm, below which two candidates are one place."""
-
-LARGEST_VALUE = 1e300
-"""Magnitude beyond which sums of a few values overflow."""
 
 
 class BaseAgent:
@@ -117,7 +114,7 @@ class BaseAgent:
         self._kinds = SpotKinds(topograph, *self.settings.windows(frame)) if self.settings.on_spots else None
         self._candidates = self._kinds.candidates if self._kinds else self.settings.layout(frame)
         self._topograph = topograph
-        known = [_finite(o) for experience in prior for o in experience.observations if frame.contains(o.point)]
+        known = [o for experience in prior for o in experience.observations if frame.contains(o.point)]
         self._inherited = [o for o in known if not o.taken_back]
         self._begin = self._beginnings(frame)
         self._tree = KDTree(self._candidates)
@@ -140,7 +137,7 @@ class BaseAgent:
         for observation in observations:
             if not observation.taken_back:
                 self._measured[self._same(observation.point)] = True
-            self.observations.append(_finite(observation))
+            self.observations.append(observation)
 
     def suggest(self, n: int = 1, pending: Sequence[Point] = (), mask: NDArray[np.bool_] | None = None) -> list[Decision]:
         """Return the next places, none of them measured or pending.
@@ -236,7 +233,7 @@ class BaseAgent:
     @property
     def _useful(self) -> list[bool]:
         """One bool for each observation: True when it has what this agent asks for, which is a value here."""
-        return [not isinstance(o.value, Failed) for o in self.observations]
+        return [o.has_value for o in self.observations]
 
     @property
     def _maximises(self) -> bool:
@@ -249,7 +246,7 @@ class BaseAgent:
 
     def _values(self) -> Floats:
         """Return the values (n,) of the spectra that have one, those of earlier runs first."""
-        return np.array([o.value for o in self._all_observations if not isinstance(o.value, Failed)], dtype=float)
+        return np.array([o.number for o in self._all_observations if o.has_value])
 
     def _generator(self, ordinal: int) -> np.random.Generator:
         """Return the random generator of the decision that is made with ``ordinal`` spectra taken or pending."""
@@ -287,7 +284,7 @@ class BaseAgent:
             Warnings found elsewhere.
         """
         chosen = np.array([o.point for o in self.observations[self.settings.seeds :]][-_health.RECENT :]).reshape(-1, 2)
-        failed = sum(isinstance(o.value, Failed) for o in self.observations[-_health.RECENT :])
+        failed = sum(not o.has_value for o in self.observations[-_health.RECENT :])
         return _health.warnings(error, covered, count, chosen, self._candidates, failed, more)
 
     def _decision(
@@ -340,7 +337,7 @@ class BaseAgent:
         """One bool for each observation: True when another spot of its kind nearby may be worth a seed point."""
         if not self._maximises:
             return self._useful
-        values = [-np.inf if isinstance(o.value, Failed) else o.value for o in self.observations]
+        values = [o.number if o.has_value else -np.inf for o in self.observations]
         least = np.quantile([value for value in values if np.isfinite(value)] or [0.0], POOR)
         return [bool(value >= least) for value in values]
 
@@ -365,10 +362,3 @@ class BaseAgent:
     def _same(self, point: Sequence[float]) -> list[int]:
         """Return the candidate nearest to a place, and any other that lies at the same place."""
         return self._tree.query_ball_point(self._candidates[self._nearest(point)], SAME)
-
-
-def _finite(observation: Observation) -> Observation:
-    if isinstance(observation.value, Failed) or abs(observation.value) <= LARGEST_VALUE:
-        return observation
-    why = f"the value {observation.value} is not a number that can be computed with (beyond {LARGEST_VALUE})"
-    return Observation(observation.point, Failed(why), observation.spectrum)

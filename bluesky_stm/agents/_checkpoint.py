@@ -16,7 +16,7 @@ def packed_observations(observations: Sequence[Observation]) -> list[JSON]:
     return [
         {
             "point": [float(x) for x in o.point],
-            "value": {"failed": o.value.reason, "again": o.value.again} if isinstance(o.value, Failed) else float(o.value),
+            "value": o.number if o.has_value else {"failed": o.reason, "again": o.taken_back},
             "spectrum": None if o.spectrum is None else o.spectrum.as_fields(),
         }
         for o in observations

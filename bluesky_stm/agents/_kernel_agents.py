@@ -25,7 +25,7 @@ from bluesky_stm.agents._training import TrainingSet
 from bluesky_stm.errors import SettingsError
 from bluesky_stm.geometry import Floats, Point
 from bluesky_stm.measurements import Topograph
-from bluesky_stm.protocols import Decision, Experience, Failed, Health, Insight, Observation, Posterior
+from bluesky_stm.protocols import Decision, Experience, Health, Insight, Observation, Posterior
 from bluesky_stm.valued import chance_of_value
 
 LEAST_VALUES = 3
@@ -204,7 +204,7 @@ class KernelAgent(BaseAgent):
 
     def _remember(self, lessons: Sequence[Observation]) -> None:
         """Compute the features of the places where a value was measured."""
-        good = [o.point for o in lessons if not isinstance(o.value, Failed)]
+        good = [o.point for o in lessons if o.has_value]
         self._places += [self._features(np.array([point], dtype=float)) for point in good]  # alone: the same bits in any batch
 
     def _warped(self, model: Model, points: ArrayLike | None) -> tuple[Floats, Floats]:

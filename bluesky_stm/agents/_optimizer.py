@@ -14,7 +14,7 @@ from typing import Any, TypedDict
 
 from bluesky_stm.errors import SettingsError
 from bluesky_stm.geometry import Point
-from bluesky_stm.protocols import Agent, Decision, Failed, Observation
+from bluesky_stm.protocols import Agent, Decision, Observation
 
 _ID = "_id"
 
@@ -169,7 +169,7 @@ class OptimizerAdapter:
         return known["point"]
 
     def _learn(self, place: Point, key: Key | None, value: float) -> None:
-        self.agent.ingest([Observation(place, value if math.isfinite(value) else Failed("the outcome is not a number"))])
+        self.agent.ingest([Observation(place, value)])
         key = key if key is not None else f"other {len(self._suggested)}"
         self._suggested[key] = {"point": place, "value": value}
 

@@ -13,7 +13,7 @@ from bluesky_stm.agents._model import Features, Model
 from bluesky_stm.agents._weighing import WeighingAgent
 from bluesky_stm.geometry import Floats, Point
 from bluesky_stm.measurements import Topograph
-from bluesky_stm.protocols import Experience, Failed, Observation, Scalarizer
+from bluesky_stm.protocols import Experience, Observation, Scalarizer
 
 
 class ParetoAgent(WeighingAgent):
@@ -58,11 +58,11 @@ class ParetoAgent(WeighingAgent):
 
     def _compare(self, lessons: Sequence[Observation]) -> list[bool]:
         """Keep the values of both objectives, and return for each observation whether it has them."""
-        both = [[scalar(o.spectrum) for scalar in self._objectives] if o.spectrum else [] for o in lessons]
-        paired = [bool(pair) and all(not isinstance(v, Failed) and np.isfinite(v) for v in pair) for pair in both]
-        for lesson, values in compress(zip(lessons, both, strict=True), paired):
+        both = [[Observation.of(o.spectrum, scalar) for scalar in self._objectives] if o.spectrum else [] for o in lessons]
+        paired = [bool(pair) and all(one.has_value for one in pair) for pair in both]
+        for lesson, pair in compress(zip(lessons, both, strict=True), paired):
             place = self._features(np.array([lesson.point], dtype=float))
-            self._pairs.append((place, np.array(values, dtype=float)))
+            self._pairs.append((place, np.array([one.number for one in pair])))
         return paired
 
     def _gain(self, models: Sequence[Model], pending: Sequence[Point]) -> Floats:

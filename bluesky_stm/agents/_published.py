@@ -33,7 +33,7 @@ from bluesky_stm.agents._fit import leave_one_out, one_thread
 from bluesky_stm.geometry import Floats, Point, extract_patches
 from bluesky_stm.imaging import fill_holes
 from bluesky_stm.measurements import Topograph
-from bluesky_stm.protocols import Decision, Experience, Failed, Health, Insight, Posterior
+from bluesky_stm.protocols import Decision, Experience, Health, Insight, Posterior
 
 HIDDEN, EMBEDDING = 64, 2
 RATE, MOMENTUM = 0.05, 0.5
@@ -189,7 +189,7 @@ class PublishedAgent(BaseAgent):
 
     def _updated(self) -> tuple[int, EmbeddedProcess, float, float] | None:
         """Number of values, the process fitted to them, their least and their span."""
-        good = [(o.point, o.value) for o in self.observations if not isinstance(o.value, Failed) and o.value > 0]
+        good = [(o.point, o.number) for o in self.observations if o.number > 0]
         if len(good) < 3:
             return None
         if self._fitted is None or self._fitted[0] != len(good):

@@ -24,7 +24,7 @@ from bluesky_stm.documents import Document
 from bluesky_stm.errors import NotCapableError, SettingsError, STMError
 from bluesky_stm.geometry import Floats, Point
 from bluesky_stm.measurements import Topograph
-from bluesky_stm.protocols import Agent, Decision, Experience, Failed, Insight, Insightful, Observation, Posterior
+from bluesky_stm.protocols import Agent, Decision, Experience, Insight, Insightful, Observation, Posterior
 from bluesky_stm.runs import prior_of
 from bluesky_stm.settings import LAYOUT
 from bluesky_stm.storage import Run
@@ -235,8 +235,7 @@ def lessons_digest(topograph: Topograph, observations: Sequence[Observation], pr
     digest = hashlib.sha256(np.ascontiguousarray(topograph.height, dtype="<f8").tobytes())
     digest.update(json.dumps(topograph.frame.as_dict()).encode())
     for observation in observations:
-        value = observation.value
-        said = [value.reason, value.again] if isinstance(value, Failed) else float(value).hex()
+        said = observation.number.hex() if observation.has_value else [observation.reason, observation.taken_back]
         digest.update(json.dumps([[float(x).hex() for x in observation.point], said]).encode())
     for experience in prior:
         digest.update(lessons_digest(experience.topograph, experience.observations).encode())

@@ -16,6 +16,9 @@ from bluesky_stm.validated import JSON, Data
 
 NAN: Final = float("nan")
 
+LARGEST_VALUE: Final = 1e300
+"""Magnitude beyond which sums of a few values overflow."""
+
 
 @dataclass(frozen=True)
 class Failed:
@@ -62,7 +65,8 @@ class Observation:
     point : Point
         Place on the sample, in nm.
     value : float or Failed
-        In the unit of the scalarizer.
+        In the unit of the scalarizer. Any kind of number may be given (a count, a float32, an array of one number); what cannot
+        be computed with becomes `Failed`.
     spectrum : Spectrum, optional
         None where only the value is known.
     """
@@ -72,9 +76,27 @@ class Observation:
     spectrum: Spectrum | None = None
 
     def __post_init__(self) -> None:
-        # A scalarizer may count (int) or compute in float32: whoever asks for a value afterwards asks for a float.
-        if isinstance(self.value, (int, np.integer, np.floating)) and not isinstance(self.value, (bool, float)):
-            object.__setattr__(self, "value", float(self.value))
+        object.__setattr__(self, "value", _as_value(self.value))
+
+    @classmethod
+    def of(cls, spectrum: Spectrum, scalarizer: Scalarizer) -> Self:
+        """Return what ``scalarizer`` says of a spectrum, at its place."""
+        return cls(spectrum.position, scalarizer(spectrum), spectrum)
+
+    @property
+    def has_value(self) -> bool:
+        """True when it has a value."""
+        return not isinstance(self.value, Failed)
+
+    @property
+    def number(self) -> float:
+        """Its value; NaN where it has none."""
+        return NAN if isinstance(self.value, Failed) else self.value
+
+    @property
+    def reason(self) -> str:
+        """Why it has no value; empty where it has one."""
+        return self.value.reason if isinstance(self.value, Failed) else ""
 
     @property
     def taken_back(self) -> bool:
@@ -95,6 +117,20 @@ class Observation:
         """Return the observation at a place that is shifted by ``shift`` nm."""
         place = Point(self.point.x + shift.x, self.point.y + shift.y)
         return replace(self, point=place, spectrum=self.spectrum and self.spectrum.at(place))
+
+
+def _as_value(given: float | Failed) -> float | Failed:
+    """Return any kind of number as a float, and anything else as the reason why it is no value."""
+    if isinstance(given, Failed):
+        return given
+    if not isinstance(given, int | float):
+        single = np.asarray(given)
+        if single.ndim or single.dtype.kind not in "biuf":
+            return Failed(f"the value {given!r} is no number")
+        given = float(single)
+    if abs(given) <= LARGEST_VALUE:
+        return float(given)
+    return Failed(f"the value {given} is not a number that can be computed with (beyond {LARGEST_VALUE})")
 
 
 @dataclass(frozen=True, eq=False)

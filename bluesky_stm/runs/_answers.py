@@ -86,5 +86,4 @@ class Simulator:
 
     def answer(self, decision: Decision) -> Observation:
         """Return the observation at the place of a decision."""
-        spectrum = self._answers(decision.point)
-        return Observation(spectrum.position, self._judge(spectrum), spectrum)
+        return Observation.of(self._answers(decision.point), self._judge)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from bluesky_stm.documents import Stream
 from bluesky_stm.geometry import Floats
 from bluesky_stm.parts import Part, agents, register
-from bluesky_stm.protocols import Decision, Experience, Failed, Observation, Posterior
+from bluesky_stm.protocols import Decision, Experience, Observation, Posterior
 from bluesky_stm.runs._answers import Answers, Archive, Simulator
 from bluesky_stm.runs._rebuild import as_run, judge_of, lessons_of, prior_of, rebuild_agent
 from bluesky_stm.scalarizers import make_scalarizer
@@ -250,7 +250,7 @@ def _explore(
 
 
 def _values(observations: Iterable[Observation]) -> Floats:
-    return np.array([np.nan if isinstance(o.value, Failed) else o.value for o in observations], dtype=float)
+    return np.array([o.number for o in observations])
 
 
 def _best(values: Floats) -> Floats:

@@ -14,7 +14,7 @@ from bluesky_stm.documents import Stream, StreamRouter
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import CHANNELS, Field, Spectrum, Topograph, declared
 from bluesky_stm.parts import register
-from bluesky_stm.protocols import Decision, Failed, Scalarizer
+from bluesky_stm.protocols import Decision, Observation, Scalarizer
 from bluesky_stm.scalarizers import make_scalarizer, scalarizer_of
 from bluesky_stm.spots import described
 from bluesky_stm.storage._documents import documents
@@ -121,7 +121,7 @@ def _spectra(spectra: Sequence[Spectrum], judges: Sequence[Scalarizer]) -> xr.Da
     }
     data["quality"] = ("spectrum", [row["quality"] for row in rows])
     for judge in judges:
-        values = [np.nan if isinstance(value := judge(spectrum), Failed) else value for spectrum in spectra]
+        values = [Observation.of(spectrum, judge).number for spectrum in spectra]
         data["value"] = ("spectrum", *_quantity(values, judges))
     coordinates: dict[str, Any] = {
         name: ("spectrum", [row[name] for row in rows], {"units": field.units})

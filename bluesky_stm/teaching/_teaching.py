@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bluesky_stm.documents import Document, Stream, StreamRouter
 from bluesky_stm.errors import ReplayError
@@ -176,10 +176,11 @@ class Teaching(StreamRouter):
         if self._drift is not None:
             x, y = spectrum.position - self._drift.at(spectrum.time)
             spectrum = spectrum.at(Point(float(x), float(y)))
-        value = Failed(taken.revoked, again=True) if taken.revoked else self.scalarizer(spectrum)
-        if taken.repeat and isinstance(value, Failed):
-            value = Failed(value.reason, again=True)
-        return Observation(spectrum.position, value, spectrum)
+        if taken.revoked:
+            return Observation(spectrum.position, Failed(taken.revoked, again=True), spectrum)
+        found = Observation.of(spectrum, self.scalarizer)
+        again = taken.repeat and not found.has_value
+        return replace(found, value=Failed(found.reason, again=True)) if again else found
 
     def _changes_first(self, spectrum: Spectrum) -> bool:
         """Return True when the tip changed within a spectrum, and did not within an earlier one of the same pixel.

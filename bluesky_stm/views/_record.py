@@ -180,12 +180,12 @@ class RunRecord(StreamRouter):
     @property
     def values(self) -> Floats:
         """One for each spectrum, (n,); NaN where there is none."""
-        return np.array([np.nan if isinstance(o.value, Failed) else o.value for o in self.observations], dtype=float)
+        return np.array([o.number for o in self.observations])
 
     @property
     def reasons(self) -> list[str]:
         """One for each spectrum: why there is no value, else empty."""
-        return [o.value.reason if isinstance(o.value, Failed) else "" for o in self.observations]
+        return [o.reason for o in self.observations]
 
     @property
     def best(self) -> Best | None:
