@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any, Final, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -58,7 +59,7 @@ class Settings(BaseModel):
 
     def changed(self, **changes: object) -> Self:
         """Return the same settings with some fields changed, validated again."""
-        return self.parse({**self.model_dump(), **changes})
+        return self.parse({**{name: getattr(self, name) for name in self.model_fields_set}, **changes})
 
     @classmethod
     def _titled(cls, values: Mapping[str, object]) -> str:
@@ -92,6 +93,35 @@ def _takes_switch(annotation: object) -> bool:
     """Return True when a field of that type may hold true or false, or anything at all."""
     inside: Iterable[object] = get_args(annotation)
     return annotation in (bool, object, Any) or any(map(_takes_switch, inside))
+
+
+def read_yaml(path: Path) -> object:
+    """Read a YAML file in which no key of a mapping stands twice: the second value would silently win.
+
+    Raises
+    ------
+    SettingsError
+        When the file is not there, is no YAML, or has a key twice.
+    """
+    import yaml
+
+    class Strict(yaml.SafeLoader):
+        """Refuses a key that stands twice."""
+
+        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> JSON:
+            keys = [str(key.value) for key, _ in node.value]
+            if twice := sorted({key for key in keys if keys.count(key) > 1 and key != "<<"}):
+                raise SettingsError(
+                    f"{path}: {', '.join(twice)} stands twice in the mapping that begins in line {node.start_mark.line + 1}: "
+                    f"leave one out. {UNTOUCHED}"
+                )
+            return super().construct_mapping(node, deep)
+
+    try:
+        with path.open(encoding="utf-8") as file:
+            return yaml.load(file, Strict)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise SettingsError(f"{path} cannot be read: {error}. {UNTOUCHED}") from None
 
 
 def setting(default: Any, units: str, about: str, **bounds: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,13 +22,38 @@ out = Console(highlight=False)
 FOLDER = "bluesky_stm_data"
 PORTS = "6501,6502,6503,6504"
 
-CHOSEN = "By name, with settings as in gap:sigmas=4; see: bluesky-stm parts."
-"""How a part is chosen at the command line."""
+EXAMPLES: Mapping[str, str] = {
+    "scalarizer": "gap:sigmas=4",
+    "agent": "gp-xy:acquisition=ucb",
+    "acquisition function": "ucb:beta=3",
+    "stop rule": "no-improvement:patience=9",
+    "child rule": "confident:deviations=2",
+    "step-back rule": "below-parent:spectra=5",
+}
+"""One choice of each kind that an option takes, for the help texts."""
+
+
+def chosen(kind: str) -> str:
+    """Return how a part of a kind is chosen at the command line, for the help text of an option."""
+    return f"By name, with settings as in {EXAMPLES[kind]}; see: bluesky-stm parts {kind.replace(' ', '-')}."
+
+
+def folder() -> str:
+    """Return where the catalog lies: as the settings file says, else here in the package's own folder."""
+    from bluesky_stm.facility import read_settings
+
+    return str(read_settings().catalog)
+
 
 Uid = Annotated[str | None, typer.Argument(help="uid or the start of it; else the last run.")]
 Folder = Annotated[
     str,
-    typer.Option("--catalog", help="Folder, made if missing; or a facility's: https://..., tiled:NAME, databroker:NAME."),
+    typer.Option(
+        "--catalog",
+        help="Folder, made if missing; or a facility's: https://..., tiled:NAME, databroker:NAME.",
+        default_factory=folder,
+        show_default=f"as the settings file says, else {FOLDER}",
+    ),
 ]
 Seed = Annotated[int, typer.Option(help="Of the surface, of the noise and of the agents.")]
 Uids = Annotated[list[str] | None, typer.Argument(help="uids or starts of uids; else the newest campaign.")]

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from bluesky_stm.cli._app import CHOSEN, Seed, app, out
+from bluesky_stm.cli._app import Seed, app, chosen, out
 from bluesky_stm.errors import SettingsError
 
 SettingsFile = Annotated[Path | None, typer.Option("--settings", help="Settings file; else ./bluesky_stm.yaml, if there.")]
@@ -53,8 +53,8 @@ def agent(
     subscribe: Annotated[str, typer.Option(help="Where documents come from: out-address of a 0MQ proxy.")],
     scale: Annotated[str | None, typer.Option(help="Length scale, by name.")] = None,
     queue: Annotated[str, typer.Option(help="Control address of the queue server.")] = "tcp://127.0.0.1:60615",
-    name: Annotated[str | None, typer.Option("--agent", help=f"Who chooses; else as the scale says. {CHOSEN}")] = None,
-    scalarizer: Annotated[str | None, typer.Option(help=f"What counts; else as the scale says. {CHOSEN}")] = None,
+    name: Annotated[str | None, typer.Option("--agent", help=f"Who chooses; else as the scale says. {chosen('agent')}")] = None,
+    scalarizer: Annotated[str | None, typer.Option(help=f"What counts; else as the scale says. {chosen('scalarizer')}")] = None,
     budget: Annotated[int | None, typer.Option(help="Spectra.")] = None,
     seed: Seed = 0,
     prior: Annotated[list[str] | None, typer.Option(help="Uid of an earlier run that it is to know; may be repeated.")] = None,

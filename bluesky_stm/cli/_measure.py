@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bluesky_stm.cli._app import CHOSEN, FOLDER, Folder, Page, Seed, app, out
+from bluesky_stm.cli._app import FOLDER, Folder, Page, Seed, app, chosen, out
 from bluesky_stm.cli._interrupts import execute
 from bluesky_stm.cli._live import Picture, watched
 from bluesky_stm.cli._stored import replay_all, write_report
 from bluesky_stm.errors import SettingsError
 
 if TYPE_CHECKING:
+    from bluesky_stm.controllers import ControllerPart
+    from bluesky_stm.facility import Facility
     from bluesky_stm.parts import JSON
     from bluesky_stm.plans import StepBackRule
     from bluesky_stm.session import Session
@@ -28,7 +30,9 @@ ENDED_BY_PERSON = 130
 
 
 @app.command()
-def demo(catalog: Folder = FOLDER, seed: Seed = 1, report: Page = None) -> None:
+def demo(
+    catalog: Annotated[str, typer.Option(help="Folder, made if missing.")] = FOLDER, seed: Seed = 1, report: Page = None
+) -> None:
     """Explore the simulated EuZn2As2 surface at three length scales, replay what was stored, write a report."""
     from bluesky_stm.session import simulated
 
@@ -46,22 +50,28 @@ def run(
         str | None, typer.Argument(help="File that answers, with --controller recorded; host, with --controller nanonis.")
     ] = None,
     controller: Annotated[
-        str,
+        str | None,
         typer.Option(
             help="Microscope and its settings: simulated:sample=Au(111),profile=bad_day or recorded:FILE or "
-            "nanonis:host=HOST,safe_tip=8,announce=true."
+            "nanonis:host=HOST,safe_tip=8,announce=true; else as the settings file says, else simulated."
         ),
-    ] = "simulated",
-    scales: Annotated[Path | None, typer.Option(help="YAML file: a list of length scales, from large to small.")] = None,
+    ] = None,
+    scales: Annotated[
+        Path | None,
+        typer.Option(help="YAML file: a list of length scales, from large to small; else as the settings file says."),
+    ] = None,
     budget: Annotated[int | None, typer.Option(help="Spectra at each scale.")] = None,
-    scalarizer: Annotated[str | None, typer.Option(help=f"Scalarizer: what counts. {CHOSEN}")] = None,
-    agent: Annotated[str | None, typer.Option(help=f"Agent: what chooses the places. {CHOSEN}")] = None,
-    stop: Annotated[str | None, typer.Option(help=f"Stop rule of each scale. {CHOSEN}")] = None,
-    child: Annotated[str | None, typer.Option(help=f"Child rule of each scale. {CHOSEN}")] = None,
+    scalarizer: Annotated[str | None, typer.Option(help=f"Scalarizer: what counts. {chosen('scalarizer')}")] = None,
+    agent: Annotated[str | None, typer.Option(help=f"Agent: what chooses the places. {chosen('agent')}")] = None,
+    stop: Annotated[str | None, typer.Option(help=f"Stop rule of each scale. {chosen('stop rule')}")] = None,
+    child: Annotated[str | None, typer.Option(help=f"Child rule of each scale. {chosen('child rule')}")] = None,
+    *,
     children: Annotated[int | None, typer.Option(min=1, help="Frames of the next scale inside one frame, at most.")] = None,
-    step_back: Annotated[str | None, typer.Option(help=f"Step-back rule, for a child that disappoints. {CHOSEN}")] = None,
-    catalog: Folder = FOLDER,
-    seed: Annotated[int | None, typer.Option(help="Seed of surface, noise and agents.")] = None,
+    step_back: Annotated[
+        str | None, typer.Option(help=f"Step-back rule, for a child that disappoints. {chosen('step-back rule')}")
+    ] = None,
+    catalog: Folder,
+    seed: Annotated[int | None, typer.Option(help="Seed of surface, noise and agents; else as the settings file says.")] = None,
     report: Page = None,
     sample: Annotated[
         str | None, typer.Option(help="Sample under the tip: a simulated microscope builds it, others note its name.")
@@ -71,39 +81,63 @@ def run(
 ) -> None:
     """Explore with any microscope: simulated, or a recorded file that answers, or Nanonis over TCP, or one of another package.
 
+    What no option says is as in the settings file, ./bluesky_stm.yaml where there is one.
+
     Ctrl-C once pauses at a safe place; twice ends the run with the feedback restored. What was measured is in the catalog.
     """
-    from bluesky_stm import session as sessions
-    from bluesky_stm.facility import read_settings
+    from bluesky import RunEngine
+
+    from bluesky_stm.facility import open_session, read_settings
     from bluesky_stm.parts import KINDS
 
     settings = read_settings()
-    changes = {"budget": budget, "scalarizer": scalarizer, "agent": agent, "stop": stop, "child": child}
     named = {"scalarizer": scalarizer, "agent": agent, "stop rule": stop, "child rule": child, "step-back rule": step_back}
     for kind, choice in named.items():
-        if choice:
+        if choice is not None:
             KINDS[kind].make(choice)  # what is wrong is said before a microscope is opened
-    chosen, listed = _microscope(controller, source), _read_scales(scales) if scales else []
+    changes = {"budget": budget, "scalarizer": scalarizer, "agent": agent, "stop": stop, "child": child}
+    told: JSON = {"microscope": _microscope(controller, source, settings), "catalog": catalog}
+    told |= {"scales": _read_scales(scales)} if scales else {}
+    told |= {} if seed is None else {"seed": seed}
+    RE = RunEngine({"operator": settings.operator} if settings.operator else {})  # noqa: N806 - its name everywhere
     with ExitStack() as whole:
         follow = whole.enter_context(watched(live, picture))
-        opened = sessions.open(chosen, sample=sample, seed=seed, catalog=catalog, limits=settings.limits or None)
-        session = whole.enter_context(opened)
+        session = whole.enter_context(open_session(settings.changed(**told), RE, sample=sample))
         session.RE.subscribe(follow)
-        planned = [scale.chosen(**changes) for scale in listed or session.scales.values()]
-        uids = _explore(session, planned, children or settings.child_frames, step_back or settings.step_back)
+        planned = [scale.chosen(**changes) for scale in session.scales.values()]
+        uids = _explore(
+            session, planned, children or settings.child_frames, settings.step_back if step_back is None else step_back
+        )
         write_report(session.catalog, uids, report or session.catalog.path / "report.html")
 
 
-def _microscope(controller: str, source: str | None) -> JSON:
-    """Return the microscope that is chosen; ``source`` is its leading setting, as if it stood behind the colon."""
+def _microscope(controller: str | None, source: str | None, settings: Facility) -> JSON | ControllerPart:
+    """Return the microscope that is chosen, else that of the settings.
+
+    Parameters
+    ----------
+    controller : str, optional
+        The choice, as at the command line.
+    source : str, optional
+        Leading setting of the microscope, as if it stood behind the colon.
+    settings : Facility
+        Settings of this place.
+
+    Raises
+    ------
+    SettingsError
+        When the microscope has no use for ``source``, or its choice holds another one.
+    """
     from bluesky_stm.parts import UNTOUCHED, controllers
 
-    choice = controllers.read_choice(controller)
     if source is None:
-        return choice
+        return settings.microscope if controller is None else controllers.read_choice(controller)
+    choice: JSON = {"name": settings.microscope.name} if controller is None else controllers.read_choice(controller)
     leading = controllers[choice["name"]].leading
-    if not leading or leading in choice:
-        raise SettingsError(f"The controller {controller!r} has no use for {source!r}. {UNTOUCHED} Leave it out.")
+    if not leading:
+        raise SettingsError(f"The controller {choice['name']!r} has no use for {source!r}. {UNTOUCHED} Leave it out.")
+    if leading in choice:
+        raise SettingsError(f"Both {choice[leading]!r} and {source!r} are given as {leading}: leave one out. {UNTOUCHED}")
     return {**choice, leading: source}
 
 
@@ -136,14 +170,10 @@ def _explore(
 
 
 def _read_scales(path: Path) -> list[LengthScale]:
-    import yaml
-
     from bluesky_stm.settings import LengthScale
+    from bluesky_stm.validated import read_yaml
 
-    try:
-        listed = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError) as error:
-        raise SettingsError(f"The scales cannot be read from {path}: {error}. Nothing has been started.") from None
+    listed = read_yaml(path)
     if not isinstance(listed, list):
         raise SettingsError(
             f"{path} should hold a list of length scales, not {type(listed).__name__}. Nothing has been started."

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from bluesky_stm.cli._app import app, out
-from bluesky_stm.errors import UnknownNameError
+from bluesky_stm.errors import SettingsError, UnknownNameError
 from bluesky_stm.parts import JSON, KINDS, Part, Parts
 
 AsJSON = Annotated[bool, typer.Option("--json", help="Print JSON: also the schema of the settings.")]
@@ -26,9 +26,9 @@ def parts(
     """Show what can be chosen by name, from this package and others: settings, units, defaults, and what each is for."""
     registries = [registry_of(kind)] if kind else list(KINDS.values())
     if name:
-        found = [registries[0].describe(name)]
+        found = [registries[0].describe(name)]  # one that is broken is refused when it is named, and only then
     else:
-        found = [registry.describe(one) for registry in registries for one in registry.names]
+        found = [_described(registry, one) for registry in registries for one in registry.names]
     if as_json:
         print(json.dumps(found[0] if name else found, indent=2))
     elif name:
@@ -41,12 +41,37 @@ def parts(
 
 
 def registry_of(kind: str) -> Parts[Part]:
-    """Return the registry of a kind, which may be written as one word and in the plural: ``stop-rules``."""
-    asked = kind.replace("_", " ").replace("-", " ").removesuffix("s")
-    for known, registry in KINDS.items():
-        if known.replace("-", " ") == asked:
-            return registry
-    raise UnknownNameError.among("kind of part", kind, KINDS)
+    """Return the registry of a kind, written as one word or in the plural, ``stop-rules``, or by a word that it has alone.
+
+    ``profile`` is enough for an instrument profile; ``rule`` is not, as there are several kinds of rules.
+
+    Raises
+    ------
+    UnknownNameError
+        When there is no such kind, or several.
+    """
+    asked = kind.replace("_", " ").replace("-", " ").removesuffix("s").lower()
+    words = {known: known.replace("-", " ") for known in KINDS}
+    exact = [known for known, written in words.items() if written == asked]
+    found = exact or [known for known, written in words.items() if f" {asked} " in f" {written} "]
+    if len(found) != 1:
+        raise UnknownNameError.among("kind of part", kind, found or KINDS)
+    return KINDS[found[0]]
+
+
+def _described(registry: Parts[Part], name: str) -> JSON:
+    """Describe a part; of one that cannot be loaded say why, and from which package it came."""
+    try:
+        return registry.describe(name)
+    except SettingsError as error:
+        package = registry.package(name)
+        return {
+            "kind": registry.kind,
+            "name": name,
+            "package": package,
+            "about": f"Cannot be used. {error}",
+            "error": str(error),
+        }
 
 
 def _overview(kind: str, described: Iterable[JSON]) -> Table:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from bluesky_stm.cli._app import FOLDER, Folder, Uid, app, out
+from bluesky_stm.cli._app import Folder, Uid, app, out
 from bluesky_stm.cli._interrupts import execute
 
 
@@ -14,7 +14,8 @@ from bluesky_stm.cli._interrupts import execute
 def resume(
     uid: Uid = None,
     budget: Annotated[int | None, typer.Option(help="Spectra in all, those there included; else as the run was told.")] = None,
-    catalog: Folder = FOLDER,
+    *,
+    catalog: Folder,
 ) -> None:
     """Go on with a run that was aborted or killed, or give a finished one a larger --budget; nothing is measured again.
 

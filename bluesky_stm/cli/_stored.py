@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bluesky_stm.cli._app import CHOSEN, FOLDER, Folder, Uid, Uids, app, out
+from bluesky_stm.cli._app import Folder, Uid, Uids, app, chosen, out
 
 if TYPE_CHECKING:
     from bluesky_stm.storage import Catalog
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @app.command()
 def ls(
-    catalog: Folder = FOLDER,
+    catalog: Folder,
     newest: Annotated[int, typer.Option("--newest", "-n", min=1, help="How many runs.")] = 30,
 ) -> None:
     """List the stored runs, the newest last, with as many columns as the terminal is wide."""
@@ -33,7 +33,8 @@ def ls(
 @app.command()
 def show(
     uid: Uid = None,
-    catalog: Folder = FOLDER,
+    *,
+    catalog: Folder,
     raw: Annotated[bool, typer.Option("--raw", help="Its start and stop documents, as JSON.")] = False,
 ) -> None:
     """Show what is known of one run: what, when, on what, where, by whom, what was found, how it ended."""
@@ -51,7 +52,7 @@ def show(
 
 
 @app.command()
-def replay(uid: Uids = None, catalog: Folder = FOLDER) -> None:
+def replay(uid: Uids = None, *, catalog: Folder) -> None:
     """Teach a fresh agent the stored documents and check that it reaches every recorded decision again."""
     from bluesky_stm.storage import open_catalog
 
@@ -63,10 +64,11 @@ def replay(uid: Uids = None, catalog: Folder = FOLDER) -> None:
 @app.command("what-if")
 def what_if(
     uid: Uids = None,
-    scalarizer: Annotated[str | None, typer.Option(help=f"What counts; else as in the run. {CHOSEN}")] = None,
-    agent: Annotated[str | None, typer.Option(help=f"Who chooses; else as in the run. {CHOSEN}")] = None,
-    acquisition: Annotated[str | None, typer.Option(help=f"Acquisition function. {CHOSEN}")] = None,
-    catalog: Folder = FOLDER,
+    scalarizer: Annotated[str | None, typer.Option(help=f"What counts; else as in the run. {chosen('scalarizer')}")] = None,
+    agent: Annotated[str | None, typer.Option(help=f"Who chooses; else as in the run. {chosen('agent')}")] = None,
+    acquisition: Annotated[str | None, typer.Option(help=f"Acquisition function. {chosen('acquisition function')}")] = None,
+    *,
+    catalog: Folder,
 ) -> None:
     """Say what another scalarizer or agent would have made of the same spectra."""
     from bluesky_stm import runs
@@ -81,7 +83,8 @@ def what_if(
 def report(
     uid: Uids = None,
     path: Annotated[Path, typer.Option("--output", "-o", help="The page.")] = Path("report.html"),
-    catalog: Folder = FOLDER,
+    *,
+    catalog: Folder,
 ) -> None:
     """Write one self-contained page about stored runs."""
     from bluesky_stm.storage import open_catalog
@@ -94,7 +97,8 @@ def report(
 def export_run(
     path: Annotated[Path, typer.Argument(help="File that is not there yet: .nxs .hf5 .sxm .3ds .dat .msgpack .jsonl")],
     uid: Uid = None,
-    catalog: Folder = FOLDER,
+    *,
+    catalog: Folder,
 ) -> None:
     """Write one run as a file that other programs read; the ending of its name says the format.
 
@@ -113,7 +117,8 @@ def export_run(
 @app.command("import")
 def import_file(
     files: Annotated[list[Path], typer.Argument(help="Microscope files, or documents that were exported.")],
-    catalog: Folder = FOLDER,
+    *,
+    catalog: Folder,
 ) -> None:
     """Take files of others, or exported runs, into the catalog: then they replay like our own."""
     from bluesky_stm.storage import import_run, open_catalog

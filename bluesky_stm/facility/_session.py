@@ -28,8 +28,13 @@ LOG_SIZE = 5_000_000
 """Size of a log file, in bytes, after which the next one begins; three are kept."""
 
 
-def open_session(settings: Facility, RE: RunEngine | None = None) -> Session:  # noqa: N803 - its name everywhere
-    """A session with everything that the settings ask for.
+def open_session(
+    settings: Facility,
+    RE: RunEngine | None = None,  # noqa: N803 - its name everywhere
+    *,
+    sample: str | None = None,
+) -> Session:
+    """Open a session with everything that the settings ask for.
 
     Parameters
     ----------
@@ -37,14 +42,20 @@ def open_session(settings: Facility, RE: RunEngine | None = None) -> Session:  #
         Microscope, catalog, limits, length scales and whatever else a facility has decided.
     RE : RunEngine, optional
         One that is there already: a second one is never made, and its metadata stay as they are.
+    sample : str, optional
+        Sample under the tip, as `session.open` takes it; by default the settings give its name for the start documents.
 
     Raises
     ------
     STMError
         Before anything has moved: settings that don't fit, a microscope that does not answer, a catalog that is in use.
     """
-    session = sessions.open(settings.microscope, seed=settings.seed, catalog=settings.catalog, limits=settings.limits, RE=RE)
+    session = sessions.open(
+        settings.microscope, sample=sample, seed=settings.seed, catalog=settings.catalog, limits=settings.limits, RE=RE
+    )
     try:
+        if sample is None and settings.sample:
+            session.sample = settings.sample
         if RE is None:
             _remember(session, settings)
         if settings.scales:
@@ -61,10 +72,10 @@ def open_session(settings: Facility, RE: RunEngine | None = None) -> Session:  #
 
 
 def rehearsal(settings: Facility) -> Facility:
-    """The same settings where nothing real is to be touched: to list plans and devices."""
+    """Return the same settings where nothing real is to be touched: to list plans and devices."""
     chosen = {"microscope": "simulated"} if settings.microscope.real else {}
     silent = {"catalog": mkdtemp(prefix="bluesky_stm-"), "server": "", "publish": "", "alerts": {}}
-    return settings.parse({**settings.model_dump(), **chosen, **silent})
+    return settings.changed(**chosen, **silent)
 
 
 class Agents(Mapping[str, "AgentDevice"]):

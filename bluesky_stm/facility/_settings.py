@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-import yaml
 from pydantic import AfterValidator, Field, field_validator
 
 from bluesky_stm.controllers import ControllerPart
@@ -15,7 +14,8 @@ from bluesky_stm.errors import SettingsError
 from bluesky_stm.parts import controllers, step_back_rules
 from bluesky_stm.plans import StepBackRule
 from bluesky_stm.settings import LengthScale, Limits, Positive, Range, Seed, Settings
-from bluesky_stm.validated import JSON
+from bluesky_stm.storage import is_elsewhere
+from bluesky_stm.validated import JSON, read_yaml
 
 FILE = "BLUESKY_STM_SETTINGS"
 """Environment variable that names the settings file; else ``bluesky_stm.yaml`` in the folder where one starts."""
@@ -27,7 +27,12 @@ def _expanded(path: Path) -> Path:
     return path.expanduser()
 
 
+def _found(place: str | Path) -> str | Path:
+    return place if is_elsewhere(str(place)) else Path(place).expanduser()
+
+
 UserPath = Annotated[Path, AfterValidator(_expanded)]
+Place = Annotated[str | Path, AfterValidator(_found)]
 Address = Annotated[str, Field(pattern=r"^((tcp://)?[^:/]+:\d+)?$")]
 
 
@@ -75,8 +80,8 @@ class Facility(Settings):
         Number of frames of the next scale that are explored inside one frame at most.
     step_back : StepBackRule, optional
         Rule that says when a child disappoints; its parent is then explored further before the next child.
-    catalog : Path
-        Folder of the journal and its catalog.
+    catalog : path or str
+        Folder of the journal and its catalog; or a facility's catalog: ``https://...``, ``tiled:NAME``, ``databroker:NAME``.
     server : str
         URI of a Tiled server that gets each finished run; empty for none. Its key: environment variable ``TILED_API_KEY``.
     publish : str
@@ -93,7 +98,7 @@ class Facility(Settings):
     scales: tuple[LengthScale, ...] = ()
     child_frames: int = Field(1, ge=1)  # a queue server takes whatever has an attribute named children for a device
     step_back: Annotated[StepBackRule, step_back_rules] | None = None
-    catalog: UserPath = Path("bluesky_stm_data")
+    catalog: Place = Path("bluesky_stm_data")
     server: str = ""
     publish: Address = ""
     seed: Seed | None = None
@@ -110,10 +115,7 @@ class Facility(Settings):
     @classmethod
     def read(cls, path: Path, **instead: Any) -> Self:
         """Read a YAML file; ``instead`` are settings that hold in place of those in it."""
-        try:
-            value = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (OSError, yaml.YAMLError) as error:
-            raise SettingsError(f"The settings cannot be read from {path}: {error}. Nothing has been started.") from None
+        value = read_yaml(path)
         try:
             return cls.parse({**(value or {}), **instead} if isinstance(value, Mapping | None) else value)
         except SettingsError as error:

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bluesky_stm.documents import Stream
+from bluesky_stm.errors import SettingsError
 from bluesky_stm.geometry import Floats
-from bluesky_stm.parts import Part, agents, register
+from bluesky_stm.parts import UNTOUCHED, Part, agents, register
 from bluesky_stm.protocols import Decision, Experience, Observation, Posterior
 from bluesky_stm.runs._answers import Answers, Archive, Simulator
 from bluesky_stm.runs._rebuild import as_run, judge_of, lessons_of, prior_of, rebuild_agent
@@ -158,7 +159,7 @@ def what_if(
     """
     register(*parts)
     run = as_run(run)
-    judge = make_scalarizer(scalarizer) if scalarizer else judge_of(run.start)
+    judge = judge_of(run.start) if scalarizer is None else make_scalarizer(scalarizer)
     known, prior = lessons_of(run, judge), prior_of(run, judge)
     observations = known.observations
     make = _maker(run.start, agent, acquisition, seed)
@@ -195,6 +196,11 @@ def _maker(
 ) -> Callable[[], Agent]:
     """Return a function that makes the agent that is asked for, fresh each time."""
     if agent is not None and not isinstance(agent, str | Mapping | Part):
+        if acquisition is not None or seed is not None:
+            raise SettingsError(
+                f"The agent was given as an object, with settings and seed of its own: acquisition={acquisition!r} and "
+                f"seed={seed!r} would change nothing. {UNTOUCHED} Leave them out, or name the agent."
+            )
         blank = agent.checkpoint()
 
         def again() -> Agent:
@@ -202,19 +208,18 @@ def _maker(
             return agent
 
         return again
-    described = _described(start, agent)
-    if acquisition is not None:
-        described["settings"]["acquisition"] = acquisition
+    described = _described(start, agent, acquisition)
     if seed is not None:
         described["seed"] = seed
     return lambda: rebuild_agent({**start, "agent": described})
 
 
-def _described(start: Data, agent: str | Data | Part | None) -> JSON:
+def _described(start: Data, agent: str | Data | Part | None, acquisition: str | Data | None) -> JSON:
     own = dict(start.get("agent") or {"name": "dkl", "seed": 0, "settings": _windows(start)})
     if agent is None:
-        return {**own, "settings": dict(own.get("settings", {}))}
-    part = agents.make(agent)
+        changed = {} if acquisition is None else {"acquisition": acquisition}
+        return {**own, "settings": {**own.get("settings", {}), **changed}}
+    part = agents.make(agent, **({} if acquisition is None else {"acquisition": acquisition}))
     laid_out = {key: value for key, value in own.get("settings", {}).items() if key in LAYOUT}
     return {"name": part.name, "seed": own.get("seed", 0), "settings": {**laid_out, **part.given}}
 

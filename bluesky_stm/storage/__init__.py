@@ -6,7 +6,7 @@
 """
 
 from bluesky_stm.storage._catalog import Catalog, open_catalog
-from bluesky_stm.storage._connect import connect
+from bluesky_stm.storage._connect import connect, is_elsewhere
 from bluesky_stm.storage._documents import documents
 from bluesky_stm.storage._export import export, import_run
 from bluesky_stm.storage._index import Index
@@ -28,6 +28,7 @@ __all__ = [
     "documents",
     "export",
     "import_run",
+    "is_elsewhere",
     "load_run",
     "open_catalog",
     "read_journal",
