@@ -62,7 +62,8 @@ class TiledStore:
         """Return the runs whose uid begins like this."""
         from tiled.queries import Like
 
-        return [_run(node) for node in self.client.search(Like("start.uid", f"{beginning}%")).values()]
+        like = map(_run, self.client.search(Like("start.uid", f"{beginning}%")).values())
+        return [run for run in like if run.uid.startswith(beginning)]  # to Like "_" and "%" are any letters, and A is a
 
     def __reversed__(self) -> Iterator[StoredRun]:
         newest = self.client.sort(("start.time", -1)).values()

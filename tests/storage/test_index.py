@@ -144,3 +144,15 @@ def test_runs_that_end_after_the_first_look_are_indexed_behind_the_back(catalog,
     uid = recorder(catalog).run(1)
     catalog.close()
     assert uid in (catalog.path / "index" / "indexed.txt").read_text()
+
+
+def test_a_run_is_found_by_the_letters_of_its_uid_and_no_letter_stands_for_others(shared):
+    """``_`` and ``%`` stand for any letters in the query of a database, which takes capitals for small letters, too."""
+    for uid in ("night_1-a", "nightX1-b"):
+        start = event_model.compose_run(uid=uid)
+        for name, doc in (("start", start.start_doc), ("stop", start.compose_stop())):
+            shared(name, doc)
+    assert shared.client is not None
+    first, second = "night_1-a", "nightX1-b"
+    known = {"night_1": [first], "nightX": [second], "night%": [], "%": [], "NIGHT_1": [], "night": [first, second]}
+    assert {asked: [run.uid for run in shared._index.store.find(asked)] for asked in known} == known
