@@ -32,8 +32,8 @@ def found(spectrum):
 
 
 def simulated(profile, stop, count):
-    """Spectra of places all over the sample, every second one with a jump of 5 to 30 % at a random point."""
-    stm = SimulatedController(seed=5, profile=f"{profile}:jump_rate=0.5")
+    """Spectra of places all over the sample, taken with tips that change in about half of them."""
+    stm = SimulatedController(seed=5, profile=f"{profile}:wear_field=0.3,wear_current=0,jump=[0.05,0.36]")
     settings = SweepSettings(-1.5, stop, 121)
     reading = stm.spectra(np.random.default_rng(1).uniform(-100, 100, (count, 2)), settings)
     row = {"of": f"simulated {profile}, to {stop:+.1f} V", "jumped": 0, "found": 0, "quiet": 0, "false": 0, "hidden": 0}
@@ -47,16 +47,16 @@ def simulated(profile, stop, count):
             setpoint=stm.get_setpoint(),
             quality=reading.quality,
         )
-        size = 1 - reading.jumped[n].min()
-        if size == 0:
+        steps, size = np.abs(np.diff(reading.jumped[n])) / reading.jumped[n][:-1], np.abs(spectrum.current)
+        seen = (np.minimum(size[1:], size[:-1]) > SMALLEST_SHARE * 0.2) & (np.maximum(size[1:], size[:-1]) < 10.0)
+        if not steps.any():
             row["quiet"] += 1
             row["false"] += found(spectrum)
-        elif size > 0.1:
-            at = int(np.argmin(reading.jumped[n]))
-            around = np.abs(spectrum.current[max(at - 1, 0) : at + 1])
-            seen = at > 0 and SMALLEST_SHARE * 0.2 < around.min() and around.max() < 10.0
-            row["jumped" if seen else "hidden"] += 1
-            row["found"] += seen and found(spectrum)
+        elif (steps[seen] > 0.1).any():
+            row["jumped"] += 1
+            row["found"] += found(spectrum)
+        elif (steps > 0.1).any():
+            row["hidden"] += 1
     return row
 
 
@@ -88,8 +88,8 @@ def main():
     lines = [
         "# Jumps of the current within a spectrum",
         "",
-        "Jumps above 10 % of the current. Simulated ones are known; half of the spectra have one, of 5 to 30 %, at a random",
-        "point of the sweep. Those in the gap or above the range of the preamplifier are *hidden*: nobody sees them. The",
+        "Jumps above 10 % of the current. Simulated ones are known: of 5 to 43 %, up or down, more often the higher the field.",
+        "Those in the gap or above the range of the preamplifier are *hidden*: nobody sees them. The",
         "published spectra were labelled by hand from pictures of ln(I[k+1]/I[k]) beside what X says of it; *hidden* are those",
         "that a person could not tell (vibrations of the gap of 10 %, currents near the noise). The thresholds were chosen on",
         "these labels. The bar: 80 % found at under 2 % false.",

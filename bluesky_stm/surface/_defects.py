@@ -86,6 +86,8 @@ class Species:
         Standard deviation of the size of the relief, relative to its mean.
     in_region : float
         Density within the second electronic region, in units of the density outside of it.
+    loose : bool
+        True for what lies on the surface, so that a tip can push it away.
     """
 
     name: str
@@ -95,6 +97,7 @@ class Species:
     clearer_atoms: tuple[tuple[Envelope, float], ...] = ()
     spread: float = 0.12
     in_region: float = 1.0
+    loose: bool = False
 
     @property
     def reach(self) -> float:
@@ -188,6 +191,8 @@ class Population:
     seed : int
     added : tuple of Defect
         Defects that did not grow there, such as debris of the tip.
+    taken : tuple of Defect
+        Defects that grew there and are no longer there, such as adsorbates that a tip has pushed away.
     gradient : float
         Root mean square of the variation of the density across the sample, relative to the density.
     gradient_length : float
@@ -198,6 +203,7 @@ class Population:
     regions: Regions
     seed: int
     added: tuple[Defect, ...] = ()
+    taken: tuple[Defect, ...] = ()
     gradient: float = 0.15
     gradient_length: float = 150.0
 
@@ -217,6 +223,8 @@ class Population:
         (left, bottom), (right, top) = (np.floor(corner / _BLOCK).astype(int).tolist() for corner in (low, high))
         blocks = [_block(self, i, j) for i in range(left, right + 1) for j in range(bottom, top + 1)]
         found = np.concatenate([*blocks, self._added_rows])
+        for gone in self._taken_rows:
+            found = found[(found != gone).any(axis=1)]
         found = found[((found[:, :2] >= low) & (found[:, :2] < high)).all(axis=1)]
         return found[np.argsort(found[:, 3], kind="stable")]
 
@@ -258,9 +266,16 @@ class Population:
 
     @cached_property
     def _added_rows(self) -> Floats:
-        """The added defects, in rows like those of `_block`."""
+        return self._rows(self.added)
+
+    @cached_property
+    def _taken_rows(self) -> Floats:
+        return self._rows(self.taken)
+
+    def _rows(self, defects: tuple[Defect, ...]) -> Floats:
+        """Return defects in rows like those of `_block`."""
         names = [species.name for species in self.species]
-        rows = [(defect.x, defect.y, defect.size, names.index(defect.species)) for defect in self.added]
+        rows = [(defect.x, defect.y, defect.size, names.index(defect.species)) for defect in defects]
         return np.array(rows, dtype=float).reshape(-1, 4)
 
     @cached_property

@@ -156,6 +156,7 @@ SPECIES: Final = (
         relief=(Relief(0.371, Gaussian(1.8)),),
         influences=(Influence(ADSORBATE, Gaussian(2.6)),),
         in_region=_COLLECTED,
+        loose=True,
     ),
     Species(
         "cluster",
@@ -164,6 +165,7 @@ SPECIES: Final = (
         influences=(Influence(ADSORBATE, Gaussian(5.0)),),
         spread=0.4,
         in_region=_COLLECTED,
+        loose=True,
     ),
     Species(
         "small adsorbate",
@@ -171,6 +173,7 @@ SPECIES: Final = (
         relief=(Relief(0.208, Gaussian(0.95)),),
         influences=(Influence(SMALL_ADSORBATE, Gaussian(1.6)),),
         in_region=_COLLECTED,
+        loose=True,
     ),
 )
 """Species of defects. Heights are those seen at -1.5 V and 200 pA less what the states add to them."""

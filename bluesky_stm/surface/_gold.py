@@ -34,6 +34,7 @@ class Au111(SamplePart):
                     density=0.05,
                     relief=(Relief(0.06, Gaussian(0.9)),),
                     influences=(Influence({"state": -0.6}, Gaussian(1.2)),),
+                    loose=True,
                 ),
             ),
             edge={"state": -0.5},

@@ -28,13 +28,15 @@ class Landscape:
         Each seed gives another surface of the same sample.
     added : sequence of Defect
         Defects besides those that grew there, such as debris of the tip.
+    taken : sequence of Defect
+        Defects that grew there and are no longer there.
     """
 
-    def __init__(self, sample: Sample, seed: int, added: Sequence[Defect] = ()) -> None:
+    def __init__(self, sample: Sample, seed: int, added: Sequence[Defect] = (), taken: Sequence[Defect] = ()) -> None:
         self.sample, self.seed = sample, seed
         self.staircase = Staircase(sample.steps, seed)
         self.regions = Regions(sample.band, seed)
-        self.population = Population(sample.species, self.regions, seed, tuple(added))
+        self.population = Population(sample.species, self.regions, seed, tuple(added), tuple(taken))
 
     @cached_property
     def changes(self) -> Floats:

@@ -5,14 +5,16 @@ Everything here is a pure function of place, sample and seed. Nothing is stored 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Final, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from bluesky_stm.errors import UnknownNameError
-from bluesky_stm.geometry import Floats
+from bluesky_stm.geometry import Floats, Point
 from bluesky_stm.measurements import Setpoint
 from bluesky_stm.parts import samples
 from bluesky_stm.surface._defects import Defect
@@ -41,6 +43,8 @@ class Surface(Landscape):
         Each seed gives another surface of that sample.
     added : sequence of Defect
         Defects besides those that grew there, such as debris of the tip.
+    taken : sequence of Defect
+        Defects that grew there and are no longer there, such as adsorbates that a tip has pushed away.
     """
 
     def __init__(
@@ -48,9 +52,10 @@ class Surface(Landscape):
         sample: str | Data | SamplePart | Sample = _USUAL,
         seed: int = 0,
         added: Sequence[Defect] = (),
+        taken: Sequence[Defect] = (),
     ) -> None:
         self._chosen = sample if isinstance(sample, Sample) else samples.make(sample)
-        super().__init__(self._chosen if isinstance(self._chosen, Sample) else self._chosen.build(), seed, added)
+        super().__init__(self._chosen if isinstance(self._chosen, Sample) else self._chosen.build(), seed, added, taken)
 
     def with_defects(self, *more: Defect) -> Self:
         """Return the same surface with more defects.
@@ -64,7 +69,20 @@ class Surface(Landscape):
         for defect in more:
             if defect.species not in names:
                 raise UnknownNameError.among(f"defect of {self.sample.name}", defect.species, names)
-        return type(self)(self._chosen, self.seed, (*self.population.added, *more))
+        return type(self)(self._chosen, self.seed, (*self.population.added, *more), self.population.taken)
+
+    def with_moved(self, defect: Defect, to: Point) -> Self:
+        """Return the same surface with one of its defects at another place; it must be one of `defects`."""
+        added, taken = [one for one in self.population.added if one != defect], self.population.taken
+        if len(added) == len(self.population.added):
+            taken = (*taken, defect)
+        return type(self)(self._chosen, self.seed, (*added, replace(defect, x=to.x, y=to.y)), taken)
+
+    def loose(self, point: Point, reach: float) -> list[Defect]:
+        """Return the defects within ``reach`` nm of a place that lie on the surface and can be pushed away."""
+        kinds = {species.name for species in self.sample.species if species.loose}
+        around = self.defects(np.array(point) - reach, np.array(point) + reach)
+        return [d for d in around if d.species in kinds and math.dist((d.x, d.y), point) < reach]
 
     def describe(self) -> JSON:
         """Return the sample with its settings, and the seed; of data without a part the name alone."""

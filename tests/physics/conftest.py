@@ -30,7 +30,7 @@ def terrace():
 
 @pytest.fixture
 def ideal_but():
-    """A microscope over a clean terrace, ideal but for what is named: ``ideal_but(jump_rate=0.5)``."""
+    """A microscope over a clean terrace, ideal but for what is named: ``ideal_but(wear_field=0.5)``."""
 
     def make(seed=1, **imperfections):
         stm = SimulatedController(seed=seed, profile=IDEAL.changed(**imperfections))
@@ -42,7 +42,10 @@ def ideal_but():
 
 @pytest.fixture(scope="session")
 def spectra_at():
-    """Spectra of the simulated EuZn2As2 at places of one kind: ``spectra_at("terrace", "good_day", 0.2)``, set point in nA."""
+    """Spectra of the simulated EuZn2As2 at places of one kind: ``spectra_at("terrace", "good_day", 0.2)``, set point in nA.
+
+    The tip does not change: of a spectrum within which it did no scalarizer says anything.
+    """
     return _spectra_at
 
 
@@ -51,6 +54,7 @@ def _spectra_at(kind, profile, current, bias=-1.5, seed=2, count=25):
     area, spread = AREAS[kind]
     surface = Surface(f"EuZn2As2:{area}", seed=5)
     places = sites(surface, kind, count, reach=600.0, spread=spread)
+    profile = f"{profile}:wear_field=0,wear_current=0"
     stm, setpoint = SimulatedController(surface, seed=seed, profile=profile), Setpoint(bias, current)
     sweep = SweepSettings(-1.5, 1.5, 121, setpoint=setpoint)
     reading = stm.spectra(places, sweep)

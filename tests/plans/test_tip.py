@@ -13,6 +13,9 @@ from bluesky_stm.protocols import Failed, SweepSettings
 from bluesky_stm.runs import replay
 from bluesky_stm.settings import Limits
 
+STEADY = "good_day:wear_field=0,wear_current=0"
+"""A good day with a tip that changes only when a test says so."""
+
 
 @pytest.fixture(scope="module")
 def spectra():
@@ -46,12 +49,12 @@ def test_the_place_of_reference_is_a_flat_one():
 
 
 def changing(make_stm, changing_tip, **how):
-    return make_stm(changing_tip(seed=2, profile="good_day", **how))
+    return make_stm(changing_tip(seed=2, profile=STEADY, **how))
 
 
 def test_a_good_tip_is_checked_as_often_as_asked_and_nothing_is_taken_back(RE, docs, make_stm, agent_for, scale):
     agent = agent_for(scale.changed(budget=20))
-    RE(explore(make_stm(profile="good_day:jump_rate=0"), agent, tip={"every": 5}))
+    RE(explore(make_stm(profile=STEADY), agent, tip={"every": 5}))
     verdicts = [e["tip_check_verdict"] for e in docs.events("tip_check")]
     assert verdicts == ["reference"] * 3 + ["good"] * 4  # one after the last spectrum, too
     assert not any(isinstance(o.value, Failed) for o in agent.observations)
@@ -173,7 +176,7 @@ def test_a_tip_that_stays_changed_pauses_for_a_person_who_may_go_on_with_it(RE, 
 
 
 def test_a_suspicious_spectrum_calls_for_a_check_at_once(RE, docs, make_stm, agent_for, scale, spoiled):
-    stm = make_stm(profile="good_day")
+    stm = make_stm(profile=STEADY)
     honest, count = stm.controller.sweep, []
 
     def sweep(settings, progress=None):

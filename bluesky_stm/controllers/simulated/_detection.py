@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bluesky_stm.controllers.simulated._noise import current_noise, jumps
+from bluesky_stm.controllers.simulated._noise import current_noise
 from bluesky_stm.controllers.simulated._profile import Profile
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import Quality
@@ -22,7 +22,8 @@ class Reading:
     """Spectra of n places at J biases: arrays (n, J) in nA, the tip height (n,) in nm, and where the preamplifier was full.
 
     With a way back the arrays are the average of both ways, and ``backward`` is that one by itself. ``jumped`` (n, J) is the
-    truth about jumps of the tip, the factor by which they have changed the current: a microscope can't tell.
+    truth about changes of the tip, the factor by which they have changed the current of this way so far: a microscope can't
+    tell.
     """
 
     current: Floats
@@ -37,6 +38,12 @@ class Reading:
         """Return the average with the way back, and the way back by itself."""
         current, x, y = ((getattr(self, name) + getattr(back, name)) / 2 for name in ("current", "lockin_x", "lockin_y"))
         return Reading(current, x, y, self.height, self.clipped | back.clipped, self.jumped, back)
+
+    def change(self, done: int) -> Floats:
+        """Logarithm (n,) of the factor by which changes of the tip have changed the current after ``done`` points."""
+        if done < self.jumped.shape[1]:
+            return np.log(self.jumped[:, done - 1]) if done else np.zeros(len(self.jumped))
+        return np.log(self.jumped[:, -1] if self.backward is None else self.backward.jumped[:, 0])
 
     @property
     def quality(self) -> Quality:
@@ -60,7 +67,9 @@ class Detection:
     lockin: LockInSettings
     averaging: float = 1.0
 
-    def read(self, current: Floats, modulated: Floats, height: Floats, rng: np.random.Generator | None) -> Reading:
+    def read(
+        self, current: Floats, modulated: Floats, height: Floats, jumped: Floats, rng: np.random.Generator | None
+    ) -> Reading:
         """Return the channels of spectra as the electronics record them.
 
         Parameters
@@ -71,13 +80,11 @@ class Detection:
             Part of the current in phase with the modulation of the bias, in nA.
         height : ndarray of shape (n,)
             Height of the tip, in nm.
+        jumped : ndarray of shape (n, J)
+            Factor by which changes of the tip have changed the current; it is in ``current`` and ``modulated``.
         rng : Generator or None
             Draws the noise; None for none.
         """
-        jumped = np.ones_like(current)
-        if rng is not None:
-            jumped = jumps(rng, current.shape, self.profile)
-            current, modulated = current * jumped, modulated * jumped
         x, y = self._demodulated(np.abs(current), modulated)
         if rng is not None:
             current, x, y = self._noisy(rng, current, x, y)

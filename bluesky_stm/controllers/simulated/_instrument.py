@@ -11,10 +11,14 @@ import numpy as np
 from bluesky_stm.controllers.simulated._detection import Detection, Reading
 from bluesky_stm.controllers.simulated._profile import Profile
 from bluesky_stm.controllers.simulated._tips import Tip
+from bluesky_stm.controllers.simulated._wear import AROUND, Wear
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import Setpoint
 from bluesky_stm.protocols import LockInSettings, SweepSettings
 from bluesky_stm.surface import Barrier, Surface, SurfacePoints, SweepIntegral
+
+LEAST_GAP: Final = 0.1
+"""Gap, in nm, below which a field is no longer computed: the tip touches long before."""
 
 INTEGRATED: Final = 0.010
 """Time on a point of a spectrum, in s, for which the noise of a profile is given."""
@@ -63,6 +67,7 @@ class Instrument:
         tip: Tip,
         rng: np.random.Generator | None,
         z: float | None = None,
+        rise: Floats | None = None,
     ) -> Reading:
         """Return spectra, the feedback opened at ``setpoint``, or the tip held at height ``z``.
 
@@ -82,6 +87,8 @@ class Instrument:
             Draws the noise; None leaves out noise and drawn errors, but neither clip nor lock-in.
         z : float, optional
             Height at which the tip is held, in nm.
+        rise : ndarray of shape (ways * J,), optional
+            By how much the sample has risen under the held tip, in nm, point after point, forth and back.
         """
         barrier = tip.barrier(self.surface.barrier)
         sweep = self._sweep(settings, lockin.amplitude if lockin.modulated else 0.0, setpoint, barrier)
@@ -96,8 +103,34 @@ class Instrument:
             under = sweep(patch.density(sweep.energy), gap + lift)
             current, modulated = current + carried * under[0], modulated + carried * under[1]
         detection = Detection(self.profile, lockin, settings.integrate * settings.averages / INTEGRATED)
-        ways = [detection.read(current, modulated, tip.length + height + lift, rng) for _ in range(1 + settings.backward)]
+        risen = np.exp(barrier.mean_decay * rise) if rise is not None else np.ones(current.shape[1] * (1 + settings.backward))
+        jumped = self._changes(rng, places, settings, gaps[0] + lift, current * risen[: current.shape[1]], tip)
+        ways = []
+        for way in range(1 + settings.backward):
+            points = slice(way * settings.points, (way + 1) * settings.points)
+            turned = slice(None, None, -1 if way else 1)  # the way back is measured from its last bias to its first
+            so_far, factor = jumped[:, points][:, turned], (jumped * risen)[:, points][:, turned]
+            ways.append(detection.read(current * factor, modulated * factor, tip.length + height + lift, so_far, rng))
         return ways[0].averaged(ways[1]) if settings.backward else ways[0]
+
+    def _changes(
+        self,
+        rng: np.random.Generator | None,
+        places: Floats,
+        settings: SweepSettings,
+        gap: Floats,
+        current: Floats,
+        tip: Tip,
+    ) -> Floats:
+        """Factor by which changes of the tip have changed the current so far, in the order of time; shape (n, ways * J)."""
+        wear, ways = Wear(self.profile), 1 + settings.backward
+        if rng is None or not wear.any:
+            return np.ones((len(places), ways * settings.points))
+        around = self.surface.relief(places[:, None] + AROUND, tip.rise)
+        rate = wear.rate(settings.bias, np.maximum(gap, LEAST_GAP), current, np.ptp(around, axis=1))
+        # a stream of its own, so that wear shifts no noise
+        dwell = (settings.settle + settings.integrate) * settings.averages
+        return wear.changes(rng.spawn(1)[0], np.hstack([rate, rate[:, ::-1]][:ways]), dwell)
 
     def current(self, places: Floats, bias: float, gap: Floats, tip: Tip) -> Floats:
         """Return the current at one bias, in nA, noise left out.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from bluesky_stm.controllers.base import HOME
 from bluesky_stm.controllers.simulated._feedback import FeedbackLoop
 from bluesky_stm.controllers.simulated._instrument import Instrument
 from bluesky_stm.controllers.simulated._noise import NoiseSource
-from bluesky_stm.controllers.simulated._piezo import Piezo
+from bluesky_stm.controllers.simulated._piezo import HeightDrift, Piezo
 from bluesky_stm.controllers.simulated._tips import Tips
 from bluesky_stm.errors import LimitError, TipCrashError
 from bluesky_stm.geometry import Floats, Point
@@ -28,6 +28,9 @@ CONTACT: Final = 0.25
 GAINS: Final = FeedbackGains(proportional=0.0273, integral=87.8)
 """As in the published images."""
 
+UNDER: Final = 1.0
+"""Distance, in nm, from the middle of an adsorbate at which the tip still stands over it."""
+
 STRIDE: Final = 0.2
 """Distance, in nm, at which the way of a move is looked at."""
 
@@ -40,6 +43,8 @@ class SimulatedJunction:
     instrument : Instrument
         With the surface as it is now, debris of the tip included.
     tips : Tips
+    piezo : Piezo
+    height_drift : HeightDrift
     asked : Point
         Where the tip was asked to be; drift, creep and hysteresis make it another place.
     z : float
@@ -52,8 +57,9 @@ class SimulatedJunction:
     def __init__(self, instrument: Instrument, setpoint: Setpoint, noise: NoiseSource) -> None:
         profile = instrument.profile
         self.instrument = instrument
-        self.tips = Tips(profile, noise)
+        self._noise, self.tips = noise, Tips(profile, noise)
         self.piezo = Piezo(profile.drift, profile.creep, profile.hysteresis, profile.hysteresis_range)
+        self.height_drift = HeightDrift(profile.z_drift, profile.z_creep)
         self.asked = Point(0.0, 0.0)
         self.setpoint, self.gains = setpoint, GAINS
         self.feedback, self.withdrawn = True, False
@@ -71,7 +77,7 @@ class SimulatedJunction:
     def followed(self, places: Floats, time: Floats | float) -> Floats:
         """Height, in nm, at which a closed feedback ends up at the places (..., 2), at ``time`` or times (...)."""
         tip = self.tips.at(float(np.min(time)))
-        return self.instrument.image(places, self.setpoint, tip) + self._drifted(time)
+        return self.instrument.image(places, self.setpoint, tip) + self.height_drift.rise(time)
 
     def go_to(self, point: Point, time: float, speed: float) -> None:
         """Bring the tip to a place, the feedback as it is.
@@ -124,9 +130,15 @@ class SimulatedJunction:
         self.feedback, self.withdrawn = True, False
         self.settle(time)
 
-    def withdraw(self) -> None:
+    def withdraw(self, time: float) -> None:
         """Open the feedback, pull the tip back to the end of its range."""
-        self.feedback, self.withdrawn, self.z = False, True, WITHDRAWN
+        self._pull_back(WITHDRAWN, time)
+
+    def approach(self, time: float) -> None:
+        """Bring a withdrawn tip to the surface, and close the feedback; the piezo goes on creeping for a while."""
+        if self.withdrawn:
+            self.height_drift.move(float(self.followed(self.place(time), time)[0]) - self.z, time)
+        self.close_feedback(time)
 
     def lift_home(self, time: float) -> None:
         """Open the feedback, lift the tip to its home height.
@@ -142,7 +154,7 @@ class SimulatedJunction:
                 f"Home, at {home:.1f} nm, is nearer to the surface than the tip, at {self.z:.1f} nm. Nothing has moved. "
                 "Approach first."
             )
-        self.feedback, self.withdrawn, self.z = False, True, home
+        self._pull_back(home, time)
 
     def current(self, time: float) -> float:
         """Current, in nA, noise left out."""
@@ -159,7 +171,7 @@ class SimulatedJunction:
 
     def undrifted(self, time: float) -> float:
         """Height of the tip, in nm, above where the sample has drifted to."""
-        return self.z - self._drifted(time)
+        return self.z - float(self.height_drift.rise(time))
 
     def check_apart(self, height: float, what: str, time: float) -> None:
         """Let the tip crash where it would touch.
@@ -182,6 +194,51 @@ class SimulatedJunction:
         if gap < CONTACT:
             self.crash(f"{what} left {gap:.2f} nm between tip and surface, which touch below {CONTACT:g} nm.", time)
 
+    def check_field(self, bias: float, height: float, time: float) -> None:
+        """Let the tip crash where the field pulls atoms across the gap.
+
+        Parameters
+        ----------
+        bias : float
+            Largest bias, in V.
+        height : float
+            Height of the tip, in nm, above where the sample has drifted to.
+        time : float
+            When, in s of the controller's clock.
+
+        Raises
+        ------
+        TipCrashError
+            When the field is that of the profile's ``breakdown`` or more.
+        """
+        gap, most = height - float(self._relief(self.place(time))[0]), self.instrument.profile.breakdown
+        if most and abs(bias) >= most * gap:
+            self.crash(
+                f"{bias:g} V across {gap:.2f} nm are {abs(bias) / gap:.1f} V/nm, and at {most:g} V/nm atoms bridge the gap: "
+                "the tip touched the surface.",
+                time,
+            )
+
+    def wear(self, change: float, time: float) -> None:
+        """Let a sweep have changed the tip, and push away what lay loose under it.
+
+        Parameters
+        ----------
+        change : float
+            Logarithm of the factor by which the current has changed.
+        time : float
+            When, in s of the controller's clock.
+        """
+        rng, surface, profile = self._noise.next("wear"), self.instrument.surface, self.instrument.profile
+        x, y = self.place(time)[0]
+        self.tips.wear(time, change / surface.barrier.mean_decay, rng)
+        for loose in surface.loose(Point(float(x), float(y)), UNDER):
+            distance, direction = rng.uniform(*profile.drag), rng.uniform(0, 2 * np.pi)
+            to = Point(loose.x + distance * math.cos(direction), loose.y + distance * math.sin(direction))
+            surface = surface.with_moved(loose, to)
+            self.instrument = Instrument(surface, profile)
+        self.settle(time)
+
     def treat(self, time: float, cause: str) -> None:
         """Pulse or dip the tip: it may be another one afterwards, and leaves something where it stood."""
         self.tips.treat(time, cause)
@@ -192,8 +249,12 @@ class SimulatedJunction:
         """The tip touches: it may be another one afterwards, leaves something behind, and is withdrawn."""
         self.tips.crash(time)
         self._leave_debris(time)
-        self.withdraw()
+        self.withdraw(time)
         raise TipCrashError(f"{what} It has been withdrawn. Inspect it, go to a clean place, and approach.")
+
+    def _pull_back(self, height: float, time: float) -> None:
+        self.height_drift.move(height - self.z, time)
+        self.feedback, self.withdrawn, self.z = False, True, height
 
     def _move(self, point: Point, time: float) -> None:
         start, self.asked = self.asked, Point(float(point[0]), float(point[1]))
@@ -217,9 +278,6 @@ class SimulatedJunction:
 
     def _relief(self, places: Floats) -> Floats:
         return self.instrument.relief(places, self.tips.tip)
-
-    def _drifted(self, time: Floats | float) -> Any:
-        return self.instrument.profile.z_drift * time
 
     def _leave_debris(self, time: float) -> None:
         size, surface = self.instrument.profile.debris, self.instrument.surface

@@ -69,24 +69,6 @@ def current_noise(rng: np.random.Generator, current: Floats, profile: Profile, a
     return profile.current_offset + white + slow + vibration * current
 
 
-def jumps(rng: np.random.Generator, shape: tuple[int, int], profile: Profile) -> Floats:
-    """Return factors of the current in spectra: 1, or less from a jump of the tip on.
-
-    Parameters
-    ----------
-    rng : Generator
-        Draws which spectra have a jump, where, and how large it is.
-    shape : (int, int)
-        Number of spectra and of points.
-    profile : Profile
-        Rate and sizes of the jumps.
-    """
-    count, points = shape
-    size = np.where(rng.random(count) < profile.jump_rate, rng.uniform(profile.least_jump, profile.jump, count), 0.0)
-    start = rng.integers(points, size=count)
-    return 1 - size[:, None] * (np.arange(points) >= start[:, None])
-
-
 def image_noise(rng: np.random.Generator, frame: Frame, profile: Profile, line_time: float) -> Floats:
     """Return what the instrument adds to an image, in nm; shape (rows, columns).
 

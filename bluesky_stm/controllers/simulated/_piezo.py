@@ -1,4 +1,12 @@
-"""The piezo: drift, creep and hysteresis lead the tip to another place than was asked for."""
+"""The piezo: drift, creep and hysteresis lead the tip to another place, and to another height, than was asked for.
+
+A piezo goes on creeping after a move by the same part of it in each decade of time [1]_. That is the sum of relaxations of
+which each takes ten times as long as the one before; here the first takes a second and the last 1000 s.
+
+References
+----------
+.. [1] H. Jung and D.-G. Gweon, Rev. Sci. Instrum. 71, 1896 (2000), doi:10.1063/1.1150559
+"""
 
 from __future__ import annotations
 
@@ -9,8 +17,56 @@ from numpy.typing import ArrayLike
 
 from bluesky_stm.geometry import Floats, Point
 
-RELAXATIONS: Final = np.array([1.0, 10.0, 100.0])
-"""Times, in s, that together stand for the logarithmic creep of a piezo over its first minutes."""
+RELAXATIONS: Final = np.array([1.0, 10.0, 100.0, 1000.0])
+"""Times, in s, that together stand for the logarithmic creep of a piezo, one for each decade of time."""
+
+
+class Creep:
+    """What is still to come of earlier moves.
+
+    Parameters
+    ----------
+    share : float
+        Part of a move that comes in each decade of time.
+    axes : int
+        Number of directions that move independently.
+    """
+
+    def __init__(self, share: float, axes: int) -> None:
+        self._share, self._time = share, 0.0
+        self._late = np.zeros((len(RELAXATIONS), axes))
+
+    def move(self, way: ArrayLike, time: float) -> None:
+        """Take note of a move by ``way`` (axes,), in nm, that ended at ``time``, in s."""
+        self._late = self._late * np.exp(-(time - self._time) / RELAXATIONS)[:, None] - self._share * np.asarray(way)
+        self._time = time
+
+    def behind(self, time: ArrayLike) -> Floats:
+        """Real place less the place asked for, at times (...), in nm; shape (..., axes)."""
+        return np.exp(-(np.asarray(time, dtype=float)[..., None] - self._time) / RELAXATIONS) @ self._late
+
+
+class HeightDrift:
+    """The drift of the height: the sample rises steadily, and after an approach the z piezo goes on towards it.
+
+    Parameters
+    ----------
+    drift : float
+        Rate at which the sample rises towards the tip, in nm/s.
+    creep : float
+        Part of a move in z that comes in each decade of time.
+    """
+
+    def __init__(self, drift: float, creep: float) -> None:
+        self._drift, self._creep = drift, Creep(creep, 1)
+
+    def move(self, way: float, time: float) -> None:
+        """Take note of a long move in z by ``way`` nm (negative: towards the sample) that ended at ``time``, in s."""
+        self._creep.move([way], time)
+
+    def rise(self, time: ArrayLike) -> Floats:
+        """By how much the sample has risen as the z piezo counts, at times (...), in nm; shape (...)."""
+        return self._drift * np.asarray(time, dtype=float) - self._creep.behind(time)[..., 0]
 
 
 class Piezo:
@@ -24,16 +80,16 @@ class Piezo:
     drift : (float, float)
         Of the sample under the tip, in nm/s: where it goes in +x, a resting tip comes to lie at ever smaller x on it.
     creep : float
-        Part of a move that comes late.
+        Part of a move that comes in each decade of time.
     hysteresis, play : float
         Part of the way by which a reversal is late, and the distance in nm over which it is.
     """
 
     def __init__(self, drift: tuple[float, float], creep: float, hysteresis: float, play: float) -> None:
-        self._drift, self._creep, self._hysteresis, self._play = np.array(drift), creep, hysteresis, play
+        self._drift, self._hysteresis, self._play = np.array(drift), hysteresis, play
+        self._creep = Creep(creep, 2)
         self._compensated = np.zeros(2)
         self._drifted = np.zeros(2)
-        self._late = np.zeros((len(RELAXATIONS), 2))
         self._slack = np.zeros(2)
         self._time = 0.0
 
@@ -59,15 +115,14 @@ class Piezo:
         """
         self._pass_to(time)
         way = np.subtract(end, start)
-        self._late -= self._creep * way / len(RELAXATIONS)
+        self._creep.move(way, time)
         self._slack = np.clip(self._slack + way, -self._play, self._play)
 
     def displacement(self, time: ArrayLike) -> Floats:
         """Real place less the place asked for, at times (...), in nm; shape (..., 2)."""
         later = np.asarray(time, dtype=float)[..., None] - self._time
         drifted = self._drifted - (self._drift - self._compensated) * later
-        late = np.exp(-later / RELAXATIONS) @ self._late
-        return drifted + late - self._hysteresis * self._slack
+        return drifted + self._creep.behind(time) - self._hysteresis * self._slack
 
     def opening(self, along: Floats, length: float) -> Floats:
         """Return how far the way back lies before the way forth, in nm.
@@ -83,5 +138,4 @@ class Piezo:
     def _pass_to(self, time: float) -> None:
         later = time - self._time
         self._drifted = self._drifted - (self._drift - self._compensated) * later
-        self._late = self._late * np.exp(-later / RELAXATIONS)[:, None]
         self._time = time

@@ -41,6 +41,29 @@ class Profile(Part):
         0.0, "", "Size of what a pulse, a dip or a crash leaves behind, in units of the debris of the sample.", ge=0
     )
 
+    # Wear of the tip by sweeps
+    wear_field: float = setting(
+        0.0, "nm2/(V2 s)", "Rate at which the tip changes, for the square of each V/nm of field, the sample positive.", ge=0
+    )
+    wear_negative: float = setting(0.06, "", "The same rate with the sample negative, in units of that with it positive.", ge=0)
+    wear_current: float = setting(
+        0.0,
+        "1/(nA2 s)",
+        "Rate at which the tip changes, for the square of each nA: two electrons have to arrive at once.",
+        ge=0,
+    )
+    wear_roughness: float = setting(
+        0.0, "1/nm", "By how much both rates grow, relative to themselves, for each nm of relief under the tip.", ge=0
+    )
+    wear_worse: float = setting(
+        0.0, "", "Chance that such a change makes another tip, not only a longer or shorter one.", ge=0, le=1
+    )
+    jump: Pair = setting((0.05, 0.7), "", "Range of the change of the logarithm of the current, up or down, in such a change.")
+    drag: Pair = setting((0.5, 3.0), units.LENGTH, "Range of the distance by which such a change pushes an adsorbate away.")
+    breakdown: float = setting(
+        0.0, "V/nm", "Field at which atoms bridge the gap, so that the tip touches; 0 for a tip that stands any field.", ge=0
+    )
+
     # Preamplifier and current
     response: float = setting(
         0.0,
@@ -61,9 +84,6 @@ class Profile(Part):
     hold_error: float = setting(
         0.0, "", "Standard deviation of the relative error of the current when the feedback is opened.", ge=0
     )
-    jump_rate: float = setting(0.0, "", "Chance that the current jumps within a spectrum.", ge=0, le=1)
-    least_jump: float = setting(0.05, "", "Smallest jump, relative to the current.")
-    jump: float = setting(0.3, "", "Largest jump, relative to the current.")
 
     # Lock-in
     lockin_response: float = setting(
@@ -106,8 +126,13 @@ class Profile(Part):
 
     # Motion
     drift: Pair = setting((0.0, 0.0), units.SPEED, "Drift rate of the sample under the tip, along x and y.")
-    z_drift: float = setting(0.0, units.SPEED, "Drift rate of the height.")
-    creep: float = setting(0.0, "", "Part of a move by which the piezo is late at first; it follows within minutes.", ge=0)
+    z_drift: float = setting(0.0, units.SPEED, "Rate at which the sample rises towards the tip.")
+    creep: float = setting(
+        0.0, "1/decade", "Part of a lateral move that comes late, in each decade of time up to 1000 s.", ge=0
+    )
+    z_creep: float = setting(
+        0.0, "1/decade", "Part of an approach or a withdrawal that comes late, in each decade of time up to 1000 s.", ge=0
+    )
     hysteresis: float = setting(0.0, "", "Part of a move by which a reversal is late.", ge=0)
     hysteresis_range: float = setting(40.0, units.LENGTH, "Distance over which a reversal is late.", gt=0)
 
@@ -127,13 +152,17 @@ GOOD_DAY: Final = IDEAL.preset(
     crash_change=0.9,
     treatment_change=0.6,
     debris=1.0,
+    wear_field=0.07,
+    wear_current=0.001,
+    wear_roughness=5.0,
+    wear_worse=0.02,
+    breakdown=10.0,
     response=7e-5,
     current_offset=0.0012,
     current_white=0.000045,
     current_slow=0.00012,
     junction=0.006,
     hold_error=0.045,
-    jump_rate=0.05,
     lockin_response=0.95,
     lockin_offset=-0.0002,
     lockin_noise=0.00016,
@@ -152,8 +181,9 @@ GOOD_DAY: Final = IDEAL.preset(
     streak_length=11.0,
     converter=0.025,
     drift=(5e-5, -3e-5),
-    z_drift=1e-6,
-    creep=0.005,
+    z_drift=2.8e-5,
+    creep=0.004,
+    z_creep=0.001,
     hysteresis=0.01,
 )
 
@@ -161,13 +191,15 @@ BAD_DAY: Final = GOOD_DAY.preset(
     "bad_day",
     "Imperfections as on the days of the published 250 and 10 nm frames.",
     tip_changes=2.5,
+    wear_field=0.3,
+    wear_current=0.002,
+    wear_worse=0.01,
     response=1.6e-4,
     current_white=0.00018,
     current_slow=0.0004,
     current_memory=0.6,
     junction=0.02,
     hold_error=0.1,
-    jump_rate=0.33,
     lockin_offset=-0.0011,
     lockin_noise=0.00041,
     lockin_growth=0.03,
@@ -184,7 +216,8 @@ BAD_DAY: Final = GOOD_DAY.preset(
     streak_length=20.0,
     tilt=(0.0, -0.0006),
     drift=(2.5e-4, 1.5e-4),
-    z_drift=5e-6,
-    creep=0.02,
+    z_drift=1.1e-4,
+    creep=0.01,
+    z_creep=0.003,
     hysteresis=0.025,
 )

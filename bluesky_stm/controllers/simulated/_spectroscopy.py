@@ -33,7 +33,7 @@ class SimulatedSpectroscopy:
         Raises
         ------
         TipCrashError
-            When the tip, moved by ``z_offset``, touches the surface.
+            When the tip, moved by ``z_offset``, touches the surface, or the field between them pulls it there.
         """
         bench, junction = self._bench, self._bench.junction
         bench.lockin.check_dwell(settings.dwell)
@@ -42,10 +42,18 @@ class SimulatedSpectroscopy:
             started, rng = bench.now(), bench.noise.next("sweep")
             point, place, setpoint = junction.asked, junction.place(started), junction.setpoint
             z = None if junction.feedback else junction.undrifted(started)
-            reading = self._read(place, settings, setpoint, started, rng, z)
+            height = junction.height_drift
+            open_for = (
+                time_of_a_point(settings) / (1 + settings.backward) * np.arange((1 + settings.backward) * settings.points)
+            )
+            rise = height.rise(started + open_for) - height.rise(started)
+            reading = self._read(place, settings, setpoint, started, rng, z, rise)
             junction.check_apart(float(reading.height[0]), f"A z offset of {settings.z_offset:g} nm", started)
+            junction.check_field(max(settings.start, settings.stop, key=abs), float(reading.height[0]), started)
             bench.acts.take(SWEEP_OVERHEAD)
             done = bench.acts.take(settings.points * time_of_a_point(settings), settings.points, progress)
+            if change := float(reading.change(done)[0]):
+                junction.wear(change, bench.now())
             return self._spectrum(point, settings, reading, setpoint, started, done)
 
     def pulse(self, bias: float, width: float) -> None:
@@ -101,9 +109,11 @@ class SimulatedSpectroscopy:
         time: float,
         rng: np.random.Generator | None,
         z: float | None = None,
+        rise: Floats | None = None,
     ) -> Reading:
         junction = self._bench.junction
-        return junction.instrument.spectra(places, settings, setpoint, self._bench.lockin, junction.tips.at(time), rng, z)
+        tip = junction.tips.at(time)
+        return junction.instrument.spectra(places, settings, setpoint, self._bench.lockin, tip, rng, z, rise)
 
     def _gridded(self, frame: Frame, settings: SweepSettings, rng: np.random.Generator | None, started: float) -> Grid:
         setpoint = settings.setpoint or self._bench.junction.setpoint
@@ -134,7 +144,7 @@ class SimulatedSpectroscopy:
     ) -> Spectrum:
         back = self._channels(reading.backward, done) if reading.backward else {}
         quality = reading.quality | self._modulation() | (Quality.INCOMPLETE if done < settings.points else Quality.GOOD)
-        z = float(reading.height[0])
+        z = float(reading.height[0] + self._bench.junction.height_drift.rise(started))
         return Spectrum(
             position=point,
             bias=settings.bias,

@@ -101,6 +101,22 @@ class Tips:
         if rng.random() < self._profile.crash_change:
             self._become(self._worse(rng), time, "crash")
 
+    def wear(self, time: float, longer: float, rng: np.random.Generator) -> None:
+        """Let a sweep have changed the tip.
+
+        Parameters
+        ----------
+        time : float
+            When, in s.
+        longer : float
+            By how much it has become longer, in nm: its gap is smaller, and the current larger.
+        rng : Generator
+            Draws whether it is another tip altogether.
+        """
+        worse = rng.random() < self._profile.wear_worse
+        tip = self._worse(rng) if worse else self.tip
+        self._become(replace(tip, length=self.tip.length + longer), time, "sweep")
+
     def treat(self, time: float, cause: str) -> None:
         """A pulse or a dip, meant to heal: it does, makes another bad tip, or does nothing."""
         rng = self._noise.next("treatment")

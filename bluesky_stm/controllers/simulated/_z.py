@@ -53,7 +53,7 @@ class SimulatedZ:
     def withdraw(self) -> None:
         """Pull the tip back to the end of its range; `stop` does not end it."""
         with self._bench.acts.one():
-            self._bench.junction.withdraw()
+            self._bench.junction.withdraw(self._bench.now())
             self._bench.acts.clock.sleep(WITHDRAWING)
 
     def home(self) -> None:
@@ -66,4 +66,4 @@ class SimulatedZ:
         """Bring a withdrawn tip back, and close the feedback."""
         with self._bench.acts.one():
             self._bench.acts.clock.sleep(APPROACHING)
-            self._bench.junction.close_feedback(self._bench.now())
+            self._bench.junction.approach(self._bench.now())
