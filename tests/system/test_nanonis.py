@@ -26,7 +26,7 @@ from bluesky_stm.settings import LengthScale
 from bluesky_stm.storage import open_catalog
 
 pytest.importorskip("nanonis_spm", reason="the vendor's client is not installed: pip install 'bluesky-stm[nanonis]'")
-from bluesky_stm.controllers.nanonis import _spectroscopy
+from bluesky_stm.controllers.nanonis import _passage
 from bluesky_stm.controllers.nanonis_server import Fault, FaultKind, NanonisServer
 from bluesky_stm.controllers.nanonis_wire._si import ours, si
 
@@ -217,7 +217,7 @@ def is_true(stored, swept):
 
 @pytest.fixture(autouse=True)
 def _quick_sweeps(monkeypatch):
-    monkeypatch.setattr(_spectroscopy, "OVERHEAD", 0.1)
+    monkeypatch.setattr(_passage, "OVERHEAD", 0.1)
 
 
 def test_a_run_without_faults_is_whole(tmp_path):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
 from bluesky_stm.controllers.conformance._suite import HAIR, Suite
-from bluesky_stm.errors import LimitError, NotCapableError
+from bluesky_stm.errors import LimitError, NotCapableError, SettingsError
 from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.protocols import Capability, Controller, SweepSettings
 
@@ -53,6 +54,24 @@ class Refusals(Suite):
         self.needs(controller, Capability.SWEEP)
         with pytest.raises((LimitError, NotCapableError)):
             controller.sweep(replace(sweep_settings, stop=controller.ranges["bias"][1] + 1))
+        assert controller.get_feedback()
+
+    @pytest.mark.parametrize("value", [0.0, 1e308, math.nan])
+    def test_what_would_never_end_is_refused_before_anything_moves(
+        self, controller: Controller, frame: Frame, places: list[Point], sweep_settings: SweepSettings, value: float
+    ) -> None:
+        """A speed or a time for a line of nothing, or beyond everything, and the width of a pulse."""
+        before = controller.get_tip().point
+        asked: list[Callable[[], object]] = [
+            lambda: controller.move_tip(places[0], speed=value),
+            lambda: controller.scan(frame, line_time=value),
+            lambda: controller.pulse(0.5, value),
+            lambda: controller.sweep(replace(sweep_settings, settle=value or math.inf)),
+        ]
+        for act in asked:
+            with pytest.raises((LimitError, NotCapableError, SettingsError)):
+                act()
+        assert controller.get_tip().point == before
         assert controller.get_feedback()
 
     def test_a_frame_outside_is_refused(self, controller: Controller, frame: Frame) -> None:

@@ -6,21 +6,29 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
 
-from bluesky_stm.controllers.base._clock import Clock
+from bluesky_stm.controllers.base import BaseController, Clock
+from bluesky_stm.controllers.nanonis._bias import NanonisBias
 from bluesky_stm.controllers.nanonis._channels import ChannelNames
+from bluesky_stm.controllers.nanonis._current import NanonisCurrent
+from bluesky_stm.controllers.nanonis._drift import NanonisDrift
+from bluesky_stm.controllers.nanonis._guard import TipGuard
 from bluesky_stm.controllers.nanonis._interlocks import Interlocks, read_interlocks
-from bluesky_stm.controllers.nanonis._link import Announce, Link
+from bluesky_stm.controllers.nanonis._link import Announce
+from bluesky_stm.controllers.nanonis._links import RUNNING, STOPPING, Links
+from bluesky_stm.controllers.nanonis._lockin import NanonisLockIn
+from bluesky_stm.controllers.nanonis._meeting import Meeting
+from bluesky_stm.controllers.nanonis._scan import NanonisScanning
 from bluesky_stm.controllers.nanonis._spectroscopy import NanonisSpectroscopy
-from bluesky_stm.controllers.nanonis._z import RUNNING, STOPPING
+from bluesky_stm.controllers.nanonis._tip import NanonisTip
+from bluesky_stm.controllers.nanonis._z import NanonisZ
 from bluesky_stm.controllers.nanonis_wire._commands import PORTS, ZStatus
 from bluesky_stm.controllers.nanonis_wire._errors import NanonisError
 from bluesky_stm.errors import LostConnectionError, STMError
-from bluesky_stm.geometry import Floats
 from bluesky_stm.protocols import Capability, LockInCalibration
 from bluesky_stm.validated import JSON, Data
 
 
-class NanonisController(NanonisSpectroscopy):
+class NanonisController(BaseController):
     """Fulfils `protocols.Controller` with a Nanonis controller, real or simulated.
 
     It takes two connections: one works, the other one watches, stops and withdraws. A lost connection is reported, never
@@ -75,57 +83,58 @@ class NanonisController(NanonisSpectroscopy):
         clock: Clock | None = None,
         name: str = "nanonis",
     ) -> None:
-        self.name = name
-        self._interlocks = Interlocks.parse(interlocks)
-        super().__init__(host, ports, timeout=timeout, read_only=read_only, announce=announce, channels=channels, clock=clock)
+        self.name, self._closed = name, False
+        self.links = Links(host, ports, timeout=timeout, read_only=read_only, announce=announce, names=channels, clock=clock)
+        self._guard = guard = TipGuard(self.links)
+        meeting = Meeting(guard, Interlocks.parse(interlocks))
+        self.bias, self.current, self.tip = NanonisBias(guard), NanonisCurrent(guard), NanonisTip(guard)
+        self.z, self.lockin, self.drift = NanonisZ(guard, self.bias), NanonisLockIn(guard), NanonisDrift(guard)
+        self.scanning = NanonisScanning(guard, self.z)
+        self.spectroscopy = NanonisSpectroscopy(
+            guard, bias=self.bias, current=self.current, tip=self.tip, z=self.z, lockin=self.lockin
+        )
         try:
-            self._arm(self._work)
-            self._calibrate(lockin, reference)
+            self.ranges = self.links.open()
+            meeting.arm()
+            self.lockin.calibrate(lockin, reference)
         except BaseException:
-            self._hang_up()
+            self.links.close()
             raise
 
     def now(self) -> float:
-        """Time since the connection was made, in s: the protocol tells none."""
-        return self._clock.now()
-
-    def source(self, signal: str) -> str:
-        """``"nanonis:bias"``."""
-        return f"{self.name}:{signal}"
-
-    def locations(self) -> Floats | None:
-        """A spectrum can be had anywhere."""
-        return None
+        """Return the time since the connection was made, in s: the protocol tells none."""
+        return self.links.clock.now()
 
     def describe(self) -> JSON:
-        """Name, address, versions, session path, channels, lock-in and interlocks as they stand."""
+        """Return name, address, versions, session path, channels, lock-in and interlocks as they stand."""
         return {
             "name": self.name,
-            "host": self.host,
-            "ports": list(self._ports),
-            "versions": asdict(self.versions),
-            "session_path": self._watch.ask("Util.SessionPathGet")[0],
-            "channels": asdict(self.channel_names),
+            "host": self.links.host,
+            "ports": list(self.links.ports),
+            "versions": asdict(self.links.versions),
+            "session_path": self.links.watch.ask("Util.SessionPathGet")[0],
+            "channels": asdict(self.links.names),
             "lockin": asdict(self.get_lockin()),
             "gains": asdict(self.get_gains()),
             "interlocks": self.read_interlocks(),
         }
 
     def read_interlocks(self) -> JSON:
-        """Safe Tip and z limits as they stand in the controller, nA and nm."""
-        return read_interlocks(self._watch)
+        """Return Safe Tip and z limits as they stand in the controller, nA and nm."""
+        return read_interlocks(self.links.watch)
 
-    def _arm(self, link: Link) -> None:
-        self._interlocks.arm(link, self.channels)
+    def status(self) -> ZStatus:
+        """Return the state of the z controller."""
+        return self.links.status()
 
     def running(self) -> dict[str, bool]:
         """Return True while a sweep, a scan or an approach is under way, whoever began it."""
-        return {act: self.is_running(act) for act in RUNNING}
+        return {act: self.links.is_running(act) for act in RUNNING}
 
     def stop(self) -> None:
         """End motion, approach, scan and sweep over the connection that nothing blocks; feedback closed unless withdrawn."""
-        self._stopped.set()
-        if self.read_only:
+        self.links.stopped.set()
+        if self.links.read_only:
             return
         try:
             self._stop_everything()
@@ -137,17 +146,17 @@ class NanonisController(NanonisSpectroscopy):
         refusals = []
         for command, values in (("FolMe.Stop", ()), *STOPPING.values()):
             try:
-                self._watch.ask(command, *values)
+                self.links.watch.ask(command, *values)
             except NanonisError as refusal:
                 refusals.append(refusal)
-        self._wait_for_passage()
-        self._until(lambda: self.status() is not ZStatus.SWITCHING_OFF, "The end of switching off", self._timeout)
+        self._guard.wait_for_passage()
+        self.links.until(lambda: self.status() is not ZStatus.SWITCHING_OFF, "The end of switching off")
         if self.status() is ZStatus.OFF:
-            self._close_feedback()
+            self._guard.close_feedback()
         if refusals:
             raise refusals[0]
-        self._until(lambda: not any(self.running().values()), "The end of all acts", self._timeout)
-        self._check_feedback()
+        self.links.until(lambda: not any(self.running().values()), "The end of all acts")
+        self._guard.check_feedback()
 
     def close(self) -> None:
         """Stop, withdraw if the feedback can't be closed, hang up."""
@@ -161,6 +170,4 @@ class NanonisController(NanonisSpectroscopy):
                 self.withdraw()
             raise
         finally:
-            self._hang_up()
-
-    _closed = False
+            self.links.close()

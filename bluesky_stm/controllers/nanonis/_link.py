@@ -40,6 +40,9 @@ class Link:
         Hold back every command that changes something.
     announce : callable, optional
         Told of every such command before it is sent.
+
+    Attributes
+    ----------
     on_connect : callable
         Called with the link after it connected, before anything else is sent: reads the state.
     """
@@ -52,10 +55,10 @@ class Link:
         *,
         read_only: bool = False,
         announce: Announce | None = None,
-        on_connect: Callable[[Link], None] = lambda link: None,
     ) -> None:
         self.host, self.ports, self.timeout, self.read_only = host, tuple(ports), timeout, read_only
-        self._announce, self._on_connect = announce, on_connect
+        self._announce = announce
+        self.on_connect: Callable[[Link], object] = bool
         self._lock = threading.RLock()
         self._socket: GuardedSocket | None = None
         self._client: Any = None
@@ -156,7 +159,7 @@ class Link:
         if self._socket is None:
             self._connect()
             try:
-                self._on_connect(self)
+                self.on_connect(self)
             except BaseException:
                 self.drop()
                 raise

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from bluesky_stm import units
-from bluesky_stm.controllers.nanonis._z import NanonisZ
+from bluesky_stm.controllers.nanonis._guard import NanonisPart
+from bluesky_stm.controllers.nanonis._links import confirm
 from bluesky_stm.controllers.nanonis_wire._commands import Switch
 from bluesky_stm.protocols import LockInCalibration, LockInSettings
 
@@ -13,8 +14,8 @@ FIRST: Final = 1
 """Number of the modulator and of the demodulator."""
 
 
-class NanonisLockIn(NanonisZ):
-    """The part of `protocols.Controller` that sets the lock-in.
+class NanonisLockIn(NanonisPart):
+    """Fulfils `protocols.LockInControl`.
 
     Amplitude, frequency, phase and switch are the instrument's and read there each time; the calibration is kept here, for the
     protocol knows none. The bias is modulated in a sweep when the modulator is on, or when the bias spectroscopy module
@@ -38,7 +39,7 @@ class NanonisLockIn(NanonisZ):
     def set_lockin(self, settings: LockInSettings) -> None:
         """Change them; the calibration is kept here, and the rest is read back."""
         before = self.get_lockin()
-        with self._act():
+        with self._guard.act():
             self._work.ask("LockIn.ModAmpSet", FIRST, settings.amplitude)
             self._work.ask("LockIn.ModPhasFreqSet", FIRST, settings.frequency)
             self._work.ask("LockIn.DemodPhasSet", FIRST, settings.phase)
@@ -49,13 +50,13 @@ class NanonisLockIn(NanonisZ):
                 self._work.ask("BiasSpectr.AdvPropsSet", Switch.KEEP, Switch.KEEP, Switch.KEEP, Switch.OFF)
             self._calibration, self._reference = settings.calibration, settings.reference
             read = self.get_lockin()
-            self._confirm("The modulation", settings.amplitude, read.amplitude, units.BIAS, 1e-7)
-            self._confirm("The frequency of the modulation", settings.frequency, read.frequency, units.FREQUENCY, 1e-3)
+            confirm("The modulation", settings.amplitude, read.amplitude, units.BIAS, 1e-7)
+            confirm("The frequency of the modulation", settings.frequency, read.frequency, units.FREQUENCY, 1e-3)
             turned = (read.phase - settings.phase + 180) % 360 - 180
-            self._confirm("The phase of the demodulator", settings.phase, settings.phase + turned, units.ANGLE, 1e-3)
-            self._confirm("The modulation's switch", settings.on, read.on, "(1 on, 0 off)", 0.0)
+            confirm("The phase of the demodulator", settings.phase, settings.phase + turned, units.ANGLE, 1e-3)
+            confirm("The modulation's switch", settings.on, read.on, "(1 on, 0 off)", 0.0)
 
-    def _calibrate(self, calibration: LockInCalibration, reference: float | None) -> None:
+    def calibrate(self, calibration: LockInCalibration, reference: float | None) -> None:
         """Keep the calibration; without a reference, the phase that stands there is taken to be right."""
         self._calibration = calibration
         lockin = self.get_lockin()

@@ -8,15 +8,16 @@ from typing import Any, Final
 import numpy as np
 
 from bluesky_stm import units
-from bluesky_stm.controllers.nanonis._connected import POLL, rescued
-from bluesky_stm.controllers.nanonis._tip import NanonisTip
+from bluesky_stm.controllers.nanonis._guard import NanonisPart, TipGuard, rescued
+from bluesky_stm.controllers.nanonis._links import POLL, confirm
+from bluesky_stm.controllers.nanonis._z import NanonisZ
 from bluesky_stm.controllers.nanonis_wire._commands import ScanAction
 from bluesky_stm.controllers.nanonis_wire._errors import NanonisError
 from bluesky_stm.controllers.nanonis_wire._si import si
 from bluesky_stm.errors import NotCapableError, STMError
 from bluesky_stm.geometry import Floats, Frame
 from bluesky_stm.measurements import Quality, Topograph
-from bluesky_stm.protocols import IMAGES, PACKET, Progress
+from bluesky_stm.protocols import PACKET, Progress
 from bluesky_stm.units import CURRENT, LENGTH
 
 WAIT: Final = 250
@@ -25,8 +26,12 @@ WAIT: Final = 250
 BACKWARD, FORWARD, UPWARD, KEEP_TIME = 0, 1, 1, 2
 
 
-class NanonisScanning(NanonisTip):
-    """The part of `protocols.Controller` that scans."""
+class NanonisScanning(NanonisPart):
+    """Fulfils `protocols.Scanning`."""
+
+    def __init__(self, guard: TipGuard, z: NanonisZ) -> None:
+        super().__init__(guard)
+        self._z = z
 
     def scan(self, frame: Frame, line_time: float | None = None, progress: Progress | None = None) -> Topograph:
         """Take a topograph upwards; ended by `stop` it comes back INCOMPLETE, unmeasured rows NaN.
@@ -45,13 +50,11 @@ class NanonisScanning(NanonisTip):
         NotCapableError
             For a number of columns that is no multiple of 16, which Nanonis would change.
         """
-        for x, y in frame.corners:
-            self._check(x=x, y=y)
         if frame.pixels[1] % PACKET:
             raise NotCapableError(
                 f"Nanonis scans multiples of {PACKET} pixels, not {frame.pixels[1]}. Nothing has moved. Ask for another frame."
             )
-        with self._act(), rescued(self._stop_scan):
+        with self._guard.act(), rescued(self._stop_scan):
             own = self._work.ask("Scan.SpeedGet")
             self._set_frame(frame)
             if line_time is not None:
@@ -65,22 +68,21 @@ class NanonisScanning(NanonisTip):
 
     def image(self, channel: str = "height") -> Floats:
         """Height or current, forth or back, as the scan control holds it, over the connection that nothing blocks."""
-        if channel not in IMAGES:
-            raise NotCapableError(f"A scan records no {channel!r}, only {', '.join(IMAGES)}. Nothing was scanned.")
         quantity, _, back = channel.partition("_")
-        index, unit = (self.channels.height, LENGTH) if quantity == "height" else (self.channels.current, CURRENT)
+        channels = self._links.channels
+        index, unit = (channels.height, LENGTH) if quantity == "height" else (channels.current, CURRENT)
         _, data, upwards = self._watch.ask("Scan.FrameDataGrab", index, BACKWARD if back else FORWARD)
         return _upright(data, bool(upwards), unit)
 
     def _set_line_time(self, seconds: float) -> None:
         self._work.ask("Scan.SpeedSet", 0.0, 0.0, seconds, seconds, KEEP_TIME, 1.0)
-        self._confirm("The time for a line", seconds, self._work.ask("Scan.SpeedGet")[2], units.TIME, 1e-6)
+        confirm("The time for a line", seconds, self._work.ask("Scan.SpeedGet")[2], units.TIME, 1e-6)
 
     def _set_frame(self, frame: Frame) -> None:
         """Set and read back the frame; Nanonis turns clockwise."""
         self._work.ask("Scan.FrameSet", *_wired(frame))
         rows, columns = frame.pixels
-        self._work.ask("Scan.BufferSet", [self.channels.height, self.channels.current], columns, rows)
+        self._work.ask("Scan.BufferSet", [self._links.channels.height, self._links.channels.current], columns, rows)
         self._check_frame(frame)
 
     def _check_frame(self, frame: Frame) -> None:
@@ -97,7 +99,7 @@ class NanonisScanning(NanonisTip):
     def _scan(self, frame: Frame, progress: Progress | None) -> Topograph:
         rows = frame.pixels[0]
         told = _Told(rows, progress)
-        setpoint, started = self.get_setpoint(), self._clock.now()
+        setpoint, started = self._z.get_setpoint(), self._links.clock.now()
         *_, forth, back, _, _ = self._work.ask("Scan.SpeedGet")
         old = self._grab()[1]
         self._check_tracking()
@@ -112,12 +114,12 @@ class NanonisScanning(NanonisTip):
             height,
             setpoint=setpoint,
             time=started,
-            quality=quality | (Quality.GOOD if self.get_feedback() else Quality.LOST_CONTACT),
+            quality=quality | (Quality.GOOD if self._guard.is_closed() else Quality.LOST_CONTACT),
         )
 
     def _check_tracking(self) -> None:
         """Asked just before the scan starts: the tip may have been withdrawn since, by whomever."""
-        if not self._check_contact("scanned").on:
+        if not self._guard.check_contact("scanned").on:
             raise STMError("The feedback is open: a scan would run the tip into the surface. Nothing was scanned. Close it.")
 
     def _wait_for_end(self, old: Floats, longest: float, told: _Told) -> bool:
@@ -131,13 +133,13 @@ class NanonisScanning(NanonisTip):
             ran = ran or running
             if not running and (ran or self._is_new(old)):
                 return True
-            if not ran and self._stopped.is_set():
+            if not ran and self._links.stopped.is_set():
                 return False
-            if not ran and time.monotonic() > begun + self._timeout:
+            if not ran and time.monotonic() > begun + self._links.timeout:
                 raise NanonisError(
-                    f"The scan did not start within {self._timeout:g} s. Nothing was scanned. Look at the scan control."
+                    f"The scan did not start within {self._links.timeout:g} s. Nothing was scanned. Look at the scan control."
                 )
-            self._work.ask("Scan.WaitEndOfScan", WAIT, timeout=self._timeout + WAIT / 1000)
+            self._work.ask("Scan.WaitEndOfScan", WAIT, timeout=self._links.timeout + WAIT / 1000)
             if told.progress and ran:
                 told(_lines(self._grab()[1]))
             time.sleep(POLL)
@@ -150,7 +152,7 @@ class NanonisScanning(NanonisTip):
 
     def _grab(self) -> list[Any]:
         """Name of the channel, image in m in the order acquired, and whether that was upwards."""
-        return self._work.ask("Scan.FrameDataGrab", self.channels.height, FORWARD)
+        return self._work.ask("Scan.FrameDataGrab", self._links.channels.height, FORWARD)
 
     def _image(self, frame: Frame) -> Floats:
         """The image, in nm."""
@@ -160,7 +162,7 @@ class NanonisScanning(NanonisTip):
         return _upright(data, upwards, LENGTH)
 
     def _stop_scan(self) -> None:
-        if not self.read_only:
+        if not self._links.read_only:
             self._watch.ask("Scan.Action", ScanAction.STOP, UPWARD)
 
 

@@ -151,7 +151,7 @@ def test_not_even_the_vendors_client_can_write_over_a_read_only_connection(conne
     looking = connect(read_only=True)
     looking.get_bias()
     with pytest.raises(ReadOnlyError):
-        looking._work._client.Bias_Set(2.0)
+        looking.links.work._client.Bias_Set(2.0)
     assert "Bias.Set" not in heard
 
 
@@ -169,7 +169,7 @@ def test_every_write_is_announced_before_it_is_sent(connect, heard, monkeypatch)
 
 def test_a_refusal_of_the_server_is_raised_with_its_text(controller):
     with pytest.raises(NanonisError, match=r"ZCtrl.ZPosSet was refused.*Z-Controller is on"):
-        controller._work.ask("ZCtrl.ZPosSet", 0.0)
+        controller.links.work.ask("ZCtrl.ZPosSet", 0.0)
     assert controller.get_bias() == pytest.approx(-1.5)
 
 
@@ -377,7 +377,7 @@ def test_looking_on_does_not_touch_a_tip_without_feedback(connect, microscope):
 def test_a_port_that_somebody_else_holds_is_passed_over(server, connect):
     first = connect()
     second = connect()
-    assert {link._socket.port for one in (first, second) for link in (one._work, one._watch) if link._socket} <= set(
+    assert {link._socket.port for one in (first, second) for link in (one.links.work, one.links.watch) if link._socket} <= set(
         server.ports
     )
     assert second.get_bias() == pytest.approx(first.get_bias())

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bluesky_stm.controllers import SimulatedController
-from bluesky_stm.controllers.nanonis import NanonisController, _spectroscopy
+from bluesky_stm.controllers.nanonis import NanonisController, _passage
 from bluesky_stm.controllers.nanonis_server import Fault, FaultKind, NanonisServer
 from bluesky_stm.controllers.nanonis_wire._commands import only_reads
 from bluesky_stm.errors import LostConnectionError, SettingsError, STMError, TipCrashError, UnknownNameError
@@ -31,7 +31,7 @@ FRAME = Frame.square((0.0, 0.0), 8.0, 16)
 @pytest.fixture(autouse=True)
 def _quick_sweeps(monkeypatch):
     """Simulated time takes none: there is no need to wait long for the end of a sweep."""
-    monkeypatch.setattr(_spectroscopy, "OVERHEAD", 0.1)
+    monkeypatch.setattr(_passage, "OVERHEAD", 0.1)
 
 
 @pytest.fixture

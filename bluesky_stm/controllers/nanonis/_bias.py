@@ -1,0 +1,57 @@
+"""The sample bias of a Nanonis controller."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from bluesky_stm.controllers.base import SLEW
+from bluesky_stm.controllers.nanonis._guard import NanonisPart
+from bluesky_stm.controllers.nanonis._link import Link
+from bluesky_stm.errors import MotionStoppedError
+
+STEP: Final = 0.05
+"""Steps of a bias ramp, in V."""
+
+BIAS_TOLERANCE: Final = 1e-3
+"""How far the bias may be from what was asked for, in V."""
+
+
+class NanonisBias(NanonisPart):
+    """Fulfils `protocols.BiasControl`."""
+
+    def get_bias(self) -> float:
+        """Return the bias now, in V."""
+        return self._watch.ask("Bias.Get")[0]
+
+    def ramp_bias(self, bias: float) -> None:
+        """Ramp to ``bias``, in V, in small steps; return on arrival."""
+        with self._guard.act():
+            self.ramp(bias, self._work)
+
+    def ramp(self, bias: float, link: Link, *, stoppable: bool = True) -> None:
+        """Ramp within an act.
+
+        Parameters
+        ----------
+        bias : float
+            Bias to reach, in V.
+        link : Link
+            Connection over which the steps are sent.
+        stoppable : bool
+            False for a ramp that a stop does not end.
+
+        Raises
+        ------
+        MotionStoppedError
+            When a stop ended it.
+        """
+        start, stopped = self.get_bias(), self._links.stopped
+        steps = max(1, math.ceil(abs(bias - start) / STEP))
+        for step in range(1, steps + 1):
+            if stoppable and stopped.is_set():
+                raise MotionStoppedError(f"The ramp was stopped at {self.get_bias():g} V, before {bias:g} V. Ask again.")
+            link.ask("Bias.Set", start + (bias - start) * step / steps)
+            if step < steps:
+                self._links.clock.sleep(STEP / SLEW, stopped if stoppable else None)
+        self._links.until(lambda: abs(self.get_bias() - bias) < BIAS_TOLERANCE, f"A bias of {bias:g} V")

@@ -1,0 +1,83 @@
+"""What happens at each connection to a Nanonis controller, before anything else is sent over it."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from bluesky_stm.controllers.nanonis._guard import RETREATING, TipGuard
+from bluesky_stm.controllers.nanonis._interlocks import Interlocks
+from bluesky_stm.controllers.nanonis._link import Link
+from bluesky_stm.controllers.nanonis._links import POLL, RUNNING, STOPPING
+from bluesky_stm.controllers.nanonis_wire._commands import ZStatus
+from bluesky_stm.errors import STMError
+
+log = logging.getLogger("bluesky_stm.nanonis")
+
+
+class Meeting:
+    """Reads the state, ends what was left running, and withdraws a tip that is without feedback in reach of the surface.
+
+    Parameters
+    ----------
+    guard : TipGuard
+        Its links are not yet open.
+    interlocks : Interlocks
+        Set by `arm`, and once more when a lost connection comes back: the software may have been started anew meanwhile.
+    """
+
+    def __init__(self, guard: TipGuard, interlocks: Interlocks) -> None:
+        self._guard, self._links, self._interlocks = guard, guard.links, interlocks
+        self._armed = False
+        self._links.work.on_connect = self._meet
+
+    def arm(self) -> None:
+        """Set the interlocks and read them back; from now on a tip found without feedback is one that was lost on the way."""
+        self._armed = True
+        self._interlocks.arm(self._links.work, self._links.channels)
+
+    def _meet(self, link: Link) -> None:
+        self._end_what_was_left(link)
+        if self._armed:
+            self._links.find_channels(link)
+            self._interlocks.arm(link, self._links.channels)
+
+    def _end_what_was_left(self, link: Link) -> None:
+        """End a sweep, scan or approach that nobody waits for, and withdraw a tip left without feedback.
+
+        Raises
+        ------
+        STMError
+            When such a tip is found after a connection was lost: what was being done cannot go on.
+        """
+        running = [act for act, command in RUNNING.items() if link.ask(command)[0]]
+        if self._links.read_only:
+            return
+        for act in running:
+            log.warning("A %s was still running: it is stopped.", act)
+            command, values = STOPPING[act]
+            link.ask(command, *values)
+            self._links.until(lambda act=act: not link.ask(RUNNING[act])[0], f"The end of a {act}")  # type: ignore[misc]
+        if not self._stays_held(link) and self._is_safe(link):
+            self._guard.passing = False
+            return
+        log.warning("The feedback was open or held with the tip in reach of the surface: it is withdrawn.")
+        self._guard.withdraw_over(link)
+        if self._armed:
+            raise STMError(
+                "After the connection was lost the tip stood without feedback in reach of the surface. It was withdrawn, and "
+                "nothing else was done. Look at it, then approach."
+            )
+
+    def _is_safe(self, link: Link) -> bool:
+        closed = link.ask("ZCtrl.OnOffGet")[0]
+        return bool(closed or link.ask("ZCtrl.StatusGet")[0] in RETREATING or self._guard.is_far(link))
+
+    def _stays_held(self, link: Link) -> bool:
+        """Return True when the feedback is on hold, and not just for a moment as at the end of a sweep."""
+        end = time.monotonic() + self._links.timeout
+        while held := link.ask("ZCtrl.StatusGet")[0] == ZStatus.HOLD:
+            if time.monotonic() > end:
+                break
+            time.sleep(POLL)
+        return held

@@ -1,0 +1,109 @@
+"""The way of bias, set point and feedback to those of a sweep, and back to those of before."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from bluesky_stm.controllers.base import time_of_a_point
+from bluesky_stm.controllers.nanonis._bias import BIAS_TOLERANCE, NanonisBias
+from bluesky_stm.controllers.nanonis._guard import NanonisPart, TipGuard
+from bluesky_stm.controllers.nanonis._links import Links, confirm
+from bluesky_stm.controllers.nanonis._z import NanonisZ
+from bluesky_stm.controllers.nanonis_wire._si import si
+from bluesky_stm.errors import STMError
+from bluesky_stm.measurements import Setpoint
+from bluesky_stm.protocols import SweepSettings
+from bluesky_stm.units import CURRENT
+
+OVERHEAD: Final = 10.0
+"""Longest time of a sweep beside its points, in s."""
+
+
+def patience(links: Links, settings: SweepSettings | None = None) -> float:
+    """Return the longest time, in s, until a sweep of these settings answers; until one that is stopped answers for None."""
+    swept = 3 * settings.points * time_of_a_point(settings) if settings else 0.0
+    return links.timeout + OVERHEAD + swept
+
+
+@dataclass(frozen=True)
+class Before:
+    """State that a sweep has to leave as it found it."""
+
+    setpoint: Setpoint
+    feedback: bool
+
+
+class Passage(NanonisPart):
+    """Goes to another set point within an act, and comes back whatever happened."""
+
+    def __init__(self, guard: TipGuard, bias: NanonisBias, z: NanonisZ) -> None:
+        super().__init__(guard)
+        self._bias, self._z = bias, z
+
+    def hold_at(self, setpoint: Setpoint) -> Setpoint:
+        """Go to another set point and return how it reads back.
+
+        The feedback stands open while the bias goes there, for it could lose the current on the way.
+        """
+        self._guard.begin_passage(self._work)
+        self._bias.ramp(setpoint.bias, self._work)
+        self._work.ask("ZCtrl.SetpntSet", si(setpoint.current, CURRENT))
+        read = self._z.get_setpoint()
+        confirm("The set point", setpoint.current, read.current, CURRENT, 1e-6)
+        self._guard.passing = False
+        self._guard.close_feedback()
+        return read
+
+    def restore(self, before: Before, read: Setpoint) -> bool:
+        """Bring back the bias and the set point of before a sweep, over the connection that watches.
+
+        Parameters
+        ----------
+        before : Before
+            Bias, set point and feedback of before the sweep.
+        read : Setpoint
+            As it stands now.
+
+        Returns
+        -------
+        bool
+            True when nothing had to be done.
+        """
+        moved = abs(read.bias - before.setpoint.bias) > BIAS_TOLERANCE
+        changed = not np.isclose(read.current, before.setpoint.current, rtol=1e-5, atol=0)
+        if moved and not self._guard.is_withdrawn():
+            self._guard.begin_passage(self._watch)
+        if moved:
+            self._bias.ramp(before.setpoint.bias, self._watch, stoppable=False)
+        if changed:
+            self._watch.ask("ZCtrl.SetpntSet", si(before.setpoint.current, CURRENT))
+            now = self._z.get_setpoint().current
+            confirm("The set point of before", before.setpoint.current, now, CURRENT, 1e-6)
+        self._guard.passing = False
+        return not (moved or changed)
+
+    def restore_feedback(self, before: Before) -> None:
+        """Close or open the feedback as it was."""
+        on = self._guard.is_closed()
+        if before.feedback and not on:
+            self._guard.close_feedback()
+        if not before.feedback and on:
+            self._guard.open_feedback(self._watch)
+        self._guard.left_open = not before.feedback
+
+    def leave_as(self, before: Before) -> None:
+        """End a sweep, and bring back bias, set point and feedback over the watching connection; else withdraw the tip."""
+        if self._links.read_only:
+            return
+        try:
+            if self._links.is_running("sweep"):
+                self._watch.ask("BiasSpectr.Stop", timeout=patience(self._links))
+                self._links.until(lambda: not self._links.is_running("sweep"), "The end of a sweep")
+            self.restore(before, self._z.get_setpoint())
+            self.restore_feedback(before)
+        except STMError:
+            self._guard.withdraw()
+            raise
