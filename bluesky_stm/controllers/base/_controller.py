@@ -94,10 +94,7 @@ class BaseController:
             self.check(x=float(x), y=float(y))
 
     def check_sweep(self, settings: SweepSettings) -> None:
-        """Refuse a sweep whose ends or whose set point lie outside of the ranges, or that never ends."""
-        names = ("points", "averages", "settle", "integrate", "z_offset")
-        check_bounds(**{name: getattr(settings, name) for name in names})
-        check_bounds(sweep_time=settings.points * time_of_a_point(settings))
+        """Refuse a sweep whose ends or whose set point lie outside of the ranges."""
         self.check(bias=settings.start)
         self.check(bias=settings.stop)
         if settings.setpoint is not None:
@@ -241,6 +238,8 @@ class BaseController:
         A spectrum within which the current jumped is marked as that of a changed tip.
         """
         self.need(Capability.SWEEP, "sweep the bias")
+        check_bounds(**{name: getattr(settings, name) for name in ("points", "averages", "settle", "integrate", "z_offset")})
+        check_bounds(sweep_time=settings.points * time_of_a_point(settings))
         self.check_sweep(settings)
         return marked(self.spectroscopy.sweep(settings, progress))
 
