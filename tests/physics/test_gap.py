@@ -58,8 +58,11 @@ def test_the_stated_deviation_is_that_of_repeated_measurements(spectra_at, kind)
     for seed in (2, 3, 4):
         pairs = zip(spectra_at(kind, "good_day", 0.05, seed=seed), spectra_at(kind, "ideal", 0.05), strict=True)
         for noisy, quiet in pairs:
+            if not isinstance(gap(noisy), float):
+                continue  # its noise hides the gap, as it says
             edges = gap.edges(noisy)
             ratios.append((gap(noisy) - gap(quiet)) / np.hypot(edges.valence_std, edges.conduction_std))
+    assert len(ratios) > 60
     assert 0.67 * 0.6 < np.median(np.abs(ratios)) < 0.67 * 1.6
 
 
