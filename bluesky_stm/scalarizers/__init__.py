@@ -1,7 +1,8 @@
 """Scalarizers: from a spectrum to the scalar property that an agent predicts, or to the reason why there is none.
 
 They are chosen by name, with settings: ``make_scalarizer("gap")``, ``make_scalarizer({"name": "gap", "prefer": "small"})``.
-An agent seeks large values; ``prefer`` changes the sign of any scalarizer, and ``weighted_sum`` combines several.
+An agent seeks large values; ``prefer`` changes the sign of any scalarizer, and ``weighted_sum`` combines several. Those
+of the curve dI/dV take the normalised conductance for it where they are told ``normalized=true``.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from bluesky_stm.parts import Part
 from bluesky_stm.protocols import Scalarizer
 from bluesky_stm.scalarizers._base import NoValueError, ScalarizerPart
 from bluesky_stm.scalarizers._edges import ConductionEdge, Gap, ValenceEdge
+from bluesky_stm.scalarizers._normalized import CurveScalarizer, normalized_conductance
 from bluesky_stm.scalarizers._parts import Conductance, InGapWeight, Integral, PeakHeight, PeakPosition
 from bluesky_stm.scalarizers._published import AreaRatio, BandgapSlopefit, PositiveChannelArea
 from bluesky_stm.scalarizers._references import ClassDistance, PrincipalComponent, Similarity
@@ -24,6 +26,7 @@ __all__ = [
     "ClassDistance",
     "Conductance",
     "ConductionEdge",
+    "CurveScalarizer",
     "Gap",
     "InGapWeight",
     "Integral",
@@ -37,6 +40,7 @@ __all__ = [
     "ValenceEdge",
     "WeightedSum",
     "make_scalarizer",
+    "normalized_conductance",
     "scalarizer_of",
 ]
 

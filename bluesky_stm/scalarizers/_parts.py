@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
+from pydantic import model_validator
 from scipy.signal import savgol_filter
 
 from bluesky_stm import units
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import Spectrum
 from bluesky_stm.parts import setting
-from bluesky_stm.scalarizers._base import NoValueError, ScalarizerPart
-from bluesky_stm.scalarizers._sweep import Sweep
+from bluesky_stm.scalarizers._base import NoValueError
+from bluesky_stm.scalarizers._normalized import CurveScalarizer
 from bluesky_stm.settings import Range
 
 
-class Integral(ScalarizerPart):
+class Integral(CurveScalarizer):
     """Integral of ``channel`` ("current" or "didv") over the bias range ``between``, in V; the unit is nA V, or nA."""
 
     name: str = "integral"
     between: Range = setting(..., units.BIAS, "Range of bias that is integrated.")
     channel: Literal["current", "didv"] = setting("didv", "", "Channel that is integrated.")
 
+    @model_validator(mode="after")
+    def _of_didv(self) -> Self:
+        if self.normalized and self.channel != "didv":
+            raise ValueError("only dI/dV is normalised: take channel 'didv', or normalized=false")
+        return self
+
     @property
     def units(self) -> str:
         """Current times bias, or conductance times bias, which is a current."""
-        return units.CURRENT if self.channel == "didv" else f"{units.CURRENT} {units.BIAS}"
+        if self.channel == "current":
+            return f"{units.CURRENT} {units.BIAS}"
+        return units.BIAS if self.normalized else units.CURRENT
 
     def value(self, spectrum: Spectrum) -> float:
         """Return the integral by the trapezoidal rule.
@@ -36,11 +45,11 @@ class Integral(ScalarizerPart):
         NoValueError
             When the sweep does not cover the range, or is clipped there.
         """
-        part = Sweep.of(spectrum).between(*self.between)
+        part = self.sweep(spectrum).between(*self.between)
         return float(np.trapezoid(getattr(part, self.channel), part.bias))
 
 
-class Conductance(ScalarizerPart):
+class Conductance(CurveScalarizer):
     """Mean dI/dV over ``width`` V around ``bias``, in nS; at 0 V it is the zero-bias conductance."""
 
     name: str = "conductance"
@@ -49,8 +58,8 @@ class Conductance(ScalarizerPart):
 
     @property
     def units(self) -> str:
-        """A conductance."""
-        return units.CONDUCTANCE
+        """A conductance, or none where it is normalised."""
+        return self.curve_units
 
     def value(self, spectrum: Spectrum) -> float:
         """Return the mean over the window, in nS.
@@ -60,10 +69,10 @@ class Conductance(ScalarizerPart):
         NoValueError
             When the sweep does not cover the window, or is clipped there.
         """
-        return float(Sweep.of(spectrum).between(self.bias - self.width / 2, self.bias + self.width / 2).didv.mean())
+        return float(self.sweep(spectrum).between(self.bias - self.width / 2, self.bias + self.width / 2).didv.mean())
 
 
-class InGapWeight(ScalarizerPart):
+class InGapWeight(CurveScalarizer):
     """Integral of dI/dV over ``between`` (V), where a pristine sample has none, divided by that over ``of``."""
 
     name: str = "in_gap_weight"
@@ -88,20 +97,19 @@ class InGapWeight(ScalarizerPart):
             raise NoValueError(f"there is no conductance between {self.of[0]:g} and {self.of[1]:g} V")
         return inside / whole
 
-    @staticmethod
-    def _integral(spectrum: Spectrum, ends: tuple[float, float]) -> float:
-        part = Sweep.of(spectrum).between(*ends)
+    def _integral(self, spectrum: Spectrum, ends: tuple[float, float]) -> float:
+        part = self.sweep(spectrum).between(*ends)
         return float(np.trapezoid(part.didv, part.bias))
 
 
-class _Peak(ScalarizerPart):
+class _Peak(CurveScalarizer):
     """The highest maximum of dI/dV inside ``between`` (V), smoothed over ``smoothing`` samples (a parabola)."""
 
     between: Range = setting(..., units.BIAS, "Range of bias in which the peak is sought.")
     smoothing: int = setting(5, "", "Samples of the parabola with which dI/dV is smoothed.", ge=3)
 
     def _peak(self, spectrum: Spectrum) -> tuple[float, float]:
-        part = Sweep.of(spectrum).between(*self.between)
+        part = self.sweep(spectrum).between(*self.between)
         curve = savgol_filter(part.didv, self.smoothing, 2) if len(part.didv) > self.smoothing else part.didv
         top = int(np.argmax(curve))
         if top in {0, len(curve) - 1}:
@@ -139,8 +147,8 @@ class PeakHeight(_Peak):
 
     @property
     def units(self) -> str:
-        """A conductance."""
-        return units.CONDUCTANCE
+        """A conductance, or none where it is normalised."""
+        return self.curve_units
 
     def value(self, spectrum: Spectrum) -> float:
         """Return the dI/dV of the peak, in nS.

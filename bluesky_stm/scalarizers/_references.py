@@ -17,8 +17,8 @@ from bluesky_stm.errors import SettingsError
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import Spectrum
 from bluesky_stm.parts import setting
-from bluesky_stm.scalarizers._base import NoValueError, ScalarizerPart
-from bluesky_stm.scalarizers._sweep import Sweep
+from bluesky_stm.scalarizers._base import NoValueError
+from bluesky_stm.scalarizers._normalized import CurveScalarizer
 from bluesky_stm.settings import Range
 
 
@@ -29,10 +29,10 @@ def _rising(curve: tuple[tuple[float, ...], ...]) -> tuple[tuple[float, ...], ..
 
 
 Reference = Annotated[tuple[tuple[float, float], ...], Field(min_length=3), AfterValidator(_rising)]
-"""Pairs of bias (V, increasing) and dI/dV (in any unit, since only its shape counts)."""
+"""Pairs of bias (V, increasing) and dI/dV, in any unit, since only its shape counts; or the normalised conductance."""
 
 
-class Similarity(ScalarizerPart):
+class Similarity(CurveScalarizer):
     """Correlation of dI/dV with that of a reference spectrum over ``between`` (V); 1 for the same shape."""
 
     name: str = "similarity"
@@ -52,11 +52,11 @@ class Similarity(ScalarizerPart):
         NoValueError
             When sweep or reference does not cover the range, or one of them is flat there.
         """
-        part = Sweep.of(spectrum).between(*self.between)
+        part = self.sweep(spectrum).between(*self.between)
         return float(_shape(part.didv) @ _shape(_at(part.bias, self.reference)))
 
 
-class ClassDistance(ScalarizerPart):
+class ClassDistance(CurveScalarizer):
     """Distance of a spectrum from the nearest of some known ``classes``; large values are kinds that nobody has named.
 
     The distance of two shapes (dI/dV over ``between`` V, less its mean, at unit length) is 0 for the same one, sqrt(2) for
@@ -80,12 +80,12 @@ class ClassDistance(ScalarizerPart):
         NoValueError
             When sweep or a class does not cover the range, or one of them is flat there.
         """
-        part = Sweep.of(spectrum).between(*self.between)
+        part = self.sweep(spectrum).between(*self.between)
         shape = _shape(part.didv)
         return min(float(np.linalg.norm(shape - _shape(_at(part.bias, known)))) for known in self.classes.values())
 
 
-class PrincipalComponent(ScalarizerPart):
+class PrincipalComponent(CurveScalarizer):
     """Component of dI/dV along the direction in which earlier spectra differed most, in nS; `fitted` finds that direction.
 
     The loadings have unit length; the spectrum is interpolated to the bias values of the axis.
@@ -97,7 +97,7 @@ class PrincipalComponent(ScalarizerPart):
     )
 
     @classmethod
-    def fitted(cls, spectra: Sequence[Spectrum], component: int = 0) -> Self:
+    def fitted(cls, spectra: Sequence[Spectrum], component: int = 0, *, normalized: bool = False) -> Self:
         """Return the scalarizer of a principal component of spectra.
 
         Parameters
@@ -106,15 +106,21 @@ class PrincipalComponent(ScalarizerPart):
             Those that were not measured to their end are left out; the others are interpolated to the bias of the first one.
         component : int
             0 for the component of largest variance, 1 for the next. Its largest loading is positive.
+        normalized : bool
+            True to compare normalised conductances instead of dI/dV.
 
         Raises
         ------
         SettingsError
-            When fewer than ``component + 2`` spectra were measured to their end.
+            When fewer than ``component + 2`` spectra were measured to their end, or one of them has no normalised conductance.
         """
         bias = np.sort(spectra[0].bias) if spectra else np.empty(0)
-        ordered = [(np.argsort(s.bias), s) for s in spectra if np.isfinite(s.didv).all() and np.isfinite(s.bias).all()]
-        curves = np.array([np.interp(bias, s.bias[order], s.didv[order]) for order, s in ordered])
+        whole = [s for s in spectra if np.isfinite(s.didv).all() and np.isfinite(s.bias).all()]
+        curve = CurveScalarizer(name=cls.model_fields["name"].default, normalized=normalized)
+        try:
+            curves = np.array([np.interp(bias, sweep.bias, sweep.didv) for sweep in map(curve.sweep, whole)])
+        except NoValueError as why:
+            raise SettingsError(f"The spectra have no principal component: {why}.") from None
         if len(curves) < component + 2:
             raise SettingsError(
                 f"Component {component} takes {component + 2} whole spectra at least; {len(curves)} of {len(spectra)} are."
@@ -122,12 +128,12 @@ class PrincipalComponent(ScalarizerPart):
         mean = curves.mean(axis=0)
         loading = np.linalg.svd(curves - mean, full_matrices=False)[2][component]
         loading = loading * np.sign(loading[np.argmax(np.abs(loading))])
-        return cls.parse({"axis": np.column_stack([bias, mean, loading]).tolist()})
+        return cls.parse({"axis": np.column_stack([bias, mean, loading]).tolist(), "normalized": normalized})
 
     @property
     def units(self) -> str:
-        """A conductance."""
-        return units.CONDUCTANCE
+        """A conductance, or none where it is normalised."""
+        return self.curve_units
 
     def value(self, spectrum: Spectrum) -> float:
         """Return the projection on the axis of the spectrum less the mean, in nS.
@@ -138,7 +144,7 @@ class PrincipalComponent(ScalarizerPart):
             When the sweep does not cover the bias of the axis, or is clipped there.
         """
         bias, mean, loading = np.array(self.axis).T
-        part = Sweep.of(spectrum).between(bias[0], bias[-1])
+        part = self.sweep(spectrum).between(bias[0], bias[-1])
         return float((np.interp(bias, part.bias, part.didv) - mean) @ loading)
 
 
