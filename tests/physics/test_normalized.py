@@ -30,7 +30,8 @@ def test_a_power_law_has_its_exponent_for_a_normalised_conductance(power):
     for bias in (-1.0, 0.7):
         assert at(bias, width=0.05, broadening=0.01)(law) == pytest.approx(power, rel=0.005)
     bias, curve = normalized_conductance(law, broadening=0.01)
-    assert curve[np.abs(bias) > 0.6] == pytest.approx(power, rel=0.01)
+    inner = (np.abs(bias) > 0.6) & (np.abs(bias) < 1.4)  # at the ends the average has one side only
+    assert curve[inner] == pytest.approx(power, rel=0.01)
 
 
 def test_an_ohmic_contact_has_the_normalised_conductance_1_everywhere():
