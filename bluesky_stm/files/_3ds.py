@@ -78,7 +78,7 @@ class Sweeps:
                 f"This is a sweep of {self.swept}, not of the bias: it holds no I(V) spectra. "
                 "Choose a grid of bias spectroscopy, or look at it with files.read_sweeps."
             )
-        arrays = spectroscopy(self.values, self.channels)
+        arrays, source = spectroscopy(self.values, self.channels)
         measured = np.isfinite(arrays["current"]).all()
         return Grid(
             frame=self.frame,
@@ -87,7 +87,7 @@ class Sweeps:
             height=self.parameters.get("Z", np.full(self.frame.pixels, np.nan)),
             setpoint=self.setpoint or _setpoint_from(self.values, arrays["current"]),
             time=self.time,
-            quality=Quality.GOOD if measured else Quality.INCOMPLETE,
+            quality=source | (Quality.GOOD if measured else Quality.INCOMPLETE),
         )
 
 

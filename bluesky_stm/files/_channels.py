@@ -72,8 +72,8 @@ def date_of(time: float) -> str:
     return datetime.fromtimestamp(round(time), UTC).strftime("%d.%m.%Y %H:%M:%S")
 
 
-def spectroscopy(bias: Floats, channels: Mapping[str, Floats]) -> dict[str, Floats]:
-    """The arrays of a `Spectrum` or `Grid` from the channels of a file.
+def spectroscopy(bias: Floats, channels: Mapping[str, Floats]) -> tuple[dict[str, Floats], Quality]:
+    """The arrays of a `Spectrum` or `Grid` from the channels of a file, and where their dI/dV comes from.
 
     Parameters
     ----------
@@ -84,8 +84,10 @@ def spectroscopy(bias: Floats, channels: Mapping[str, Floats]) -> dict[str, Floa
 
     Returns
     -------
-    dict
+    arrays : dict
         The channels of `Swept` by name; NaN for a lock-in that was not there, and without channels that few files have.
+    quality : Quality
+        DERIVED where dI/dV is the numerical derivative of the current.
 
     Raises
     ------
@@ -97,9 +99,9 @@ def spectroscopy(bias: Floats, channels: Mapping[str, Floats]) -> dict[str, Floa
         raise FileFormatError(f"No current was recorded, only {sorted(channels)}: these are no tunneling spectra.")
     missing = np.full_like(current, np.nan)
     x, y = (_find(channels, _LOCKIN[axis]) for axis in "XY")
-    didv = _find(channels, _CONDUCTANCE)
+    didv, quality = _find(channels, _CONDUCTANCE), Quality.GOOD
     if didv is None:
-        didv = conductance(bias, current, missing if x is None else x)
+        didv, quality = conductance(bias, current, missing if x is None else x)
     found = {
         "current": current,
         "lockin_x": missing if x is None else x,
@@ -107,7 +109,7 @@ def spectroscopy(bias: Floats, channels: Mapping[str, Floats]) -> dict[str, Floa
         "didv": didv,
     }
     further = {channel.name: channels.get(split_unit(label)[0]) for label, channel in _LABELS.items() if channel.optional}
-    return found | {name: values for name, values in further.items() if values is not None}
+    return found | {name: values for name, values in further.items() if values is not None}, quality
 
 
 def in_si(measured: Spectrum | Grid) -> dict[str, Floats]:
@@ -117,7 +119,7 @@ def in_si(measured: Spectrum | Grid) -> dict[str, Floats]:
     return {label: units.to_si(values, _LABELS[label].units) for label, values in arrays.items() if label in there}
 
 
-def conductance(bias: Floats, current: Floats, lockin_x: Floats) -> Floats:
+def conductance(bias: Floats, current: Floats, lockin_x: Floats) -> tuple[Floats, Quality]:
     """Return the differential conductance, in nS: of the calibrated lock-in, or else the derivative of the current.
 
     Parameters
@@ -128,12 +130,19 @@ def conductance(bias: Floats, current: Floats, lockin_x: Floats) -> Floats:
         Tunneling current, in nA.
     lockin_x : ndarray of shape (..., n)
         Lock-in channel in phase, in nA; NaN where there is none.
+
+    Returns
+    -------
+    didv : ndarray of shape (..., n)
+        In nS.
+    quality : Quality
+        DERIVED for the derivative of the current.
     """
     if np.isfinite(lockin_x).any():
         gain, offset, following = calibrate_lockin(bias, current, lockin_x)
         if following >= LEAST_FOLLOWING:
-            return (lockin_x - offset) / gain
-    return np.gradient(current, bias, axis=-1)
+            return (lockin_x - offset) / gain, Quality.GOOD
+    return np.gradient(current, bias, axis=-1), Quality.DERIVED
 
 
 def calibrate_lockin(bias: Floats, current: Floats, lockin_x: Floats) -> tuple[float, float, float]:

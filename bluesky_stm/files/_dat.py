@@ -12,7 +12,6 @@ from bluesky_stm.files._channels import date_of, in_our_unit, in_si, qualities, 
 from bluesky_stm.files._header import Header, lines_of_setpoint, number, setpoint_of, split_file
 from bluesky_stm.geometry import Floats, Point
 from bluesky_stm.measurements import Setpoint, Spectrum
-from bluesky_stm.validated import JSON
 
 
 def read_dat(path: str | Path) -> Spectrum:
@@ -33,7 +32,7 @@ def read_dat(path: str | Path) -> Spectrum:
         )
     columns = _columns(path.name, body.decode("latin-1"))
     bias = next(iter(columns.values()))
-    arrays: JSON = spectroscopy(bias, columns)
+    arrays, source = spectroscopy(bias, columns)
     first = Setpoint(float(bias[0]), float(abs(arrays["current"][0])))
     x, y, z = (float(units.from_si(number(header, f"{axis} (m)", float("nan")), units.LENGTH)) for axis in "XYZ")
     return Spectrum(
@@ -43,7 +42,7 @@ def read_dat(path: str | Path) -> Spectrum:
         setpoint=setpoint_of(header) or first,
         time=timestamp(header.get("Start time") or header.get("Saved Date") or header.get("Date")),
         z=z,
-        quality=qualities(arrays["current"][None], arrays["lockin_x"][None])[0],
+        quality=qualities(arrays["current"][None], arrays["lockin_x"][None])[0] | source,
     )
 
 

@@ -47,13 +47,17 @@ def read_published(path: Path, file: h5py.File) -> RecordedRun:
     bias = spectra[0, 0]
     current, lockin_x = _unswapped(*(units.from_si(spectra[:, k], units.CURRENT) for k in (1, 2)))
     lockin_y = units.from_si(spectra[:, 3], units.CURRENT)
-    didv, quality = conductance(bias, current, lockin_x), qualities(current, lockin_x)
+    didv, source = conductance(bias, current, lockin_x)
     setpoint = Setpoint(float(bias[0]), float(np.abs(current[:, 0].mean())))
     return RecordedRun(
         Topograph(_frame(positions, image.shape), image[::-1], setpoint=setpoint),
         tuple(
-            Spectrum(position=Point(*p), bias=bias, current=i, lockin_x=x, lockin_y=y, didv=g, setpoint=setpoint, quality=q)
-            for p, i, x, y, g, q in zip(positions.tolist(), current, lockin_x, lockin_y, didv, quality, strict=True)
+            Spectrum(
+                position=Point(*p), bias=bias, current=i, lockin_x=x, lockin_y=y, didv=g, setpoint=setpoint, quality=q | source
+            )
+            for p, i, x, y, g, q in zip(
+                positions.tolist(), current, lockin_x, lockin_y, didv, qualities(current, lockin_x), strict=True
+            )
         ),
         scalars,
     )

@@ -79,6 +79,7 @@ class RecordedRun:
         incomplete = Quality.INCOMPLETE if np.isnan(grid.height).any() else Quality.GOOD
         measured = np.asarray(np.isfinite(grid.current).any(axis=-1))
         flagged = zip(np.ndindex(measured.shape), qualities(grid.current, grid.lockin_x), strict=True)
-        spectra = tuple(replace(grid.spectrum(*pixel), quality=q) for pixel, q in flagged if measured[pixel])
+        source = grid.quality & Quality.OF_LOCKIN
+        spectra = tuple(replace(grid.spectrum(*pixel), quality=q | source) for pixel, q in flagged if measured[pixel])
         topograph = Topograph(grid.frame, grid.height, setpoint=grid.setpoint, time=grid.time, quality=incomplete)
         return cls(topograph, spectra, complete=bool(measured.all()))

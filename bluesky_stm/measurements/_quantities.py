@@ -37,6 +37,11 @@ class Quality(IntFlag):
     """The current jumped within the measurement: before and after are two tips."""
     UNMODULATED = 16
     """The lock-in did not modulate the bias: there is no dI/dV, and it is NaN."""
+    DERIVED = 32
+    """No lock-in measured dI/dV: it is the numerical derivative of the current."""
+
+    OF_LOCKIN = UNMODULATED | DERIVED
+    """The flags that say where dI/dV comes from; of a grid they hold for each of its spectra."""
 
     @property
     def words(self) -> str:
@@ -241,7 +246,7 @@ class Grid(Swept):
             setpoint=self.setpoint,
             time=self.time,
             z=float(self.height[row, column]),
-            quality=(self.quality & Quality.UNMODULATED)
+            quality=(self.quality & Quality.OF_LOCKIN)
             | (Quality.INCOMPLETE if np.isnan(channels["current"]).any() else Quality.GOOD),
         )
 

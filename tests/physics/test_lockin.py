@@ -227,6 +227,21 @@ def test_a_grid_without_a_modulation_says_so_of_each_of_its_spectra(gold):
     assert grid.spectrum(0, 0).quality == Quality.UNMODULATED
 
 
+@pytest.mark.parametrize("suffix", [".3ds", ".nxs", ".hf5"])
+def test_without_a_modulation_no_recording_is_good(gold, tmp_path, suffix):
+    """What stores no flags has the numerical derivative of the current, and says that it is one."""
+    gold.set_lockin(replace(gold.get_lockin(), on=False))
+    write(tmp_path / f"off{suffix}", gold.grid(Frame.square((3.0, 2.0), 2.0, 4), SWEEP))
+    recorded = RecordedController(tmp_path / f"off{suffix}")
+    recorded.move_tip(Point(3.25, 2.25))
+    spectrum = recorded.sweep(recorded.sweep_settings)
+    assert spectrum.quality in {Quality.UNMODULATED, Quality.DERIVED}
+    if spectrum.quality == Quality.UNMODULATED:
+        assert np.isnan(spectrum.didv).all()
+    else:
+        assert spectrum.didv == pytest.approx(np.gradient(spectrum.current, spectrum.bias))
+
+
 def test_a_sweep_that_runs_the_lock_in_itself_has_a_conductance(over_tcp, gold):
     """ "Lock-in run" of the bias spectroscopy module: the modulator is off, on during the sweep, and off again behind it."""
     controller = over_tcp()
