@@ -15,6 +15,7 @@ from bluesky_stm.measurements._declared import (
 )
 from bluesky_stm.measurements._quantities import (
     CHANNELS,
+    HARMONICS,
     IMAGE,
     Grid,
     Quality,
@@ -29,6 +30,7 @@ from bluesky_stm.measurements._quantities import (
 
 __all__ = [
     "CHANNELS",
+    "HARMONICS",
     "IMAGE",
     "OF_VALUE",
     "Declared",

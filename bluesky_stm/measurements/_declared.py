@@ -48,6 +48,8 @@ class Field:
         What the software of an instrument and its files call it, with the unit there; empty where they have no such channel.
     optional : bool
         True when it may be missing, as in runs stored before it was declared; the default then stands for it.
+    harmonic : int
+        Harmonic of the lock-in that measures it; 0 for what is no derivative of the current.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Field:
     doc: str = ""
     label: str = ""
     optional: bool = False
+    harmonic: int = 0
 
     @property
     def form(self) -> str:
@@ -136,7 +139,7 @@ def array(units: str, axes: tuple[str, ...], doc: str, *, name: str = "", option
     optional : bool
         True when it may be missing; the attribute is then None until the class fills it.
     **about
-        ``precision`` and ``label``, see `Field`.
+        ``precision``, ``label`` and ``harmonic``, see `Field`.
     """
 
     def member(attribute: str) -> _Member:

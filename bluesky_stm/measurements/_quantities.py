@@ -54,7 +54,7 @@ def place() -> Point:
     return joined(dict.fromkeys("xy", units.LENGTH), tuple, lambda data, prefix, x, y: Point(x, y))
 
 
-def channel(unit: str, doc: str, *, label: str = "", optional: bool = False) -> Floats:
+def channel(unit: str, doc: str, *, label: str = "", optional: bool = False, harmonic: int = 0) -> Floats:
     """Declare what is measured at each bias of a sweep.
 
     Parameters
@@ -66,9 +66,11 @@ def channel(unit: str, doc: str, *, label: str = "", optional: bool = False) -> 
     label : str
         What the software of an instrument and its files call it, with the unit there.
     optional : bool
-        True when it may be missing in a stored spectrum.
+        True when it may be missing, in a stored spectrum or where an instrument does not measure it; it is NaN then.
+    harmonic : int
+        Harmonic of the lock-in that measures it; 0 for what is no derivative of the current.
     """
-    return array(unit, ("bias",), doc, precision=5, label=label, optional=optional)
+    return array(unit, ("bias",), doc, precision=5, label=label, optional=optional, harmonic=harmonic)
 
 
 def frame_of(image: str) -> Frame:
@@ -159,11 +161,20 @@ class Swept(Taken):
     current: Floats = channel(units.CURRENT, "Tunneling current.", label="Current (A)")
     lockin_x: Floats = channel(units.CURRENT, "Raw lock-in, in phase.", label="LI Demod 1 X (A)")
     lockin_y: Floats = channel(units.CURRENT, "Raw lock-in, a quarter of a period ahead.", label="LI Demod 1 Y (A)")
-    didv: Floats = channel(units.CONDUCTANCE, "Differential conductance by the calibrated lock-in.", label="dI/dV (S)")
+    didv: Floats = channel(
+        units.CONDUCTANCE, "Differential conductance by the calibrated lock-in.", label="dI/dV (S)", harmonic=1
+    )
+
+    def __post_init__(self) -> None:
+        for name in {f.attribute for f in CHANNELS if f.optional and getattr(self, f.attribute) is None}:
+            object.__setattr__(self, name, np.full(np.shape(self.current), np.nan))
 
 
 CHANNELS: Final[tuple[Field, ...]] = tuple(f for f in declared(Swept).values() if f.axes and f.attribute != "bias")
 """What is measured at each bias of a sweep."""
+
+HARMONICS: Final[Mapping[int, str]] = {f.harmonic: f.name for f in CHANNELS if f.harmonic}
+"""Channel that each harmonic of the lock-in measures: the n-th derivative of the current with bias, from the n-th harmonic."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

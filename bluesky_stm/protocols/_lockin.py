@@ -97,19 +97,31 @@ class LockInSettings(LockInCalibration):
         return self.on and self.amplitude != 0
 
     @property
-    def turned(self) -> float:
-        """Angle, in degrees, from the phase at which X would hold all of a current in phase with the bias."""
-        return self.phase - self.reference + self.lag(self.frequency)
-
-    @property
-    def size(self) -> float:
-        """Length of the vector (X, Y) for a dI/dV of 1 nS, in nA: a voltage, in V."""
-        return self.response * self.amplitude * self.passed(self.frequency)
-
-    @property
     def gain(self) -> float:
         """X for a dI/dV of 1 nS, in nA: a voltage, in V; 0 when the bias is not modulated."""
-        return self.size * math.cos(math.radians(self.turned)) if self.modulated else 0.0
+        return self.length() * math.cos(math.radians(self.turned())) if self.modulated else 0.0
+
+    def length(self, harmonic: int = 1) -> float:
+        """Return the length of the vector (X, Y) of a harmonic, in nA, where the derivative that it measures is 1.
+
+        The n-th harmonic measures the n-th derivative: of ``sin(w t)**n`` it holds ``2**(1 - n)``, of a Taylor series a
+        part ``1 / n!``. The first is in nA per nS, a voltage in V; the second in nA per nS/V, its square.
+        """
+        series = self.amplitude**harmonic / (2 ** (harmonic - 1) * math.factorial(harmonic))
+        return self.response * series * self.passed(harmonic * self.frequency)
+
+    def turned(self, harmonic: int = 1, phase: float | None = None) -> float:
+        """Return the angle, in degrees, from the phase at which X would hold all of a harmonic.
+
+        Parameters
+        ----------
+        harmonic : int
+            The n-th harmonic of a sine is n - 1 quarters of a period late.
+        phase : float, optional
+            Phase of its demodulator, in degrees, where that is another one.
+        """
+        asked = self.phase if phase is None else phase
+        return asked - self.reference + self.lag(harmonic * self.frequency) + 90 * (harmonic - 1)
 
     def didv(self, lockin_x: ArrayLike, lockin_y: ArrayLike = math.nan) -> Floats:
         """Return the differential conductance.
@@ -124,12 +136,54 @@ class LockInSettings(LockInCalibration):
         ndarray
             In nS; NaN when the bias was not modulated.
         """
-        x, turned = np.asarray(lockin_x, dtype=float) - self.offset, math.radians(self.turned)
+        return self.derivative(1, np.asarray(lockin_x, dtype=float) - self.offset, lockin_y)
+
+    def derivative(self, harmonic: int, x: ArrayLike, y: ArrayLike = math.nan, phase: float | None = None) -> Floats:
+        """Return the derivative of the current with bias that a harmonic measures.
+
+        Parameters
+        ----------
+        harmonic : int
+            1 for dI/dV, 2 for the second derivative.
+        x, y : array_like
+            Demodulated current, in nA, less its offset. Y may be left out where the phase is right.
+        phase : float, optional
+            Phase of the demodulator, in degrees, where that is another one than `phase`.
+
+        Returns
+        -------
+        ndarray
+            In nS, or nS/V, and so on; NaN when the bias was not modulated.
+        """
+        x, turned = np.asarray(x, dtype=float), math.radians(self.turned(harmonic, phase))
         if not self.modulated:
             return np.full(x.shape, math.nan)
         if abs(math.sin(turned)) > _STRAIGHT:
-            x = x * math.cos(turned) - np.asarray(lockin_y, dtype=float) * math.sin(turned)
-        return x / self.size
+            x = x * math.cos(turned) - np.asarray(y, dtype=float) * math.sin(turned)
+        elif math.cos(turned) < 0:
+            x = -x
+        return x / self.length(harmonic)
+
+    def demodulated(self, harmonic: int, derivative: ArrayLike, phase: float | None = None) -> tuple[Floats, Floats]:
+        """Return what the lock-in reads of a derivative, the inverse of `derivative`.
+
+        Parameters
+        ----------
+        harmonic : int
+            1 for dI/dV, 2 for the second derivative.
+        derivative : array_like
+            In nS, or nS/V, and so on.
+        phase : float, optional
+            Phase of the demodulator, in degrees, where that is another one than `phase`.
+
+        Returns
+        -------
+        x, y : ndarray
+            In nA; 0 when the bias is not modulated.
+        """
+        turned = math.radians(self.turned(harmonic, phase))
+        vector = np.asarray(derivative, dtype=float) * (self.length(harmonic) if self.modulated else 0.0)
+        return vector * math.cos(turned), -vector * math.sin(turned)
 
     def check_dwell(self, dwell: float) -> None:
         """Refuse to stay at each bias of a sweep for less than one period of the modulation.

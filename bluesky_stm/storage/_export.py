@@ -180,7 +180,13 @@ def _grid(run: Run, spectra: tuple[Spectrum, ...]) -> Grid:
     missing = Quality.INCOMPLETE if np.isnan(height).any() else Quality.GOOD
     first = spectra[0]
     return Grid(
-        frame=frame, bias=first.bias, **channels, height=height, setpoint=first.setpoint, time=first.time, quality=missing
+        frame=frame,
+        bias=first.bias,
+        **channels,
+        height=height,
+        setpoint=first.setpoint,
+        time=first.time,
+        quality=missing | (first.quality & Quality.OF_LOCKIN),
     )
 
 

@@ -125,6 +125,24 @@ def test_the_gain_is_response_times_amplitude_times_preamplifier_times_cosine_of
     assert lockin.gain == pytest.approx(0.95 * 0.01 / math.sqrt(2) / 2)
 
 
+@pytest.mark.parametrize("phase", [0.0, 25.0, -193.3])
+@pytest.mark.parametrize("harmonic", [1, 2, 3])
+def test_the_nth_harmonic_of_the_current_measures_its_nth_derivative(harmonic, phase):
+    """A current that is a polynomial, by the integral of the demodulator, (2 / T) int I(V + A sin wt) exp(-i n wt) dt.
+
+    Expanded in the amplitude the first two harmonics are A I' and A^2 I'' / 4 (J. Klein et al., Phys. Rev. B 7, 2336 (1973)).
+    """
+    lockin = LockInSettings(amplitude=0.01, frequency=977.1, phase=phase, response=0.9, preamplifier=7e-5, reference=12.0)
+    current = np.polynomial.Polynomial([0.1, 0.7, -0.4, 0.3])
+    turns = 2 * np.pi * (np.arange(64) + 0.5) / 64
+    vector = 2 * np.mean(current(0.01 * np.sin(turns)) * 1j * np.exp(-1j * harmonic * turns))
+    tau = 2 * np.pi * harmonic * 977.1 * 7e-5
+    read = 0.9 * vector / (1 + 1j * tau) * np.exp(-1j * np.radians(phase - 12.0))
+    derived = lockin.derivative(harmonic, read.real, read.imag)
+    assert derived == pytest.approx(current.deriv(harmonic)(0.0), rel=1e-4)
+    assert lockin.demodulated(harmonic, derived) == pytest.approx((read.real, read.imag))
+
+
 # ---- the other wings ----
 
 

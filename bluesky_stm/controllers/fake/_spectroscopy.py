@@ -40,7 +40,8 @@ class FakeSpectroscopy(FakePart):
                 state.time += (settings.settle + settings.integrate) * settings.averages * (1 + settings.backward)
                 if progress:
                     progress(point + 1, settings.points)
-        x, y = (np.where(np.isnan(current), np.nan, value) for value in self._lockin(conductance))
+        x, y = state.lockin.demodulated(1, np.where(np.isnan(current), np.nan, conductance))
+        x = x + state.lockin.offset
         didv = state.lockin.didv(x, y)
         back = {"current": current - DISPLACEMENT, "lockin_x": x, "lockin_y": y, "didv": didv}
         quality = Quality.INCOMPLETE if np.isnan(current).any() else Quality.GOOD
@@ -66,13 +67,6 @@ class FakeSpectroscopy(FakePart):
     @asked
     def shape_tip(self, shape: TipShape) -> None:
         """Dip the tip; nothing follows from it."""
-
-    def _lockin(self, conductance: float) -> tuple[float, float]:
-        """Return X and Y, in nA, of a conductance in nS: a vector, as long as the calibration says and turned by the phase."""
-        lockin = self.state.lockin
-        length = lockin.size * conductance if lockin.modulated else 0.0
-        turned = math.radians(lockin.turned)
-        return length * math.cos(turned) + lockin.offset, -length * math.sin(turned)
 
     @contextmanager
     def _holding(self) -> Iterator[None]:

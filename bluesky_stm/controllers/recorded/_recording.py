@@ -34,14 +34,12 @@ class RecordedLockIn(LockInSettings):
     on: bool = False
     recorded_gain: float = math.nan
 
-    @property
-    def turned(self) -> float:
+    def turned(self, harmonic: int = 1, phase: float | None = None) -> float:
         """Return 0: whoever recorded it had set the phase."""
         return 0.0
 
-    @property
-    def size(self) -> float:
-        """The recorded gain, in V."""
+    def length(self, harmonic: int = 1) -> float:
+        """Return the recorded gain, in V."""
         return self.recorded_gain
 
 

@@ -104,7 +104,7 @@ class Detection:
         growth = 1 + np.minimum(profile.lockin_growth * magnitude, profile.lockin_growth_limit)
         displaced = 2 * np.pi * lockin.frequency * profile.capacitance * lockin.amplitude * PICOFARAD
         scale = lockin.response * lockin.passed(lockin.frequency)
-        read = scale * np.exp(-1j * np.radians(lockin.turned)) * (growth * modulated + 1j * displaced)
+        read = scale * np.exp(-1j * np.radians(lockin.turned())) * (growth * modulated + 1j * displaced)
         return read.real + profile.lockin_offset, read.imag
 
     def _noisy(self, rng: np.random.Generator, current: Floats, x: Floats, y: Floats) -> tuple[Floats, Floats, Floats]:
