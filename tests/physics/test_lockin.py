@@ -26,6 +26,18 @@ ELECTRONICS = IDEAL.changed(response=7e-5, lockin_response=0.95, lockin_offset=-
 
 
 @pytest.fixture
+def gold_but():
+    """``gold_but(lockin_time=5e-4)``: gold seen by an ideal instrument but for what is named."""
+
+    def make(**imperfections):
+        stm = SimulatedController(Surface(Au111().build(), seed=1), profile=IDEAL.changed(**imperfections))
+        stm.move_tip(Point(3.0, 2.0))
+        return stm
+
+    return make
+
+
+@pytest.fixture
 def gold():
     """Gold, whose density of states is smooth but for the onset of its surface state: a modulation of 20 mV blurs nothing."""
     stm = SimulatedController(Surface(Au111().build(), seed=1), profile=ELECTRONICS)
@@ -281,4 +293,46 @@ def test_a_dwell_time_shorter_than_a_period_of_the_modulation_is_refused(request
     with pytest.raises(SettingsError, match="period"):
         controller.sweep(hurried)
     controller.set_lockin(replace(controller.get_lockin(), on=False))
-    assert controller.sweep(hurried).quality == Quality.UNMODULATED
+    assert controller.sweep(hurried).quality & Quality.UNMODULATED
+
+
+# ---- late ----
+
+HURRIED = SweepSettings(0.2, 0.6, 41, settle=0.0, integrate=2e-3, backward=True)
+
+
+def test_a_slow_lock_in_lags_behind_the_bias_by_its_time_constant(gold_but):
+    """A filter of first order follows a ramp late by its time constant (Horowitz and Hill, section 1.7)."""
+    spectrum = gold_but(lockin_time=5e-4).sweep(HURRIED)
+    forth, back = 2 * spectrum.didv - spectrum.backward["didv"], spectrum.backward["didv"]
+    still = gold_but().sweep(HURRIED).didv
+    step = np.gradient(still)
+    middle = slice(5, -5)
+    assert ((still - forth) / step)[middle] == pytest.approx(np.full(31, 5e-4 / 2e-3), rel=0.05)
+    assert ((back - still) / step)[middle] == pytest.approx(np.full(31, 5e-4 / 2e-3), rel=0.05)
+
+
+def test_a_lock_in_that_settles_does_not_lag(gold_but):
+    """After 8 time constants 0.03 % of a step are left."""
+    slow = gold_but(lockin_time=5e-4).sweep(replace(HURRIED, settle=4e-3))
+    assert slow.didv == pytest.approx(slow.backward["didv"], rel=1e-4)
+
+
+def test_a_dwell_time_shorter_than_the_time_constant_of_the_lock_in_is_refused(gold_but):
+    with pytest.raises(SettingsError, match="time constants"):
+        gold_but(lockin_time=1e-3).sweep(HURRIED)
+
+
+@pytest.mark.parametrize("response", [0.0, 7e-5])
+def test_each_step_of_the_bias_charges_the_junction(gold_but, response):
+    """C dV/dt: 10 pF and steps of 10 mV in 2 ms are 50 pA, forth, and as much the other way back."""
+    charged = gold_but(capacitance=10.0, response=response).sweep(HURRIED)
+    bare = gold_but(response=response).sweep(HURRIED)
+    forth, back = 2 * charged.current - charged.backward["current"], charged.backward["current"]
+    middle = slice(2, -2)
+    assert (forth - 2 * bare.current + bare.backward["current"])[middle] == pytest.approx(np.full(37, 0.05), rel=1e-3)
+    assert (back - bare.backward["current"])[middle] == pytest.approx(np.full(37, -0.05), rel=1e-3)
+    settled = replace(HURRIED, settle=4e-3)
+    assert gold_but(capacitance=10.0, response=response).sweep(settled).current == pytest.approx(
+        gold_but(response=response).sweep(settled).current, abs=1e-6
+    )

@@ -1,20 +1,31 @@
-"""Preamplifier and lock-in, which turn a current into what is recorded."""
+"""Preamplifier and lock-in, which turn a current into what is recorded.
+
+Both are low-pass filters of first order. At the frequency of the modulation the preamplifier makes the current smaller and
+late; from one bias of a sweep to the next, both still hold a part of what was there before, so that a hurried sweep lags behind
+its bias, on the way back in the other direction. The step of the bias charges the junction, which a hurried sweep sees, too.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.signal import lfilter
 
 from bluesky_stm.controllers.simulated._noise import current_noise
 from bluesky_stm.controllers.simulated._profile import Profile
 from bluesky_stm.geometry import Floats
-from bluesky_stm.measurements import Quality
-from bluesky_stm.protocols import LockInSettings
+from bluesky_stm.measurements import HARMONICS, Quality
+from bluesky_stm.protocols import LockInSettings, SweepSettings
+
+INTEGRATED: float = 0.010
+"""Time on a point of a spectrum, in s, for which the noise of a profile is given."""
 
 PICOFARAD: float = 1e-3
-"""``2 pi f C V`` in nA for f in Hz, C in pF and V in V."""
+"""``C V / t`` in nA for C in pF, V in V and t in s."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +34,7 @@ class Reading:
 
     With a way back the arrays are the average of both ways, and ``backward`` is that one by itself. ``jumped`` (n, J) is the
     truth about changes of the tip, the factor by which they have changed the current of this way so far: a microscope can't
-    tell.
+    tell. ``higher`` holds X + iY of the harmonics from the second on.
     """
 
     current: Floats
@@ -33,11 +44,19 @@ class Reading:
     clipped: NDArray[np.bool_]
     jumped: Floats
     backward: Reading | None = None
+    higher: Mapping[int, NDArray[np.complex128]] = field(default_factory=dict)
 
     def averaged(self, back: Reading) -> Reading:
         """Return the average with the way back, and the way back by itself."""
         current, x, y = ((getattr(self, name) + getattr(back, name)) / 2 for name in ("current", "lockin_x", "lockin_y"))
-        return Reading(current, x, y, self.height, self.clipped | back.clipped, self.jumped, back)
+        higher = {harmonic: (vector + back.higher[harmonic]) / 2 for harmonic, vector in self.higher.items()}
+        return Reading(current, x, y, self.height, self.clipped | back.clipped, self.jumped, back, higher)
+
+    def channels(self, lockin: LockInSettings) -> dict[str, Floats]:
+        """Return what is measured at each bias by its name: what was recorded, and the derivatives that follow from it."""
+        x, y = self.lockin_x, self.lockin_y
+        derived = {HARMONICS[n]: lockin.derivative(n, vector.real, vector.imag) for n, vector in self.higher.items()}
+        return {"current": self.current, "lockin_x": x, "lockin_y": y, HARMONICS[1]: lockin.didv(x, y), **derived}
 
     def change(self, done: int) -> Floats:
         """Logarithm (n,) of the factor by which changes of the tip have changed the current after ``done`` points."""
@@ -59,16 +78,22 @@ class Detection:
     ----------
     profile : Profile
     lockin : LockInSettings
-    averaging : float
-        Time spent on a point, in units of the 10 ms for which the profile is given.
+    settings : SweepSettings
+        The sweep, whose times say how far they settle at each bias, and how much noise is averaged away.
     """
 
     profile: Profile
     lockin: LockInSettings
-    averaging: float = 1.0
+    settings: SweepSettings
 
     def read(
-        self, current: Floats, modulated: Floats, height: Floats, jumped: Floats, rng: np.random.Generator | None
+        self,
+        current: Floats,
+        harmonics: Sequence[Floats],
+        height: Floats,
+        jumped: Floats,
+        rng: np.random.Generator | None,
+        back: bool = False,
     ) -> Reading:
         """Return the channels of spectra as the electronics record them.
 
@@ -76,42 +101,98 @@ class Detection:
         ----------
         current : ndarray of shape (n, J)
             Tunneling current, in nA.
-        modulated : ndarray of shape (n, J)
-            Part of the current in phase with the modulation of the bias, in nA.
+        harmonics : sequence of ndarray of shape (n, J)
+            Part of the current that the modulation makes at its frequency and at the multiples of it, in nA, each in the phase
+            that it has for a small modulation.
         height : ndarray of shape (n,)
             Height of the tip, in nm.
         jumped : ndarray of shape (n, J)
-            Factor by which changes of the tip have changed the current; it is in ``current`` and ``modulated``.
+            Factor by which changes of the tip have changed the current; it is in ``current`` and ``harmonics``.
         rng : Generator or None
             Draws the noise; None for none.
+        back : bool
+            True when the biases were swept from the last to the first.
         """
-        x, y = self._demodulated(np.abs(current), modulated)
+        vectors = self._demodulated(np.abs(current), harmonics, back)
+        current = self._late(current, self.profile.response, back) + self._charging(back)
+        x, y = vectors[0].real + (self.profile.lockin_offset if self.lockin.modulated else 0.0), vectors[0].imag.copy()
+        higher = dict(enumerate(vectors[1:], 2))
         if rng is not None:
+            higher = self._noisy_harmonics(rng, higher)
             current, x, y = self._noisy(rng, current, x, y)
         full = self.profile.preamp_range
         clipped = np.abs(current) >= full
-        x[clipped] = y[clipped] = 0.0
-        return Reading(np.clip(current, -full, full), x, y, height, clipped, jumped)
+        for channel in (x, y, *higher.values()):
+            channel[clipped] = 0.0
+        return Reading(np.clip(current, -full, full), x, y, height, clipped, jumped, higher=higher)
 
-    def _demodulated(self, magnitude: Floats, modulated: Floats) -> tuple[Floats, Floats]:
-        """X and Y, offset included: what is in phase with the bias, and the displacement current ahead of it, turned.
+    def _demodulated(self, magnitude: Floats, harmonics: Sequence[Floats], back: bool) -> list[NDArray[np.complex128]]:
+        """X + iY of each harmonic, less the offset of X: what the modulation makes, turned, and the displacement current.
 
-        Both pass the preamplifier on their way, which makes them smaller and late.
+        All of them pass the preamplifier on their way, which makes them smaller and late.
         """
         profile, lockin = self.profile, self.lockin
         if not lockin.modulated:
-            return np.zeros_like(modulated), np.zeros_like(modulated)
+            return [np.zeros(magnitude.shape, dtype=complex) for _ in harmonics]
         growth = 1 + np.minimum(profile.lockin_growth * magnitude, profile.lockin_growth_limit)
         displaced = 2 * np.pi * lockin.frequency * profile.capacitance * lockin.amplitude * PICOFARAD
-        scale = lockin.response * lockin.passed(lockin.frequency)
-        read = scale * np.exp(-1j * np.radians(lockin.turned())) * (growth * modulated + 1j * displaced)
-        return read.real + profile.lockin_offset, read.imag
+        vectors = []
+        for n, harmonic in enumerate(harmonics, 1):
+            scale = lockin.response * lockin.passed(n * lockin.frequency) * np.exp(-1j * np.radians(lockin.turned(n)))
+            vectors.append(
+                self._late(scale * (growth * harmonic + (1j * displaced if n == 1 else 0.0)), profile.lockin_time, back)
+            )
+        return vectors
+
+    def _late(self, values: NDArray, time_constant: float, back: bool) -> NDArray:
+        """Return what a low-pass filter averages at each bias; it has not forgotten the bias before, but for the first one."""
+        if not time_constant:
+            return values
+        settings, values = self.settings, values[:, ::-1] if back else values
+        kept = math.exp(-settings.dwell / time_constant)
+        ends, _ = lfilter([1 - kept], [1, -kept], values, axis=-1, zi=kept * values[:, :1])
+        before = np.concatenate([values[:, :1], ends[:, :-1]], axis=-1)
+        late = values + self._left(time_constant) * (before - values)
+        return late[:, ::-1] if back else late
+
+    def _left(self, time_constant: float) -> float:
+        """Share of a step that is not there yet in the mean over the time of integration."""
+        settle, over = self.settings.settle / time_constant, self.settings.integrate / time_constant
+        return math.exp(-settle) * (-math.expm1(-over) / over if over else 1.0)
+
+    def _charging(self, back: bool) -> Floats:
+        """Mean current, in nA, that charges the junction at each step of the bias, as far as it flows while it is averaged."""
+        bias, integrate = self.settings.bias, self.settings.integrate
+        charge = self.profile.capacitance * PICOFARAD * np.diff(bias)
+        if self.profile.response:
+            charge = charge * math.exp(-self.settings.settle / self.profile.response)
+            charge = charge * -math.expm1(-integrate / self.profile.response)
+        elif self.settings.settle:
+            charge = 0 * charge
+        mean = charge / integrate if integrate else 0 * charge
+        return np.append(-mean, 0.0) if back else np.append(0.0, mean)
+
+    @property
+    def _averaging(self) -> float:
+        """Time spent on a point, in units of that for which the profile is given."""
+        return self.settings.integrate * self.settings.averages / INTEGRATED
 
     def _noisy(self, rng: np.random.Generator, current: Floats, x: Floats, y: Floats) -> tuple[Floats, Floats, Floats]:
         profile, magnitude = self.profile, np.abs(current)
-        current = current + current_noise(rng, current, profile, self.averaging)
+        current = current + current_noise(rng, current, profile, self._averaging)
         if not self.lockin.modulated:
             return current, x, y
-        white = profile.lockin_noise / np.sqrt(self.averaging)
-        x = x + (white + profile.lockin_junction * magnitude / np.sqrt(self.averaging)) * rng.standard_normal(x.shape)
+        white = profile.lockin_noise / np.sqrt(self._averaging)
+        x = x + (white + profile.lockin_junction * magnitude / np.sqrt(self._averaging)) * rng.standard_normal(x.shape)
         return current, x, y + white * rng.standard_normal(y.shape)
+
+    def _noisy_harmonics(
+        self, rng: np.random.Generator, higher: Mapping[int, NDArray[np.complex128]]
+    ) -> dict[int, NDArray[np.complex128]]:
+        """Noise of the further demodulators, from generators of their own: the other channels stay as they are without them."""
+        if not self.lockin.modulated:
+            return dict(higher)
+        white, noisy = self.profile.lockin_noise / np.sqrt(self._averaging), {}
+        for (n, vector), own in zip(higher.items(), rng.spawn(len(higher)), strict=True):
+            noisy[n] = vector + white * (own.standard_normal(vector.shape) + 1j * own.standard_normal(vector.shape))
+        return noisy

@@ -20,9 +20,6 @@ from bluesky_stm.surface import Barrier, Surface, SurfacePoints, SweepIntegral
 LEAST_GAP: Final = 0.1
 """Gap, in nm, below which a field is no longer computed: the tip touches long before."""
 
-INTEGRATED: Final = 0.010
-"""Time on a point of a spectrum, in s, for which the noise of a profile is given."""
-
 
 class Instrument:
     """A surface seen through a profile.
@@ -102,7 +99,7 @@ class Instrument:
             carried = (share * np.exp(barrier.mean_decay * (own - height)))[:, None]
             under = sweep(patch.density(sweep.energy), gap + lift)
             current, modulated = current + carried * under[0], modulated + carried * under[1]
-        detection = Detection(self.profile, lockin, settings.integrate * settings.averages / INTEGRATED)
+        detection = Detection(self.profile, lockin, settings)
         risen = np.exp(barrier.mean_decay * rise) if rise is not None else np.ones(current.shape[1] * (1 + settings.backward))
         jumped = self._changes(rng, places, settings, gaps[0] + lift, current * risen[: current.shape[1]], tip)
         ways = []
@@ -110,7 +107,8 @@ class Instrument:
             points = slice(way * settings.points, (way + 1) * settings.points)
             turned = slice(None, None, -1 if way else 1)  # the way back is measured from its last bias to its first
             so_far, factor = jumped[:, points][:, turned], (jumped * risen)[:, points][:, turned]
-            ways.append(detection.read(current * factor, modulated * factor, tip.length + height + lift, so_far, rng))
+            above = tip.length + height + lift
+            ways.append(detection.read(current * factor, [modulated * factor], above, so_far, rng, back=bool(way)))
         return ways[0].averaged(ways[1]) if settings.backward else ways[0]
 
     def _changes(

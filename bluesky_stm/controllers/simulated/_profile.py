@@ -90,6 +90,7 @@ class Profile(Part):
         1.0, "", "Lock-in X for an amplitude times dI/dV of 1, as measured behind the preamplifier at 977.1 Hz."
     )
     lockin_offset: float = setting(0.0, units.CURRENT, "Offset of lock-in X.")
+    lockin_time: float = setting(0.0, units.TIME, "Time constant of the low-pass filter of the lock-in.", ge=0)
     lockin_noise: float = setting(0.0, units.CURRENT, "Noise of lock-in X and Y.", ge=0)
     capacitance: float = setting(
         0.0, "pF", "Capacitance of the junction: its displacement current is ahead of the bias by 90 degrees.", ge=0
@@ -165,6 +166,7 @@ GOOD_DAY: Final = IDEAL.preset(
     hold_error=0.045,
     lockin_response=0.95,
     lockin_offset=-0.0002,
+    lockin_time=5e-4,
     lockin_noise=0.00016,
     capacitance=0.156,
     lockin_junction=0.0015,

@@ -10,12 +10,16 @@ import numpy as np
 from bluesky_stm.controllers.base import time_of_a_point
 from bluesky_stm.controllers.simulated._bench import Bench
 from bluesky_stm.controllers.simulated._detection import Reading
+from bluesky_stm.errors import SettingsError
 from bluesky_stm.geometry import Floats, Frame, Point
 from bluesky_stm.measurements import Grid, Quality, Setpoint, Spectrum, Topograph
 from bluesky_stm.protocols import Progress, SweepSettings, TipShape
 
 SWEEP_OVERHEAD: Final = 0.936
 """Time for a spectrum besides its points, in s: with 121 points of 14 ms it takes 2.63 s, as published."""
+
+SETTLED: Final = 3
+"""Time constants of the lock-in that a dwell time has to last: then 5 % of the step from the bias before are left."""
 
 _TOGETHER: Final = 512
 """Spectra of a grid that are computed at once."""
@@ -36,7 +40,7 @@ class SimulatedSpectroscopy:
             When the tip, moved by ``z_offset``, touches the surface, or the field between them pulls it there.
         """
         bench, junction = self._bench, self._bench.junction
-        bench.lockin.check_dwell(settings.dwell)
+        self._check_dwell(settings)
         with bench.acts.one(), bench.at_setpoint(settings.setpoint):
             bench.check_contact()
             started, rng = bench.now(), bench.noise.next("sweep")
@@ -74,7 +78,7 @@ class SimulatedSpectroscopy:
 
     def grid(self, frame: Frame, settings: SweepSettings) -> Grid:
         """A CITS grid, measured as one act that cannot be stopped; drift, creep and changes of the tip are left out."""
-        self._bench.lockin.check_dwell(settings.dwell)
+        self._check_dwell(settings)
         with self._bench.acts.one():
             self._bench.check_contact()
             started, rng = self._bench.now(), self._bench.noise.next("grid")
@@ -117,22 +121,20 @@ class SimulatedSpectroscopy:
 
     def _gridded(self, frame: Frame, settings: SweepSettings, rng: np.random.Generator | None, started: float) -> Grid:
         setpoint = settings.setpoint or self._bench.junction.setpoint
-        current, x, y = np.empty((3, *frame.pixels, settings.points))
+        channels: dict[str, Floats] = {}
         height, places = np.empty(frame.pixels), frame.points()
         band = max(1, _TOGETHER // frame.pixels[1])
         for first in range(0, frame.pixels[0], band):
             rows = slice(first, first + band)
             reading = self._read(places[rows].reshape(-1, 2), settings, setpoint, started, rng)
-            for whole, part in zip((current, x, y), (reading.current, reading.lockin_x, reading.lockin_y), strict=True):
+            for name, part in reading.channels(self._bench.lockin).items():
+                whole = channels.setdefault(name, np.empty((*frame.pixels, settings.points)))
                 whole[rows] = part.reshape(whole[rows].shape)
             height[rows] = reading.height.reshape(height[rows].shape)
         return Grid(
             frame=frame,
             bias=settings.bias,
-            current=current,
-            lockin_x=x,
-            lockin_y=y,
-            didv=self._bench.lockin.didv(x, y),
+            **channels,
             height=height,
             setpoint=setpoint,
             time=started,
@@ -158,10 +160,22 @@ class SimulatedSpectroscopy:
 
     def _channels(self, reading: Reading, done: int) -> dict[str, Floats]:
         """Return the channels of the first spectrum by name; NaN from point ``done`` on."""
-        raw = {name: getattr(reading, name)[0].copy() for name in ("current", "lockin_x", "lockin_y")}
-        for values in raw.values():
+        channels = {name: values[0].copy() for name, values in reading.channels(self._bench.lockin).items()}
+        for values in channels.values():
             values[done:] = np.nan
-        return {**raw, "didv": self._bench.lockin.didv(raw["lockin_x"], raw["lockin_y"])}
+        return channels
+
+    def _check_dwell(self, settings: SweepSettings) -> None:
+        """Refuse a dwell time in which the lock-in cannot follow the bias."""
+        bench, dwell = self._bench, settings.dwell
+        bench.lockin.check_dwell(dwell)
+        slow = bench.profile.lockin_time
+        if bench.lockin.modulated and dwell < SETTLED * slow:
+            raise SettingsError(
+                f"The dwell time of {dwell:g} s at each bias is {dwell / slow:.2g} time constants of the lock-in: dI/dV would "
+                f"lag behind the bias. Nothing was swept. Let settle and integrate last {SETTLED * slow:.2g} s at least, or "
+                "switch the lock-in off."
+            )
 
     def _modulation(self) -> Quality:
         return Quality.GOOD if self._bench.lockin.modulated else Quality.UNMODULATED
