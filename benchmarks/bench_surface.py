@@ -57,13 +57,13 @@ def integrals(stm, places):
     """The energy integral of some places as three functions to be timed: summed, products, bare product."""
     sweep = SweepIntegral(stm.surface.barrier, SWEEP.bias)
     patch = SurfacePoints(stm.surface, places)
-    density, gap = patch.density(sweep.energy), patch.gap(stm.get_setpoint())
-    kernels = np.random.default_rng(0).random((len(sweep.energy), GAPS * 2 * SWEEP.points))
+    states, gap = patch.states(sweep.edges).astype(float), patch.gap(stm.get_setpoint())
+    kernels = np.random.default_rng(0).random((states.shape[1], GAPS * 2 * SWEEP.points))
     bare = np.ascontiguousarray(kernels[:, : SWEEP.points])
     return (
-        lambda: stm.surface.barrier.current(density, sweep.energy, SWEEP.bias, gap),
-        lambda: density @ kernels,
-        lambda: density @ bare,
+        lambda: stm.surface.barrier.current(states, sweep.edges, SWEEP.bias, gap),
+        lambda: states @ kernels,
+        lambda: states @ bare,
     )
 
 

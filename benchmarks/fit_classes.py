@@ -18,7 +18,7 @@ from scipy.optimize import least_squares
 from surface_classes import QUIET, published
 
 from bluesky_stm.surface import EuZn2As2, Surface, SweepIntegral
-from bluesky_stm.surface._states import Level, Semiconductor
+from bluesky_stm.surface._states import Level, Semiconductor, mean_states
 
 OFFSET = 0.0012
 """Of the preamplifier, in nA, in the published medians."""
@@ -34,8 +34,8 @@ def current(numbers, sweep, gap, setpoint):
     """Current of a place with these numbers, in nA, its first point at the set point."""
     levels = numbers[5:].reshape(-1, 3)
     model = Semiconductor(tuple(Level(str(i), energy, width) for i, (_, energy, width) in enumerate(levels)))
-    density = model.density(np.concatenate([numbers[:5], levels[:, 0]])[None], sweep.energy)
-    found = sweep(density, np.array([gap]))[0][0]
+    states = mean_states(model, np.concatenate([numbers[:5], levels[:, 0]])[None], sweep.edges)
+    found = sweep(states, np.array([gap]))[0][0]
     return found * (-setpoint / found[0])
 
 

@@ -1,10 +1,11 @@
 """Simulated sample surfaces as pure functions of place, energy and seed.
 
 A `Surface` answers for the height of its atoms (nm) and its local density of states at any place (nm). `SurfacePoints` answers
-the same questions for a fixed set of places, and `SweepIntegral` turns a density of states into a tunneling current. `sites`
+the same questions for a fixed set of places, and `SweepIntegral` turns their states into tunneling currents. `sites`
 finds places of a known kind; only tests and benchmarks may ask for them.
 """
 
+from bluesky_stm.surface._barrier import Barrier
 from bluesky_stm.surface._defects import Defect
 from bluesky_stm.surface._euzn2as2 import AREAS, EuZn2As2
 from bluesky_stm.surface._gold import Au111
@@ -13,7 +14,7 @@ from bluesky_stm.surface._sample import Sample
 from bluesky_stm.surface._sample_part import SamplePart
 from bluesky_stm.surface._surface import Surface
 from bluesky_stm.surface._truth import sites
-from bluesky_stm.surface._tunneling import Barrier, SweepIntegral
+from bluesky_stm.surface._tunneling import SweepIntegral
 
 __all__ = [
     "AREAS",

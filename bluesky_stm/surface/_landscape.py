@@ -10,12 +10,14 @@ import numpy as np
 
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import Setpoint
+from bluesky_stm.surface._barrier import Barrier
 from bluesky_stm.surface._defects import Defect, Population
+from bluesky_stm.surface._energies import graded_edges
 from bluesky_stm.surface._regions import Regions
 from bluesky_stm.surface._sample import Sample
-from bluesky_stm.surface._states import parameter_row
+from bluesky_stm.surface._setpoint import constant_current
+from bluesky_stm.surface._states import counted, mean_states, parameter_row
 from bluesky_stm.surface._terraces import Staircase
-from bluesky_stm.surface._tunneling import Barrier, constant_current, energy_bins
 
 
 class Landscape:
@@ -52,6 +54,12 @@ class Landscape:
         return np.array([parameter_row(sample.model, part) for part in parts])
 
     @cached_property
+    def finest(self) -> float:
+        """Width of energy bins that resolve the states of every place, in eV; 0 where the sample's model does not tell."""
+        model = self.sample.model
+        return model.finest(self.changes) if counted(model) else 0.0
+
+    @cached_property
     def barrier(self) -> Barrier:
         """The tunnel barrier to an ideal tip.
 
@@ -60,12 +68,12 @@ class Landscape:
         """
         sample, bias = self.sample, self.sample.reference.bias
         unit = Barrier(sample.work_function, sample.temperature, 1.0)
-        energy = energy_bins(min(bias, 0.0) - 0.2, max(bias, 0.0) + 0.2)
-        density = sample.model.density(self.changes[:1], energy)
-        current = unit.current(density, energy, np.array([bias]), np.array([sample.reference_gap]))
+        edges = graded_edges(bias, unit.thermal, self.finest)
+        states = mean_states(sample.model, self.changes[:1], edges)
+        current = unit.current(states, edges, np.array([bias]), np.array([sample.reference_gap]))
         return replace(unit, conductance=sample.reference.current / abs(float(current[0, 0])))
 
     def terrace_gap(self, setpoint: Setpoint) -> float:
         """Return the distance between tip and undisturbed terrace at a set point, in nm."""
-        kept = constant_current(self.barrier, setpoint)
-        return float(kept.gap(self.sample.model.density(self.changes[:1], kept.energy).astype(np.float32))[0])
+        kept = constant_current(self.barrier, setpoint, self.finest)
+        return float(kept.gap(mean_states(self.sample.model, self.changes[:1], kept.edges))[0])

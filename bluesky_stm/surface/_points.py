@@ -8,10 +8,12 @@ import numpy as np
 
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import Setpoint
+from bluesky_stm.surface._barrier import Barrier
 from bluesky_stm.surface._defects import Neighbours, Species
 from bluesky_stm.surface._landscape import Landscape
 from bluesky_stm.surface._random import SmoothField
-from bluesky_stm.surface._tunneling import Barrier, constant_current
+from bluesky_stm.surface._setpoint import constant_current
+from bluesky_stm.surface._states import mean_states
 
 
 class SurfacePoints:
@@ -62,6 +64,20 @@ class SurfacePoints:
         """
         return self.surface.sample.model.density(self.parameters, energy - self.barrier.bending)
 
+    def states(self, edges: Floats) -> Floats:
+        """Return the mean local density of states in energy bins, bent by the tip.
+
+        Parameters
+        ----------
+        edges : ndarray of shape (K + 1,)
+            Edges of the bins, in eV from the Fermi level, increasing.
+
+        Returns
+        -------
+        ndarray of shape (n, K)
+        """
+        return mean_states(self.surface.sample.model, self.parameters, edges - self.barrier.bending)
+
     def relief(self, slope: float = np.inf) -> Floats:
         """Return the height of the atoms (n,), in nm, as a tip with flanks of ``slope`` (rise over run) follows it."""
         height = self.surface.staircase.height(self._downhill, slope)
@@ -85,9 +101,8 @@ class SurfacePoints:
         ndarray of shape (n,)
             In nm; ``-inf`` where no states can carry the current.
         """
-        kept = constant_current(self.barrier, setpoint)
-        bent = (kept.energy - self.barrier.bending).astype(np.float32)
-        return kept.gap(self.surface.sample.model.density(self.parameters.astype(np.float32), bent))
+        kept = constant_current(self.barrier, setpoint, self.surface.finest)
+        return kept.gap(self.states(kept.edges))
 
     def height(self, setpoint: Setpoint, slope: float = np.inf) -> Floats:
         """Return the height of the tip at constant current.

@@ -17,13 +17,13 @@ from bluesky_stm.errors import UnknownNameError
 from bluesky_stm.geometry import Floats, Point
 from bluesky_stm.measurements import Setpoint
 from bluesky_stm.parts import samples
+from bluesky_stm.surface._barrier import Barrier
 from bluesky_stm.surface._defects import Defect
 from bluesky_stm.surface._euzn2as2 import EuZn2As2
 from bluesky_stm.surface._landscape import Landscape
 from bluesky_stm.surface._points import SurfacePoints
 from bluesky_stm.surface._sample import Sample
 from bluesky_stm.surface._sample_part import SamplePart
-from bluesky_stm.surface._tunneling import Barrier
 from bluesky_stm.validated import JSON, Data
 
 _USUAL: Final = EuZn2As2()

@@ -97,7 +97,7 @@ class Instrument:
         current, modulated = np.zeros((2, len(places), settings.points))
         for patch, gap, own, (_, share) in zip(patches, gaps, heights, tip.apexes, strict=True):
             carried = (share * np.exp(barrier.mean_decay * (own - height)))[:, None]
-            under = sweep(patch.density(sweep.energy), gap + lift)
+            under = sweep(patch.states(sweep.edges), gap + lift)
             current, modulated = current + carried * under[0], modulated + carried * under[1]
         detection = Detection(self.profile, lockin, settings)
         risen = np.exp(barrier.mean_decay * rise) if rise is not None else np.ones(current.shape[1] * (1 + settings.backward))
@@ -145,8 +145,8 @@ class Instrument:
             Shape and electronic state of the tip.
         """
         barrier = tip.barrier(self.surface.barrier)
-        sweep = SweepIntegral(barrier, np.array([bias]), float(np.clip(np.median(gap), 0.2, 2.0)))
-        return sweep(SurfacePoints(self.surface, places, barrier).density(sweep.energy), gap)[0][:, 0]
+        sweep = SweepIntegral(barrier, np.array([bias]), float(np.clip(np.median(gap), 0.2, 2.0)), finest=self.surface.finest)
+        return sweep(SurfacePoints(self.surface, places, barrier).states(sweep.edges), gap)[0][:, 0]
 
     def _sweep(self, settings: SweepSettings, amplitude: float, setpoint: Setpoint, barrier: Barrier) -> SweepIntegral:
         return self._sweeps(settings.start, settings.stop, settings.points, amplitude, setpoint, settings.z_offset, barrier)
@@ -157,7 +157,7 @@ class Instrument:
         """The kernels of a sweep, around the smaller of two gaps: good for places too near rather than for those too far."""
         gap, reference = self.surface.terrace_gap(setpoint), self.surface.sample.reference_gap
         center = (min(gap, reference) if np.isfinite(gap) else reference) + z_offset
-        return SweepIntegral(barrier, np.linspace(start, stop, points), center, amplitude)
+        return SweepIntegral(barrier, np.linspace(start, stop, points), center, amplitude, self.surface.finest)
 
     def _hold_errors(self, rng: np.random.Generator | None, count: int) -> Floats:
         """Error of the gap, in nm, at the moment when the feedback is opened."""

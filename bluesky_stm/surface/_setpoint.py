@@ -1,0 +1,108 @@
+"""The gap between tip and surface that a closed feedback keeps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import numpy as np
+
+from bluesky_stm.geometry import Floats
+from bluesky_stm.measurements import Setpoint
+from bluesky_stm.surface._barrier import Barrier
+from bluesky_stm.surface._energies import graded_edges
+
+_GAPS = np.linspace(0.3, 1.5, 5)
+"""Gaps, in nm, between which the gap of a set point is interpolated."""
+
+_PARTS = 4
+"""Number of parts of an energy bin in which the transmission is constant."""
+
+
+@dataclass(frozen=True)
+class ConstantCurrent:
+    """The gap that a closed feedback keeps at each place.
+
+    Attributes
+    ----------
+    barrier : Barrier
+    bias : float
+        Sample bias, in V.
+    current : float
+        Magnitude of the set point, in nA.
+    finest : float
+        Width of energy bins that resolve the density of states, in eV; 0 where it is not known.
+    """
+
+    barrier: Barrier
+    bias: float
+    current: float
+    finest: float = 0.0
+
+    @cached_property
+    def edges(self) -> Floats:
+        """Edges of the energy bins that can carry current, in eV; shape (K + 1,)."""
+        return graded_edges(self.bias, self.barrier.thermal, self.finest)
+
+    def gap(self, states: Floats) -> Floats:
+        """Return the gap at which each place carries the set current.
+
+        The logarithm of the current is interpolated inversely between `_GAPS`. Single precision is enough: 1e-7 nm.
+
+        Parameters
+        ----------
+        states : ndarray of shape (n, K)
+            Mean density of states in each bin between `edges`.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            In nm; ``-inf`` where there are no states to carry a current.
+        """
+        with np.errstate(divide="ignore", invalid="ignore"):
+            missing = np.log(self._kernel @ states.astype(np.float32).T).astype(float)
+            gap = _neville_at_zero(missing, _GAPS)
+        return np.where(np.isfinite(missing).all(axis=0), gap, -np.inf)
+
+    @cached_property
+    def _kernel(self) -> Floats:
+        """Contribution of energy k to the current at each of `_GAPS`, in units of the current that is kept; shape (R, K).
+
+        Within a bin the states are taken as a straight line, with the slope between the bins to either side.
+        """
+        fractions, middle = np.arange(_PARTS) / _PARTS, (self.edges[1:] + self.edges[:-1]) / 2
+        fine = np.append((self.edges[:-1, None] + np.diff(self.edges)[:, None] * fractions).ravel(), self.edges[-1])
+        at, energy = np.array([self.bias]), (fine[1:] + fine[:-1]) / 2
+        carried = np.abs(self.barrier.window(at, fine)[0]) * np.exp(-self.barrier.decay(at[0], energy) * _GAPS[:, None])
+        parts = carried.reshape(len(_GAPS), -1, _PARTS)
+        kernel, tilt = parts.sum(axis=2), (parts * (energy.reshape(-1, _PARTS) - middle[:, None])).sum(axis=2)
+        slope = tilt[:, 1:-1] / (middle[2:] - middle[:-2])
+        kernel[:, 2:] += slope
+        kernel[:, :-2] -= slope
+        return (self.barrier.conductance / self.current * kernel).astype(np.float32)
+
+
+@lru_cache(maxsize=64)
+def constant_current(barrier: Barrier, setpoint: Setpoint, finest: float = 0.0) -> ConstantCurrent:
+    """Return the feedback at a set point. It is cached, as many sets of places share one.
+
+    Parameters
+    ----------
+    barrier : Barrier
+    setpoint : Setpoint
+        Bias (V) and current (nA) that the feedback keeps.
+    finest : float
+        Width of energy bins that resolve the density of states, in eV; 0 where it is not known.
+    """
+    return ConstantCurrent(barrier, setpoint.bias, setpoint.current, finest)
+
+
+def _neville_at_zero(nodes: Floats, values: Floats) -> Floats:
+    """Return the value at 0 of the polynomial through ``values`` (R,) at ``nodes`` (R, n), by Neville's scheme; shape (n,)."""
+    count = len(nodes)
+    rows = list(np.broadcast_to(values[:, None], nodes.shape))
+    for order in range(1, count):
+        for i in range(count - order):
+            near, far = nodes[i], nodes[i + order]
+            rows[i] = (near * rows[i + 1] - far * rows[i]) / (near - far)
+    return rows[0]
