@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -20,6 +21,7 @@ from bluesky_stm.devices import STM, AgentDevice, ImageStore
 from bluesky_stm.errors import SettingsError, UnknownNameError
 from bluesky_stm.geometry import Frame
 from bluesky_stm.parts import KINDS, UNTOUCHED, Part, controllers, parts_of_controller, register
+from bluesky_stm.plans import with_fields_checked
 from bluesky_stm.settings import LengthScale, Limits, as_seed
 from bluesky_stm.storage import Catalog, open_catalog
 from bluesky_stm.validated import Data
@@ -78,6 +80,8 @@ class Session:
 
     def __post_init__(self) -> None:
         self._kept: int = self.RE.subscribe(self.catalog)
+        self._checked = partial(with_fields_checked, beside=self.RE.preprocessors)
+        self.RE.preprocessors.append(self._checked)
         self._progress: int | None = None
         if sys.stdout.isatty() or "ipykernel" in sys.modules:
             self.show_progress()
@@ -116,6 +120,8 @@ class Session:
     def close(self) -> None:
         """Leave the tip safe, the catalog whole and the RunEngine as it was, each even where the one before it failed."""
         with ExitStack() as ending:
+            if self._checked in self.RE.preprocessors:  # closed for the first time
+                self.RE.preprocessors.remove(self._checked)
             for token in (self._kept, self._progress):
                 ending.callback(self.RE.unsubscribe, token)
             ending.callback(self.catalog.close)

@@ -11,6 +11,7 @@ from bluesky_stm.plans._child_frame import (
     MostPoints,
 )
 from bluesky_stm.plans._drift import DriftCheck, measure_drift
+from bluesky_stm.plans._fields import with_fields_checked
 from bluesky_stm.plans._multiscale import explore_multiscale
 from bluesky_stm.plans._overview import Parent
 from bluesky_stm.plans._safety import (
@@ -85,5 +86,6 @@ __all__ = [
     "suspend_z_near_end",
     "take_topograph",
     "with_bias",
+    "with_fields_checked",
     "withdraw",
 ]

@@ -1,7 +1,17 @@
 """The documents of a run: the names of its streams, and the router on which everything stands that reads documents."""
 
 from bluesky_stm.documents._external import IMAGE_DATASET, ExternalArrays
+from bluesky_stm.documents._fields import fault_of_fields
 from bluesky_stm.documents._router import Document, StreamRouter
 from bluesky_stm.documents._streams import EVENTS, SCHEMA_VERSION, Stream
 
-__all__ = ["EVENTS", "IMAGE_DATASET", "SCHEMA_VERSION", "Document", "ExternalArrays", "Stream", "StreamRouter"]
+__all__ = [
+    "EVENTS",
+    "IMAGE_DATASET",
+    "SCHEMA_VERSION",
+    "Document",
+    "ExternalArrays",
+    "Stream",
+    "StreamRouter",
+    "fault_of_fields",
+]

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from bluesky_stm.documents import Document
+from bluesky_stm.documents import Document, fault_of_fields
+from bluesky_stm.errors import CatalogError
 from bluesky_stm.storage._run import StoredRun
 
 ROOT_SPEC = {"name": "CatalogOfBlueskyRuns", "version": "3.0"}
@@ -51,11 +52,19 @@ class TiledStore:
         return whole
 
     def insert(self, stream: Iterable[Document]) -> None:
-        """Write a finished run."""
+        """Write a finished run.
+
+        Raises
+        ------
+        CatalogError
+            When the names of its fields can't be kept.
+        """
         from bluesky_tiled_plugins import TiledWriter
 
         writer = TiledWriter(self._root, batch_size=BATCH)
         for name, doc in stream:
+            if name == "descriptor" and (fault := fault_of_fields(doc["data_keys"])):
+                raise CatalogError(fault)
             writer(name, copy.copy(doc))
 
     def find(self, beginning: str) -> Sequence[StoredRun]:

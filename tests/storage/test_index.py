@@ -156,3 +156,18 @@ def test_a_run_is_found_by_the_letters_of_its_uid_and_no_letter_stands_for_other
     first, second = "night_1-a", "nightX1-b"
     known = {"night_1": [first], "nightX": [second], "night%": [], "%": [], "NIGHT_1": [], "night": [first, second]}
     assert {asked: [run.uid for run in shared._index.store.find(asked)] for asked in known} == known
+
+
+def test_a_run_with_fields_that_a_table_cannot_keep_is_missing_in_the_index_and_the_fault_says_why(tmp_path):
+    """Tiled would leave out ``ts_lift`` without a word."""
+    with open_catalog(tmp_path) as catalog:
+        run = event_model.compose_run()
+        keys = {key: {"source": "test", "dtype": "number", "shape": []} for key in ("bias", "ts_lift")}
+        stream = run.compose_descriptor(name="primary", data_keys=keys)
+        event = stream.compose_event(data=dict.fromkeys(keys, 1.0), timestamps=dict.fromkeys(keys, 0.0))
+        kinds = ("start", "descriptor", "event", "stop")
+        for name, doc in zip(kinds, (run.start_doc, stream.descriptor_doc, event, run.compose_stop()), strict=True):
+            catalog(name, doc)
+        assert catalog.client is not None
+        assert "ts_lift" in catalog.index_faults[run.start_doc["uid"]]
+        assert [event["data"]["ts_lift"] for event in catalog[-1].events("primary")] == [1.0]
