@@ -6,6 +6,8 @@ import inspect
 from collections.abc import Callable
 from typing import Final, TypeVar
 
+from bluesky_stm.plans._arguments import checked
+
 Plan = TypeVar("Plan", bound=Callable[..., object])
 
 _NUMBERS, _SETTINGS = "typing.List[float]", "typing.Dict[str, typing.Any]"
@@ -41,7 +43,8 @@ TYPES: Final[dict[str, str]] = {
 
 
 def queueable(plan: Plan) -> Plan:
-    """Annotate ``plan`` for a queue server; without one installed, return the plan as it is."""
+    """Let ``plan`` check its arguments, and annotate it for a queue server where one is installed."""
+    plan = checked(plan)
     try:
         from bluesky_queueserver import parameter_annotation_decorator
     except ImportError:

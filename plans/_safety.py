@@ -9,6 +9,7 @@ import bluesky.preprocessors as bpp
 from bluesky.suspenders import SuspendBoolHigh, SuspendCeil, SuspenderBase, SuspendFloor
 from bluesky.utils import MsgGenerator
 
+from bluesky_stm.plans._arguments import checked
 from bluesky_stm.plans._queue import queueable
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ def approach(stm: STM) -> MsgGenerator[None]:
     yield from bps.mv(stm.z.contact, True)
 
 
+@checked
 def suspend_over_current(stm: STM, *, sleep: float = 10.0) -> SuspenderBase:
     """Make a suspender that withdraws the tip at a current beyond the limit.
 
@@ -92,6 +94,7 @@ def suspend_over_current(stm: STM, *, sleep: float = 10.0) -> SuspenderBase:
     )
 
 
+@checked
 def suspend_lost_contact(stm: STM, *, sleep: float = 10.0) -> SuspenderBase:
     """Make a suspender that withdraws the tip when the closed feedback finds no current.
 
@@ -106,6 +109,7 @@ def suspend_lost_contact(stm: STM, *, sleep: float = 10.0) -> SuspenderBase:
     )
 
 
+@checked
 def suspend_z_near_end(stm: STM, margin: float = 10.0, *, sleep: float = 10.0) -> SuspenderBase:
     """Make a suspender that withdraws the tip near an end of its z range, and approaches anew.
 
@@ -133,6 +137,7 @@ def suspend_z_near_end(stm: STM, margin: float = 10.0, *, sleep: float = 10.0) -
     )
 
 
+@checked
 def suspend_drift(stm: STM, speed: float, *, sleep: float = 60.0) -> SuspenderBase:
     """Make a suspender that holds still while the drift that is compensated is too fast.
 
