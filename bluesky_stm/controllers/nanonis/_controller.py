@@ -155,8 +155,16 @@ class NanonisController(BaseController):
             self._guard.close_feedback()
         if refusals:
             raise refusals[0]
-        self.links.until(lambda: not any(self.running().values()), "The end of all acts")
+        self.links.until(self._all_is_over, "The end of all acts")
         self._guard.check_feedback()
+
+    def _all_is_over(self) -> bool:
+        """Nothing runs any more; what had been asked for before the stop and begins only after it is ended, too."""
+        running = [act for act, runs in self.running().items() if runs]
+        for act in running:
+            command, values = STOPPING[act]
+            self.links.watch.ask(command, *values)
+        return not running
 
     def close(self) -> None:
         """Stop, withdraw if the feedback can't be closed, hang up."""

@@ -103,7 +103,8 @@ class NanonisScanning(NanonisPart):
         *_, forth, back, _, _ = self._work.ask("Scan.SpeedGet")
         old = self._grab()[1]
         self._check_tracking()
-        self._work.ask("Scan.Action", ScanAction.START, UPWARD)
+        if not self._links.stopped.is_set():
+            self._work.ask("Scan.Action", ScanAction.START, UPWARD)
         began = self._wait_for_end(old, 60.0 + 3 * rows * (forth + back), told)
         self._check_frame(frame)
         height = self._image(frame) if began else np.full(frame.pixels, np.nan)
@@ -131,6 +132,8 @@ class NanonisScanning(NanonisPart):
         while time.monotonic() < begun + longest:
             running = bool(self._work.ask("Scan.StatusGet")[0])
             ran = ran or running
+            if running and self._links.stopped.is_set():
+                self._stop_scan()  # the stop may have come just before the start
             if not running and (ran or self._is_new(old)):
                 return True
             if not ran and self._links.stopped.is_set():

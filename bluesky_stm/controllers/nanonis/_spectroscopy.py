@@ -130,7 +130,9 @@ class NanonisSpectroscopy(NanonisPart):
         """
         tip, started = self._tip.get_tip(), self._links.clock.now()
         quality = self._check_ready(closed, setpoint)
-        names, data, _ = self._work.ask("BiasSpectr.Start", 1, "", timeout=patience(self._links, settings))
+        names, data = [], np.empty((0, 0))
+        if not self._links.stopped.is_set():
+            names, data, _ = self._work.ask("BiasSpectr.Start", 1, "", timeout=patience(self._links, settings))
         forth, back = channels_of(self._links.names, settings, names, data)
         if not data.size and not self._was_ended():
             raise NanonisError("A sweep that nobody stopped gave not a single point. Look at the bias spectroscopy module.")

@@ -71,10 +71,6 @@ class Registers:
         self._values: dict[tuple[str, int], Values] = {}
         self._lock = threading.Lock()
 
-    def keeps(self, command: str) -> bool:
-        """Return True when ``command`` sets or gets one of them."""
-        return command[:-3] in self._kept and command[-3:] in {"Set", "Get"}
-
     def handle(self, command: str, values: list[Value]) -> Values:
         """Set or get; of modulators and demodulators, the first value says which."""
         name, index = command[:-3], 0

@@ -13,12 +13,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from bluesky_stm.controllers.nanonis_server import (  # noqa: F401 - they register what the commands do
-    _scan,
-    _signals,
-    _spectroscopy,
-    _tip,
-)
 from bluesky_stm.controllers.nanonis_server._faults import CONNECT, PIECE, Fault, FaultKind, Faults, pieces, punched
 from bluesky_stm.controllers.nanonis_server._software import Software
 from bluesky_stm.controllers.nanonis_wire._commands import COMMANDS, PORTS, RELEASE, only_reads
@@ -95,7 +89,7 @@ class NanonisServer:
     @property
     def folder(self) -> Path:
         """Session path."""
-        return self.software.folder
+        return self.software.util.folder
 
     def start(self) -> Self:
         """Listen."""
@@ -103,7 +97,7 @@ class NanonisServer:
         if folder is None:
             self._temporary = tempfile.TemporaryDirectory(prefix="nanonis-sim-")
             folder = self._temporary.name
-        self.software.folder = Path(folder).absolute()
+        self.software.util.folder = Path(folder).absolute()
         self.folder.mkdir(parents=True, exist_ok=True)
         for port in self._asked:
             listener = socket.create_server((self.host, port), backlog=1)
@@ -115,7 +109,7 @@ class NanonisServer:
         ]
         for thread in self._threads:
             thread.start()
-        self.software.watch()
+        self.software.safe_tip.start()
         return self
 
     def close(self) -> None:
@@ -213,16 +207,16 @@ class NanonisServer:
         if fault is None:
             return ""
         if fault.kind is FaultKind.CRASH:
-            self.software.retract_for_safety()
+            self.software.safe_tip.retract()
             return "The tip touched the surface. Safe Tip has withdrawn it."
         if fault.kind is FaultKind.OPEN:
             self.software.controller.set_feedback(False)
         if fault.kind is FaultKind.HOLD:
-            self.software.hold()
+            self.software.z.hold()
         if fault.kind is FaultKind.WITHDRAW:
-            self.software.withdraw()
+            self.software.z.withdraw()
         if fault.kind is FaultKind.OVERCURRENT:
-            self.software.overload_now()
+            self.software.safe_tip.overload_now()
         return "This command was made to fail." if fault.kind is FaultKind.ERROR else ""
 
     def _send(self, connection: socket.socket, command: str, body: bytes, fault: Fault | None) -> bool:

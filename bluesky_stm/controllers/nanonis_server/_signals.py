@@ -1,165 +1,118 @@
-"""Lock-in, signals, drift compensation, and what the software says of itself."""
+"""The modules Signals and Piezo: values that the real-time side publishes, and the scanner with its drift compensation."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
 
-from bluesky_stm import units
-from bluesky_stm.controllers.nanonis_server._software import REAL_TIME_RATE, SIGNALS, Answer, Software, handles
-from bluesky_stm.controllers.nanonis_wire._commands import BIAS, CURRENT, HEIGHT
+from bluesky_stm.controllers.nanonis_server._module import Answer, Module
+from bluesky_stm.controllers.nanonis_wire._commands import BIAS, CURRENT, HEIGHT, LOCKIN_X, LOCKIN_Y
 from bluesky_stm.controllers.nanonis_wire._errors import NanonisError
 from bluesky_stm.controllers.nanonis_wire._si import ours, si
-from bluesky_stm.protocols import LockInSettings
+from bluesky_stm.units import CURRENT as NANOAMPERE
+from bluesky_stm.units import LENGTH
 
-SENSITIVITY = 10e-9
+if TYPE_CHECKING:
+    from bluesky_stm.controllers.nanonis_server._software import Software
+
+SIGNALS: Final = tuple(
+    {0: CURRENT, 24: BIAS, 28: "X (m)", 29: "Y (m)", 30: HEIGHT, 86: LOCKIN_X, 87: LOCKIN_Y}.get(i, f"Signal {i} (V)")
+    for i in range(128)
+)
+"""Names of the 128 signals; those that are not named for something read 0."""
+
+FULL_SCALE: Final = (0.0, 10.0)
+"""Range of the preamplifier, in nA, of a microscope that does not say its own."""
+
+SENSITIVITY: Final = 10e-9
 """Of the piezo, in m/V; nothing follows from it."""
 
 
-# ---- lock-in ----
+class Signals(Module):
+    """The signals of the real-time controller."""
+
+    name = "Signals"
+
+    def __init__(self, software: Software) -> None:
+        super().__init__(software)
+        self._published: dict[str, tuple[float, Any]] = {}
+
+    @property
+    def full_scale(self) -> float:
+        """End of the range of the preamplifier, in nA."""
+        return self.controller.ranges.get("current", FULL_SCALE)[1]
+
+    def current(self) -> float:
+        """Return the current now, in nA, as Safe Tip sees it, too."""
+        safe_tip = self.software.safe_tip
+        current = self.full_scale if safe_tip.overload else self.controller.read_current()
+        safe_tip.check_current(current)
+        return current
+
+    def publish(self, name: str, read: Callable[[], Any], newest: bool) -> Any:
+        """Return a value as the real-time side published it last.
+
+        Parameters
+        ----------
+        name : str
+            Name under which it is kept.
+        read : callable
+            Reads the value now.
+        newest : bool
+            True to wait for a value that is newer than the question; otherwise it is up to a period old.
+        """
+        (period,) = self.registers.get("Util.AcqPeriod")
+        if newest:
+            self.software.closing.wait(period)
+        when, value = self._published.get(name, (-period, None))
+        if newest or time.monotonic() - when >= period:
+            value = read()
+            self._published[name] = (time.monotonic(), value)
+        return value
+
+    def _read(self, index: int, newest: bool) -> float:
+        if not 0 <= index < len(SIGNALS):
+            raise NanonisError(f"There is no signal {index}, only 0 to {len(SIGNALS) - 1}.")
+        read = {
+            CURRENT: lambda: si(self.current(), NANOAMPERE),
+            BIAS: self.controller.get_bias,
+            HEIGHT: lambda: si(self.software.z.height, LENGTH),
+            "X (m)": lambda: si(self.controller.get_tip().x, LENGTH),
+            "Y (m)": lambda: si(self.controller.get_tip().y, LENGTH),
+        }.get(SIGNALS[index], lambda: 0.0)
+        return self.publish(f"signal {index}", read, newest)
+
+    def _names_get(self) -> Answer:
+        return [SIGNALS]
+
+    def _val_get(self, index: int, newest: int) -> Answer:
+        return [self._read(index, bool(newest))]
+
+    def _vals_get(self, indexes: list[int], newest: int) -> Answer:
+        return [[self._read(index, bool(newest)) for index in indexes]]
+
+    def _range_get(self, index: int) -> Answer:
+        current = si(self.full_scale, NANOAMPERE)
+        limits = {CURRENT: (current, -current), BIAS: self.controller.ranges["bias"][::-1]}
+        return limits.get(SIGNALS[index % len(SIGNALS)], (10.0, -10.0))
 
 
-def _change_lockin(software: Software, number: int, **changes: Any) -> None:
-    _require_first(number)
-    software.controller.set_lockin(replace(software.controller.get_lockin(), **changes))
+class Piezo(Module):
+    """The scanner."""
 
+    name = "Piezo"
 
-def _lockin(software: Software, number: int) -> LockInSettings:
-    _require_first(number)
-    return software.controller.get_lockin()
+    def _sens_get(self) -> Answer:
+        return [SENSITIVITY] * 3
 
+    def _drift_comp_set(self, *asked: float) -> None:
+        self.registers.set("Piezo.DriftComp", asked)
+        on, vx, vy, *_ = self.registers.get("Piezo.DriftComp")
+        self.controller.set_drift((ours(vx, LENGTH), ours(vy, LENGTH)) if on else (0.0, 0.0))
 
-@handles("LockIn.ModOnOffSet")
-def _(software: Software, number: int, on: int) -> None:
-    _change_lockin(software, number, on=bool(on))
-
-
-@handles("LockIn.ModOnOffGet")
-def _(software: Software, number: int) -> Answer:
-    return [_lockin(software, number).on]
-
-
-@handles("LockIn.ModAmpSet")
-def _(software: Software, number: int, amplitude: float) -> None:
-    _change_lockin(software, number, amplitude=amplitude)
-
-
-@handles("LockIn.ModAmpGet")
-def _(software: Software, number: int) -> Answer:
-    return [_lockin(software, number).amplitude]
-
-
-@handles("LockIn.ModPhasFreqSet")
-def _(software: Software, number: int, frequency: float) -> None:
-    _change_lockin(software, number, frequency=frequency)
-
-
-@handles("LockIn.ModPhasFreqGet")
-def _(software: Software, number: int) -> Answer:
-    return [_lockin(software, number).frequency]
-
-
-@handles("LockIn.DemodPhasSet")
-def _(software: Software, number: int, phase: float) -> None:
-    _change_lockin(software, number, phase=phase)
-
-
-@handles("LockIn.DemodPhasGet")
-def _(software: Software, number: int) -> Answer:
-    return [_lockin(software, number).phase]
-
-
-# ---- signals, drift ----
-
-
-def _signal(software: Software, index: int, newest: bool) -> float:
-    if not 0 <= index < len(SIGNALS):
-        raise NanonisError(f"There is no signal {index}, only 0 to {len(SIGNALS) - 1}.")
-    controller = software.controller
-    read = {
-        CURRENT: lambda: si(software.current(), units.CURRENT),
-        BIAS: controller.get_bias,
-        HEIGHT: lambda: si(controller.get_tip().z + software.lift, units.LENGTH),
-        "X (m)": lambda: si(controller.get_tip().x, units.LENGTH),
-        "Y (m)": lambda: si(controller.get_tip().y, units.LENGTH),
-    }.get(SIGNALS[index], lambda: 0.0)
-    return software.publish(f"signal {index}", read, newest)
-
-
-@handles("Signals.NamesGet")
-def _(software: Software) -> Answer:
-    return [SIGNALS]
-
-
-@handles("Signals.ValGet")
-def _(software: Software, index: int, newest: int) -> Answer:
-    return [_signal(software, index, bool(newest))]
-
-
-@handles("Signals.ValsGet")
-def _(software: Software, indexes: list[int], newest: int) -> Answer:
-    return [[_signal(software, index, bool(newest)) for index in indexes]]
-
-
-@handles("Signals.RangeGet")
-def _(software: Software, index: int) -> Answer:
-    ranges = software.controller.ranges
-    current = si(software.full_scale, units.CURRENT)
-    limits = {CURRENT: (current, -current), BIAS: ranges["bias"][::-1]}
-    return limits.get(SIGNALS[index % len(SIGNALS)], (10.0, -10.0))
-
-
-@handles("Piezo.SensGet")
-def _(software: Software) -> Answer:
-    return [SENSITIVITY] * 3
-
-
-@handles("Piezo.DriftCompSet")
-def _(software: Software, *asked: float) -> None:
-    software.registers.set("Piezo.DriftComp", asked)
-    on, vx, vy, *_ = software.registers.get("Piezo.DriftComp")
-    software.controller.set_drift((ours(vx, units.LENGTH), ours(vy, units.LENGTH)) if on else (0.0, 0.0))
-
-
-@handles("Piezo.DriftCompGet")
-def _(software: Software) -> Answer:
-    on, vx, vy, vz, saturation = software.registers.get("Piezo.DriftComp")
-    if on:
-        vx, vy = (si(v, units.LENGTH) for v in software.controller.get_drift())
-    return [on, vx, vy, vz, 0, 0, 0, saturation]
-
-
-# ---- session ----
-
-
-@handles("Util.AcqPeriodSet")
-def _(software: Software, period: float) -> None:
-    if not 0 < period <= 1:
-        raise NanonisError(f"Signals can't be published every {period:g} s, only up to every second.")
-    software.registers.set("Util.AcqPeriod", [period])
-
-
-@handles("Util.SessionPathGet")
-def _(software: Software) -> Answer:
-    return [str(software.folder)]
-
-
-@handles("Util.RTFreqGet")
-def _(software: Software) -> Answer:
-    return [REAL_TIME_RATE]
-
-
-@handles("Util.VersionGet")
-def _(software: Software) -> Answer:
-    return ["bluesky_stm simulated Nanonis", "Generic 5", software.release, software.release]
-
-
-@handles("Util.Lock")
-@handles("Util.UnLock")
-def _(software: Software) -> None:
-    """There is no window to lock."""
-
-
-def _require_first(number: int) -> None:
-    if number != 1:
-        raise NanonisError(f"There is no lock-in {number}, only number 1.")
+    def _drift_comp_get(self) -> Answer:
+        on, vx, vy, vz, saturation = self.registers.get("Piezo.DriftComp")
+        if on:
+            vx, vy = (si(v, LENGTH) for v in self.controller.get_drift())
+        return [on, vx, vy, vz, 0, 0, 0, saturation]

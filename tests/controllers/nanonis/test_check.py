@@ -26,7 +26,7 @@ def test_a_tip_in_tunneling_with_safe_tip_on_lacks_nothing(looking, server, monk
 def test_what_is_missing_is_named_with_what_to_do(looking, server, microscope):
     server.software.registers.set("SafeTip.OnOff", [2])
     server.software.registers.set("SafeTip.Props", [1, 1, 5e-9])
-    server.software.withdraw()
+    server.software.z.withdraw()
     found = {finding.what: finding for finding in check(looking)}
     assert {name for name, finding in found.items() if finding.missing} == {"Safe Tip", "Safe Tip recovery", "z controller"}
     assert "approach" in found["z controller"].advice

@@ -129,11 +129,11 @@ def test_a_sweep_at_another_set_point_ends_safe_too(controller, server, microsco
         assert safe(controller, server, microscope)
     else:
         assert spectrum.quality == Quality.GOOD
-        assert microscope.get_feedback() and not server.software.held
+        assert microscope.get_feedback() and not server.software.z.held
 
 
 def safe(controller, server, microscope):
-    return controller.is_withdrawn() or (microscope.get_feedback() and not server.software.held)
+    return controller.is_withdrawn() or (microscope.get_feedback() and not server.software.z.held)
 
 
 def test_a_crash_of_a_sweep_at_another_set_point_is_told_before_anything_is_restored(controller, server, microscope):

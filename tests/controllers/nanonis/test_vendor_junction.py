@@ -120,7 +120,7 @@ def test_pulse_and_tip_shaper_pulse_the_bias(dial):
 
 def test_a_current_above_the_threshold_is_a_safe_tip_event(client, server):
     client.SafeTip_PropsSet(0, 1, 5e-9)
-    server.software.overload_now()
+    server.software.safe_tip.overload_now()
     assert client.ZCtrl_StatusGet() == [ZStatus.SAFE_TIP]
     assert client.ZCtrl_OnOffGet() == [0]
     client.ZCtrl_OnOffSet(1)
@@ -129,7 +129,7 @@ def test_a_current_above_the_threshold_is_a_safe_tip_event(client, server):
 
 def test_safe_tip_switched_off_leaves_the_tip_where_it_is(client, server):
     client.SafeTip_OnOffSet(2)
-    server.software.overload_now()
+    server.software.safe_tip.overload_now()
     assert client.ZCtrl_StatusGet() == [ZStatus.ON]
     assert client.Current_Get() == [pytest.approx(10e-9)]
 

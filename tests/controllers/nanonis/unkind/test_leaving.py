@@ -62,7 +62,7 @@ controller.sweep(SweepSettings(setpoint=Setpoint(1.5, 0.1)))
         assert not microscope.is_withdrawn()
         if safe_tip:
             server.software.registers.set("SafeTip.Props", [0, 1, 5e-9])
-            server.software.overload = True
+            server.software.safe_tip.overload = True
             assert soon(microscope.is_withdrawn)
         controller = NanonisController(ports=server.ports)
         assert controller.is_withdrawn()

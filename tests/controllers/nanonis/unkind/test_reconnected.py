@@ -37,5 +37,5 @@ def test_a_preamplifier_that_somebody_switched_clips_where_it_ends_now(controlle
     """What it cuts off is no spectrum, whatever the range was when it connected."""
     full = float(np.abs(controller.sweep(SHORT).current).max())
     assert controller.sweep(SHORT).quality == Quality.GOOD
-    monkeypatch.setattr(type(server.software), "full_scale", property(lambda software: 0.9 * full))
+    monkeypatch.setattr(type(server.software.signals), "full_scale", property(lambda signals: 0.9 * full))
     assert controller.sweep(SHORT).quality & Quality.CLIPPED

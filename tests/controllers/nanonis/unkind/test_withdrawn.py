@@ -126,7 +126,7 @@ def test_a_feedback_that_was_opened_on_purpose_stays_open(controller, microscope
 def test_a_feedback_that_somebody_holds_keeps_nothing_off_the_surface(controller, server, microscope, heard):
     """The software says that it is on: neither a move nor a stop takes that for tracking, nor whoever connects next."""
     for act in (lambda: controller.move_tip(Point(3.0, 0.0)), controller.stop):
-        server.software.hold()
+        server.software.z.hold()
         assert controller.get_feedback()
         with pytest.raises(STMError, match="holds the feedback"):
             act()
@@ -137,6 +137,6 @@ def test_a_feedback_that_somebody_holds_keeps_nothing_off_the_surface(controller
 
 def test_a_feedback_found_on_hold_is_withdrawn_on_connecting(connect, server, microscope):
     """Whoever held it may be gone."""
-    server.software.hold()
+    server.software.z.hold()
     assert connect(timeout=0.5).is_withdrawn()
     assert microscope.is_withdrawn()

@@ -1,0 +1,54 @@
+"""The module Util: what the software says of itself, and where it saves."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Final
+
+from bluesky_stm.controllers.nanonis_server._module import Answer, Module
+from bluesky_stm.controllers.nanonis_wire._errors import NanonisError
+
+REAL_TIME_RATE: Final = 10_000.0
+"""Rate of the real-time controller, in Hz."""
+
+
+class Util(Module):
+    """The session of the software.
+
+    Attributes
+    ----------
+    folder : Path
+        Session path: images and spectra are saved there.
+    """
+
+    name = "Util"
+    folder, _saved = Path(), 0
+
+    def saved_path(self, kind: str, suffix: str) -> Path:
+        """Return where the next image or spectrum is saved."""
+        if not self._saved:
+            found = (re.search(r"(\d+)$", path.stem) for path in self.folder.iterdir())
+            self._saved = max((int(number[1]) for number in found if number), default=0)
+        self._saved += 1
+        return self.folder / f"{kind}{self._saved:04d}{suffix}"
+
+    def _acq_period_set(self, period: float) -> None:
+        if not 0 < period <= 1:
+            raise NanonisError(f"Signals can't be published every {period:g} s, only up to every second.")
+        self.registers.set("Util.AcqPeriod", [period])
+
+    def _session_path_get(self) -> Answer:
+        return [str(self.folder)]
+
+    def _rt_freq_get(self) -> Answer:
+        return [REAL_TIME_RATE]
+
+    def _version_get(self) -> Answer:
+        return ["bluesky_stm simulated Nanonis", "Generic 5", self.software.release, self.software.release]
+
+    def _lock(self) -> None:
+        """There is no window to lock."""
+
+    def _un_lock(self) -> None:
+        """There is no window to unlock."""
