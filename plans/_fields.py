@@ -12,10 +12,10 @@ from bluesky.utils import Msg, MsgGenerator
 from bluesky_stm.documents import fault_of_fields
 from bluesky_stm.errors import SettingsError
 
-T = TypeVar("T")
+Result = TypeVar("Result")
 
 
-def with_fields_checked(plan: MsgGenerator[T], beside: Sequence[object] = ()) -> MsgGenerator[T]:
+def with_fields_checked(plan: MsgGenerator[Result], beside: Sequence[object] = ()) -> MsgGenerator[Result]:
     """Refuse to begin a run whose devices have fields that a catalog could not keep (`documents.fault_of_fields`).
 
     Parameters

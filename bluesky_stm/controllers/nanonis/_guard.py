@@ -1,4 +1,4 @@
-"""What keeps the tip off the surface: one act at a time, the state of the z controller, and the way to safety.
+"""The guard of the tip, which keeps it off the surface: one act at a time, the state of the z controller, the way to safety.
 
 The state is read each time that it matters, and never remembered.
 """

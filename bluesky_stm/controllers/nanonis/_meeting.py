@@ -1,4 +1,4 @@
-"""What happens at each connection to a Nanonis controller, before anything else is sent over it."""
+"""The first questions and acts at each connection to a Nanonis controller, before anything else is sent over it."""
 
 from __future__ import annotations
 

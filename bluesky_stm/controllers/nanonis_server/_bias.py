@@ -13,7 +13,7 @@ from bluesky_stm.units import CURRENT as NANOAMPERE
 from bluesky_stm.units import LENGTH
 
 
-class Bias(Module):
+class BiasModule(Module):
     """The sample bias."""
 
     name = "Bias"
@@ -29,7 +29,7 @@ class Bias(Module):
         self.software.perform("pulse", lambda: self.controller.pulse(target, width), waited_for)
 
 
-class Current(Module):
+class CurrentModule(Module):
     """The preamplifier."""
 
     name = "Current"
@@ -42,7 +42,7 @@ class Current(Module):
         return [["1 nA/V", "10 nA/V"], 0, ["full bandwidth"], 0]
 
 
-class FolMe(Module):
+class FolMeModule(Module):
     """The moves of the tip ("follow me")."""
 
     name = "FolMe"

@@ -9,7 +9,7 @@ from bluesky_stm.controllers.nanonis_wire._errors import NanonisError
 from bluesky_stm.protocols import LockInSettings
 
 
-class LockIn(Module):
+class LockInModule(Module):
     """The lock-in."""
 
     name = "LockIn"

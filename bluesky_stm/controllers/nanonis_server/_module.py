@@ -20,7 +20,7 @@ _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 class Module:
-    """What a module does: a command ``Scan.FrameSet`` is the method ``_frame_set`` of the module ``Scan``.
+    """A module of the software: a command ``Scan.FrameSet`` is the method ``_frame_set`` of the module ``Scan``.
 
     It is called with the values of the request and returns those of the answer, by the types of `COMMANDS`. Commands without
     a method are settings that are only kept.

@@ -15,7 +15,7 @@ SAFE_TIP_PERIOD: Final = 0.02
 """How often Safe Tip looks at the current, in s."""
 
 
-class SafeTip(Module):
+class SafeTipModule(Module):
     """The interlock that withdraws the tip at a large current.
 
     Attributes
@@ -64,7 +64,7 @@ class SafeTip(Module):
         return [si(self.software.signals.current(), CURRENT)]
 
 
-class AutoApproach(Module):
+class AutoApproachModule(Module):
     """The coarse approach."""
 
     name = "AutoApproach"
@@ -83,7 +83,7 @@ class AutoApproach(Module):
         return [self.software.is_doing("approach")]
 
 
-class Motor(Module):
+class MotorModule(Module):
     """The coarse motor; nothing follows from its steps."""
 
     name = "Motor"
@@ -95,7 +95,7 @@ class Motor(Module):
         """A step is over at once."""
 
 
-class TipShaper(Module):
+class TipShaperModule(Module):
     """The tip shaper, of which only the pulse is simulated."""
 
     name = "TipShaper"

@@ -35,7 +35,7 @@ SLOWEST: Final = 3600.0
 """Time for a line, in s."""
 
 
-class Scan(Module):
+class ScanModule(Module):
     """The scan control.
 
     Attributes

@@ -29,7 +29,7 @@ SENSITIVITY: Final = 10e-9
 """Of the piezo, in m/V; nothing follows from it."""
 
 
-class Signals(Module):
+class SignalsModule(Module):
     """The signals of the real-time controller."""
 
     name = "Signals"
@@ -98,7 +98,7 @@ class Signals(Module):
         return limits.get(SIGNALS[index % len(SIGNALS)], (10.0, -10.0))
 
 
-class Piezo(Module):
+class PiezoModule(Module):
     """The scanner."""
 
     name = "Piezo"

@@ -5,26 +5,33 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from bluesky_stm import units
 from bluesky_stm.controllers.nanonis_server._acts import ACTS, ServerActs
-from bluesky_stm.controllers.nanonis_server._bias import Bias, Current, FolMe
+from bluesky_stm.controllers.nanonis_server._bias import BiasModule, CurrentModule, FolMeModule
 from bluesky_stm.controllers.nanonis_server._lag import Lag
-from bluesky_stm.controllers.nanonis_server._lockin import LockIn
+from bluesky_stm.controllers.nanonis_server._lockin import LockInModule
+from bluesky_stm.controllers.nanonis_server._module import Module
 from bluesky_stm.controllers.nanonis_server._registers import Registers
-from bluesky_stm.controllers.nanonis_server._safe_tip import AutoApproach, Motor, SafeTip, TipShaper
-from bluesky_stm.controllers.nanonis_server._scan import Scan
-from bluesky_stm.controllers.nanonis_server._signals import Piezo, Signals
-from bluesky_stm.controllers.nanonis_server._spectroscopy import BiasSpectr
-from bluesky_stm.controllers.nanonis_server._util import Util
-from bluesky_stm.controllers.nanonis_server._zctrl import ZCtrl
+from bluesky_stm.controllers.nanonis_server._safe_tip import AutoApproachModule, MotorModule, SafeTipModule, TipShaperModule
+from bluesky_stm.controllers.nanonis_server._scan import ScanModule
+from bluesky_stm.controllers.nanonis_server._signals import PiezoModule, SignalsModule
+from bluesky_stm.controllers.nanonis_server._spectroscopy import BiasSpectrModule
+from bluesky_stm.controllers.nanonis_server._util import UtilModule
+from bluesky_stm.controllers.nanonis_server._zctrl import ZCtrlModule
 from bluesky_stm.controllers.nanonis_wire._commands import COMMANDS, RELEASE
 from bluesky_stm.controllers.nanonis_wire._errors import NanonisError
 from bluesky_stm.controllers.nanonis_wire._si import si
 from bluesky_stm.controllers.nanonis_wire._wire import defaults
 from bluesky_stm.errors import STMError, TipCrashError
 from bluesky_stm.protocols import Controller
+
+OTHERS: Final[tuple[type[Module], ...]] = (
+    *(BiasModule, CurrentModule, AutoApproachModule, MotorModule),
+    *(TipShaperModule, BiasSpectrModule, LockInModule, PiezoModule),
+)
+"""Modules that no other module asks."""
 
 
 class Software(ServerActs):
@@ -52,10 +59,9 @@ class Software(ServerActs):
         self.release = release
         self.registers, self.lag = Registers(_of_instrument(controller)), Lag()
         self.closing = threading.Event()
-        self.z, self.safe_tip, self.signals, self.folme = ZCtrl(self), SafeTip(self), Signals(self), FolMe(self)
-        self.scan, self.util = Scan(self), Util(self)
-        others = (kind(self) for kind in (Bias, Current, AutoApproach, Motor, TipShaper, BiasSpectr, LockIn, Piezo))
-        modules = (self.z, self.safe_tip, self.signals, self.folme, self.scan, self.util, *others)
+        self.z, self.safe_tip, self.signals = ZCtrlModule(self), SafeTipModule(self), SignalsModule(self)
+        self.folme, self.scan, self.util = FolMeModule(self), ScanModule(self), UtilModule(self)
+        modules = [self.z, self.safe_tip, self.signals, self.folme, self.scan, self.util, *(kind(self) for kind in OTHERS)]
         self._handlers = {command: handler for module in modules for command, handler in module.handlers().items()}
 
     def answer(self, command: str, values: list[Any]) -> tuple[Sequence[Any], str]:

@@ -34,7 +34,7 @@ LONGEST, SLOWEST = 100_000, 3600.0
 BACKWARD: Final = " [bwd]"
 
 
-class BiasSpectr(Module):
+class BiasSpectrModule(Module):
     """The bias spectroscopy.
 
     Attributes

@@ -13,7 +13,7 @@ REAL_TIME_RATE: Final = 10_000.0
 """Rate of the real-time controller, in Hz."""
 
 
-class Util(Module):
+class UtilModule(Module):
     """The session of the software.
 
     Attributes

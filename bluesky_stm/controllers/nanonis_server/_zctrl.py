@@ -11,7 +11,7 @@ from bluesky_stm.protocols import FeedbackGains
 from bluesky_stm.units import CURRENT, LENGTH
 
 
-class ZCtrl(Module):
+class ZCtrlModule(Module):
     """The z controller.
 
     Attributes

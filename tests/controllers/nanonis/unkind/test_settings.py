@@ -8,7 +8,7 @@ import pytest
 
 from bluesky_stm.controllers.nanonis import Interlocks, NanonisError
 from bluesky_stm.controllers.nanonis_server import Fault, FaultKind
-from bluesky_stm.controllers.nanonis_server._spectroscopy import BiasSpectr
+from bluesky_stm.controllers.nanonis_server._spectroscopy import BiasSpectrModule
 from bluesky_stm.errors import STMError
 from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.measurements import Quality
@@ -89,14 +89,14 @@ def test_an_image_with_a_hole_is_incomplete(controller, server):
 
 def test_a_mean_of_sweeps_that_says_so_in_its_name_is_found(controller, monkeypatch):
     """As the columns of the files of several sweeps do, on the way back, too."""
-    table = BiasSpectr._table
+    table = BiasSpectrModule._table
 
     def named(*asked):
         names, rows = table(*asked)
         return [re.sub(r" (\(A\)|\[bwd\])", r" [AVG] \1", name, count=1) for name in names], rows
 
     plain = controller.sweep(replace(SHORT, averages=3, backward=True))
-    monkeypatch.setattr(BiasSpectr, "_table", named)
+    monkeypatch.setattr(BiasSpectrModule, "_table", named)
     spectrum = controller.sweep(replace(SHORT, averages=3, backward=True))
     assert spectrum.quality == plain.quality == Quality.GOOD
     assert set(spectrum.backward) == set(plain.backward)
