@@ -4,15 +4,18 @@ Choices that were made here:
 
 - The tip is s-wave [1]_. Its density of states is flat unless it is said to rise or fall, so the current is the integral of the
   sample's states between the two Fermi levels, each weighted with its transmission.
-- The transmission is that of the WKB approximation with the average of the trapezoidal barrier, ``exp(-2 kappa z)`` with
-  ``kappa = sqrt((phi + V/2 - E) / (hbar^2 / 2 m))`` [2]_. The image charge is left out. The measured edges contain the band
-  bending under the tip; another tip shifts them all by the same energy.
+- The transmission is that of the WKB approximation through a barrier that falls linearly from tip to sample:
+  ``exp(-2 kappa z)`` with ``kappa`` the mean of ``sqrt(phi(x) - E)`` over the gap. For small bias it is that of the average
+  barrier [2]_. Where an electron leaves the barrier before it reaches the other side, the mean ends at the turning point: field
+  emission [3]_. The image charge and the waves between turning point and surface (Gundlach's oscillations) are left out.
+- The measured edges contain the band bending under the tip; another tip shifts them all by the same energy.
 - Thermal broadening enters through the difference of the two Fermi functions, integrated exactly over each energy bin.
 
 References
 ----------
 .. [1] J. Tersoff and D. R. Hamann, Phys. Rev. B 31, 805 (1985), doi:10.1103/PhysRevB.31.805
 .. [2] R. J. Hamers, Annu. Rev. Phys. Chem. 40, 531 (1989), doi:10.1146/annurev.pc.40.100189.002531
+.. [3] J. G. Simmons, J. Appl. Phys. 34, 1793 (1963), doi:10.1063/1.1702682
 """
 
 from __future__ import annotations
@@ -77,10 +80,17 @@ class Barrier:
         Returns
         -------
         ndarray of shape (...)
-            In 1/nm; 0 above the barrier.
+            In 1/nm, over the whole gap; 0 where the energy is above the barrier everywhere.
         """
-        height = self.work_function + bias / 2 - energy
-        return 2 * np.sqrt(np.maximum(height, 0.0) / ELECTRON_KINETIC)
+        at_sample = self.work_function - energy
+        at_tip = at_sample + bias
+        # (2/3) (t^3 - s^3) / (t^2 - s^2) for the roots t, s of the heights, written such that equal heights do not matter.
+        # A side that is below the energy counts as 0 in the roots, yet with its true height in the slope of the barrier.
+        tip, sample = np.sqrt(np.maximum(at_tip, 0.0)), np.sqrt(np.maximum(at_sample, 0.0))
+        mean = 2 / 3 * (tip**2 + tip * sample + sample**2) / np.maximum(tip + sample, 1e-12)
+        highest, lowest = np.maximum(at_tip, at_sample), np.minimum(at_tip, at_sample)
+        inside = np.where(lowest < 0, highest / np.maximum(highest - lowest, 1e-12), 1.0)
+        return 2 * mean * np.maximum(inside, 0.0) / np.sqrt(ELECTRON_KINETIC)
 
     def window(self, bias: Floats, edges: Floats) -> Floats:
         """Return ``f(E - V) - f(E)`` integrated over each energy bin, times the density of states of the tip.

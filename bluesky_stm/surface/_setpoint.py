@@ -13,7 +13,13 @@ from bluesky_stm.surface._barrier import Barrier
 from bluesky_stm.surface._energies import graded_edges
 
 _GAPS = np.linspace(0.3, 1.5, 5)
-"""Gaps, in nm, between which the gap of a set point is interpolated."""
+"""Gaps, in nm, between which the gap of a set point is interpolated at a bias of up to `_TUNNELING`."""
+
+_FAR_GAPS = np.linspace(0.3, 5.1, 13)
+"""The same for a larger bias, at which electrons are emitted over ever longer gaps."""
+
+_TUNNELING = 3.0
+"""Bias, in V, up to which no gap in use is wider than those of `_GAPS`."""
 
 _PARTS = 4
 """Number of parts of an energy bin in which the transmission is constant."""
@@ -47,7 +53,7 @@ class ConstantCurrent:
     def gap(self, states: Floats) -> Floats:
         """Return the gap at which each place carries the set current.
 
-        The logarithm of the current is interpolated inversely between `_GAPS`. Single precision is enough: 1e-7 nm.
+        The logarithm of the current is interpolated inversely between a few gaps. Single precision is enough: 1e-7 nm.
 
         Parameters
         ----------
@@ -61,20 +67,24 @@ class ConstantCurrent:
         """
         with np.errstate(divide="ignore", invalid="ignore"):
             missing = np.log(self._kernel @ states.astype(np.float32).T).astype(float)
-            gap = _neville_at_zero(missing, _GAPS)
+            gap = _neville_at_zero(missing, self._gaps)
         return np.where(np.isfinite(missing).all(axis=0), gap, -np.inf)
+
+    @property
+    def _gaps(self) -> Floats:
+        return _GAPS if abs(self.bias) <= _TUNNELING else _FAR_GAPS
 
     @cached_property
     def _kernel(self) -> Floats:
-        """Contribution of energy k to the current at each of `_GAPS`, in units of the current that is kept; shape (R, K).
+        """Contribution of energy k to the current at each gap, in units of the current that is kept; shape (R, K).
 
         Within a bin the states are taken as a straight line, with the slope between the bins to either side.
         """
         fractions, middle = np.arange(_PARTS) / _PARTS, (self.edges[1:] + self.edges[:-1]) / 2
         fine = np.append((self.edges[:-1, None] + np.diff(self.edges)[:, None] * fractions).ravel(), self.edges[-1])
         at, energy = np.array([self.bias]), (fine[1:] + fine[:-1]) / 2
-        carried = np.abs(self.barrier.window(at, fine)[0]) * np.exp(-self.barrier.decay(at[0], energy) * _GAPS[:, None])
-        parts = carried.reshape(len(_GAPS), -1, _PARTS)
+        carried = np.abs(self.barrier.window(at, fine)[0]) * np.exp(-self.barrier.decay(at[0], energy) * self._gaps[:, None])
+        parts = carried.reshape(len(self._gaps), -1, _PARTS)
         kernel, tilt = parts.sum(axis=2), (parts * (energy.reshape(-1, _PARTS) - middle[:, None])).sum(axis=2)
         slope = tilt[:, 1:-1] / (middle[2:] - middle[:-2])
         kernel[:, 2:] += slope
