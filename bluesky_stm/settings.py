@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field, model_validator
 from bluesky_stm import units
 from bluesky_stm.errors import LimitError, SettingsError
 from bluesky_stm.parts import UNTOUCHED, Part, Settings, agents, child_rules, scalarizers, stop_rules
-from bluesky_stm.validated import Data
+from bluesky_stm.validated import JSON, Data
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -214,7 +214,7 @@ class LengthScale(Settings):
         return self.changed(**given)
 
     @property
-    def layout(self) -> dict[str, Any]:
+    def layout(self) -> JSON:
         """The settings that this scale gives its agent."""
         return {name: getattr(self, name) for name in LAYOUT if name in type(self).model_fields}
 

@@ -181,7 +181,7 @@ def _segments(pair: NDArray[np.bool_]) -> list[tuple[int, int]]:
 
 
 def _level(rest: Floats) -> Floats:
-    """What is left of increments (m,) less their running median, over fewer samples at both ends."""
+    """Return increments (m,) less their running median, over fewer samples at both ends."""
     half = _MEDIAN_OVER // 2
     return rest - np.array([np.median(rest[max(0, k - half) : k + half + 1]) for k in range(len(rest))])
 

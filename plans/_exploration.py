@@ -6,7 +6,7 @@ import math
 import time
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import bluesky.plan_stubs as bps
 import numpy as np
@@ -25,6 +25,7 @@ from bluesky_stm.plans._tip import TipWatch
 from bluesky_stm.plans._tip_check import TipCheck
 from bluesky_stm.plans._tip_places import smoothest
 from bluesky_stm.steer import Steer
+from bluesky_stm.validated import JSON
 
 if TYPE_CHECKING:
     from bluesky_stm.devices import STM, AgentDevice
@@ -42,7 +43,7 @@ class Options:
     drift: DriftCheck | None
     tip: TipCheck | None
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> JSON:
         """Return them for the start document."""
         checks = {name: check and check.model_dump(mode="json") for name, check in (("drift", self.drift), ("tip", self.tip))}
         return {"maps_every": self.maps_every, "look": self.look, "ahead": self.ahead, **checks}

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import math
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from bluesky.utils import MsgGenerator
@@ -29,6 +29,7 @@ from bluesky_stm.plans._tip_check import TipCheck
 from bluesky_stm.protocols import Observation
 from bluesky_stm.settings import LengthScale
 from bluesky_stm.steer import Steer
+from bluesky_stm.validated import Data
 
 if TYPE_CHECKING:
     from bluesky_stm.devices import STM, AgentDevice
@@ -39,20 +40,20 @@ _NEVER = 1_000_000
 @queueable
 def explore_multiscale(
     stm: STM,
-    scales: Sequence[LengthScale | Mapping[str, Any]],
+    scales: Sequence[LengthScale | Data],
     make_agent: Callable[[LengthScale], AgentDevice],
     *,
-    frame: Frame | Mapping[str, Any] | None = None,
+    frame: Frame | Data | None = None,
     children: int = 1,
-    step_back: str | Mapping[str, Any] | StepBackRule | None = None,
+    step_back: str | Data | StepBackRule | None = None,
     budget: int | None = None,
     overview: bool = True,
     maps_every: int = 10,
     ahead: bool = False,
-    drift: DriftCheck | Mapping[str, Any] | None = None,
-    tip: TipCheck | Mapping[str, Any] | None = None,
+    drift: DriftCheck | Data | None = None,
+    tip: TipCheck | Data | None = None,
     steer: Steer | None = None,
-    md: Mapping[str, Any] | None = None,
+    md: Data | None = None,
 ) -> MsgGenerator[list[str]]:
     """Explore from the largest scale to the smallest: each has its own agent, its own run, and a frame inside its parent's.
 
@@ -133,8 +134,8 @@ class _Tree:
     step_back: StepBackRule | None
     left: int
     overview: bool
-    options: Mapping[str, Any]
-    common: Mapping[str, Any]
+    options: Data
+    common: Data
     uids: list[str] = field(default_factory=list)
 
     def visit(self, depth: int, frame: Frame | None, link: tuple[_Visit, ChildFrame] | None) -> MsgGenerator[_Visit]:

@@ -9,7 +9,7 @@ from event_model import DocumentRouter, EventPage, unpack_event_page
 
 from bluesky_stm.documents._external import ExternalArrays
 from bluesky_stm.documents._streams import EVENTS
-from bluesky_stm.validated import Data
+from bluesky_stm.validated import JSON, Data
 
 Document = tuple[str, Data]
 """Name and content of a document."""
@@ -57,7 +57,7 @@ class StreamRouter(DocumentRouter):
     def __call__(self, name: str, doc: Data, validate: bool = False) -> tuple[str, Any]:
         """Take in one document; it is not changed."""
         self._given = []
-        return super().__call__(name, cast(dict[str, Any], doc), validate)
+        return super().__call__(name, cast(JSON, doc), validate)
 
     def read(self, documents: Iterable[Document]) -> Self:
         """Take in documents one after the other, and return the router."""

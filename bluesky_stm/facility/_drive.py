@@ -22,7 +22,7 @@ PATIENCE = 10.0
 """Time, in s, that the last document may take after the queue server has ended, and an answer of the queue server."""
 PLAN = "explore_remotely"
 
-Tell = Callable[[str], Any]
+Tell = Callable[[str], object]
 
 
 def known_scale(settings: Facility, name: str) -> LengthScale:
@@ -80,7 +80,21 @@ def explore_remotely(
 def rejoin(subscribe: str, queue: str, tell: Tell = print) -> Data:
     """Be again the agent of the exploration that goes on: what was measured so far comes from the instrument, each once.
 
-    Parameters and result as of `explore_remotely`; the agent is built as the queue server knows it.
+    The agent is built as the queue server knows it.
+
+    Parameters
+    ----------
+    subscribe : str
+        Out-address of the 0MQ proxy that the instrument publishes to. Documents are unpickled: only from hosts one trusts.
+    queue : str
+        Control address of the queue server, where the exploration runs.
+    tell : callable
+        Told what goes on.
+
+    Returns
+    -------
+    mapping
+        The stop document of the run.
 
     Raises
     ------
@@ -114,7 +128,7 @@ def _manager(queue: str) -> Iterator[Any]:
         manager.close()
 
 
-def _sender(manager: Any) -> Callable[[JSON], Any]:
+def _sender(manager: Any) -> Callable[[JSON], object]:
     from bluesky_queueserver_api import BFunc
 
     return lambda answer: manager.function_execute(BFunc("take_answer", answer), run_in_background=True)
@@ -124,7 +138,7 @@ def _asking(manager: Any) -> Callable[[str], list[Document]]:
     return lambda uid: unpacked(_result(manager, "documents_of", uid))
 
 
-def _result(manager: Any, function: str, *arguments: Any) -> Any:
+def _result(manager: Any, function: str, *arguments: object) -> Any:
     """Return what a function of the worker returns, called while a plan runs."""
     from bluesky_queueserver_api import BFunc
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bluesky_stm.errors import SettingsError
+from bluesky_stm.validated import JSON
 
 
 class PersistentMetadata(MutableMapping[str, Any]):
@@ -16,7 +17,7 @@ class PersistentMetadata(MutableMapping[str, Any]):
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        self._values: JSON = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
     def __getitem__(self, key: str) -> Any:
         return self._values[key]
@@ -38,7 +39,7 @@ class PersistentMetadata(MutableMapping[str, Any]):
     def __repr__(self) -> str:
         return f"<{self.path}: {self._values}>"
 
-    def _write(self, values: dict[str, Any]) -> None:
+    def _write(self, values: JSON) -> None:
         try:
             text = json.dumps(values, indent=1)
         except TypeError as error:

@@ -46,7 +46,21 @@ class Mailbox:
             self._arrived.notify_all()
 
     def wait(self, lessons: str, mask: str | None, timeout: float) -> Data:
-        """The answer for these lessons, and where it matters, for this mask.
+        """Wait for the answer to these training data, and where it matters, for this mask.
+
+        Parameters
+        ----------
+        lessons : str
+            Digest of what the agent has to know, as `lessons_digest` gives it.
+        mask : str or None
+            Digest of the candidates that are allowed, as `mask_digest` gives it; None where any mask will do.
+        timeout : float
+            Longest time to wait, in s.
+
+        Returns
+        -------
+        mapping
+            The answer, as the agent host has sent it.
 
         Raises
         ------
@@ -100,7 +114,26 @@ class RemoteAgent:
         self._observations += observations
 
     def suggest(self, n: int = 1, pending: Sequence[Point] = (), mask: NDArray[np.bool_] | None = None) -> list[Decision]:
-        """Wait for its answer."""
+        """Wait for the decision of the agent on the other machine.
+
+        Parameters
+        ----------
+        n : int
+            Number of decisions; only 1 can be asked for.
+        pending : sequence of Point
+            Places that are being measured; there can be none.
+        mask : ndarray of bool of shape (candidates,), optional
+            True for each candidate that may be chosen; by default all that were not measured.
+
+        Raises
+        ------
+        NotCapableError
+            When more than one decision is asked for, or one ahead.
+        SettingsError
+            When the agent refuses, with its reason.
+        STMError
+            When no answer comes in time. The tip stays where it is.
+        """
         if n != 1 or pending:
             raise NotCapableError("A remote agent decides one place at a time, without looking ahead. Use ahead=False.")
         answer = self._mailbox.wait(self._known, mask_digest(mask), self._timeout)
@@ -231,7 +264,22 @@ class AgentHost:
 
 
 def lessons_digest(topograph: Topograph, observations: Sequence[Observation], prior: Sequence[Experience] = ()) -> str:
-    """Return a digest of what an agent knows: topograph, observations and earlier runs, in their order, to the last bit."""
+    """Return a digest of what an agent knows, in its order and to the last bit, by which host and instrument compare notes.
+
+    Parameters
+    ----------
+    topograph : Topograph
+        Image that the agent has seen.
+    observations : sequence of Observation
+        Training data, in the order in which they were measured.
+    prior : sequence of Experience
+        Earlier runs that the agent was told of.
+
+    Returns
+    -------
+    str
+        SHA-256, in hexadecimal digits.
+    """
     digest = hashlib.sha256(np.ascontiguousarray(topograph.height, dtype="<f8").tobytes())
     digest.update(json.dumps(topograph.frame.as_dict()).encode())
     for observation in observations:

@@ -15,7 +15,31 @@ Header = Mapping[str, str]
 
 
 def split_file(path: Path, end: bytes, kind: str, advice: str) -> tuple[str, bytes]:
-    """Text before and bytes after the mark that ends a header."""
+    """Split a file at the mark that ends its header.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    end : bytes
+        Mark that ends the header; it belongs to neither part.
+    kind : str
+        Kind of file, for the message.
+    advice : str
+        What to do where the mark is not there, for the message.
+
+    Returns
+    -------
+    header : str
+        Text before the mark, decoded as Latin-1.
+    body : bytes
+        Bytes after the mark.
+
+    Raises
+    ------
+    FileFormatError
+        When the mark is not there.
+    """
     head, mark, body = path.read_bytes().partition(end)
     if not mark:
         raise FileFormatError(f"{path.name} is no {kind}: it has no {end.decode(errors='replace').strip()!r}. {advice}")

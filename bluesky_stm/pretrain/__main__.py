@@ -21,7 +21,19 @@ def main(
     steps: Annotated[int, typer.Option(help="Steps of the optimiser.")] = 8000,
     seed: Annotated[int, typer.Option(help="Of the net, and of the first scene.")] = 0,
 ) -> None:
-    """Train and save."""
+    """Train the net on simulated surfaces and save its weights.
+
+    Parameters
+    ----------
+    path : Path
+        File to write.
+    scenes : int
+        Number of simulated scenes.
+    steps : int
+        Number of steps of the optimiser.
+    seed : int
+        Seed of the net, and of the first scene.
+    """
     losses: list[float] = []
 
     def report(step: int, loss: float) -> None:

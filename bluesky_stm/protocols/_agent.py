@@ -95,7 +95,7 @@ class Observation:
 
     @property
     def reason(self) -> str:
-        """Why it has no value; empty where it has one."""
+        """Reason for which it has no value; empty where it has one."""
         return self.value.reason if isinstance(self.value, Failed) else ""
 
     @property

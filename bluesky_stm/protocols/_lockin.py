@@ -28,7 +28,7 @@ from bluesky_stm.geometry import Floats
 
 @dataclass(frozen=True, kw_only=True)
 class LockInCalibration:
-    """What preamplifier and lock-in make of a current, however the lock-in is set.
+    """The factor and offset with which preamplifier and lock-in answer a current, however the lock-in is set.
 
     Attributes
     ----------

@@ -6,7 +6,7 @@ import heapq
 import logging
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -21,6 +21,7 @@ from bluesky_stm.storage._listing import Listing
 from bluesky_stm.storage._lock import WriterLock
 from bluesky_stm.storage._recovery import finish_torn
 from bluesky_stm.storage._run import JournalRun, Run, uid_of
+from bluesky_stm.validated import Data
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +86,7 @@ class Catalog:
                 f"There is no catalog in {self.path}. Nothing has been made; name another folder, or open it to write."
             )
 
-    def __call__(self, name: str, doc: Mapping[str, Any]) -> None:
+    def __call__(self, name: str, doc: Data) -> None:
         """Keep one document; this is what the RunEngine calls.
 
         Raises

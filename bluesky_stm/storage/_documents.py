@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from bluesky_stm.documents import Document, ExternalArrays
 from bluesky_stm.storage._journal import read_journal
 from bluesky_stm.storage._nodes import rebuilt
 from bluesky_stm.storage._plain import READERS
+from bluesky_stm.validated import JSON, Data
 
 NOT_ACCEPTABLE = 406
 """HTTP status with which a Tiled server answers that has no exporter for documents."""
@@ -63,7 +64,7 @@ def inlined(stream: Iterable[Document]) -> Iterator[Document]:
             yield name, doc
 
 
-def _inside(about: Mapping[str, Any]) -> dict[str, Any]:
+def _inside(about: Data) -> JSON:
     return {key: value for key, value in about.items() if key != "external"}
 
 

@@ -20,6 +20,7 @@ from bluesky_stm.storage._catalog import Catalog
 from bluesky_stm.storage._documents import documents, inlined
 from bluesky_stm.storage._plain import READERS, WRITERS
 from bluesky_stm.storage._run import Run, Runs
+from bluesky_stm.validated import JSON
 
 UID: Final = "{uid}"
 """What stands for the uid of a run in the name of a file."""
@@ -105,6 +106,7 @@ def import_run(catalog: Catalog, source: Any, **metadata: Any) -> Run:
     Parameters
     ----------
     catalog : Catalog
+        Catalog that takes the run in; it has to be open to write.
     source : path, Run, or anything that `documents` takes
         ``.msgpack`` or ``.jsonl`` of documents, or any file that `files.read` knows.
     **metadata
@@ -135,7 +137,7 @@ def _write(run: Run, path: Path) -> None:
         files.write(path, _measured(run, files.format_for(path)))
 
 
-def _incoming(source: Any, metadata: dict[str, Any]) -> Iterable[Document]:
+def _incoming(source: Any, metadata: JSON) -> Iterable[Document]:
     if isinstance(source, str | PathLike):
         path = Path(source)
         if path.suffix not in READERS:

@@ -9,7 +9,7 @@ lists.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from io import FileIO
 from pathlib import Path
@@ -21,6 +21,7 @@ import numpy as np
 
 from bluesky_stm.documents import Document
 from bluesky_stm.errors import CatalogError, FileFormatError
+from bluesky_stm.validated import JSON, Data
 
 SUFFIX = ".msgpack"
 PART = ".part"
@@ -56,7 +57,7 @@ class Journal:
         self._files: dict[str, FileIO] = {}
         self._run_of: dict[str, str] = {}
 
-    def __call__(self, name: str, doc: Mapping[str, Any]) -> None:
+    def __call__(self, name: str, doc: Data) -> None:
         """Write one document to the file of its run."""
         record = pack(name, doc)
         if name == "start":
@@ -78,7 +79,7 @@ class Journal:
         if run in self._files:
             self._files.pop(run).close()
 
-    def _begin(self, start: Mapping[str, Any], record: bytes) -> None:
+    def _begin(self, start: Data, record: bytes) -> None:
         """Create the file of a run.
 
         The file gets its name when the start document is complete, so that whoever reads along finds a run or nothing.
@@ -101,7 +102,7 @@ class Journal:
                 f"folder {self.folder}, or open another catalog."
             ) from error
 
-    def _run(self, name: str, doc: Mapping[str, Any]) -> str:
+    def _run(self, name: str, doc: Data) -> str:
         """Return the uid of the open run to which a document belongs."""
         belongs = doc.get("run_start") or doc.get("descriptor") or doc.get("resource") or doc.get("stream_resource")
         run = belongs if "run_start" in doc else self._run_of.get(str(belongs))
@@ -148,7 +149,7 @@ class Journal:
                 os.close(folder)
 
 
-def file_name(start: Mapping[str, Any]) -> str:
+def file_name(start: Data) -> str:
     """Return the name of a run's file.
 
     Its time (UTC) comes first, so that the order of the names is that of the runs.
@@ -164,7 +165,7 @@ def file_name(start: Mapping[str, Any]) -> str:
     return f"{datetime.fromtimestamp(start['time'], UTC):%Y%m%dT%H%M%S.%f}-{uid}{SUFFIX}"
 
 
-def pack(name: str, doc: Mapping[str, Any]) -> bytes:
+def pack(name: str, doc: Data) -> bytes:
     """Return one record as bytes.
 
     Raises
@@ -202,13 +203,13 @@ def read_journal(path: Path) -> Iterator[Document]:
         )
 
 
-def first_document(path: Path) -> Mapping[str, Any] | None:
+def first_document(path: Path) -> Data | None:
     """Return the start document; None when not even that is complete."""
     with _opened(path, buffering=4096) as file:
         return next((doc for name, doc, _ in records(file) if name == "start"), None)
 
 
-def stop_document(path: Path) -> Mapping[str, Any] | None:
+def stop_document(path: Path) -> Data | None:
     """Return the stop document, or None where there is none.
 
     It is read from the end of the file, as fast for a long run as for a short one.
@@ -236,7 +237,7 @@ def _opened(path: Path, **options: Any) -> Any:
         return path.with_suffix("").open("rb", **options)
 
 
-def records(file: Any) -> Iterator[tuple[str, dict[str, Any], int]]:
+def records(file: Any) -> Iterator[tuple[str, JSON, int]]:
     """Yield the complete records from here on, each with the position in bytes where it ends.
 
     Raises

@@ -15,6 +15,7 @@ from bluesky_stm.errors import CatalogError, FileFormatError, STMError
 from bluesky_stm.geometry import Frame
 from bluesky_stm.storage._catalog import Catalog
 from bluesky_stm.storage._run import Run
+from bluesky_stm.validated import JSON, Data
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -133,7 +134,7 @@ def campaign_tree(catalog: Catalog, campaign: str | None = None) -> list[Branch]
 _COLUMNS = ("uid", "time", "plan", "sample", "length_scale", "frame", "agent", "scalarizer", "spectra", "status", "campaign")
 
 
-def _rows(catalog: Catalog, since: float) -> Iterator[dict[str, Any]]:
+def _rows(catalog: Catalog, since: float) -> Iterator[JSON]:
     """Yield the rows of the runs, newest first, and no further back than ``since``, in s since 1970."""
     for run in _legible(reversed(catalog)):
         if run.start["time"] < since:
@@ -152,7 +153,7 @@ def _legible(found: Iterable[Run]) -> Iterator[Run]:
             yield run
 
 
-def _row(run: Run) -> dict[str, Any]:
+def _row(run: Run) -> JSON:
     start = run.start
     spectra, status = _outcome(run)
     frame = start.get("frame") or {}
@@ -184,7 +185,7 @@ def _outcome(run: Run) -> tuple[int, str]:
     return spectra, stop.get("exit_status", "not finished")
 
 
-def _fits(row: Mapping[str, Any], wanted: Mapping[str, str | None]) -> bool:
+def _fits(row: Data, wanted: Mapping[str, str | None]) -> bool:
     tests = {
         "sample": lambda found, asked: asked.lower() in found.lower(),
         "campaign": str.startswith,

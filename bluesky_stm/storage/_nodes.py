@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from bluesky_stm.documents import Document
+from bluesky_stm.validated import JSON, Data
 
 
 def rebuilt(node: Any) -> Iterator[Document]:
@@ -27,12 +28,12 @@ def rebuilt(node: Any) -> Iterator[Document]:
         yield "stop", dict(metadata["stop"])
 
 
-def _descriptor(name: str, stream: Any, start: Mapping[str, Any]) -> dict[str, Any]:
+def _descriptor(name: str, stream: Any, start: Data) -> JSON:
     known = stream.item["attributes"]["metadata"]
     return {"object_keys": {}, **known, "name": name, "run_start": start["uid"]}
 
 
-def _events(stream: Any, descriptor: Mapping[str, Any]) -> Iterator[Document]:
+def _events(stream: Any, descriptor: Data) -> Iterator[Document]:
     table = stream.read()
     columns = {key: table[key].values for key in descriptor["data_keys"]}
     numbers = np.asarray(stream["seq_num"].read()).tolist()

@@ -16,6 +16,7 @@ import numpy as np
 from bluesky_stm.documents import Document
 from bluesky_stm.errors import FileFormatError
 from bluesky_stm.storage._journal import pack, read_journal
+from bluesky_stm.validated import JSON, Data
 
 
 def write_msgpack(path: Path, stream: Iterable[Document]) -> None:
@@ -40,7 +41,7 @@ def read_jsonl(path: Path) -> Iterator[Document]:
     FileFormatError
         At a line that is no document.
     """
-    keys: dict[str, Mapping[str, Any]] = {}
+    keys: dict[str, Data] = {}
     with path.open(encoding="utf-8") as file:
         for number, line in enumerate(file, 1):
             name, doc = _record(path, number, line)
@@ -61,7 +62,7 @@ READERS: dict[str, Callable[[Path], Iterator[Document]]] = {
 WRITERS: dict[str, Callable[[Path, Iterable[Document]], None]] = {".msgpack": write_msgpack, ".jsonl": write_jsonl}
 
 
-def _record(path: Path, number: int, line: str) -> tuple[str, dict[str, Any]]:
+def _record(path: Path, number: int, line: str) -> tuple[str, JSON]:
     try:
         name, doc = json.loads(line)
     except ValueError as error:
@@ -84,11 +85,11 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _restored(data: Mapping[str, Any], keys: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def _restored(data: Data, keys: Mapping[str, Data]) -> JSON:
     return {key: _as_declared(value, keys.get(key, {})) for key, value in data.items()}
 
 
-def _as_declared(value: Any, key: Mapping[str, Any]) -> Any:
+def _as_declared(value: Any, key: Data) -> Any:
     if key.get("dtype") == "array":
         kind = np.dtype(key.get("dtype_numpy") or float)
         return np.asarray(value, dtype=kind) if kind.kind == "f" or _whole(value) else value

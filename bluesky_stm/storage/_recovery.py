@@ -11,6 +11,7 @@ from typing import Any
 
 from bluesky_stm.documents import StreamRouter
 from bluesky_stm.storage._journal import pack, records
+from bluesky_stm.validated import JSON
 
 TORN = ".torn"
 """Suffix of a file with the bytes that could not be read and were cut off."""
@@ -52,7 +53,7 @@ def _cut(file: Any, whole: int, aside: Path) -> None:
     file.truncate()
 
 
-def _closing(file: Any) -> tuple[dict[str, Any] | None, int]:
+def _closing(file: Any) -> tuple[JSON | None, int]:
     """Return the stop document that an unfinished run lacks (None if it has one), and how many bytes of it are complete."""
     router, last, whole = StreamRouter(), 0.0, 0
     for name, doc, whole in records(file):

@@ -16,6 +16,7 @@ from bluesky_stm.protocols import Decision
 from bluesky_stm.storage._documents import documents
 from bluesky_stm.storage._journal import PART, SUFFIX, first_document, stop_document
 from bluesky_stm.teaching import decision_from, spectrum_from, topograph_from
+from bluesky_stm.validated import Data
 
 
 class Runs(Protocol):
@@ -45,7 +46,7 @@ class Run:
         return documents(self.source)
 
     @cached_property
-    def start(self) -> Mapping[str, Any]:
+    def start(self) -> Data:
         """Return the start document."""
         for name, doc in self.documents():
             if name == "start":
@@ -53,7 +54,7 @@ class Run:
         raise CatalogError(f"{self.source} holds no start document: it is not a run.")
 
     @property
-    def stop(self) -> Mapping[str, Any] | None:
+    def stop(self) -> Data | None:
         """Return the stop document; None while the run is not finished."""
         return next((doc for name, doc in self.documents() if name == "stop"), None)
 
@@ -67,7 +68,7 @@ class Run:
         """Return True when the plan came to its own end: the run was not aborted or killed, and is not still going on."""
         return (self.stop or {}).get("exit_status") == "success"
 
-    def events(self, stream: str) -> Iterator[Mapping[str, Any]]:
+    def events(self, stream: str) -> Iterator[Data]:
         """Yield the Events of one stream, in their order, with their arrays.
 
         An Event that was emitted again after a pause comes once.
@@ -167,14 +168,14 @@ class JournalRun(Run):
         for name, doc in documents(self.path):
             yield name, self._moved(doc) if name == "resource" else doc
 
-    def _moved(self, resource: Mapping[str, Any]) -> Mapping[str, Any]:
+    def _moved(self, resource: Data) -> Data:
         root, file = Path(resource["root"]), resource["resource_path"]
         beside = self.path.parent.with_name(root.name)
         moved = not (root / file).exists() and (beside / file).exists()
         return {**resource, "root": str(beside)} if moved else resource
 
     @cached_property
-    def start(self) -> Mapping[str, Any]:
+    def start(self) -> Data:
         """Return the start document."""
         start = first_document(self.path)
         if start is None:
@@ -182,7 +183,7 @@ class JournalRun(Run):
         return start
 
     @property
-    def stop(self) -> Mapping[str, Any] | None:
+    def stop(self) -> Data | None:
         """Return the stop document; None while the run is not finished."""
         return None if self.path.suffix == PART else stop_document(self.path)
 
@@ -205,14 +206,14 @@ class StoredRun(Run):
         The stop document; None while the run is not finished.
     """
 
-    def __init__(self, source: Any, start: Mapping[str, Any], stop: Mapping[str, Any] | None) -> None:
+    def __init__(self, source: Any, start: Data, stop: Data | None) -> None:
         super().__init__(source)
         self.start = start
         self._stop = stop
         self._fetched: list[Document] = []
 
     @property
-    def stop(self) -> Mapping[str, Any] | None:
+    def stop(self) -> Data | None:
         """Return the stop document; None while the run is not finished."""
         return self._stop
 

@@ -20,18 +20,19 @@ from bluesky_stm.spots import described
 from bluesky_stm.storage._documents import documents
 from bluesky_stm.storage._run import Run
 from bluesky_stm.teaching import decision_from, intervention_from, spectrum_from, topograph_from
-from bluesky_stm.validated import Data
+from bluesky_stm.validated import JSON, Data
 
 if TYPE_CHECKING:
     import xarray as xr
 
 
 def load_run(run: Any, parts: Iterable[Any] = ()) -> xr.DataTree:
-    """Everything that a run measured and decided, as a tree of Datasets; what it does not hold is not there.
+    """Return everything that a run measured and decided, as a tree of Datasets; what it does not hold is not there.
 
     Parameters
     ----------
     run : Run, or anything that `documents` takes
+        The stored run.
     parts : iterable
         Parts of one's own that the run names: classes or objects, which are registered in this process.
 
@@ -65,7 +66,7 @@ def load_run(run: Any, parts: Iterable[Any] = ()) -> xr.DataTree:
 
 
 class _Told(StreamRouter):
-    """What the Events of a run say, by stream, and the scalarizer that held at each of them; none where none is named."""
+    """The data of the Events of a run, by stream, and the scalarizer that held at each of them; none where none is named."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -116,14 +117,12 @@ def _spectra(spectra: Sequence[Spectrum], judges: Sequence[Scalarizer]) -> xr.Da
     bias = _common([spectrum.bias for spectrum in spectra])
     along = "bias" if bias.ndim == 1 else "point"
     rows, fields = [spectrum.as_fields() for spectrum in spectra], declared(Spectrum)
-    data: dict[str, Any] = {
-        c.name: (("spectrum", along), np.stack([row[c.name] for row in rows]), {"units": c.units}) for c in CHANNELS
-    }
+    data: JSON = {c.name: (("spectrum", along), np.stack([row[c.name] for row in rows]), {"units": c.units}) for c in CHANNELS}
     data["quality"] = ("spectrum", [row["quality"] for row in rows])
     for judge in judges:
         values = [Observation.of(spectrum, judge).number for spectrum in spectra]
         data["value"] = ("spectrum", *_quantity(values, judges))
-    coordinates: dict[str, Any] = {
+    coordinates: JSON = {
         name: ("spectrum", [row[name] for row in rows], {"units": field.units})
         for name, field in fields.items()
         if field.form == "number"
@@ -133,7 +132,10 @@ def _spectra(spectra: Sequence[Spectrum], judges: Sequence[Scalarizer]) -> xr.Da
 
 
 def _quantity(values: ArrayLike, judges: Sequence[Scalarizer]) -> tuple[Floats, dict[str, str]]:
-    """What an agent was given or predicts, one row for each judge or all by one, as the quantity itself; and what it is."""
+    """Return what an agent was given or predicts as the quantity itself, and its attributes.
+
+    There is one row of ``values`` for each judge, or all are by one.
+    """
     rows = np.asarray(values, dtype=float)
     if not judges:
         return rows, {}
@@ -168,7 +170,7 @@ def _decisions(decisions: Sequence[Decision], judges: Sequence[Scalarizer]) -> x
     if not decisions:
         return None
     rows, fields = [decision.as_fields() for decision in decisions], declared(Decision)
-    columns: dict[str, Any] = {name: ("decision", [row[name] for row in rows], _attrs(fields[name])) for name in fields}
+    columns: JSON = {name: ("decision", [row[name] for row in rows], _attrs(fields[name])) for name in fields}
     columns["mean"] = ("decision", *_quantity([d.mean for d in decisions], judges))
     for name in ("std", "health_noise"):
         columns[name] = (*columns[name][:2], _units(judges))
@@ -188,7 +190,7 @@ def _maps(maps: Sequence[Data], start: Data, image: Topograph | None, judges: Se
     prefix = next(key.removesuffix("_mean") for key in maps[0] if key.endswith("_mean"))
     names = [name for name in ("mean", "std", "acquisition") if f"{prefix}_{name}" in maps[0]]
     data = {name: np.array([event[f"{prefix}_{name}"] for event in maps], dtype=float) for name in names}
-    coordinates: dict[str, Any] = {"ingested": ("map", [event[f"{prefix}_ingested"] for event in maps])}
+    coordinates: JSON = {"ingested": ("map", [event[f"{prefix}_ingested"] for event in maps])}
     places = described(start.get("agent", {}).get("settings", {}), image.frame if image else None, image)
     if places is not None and len(places) == data["mean"].shape[1]:
         coordinates |= {axis: ("candidate", places[:, i], {"units": units.LENGTH}) for i, axis in enumerate("xy")}

@@ -99,6 +99,7 @@ def constant_current(barrier: Barrier, setpoint: Setpoint, finest: float = 0.0) 
     Parameters
     ----------
     barrier : Barrier
+        Tunnel barrier between tip and sample.
     setpoint : Setpoint
         Bias (V) and current (nA) that the feedback keeps.
     finest : float

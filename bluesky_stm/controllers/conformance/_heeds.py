@@ -69,7 +69,7 @@ class Heeds(Suite):
         assert slow - fast > 0.8 * 0.3 * frame.pixels[0]
 
     def test_a_slow_move_takes_longer(self, controller: Controller, places: list[Point]) -> None:
-        """At a quarter of the speed it takes four times as long; or it is refused."""
+        """A move at a quarter of the speed takes four times as long; or the controller refuses that speed."""
         self.needs(controller, Capability.TIP)
         start, end = places[0], max(places, key=lambda place: math.dist(place, places[0]))
         usual = controller.get_speed()

@@ -8,11 +8,11 @@ import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final, NamedTuple, Protocol, TypeVar
+from typing import Final, NamedTuple, Protocol, TypeVar
 
 from bluesky_stm.errors import LostConnectionError, MotionStoppedError
 
-Method = TypeVar("Method", bound=Callable[..., Any])
+Method = TypeVar("Method", bound=Callable[..., object])
 
 STEPWISE: Final = frozenset({"scan", "sweep", "move_tip", "ramp_bias"})
 """Acts in steps: their delay is spread over these, and a `stop` ends them between two."""
@@ -25,7 +25,7 @@ class Call(NamedTuple):
     """One thing that was asked of the controller."""
 
     name: str
-    args: tuple[Any, ...]
+    args: tuple[object, ...]
 
 
 class _Fault(NamedTuple):
@@ -55,7 +55,7 @@ class Script:
         self.halt = threading.Event()
         self._act = threading.RLock()
         self._faults: dict[tuple[str, int], _Fault] = {}
-        self._answers: defaultdict[str, deque[Any]] = defaultdict(deque)
+        self._answers: defaultdict[str, deque[object]] = defaultdict(deque)
         self._delays: dict[str, float] = {}
         self._under_way: _Fault | None = None
 
@@ -75,7 +75,7 @@ class Script:
         """
         self._faults[name, self.counts[name] + at] = _Fault(error, part)
 
-    def answer(self, name: str, *values: Any) -> None:
+    def answer(self, name: str, *values: object) -> None:
         """Let the next calls of ``name`` return ``values``; later ones answer for themselves again."""
         self._answers[name].extend(values)
 
@@ -87,7 +87,7 @@ class Script:
         """Return the names of the acts and settings asked, in their order."""
         return [call.name for call in self.asked]
 
-    def call(self, name: str, args: tuple[Any, ...], do: Callable[[], Any]) -> Any:
+    def call(self, name: str, args: tuple[object, ...], do: Callable[[], object]) -> object:
         """Record a call, and do it unless the script says something else.
 
         Parameters
@@ -160,7 +160,7 @@ def asked(method: Method) -> Method:
     """Let a method of a `Scripted` be counted and recorded, and do what the script says."""
 
     @functools.wraps(method)
-    def scripted(self: Scripted, *args: Any, **kwargs: Any) -> Any:
+    def scripted(self: Scripted, *args: object, **kwargs: object) -> object:
         return self.script.call(method.__name__, (*args, *kwargs.values()), lambda: method(self, *args, **kwargs))
 
     return scripted  # type: ignore[return-value]

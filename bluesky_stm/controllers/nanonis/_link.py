@@ -69,7 +69,7 @@ class Link:
         """True when the connection stood at its last use."""
         return self._socket is not None
 
-    def ask(self, command: str, *values: Any, timeout: float | None = None) -> list[Any]:
+    def ask(self, command: str, *values: object, timeout: float | None = None) -> list[Any]:
         """Send a command and wait for its answer; one at a time.
 
         Parameters
@@ -124,7 +124,7 @@ class Link:
         self._closed = True
         self.drop()
 
-    def _permit(self, command: str, values: Sequence[Any]) -> None:
+    def _permit(self, command: str, values: Sequence[object]) -> None:
         if self.read_only:
             raise ReadOnlyError(
                 f"{command} would change something, and this connection is read-only. Nothing was sent. "
@@ -133,7 +133,7 @@ class Link:
         if self._announce:
             self._announce(f"{command} {' '.join(f'{value!s:.60}' for value in values)}".strip())
 
-    def _exchange(self, connection: GuardedSocket, command: str, values: Sequence[Any], timeout: float) -> bytes:
+    def _exchange(self, connection: GuardedSocket, command: str, values: Sequence[object], timeout: float) -> bytes:
         types = client_types(COMMANDS[command].request)
         fresh = [list(value) if isinstance(value, Sequence) and not isinstance(value, str) else value for value in values]
         connection.deadline = time.monotonic() + timeout
@@ -204,7 +204,7 @@ def _client_class() -> Any:
     return Nanonis
 
 
-def _check_numbers(command: str, answer: Sequence[Any], error: str) -> None:
+def _check_numbers(command: str, answer: Sequence[object], error: str) -> None:
     """A number that is none is not taken for a value; in a matrix it stands for what was not measured."""
     if not error and any(isinstance(value, float) and not np.isfinite(value) for value in answer):
         raise ProtocolError(

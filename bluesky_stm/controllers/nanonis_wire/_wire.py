@@ -58,7 +58,7 @@ class Header(NamedTuple):
         return cls(command, length, bool(wants_answer))
 
 
-def encode(types: str, values: Sequence[Any]) -> bytes:
+def encode(types: str, values: Sequence[object]) -> bytes:
     """Values by their types, as bytes.
 
     Raises
@@ -86,7 +86,7 @@ def decode(types: str, body: bytes) -> list[Any]:
     return values
 
 
-def encode_answer(types: str, values: Sequence[Any], error: str = "") -> bytes:
+def encode_answer(types: str, values: Sequence[object], error: str = "") -> bytes:
     """Return the body of an answer: the values, then status and text of the error.
 
     Parameters
@@ -209,7 +209,7 @@ class _Reader:
             raise ProtocolError(f"A list of {count} texts should end at byte {end}, not {self._at}. It was not used.")
         return texts
 
-    def _array(self, kind: np.dtype[Any], count: int) -> np.ndarray:
+    def _array(self, kind: np.dtype[np.generic], count: int) -> np.ndarray:
         return np.frombuffer(self._bytes(count * kind.itemsize), kind).astype(float if kind.kind == "f" else int)
 
 

@@ -22,7 +22,7 @@ RELAXATIONS: Final = np.array([1.0, 10.0, 100.0, 1000.0])
 
 
 class Creep:
-    """What is still to come of earlier moves.
+    """The part of earlier moves that is still to come.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ class HeightDrift:
         self._creep.move([way], time)
 
     def rise(self, time: ArrayLike) -> Floats:
-        """By how much the sample has risen as the z piezo counts, at times (...), in nm; shape (...)."""
+        """Return by how much the sample has risen as the z piezo counts, at times (...), in nm; shape (...)."""
         return self._drift * np.asarray(time, dtype=float) - self._creep.behind(time)[..., 0]
 
 

@@ -30,7 +30,7 @@ AROUND = 0.7 * np.array([[np.cos(angle), np.sin(angle)] for angle in np.arange(8
 
 @dataclass(frozen=True)
 class Wear:
-    """What sweeps do to a tip, by the settings of a profile."""
+    """The wear of a tip by sweeps, by the settings of a profile."""
 
     profile: Profile
 
