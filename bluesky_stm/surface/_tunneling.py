@@ -15,10 +15,10 @@ from bluesky_stm.geometry import Floats
 from bluesky_stm.surface._barrier import Barrier
 from bluesky_stm.surface._energies import REACH, bin_edges, bin_width
 
-_GAP_RANGE = 0.4
+_GAP_RANGE = 0.25
 """Half the range of gaps, in nm, over which the transmission is interpolated; beyond, the error grows as a power of the gap."""
 
-_TOLERANCE = 2e-6
+_TOLERANCE = 1e-4
 """Largest relative error of that interpolation."""
 
 _BIASES = 16

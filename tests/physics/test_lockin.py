@@ -220,9 +220,12 @@ def test_without_a_modulation_there_is_no_conductance(request, wing, changes):
 
 
 def test_without_a_modulation_the_current_is_not_blurred(gold):
-    """The current of a sweep with and without modulation is the same: the preamplifier averages the modulation away."""
+    """The current of a sweep with and without modulation is the same: the preamplifier averages the modulation away.
+
+    The energy bins of the simulation follow the modulation, which leaves 2e-5; a blur by 16 mV would be 1e-3 and more.
+    """
     on = gold.sweep(SWEEP)
-    assert at(gold, on=False).current == pytest.approx(on.current, rel=1e-6)
+    assert at(gold, on=False).current == pytest.approx(on.current, rel=1e-4)
 
 
 NEEDS_CONDUCTANCE = (
