@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 import numpy as np
 
 from bluesky_stm import units
 from bluesky_stm.controllers.nanonis._channels import ChannelNames
+from bluesky_stm.controllers.nanonis_wire._commands import demodulated
 from bluesky_stm.controllers.nanonis_wire._errors import NanonisError
 from bluesky_stm.geometry import Floats
 from bluesky_stm.protocols import SweepSettings
@@ -17,9 +19,11 @@ AVERAGE: Final = " [AVG]"
 
 
 def channels_of(
-    channels: ChannelNames, settings: SweepSettings, names: list[str], data: Floats
+    channels: ChannelNames, settings: SweepSettings, names: list[str], data: Floats, harmonics: Collection[int] = ()
 ) -> tuple[list[Floats], list[Floats]]:
-    """Return current, lock-in X and lock-in Y in nA, forth and, where it was swept, back; NaN where the sweep had ended.
+    """Return current, X and Y in nA, and X and Y of each further harmonic; NaN where the sweep had ended.
+
+    They are returned forth and, where it was swept, back.
 
     Parameters
     ----------
@@ -31,6 +35,8 @@ def channels_of(
         Names of the rows, the bias first.
     data : ndarray of shape (rows, points)
         What was measured, in SI.
+    harmonics : collection of int
+        Further harmonics of the lock-in that were recorded.
 
     Raises
     ------
@@ -47,7 +53,8 @@ def channels_of(
             "It was not used. Look at the bias spectroscopy module."
         )
     rows = dict(zip((name.replace(AVERAGE, "") for name in names), data, strict=True))
-    wanted = (channels.current, channels.lockin_x, channels.lockin_y)
+    further = [name for harmonic in harmonics for name in demodulated(harmonic)]
+    wanted = (channels.current, channels.lockin_x, channels.lockin_y, *further)
     forth = [_padded(rows, name, settings, measured) for name in wanted]
     return forth, [_padded(rows, _backward(name), settings, measured) for name in wanted if settings.backward]
 

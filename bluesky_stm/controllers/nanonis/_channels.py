@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Self
 
-from bluesky_stm.controllers.nanonis_wire._commands import BIAS, CURRENT, HEIGHT, LOCKIN_X, LOCKIN_Y
+from bluesky_stm.controllers.nanonis_wire._commands import BIAS, CURRENT, HEIGHT, LOCKIN_X, LOCKIN_Y, demodulated
 from bluesky_stm.controllers.nanonis_wire._errors import NanonisError
+from bluesky_stm.measurements import HARMONICS
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,8 @@ class Channels:
     height: int
     lockin_x: int
     lockin_y: int
+    harmonics: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+    """X and Y of the demodulator of each further harmonic that has a channel of its own; those that the instrument has."""
 
     @classmethod
     def find(cls, names: ChannelNames, signals: list[str]) -> Self:
@@ -45,4 +49,6 @@ class Channels:
                 f"There is no signal {', '.join(map(repr, missing))}. Nothing has moved. The signals are {signals!r:.800}; "
                 "say which are meant with channels=ChannelNames(...)."
             )
-        return cls(**{key: signals.index(name) for key, name in asked.items()})
+        further = {number: demodulated(number) for number in HARMONICS if number > 1}
+        there = {n: (signals.index(x), signals.index(y)) for n, (x, y) in further.items() if {x, y} <= set(signals)}
+        return cls(**{key: signals.index(name) for key, name in asked.items()}, harmonics=there)

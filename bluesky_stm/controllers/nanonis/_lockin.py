@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from bluesky_stm import units
@@ -24,6 +25,7 @@ class NanonisLockIn(NanonisPart):
 
     _calibration = LockInCalibration()
     _reference = 0.0
+    _phases: Mapping[int, float] = {}
 
     def get_lockin(self) -> LockInSettings:
         """Return how modulator and demodulator 1 are set, and the calibration."""
@@ -49,6 +51,7 @@ class NanonisLockIn(NanonisPart):
             if not settings.on:
                 self._work.ask("BiasSpectr.AdvPropsSet", Switch.KEEP, Switch.KEEP, Switch.KEEP, Switch.OFF)
             self._calibration, self._reference = settings.calibration, settings.reference
+            self._read_phases()
             read = self.get_lockin()
             confirm("The modulation", settings.amplitude, read.amplitude, units.BIAS, 1e-7)
             confirm("The frequency of the modulation", settings.frequency, read.frequency, units.FREQUENCY, 1e-3)
@@ -56,11 +59,23 @@ class NanonisLockIn(NanonisPart):
             confirm("The phase of the demodulator", settings.phase, settings.phase + turned, units.ANGLE, 1e-3)
             confirm("The modulation's switch", settings.on, read.on, "(1 on, 0 off)", 0.0)
 
+    def harmonics(self) -> dict[int, float]:
+        """Return the phase, in degrees, of the demodulator of each further harmonic that is measured.
+
+        The n-th harmonic is that of demodulator n, if that is set to it: that is asked each time. Its phase is that which stood
+        there when the controller was opened, or when the lock-in was set last: it would be another request for each spectrum.
+        """
+        return {n: phase for n, phase in self._phases.items() if self._watch.ask("LockIn.DemodHarmonicGet", n)[0] == n}
+
     def calibrate(self, calibration: LockInCalibration, reference: float | None) -> None:
         """Keep the calibration; without a reference, the phase that stands there is taken to be right."""
         self._calibration = calibration
         lockin = self.get_lockin()
         self._reference = lockin.phase + lockin.lag(lockin.frequency) if reference is None else reference
+        self._read_phases()
+
+    def _read_phases(self) -> None:
+        self._phases = {n: self._watch.ask("LockIn.DemodPhasGet", n)[0] for n in self._links.channels.harmonics}
 
     def _modulates(self) -> bool:
         return bool(self._watch.ask("LockIn.ModOnOffGet", FIRST)[0] or self._watch.ask("BiasSpectr.AdvPropsGet")[3])

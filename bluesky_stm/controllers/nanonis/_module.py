@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,17 +45,26 @@ class _Setting:
     read: Callable[[list[Any]], Sequence[float]] = list
 
 
-def set_up(links: Links, settings: SweepSettings) -> None:
+def set_up(links: Links, settings: SweepSettings, harmonics: Collection[int] = ()) -> None:
     """Set up the bias spectroscopy module where it reads otherwise: a person may have changed it since the last sweep.
 
     Only what is read back is believed, so that a setting that already reads as it should need not be sent.
+
+    Parameters
+    ----------
+    links : Links
+        Connections to the instrument.
+    settings : SweepSettings
+        The sweep that is asked for.
+    harmonics : collection of int
+        Further harmonics of the lock-in that are recorded.
 
     Raises
     ------
     NanonisError
         When what was set does not read back.
     """
-    wrong = [setting for setting in _settings_of(links, settings) if not _reads(links, setting)[0]]
+    wrong = [setting for setting in _settings_of(links, settings, harmonics) if not _reads(links, setting)[0]]
     for setting in wrong:
         links.work.ask(f"BiasSpectr.{setting.name}Set", *setting.send)
     # All are read again after the last one was sent: the z offset is one value that stands in two of them.
@@ -75,8 +84,9 @@ def _reads(links: Links, setting: _Setting) -> tuple[bool, list[float]]:
     return len(read) == len(wanted) and np.allclose(read, wanted, rtol=1e-5, atol=1e-15), read
 
 
-def _settings_of(links: Links, settings: SweepSettings) -> list[_Setting]:
+def _settings_of(links: Links, settings: SweepSettings, harmonics: Collection[int]) -> list[_Setting]:
     channels = [links.channels.current, links.channels.lockin_x, links.channels.lockin_y]
+    channels += [index for harmonic in harmonics for index in links.channels.harmonics[harmonic]]
     offset, points, averages = si(settings.z_offset, LENGTH), settings.points, settings.averages
     timing = (Z_AVERAGE, offset, FIRST_SETTLE, SLEW, settings.settle, settings.integrate, END_SETTLE, Z_CONTROL)
     ends, backward = (settings.start, settings.stop), settings.backward

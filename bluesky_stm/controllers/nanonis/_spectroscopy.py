@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -20,7 +21,7 @@ from bluesky_stm.controllers.nanonis_wire._commands import FOREVER, Pulse, Switc
 from bluesky_stm.controllers.nanonis_wire._errors import NanonisError
 from bluesky_stm.controllers.nanonis_wire._si import si
 from bluesky_stm.geometry import Floats
-from bluesky_stm.measurements import Quality, Setpoint, Spectrum
+from bluesky_stm.measurements import HARMONICS, Quality, Setpoint, Spectrum
 from bluesky_stm.protocols import LockInSettings, Progress, SweepSettings, TipShape
 from bluesky_stm.units import LENGTH
 
@@ -67,13 +68,14 @@ class NanonisSpectroscopy(NanonisPart):
         """
         guard, passage = self._guard, self._passage
         with guard.act() as act:
-            state, lockin = guard.check_contact("swept"), self._lockin.get_lockin()
+            state = guard.check_contact("swept")
+            lockin, harmonics = self._lockin.get_lockin(), self._lockin.harmonics()
             lockin.check_dwell(settings.dwell)
             before = Before(self._z.get_setpoint(), state.on)
             with rescued(lambda: passage.leave_as(before)):
                 held = before.setpoint if settings.setpoint is None else passage.hold_at(settings.setpoint)
-                set_up(self._links, settings)
-                spectrum = self._sweep(settings, lockin, before.feedback, held, progress)
+                set_up(self._links, settings, harmonics)
+                spectrum = self._sweep(settings, lockin, harmonics, before.feedback, held, progress)
                 # One look at set point and z controller after the sweep answers all that is left to ask: whether the spectrum
                 # is what it claims to be, whether the tip has touched or is gone, and what has to be restored.
                 read, state = self._check_undisturbed(held), guard.check_tip()
@@ -107,7 +109,13 @@ class NanonisSpectroscopy(NanonisPart):
     # ---- the sweep ----
 
     def _sweep(
-        self, settings: SweepSettings, lockin: LockInSettings, closed: bool, setpoint: Setpoint, progress: Progress | None
+        self,
+        settings: SweepSettings,
+        lockin: LockInSettings,
+        harmonics: Mapping[int, float],
+        closed: bool,
+        setpoint: Setpoint,
+        progress: Progress | None,
     ) -> Spectrum:
         """Sweep, and make a spectrum of the answer.
 
@@ -117,6 +125,8 @@ class NanonisSpectroscopy(NanonisPart):
             The sweep that is asked for.
         lockin : LockInSettings
             As it read just before.
+        harmonics : mapping of int to float
+            Phase, in degrees, of the demodulator of each further harmonic.
         closed : bool
             True when the feedback was closed before, so that a current has to flow.
         setpoint : Setpoint
@@ -133,11 +143,11 @@ class NanonisSpectroscopy(NanonisPart):
         names, data = [], np.empty((0, 0))
         if not self._links.stopped.is_set():
             names, data, _ = self._work.ask("BiasSpectr.Start", 1, "", timeout=patience(self._links, settings))
-        forth, back = channels_of(self._links.names, settings, names, data)
+        forth, back = channels_of(self._links.names, settings, names, data, harmonics)
         if not data.size and not self._was_ended():
             raise NanonisError("A sweep that nobody stopped gave not a single point. Look at the bias spectroscopy module.")
-        current, x, y = (np.mean(both, axis=0) for both in zip(forth, back or forth, strict=True))
-        done = int(np.isfinite([current, x, y]).all(axis=0).sum())
+        mean = [np.mean(both, axis=0) for both in zip(forth, back or forth, strict=True)]
+        done = int(np.isfinite(mean).all(axis=0).sum())
         if progress and done:
             progress(done, settings.points)
         quality |= self._clipped([*forth[:1], *back[:1]]) | (Quality.GOOD if done == settings.points else Quality.INCOMPLETE)
@@ -145,12 +155,12 @@ class NanonisSpectroscopy(NanonisPart):
         return Spectrum(
             position=tip.point,
             bias=settings.bias,
-            **_channels(lockin, current, x, y),
+            **_channels(lockin, harmonics, *mean),
             setpoint=setpoint,
             time=started,
             z=tip.z + settings.z_offset,
             quality=quality,
-            backward=_channels(lockin, *back) if back else {},
+            backward=_channels(lockin, harmonics, *back) if back else {},
         )
 
     def _check_ready(self, closed: bool, setpoint: Setpoint) -> Quality:
@@ -183,6 +193,11 @@ class NanonisSpectroscopy(NanonisPart):
         return read
 
 
-def _channels(lockin: LockInSettings, current: Floats, x: Floats, y: Floats) -> dict[str, Floats]:
-    """Channels of a spectrum by name, from what was recorded."""
-    return {"current": current, "lockin_x": x, "lockin_y": y, "didv": lockin.didv(x, y)}
+def _channels(
+    lockin: LockInSettings, harmonics: Mapping[int, float], current: Floats, x: Floats, y: Floats, *further: Floats
+) -> dict[str, Floats]:
+    """Channels of a spectrum by name, from what was recorded: ``further`` has X and Y of each of the ``harmonics``."""
+    channels = {"current": current, "lockin_x": x, "lockin_y": y, HARMONICS[1]: lockin.didv(x, y)}
+    for (harmonic, phase), pair in zip(harmonics.items(), zip(further[::2], further[1::2], strict=True), strict=True):
+        channels[HARMONICS[harmonic]] = lockin.derivative(harmonic, *pair, phase=phase)
+    return channels

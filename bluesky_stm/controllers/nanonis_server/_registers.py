@@ -50,6 +50,7 @@ _KEPT: Final[Mapping[str, tuple[str, Values]]] = {
     "LockIn.ModSignal": ("=", (24,)),
     "LockIn.DemodSignal": ("=", (0,)),
     "LockIn.DemodHarmonic": ("=", (1,)),
+    "LockIn.DemodPhas": ("=", (0.0,)),
     "LockIn.DemodLPFilter": ("mn", (4, 50.0)),
     "Piezo.DriftComp": ("s====", (0, 0.0, 0.0, 0.0, 10.0)),
     "Piezo.Tilt": ("==", (0.0, 0.0)),

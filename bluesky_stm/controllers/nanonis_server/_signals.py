@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from bluesky_stm.controllers.nanonis_server._module import Answer, Module
-from bluesky_stm.controllers.nanonis_wire._commands import BIAS, CURRENT, HEIGHT, LOCKIN_X, LOCKIN_Y
+from bluesky_stm.controllers.nanonis_wire._commands import BIAS, CURRENT, HEIGHT, demodulated
 from bluesky_stm.controllers.nanonis_wire._errors import NanonisError
 from bluesky_stm.controllers.nanonis_wire._si import ours, si
 from bluesky_stm.units import CURRENT as NANOAMPERE
@@ -16,8 +16,14 @@ from bluesky_stm.units import LENGTH
 if TYPE_CHECKING:
     from bluesky_stm.controllers.nanonis_server._software import Software
 
+DEMODULATORS: Final = (1, 2)
+"""Numbers of the demodulators that are simulated."""
+
 SIGNALS: Final = tuple(
-    {0: CURRENT, 24: BIAS, 28: "X (m)", 29: "Y (m)", 30: HEIGHT, 86: LOCKIN_X, 87: LOCKIN_Y}.get(i, f"Signal {i} (V)")
+    {
+        **{0: CURRENT, 24: BIAS, 28: "X (m)", 29: "Y (m)", 30: HEIGHT},
+        **{86 + i: name for i, name in enumerate(name for number in DEMODULATORS for name in demodulated(number))},
+    }.get(i, f"Signal {i} (V)")
     for i in range(128)
 )
 """Names of the 128 signals; those that are not named for something read 0."""

@@ -29,7 +29,7 @@ from bluesky_stm.protocols import Controller
 
 OTHERS: Final[tuple[type[Module], ...]] = (
     *(BiasModule, CurrentModule, AutoApproachModule, MotorModule),
-    *(TipShaperModule, BiasSpectrModule, LockInModule, PiezoModule),
+    *(TipShaperModule, BiasSpectrModule, PiezoModule),
 )
 """Modules that no other module asks."""
 
@@ -50,7 +50,7 @@ class Software(ServerActs):
     lag : Lag
     closing : threading.Event
         Set when the server is to close.
-    z, safe_tip, signals, folme, scan, util
+    z, safe_tip, signals, folme, scan, util, lockin
         The modules that others ask.
     """
 
@@ -61,7 +61,9 @@ class Software(ServerActs):
         self.closing = threading.Event()
         self.z, self.safe_tip, self.signals = ZCtrlModule(self), SafeTipModule(self), SignalsModule(self)
         self.folme, self.scan, self.util = FolMeModule(self), ScanModule(self), UtilModule(self)
-        modules = [self.z, self.safe_tip, self.signals, self.folme, self.scan, self.util, *(kind(self) for kind in OTHERS)]
+        self.lockin = LockInModule(self)
+        others = (kind(self) for kind in OTHERS)
+        modules = [self.z, self.safe_tip, self.signals, self.folme, self.scan, self.util, self.lockin, *others]
         self._handlers = {command: handler for module in modules for command, handler in module.handlers().items()}
 
     def answer(self, command: str, values: list[Any]) -> tuple[Sequence[Any], str]:

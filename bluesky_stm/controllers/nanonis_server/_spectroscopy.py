@@ -170,9 +170,8 @@ class BiasSpectrModule(Module):
         """Names and rows of the channels, in SI, as far as they were measured, forth and, where it was swept, back."""
         measured = int(np.isfinite(spectrum.current).sum())
         names = [SIGNALS[channel] for channel in self.channels]
-        mean: dict[str, Floats] = {CURRENT: spectrum.current, LOCKIN_X: spectrum.lockin_x, LOCKIN_Y: spectrum.lockin_y}
-        fields = {CURRENT: "current", LOCKIN_X: "lockin_x", LOCKIN_Y: "lockin_y"}
-        back: dict[str, Floats] = {name: spectrum.backward.get(field, mean[name]) for name, field in fields.items()}
+        both: dict[str, Floats] = {channel.name: getattr(spectrum, channel.name) for channel in CHANNELS}
+        mean, back = self._read(both), self._read({**both, **spectrum.backward})
         forth: dict[str, Floats] = {name: 2 * mean[name] - back[name] for name in mean}
         if self.software.safe_tip.overload:
             forth[CURRENT] = back[CURRENT] = np.full_like(spectrum.current, self.software.signals.full_scale)
@@ -181,6 +180,10 @@ class BiasSpectrModule(Module):
             rows += [_of_channel(back, name, spectrum) for name in names]
             names += [f"{name[:-4]}{BACKWARD}{name[-4:]}" for name in names]
         return [SWEPT, *names], np.array([spectrum.bias, *rows])[:, :measured]
+
+    def _read(self, channels: dict[str, Floats]) -> dict[str, Floats]:
+        """Current and demodulators by their names, in nA, from the channels of one way."""
+        return {CURRENT: channels["current"], **self.software.lockin.read(channels)}
 
     def _parameters(self, spectrum: Spectrum) -> list[float]:
         settings = self._settings()

@@ -176,6 +176,13 @@ FOREVER: Final = -1
 """Time-out, in ms, of a command that waits."""
 
 BIAS, CURRENT, HEIGHT = "Bias (V)", "Current (A)", "Z (m)"
-LOCKIN_X, LOCKIN_Y = "LI Demod 1 X (A)", "LI Demod 1 Y (A)"
 SWEPT = "Bias calc (V)"
 """Names of channels; their indexes differ from one instrument to the next."""
+
+
+def demodulated(number: int) -> tuple[str, str]:
+    """Return the names of X and Y of a demodulator, which count from 1."""
+    return f"LI Demod {number} X (A)", f"LI Demod {number} Y (A)"
+
+
+LOCKIN_X, LOCKIN_Y = demodulated(1)

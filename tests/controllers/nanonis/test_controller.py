@@ -188,7 +188,7 @@ def test_channels_stand_where_the_instrument_has_them():
     names = vars(ChannelNames())
     signals = [f"Signal {i}" for i in range(9)] + list(names.values())[::-1]
     found = Channels.find(ChannelNames(), signals)
-    assert [signals[index] for index in vars(found).values()] == list(names.values())
+    assert [signals[getattr(found, key)] for key in names] == list(names.values())
 
 
 def test_attempts_to_connect_back_off(monkeypatch):
