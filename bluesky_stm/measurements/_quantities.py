@@ -161,9 +161,7 @@ class Swept(Taken):
     current: Floats = channel(units.CURRENT, "Tunneling current.", label="Current (A)")
     lockin_x: Floats = channel(units.CURRENT, "Raw lock-in, in phase.", label="LI Demod 1 X (A)")
     lockin_y: Floats = channel(units.CURRENT, "Raw lock-in, a quarter of a period ahead.", label="LI Demod 1 Y (A)")
-    didv: Floats = channel(
-        units.CONDUCTANCE, "Differential conductance by the calibrated lock-in.", label="dI/dV (S)", harmonic=1
-    )
+    didv: Floats = channel(units.CONDUCTANCE, "Differential conductance.", label="dI/dV (S)", harmonic=1)
 
     def __post_init__(self) -> None:
         for name in {f.attribute for f in CHANNELS if f.optional and getattr(self, f.attribute) is None}:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bluesky_stm.geometry import Floats, Frame
+from bluesky_stm.measurements import CHANNELS, Field, Spectrum
 from bluesky_stm.pictures import contrast, flattened, tones
 from bluesky_stm.protocols import Decision
 from bluesky_stm.validated import JSON
@@ -112,7 +113,8 @@ def _local(frame: Frame, points: Floats) -> list[list[float]]:
 
 def _spectra(record: RunRecord, most: int) -> JSON:
     spectra = record.spectra
-    channels = {name: [getattr(spectrum, name) for spectrum in spectra] for name in ("bias", "current", "didv")}
+    curves = _curves(spectra)
+    channels = {name: [getattr(spectrum, name) for spectrum in spectra] for name in ("bias", *(c.name for c in curves))}
     if all(np.array_equal(bias, channels["bias"][0]) for bias in channels["bias"]):
         channels["bias"] = channels["bias"][:1]
     thin = max(1, math.ceil(sum(len(row) for rows in channels.values() for row in rows) / most))
@@ -122,8 +124,17 @@ def _spectra(record: RunRecord, most: int) -> JSON:
         "values": numbers(record.sign * record.values),
         "reasons": record.reasons,
         "quality": [spectrum.quality.words for spectrum in spectra],
+        "curves": [
+            {"name": c.name, "title": c.doc.rstrip("."), "units": c.units, "label": c.label.rpartition(" ")[0]} for c in curves
+        ],
         **{name: pack([row[::thin] for row in rows]) for name, rows in channels.items()},
     }
+
+
+def _curves(spectra: Sequence[Spectrum]) -> list[Field]:
+    """Return the channels that are shown: current and derivatives, less those that the instrument does not measure."""
+    shown = [channel for channel in CHANNELS if channel.name == "current" or channel.harmonic]
+    return [c for c in shown if not c.optional or any(np.isfinite(getattr(s, c.name)).any() for s in spectra)]
 
 
 def _decision(decision: Decision, sign: int) -> JSON:

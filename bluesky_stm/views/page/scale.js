@@ -113,10 +113,10 @@ class Scale {
   makeCharts() {
     const { run } = this;
     const { spectra } = run;
-    this.current = new SpectrumChart(spectra, "current", "nA", { letter: "d", title: "Current", y: "current (nA)" });
-    this.didv = new SpectrumChart(spectra, "didv", "nS", { letter: "e", title: "Differential conductance", y: "dI/dV (nS)" });
-    this.learning = new Chart({ letter: "f", title: "Learning curve", x: "spectrum", y: run.label + (run.units ? ` (${run.units})` : "") });
-    return [this.current, this.didv, this.learning];
+    const letter = (i) => String.fromCharCode("d".charCodeAt(0) + i);
+    this.curves = spectra.curves.map(({ name, title, units, label }, i) => new SpectrumChart(spectra, name, units, { letter: letter(i), title, y: `${label} (${units})` }));
+    this.learning = new Chart({ letter: letter(this.curves.length), title: "Learning curve", x: "spectrum", y: run.label + (run.units ? ` (${run.units})` : "") });
+    return [...this.curves, this.learning];
   }
 
   makeControls() {
@@ -186,7 +186,7 @@ class Scale {
   draw() {
     this.drawPoints();
     this.drawMaps();
-    for (const chart of [this.current, this.didv]) chart.draw(this.pick, this.run.best);
+    for (const chart of this.curves) chart.draw(this.pick, this.run.best);
     this.drawLearning();
     this.said.replaceChildren(...this.words());
   }

@@ -5,7 +5,8 @@ const SATURATED_WITHIN = 1e-3;
 
 class Spectra {
   constructor(packed, units) {
-    const unpacked = Object.fromEntries(["bias", "current", "didv"].map((name) => [name, unpack(packed[name])]));
+    const names = ["bias", ...packed.curves.map((curve) => curve.name)];
+    const unpacked = Object.fromEntries(names.map((name) => [name, unpack(packed[name])]));
     Object.assign(this, packed, unpacked, { units, count: packed.at.length });
   }
   /** Bias of a spectrum: all have the same, or each its own. */
@@ -57,7 +58,7 @@ class Spectra {
   }
 }
 
-/** One channel, "current" or "didv", of the spectrum that is looked at, the best, and the band of all. */
+/** One channel, the current or a derivative of it, of the spectrum that is looked at, the best, and the band of all. */
 class SpectrumChart extends Chart {
   constructor(spectra, name, unit, labels) {
     super({ x: "sample bias (V)", ...labels });
