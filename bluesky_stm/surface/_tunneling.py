@@ -1,6 +1,11 @@
-"""The tunneling current and its modulated part along a bias sweep, for many places at once.
+"""The tunneling current and its modulated parts along a bias sweep, for many places at once.
 
-The modulation of the lock-in is averaged over its period: the modulated current is what an ideal lock-in reads.
+The modulation of the lock-in is averaged over its period: the modulated currents are what an ideal lock-in reads [1]_.
+
+References
+----------
+.. [1] J. Klein, A. Leger, M. Belin, D. Defourneau and M. J. L. Sangster, Phys. Rev. B 7, 2336 (1973),
+   doi:10.1103/PhysRevB.7.2336
 """
 
 from __future__ import annotations
@@ -51,6 +56,8 @@ class SweepIntegral:
         Amplitude (peak) of a lock-in modulation, in V; 0 for no modulation.
     finest : float
         Width of energy bins that resolve the density of states, in eV; 0 where it is not known.
+    harmonics : int
+        Number of harmonics of the modulated current that are computed.
     """
 
     barrier: Barrier
@@ -58,6 +65,7 @@ class SweepIntegral:
     center: float = 0.8
     modulation: float = 0.0
     finest: float = 0.0
+    harmonics: int = 1
 
     @cached_property
     def edges(self) -> Floats:
@@ -79,10 +87,10 @@ class SweepIntegral:
     def _parts(self) -> int:
         return 1 if self.finest >= self._width else _PARTS
 
-    def __call__(self, states: Floats, gap: Floats) -> tuple[Floats, Floats]:
-        """Return the current and the modulated current of each place.
+    def __call__(self, states: Floats, gap: Floats) -> Floats:
+        """Return the current and the modulated currents of each place.
 
-        Single precision is enough for 1e-6 of either: what nearly cancels is subtracted in the kernels, in double precision.
+        Single precision is enough for 1e-6 of each: what nearly cancels is subtracted in the kernels, in double precision.
 
         Parameters
         ----------
@@ -93,9 +101,9 @@ class SweepIntegral:
 
         Returns
         -------
-        current, modulated : ndarray of shape (n, J)
-            In nA. The modulated current is the amplitude (peak) in phase with the bias, ``modulation * dI/dV`` for a small
-            modulation.
+        ndarray of shape (1 + harmonics, n, J)
+            In nA: the current, and the amplitude (peak) of each harmonic, for a small modulation A the n-th derivative of the
+            current times ``A**n / (2**(n - 1) * n!)``: ``A dI/dV``, ``A**2 / 4 d2I/dV2`` ...
         """
         away, lean = gap - self.center, self.barrier.lean
         raised = np.multiply.outer((lean * away).astype(np.float32), self._energy)
@@ -103,12 +111,12 @@ class SweepIntegral:
         raised *= self._gathered(states)
         level = np.exp(-self.barrier.mean_decay * self.center - self._base * away)
         weights = (level[:, None] * _lagrange(self._nodes, away)).astype(np.float32)
-        both = np.empty((len(gap), 2, len(self.bias)))
+        parts = np.empty((len(gap), 1 + self.harmonics, len(self.bias)))
         for biases, energies, kernel in self._kernels:
-            products = (raised[:, energies] @ kernel).reshape(len(gap), len(self._nodes), 2, -1)
-            both[..., biases] = np.einsum("nr,nrcj->ncj", weights, products)
-        both *= np.exp(np.multiply.outer(-lean / 2 * away, self.bias))[:, None]
-        return both[:, 0], both[:, 1]
+            products = (raised[:, energies] @ kernel).reshape(len(gap), len(self._nodes), 1 + self.harmonics, -1)
+            parts[..., biases] = np.einsum("nr,nrcj->ncj", weights, products)
+        parts *= np.exp(np.multiply.outer(-lean / 2 * away, self.bias))[:, None]
+        return parts.swapaxes(0, 1)
 
     @cached_property
     def _energy(self) -> Floats:
@@ -181,20 +189,22 @@ class SweepIntegral:
         return bin_edges(min(bias.min(), 0.0) - margin, max(bias.max(), 0.0) + margin, width)
 
     def _kernel(self, bias: Floats, edges: Floats) -> Floats:
-        """Return the contribution of energy k to node r, current or modulated current, and bias j; shape (K, R * 2 * J)."""
+        """Return what energy k contributes to node r, current or harmonic, and bias j; shape (K, R * (1 + harmonics) * J)."""
         still = self._kernel_at(bias, edges, 0.0)
-        moved = np.zeros_like(still)
+        moved = np.zeros((self.harmonics, *still.shape))
         if self.modulation:
-            # First Fourier coefficient of the current over the modulation (midpoint rule); the other half period adds the same.
+            # Fourier coefficients of the current over the modulation (midpoint rule); the other half period adds the same. In
+            # the sine of the phase, the part of the n-th harmonic that a smooth current makes is the Chebyshev polynomial T_n.
             # Neighbouring phases are at most 1.6 kT, or as many bins, apart, so that a narrow level is passed smoothly.
             resolved = max(self.barrier.thermal, edges[1] - edges[0])
             count = max(_PHASES, math.ceil(2 * self.modulation / resolved))
             for sine in np.sin(np.pi * (np.arange(count) + 0.5) / count - np.pi / 2):
-                moved += 2 * sine / count * self._kernel_at(bias, edges, self.modulation * sine)
-        both = np.stack([still, moved], axis=1)
+                weight = 2 / count * np.cos(np.arange(1, 1 + self.harmonics) * np.arccos(sine))
+                moved += np.multiply.outer(weight, self._kernel_at(bias, edges, self.modulation * sine))
+        parts = np.concatenate([still[None], moved]).swapaxes(0, 1)
         # Takes back the blur of the bins: half its variance times the second derivative.
-        both[..., 1:-1] -= self._blur / 2 * np.diff(both, 2)
-        return both.transpose(3, 0, 1, 2).reshape(len(edges) - 1, -1).astype(np.float32)
+        parts[..., 1:-1] -= self._blur / 2 * np.diff(parts, 2)
+        return parts.transpose(3, 0, 1, 2).reshape(len(edges) - 1, -1).astype(np.float32)
 
     def _kernel_at(self, bias: Floats, edges: Floats, moved: float) -> Floats:
         """Return the kernel of the current, at biases shifted by ``moved``, at each node; shape (R, J, K)."""

@@ -1,4 +1,4 @@
-"""The module LockIn: modulator and demodulator 1 are the microscope's; what the other demodulators read follows from them."""
+"""The module LockIn: modulator and demodulator 1 are the microscope's; what other demodulators read follows from them."""
 
 from __future__ import annotations
 

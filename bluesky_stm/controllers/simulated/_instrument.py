@@ -13,7 +13,7 @@ from bluesky_stm.controllers.simulated._profile import Profile
 from bluesky_stm.controllers.simulated._tips import Tip
 from bluesky_stm.controllers.simulated._wear import AROUND, Wear
 from bluesky_stm.geometry import Floats
-from bluesky_stm.measurements import Setpoint
+from bluesky_stm.measurements import HARMONICS, Setpoint
 from bluesky_stm.protocols import LockInSettings, SweepSettings
 from bluesky_stm.surface import Barrier, Surface, SurfacePoints, SweepIntegral
 
@@ -65,6 +65,7 @@ class Instrument:
         rng: np.random.Generator | None,
         z: float | None = None,
         rise: Floats | None = None,
+        harmonics: int = max(HARMONICS),
     ) -> Reading:
         """Return spectra, the feedback opened at ``setpoint``, or the tip held at height ``z``.
 
@@ -86,19 +87,21 @@ class Instrument:
             Height at which the tip is held, in nm.
         rise : ndarray of shape (ways * J,), optional
             By how much the sample has risen under the held tip, in nm, point after point, forth and back.
+        harmonics : int
+            Number of harmonics that are demodulated.
         """
         barrier = tip.barrier(self.surface.barrier)
-        sweep = self._sweep(settings, lockin.amplitude if lockin.modulated else 0.0, setpoint, barrier)
+        sweep = self._sweep(settings, lockin.amplitude if lockin.modulated else 0.0, setpoint, barrier, harmonics)
         patches = [SurfacePoints(self.surface, places + apart, barrier) for apart, _ in tip.apexes]
         gaps = [patch.gap(setpoint if z is None else self.surface.sample.reference) for patch in patches]
         heights = [patch.relief(tip.rise) + gap for patch, gap in zip(patches, gaps, strict=True)]
         height = _together(heights, tip, barrier.mean_decay)
         lift = settings.z_offset + (self._hold_errors(rng, len(places)) if z is None else z - tip.length - height)
-        current, modulated = np.zeros((2, len(places), settings.points))
+        carried = np.zeros((1 + harmonics, len(places), settings.points))
         for patch, gap, own, (_, share) in zip(patches, gaps, heights, tip.apexes, strict=True):
-            carried = (share * np.exp(barrier.mean_decay * (own - height)))[:, None]
-            under = sweep(patch.states(sweep.edges), gap + lift)
-            current, modulated = current + carried * under[0], modulated + carried * under[1]
+            part = (share * np.exp(barrier.mean_decay * (own - height)))[:, None]
+            carried += part * sweep(patch.states(sweep.edges), gap + lift)
+        current, modulated = carried[0], carried[1:]
         detection = Detection(self.profile, lockin, settings)
         risen = np.exp(barrier.mean_decay * rise) if rise is not None else np.ones(current.shape[1] * (1 + settings.backward))
         jumped = self._changes(rng, places, settings, gaps[0] + lift, current * risen[: current.shape[1]], tip)
@@ -108,7 +111,7 @@ class Instrument:
             turned = slice(None, None, -1 if way else 1)  # the way back is measured from its last bias to its first
             so_far, factor = jumped[:, points][:, turned], (jumped * risen)[:, points][:, turned]
             above = tip.length + height + lift
-            ways.append(detection.read(current * factor, [modulated * factor], above, so_far, rng, back=bool(way)))
+            ways.append(detection.read(current * factor, list(modulated * factor), above, so_far, rng, back=bool(way)))
         return ways[0].averaged(ways[1]) if settings.backward else ways[0]
 
     def _changes(
@@ -148,16 +151,27 @@ class Instrument:
         sweep = SweepIntegral(barrier, np.array([bias]), float(np.clip(np.median(gap), 0.2, 2.0)), finest=self.surface.finest)
         return sweep(SurfacePoints(self.surface, places, barrier).states(sweep.edges), gap)[0][:, 0]
 
-    def _sweep(self, settings: SweepSettings, amplitude: float, setpoint: Setpoint, barrier: Barrier) -> SweepIntegral:
-        return self._sweeps(settings.start, settings.stop, settings.points, amplitude, setpoint, settings.z_offset, barrier)
+    def _sweep(
+        self, settings: SweepSettings, amplitude: float, setpoint: Setpoint, barrier: Barrier, harmonics: int
+    ) -> SweepIntegral:
+        bias = settings.start, settings.stop, settings.points
+        return self._sweeps(*bias, amplitude, setpoint, settings.z_offset, barrier, harmonics)
 
     def _prepared(
-        self, start: float, stop: float, points: int, amplitude: float, setpoint: Setpoint, z_offset: float, barrier: Barrier
+        self,
+        start: float,
+        stop: float,
+        points: int,
+        amplitude: float,
+        setpoint: Setpoint,
+        z_offset: float,
+        barrier: Barrier,
+        harmonics: int,
     ) -> SweepIntegral:
         """The kernels of a sweep, around the smaller of two gaps: good for places too near rather than for those too far."""
         gap, reference = self.surface.terrace_gap(setpoint), self.surface.sample.reference_gap
         center = (min(gap, reference) if np.isfinite(gap) else reference) + z_offset
-        return SweepIntegral(barrier, np.linspace(start, stop, points), center, amplitude, self.surface.finest)
+        return SweepIntegral(barrier, np.linspace(start, stop, points), center, amplitude, self.surface.finest, harmonics)
 
     def _hold_errors(self, rng: np.random.Generator | None, count: int) -> Floats:
         """Error of the gap, in nm, at the moment when the feedback is opened."""

@@ -87,9 +87,13 @@ class SimulatedSpectroscopy:
             return self._gridded(frame, settings, rng, started)
 
     def spectra(self, places: Floats, settings: SweepSettings) -> Reading:
-        """Spectra at the places (n, 2) in nm, noise included, without moving there: many at once, for tests and benchmarks."""
-        setpoint = settings.setpoint or self._bench.junction.setpoint
-        return self._read(places, settings, setpoint, self._bench.now(), self._bench.noise.next("spectra"))
+        """Spectra at the places (n, 2) in nm, noise included, without moving there: many at once, for tests and benchmarks.
+
+        Of the harmonics of the lock-in they have the first alone.
+        """
+        bench, junction = self._bench, self._bench.junction
+        setpoint, tip, rng = settings.setpoint or junction.setpoint, junction.tips.at(bench.now()), bench.noise.next("spectra")
+        return junction.instrument.spectra(places, settings, setpoint, bench.lockin, tip, rng, harmonics=1)
 
     # ---- the truth, for tests and benchmarks ----
 
