@@ -30,7 +30,7 @@ house:
 
 # mypy does not follow the mapping devices/ -> bluesky_stm.devices of an editable install: give it the real tree.
 types: $(VENV)/installed
-	rm -rf build/tree build/lib 	rm -rf build/tree && $(BIN)/pip install -q --no-deps --target build/tree .	rm -rf build/tree && $(BIN)/pip install -q --no-deps --target build/tree . $(BIN)/pip install -q --no-deps --target build/tree .
+	rm -rf build/tree build/lib && $(BIN)/pip install -q --no-deps --target build/tree .
 	rm -rf *.egg-info  # it would hide the entry points of a later setup.cfg from whatever is started here
 	cd build/tree && $(abspath $(BIN))/mypy --config-file ../../pyproject.toml -p bluesky_stm
 

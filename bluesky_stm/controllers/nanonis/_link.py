@@ -17,7 +17,7 @@ import numpy as np
 from bluesky_stm.controllers.nanonis._socket import GuardedSocket
 from bluesky_stm.controllers.nanonis_wire._commands import COMMANDS, only_reads
 from bluesky_stm.controllers.nanonis_wire._errors import NanonisError, ProtocolError, ReadOnlyError
-from bluesky_stm.controllers.nanonis_wire._wire import client_types, decode_answer, encode
+from bluesky_stm.controllers.nanonis_wire._wire import Header, client_types, decode_answer, encode
 from bluesky_stm.errors import LostConnectionError, STMError
 
 FIRST_PAUSE: Final = 0.05
@@ -91,12 +91,12 @@ class Link:
             There was no answer in time, or none that makes sense. Whether the command was done is not known.
         """
         types = COMMANDS[command]
-        encode(types.request, values)
+        declared = encode(types.request, values)
         if not only_reads(command):
             self._permit(command, values)
         with self._lock:
             connection = self._connected()
-            body = self._exchange(connection, command, values, timeout or self.timeout)
+            body = self._exchange(connection, command, values, declared, timeout or self.timeout)
             try:
                 answer, error = decode_answer(types.answer, body)
                 _check_numbers(command, answer, error)
@@ -133,10 +133,28 @@ class Link:
         if self._announce:
             self._announce(f"{command} {' '.join(f'{value!s:.60}' for value in values)}".strip())
 
-    def _exchange(self, connection: GuardedSocket, command: str, values: Sequence[object], timeout: float) -> bytes:
+    def _exchange(
+        self, connection: GuardedSocket, command: str, values: Sequence[object], declared: bytes, timeout: float
+    ) -> bytes:
+        """Let the vendor's client send a request, and return the body of the answer.
+
+        Parameters
+        ----------
+        connection : GuardedSocket
+            The socket of the client.
+        command : str
+            Name of the command.
+        values : sequence
+            Arguments of the request, in SI.
+        declared : bytes
+            The same, encoded by `COMMANDS`: the client has to send exactly these.
+        timeout : float
+            Longest time for the answer, in s.
+        """
         types = client_types(COMMANDS[command].request)
         fresh = [list(value) if isinstance(value, Sequence) and not isinstance(value, str) else value for value in values]
         connection.deadline = time.monotonic() + timeout
+        connection.declared = Header(command, len(declared), wants_answer=True).pack() + declared
         try:
             return bytes(self._client.send(command, fresh, types))
         except STMError:
@@ -191,7 +209,7 @@ class Link:
         client = _client_class()
         self._socket = GuardedSocket(socket.create_connection((self.host, port), patience), self.read_only)
         self._client = client(self._socket)
-        self._exchange(self._socket, "Util.VersionGet", [], patience)
+        self._exchange(self._socket, "Util.VersionGet", [], b"", patience)
 
 
 def _client_class() -> Any:

@@ -18,12 +18,13 @@ class GuardedSocket:
     """A socket for the vendor's client, which guards it against what that client leaves out.
 
     ``send`` sends all, ``recv`` answers with all that was asked for or raises, both before ``deadline`` (of `time.monotonic`).
+    What is sent has to be what stands in ``declared``, header and body: the request as our own table of commands encodes it.
     """
 
     def __init__(self, connection: socket.socket, read_only: bool) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.port: int = connection.getpeername()[1]
-        self.deadline = 0.0
+        self.deadline, self.declared = 0.0, b""
         self._connection, self._read_only = connection, read_only
         self._asked = b""
         self._awaits_header = False
@@ -33,6 +34,11 @@ class GuardedSocket:
         command = Header.unpack(bytes(message[: HEADER.size]), len(message)).command
         if self._read_only and not only_reads(command):
             raise ReadOnlyError(f"{command} would change something, and this connection is read-only. Nothing was sent.")
+        if message != self.declared:
+            raise ProtocolError(
+                f"The vendor's client would send {message.hex()} for {command}, and {self.declared.hex()} was meant. Nothing "
+                "was sent; the connection was closed. Install the version of nanonis-spm that this package asks for."
+            )
         self._asked, self._awaits_header = bytes(message[:32]), True
         self._connection.settimeout(self._left())
         self._connection.sendall(message)

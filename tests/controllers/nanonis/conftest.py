@@ -32,12 +32,12 @@ def server(microscope):
 
 @pytest.fixture
 def connect(server):
-    """``connect(**options)``: a controller at the server, closed afterwards."""
+    """``connect(**options)``: a controller at the server, closed afterwards; patient, for the machine may be busy."""
     pytest.importorskip("nanonis_spm", reason=NO_CLIENT)
     made = []
 
     def connect(**options):
-        made.append(NanonisController(ports=server.ports, **{"timeout": 2.0, **options}))
+        made.append(NanonisController(ports=server.ports, **{"timeout": 10.0, **options}))
         return made[-1]
 
     yield connect
@@ -49,6 +49,12 @@ def connect(server):
 @pytest.fixture
 def controller(connect):
     return connect()
+
+
+@pytest.fixture
+def impatient(controller):
+    """The controller waits only a second for what never happens, but as long as before for an answer."""
+    controller.links.timeout = 1.0
 
 
 class Client:

@@ -155,6 +155,16 @@ def test_not_even_the_vendors_client_can_write_over_a_read_only_connection(conne
     assert "Bias.Set" not in heard
 
 
+def test_a_client_that_encodes_a_request_otherwise_than_the_table_says_sends_nothing(controller, heard):
+    """A newer one, perhaps: a value in another place would be another command to the microscope."""
+    controller.get_bias()
+    send = controller.links.watch._client.send
+    controller.links.watch._client.send = lambda command, values, types: send(command, [2 * v for v in values], types)
+    with pytest.raises(LostConnectionError, match="Nothing was sent"):
+        controller.links.watch.ask("Bias.Set", 1.25)
+    assert "Bias.Set" not in heard
+
+
 def test_every_write_is_announced_before_it_is_sent(connect, heard, monkeypatch):
     announced = []
     controller = connect(announce=lambda text: announced.append((text.split()[0], len(heard))))

@@ -18,8 +18,8 @@ from bluesky_stm.protocols import SweepSettings
 
 pytest.importorskip("nanonis_spm", reason="the vendor's client is not installed")
 
-TIMEOUT = 0.4
-LATE = 4 * TIMEOUT
+TIMEOUT = 1.0
+LATE = 2 * TIMEOUT
 LONGEST = 15 * TIMEOUT
 """A fault may cost a time-out and an attempt to connect on each connection: of the act, of its rescue, of the withdrawal when
 the feedback is found open, and of the one that follows here, the last two over a spare port as well."""

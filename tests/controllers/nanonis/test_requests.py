@@ -106,6 +106,7 @@ QUESTIONS = [
 """Requests of a sweep between two looks at the z controller."""
 
 
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("kind", [FaultKind.OPEN, FaultKind.HOLD, FaultKind.CRASH])
 @pytest.mark.parametrize("command", QUESTIONS)
 def test_whatever_happens_to_the_feedback_between_two_requests_of_a_sweep_the_tip_ends_safe(
@@ -118,6 +119,7 @@ def test_whatever_happens_to_the_feedback_between_two_requests_of_a_sweep_the_ti
     assert safe(controller, server, microscope)
 
 
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("kind", [FaultKind.OPEN, FaultKind.HOLD, FaultKind.CRASH])
 @pytest.mark.parametrize("command", QUESTIONS)
 def test_a_sweep_at_another_set_point_ends_safe_too(controller, server, microscope, kind, command):

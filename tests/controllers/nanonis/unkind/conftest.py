@@ -1,16 +1,12 @@
 """A server as unkind as a real one: it lags, does not do what it says it did, and somebody else works at it, too."""
 
+import threading
 import time
 
 import pytest
 
 from bluesky_stm.controllers.nanonis_wire._commands import ScanAction
 from bluesky_stm.errors import LostConnectionError
-
-
-@pytest.fixture
-def controller(connect):
-    return connect(timeout=1.0)
 
 
 class Heard(list):
@@ -51,11 +47,30 @@ def at_the_instrument(server):
 
 
 @pytest.fixture
+def scans_are_seen(server, microscope, monkeypatch):
+    """A scan goes on until whoever asked for it has seen it run, however fast it is and however busy the machine."""
+    seen, answer, scan = threading.Event(), server.software.answer, microscope.scan
+
+    def listen(command, values):
+        answered = answer(command, values)
+        if command == "Scan.StatusGet" and answered[0][0]:
+            seen.set()
+        return answered
+
+    def wait(*asked):
+        assert seen.wait(60)
+        return scan(*asked)
+
+    monkeypatch.setattr(server.software, "answer", listen)
+    monkeypatch.setattr(microscope, "scan", wait)
+
+
+@pytest.fixture
 def soon():
-    """``soon(true)``: whether it becomes true within some seconds."""
+    """``soon(true)``: whether it becomes true, within a minute."""
 
     def wait(true):
-        end = time.monotonic() + 5.0
+        end = time.monotonic() + 60.0
         while not true() and time.monotonic() < end:
             time.sleep(0.01)
         return true()

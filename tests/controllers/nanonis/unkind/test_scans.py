@@ -14,6 +14,7 @@ pytest.importorskip("nanonis_spm", reason="the vendor's client is not installed"
 FRAME = Frame.square((0.0, 0.0), 8.0, 16)
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_scan_that_did_not_start_does_not_return_the_last_image(controller, server):
     controller.scan(FRAME)
     server.faults.add(Fault(FaultKind.IGNORE, "Scan.Action"))

@@ -47,6 +47,7 @@ SETTINGS = {
 """Every command that sets what can be read back, and an act that needs it."""
 
 
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("command", SETTINGS)
 def test_what_is_set_and_does_not_hold_is_an_error(controller, server, at_the_instrument, command):
     """Answered as if it were done: only what is read back is believed."""
@@ -78,7 +79,7 @@ def test_a_spectrum_with_a_hole_in_the_lock_in_is_incomplete(controller, server)
     assert spectrum.quality == Quality.INCOMPLETE
 
 
-def test_an_image_with_a_hole_is_incomplete(controller, server):
+def test_an_image_with_a_hole_is_incomplete(controller, server, scans_are_seen):
     # From the second image on: how often it is looked at while it grows depends on how busy the machine is.
     for number in range(2, 200):
         server.faults.add(Fault(FaultKind.HOLES, "Scan.FrameDataGrab", at=number))

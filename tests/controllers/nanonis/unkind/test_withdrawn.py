@@ -44,6 +44,7 @@ def test_a_withdrawal_that_was_refused_is_none(controller, server):
     assert controller.sweep(SHORT).quality == Quality.GOOD
 
 
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("kind", [FaultKind.IGNORE, FaultKind.OPEN])
 def test_a_withdrawal_is_over_only_when_the_tip_is_there(controller, server, microscope, kind):
     """Ignored, or done by half, it is tried over another port; said to be done twice and not done, it is an error."""
@@ -56,7 +57,7 @@ def test_a_withdrawal_is_over_only_when_the_tip_is_there(controller, server, mic
     begun = time.monotonic()
     with pytest.raises(NanonisError, match="withdrawal of the tip did not happen"):
         controller.withdraw()
-    assert time.monotonic() - begun < 4.0
+    assert time.monotonic() - begun < 60, "it does not wait for the time of a withdrawal, which is 120 s"
     assert not controller.is_withdrawn()
 
 
@@ -81,6 +82,7 @@ def test_a_tip_found_without_feedback_after_a_lost_connection_ends_the_act(
     assert measure().quality == Quality.GOOD
 
 
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("kind", [FaultKind.WITHDRAW, FaultKind.OPEN, FaultKind.HOLD])
 def test_a_tip_that_somebody_takes_away_before_the_start_is_not_measured(controller, server, microscope, heard, measure, kind):
     """While everything is set up, long after it was asked whether the tip is there."""
@@ -123,6 +125,7 @@ def test_a_feedback_that_was_opened_on_purpose_stays_open(controller, microscope
         controller.move_tip(Point(0.1, 0.0))
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_feedback_that_somebody_holds_keeps_nothing_off_the_surface(controller, server, microscope, heard):
     """The software says that it is on: neither a move nor a stop takes that for tracking, nor whoever connects next."""
     for act in (lambda: controller.move_tip(Point(3.0, 0.0)), controller.stop):
