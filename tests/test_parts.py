@@ -170,6 +170,20 @@ def test_a_package_that_is_a_script_or_brings_no_part_is_refused_by_its_name(col
     assert colours.make("colour").hue == 500
 
 
+def test_a_class_may_register_itself_and_be_brought_by_an_entry_point_too(colours, monkeypatch, tmp_path):
+    """A person puts the class of a notebook into a package as it is, its decorator included."""
+    monkeypatch.setattr(scalarizers, "_registered", dict(scalarizers._registered))
+    (tmp_path / "own_values.py").write_text(
+        "from bluesky_stm.parts import scalarizers\nfrom bluesky_stm.scalarizers import ScalarizerPart\n\n\n"
+        "@scalarizers.register\nclass Own(ScalarizerPart):\n    name: str = 'own'\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "own_values", raising=False)
+    point = EntryPoint("own", "own_values:Own", scalarizers.group)
+    monkeypatch.setitem(vars(scalarizers), "_brought", {**scalarizers._brought, "own": [point]})
+    assert scalarizers["own"].__name__ == "Own"
+
+
 @pytest.mark.parametrize(
     ("choice", "beside", "values"),
     [
@@ -268,5 +282,5 @@ def test_every_scalarizer_of_the_package_is_brought_by_an_entry_point():
     from bluesky_stm import scalarizers as room
 
     classes = [c for c in vars(room).values() if isinstance(c, type) and issubclass(c, room.ScalarizerPart)]
-    names = {c.model_fields["name"].default for c in classes if c is not room.ScalarizerPart}
+    names = {c.model_fields["name"].default for c in classes if isinstance(c.model_fields["name"].default, str)}  # no bases
     assert names <= set(parts.scalarizers.names)

@@ -51,7 +51,8 @@ class Parts(Generic[P]):
             raise SettingsError(f"{part!r} cannot be registered as {self.a_kind}: it has no name. Give its class one.")
         other = self._registered.get(name)
         # A cell of a notebook that is run again defines the same class again.
-        if name in self._brought or (other is not None and _home(other) != _home(part)):
+        others = [point for point in self._brought.get(name, ()) if not _leads_to(point, part)]
+        if others or (other is not None and _home(other) != _home(part)):
             raise SettingsError(f"There is {self.a_kind} named {name!r} already. Nothing was registered: choose another name.")
         self._registered[name] = part
         return part
@@ -217,6 +218,12 @@ class Parts(Generic[P]):
 def _home(part: object) -> tuple[str, str]:
     owner = part if isinstance(part, type) else type(part)
     return owner.__module__, owner.__qualname__
+
+
+def _leads_to(point: EntryPoint, part: object) -> bool:
+    """Return True for the entry point of a class that registers itself while its own package is loaded."""
+    module, name = _home(part)
+    return isinstance(part, type) and name == point.attr and f"{module}.".startswith(f"{point.module}.")
 
 
 def _package(point: EntryPoint) -> str:
