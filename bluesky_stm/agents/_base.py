@@ -248,6 +248,10 @@ class BaseAgent:
         """Return the values (n,) of the spectra that have one, those of earlier runs first."""
         return np.array([o.number for o in self._all_observations if o.has_value])
 
+    def _deviations(self) -> Floats:
+        """Return the standard deviations (n,) of these values by the noise of their spectra; NaN where it is unknown."""
+        return np.array([o.deviation for o in self._all_observations if o.has_value])
+
     def _generator(self, ordinal: int) -> np.random.Generator:
         """Return the random generator of the decision that is made with ``ordinal`` spectra taken or pending."""
         return np.random.default_rng([abs(self.seed), ordinal])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ def packed_observations(observations: Sequence[Observation]) -> list[JSON]:
         {
             "point": [float(x) for x in o.point],
             "value": o.number if o.has_value else {"failed": o.reason, "again": o.taken_back},
+            "deviation": o.deviation,
             "spectrum": None if o.spectrum is None else o.spectrum.as_fields(),
         }
         for o in observations
@@ -30,6 +32,7 @@ def unpacked_observations(state: Sequence[Data]) -> list[Observation]:
             Point(*o["point"]),
             _unpacked_value(o["value"]),
             None if o["spectrum"] is None else Spectrum.from_fields(o["spectrum"]),
+            o.get("deviation", math.nan),  # checkpoints that do not say it are of the time before
         )
         for o in state
     ]

@@ -67,7 +67,7 @@ def _threads() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-def fitted(kernel: Kernel, squared: Sequence[Tensor], values: Tensor) -> Fit:
+def fitted(kernel: Kernel, squared: Sequence[Tensor], values: Tensor, known: Tensor | None = None) -> Fit:
     """Fit the parameters of a kernel to warped values.
 
     Parameters
@@ -78,18 +78,21 @@ def fitted(kernel: Kernel, squared: Sequence[Tensor], values: Tensor) -> Fit:
         Squared distances of the measured places, one for each group of features of the kernel.
     values : Tensor of shape (n,)
         Warped values.
+    known : Tensor of shape (n,), optional
+        Variance of each value that is known beforehand, from the noise of its spectrum; the fitted noise comes on top.
 
     Returns
     -------
     Fit
     """
+    known = torch.zeros_like(values) if known is None else known
     first, spread = kernel.expected
     bounds = np.column_stack([first - PRIOR_DEVIATIONS * spread, first + PRIOR_DEVIATIONS * spread])
     pairs = _below(len(values))
     condensed = [group.flatten()[pairs] for group in squared]
 
     def cost(point: Floats) -> tuple[float, Floats]:
-        return _cost(kernel, condensed, values, point)
+        return _cost(kernel, condensed, values, known, point)
 
     options = {"maxiter": ITERATIONS, **TOLERANCE}
     found = minimize(cost, first, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
@@ -123,7 +126,7 @@ def leave_one_out(factor: Tensor, alpha: Tensor) -> tuple[Tensor, Tensor]:
     return alpha / precision, precision.rsqrt()
 
 
-def _cost(kernel: Kernel, squared: Sequence[Tensor], values: Tensor, point: Floats) -> tuple[float, Floats]:
+def _cost(kernel: Kernel, squared: Sequence[Tensor], values: Tensor, known: Tensor, point: Floats) -> tuple[float, Floats]:
     """Return minus the log of evidence times prior at ``point``, and its gradient.
 
     ``squared`` are the distances of the pairs `_below` the diagonal. The slope by the covariance matrix is
@@ -133,7 +136,7 @@ def _cost(kernel: Kernel, squared: Sequence[Tensor], values: Tensor, point: Floa
     pairs = _below(n)
     covariance, pulled_back = kernel.linearized(squared, parameters)
     noise, variance = noise_variance(parameters), kernel.variance(parameters)
-    gram = torch.diag((variance + noise).expand(n)).flatten().index_copy_(0, pairs, covariance).reshape(n, n)
+    gram = torch.diag((variance + noise) + known).flatten().index_copy_(0, pairs, covariance).reshape(n, n)
     factor, failed = torch.linalg.cholesky_ex(gram)  # reads the lower half only
     if int(failed):
         return 1e12, np.zeros_like(point)

@@ -291,20 +291,30 @@ class KernelAgent(BaseAgent):
 
     def _updated(self) -> Model | None:
         """Return the model of all values so far; None for fewer than three."""
-        self._model = self._kept_up(self._model, self._places, self._values(), self.kernels)
+        self._model = self._kept_up(self._model, self._places, self._values(), self.kernels, self._deviations())
         return self._model
 
-    def _kept_up(self, model: Model | None, places: Sequence[Features], values: Floats, kernels: Kernels) -> Model | None:
-        """Bring ``model`` up to date with all ``values`` (n,), measured at ``places``; None for fewer than three."""
+    def _kept_up(
+        self,
+        model: Model | None,
+        places: Sequence[Features],
+        values: Floats,
+        kernels: Kernels,
+        deviations: Floats | None = None,
+    ) -> Model | None:
+        """Bring ``model`` up to date with all ``values`` (n,), measured at ``places``; None for fewer than three.
+
+        ``deviations`` (n,) are those of the values by the noise of their spectra, as far as they are known.
+        """
         if len(values) < LEAST_VALUES:
             return None
         self._moved = self._moved or {group: features.to(self._device) for group, features in self._known.items()}
-        lessons = TrainingSet(self._groups(kernels), places, values, self._moved)
+        known = np.zeros(len(values)) if deviations is None else deviations
+        lessons = TrainingSet(self._groups(kernels), places, values, self._moved, known)
         if model is None or model.due != lessons.due:
             model = Model.fitted(lessons, model)
-        for i in range(model.count if model else len(values), len(values)):
-            assert model
-            model = model.extended(places[i], float(values[i]))
+        while model and model.count < len(values):
+            model = model.extended(lessons)
         return model
 
     def _components(self) -> tuple[Curves, list[Model], Floats]:

@@ -58,7 +58,7 @@ class Mixture:
         left_out = [process.leave_one_out() for process in processes]
         return cls(processes, stacking(torch.stack([-0.5 * (r / s) ** 2 - s.log() for r, s in left_out])))
 
-    def extended(self, place: Features, value: Tensor) -> Self:
+    def extended(self, place: Features, value: Tensor, known: Sequence[float] = ()) -> Self:
         """Return the mixture with one more value; parameters and weights stay.
 
         Parameters
@@ -67,8 +67,11 @@ class Mixture:
             Features of the place, each (1, d).
         value : Tensor
             Warped value, a scalar.
+        known : sequence of float
+            Its variance for each process as far as that is known beforehand; nothing is by default.
         """
-        return replace(self, processes=[p.extended(select(p.fit, place), value) for p in self.processes])
+        pairs = zip(self.processes, known or [0.0] * len(self.processes), strict=True)
+        return replace(self, processes=[p.extended(select(p.fit, place), value, own) for p, own in pairs])
 
     def at(self, places: Features) -> tuple[Tensor, Tensor]:
         """Return the posterior at any places.

@@ -75,24 +75,25 @@ class Model:
                 if process is None:
                     own = fit if name == simplest else training.fit(name, at, {due[simplest]: warp})
                     process = training.process(name, own, at)
-                for place in training.places[len(process.solved) : count]:
-                    process = process.extended(select(process.fit, place), values[0])
+                known = training.known(at)
+                for i in range(len(process.solved), count):
+                    process = process.extended(select(process.fit, training.places[i]), values[0], float(known[i]))
                 found[name] = process.with_values(values)
         sound = {name: process for name, process in found.items() if _sound(process)} or dict(list(found.items())[:1])
         return cls(tuple(sound), due, count, warp, Mixture.stacked(list(sound.values()))) if sound else None
 
-    def extended(self, place: Features, value: float) -> Model:
-        """Return the model with one more value; parameters and weights stay.
+    def extended(self, training: TrainingSet) -> Model:
+        """Return the model with the next value of its training data; parameters and weights stay.
 
         Parameters
         ----------
-        place : Features
-            Features of the place, each (1, d).
-        value : float
-            In the unit of the scalarizer.
+        training : TrainingSet
+            More values than the model has, the first ones being its own.
         """
+        place, value = training.places[self.count], training.values[self.count]
         warped = torch.as_tensor(self.warp(np.array([value])))
-        return replace(self, count=self.count + 1, process=self.process.extended(place, warped[0]))
+        known = [float(training.known(self.due[name])[self.count]) for name in self.names]
+        return replace(self, count=self.count + 1, process=self.process.extended(place, warped[0], known))
 
     def fantasized(self, place: Features) -> Model:
         """Return the model as if its mean had been measured at ``place`` (Kriging believer), for pending points."""

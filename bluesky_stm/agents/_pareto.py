@@ -31,7 +31,7 @@ class ParetoAgent(WeighingAgent):
         Both objectives are computed from the spectra of earlier runs, too.
         """
         self._objectives: Sequence[Scalarizer] = self.settings.objectives
-        self._pairs: list[tuple[Features, Floats]] = []
+        self._pairs: list[tuple[Features, Floats, Floats]] = []
         self._paired: list[bool] = []
         super().observe(topograph, prior)
         self._compare(self._inherited)
@@ -62,7 +62,7 @@ class ParetoAgent(WeighingAgent):
         paired = [bool(pair) and all(one.has_value for one in pair) for pair in both]
         for lesson, pair in compress(zip(lessons, both, strict=True), paired):
             place = self._features(np.array([lesson.point], dtype=float))
-            self._pairs.append((place, np.array([one.number for one in pair])))
+            self._pairs.append((place, np.array([one.number for one in pair]), np.array([one.deviation for one in pair])))
         return paired
 
     def _gain(self, models: Sequence[Model], pending: Sequence[Point]) -> Floats:
@@ -75,9 +75,11 @@ class ParetoAgent(WeighingAgent):
 
     def _both(self) -> list[Model]:
         """Return the models of both objectives; an empty list before there are three pairs of values."""
-        places, columns = [place for place, _ in self._pairs], np.array([values for _, values in self._pairs]).reshape(-1, 2).T
+        places = [place for place, _, _ in self._pairs]
+        columns, deviations = (np.array([pair[i] for pair in self._pairs]).reshape(-1, 2).T for i in (1, 2))
         self._pair_models = [
-            self._kept_up(model, places, column, self.kernels) for model, column in zip(self._pair_models, columns, strict=True)
+            self._kept_up(model, places, column, self.kernels, known)
+            for model, column, known in zip(self._pair_models, columns, deviations, strict=True)
         ]
         found = [model for model in self._pair_models if model]
         return found if len(found) == len(columns) else []

@@ -106,6 +106,8 @@ class Process:
         ``L^-1 K(measured, candidates)``.
     solved : Tensor of shape (n,)
         ``L^-1 values``.
+    noise : Tensor of shape (n,)
+        Noise variance of each value: the fitted one, and what is known of its spectrum.
     mean, variance : Tensor of shape (m,)
         Posterior of the candidates, noise left out.
     """
@@ -116,11 +118,14 @@ class Process:
     factor: Tensor
     rows: Rows
     solved: Tensor
+    noise: Tensor
     mean: Tensor
     variance: Tensor
 
     @classmethod
-    def conditioned(cls, fit: Fit, places: list[Tensor], values: Tensor, candidates: list[Tensor]) -> Self:
+    def conditioned(
+        cls, fit: Fit, places: list[Tensor], values: Tensor, candidates: list[Tensor], known: Tensor | None = None
+    ) -> Self:
         """Return the process conditioned on measured values.
 
         Parameters
@@ -133,16 +138,19 @@ class Process:
             Warped values.
         candidates : list of Tensor of shape (m, d)
             Features of the candidates, by group; they decide on the device.
+        known : Tensor of shape (n,), optional
+            Variance of each value that is known beforehand, as for `fitted`.
         """
         device = candidates[0].device
         fit, places, values = replace(fit, parameters=fit.parameters.to(device)), _brought(places, device), values.to(device)
-        factor = torch.linalg.cholesky(gram(fit, squared_distances(places, places)))
+        noise = noises(fit, torch.zeros_like(values) if known is None else known.to(device))
+        factor = torch.linalg.cholesky(gram(fit, squared_distances(places, places), noise))
         solved = torch.linalg.solve_triangular(factor, values[:, None], upper=False)[:, 0]
         rows = solved_rows(fit, factor, places, candidates)
         variance = fit.kernel.variance(fit.parameters) - _squares(rows.all)
-        return cls(fit, places, candidates, factor, rows, solved, solved @ rows.all, variance.clamp(min=LEAST_VARIANCE))
+        return cls(fit, places, candidates, factor, rows, solved, noise, solved @ rows.all, variance.clamp(min=LEAST_VARIANCE))
 
-    def extended(self, place: list[Tensor], value: Tensor) -> Self:
+    def extended(self, place: list[Tensor], value: Tensor, known: float = 0.0) -> Self:
         """Return the process with one more value; the parameters stay.
 
         Parameters
@@ -151,9 +159,11 @@ class Process:
             Features of the place, by group.
         value : Tensor
             Warped value, a scalar.
+        known : float
+            Its variance as far as that is known beforehand.
         """
         place, value = _brought(place, self._device), value.to(self._device)
-        noise = noise_variance(self.fit.parameters)
+        noise = noise_variance(self.fit.parameters) + known
         covariance = self._covariance(place, self.places)[0]
         row = torch.linalg.solve_triangular(self.factor, covariance[:, None], upper=False)[:, 0]
         corner = (self.fit.kernel.variance(self.fit.parameters) + noise - row @ row).clamp(min=LEAST_VARIANCE).sqrt()
@@ -167,6 +177,7 @@ class Process:
             factor=torch.cat([torch.cat([self.factor, side], 1), below]),
             rows=self.rows.with_one(new),
             solved=torch.cat([self.solved, solved[None]]),
+            noise=torch.cat([self.noise, noise[None]]),
             mean=self.mean + solved * new,
             variance=(self.variance - new * new).clamp(min=LEAST_VARIANCE),
         )
@@ -213,7 +224,7 @@ class Process:
     @property
     def mean_where_measured(self) -> Tensor:
         """Posterior mean of the measured places, (n,): the values less their estimated noise."""
-        return self.factor @ self.solved - noise_variance(self.fit.parameters) * self._alpha
+        return self.factor @ self.solved - self.noise * self._alpha
 
     @property
     def _device(self) -> torch.device:
@@ -227,7 +238,12 @@ class Process:
         return self.fit.kernel.covariance(squared_distances(a, b), self.fit.parameters)
 
 
-def gram(fit: Fit, squared: Sequence[Tensor]) -> Tensor:
+def noises(fit: Fit, known: Tensor) -> Tensor:
+    """Return the noise variance of each value, (n,): the fitted one, and what is ``known`` (n,) of its spectrum beforehand."""
+    return noise_variance(fit.parameters) + known
+
+
+def gram(fit: Fit, squared: Sequence[Tensor], noise: Tensor) -> Tensor:
     """Return the covariance of the measured values, noise included; (n, n).
 
     Parameters
@@ -236,8 +252,9 @@ def gram(fit: Fit, squared: Sequence[Tensor]) -> Tensor:
         Kernel and its parameters.
     squared : sequence of Tensor of shape (n, n)
         Squared distances of the measured places, by group.
+    noise : Tensor of shape (n,)
+        Noise variance of each value; see `noises`.
     """
-    noise = noise_variance(fit.parameters).expand(len(squared[0]))
     return fit.kernel.covariance(squared, fit.parameters) + torch.diag(noise)
 
 

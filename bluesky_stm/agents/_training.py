@@ -11,19 +11,24 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from bluesky_stm.agents._fit import Fit, fitted, leave_one_out
 from bluesky_stm.agents._kernel import Kernel, squared_distances
 from bluesky_stm.agents._mixture import Features
-from bluesky_stm.agents._process import Process, gram
+from bluesky_stm.agents._process import Process, gram, noises
 from bluesky_stm.agents._targets import TAILS, Warp
 from bluesky_stm.geometry import Floats
 
 # From 200 to 250 values 13 of 50 steps refit a kernel (benchmarks/results/agents_step.md).
 REFIT_EACH, REFIT_GROWTH = 60, 1.05
 """Number of values up to which kernels are fitted to each new one, and the factor in their number from fit to fit beyond."""
+
+
+LARGEST_DEVIATION = 1e3
+"""Standard deviation, in those of the values, beyond which a value says nothing, however much larger it is."""
 
 
 def fitted_at(count: int, phase: float = 0.0) -> int:
@@ -57,12 +62,27 @@ class TrainingSet:
         In the unit of the scalarizer.
     candidates : Features
         Features of the candidates.
+    deviations : ndarray of shape (n,)
+        Standard deviation of each value by the noise of its spectrum, in the unit of the scalarizer; 0 or NaN where unknown.
     """
 
     kernels: Mapping[str, Sequence[str]]
     places: Sequence[Features]
     values: Floats
     candidates: Features
+    deviations: Floats
+
+    def known(self, count: int) -> Tensor:
+        """Return the variance of each value that is known beforehand, (n,), warped as ordinary values are.
+
+        The warp is that of the first ``count`` values with tails for ordinary values: it follows from the data alone, and a
+        process that is kept and extended has the same numbers as one that is built again.
+        """
+        deviations = np.nan_to_num(self.deviations)
+        if not deviations.any():
+            return torch.zeros(len(deviations), dtype=torch.float64)
+        slope = np.exp(Warp.fitted(self.values[:count]).log_slope(self.values))
+        return torch.as_tensor(np.minimum(deviations * slope, LARGEST_DEVIATION) ** 2)
 
     @property
     def due(self) -> dict[str, int]:
@@ -82,12 +102,12 @@ class TrainingSet:
 
         Predictions are compared by the leave-one-out log density of the values, in their own unit.
         """
-        squared = self._squared(self.simplest, count)
+        squared, known = self._squared(self.simplest, count), self.known(count)[:count]
         values, trials = self.values[:count], list[tuple[float, Warp, Fit]]()
         for warp in (Warp.fitted(values, far) for far in TAILS):
             warped = torch.as_tensor(warp(values))
-            fit = fitted(Kernel(tuple(self.kernels[self.simplest])), squared, warped)
-            trials.append((_log_score(fit, squared, warped) + float(warp.log_slope(values).sum()), warp, fit))
+            fit = fitted(Kernel(tuple(self.kernels[self.simplest])), squared, warped, known)
+            trials.append((_log_score(fit, squared, warped, known) + float(warp.log_slope(values).sum()), warp, fit))
         return max(trials, key=lambda trial: trial[0])[1:]
 
     def fit(self, name: str, count: int, known: Mapping[int, Warp]) -> Fit:
@@ -109,7 +129,7 @@ class TrainingSet:
         at = fitted_at(count)
         warp = known[at] if at in known else self.tails(at)[0]
         warped = torch.as_tensor(warp(self.values[:count]))
-        return fitted(Kernel(tuple(self.kernels[name])), self._squared(name, count), warped)
+        return fitted(Kernel(tuple(self.kernels[name])), self._squared(name, count), warped, self.known(count)[:count])
 
     def process(self, name: str, fit: Fit, count: int) -> Process:
         """Return the process of a fitted kernel on the first ``count`` places, with values of zero.
@@ -130,7 +150,8 @@ class TrainingSet:
         Process
         """
         candidates = [self.candidates[group] for group in self.kernels[name]]
-        return Process.conditioned(fit, self._stacked(name, count), torch.zeros(count, dtype=torch.float64), candidates)
+        zeros = torch.zeros(count, dtype=torch.float64)
+        return Process.conditioned(fit, self._stacked(name, count), zeros, candidates, self.known(count)[:count])
 
     def _squared(self, name: str, count: int) -> list[Tensor]:
         places = self._stacked(name, count)
@@ -140,8 +161,8 @@ class TrainingSet:
         return [torch.cat([place[group] for place in self.places[:count]]) for group in self.kernels[name]]
 
 
-def _log_score(fit: Fit, squared: Sequence[Tensor], values: Tensor) -> float:
+def _log_score(fit: Fit, squared: Sequence[Tensor], values: Tensor, known: Tensor) -> float:
     """Return the log density of all warped values, each predicted from all others."""
-    factor = torch.linalg.cholesky(gram(fit, squared))
+    factor = torch.linalg.cholesky(gram(fit, squared, noises(fit, known)))
     residual, std = leave_one_out(factor, torch.cholesky_solve(values[:, None], factor)[:, 0])
     return float((-0.5 * (residual / std) ** 2 - std.log()).sum())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Protocol, Self, runtime_checkable
@@ -56,6 +57,14 @@ class Scalarizer(Protocol):
         """Return the JSON-able ``{"name": ..., **settings}`` from which it can be made again."""
 
 
+@runtime_checkable
+class Deviating(Protocol):
+    """A scalarizer that says how far the noise of a spectrum makes its value uncertain."""
+
+    def deviation(self, spectrum: Spectrum) -> float:
+        """Return the standard deviation of the value, in ``units``; NaN where it is unknown."""
+
+
 @dataclass(frozen=True, eq=False)
 class Observation:
     """One datum of the training data: a place, the spectrum taken there, and its value or why it has none.
@@ -69,19 +78,27 @@ class Observation:
         be computed with becomes `Failed`.
     spectrum : Spectrum, optional
         None where only the value is known.
+    deviation : float
+        Standard deviation of the value by the noise of its spectrum, in its unit; NaN where that is unknown.
     """
 
     point: Point
     value: float | Failed
     spectrum: Spectrum | None = None
+    deviation: float = NAN
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "value", _as_value(self.value))
+        usable = self.has_value and math.isfinite(self.deviation) and self.deviation >= 0
+        object.__setattr__(self, "deviation", float(self.deviation) if usable else NAN)
 
     @classmethod
     def of(cls, spectrum: Spectrum, scalarizer: Scalarizer) -> Self:
         """Return what ``scalarizer`` says of a spectrum, at its place."""
-        return cls(spectrum.position, scalarizer(spectrum), spectrum)
+        found = cls(spectrum.position, scalarizer(spectrum), spectrum)
+        if found.has_value and isinstance(scalarizer, Deviating):
+            return replace(found, deviation=float(scalarizer.deviation(spectrum)))
+        return found
 
     @property
     def has_value(self) -> bool:
@@ -110,8 +127,9 @@ class Observation:
         """
         if self.taken_back:
             return self
-        unknown = Failed("its spectrum is not at hand, and another scalarizer asks for it")
-        return replace(self, value=unknown if self.spectrum is None else scalarizer(self.spectrum))
+        if self.spectrum is None:
+            return replace(self, value=Failed("its spectrum is not at hand, and another scalarizer asks for it"))
+        return replace(self.of(self.spectrum, scalarizer), point=self.point)
 
     def moved(self, shift: Point) -> Observation:
         """Return the observation at a place that is shifted by ``shift`` nm."""

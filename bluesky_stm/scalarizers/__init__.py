@@ -11,9 +11,10 @@ from bluesky_stm import parts
 from bluesky_stm.errors import UnknownNameError
 from bluesky_stm.parts import Part
 from bluesky_stm.protocols import Scalarizer
+from bluesky_stm.scalarizers._above_noise import OnsetsAboveNoise
 from bluesky_stm.scalarizers._base import NoValueError, ScalarizerPart
 from bluesky_stm.scalarizers._edges import ConductionEdge, Gap, ValenceEdge
-from bluesky_stm.scalarizers._normalized import CurveScalarizer, normalized_conductance
+from bluesky_stm.scalarizers._normalized import normalized_conductance
 from bluesky_stm.scalarizers._parts import Conductance, InGapWeight, Integral, PeakHeight, PeakPosition
 from bluesky_stm.scalarizers._published import AreaRatio, BandgapSlopefit, PositiveChannelArea
 from bluesky_stm.scalarizers._references import ClassDistance, PrincipalComponent, Similarity
@@ -26,11 +27,11 @@ __all__ = [
     "ClassDistance",
     "Conductance",
     "ConductionEdge",
-    "CurveScalarizer",
     "Gap",
     "InGapWeight",
     "Integral",
     "NoValueError",
+    "OnsetsAboveNoise",
     "PeakHeight",
     "PeakPosition",
     "PositiveChannelArea",

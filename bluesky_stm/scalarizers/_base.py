@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from typing import ClassVar, Literal
 
+import numpy as np
+
 from bluesky_stm.measurements import Quality, Spectrum
 from bluesky_stm.parts import Part, setting
 from bluesky_stm.protocols import Failed
+from bluesky_stm.scalarizers._noise import replicas
 
 
 class NoValueError(Exception):
@@ -57,6 +60,16 @@ class ScalarizerPart(Part):
             When the spectrum has no value; the message says why.
         """
         raise NotImplementedError
+
+    def deviation(self, spectrum: Spectrum) -> float:
+        """Return the standard deviation of the value by the noise of the spectrum, in ``units``; NaN where it is unknown.
+
+        It is that of the values of `replicas` of the spectrum; scalarizers that know it themselves return that.
+        """
+        found = [self(replica) for replica in replicas(spectrum)]
+        values = [value for value in found if not isinstance(value, Failed)]
+        # A value that noise makes fail every other time has no deviation that would mean anything.
+        return float(np.std(values, ddof=1)) if len(values) > len(found) / 2 else math.nan
 
     def __call__(self, spectrum: Spectrum) -> float | Failed:
         """Return the value in ``units`` with the sign of ``prefer``, or why there is none."""

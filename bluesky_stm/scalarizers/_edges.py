@@ -21,8 +21,9 @@ depend on the part of the curve to which a line is fitted.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final, Literal, Self
 
 import numpy as np
 from scipy.stats import norm, t
@@ -31,6 +32,7 @@ from bluesky_stm import units
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import Spectrum
 from bluesky_stm.parts import setting
+from bluesky_stm.scalarizers._above_noise import OnsetsAboveNoise
 from bluesky_stm.scalarizers._base import NoValueError, ScalarizerPart
 from bluesky_stm.scalarizers._slope import LEAST_REACH, ChannelNoise, FittedSlope
 from bluesky_stm.scalarizers._sweep import Sweep
@@ -89,6 +91,20 @@ class _Edges(ScalarizerPart):
         gt=0,
     )
 
+    former: ClassVar[Literal["gap", "valence", "conduction"]]
+    """What a run of the first days meant by the name."""
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        """Take an instance as it is, or make one of a mapping; see `Settings.parse`.
+
+        A run of the first days names ``least`` and ``stretch``: its values were the onsets above the noise, and still are.
+        """
+        if isinstance(value, Mapping) and {"least", "stretch"} & set(value):
+            named = {**value, "name": OnsetsAboveNoise.model_fields["name"].default, "which": cls.former}
+            return OnsetsAboveNoise.parse(named)  # type: ignore[return-value]
+        return super().parse(value)
+
     @property
     def units(self) -> str:
         """A bias, which is an energy over the elementary charge."""
@@ -131,7 +147,7 @@ class _Edges(ScalarizerPart):
         """Return dI/dV, the samples around the quietest stretch where it stays below ``level``, and the noise there."""
         middle = None
         for _ in range(ROUNDS):
-            noise = ChannelNoise.inside(sweep[quiet], scale, np.ptp(sweep.bias) / 2)
+            noise = ChannelNoise.inside(sweep[quiet], scale, float(np.ptp(sweep.bias)) / 2)
             slope = FittedSlope.of(sweep, noise, reach)
             if middle is None:
                 middle = quiet.start + int(np.argmin(slope.didv[quiet]))
@@ -153,22 +169,33 @@ class _Edges(ScalarizerPart):
             quiet = inside
         return slope, gap, noise
 
-    def _edge(self, spectrum: Spectrum, which: int) -> tuple[float, float]:
-        found = self.edges(spectrum)
-        edge = (found.valence, found.conduction)[which]
+    def deviation(self, spectrum: Spectrum) -> float:
+        """Return the standard deviation of the value, in V, by the noise of both channels."""
+        try:
+            return self._deviation(self.edges(spectrum))
+        except NoValueError:
+            return float("nan")
+
+    def _deviation(self, found: BandEdges) -> float:
+        raise NotImplementedError
+
+    def _reached(self, which: str, spectrum: Spectrum, found: BandEdges) -> float:
+        """Return the edge ``which`` ("valence", "conduction"), in V, or say that the sweep does not reach it."""
+        edge = float(getattr(found, which))
         if np.isnan(edge):
-            end = Sweep.of(spectrum).clear.bias[-which]
+            bias = Sweep.of(spectrum).clear.bias
             raise NoValueError(
-                f"the {('valence', 'conduction')[which]} band is not reached up to {end:g} V: dI/dV stays below "
+                f"the {which} band is not reached up to {bias[0 if which == 'valence' else -1]:g} V: dI/dV stays below "
                 f"{found.level:.2g} nS, {self.level:g} of that at the set point of {spectrum.setpoint.bias:g} V"
             )
-        return edge, (found.valence_std, found.conduction_std)[which]
+        return edge
 
 
 class Gap(_Edges):
     """Conduction edge minus valence edge, in V: between them dI/dV stays below ``level`` times that at the set point."""
 
     name: str = "gap"
+    former: ClassVar[Literal["gap", "valence", "conduction"]] = "gap"
 
     def value(self, spectrum: Spectrum) -> float:
         """Return the gap, in V.
@@ -178,13 +205,18 @@ class Gap(_Edges):
         NoValueError
             When there is no gap, an edge lies outside of the sweep, or the noise hides both.
         """
-        return self._edge(spectrum, 1)[0] - self._edge(spectrum, 0)[0]
+        found = self.edges(spectrum)
+        return self._reached("conduction", spectrum, found) - self._reached("valence", spectrum, found)
+
+    def _deviation(self, found: BandEdges) -> float:
+        return float(np.hypot(found.valence_std, found.conduction_std))
 
 
 class ValenceEdge(_Edges):
     """Bias at which the occupied states end, in V."""
 
     name: str = "valence_edge"
+    former: ClassVar[Literal["gap", "valence", "conduction"]] = "valence"
 
     def value(self, spectrum: Spectrum) -> float:
         """Return the edge below the gap, in V.
@@ -194,13 +226,17 @@ class ValenceEdge(_Edges):
         NoValueError
             When there is no gap, the edge lies outside of the sweep, or the noise hides it.
         """
-        return self._edge(spectrum, 0)[0]
+        return self._reached("valence", spectrum, self.edges(spectrum))
+
+    def _deviation(self, found: BandEdges) -> float:
+        return found.valence_std
 
 
 class ConductionEdge(_Edges):
     """Bias at which the empty states begin, in V."""
 
     name: str = "conduction_edge"
+    former: ClassVar[Literal["gap", "valence", "conduction"]] = "conduction"
 
     def value(self, spectrum: Spectrum) -> float:
         """Return the edge above the gap, in V.
@@ -210,7 +246,10 @@ class ConductionEdge(_Edges):
         NoValueError
             When there is no gap, the edge lies outside of the sweep, or the noise hides it.
         """
-        return self._edge(spectrum, 1)[0]
+        return self._reached("conduction", spectrum, self.edges(spectrum))
+
+    def _deviation(self, found: BandEdges) -> float:
+        return found.conduction_std
 
 
 def _quietest(sweep: Sweep) -> slice:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 import numpy as np
-from scipy.stats import linregress
+from numpy.lib.stride_tricks import sliding_window_view
 
 from bluesky_stm import units
 from bluesky_stm.geometry import Floats
@@ -153,18 +153,28 @@ def _best_intercept(bias: Floats, curve: Floats, size: int, shorter: bool) -> fl
     count = len(bias) - size
     if count < 1 or size < 2:
         return _intercept(bias[:size], curve[:size]) if shorter else None
-    fits = [linregress(bias[i : i + size], curve[i : i + size]) for i in range(count)]
-    rising = [fit for fit in fits if fit.slope > LEAST_SLOPE]
-    best = max(rising, key=lambda fit: fit.rvalue**2, default=fits[0])
-    return -best.intercept / best.slope if best.slope > 0 else None
+    slopes, intercepts, fitness = _lines(bias, curve, size, count)
+    rising = slopes > LEAST_SLOPE
+    best = int(np.argmax(np.where(rising, fitness, -1.0))) if rising.any() else 0
+    return float(-intercepts[best] / slopes[best]) if slopes[best] > 0 else None
+
+
+def _lines(bias: Floats, curve: Floats, size: int, count: int) -> tuple[Floats, Floats, Floats]:
+    """Return slope, intercept and squared correlation of the lines through the first ``count`` windows of ``size`` samples."""
+    x, y = sliding_window_view(bias, size)[:count], sliding_window_view(curve, size)[:count]
+    dx, dy = x - x.mean(axis=1, keepdims=True), y - y.mean(axis=1, keepdims=True)
+    across, along, down = (dx * dy).sum(axis=1), (dx * dx).sum(axis=1), (dy * dy).sum(axis=1)
+    slopes = across / along
+    fitness = np.divide(across**2, along * down, out=np.zeros_like(down), where=down > 0)
+    return slopes, y.mean(axis=1) - slopes * x.mean(axis=1), fitness
 
 
 def _intercept(bias: Floats, curve: Floats) -> float | None:
     """Return where the line through all samples meets zero; None where it does not rise."""
     if len(bias) < 2:
         return None
-    fit = linregress(bias, curve)
-    return float(-fit.intercept / fit.slope) if fit.slope > 0 else None
+    slopes, intercepts, _ = _lines(bias, curve, len(bias), 1)
+    return float(-intercepts[0] / slopes[0]) if slopes[0] > 0 else None
 
 
 def _trailing_mean(values: Floats) -> Floats:

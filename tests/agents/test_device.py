@@ -28,7 +28,7 @@ def test_all_of_a_process_lives_where_its_candidates_do():
     process = (
         Process.conditioned(fit, zeros(6), values[:6], zeros(50, "meta")).extended(zeros(1), values[6]).with_values(values)
     )
-    kept = [process.fit.parameters, *process.places, process.factor, process.rows.all, process.solved]
+    kept = [process.fit.parameters, *process.places, process.factor, process.rows.all, process.solved, process.noise]
     asked = [*process.at(zeros(4)), *process.joint(torch.arange(3)), *process.leave_one_out(), process.mean_where_measured]
     assert {tensor.device.type for tensor in [*kept, *asked, process.mean, process.variance]} == {"meta"}
 
@@ -77,10 +77,10 @@ def full_gpu(broken_gpu, monkeypatch):
     """One that has no memory left for a posterior."""
     whole = Process.conditioned.__func__
 
-    def conditioned(cls, fit, places, values, candidates):
+    def conditioned(cls, fit, places, values, candidates, known=None):
         if candidates[0].device.type == "meta":
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has ...")
-        return whole(cls, fit, places, values, candidates)
+        return whole(cls, fit, places, values, candidates, known)
 
     monkeypatch.setattr(Process, "conditioned", classmethod(conditioned))
 

@@ -153,6 +153,16 @@ def test_what_the_noise_hides_is_no_gap_and_the_reason_says_at_which_set_point_i
     assert make_scalarizer("gap")(near) == pytest.approx(1.5 + 2 * foot(), abs=0.06)
 
 
+def test_a_gap_of_a_run_of_the_first_days_is_the_onset_above_the_noise_that_it_was():
+    old = {"name": "gap", "prefer": "small", "sigmas": 3.0, "least": 2e-4, "stretch": 0.25}
+    kept = make_scalarizer(old)
+    assert kept.describe() == {**old, "name": "onsets_above_noise", "which": "gap"}
+    clear = semiconductor()
+    edge = math.sqrt(2e-4 * clear.didv.max() / 4)  # noise is nothing here: the smallest share of the largest that counts
+    assert kept(clear) == pytest.approx(-(1.5 + 2 * edge), abs=0.02)
+    assert make_scalarizer({**old, "name": "valence_edge"})(clear) == pytest.approx(1.1 + edge, abs=0.01)
+
+
 def test_small_gaps_are_preferred_by_turning_the_sign_round():
     wide, narrow = semiconductor(), semiconductor(valence=-0.4)
     prefers_small = make_scalarizer({"name": "gap", "prefer": "small"})
@@ -284,6 +294,7 @@ def test_too_few_whole_spectra_make_no_component():
 
 ALL = (
     "gap",
+    "onsets_above_noise",
     "valence_edge",
     "conduction_edge",
     "conductance",
