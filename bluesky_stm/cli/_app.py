@@ -23,7 +23,7 @@ FOLDER = "bluesky_stm_data"
 PORTS = "6501,6502,6503,6504"
 
 EXAMPLES: Mapping[str, str] = {
-    "scalarizer": "gap:sigmas=4",
+    "scalarizer": "gap:level=0.5",
     "agent": "gp-xy:acquisition=ucb",
     "acquisition function": "ucb:beta=3",
     "stop rule": "no-improvement:patience=9",

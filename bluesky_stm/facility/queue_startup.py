@@ -33,7 +33,7 @@ _CHOSEN = {
     "child": parts.child_rules,
     "step_back": parts.step_back_rules,
 }
-# A name, which a form offers; the name with settings in one text, "gap:sigmas=4"; or a dict. The server evaluates the text of
+# A name, which a form offers; the name with settings in one text, "gap:level=0.5"; or a dict. The server evaluates the text of
 # the annotation, so pydantic has to be imported inside it. Settings are validated by the plan, before anything moves.
 _TEXT = "typing.Annotated[str, __import__('pydantic').Field(pattern={!r})]"
 _NAMED = f"typing.Union[Part, {_TEXT}, typing.Dict[str, typing.Any], None]"

@@ -134,7 +134,7 @@ class Parts(Generic[P]):
     def read_choice(self, text: str) -> JSON:
         """Read a part that is chosen in one text, as at a command line.
 
-        ``"gap"``, ``"gap:prefer=small,sigmas=4"``, ``"integral:between=[-0.2,0.2]"``. Values are JSON, or words as they
+        ``"gap"``, ``"gap:prefer=small,level=0.5"``, ``"integral:between=[-0.2,0.2]"``. Values are JSON, or words as they
         stand. One value without a name belongs to the leading setting of the part: ``"recorded:grid.3ds"``.
 
         Returns

@@ -43,7 +43,7 @@ def test_a_person_clears_a_fault_with_a_function_that_no_plan_calls(names):
     ("choice", "taken"),
     [
         ({"scalarizer": "gap"}, True),
-        ({"scalarizer": "gap:sigmas=4"}, True),
+        ({"scalarizer": "gap:level=0.5"}, True),
         ({"scalarizer": {"name": "gap", "sigmas": 4}}, True),
         ({"agent": "dkl:acquisition=ucb", "stop": "target:-0.7", "child": "most-points"}, True),
         ({"agent": None}, True),
