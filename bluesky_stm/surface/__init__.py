@@ -6,9 +6,12 @@ finds places of a known kind; only tests and benchmarks may ask for them.
 """
 
 from bluesky_stm.surface._barrier import Barrier
+from bluesky_stm.surface._cobalt import CobaltOnGold
 from bluesky_stm.surface._defects import Defect
 from bluesky_stm.surface._euzn2as2 import AREAS, EuZn2As2
 from bluesky_stm.surface._gold import Au111
+from bluesky_stm.surface._graphene import Graphene
+from bluesky_stm.surface._nbse2 import NbSe2
 from bluesky_stm.surface._points import SurfacePoints
 from bluesky_stm.surface._sample import Sample
 from bluesky_stm.surface._sample_part import SamplePart
@@ -20,8 +23,11 @@ __all__ = [
     "AREAS",
     "Au111",
     "Barrier",
+    "CobaltOnGold",
     "Defect",
     "EuZn2As2",
+    "Graphene",
+    "NbSe2",
     "Sample",
     "SamplePart",
     "Surface",

@@ -1,20 +1,41 @@
-"""Au(111) with its surface state: the sample on which a tip is usually checked.
+"""Au(111) with its surface state and its herringbone: the sample on which a tip is usually checked.
 
-The herringbone reconstruction is left out. Onset of the surface state: R. Paniago et al., Surf. Sci. 336, 113 (1995),
-doi:10.1016/0039-6028(95)00509-9.
+The reconstruction squeezes 23 rows onto 22 [1]_: pairs of ridges 6.3 nm apart and 20 pm high, which turn by 60 degrees every
+25 nm [1]_. Both ridges of a pair are one here, and kinks lie opposite to each other all over the terrace. The surface state
+begins 0.48 eV below the Fermi level at room temperature [2]_.
+
+References
+----------
+.. [1] J. V. Barth, H. Brune, G. Ertl, R. J. Behm, Phys. Rev. B 42, 9307 (1990), doi:10.1103/PhysRevB.42.9307
+.. [2] R. Paniago et al., Surf. Sci. 336, 113 (1995), doi:10.1016/0039-6028(95)00509-9
 """
+
+import math
+from typing import Final
 
 from bluesky_stm.measurements import Setpoint
 from bluesky_stm.surface._defects import Influence, Relief, Species
 from bluesky_stm.surface._envelopes import Gaussian
+from bluesky_stm.surface._metals import SurfaceState
+from bluesky_stm.surface._periodic import Periodic, Zigzag
 from bluesky_stm.surface._sample import Lattice, Sample
 from bluesky_stm.surface._sample_part import SamplePart
-from bluesky_stm.surface._states import SurfaceState
 from bluesky_stm.surface._terraces import Steps
+
+NEIGHBOURS: Final = 0.2884
+"""Distance of neighbouring atoms, in nm, from the lattice constant of gold, 0.4079 nm."""
+
+HERRINGBONE: Final = Periodic(
+    # The fronts are 6.3 nm apart after their turn by 30 degrees to either side.
+    waves=((2 * math.pi / (22 * NEIGHBOURS) * math.cos(math.radians(30)), 0.0),),
+    relief=0.01,
+    zigzag=Zigzag(direction=90.0, turn=30.0, length=25.0),
+)
+"""The reconstruction: ridges 20 pm above the valleys between them."""
 
 
 class Au111(SamplePart):
-    """Au(111): a metal with wide terraces, single steps and a surface state, on which a tip is usually checked."""
+    """Au(111): wide terraces, single steps, a surface state and the herringbone; a tip is usually checked on it."""
 
     name: str = "Au(111)"
 
@@ -22,7 +43,7 @@ class Au111(SamplePart):
         """Return the sample as data."""
         return Sample(
             name=self.name,
-            lattice=Lattice(constant=0.288, angle=0.0, corrugation=1.0),
+            lattice=Lattice(constant=NEIGHBOURS, angle=0.0, corrugation=1.0),
             steps=Steps(layer=0.2355, bunch=(1, 1, 1), plateau=(20.0, 50.0)),
             model=SurfaceState(),
             terrace={"metal": 1.0, "state": 1.0, "onset": -0.48, "width": 0.01},
@@ -39,5 +60,6 @@ class Au111(SamplePart):
             ),
             edge={"state": -0.5},
             edge_width=1.5,
+            patterns=(HERRINGBONE,),
             debris="adsorbate",
         )

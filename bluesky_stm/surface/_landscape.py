@@ -44,10 +44,10 @@ class Landscape:
     def changes(self) -> Floats:
         """Parameters of the states, shape (rows, P).
 
-        The first row is the terrace; the others are what puddles, region, edges and defects add to it, in this order.
+        The first row is the terrace; the others are what puddles, patterns, region, edges and defects add to it, in this order.
         """
         sample = self.sample
-        parts = [sample.terrace, *(puddle.change for puddle in sample.puddles)]
+        parts = [sample.terrace, *(puddle.change for puddle in sample.puddles), *(each.change for each in sample.patterns)]
         parts += [sample.band.change] if sample.band else []
         parts += [sample.edge] if sample.edge else []
         parts += [part.change for species in sample.species for part in species.influences]

@@ -83,6 +83,9 @@ class SurfacePoints:
         height = self.surface.staircase.height(self._downhill, slope)
         if self.surface.sample.band is not None:
             height += self.surface.sample.band.relief * self._region
+        for each in self.surface.sample.patterns:
+            if each.relief:
+                height += each.relief * each(self.points)
         for number, species in self._species:
             for part in species.relief:
                 height += part.height * self._neighbours.sum(number, part.envelope, sized=True)
@@ -165,6 +168,10 @@ class SurfacePoints:
         for i, puddle in enumerate(sample.puddles):
             present[1 + i] = "puddle", SmoothField(surface.seed, f"puddle {i}", puddle.length)(self.points)
         row = 1 + len(sample.puddles)
+        for each in sample.patterns:
+            if each.change:
+                present[row] = "pattern", each(self.points)
+            row += 1
         if sample.band is not None:
             present[row] = "region", self._region
             row += 1

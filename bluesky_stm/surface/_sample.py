@@ -12,6 +12,7 @@ from bluesky_stm.errors import UnknownNameError
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import Setpoint
 from bluesky_stm.surface._defects import Species
+from bluesky_stm.surface._periodic import Periodic
 from bluesky_stm.surface._regions import Band, Puddle
 from bluesky_stm.surface._states import StateModel
 from bluesky_stm.surface._terraces import Steps
@@ -28,7 +29,8 @@ class Lattice:
     angle : float
         Direction of one close-packed row, in degrees counter-clockwise from x.
     corrugation : float
-        Height difference from atom to hollow that a tip would see at the surface itself, in nm; it decays with the gap.
+        Height difference from atom to hollow that a tip would see at the surface itself, in nm; it decays with the gap. It is
+        negative for a honeycomb, whose atoms surround the hollows of this lattice's rows.
     """
 
     constant: float
@@ -75,6 +77,8 @@ class Sample:
         The second electronic region.
     puddles : tuple of Puddle
         Long-range potential, with one entry for each correlation length.
+    patterns : tuple of Periodic
+        What repeats over the surface: charge density waves, moire patterns, reconstructions.
     debris : str
         Species of what a tip leaves behind where it was pulsed or touched the surface.
     temperature : float
@@ -94,6 +98,7 @@ class Sample:
     edge_width: float = 4.0
     band: Band | None = None
     puddles: tuple[Puddle, ...] = ()
+    patterns: tuple[Periodic, ...] = ()
     debris: str = ""
     temperature: float = 77.0
 

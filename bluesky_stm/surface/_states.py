@@ -215,39 +215,3 @@ def _power(distance: Floats, power: Floats) -> Floats:
     np.log(distance, out=distance)
     np.multiply(distance, power, out=distance)
     return np.exp(distance, out=distance)
-
-
-@dataclass(frozen=True)
-class SurfaceState:
-    """A metal with a two-dimensional surface state: a constant density that steps up at the bottom of its band.
-
-    The parameters of a place are ``metal`` (density without the state), ``state`` (height of the step), ``onset`` (energy of
-    the step, eV) and ``width`` (broadening of the step, eV).
-    """
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the two densities and the two energies (eV)."""
-        return ("metal", "state", "onset", "width")
-
-    def density(self, parameters: Floats, energy: Floats) -> Floats:
-        """Return the density of states (n, K) at ``energy`` (K,), in eV, relative to that of the bare metal."""
-        metal, state, onset, width = parameters[..., None].swapaxes(0, 1)
-        with np.errstate(over="ignore"):  # far below the onset the step is 0, however large the exponential
-            return metal + state / (1 + np.exp(-(energy - onset) / width))
-
-    def finest(self, rows: Floats) -> float:
-        """Return three quarters of the smallest width of the step, in eV, which add 1/70 to its variance."""
-        width = rows[:, 3]
-        return 0.75 * max(float(width[0] + np.minimum(width[1:], 0).sum()), 0.0)
-
-    def count(self, parameters: Floats, energy: Floats) -> Floats:
-        """Return the integral of `density` from the Fermi level, that of the step from far below; shape (n, K)."""
-        metal, state, onset, width = parameters[..., None].swapaxes(0, 1)
-        far = (energy - onset) / width
-        # The integral of the step is log(1 + exp(far)), written such that nothing overflows.
-        risen = np.exp(-np.abs(far))
-        np.log1p(risen, out=risen)
-        risen += np.maximum(far, 0, out=far)
-        risen *= state * width
-        return np.add(risen, metal * energy, out=risen)

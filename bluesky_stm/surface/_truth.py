@@ -70,7 +70,7 @@ def _around_defects(surface: Surface, kind: str, count: int, reach: float, sprea
 def _shows(surface: Surface, points: Floats, kind: str) -> NDArray[np.bool_]:
     """Return which places show ``kind`` fully (if it is no defect) and nearly nothing else; shape (n,)."""
     shares = SurfacePoints(surface, points).shares
-    others = [share for name, share in shares.items() if name != "puddle" and not _same(kind, name)]
+    others = [share for name, share in shares.items() if name not in ("puddle", "pattern") and not _same(kind, name)]
     alone = np.max(others, axis=0) < _REST if others else np.ones(len(points), dtype=bool)
     return alone & (shares[kind] > 0.99) if kind in _TRIES and kind in shares else alone
 

@@ -1,0 +1,39 @@
+"""Single cobalt atoms on Au(111) at 4 K: a magnetic impurity that the electrons of the metal screen.
+
+At an atom dI/dV dips near the Fermi level: a Fano line with q = 0.6 and a half width of kT for a Kondo temperature of about
+70 K, gone about 1 nm away from the atom [1]_, [2]_. How deep the dip is, the height of an atom and the coverage are choices.
+
+References
+----------
+.. [1] V. Madhavan et al., Science 280, 567 (1998), doi:10.1126/science.280.5363.567
+.. [2] V. Madhavan et al., Phys. Rev. B 64, 165412 (2001), doi:10.1103/PhysRevB.64.165412
+"""
+
+from dataclasses import replace
+
+from bluesky_stm.surface._defects import Influence, Relief, Species
+from bluesky_stm.surface._envelopes import Gaussian
+from bluesky_stm.surface._gold import Au111
+from bluesky_stm.surface._metals import Resonance, SurfaceState
+from bluesky_stm.surface._sample import Sample
+from bluesky_stm.units import BOLTZMANN
+
+KONDO = Resonance("kondo", energy=0.004, width=BOLTZMANN * 70, q=0.6)
+
+
+class CobaltOnGold(Au111):
+    """Co on Au(111) at 4 K: cobalt atoms whose Kondo resonance is a dip at the Fermi level within 1 nm of each."""
+
+    name: str = "Co/Au(111)"
+
+    def build(self) -> Sample:
+        """Return the sample as data."""
+        atom = Species(
+            "cobalt",
+            density=0.6,
+            relief=(Relief(0.1, Gaussian(0.8)),),
+            influences=(Influence({"kondo": 0.5, "state": -0.4}, Gaussian(1.0)),),
+            spread=0.05,
+        )
+        gold = super().build()
+        return replace(gold, model=SurfaceState((KONDO,)), species=(*gold.species, atom), temperature=4.2)

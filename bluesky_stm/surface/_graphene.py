@@ -1,0 +1,58 @@
+"""A twisted layer of graphene on graphite at 4 K: a Dirac cone and a moire pattern.
+
+A layer that is turned against the one below shows a pattern of period ``a / (2 sin(twist / 2))`` [1]_; with 3.5 degrees 4.0 nm.
+The Dirac point of such a layer lies 17 meV above the Fermi level [2]_, and its density of states is linear in the distance from
+it. The van Hove singularities of the pattern, phonons and Landau levels are left out: the spectra hold within 0.15 V. The floor
+stands for the layers below; heights, vacancies and the scatter of the Dirac point are choices, as is the barrier of 4.5 eV.
+One layer is 0.335 nm high.
+
+References
+----------
+.. [1] G. Li et al., Nat. Phys. 6, 109 (2010), doi:10.1038/nphys1463
+.. [2] G. Li, A. Luican, E. Y. Andrei, Phys. Rev. Lett. 102, 176804 (2009), doi:10.1103/PhysRevLett.102.176804
+"""
+
+import math
+from typing import Final
+
+from bluesky_stm.measurements import Setpoint
+from bluesky_stm.parts import setting
+from bluesky_stm.surface._defects import Influence, Relief, Species
+from bluesky_stm.surface._envelopes import Gaussian
+from bluesky_stm.surface._metals import DiracCone
+from bluesky_stm.surface._periodic import Periodic, hexagonal
+from bluesky_stm.surface._regions import Puddle
+from bluesky_stm.surface._sample import Lattice, Sample
+from bluesky_stm.surface._sample_part import SamplePart
+from bluesky_stm.surface._terraces import Steps
+
+CONSTANT: Final = 0.246
+"""Lattice constant of graphene, in nm."""
+
+
+class Graphene(SamplePart):
+    """A twisted layer of graphene on graphite at 4 K: a Dirac cone, a honeycomb and its moire pattern."""
+
+    name: str = "graphene"
+    twist: float = setting(3.5, "deg", "Angle between the layer and the graphite below it.", gt=2, le=30)
+
+    def build(self) -> Sample:
+        """Return the sample as data."""
+        period = CONSTANT / (2 * math.sin(math.radians(self.twist / 2)))
+        vacancy = Species(
+            "vacancy", 0.05, (Relief(0.05, Gaussian(0.8)),), (Influence({"floor": 0.1, "dirac": 0.03}, Gaussian(3.0)),)
+        )
+        return Sample(
+            name=self.name,
+            lattice=Lattice(constant=CONSTANT, angle=7.0, corrugation=-100.0),
+            steps=Steps(layer=0.335, bunch=(1, 2), period=900.0),
+            model=DiracCone(),
+            terrace={"slope": 1.0, "dirac": 0.017, "floor": 0.01},
+            work_function=4.5,
+            reference=Setpoint(0.3, 0.05),
+            species=(vacancy,),
+            puddles=(Puddle({"dirac": 0.008}, length=12.0),),
+            patterns=(Periodic(hexagonal(period, 7.0 + 90.0 + self.twist / 2), change={"floor": 0.005}, relief=0.03),),
+            debris="vacancy",
+            temperature=4.2,
+        )
