@@ -60,6 +60,10 @@ class Rounded:
         setpoint = self.inner.get_setpoint()
         return Setpoint(wire(setpoint.bias, "V"), wire(setpoint.current, "nA"))
 
+    def get_lockin(self):
+        lockin = self.inner.get_lockin()
+        return replace(lockin, amplitude=wire(lockin.amplitude, "V"), phase=float(np.float32(lockin.phase)))
+
     def move_tip(self, point, speed=None):
         self.inner.move_tip(place(point), speed)
 
@@ -78,7 +82,7 @@ class Rounded:
         current, x, y = (wired(channel, "nA") for channel in (spectrum.current, spectrum.lockin_x, spectrum.lockin_y))
         clipped = np.abs(current).max() >= wire(self.ranges["current"][1], "nA") * (1 - 1e-6)
         values = {"current": current, "lockin_x": x, "lockin_y": y, "didv": self.get_lockin().didv(x, y)}
-        quality = Quality.CLIPPED if clipped else Quality.GOOD
+        quality = (spectrum.quality & ~Quality.CLIPPED) | (Quality.CLIPPED if clipped else Quality.GOOD)
         return replace(spectrum, position=place(spectrum.position), bias=settings.bias, quality=quality, **values)
 
 
