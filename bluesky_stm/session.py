@@ -6,7 +6,7 @@ Nothing is built at import, nothing is global: two sessions in one program do no
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -22,6 +22,7 @@ from bluesky_stm.errors import SettingsError, UnknownNameError
 from bluesky_stm.geometry import Frame
 from bluesky_stm.parts import KINDS, UNTOUCHED, Part, controllers, parts_of_controller, register
 from bluesky_stm.plans import with_fields_checked
+from bluesky_stm.scales import scales_named
 from bluesky_stm.settings import LengthScale, Limits, as_seed
 from bluesky_stm.storage import Catalog, open_catalog
 from bluesky_stm.validated import Data
@@ -33,18 +34,8 @@ if TYPE_CHECKING:
 FOLDER = Path("bluesky_stm_data")
 """Where the catalog lies when nobody says otherwise."""
 
-SMALLEST_GAP = {"name": "gap", "prefer": "small"}
-"""The narrowest gap wins: the signature of the defects that matter (EuZn2As2 narrows its gap at vacancies)."""
-
-SCALES = (
-    LengthScale(name="mesa", frame=200, pixels=512, patch=8, step=4, seeds=40, run_up=80, scalarizer=SMALLEST_GAP),
-    LengthScale(name="terrace", frame=50, patch=3, step=1, scalarizer=SMALLEST_GAP),
-    LengthScale(name="defect", frame=10, patch=1.2, step=0.2, scalarizer=SMALLEST_GAP),
-)
-"""Three length scales, from a step bunch down to one defect: the hierarchy of the paper, and the pixels of its wide image.
-
-On the wide frame most spectra go to one kind of spot after another.
-"""
+SCALES = scales_named("default")
+"""The length scales of a session for which nothing else is said."""
 
 
 @dataclass(repr=False)
@@ -179,6 +170,7 @@ def open(
     seed: int | None = None,
     catalog: str | Path = FOLDER,
     limits: Data | None = None,
+    scales: str | Sequence[LengthScale | Data] | None = None,
     RE: RunEngine | None = None,  # noqa: N803 - its name everywhere
     **settings: Any,
 ) -> Session:
@@ -199,6 +191,9 @@ def open(
         Folder of the catalog, made if it is not there; or a facility's catalog, see `open_catalog`.
     limits : mapping, optional
         Limits by quantity, narrower than those of the hardware.
+    scales : str or sequence of LengthScale or mapping, optional
+        Length scales from large to small, or the name of a set of them (`bluesky_stm.scales`), ``"paper"``; if not given, those
+        of the microscope, or ``"default"``.
     RE : RunEngine, optional
         A RunEngine that is there already.
     **settings
@@ -221,6 +216,7 @@ def open(
         raise SettingsError(f"RE should be a RunEngine, not {RE!r}. {UNTOUCHED}")
     if limits is not None:
         Limits.parse(limits)  # what makes no sense is said before a microscope is opened
+    chosen = scales_named(scales) if isinstance(scales, str) else tuple(LengthScale.parse(one) for one in scales or ())
     with ExitStack() as undo:
         opened = part.open()
         undo.callback(opened.close)
@@ -232,8 +228,8 @@ def open(
         stm = STM(controller=opened, limits=narrower, images=images, part=part, name="stm")
         if begin.sweep is not None:
             stm.sweep.settings = begin.sweep
-        scales = {scale.name: scale for scale in begin.scales or SCALES}
-        session = Session(stm, kept, scales, named, seed, begin.frame, RunEngine({"sample": named}) if RE is None else RE)
+        by_name = {scale.name: scale for scale in chosen or begin.scales or SCALES}
+        session = Session(stm, kept, by_name, named, seed, begin.frame, RunEngine({"sample": named}) if RE is None else RE)
         undo.pop_all()  # from here on the session closes them
     return session
 

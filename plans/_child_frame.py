@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -122,14 +122,18 @@ class MostPoints(ChildRule):
 
 
 class LargestSum(ChildRule):
-    """Go where the measured values, counted from the least one, sum up highest. The rule is one of the paper's."""
+    """Go where the measured values sum up highest, counted from the least one or, as in the paper, as they are."""
 
     name: str = "largest-sum"
+    # Values that are negative, as of a gap that is to be small, would make the emptiest frame the best one.
+    counted_from: Literal["least", "zero"] = setting(
+        "least", "", "Value that adds nothing to a sum: the least one measured, or zero as in the paper."
+    )
 
     def __call__(self, known: FrameKnowledge, centers: Floats, side: float) -> Floats:
         """Return the sum of the measured values inside each frame; see `ChildRule`."""
         points, values = known.measured
-        excess = values - values.min() if len(values) else values
+        excess = values - values.min() if len(values) and self.counted_from == "least" else values
         return _inside(centers, points, side, known.frame.angle) @ excess
 
 

@@ -21,7 +21,7 @@ LEVELS = [
     {"measurements", "parts", "robust"},
     {"documents", "protocols", "settings", "tip_changes"},
     {"surface", "scalarizers", "imaging", "valued", "files"},
-    {"steer", "spots"},
+    {"steer", "spots", "scales"},
     {"teaching"},
     {"devices", "controllers", "agents", "views", "storage"},
     {"plans"},

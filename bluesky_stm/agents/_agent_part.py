@@ -46,7 +46,9 @@ class AgentPart(Part):
     )
     seeds: int = setting(20, "", "Spectra at the start that are placed without a model.", ge=1)
     begin: tuple[tuple[float, float], ...] = setting(
-        (), units.LENGTH, "Places (x, y) from the centre of the frame at which and around which the first seed points lie."
+        (),
+        units.LENGTH,
+        "Places (x, y) from the centre of the frame for the first seed points and around them, unless they are random.",
     )
     first: Literal["spread", "random"] = setting(
         "spread",

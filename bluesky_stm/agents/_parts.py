@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import model_validator
 
@@ -113,6 +113,7 @@ class PublishedDKL(AgentPart):
     """Predict by deep kernel learning on windows alone, with the settings and the schedule of the published runs."""
 
     name: str = "paper-dkl"
+    first: Literal["spread", "random"] = setting("random", "", "Seed points: at random as published, or spread evenly.")
     steps: int = setting(200, "", "Steps of the fit.", ge=1)
     start: float = setting(10.0, "", "Value of beta, the square of the bound's factor, up to 20 spectra.", ge=0)
     decay: float = setting(0.9, "", "Factor by which beta falls with each further spectrum.", gt=0, le=1)

@@ -57,8 +57,11 @@ def run(
         ),
     ] = None,
     scales: Annotated[
-        Path | None,
-        typer.Option(help="YAML file: a list of length scales, from large to small; else as the settings file says."),
+        str | None,
+        typer.Option(
+            help="YAML file with a list of length scales, from large to small, or the name of a set of them, such as paper; "
+            "else as the settings file says."
+        ),
     ] = None,
     budget: Annotated[int | None, typer.Option(help="Spectra at each scale.")] = None,
     scalarizer: Annotated[str | None, typer.Option(help=f"Scalarizer: what counts. {chosen('scalarizer')}")] = None,
@@ -169,10 +172,15 @@ def _explore(
     return started
 
 
-def _read_scales(path: Path) -> list[LengthScale]:
+def _read_scales(choice: str) -> Sequence[LengthScale]:
+    """Return the length scales of a set, or else those in a file."""
+    from bluesky_stm.scales import SETS, scales_named
     from bluesky_stm.settings import LengthScale
     from bluesky_stm.validated import read_yaml
 
+    path = Path(choice)
+    if choice in SETS or not (path.exists() or path.suffix):
+        return scales_named(choice)
     listed = read_yaml(path)
     if not isinstance(listed, list):
         raise SettingsError(

@@ -13,6 +13,7 @@ from bluesky_stm.controllers import ControllerPart
 from bluesky_stm.errors import SettingsError
 from bluesky_stm.parts import controllers, step_back_rules
 from bluesky_stm.plans import StepBackRule
+from bluesky_stm.scales import scales_named
 from bluesky_stm.settings import LengthScale, Limits, Positive, Range, Seed, Settings
 from bluesky_stm.storage import is_elsewhere
 from bluesky_stm.validated import JSON, read_yaml
@@ -74,8 +75,9 @@ class Facility(Settings):
         controller that another package brings. ``bluesky-stm parts controller`` lists them.
     limits : dict
         Interlocks narrower than the hardware's, by quantity; see `Limits`.
-    scales : tuple of LengthScale
-        From large to small; those of the microscope if none is given.
+    scales : tuple of LengthScale, or str
+        From large to small, or the name of a set of them (`bluesky_stm.scales`): ``paper``. Those of the microscope if none is
+        given.
     child_frames : int
         Number of frames of the next scale that are explored inside one frame at most.
     step_back : StepBackRule, optional
@@ -105,6 +107,11 @@ class Facility(Settings):
     sample: str = ""
     operator: str = ""
     alerts: Alerts = Alerts()
+
+    @field_validator("scales", mode="before")
+    @classmethod
+    def _set_of_scales(cls, value: object) -> object:
+        return scales_named(value) if isinstance(value, str) else value
 
     @field_validator("limits")
     @classmethod

@@ -71,3 +71,18 @@ def _spectra_at(kind, profile, current, bias=-1.5, seed=2, count=25):
         )
         for i, place in enumerate(places)
     ]
+
+
+@pytest.fixture
+def published_scalars(data_file):
+    """Spectra of a published run and the scalars that lie beside them, as the agent was given them."""
+    import h5py
+
+    from bluesky_stm.files import read
+
+    def load(name):
+        with h5py.File(data_file(name)) as file:
+            stored = file["Metadata_001/DKL Scalar/Scalar/Scalar"][:].ravel()
+        return read(data_file(name)).spectra, stored
+
+    return load
