@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from bluesky_stm.controllers.nanonis_server._module import Answer, Module
 from bluesky_stm.controllers.nanonis_server._signals import DEMODULATORS
 from bluesky_stm.controllers.nanonis_wire._commands import demodulated
@@ -65,13 +67,14 @@ class LockInModule(Module):
 
         A demodulator reads the harmonic that it is set to, turned by its phase; at first it is set to that of its number.
         """
-        read, lockin = {}, self.controller.get_lockin()
+        # as it was during the sweep: the module may have switched it on for that; without a modulation the channels are NaN
+        read, lockin = {}, replace(self.controller.get_lockin(), on=True)
         for number in DEMODULATORS:
             harmonic, phase = (self.registers.get(f"LockIn.Demod{what}", number)[0] for what in ("Harmonic", "Phas"))
             if number == harmonic == 1:
                 pair = channels["lockin_x"], channels["lockin_y"]
             else:
-                derivative = channels.get(HARMONICS.get(harmonic, ""), 0 * channels["current"])
+                derivative = np.nan_to_num(channels.get(HARMONICS.get(harmonic, ""), 0 * channels["current"]))
                 pair = lockin.demodulated(harmonic, derivative, lockin.phase if number == 1 else phase)
             read |= dict(zip(demodulated(number), pair, strict=True))
         return read
