@@ -155,6 +155,9 @@ class Swept(Taken):
         Raw lock-in channels, in nA.
     didv : ndarray of shape (..., n)
         Differential conductance, in nS, from the raw lock-in by its calibration; NaN where the bias was not modulated.
+    d2idv2 : ndarray of shape (..., n)
+        Second derivative of the current with bias, in nS/V, from the second harmonic of the lock-in; it shows inelastic
+        tunnelling. NaN where that is not demodulated.
     """
 
     bias: Floats = array(units.BIAS, ("bias",), "Sample bias, in the order measured.", precision=4)
@@ -162,6 +165,9 @@ class Swept(Taken):
     lockin_x: Floats = channel(units.CURRENT, "Raw lock-in, in phase.", label="LI Demod 1 X (A)")
     lockin_y: Floats = channel(units.CURRENT, "Raw lock-in, a quarter of a period ahead.", label="LI Demod 1 Y (A)")
     didv: Floats = channel(units.CONDUCTANCE, "Differential conductance.", label="dI/dV (S)", harmonic=1)
+    d2idv2: Floats = channel(
+        units.CURVATURE, "Second derivative of the current.", label="d2I/dV2 (S/V)", optional=True, harmonic=2
+    )
 
     def __post_init__(self) -> None:
         for name in {f.attribute for f in CHANNELS if f.optional and getattr(self, f.attribute) is None}:

@@ -28,7 +28,7 @@ def test_the_document_gives_back_the_spectrum_of_the_controller(stm, fake):
     stm.sweep.trigger().wait(5)
     stored = spectrum_from(data(stm.sweep) | data(stm.tip))
     for field in fields(measured):
-        assert np.array_equal(getattr(stored, field.name), getattr(measured, field.name)), field.name
+        np.testing.assert_array_equal(getattr(stored, field.name), getattr(measured, field.name), field.name)
 
 
 def test_the_arrays_of_two_readings_do_not_share_memory(stm):

@@ -170,7 +170,7 @@ def test_a_grid_whose_file_ends_after_some_pixels_is_nan_behind_them(tmp_path, g
     """As the instrument leaves it when a person stops the grid."""
     path = tmp_path / "stopped.3ds"
     files.write(path, grid)
-    pixel = 4 * (5 + 4 * len(grid.bias))
+    pixel = 4 * (5 + len(CHANNELS) * len(grid.bias))
     path.write_bytes(path.read_bytes()[: -2 * pixel])
     back = files.read(path)
     measured = np.isfinite(back.current).all(axis=-1).reshape(-1)
@@ -336,7 +336,7 @@ def test_silx_takes_the_spectra_of_a_run_for_curves(written):
         spectra = nxdata.NXdata(file["entry/spectra"])
         assert spectra.is_valid, spectra.issues
         assert spectra.axes[-1][()] == pytest.approx(GRID.bias)
-        assert set(spectra.auxiliary_signals_dataset_names) == {"current", "lockin_x", "lockin_y"}
+        assert set(spectra.auxiliary_signals_dataset_names) == {"current", "lockin_x", "lockin_y", "d2idv2"}
 
 
 @pytest.mark.parametrize("suffix", [".hf5", ".nxs"])

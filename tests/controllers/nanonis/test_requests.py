@@ -28,7 +28,7 @@ def heard(server, monkeypatch):
     return commands
 
 
-def test_a_spectrum_of_an_exploration_takes_at_most_44_requests(controller, heard):
+def test_a_spectrum_of_an_exploration_takes_at_most_45_requests(controller, heard):
     """A move and a sweep as the plan asks for them, the devices' own readings among them; there were 67."""
     stm = STM(controller=controller, name="stm")
 
@@ -43,7 +43,7 @@ def test_a_spectrum_of_an_exploration_takes_at_most_44_requests(controller, hear
     counted = []
     RunEngine()(two_spectra())
     assert "BiasSpectr.Start" in counted
-    assert len(counted) <= 44
+    assert len(counted) <= 45
 
 
 def test_a_module_that_reads_as_it_should_is_not_set_again(controller, heard):
@@ -100,6 +100,7 @@ QUESTIONS = [
     "BiasSpectr.Start",
     "Signals.RangeGet",
     "LockIn.ModAmpGet",
+    "LockIn.DemodHarmonicGet",
     "Bias.Get",
     "ZCtrl.SetpntGet",
 ]
