@@ -14,6 +14,7 @@ import numpy as np
 from pydantic import model_validator
 from scipy.spatial import KDTree
 from scipy.special import log_ndtr, ndtr
+from typing_extensions import override
 
 from bluesky_stm import units
 from bluesky_stm.agents._inputs import AcquisitionFunction, AcquisitionInputs, Scale
@@ -29,8 +30,8 @@ class ExpectedImprovement(AcquisitionFunction):
 
     name: str = "ei"
 
+    @override
     def __call__(self, inputs: AcquisitionInputs) -> Floats:
-        """Return the expected improvement over `AcquisitionInputs.best`, in warped values; never negative."""
         return inputs.expected(np.exp(log_expected_improvement(inputs.mean, inputs.std, inputs.best)))
 
 
@@ -40,8 +41,8 @@ class LogExpectedImprovement(AcquisitionFunction):
     name: str = "log-ei"
     scale: ClassVar[Scale] = "logarithm"
 
+    @override
     def __call__(self, inputs: AcquisitionInputs) -> Floats:
-        """Return the logarithm; it is accurate for any distance below the best."""
         return log_expected_improvement(inputs.mean, inputs.std, inputs.best) + np.log(inputs.chance)
 
 
@@ -52,8 +53,8 @@ class UpperConfidenceBound(AcquisitionFunction):
     scale: ClassVar[Scale] = "level"
     beta: float = setting(4.0, "", "Square of the number of standard deviations that are added to the mean.", ge=0)
 
+    @override
     def __call__(self, inputs: AcquisitionInputs) -> Floats:
-        """Return the bound, in warped values."""
         return inputs.expected(inputs.mean + math.sqrt(self.beta) * inputs.std, inputs.least)
 
 
@@ -67,8 +68,8 @@ class AnnealedBound(AcquisitionFunction):
     after: int = setting(20, "", "Spectra after which beta begins to fall.", ge=0)
     least: float = setting(0.001, "", "Value below which beta does not fall.", ge=0)
 
+    @override
     def __call__(self, inputs: AcquisitionInputs) -> Floats:
-        """Return the bound, in warped values."""
         beta = max(self.start * self.decay ** max(inputs.count - self.after, 0), self.least)
         return inputs.expected(inputs.mean + math.sqrt(beta) * inputs.std, inputs.least)
 
@@ -79,8 +80,8 @@ class MaximumVariance(AcquisitionFunction):
     name: str = "variance"
     maximises: ClassVar[bool] = False
 
+    @override
     def __call__(self, inputs: AcquisitionInputs) -> Floats:
-        """Return the standard deviation, in warped values."""
         return inputs.expected(inputs.std)
 
 
@@ -113,8 +114,8 @@ class Novelty(AcquisitionFunction):
     maximises: ClassVar[bool] = False
     neighbours: int = setting(3, "", "Values already measured, the nearest ones, to which the distance counts.", ge=1)
 
+    @override
     def __call__(self, inputs: AcquisitionInputs) -> Floats:
-        """Return the root mean square distance, in warped values."""
         apart = expected_novelty(inputs.mean[:, None], inputs.std[:, None], inputs.seen[:, None], self.neighbours)
         return inputs.expected(apart)
 
@@ -138,8 +139,8 @@ class WithinRange(AcquisitionFunction):
             raise ValueError(f"the lower end {self.low:g} must lie below the upper end {self.high:g}")
         return self
 
+    @override
     def __call__(self, inputs: AcquisitionInputs) -> Floats:
-        """Return the probability, between 0 and 1."""
         low, high = (np.inf * sign if end is None else float(inputs.warp(np.array(end))) for end, sign in self._ends)
         return inputs.expected(ndtr((high - inputs.mean) / inputs.std) - ndtr((low - inputs.mean) / inputs.std))
 
@@ -168,8 +169,8 @@ class CostAware(AcquisitionFunction):
         return self
 
     @property
+    @override
     def maximises(self) -> bool:
-        """True when the acquisition function ``of`` maximises."""
         return self.of.maximises
 
 
@@ -201,8 +202,8 @@ class PerTime(CostAware):
         return worth - np.log(time) if self.of.scale == "logarithm" else worth / time
 
     @property
+    @override
     def scale(self) -> Scale:
-        """Kind of number of the score that is divided."""
         return self.of.scale
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
+from typing_extensions import override
 
 from bluesky_stm.agents import _health
 from bluesky_stm.agents._appearance import alike_to, collapsed, unseen
@@ -65,8 +66,8 @@ class KernelAgent(BaseAgent):
         self._blind = collapsed(self._known, self.kernels)
         self._noticed = [alike_to(part) for part in self._blind]
 
+    @override
     def ingest(self, observations: Sequence[Observation]) -> None:
-        """Learn from spectra, in the order in which they were taken."""
         start = len(self.observations)
         super().ingest(observations)
         self._remember(self.observations[start:])

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import compress
 
 import numpy as np
+from typing_extensions import override
 
 from bluesky_stm.agents._hypervolume import log_expected_gain
 from bluesky_stm.agents._kernel_agents import LEAST_VALUES
@@ -36,8 +37,8 @@ class ParetoAgent(WeighingAgent):
         super().observe(topograph, prior)
         self._compare(self._inherited)
 
+    @override
     def ingest(self, observations: Sequence[Observation]) -> None:
-        """Learn from spectra, in the order in which they were taken."""
         super().ingest(observations)
         self._paired += self._compare(observations)
 

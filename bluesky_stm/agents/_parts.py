@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal, Self
 
 from pydantic import model_validator
+from typing_extensions import override
 
 from bluesky_stm.agents._acquisition import ExpectedImprovement
 from bluesky_stm.agents._agent_part import AgentPart
@@ -22,8 +23,8 @@ class RandomPlaces(AgentPart):
 
     name: str = "random"
 
+    @override
     def build(self, seed: int = 0) -> Agent:
-        """Make the agent; see `AgentPart.build`."""
         from bluesky_stm.agents._plain import RandomAgent
 
         return RandomAgent(self, seed)
@@ -34,8 +35,8 @@ class SpaceFilling(AgentPart):
 
     name: str = "space-filling"
 
+    @override
     def build(self, seed: int = 0) -> Agent:
-        """Make the agent; see `AgentPart.build`."""
         from bluesky_stm.agents._plain import SpaceFillingAgent
 
         return SpaceFillingAgent(self, seed)
@@ -52,8 +53,8 @@ class PositionGP(KernelPart):
 
     name: str = "gp-xy"
 
+    @override
     def build(self, seed: int = 0) -> Agent:
-        """Make the agent; see `AgentPart.build`. It loads torch."""
         from bluesky_stm.agents._kernel_agents import PositionAgent
 
         return PositionAgent(self, seed)
@@ -65,8 +66,8 @@ class DKL(KernelPart):
     name: str = "dkl"
     net: bool = setting(True, "", NET)
 
+    @override
     def build(self, seed: int = 0) -> Agent:
-        """Make the agent; see `AgentPart.build`. It loads torch."""
         from bluesky_stm.agents._deep import DKLAgent
 
         return DKLAgent(self, seed)
@@ -79,8 +80,8 @@ class NoveltySearch(AgentPart):
     net: bool = setting(True, "", NET)
     neighbours: int = setting(3, "", "Spectra already taken, the nearest ones, to which the distance counts.", ge=1)
 
+    @override
     def build(self, seed: int = 0) -> Agent:
-        """Make the agent; see `AgentPart.build`. It loads torch."""
         from bluesky_stm.agents._novelty import NoveltyAgent
 
         return NoveltyAgent(self, seed)
@@ -102,8 +103,8 @@ class ParetoSearch(AgentPart):
             raise ValueError(f"both objectives are {first}: give two, or take an agent that seeks one")
         return self
 
+    @override
     def build(self, seed: int = 0) -> Agent:
-        """Make the agent; see `AgentPart.build`. It loads torch."""
         from bluesky_stm.agents._pareto import ParetoAgent
 
         return ParetoAgent(self, seed)
@@ -119,8 +120,8 @@ class PublishedDKL(AgentPart):
     decay: float = setting(0.9, "", "Factor by which beta falls with each further spectrum.", gt=0, le=1)
     least: float = setting(0.001, "", "Value below which beta does not fall.", ge=0)
 
+    @override
     def build(self, seed: int = 0) -> Agent:
-        """Make the agent; see `AgentPart.build`. It loads torch and gpytorch."""
         from bluesky_stm.agents._published import PublishedAgent
 
         return PublishedAgent(self, seed)

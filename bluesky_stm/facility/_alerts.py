@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from logging.handlers import SMTPHandler
 from typing import TYPE_CHECKING
 
+from typing_extensions import override
+
 from bluesky_stm.documents import Stream, StreamRouter
 from bluesky_stm.teaching import drift_from, revoked_from
 from bluesky_stm.validated import Data
@@ -31,14 +33,14 @@ class NightWatch(StreamRouter):
         super().__init__()
         self._what = ""
 
+    @override
     def begin(self, start: Data) -> None:
-        """A run begins."""
         scale = (start.get("length_scale") or {}).get("name", "")
         self._what = f"{start.get('plan_name', 'run')} {scale} {start['uid'][:8]}".replace("  ", " ")
         logger.info("%s begins.", self._what)
 
+    @override
     def give(self, stream: str, event: Data) -> None:
-        """A tip check or a measurement of drift is looked at."""
         match stream:
             case Stream.TIP_CHECK:
                 count, reason = revoked_from(event["data"])
@@ -49,8 +51,8 @@ class NightWatch(StreamRouter):
                 if not speed <= FAST:
                     logger.warning("%s: it drifts by %.3g nm/s.", self._what, speed)
 
+    @override
     def end(self, stop: Data) -> None:
-        """A run has ended: well, by a person, or by a fault."""
         status = stop["exit_status"]
         logger.log(_LEVELS[status], "%s has ended: %s. %s", self._what, status, stop.get("reason", ""))
 

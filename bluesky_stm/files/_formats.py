@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar, Final
 
+from typing_extensions import override
+
 from bluesky_stm.files._3ds import Sweeps, read_sweeps, write_3ds
 from bluesky_stm.files._dat import read_dat, write_dat
 from bluesky_stm.files._format import FileFormat, Writable
@@ -24,17 +26,17 @@ class NanonisGrid(FileFormat):
     suffixes: ClassVar[tuple[str, ...]] = (".3ds",)
     holds: ClassVar[tuple[type[Writable], ...]] = (Grid,)
 
+    @override
     def recognises(self, path: Path, start: bytes) -> bool:
-        """Return True when the file starts as a header of a grid does."""
         return start.startswith(b"Grid dim")
 
+    @override
     def read(self, path: Path) -> Grid | Sweeps:
-        """Return a grid of bias sweeps, or the sweeps of another quantity."""
         sweeps = read_sweeps(path)
         return sweeps.cits() if sweeps.swept.startswith("Bias") else sweeps
 
+    @override
     def write(self, path: Path, recording: Writable) -> None:
-        """Write a grid."""
         assert isinstance(recording, Grid)  # as `holds` says; `files.write` has asked
         write_3ds(path, recording)
 
@@ -46,16 +48,16 @@ class NanonisImage(FileFormat):
     suffixes: ClassVar[tuple[str, ...]] = (".sxm",)
     holds: ClassVar[tuple[type[Writable], ...]] = (Topograph, RecordedRun)
 
+    @override
     def recognises(self, path: Path, start: bytes) -> bool:
-        """Return True when the file starts with the version of Nanonis."""
         return start.startswith(b":NANONIS_VERSION")
 
     def read(self, path: Path) -> Topograph:
         """Return the forward topograph; `read_scan` returns the other channels, too."""
         return read_sxm(path)
 
+    @override
     def write(self, path: Path, recording: Writable) -> None:
-        """Write a topograph."""
         topograph = recording.topograph if isinstance(recording, RecordedRun) else recording
         assert isinstance(topograph, Topograph)
         write_sxm(path, topograph)
@@ -68,16 +70,16 @@ class NanonisSpectrum(FileFormat):
     suffixes: ClassVar[tuple[str, ...]] = (".dat",)
     holds: ClassVar[tuple[type[Writable], ...]] = (Spectrum,)
 
+    @override
     def recognises(self, path: Path, start: bytes) -> bool:
-        """Return True when the file starts with the name of the experiment."""
         return start.startswith(b"Experiment")
 
+    @override
     def read(self, path: Path) -> Spectrum:
-        """Return the spectrum."""
         return read_dat(path)
 
+    @override
     def write(self, path: Path, recording: Writable) -> None:
-        """Write a spectrum."""
         assert isinstance(recording, Spectrum)
         write_dat(path, recording)
 
@@ -89,16 +91,16 @@ class NeXus(FileFormat):
     suffixes: ClassVar[tuple[str, ...]] = (".nxs",)
     holds: ClassVar[tuple[type[Writable], ...]] = (RecordedRun, Grid, Topograph)
 
+    @override
     def recognises(self, path: Path, start: bytes) -> bool:
-        """Return True for an HDF5 file that says that it is a NeXus file."""
         return start.startswith(HDF5) and is_nexus(path)
 
+    @override
     def read(self, path: Path) -> RecordedRun | Grid | Topograph:
-        """Return what was written."""
         return read_nexus(path)
 
+    @override
     def write(self, path: Path, recording: Writable) -> None:
-        """Write a run, a grid or a topograph."""
         assert not isinstance(recording, Spectrum)
         write_nexus(path, recording)
 
@@ -110,15 +112,15 @@ class NSID(FileFormat):
     suffixes: ClassVar[tuple[str, ...]] = (".hf5",)
     holds: ClassVar[tuple[type[Writable], ...]] = (RecordedRun, Grid, Topograph)
 
+    @override
     def recognises(self, path: Path, start: bytes) -> bool:
-        """Return True for an HDF5 file that holds measurements as NSID names them, and for one that is torn."""
         return start.startswith(HDF5) and is_nsid(path)
 
+    @override
     def read(self, path: Path) -> RecordedRun | Grid | Topograph:
-        """Return a published run, or what was written."""
         return read_hf5(path)
 
+    @override
     def write(self, path: Path, recording: Writable) -> None:
-        """Write a run, a grid or a topograph."""
         assert not isinstance(recording, Spectrum)
         write_hf5(path, recording)

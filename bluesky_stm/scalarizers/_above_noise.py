@@ -14,6 +14,7 @@ import math
 from typing import Literal
 
 import numpy as np
+from typing_extensions import override
 
 from bluesky_stm import units
 from bluesky_stm.geometry import Floats
@@ -41,8 +42,8 @@ class OnsetsAboveNoise(ScalarizerPart):
     stretch: float = setting(0.25, units.BIAS, "Width of the range of bias in which the noise floor is found.", gt=0)
 
     @property
+    @override
     def units(self) -> str:
-        """A bias."""
         return units.BIAS
 
     def value(self, spectrum: Spectrum) -> float:

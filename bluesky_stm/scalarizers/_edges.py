@@ -27,6 +27,7 @@ from typing import ClassVar, Final, Literal, Self
 
 import numpy as np
 from scipy.stats import norm, t
+from typing_extensions import override
 
 from bluesky_stm import units
 from bluesky_stm.geometry import Floats
@@ -106,8 +107,8 @@ class _Edges(ScalarizerPart):
         return super().parse(value)
 
     @property
+    @override
     def units(self) -> str:
-        """A bias, which is an energy over the elementary charge."""
         return units.BIAS
 
     def edges(self, spectrum: Spectrum) -> BandEdges:

@@ -7,6 +7,7 @@ from typing import Literal, Self
 import numpy as np
 from pydantic import model_validator
 from scipy.signal import savgol_filter
+from typing_extensions import override
 
 from bluesky_stm import units
 from bluesky_stm.geometry import Floats
@@ -31,8 +32,8 @@ class Integral(CurveScalarizer):
         return self
 
     @property
+    @override
     def units(self) -> str:
-        """Current times bias, or conductance times bias, which is a current."""
         if self.channel == "current":
             return f"{units.CURRENT} {units.BIAS}"
         return units.BIAS if self.normalized else units.CURRENT
@@ -57,8 +58,8 @@ class Conductance(CurveScalarizer):
     width: float = setting(0.1, units.BIAS, "Full width of the window over which dI/dV is averaged.", gt=0)
 
     @property
+    @override
     def units(self) -> str:
-        """A conductance, or none where it is normalised."""
         return self.curve_units
 
     def value(self, spectrum: Spectrum) -> float:
@@ -80,8 +81,8 @@ class InGapWeight(CurveScalarizer):
     of: Range = setting(..., units.BIAS, "Range of bias to which the weight is related.")
 
     @property
+    @override
     def units(self) -> str:
-        """A ratio."""
         return ""
 
     def value(self, spectrum: Spectrum) -> float:
@@ -123,8 +124,8 @@ class PeakPosition(_Peak):
     name: str = "peak_position"
 
     @property
+    @override
     def units(self) -> str:
-        """A bias."""
         return units.BIAS
 
     def value(self, spectrum: Spectrum) -> float:
@@ -146,8 +147,8 @@ class PeakHeight(_Peak):
     name: str = "peak_height"
 
     @property
+    @override
     def units(self) -> str:
-        """A conductance, or none where it is normalised."""
         return self.curve_units
 
     def value(self, spectrum: Spectrum) -> float:

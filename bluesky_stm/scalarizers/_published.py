@@ -14,6 +14,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
+from typing_extensions import override
 
 from bluesky_stm import units
 from bluesky_stm.geometry import Floats
@@ -39,8 +40,8 @@ class PositiveChannelArea(ScalarizerPart):
     refused: ClassVar[Quality] = ScalarizerPart.refused & ~Quality.UNMODULATED
 
     @property
+    @override
     def units(self) -> str:
-        """Current times bias."""
         return f"{units.CURRENT} {units.BIAS}"
 
     def value(self, spectrum: Spectrum) -> float:
@@ -65,8 +66,8 @@ class AreaRatio(ScalarizerPart):
     offset: float = setting(0.0, "", "Number that is added to the ratio.")
 
     @property
+    @override
     def units(self) -> str:
-        """A ratio."""
         return ""
 
     def value(self, spectrum: Spectrum) -> float:
@@ -105,8 +106,8 @@ class BandgapSlopefit(ScalarizerPart):
     )
 
     @property
+    @override
     def units(self) -> str:
-        """A bias."""
         return units.BIAS
 
     def value(self, spectrum: Spectrum) -> float:

@@ -11,6 +11,7 @@ from typing import Annotated, Self
 
 import numpy as np
 from pydantic import AfterValidator, Field
+from typing_extensions import override
 
 from bluesky_stm import units
 from bluesky_stm.errors import SettingsError
@@ -40,8 +41,8 @@ class Similarity(CurveScalarizer):
     reference: Reference = setting(..., "V, any", "The reference spectrum: pairs of bias and dI/dV, the bias rising.")
 
     @property
+    @override
     def units(self) -> str:
-        """A correlation."""
         return ""
 
     def value(self, spectrum: Spectrum) -> float:
@@ -68,8 +69,8 @@ class ClassDistance(CurveScalarizer):
     classes: dict[str, Reference] = setting(..., "V, any", "The known kinds of spectra, by name.", min_length=1)
 
     @property
+    @override
     def units(self) -> str:
-        """A ratio."""
         return ""
 
     def value(self, spectrum: Spectrum) -> float:
@@ -131,8 +132,8 @@ class PrincipalComponent(CurveScalarizer):
         return cls.parse({"axis": np.column_stack([bias, mean, loading]).tolist(), "normalized": normalized})
 
     @property
+    @override
     def units(self) -> str:
-        """A conductance, or none where it is normalised."""
         return self.curve_units
 
     def value(self, spectrum: Spectrum) -> float:

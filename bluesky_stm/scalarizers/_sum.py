@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Self
 
 from pydantic import model_validator
+from typing_extensions import override
 
 from bluesky_stm.measurements import Spectrum
 from bluesky_stm.parts import scalarizers, setting
@@ -33,13 +34,13 @@ class WeightedSum(ScalarizerPart):
         return self
 
     @property
+    @override
     def units(self) -> str:
-        """Unit of the terms where they agree, else empty."""
         found = {term.units for term in self.terms}
         return found.pop() if len(found) == 1 else ""
 
+    @override
     def value(self, spectrum: Spectrum) -> float:
-        """Return the weighted sum."""
         return self.offset + sum(w * self._term(t, spectrum) for w, t in zip(self.weights, self.terms, strict=True))
 
     @staticmethod

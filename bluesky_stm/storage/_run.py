@@ -8,6 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
+from typing_extensions import override
+
 from bluesky_stm.documents import Document, Stream, StreamRouter
 from bluesky_stm.errors import CatalogError
 from bluesky_stm.measurements import Spectrum, Topograph
@@ -175,16 +177,16 @@ class JournalRun(Run):
         return {**resource, "root": str(beside)} if moved else resource
 
     @cached_property
+    @override
     def start(self) -> Data:
-        """Return the start document."""
         start = first_document(self.path)
         if start is None:
             raise CatalogError(f"{self.path} does not begin with a start document: it is no journal, or damaged.")
         return start
 
     @property
+    @override
     def stop(self) -> Data | None:
-        """Return the stop document; None while the run is not finished."""
         return None if self.path.suffix == PART else stop_document(self.path)
 
     @property
@@ -213,8 +215,8 @@ class StoredRun(Run):
         self._fetched: list[Document] = []
 
     @property
+    @override
     def stop(self) -> Data | None:
-        """Return the stop document; None while the run is not finished."""
         return self._stop
 
     def documents(self) -> Iterator[Document]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from typing_extensions import override
 
 from bluesky_stm import units
 from bluesky_stm.documents import Stream, StreamRouter
@@ -74,12 +75,12 @@ class _Told(StreamRouter):
         self.judges: defaultdict[str, list[Scalarizer]] = defaultdict(list)
         self.judge: list[Scalarizer] = []
 
+    @override
     def begin(self, start: Data) -> None:
-        """Note the scalarizer with which the run begins."""
         self.judge = [scalarizer_of(start)] if start.get("scalarizer") else []
 
+    @override
     def give(self, stream: str, event: Data) -> None:
-        """Note the values of an Event, and the scalarizer that a person asked for."""
         data = self.data(event)
         self.values[stream].append(data)
         self.judges[stream] += self.judge

@@ -11,6 +11,8 @@ References
 
 from dataclasses import replace
 
+from typing_extensions import override
+
 from bluesky_stm.surface._defects import Influence, Relief, Species
 from bluesky_stm.surface._envelopes import Gaussian
 from bluesky_stm.surface._gold import Au111
@@ -26,8 +28,8 @@ class CobaltOnGold(Au111):
 
     name: str = "Co/Au(111)"
 
+    @override
     def build(self) -> Sample:
-        """Return the sample as data."""
         atom = Species(
             "cobalt",
             density=0.6,

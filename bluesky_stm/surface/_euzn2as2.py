@@ -17,6 +17,8 @@ References
 from dataclasses import replace
 from typing import ClassVar, Final, Literal
 
+from typing_extensions import override
+
 from bluesky_stm.measurements import Setpoint
 from bluesky_stm.parts import setting
 from bluesky_stm.surface._defects import Influence, Relief, Species
@@ -192,8 +194,8 @@ class EuZn2As2(SamplePart):
         "figure 7a", "", "Area of the sample, by the published figure that shows it."
     )
 
+    @override
     def build(self) -> Sample:
-        """Return the sample in its area."""
         inside_b = self.area == "figure 4"
         crowd = {s: s.in_region if inside_b else 1.0 for s in SPECIES}
         return Sample(

@@ -13,6 +13,8 @@ References
 import math
 from typing import Final
 
+from typing_extensions import override
+
 from bluesky_stm.measurements import Setpoint
 from bluesky_stm.surface._defects import Influence, Relief, Species
 from bluesky_stm.surface._envelopes import Gaussian
@@ -39,8 +41,8 @@ class Au111(SamplePart):
 
     name: str = "Au(111)"
 
+    @override
     def build(self) -> Sample:
-        """Return the sample as data."""
         return Sample(
             name=self.name,
             lattice=Lattice(constant=NEIGHBOURS, angle=0.0, corrugation=1.0),

@@ -15,6 +15,8 @@ References
 import math
 from typing import Final
 
+from typing_extensions import override
+
 from bluesky_stm.measurements import Setpoint
 from bluesky_stm.parts import setting
 from bluesky_stm.surface._defects import Influence, Relief, Species
@@ -36,8 +38,8 @@ class Graphene(SamplePart):
     name: str = "graphene"
     twist: float = setting(3.5, "deg", "Angle between the layer and the graphite below it.", gt=2, le=30)
 
+    @override
     def build(self) -> Sample:
-        """Return the sample as data."""
         period = CONSTANT / (2 * math.sin(math.radians(self.twist / 2)))
         vacancy = Species(
             "vacancy", 0.05, (Relief(0.05, Gaussian(0.8)),), (Influence({"floor": 0.1, "dirac": 0.03}, Gaussian(3.0)),)

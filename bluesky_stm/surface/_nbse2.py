@@ -17,6 +17,8 @@ References
 
 from typing import Final
 
+from typing_extensions import override
+
 from bluesky_stm.measurements import Setpoint
 from bluesky_stm.surface._defects import Influence, Relief, Species
 from bluesky_stm.surface._envelopes import Gaussian
@@ -35,8 +37,8 @@ class NbSe2(SamplePart):
 
     name: str = "NbSe2"
 
+    @override
     def build(self) -> Sample:
-        """Return the sample as data."""
         iron = Species(
             "iron", 0.15, (Relief(0.02, Gaussian(0.7)),), (Influence({"broadening": 0.8e-3, "gap": -0.2e-3}, Gaussian(5.0)),)
         )

@@ -7,6 +7,8 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from typing_extensions import override
+
 from bluesky_stm.documents import Document, Stream, StreamRouter
 from bluesky_stm.errors import ReplayError
 from bluesky_stm.geometry import Drift, Frame, Point
@@ -88,8 +90,8 @@ class Teaching(StreamRouter):
         if masked or self._areas:
             self._mask([*self._areas, *masked])
 
+    @override
     def give(self, stream: str, event: Data) -> None:
-        """Make lessons of what an Event teaches."""
         self.learn(stream, self.data(event))
 
     def learn(self, stream: str, data: Data) -> None:

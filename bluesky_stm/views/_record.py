@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from typing_extensions import override
 
 from bluesky_stm.documents import Document, Stream, StreamRouter
 from bluesky_stm.errors import SettingsError
@@ -86,16 +87,16 @@ class RunRecord(StreamRouter):
 
     # ---- documents ---------------------------------------------------------------------------------------------------
 
+    @override
     def begin(self, start: Data) -> None:
-        """A run begins."""
         self.start_document = start
         self._scalarizer = _scalarizer_of(start)
         self._teaching = Teaching(self._scalarizer, fixed=False)
         self._teaching.begin(start)
         self._learn_all()
 
+    @override
     def give(self, stream: str, event: Data) -> None:
-        """A decision, a map, or something from which the agent learns."""
         data = self.data(event)
         match stream:
             case Stream.AGENT:
@@ -106,8 +107,8 @@ class RunRecord(StreamRouter):
                 self._teaching.learn(stream, data)
                 self._learn_all()
 
+    @override
     def end(self, stop: Data) -> None:
-        """The run is over."""
         self.stop_document = stop
 
     # ---- what they say -----------------------------------------------------------------------------------------------
