@@ -101,7 +101,11 @@ class Species:
 
     @property
     def reach(self) -> float:
-        """Distance beyond which the defect has no effect, in nm."""
+        """Distance beyond which the defect has no effect, in nm.
+
+        It is the largest reach of its relief, of its influences on the states, and of what makes the atoms around it clearer; 0
+        for a species without any of these.
+        """
         envelopes = [part.envelope for part in self.relief] + [part.envelope for part in self.influences]
         envelopes += [envelope for envelope, _ in self.clearer_atoms]
         return max((envelope.reach for envelope in envelopes), default=0.0)
@@ -153,7 +157,13 @@ class Neighbours:
     size: Floats
 
     def any(self, species: int) -> bool:
-        """Return True when a defect of the species with the index ``species`` is near any of the places."""
+        """Return True when a defect of a species is near any of the places.
+
+        Parameters
+        ----------
+        species : int
+            Index of the species, in the order of those of the sample.
+        """
         return bool(self.first[species] < self.first[species + 1])
 
     def sum(self, species: int, envelope: Envelope, sized: bool = False) -> Floats:

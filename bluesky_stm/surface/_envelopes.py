@@ -13,14 +13,28 @@ _GAUSS = 4 * np.log(2)
 
 
 class Envelope(Protocol):
-    """The shape of the influence of a defect as a function of the vector from the defect."""
+    """The shape of the influence of a defect as a function of the vector from the defect.
+
+    It is 1 at its maximum and falls to 0 far away, so that an amplitude, such as a height in nm, stands beside it and not in
+    it.
+    """
 
     @property
     def reach(self) -> float:
         """Distance from the defect, in nm, beyond which the value counts as zero."""
 
     def __call__(self, dx: Floats, dy: Floats) -> Floats:
-        """Return the value at ``dx``, ``dy`` nm from the defect; it is 1 at its maximum."""
+        """Return the value at places around the defect; it is 1 at its maximum.
+
+        Parameters
+        ----------
+        dx, dy : ndarray of shape (...)
+            Vector from the defect to each place, in nm.
+
+        Returns
+        -------
+        ndarray of shape (...)
+        """
 
 
 @dataclass(frozen=True)
@@ -40,7 +54,10 @@ class Gaussian:
 
     @property
     def reach(self) -> float:
-        """Distance at which the value has fallen to 1e-5, in nm."""
+        """Distance at which the value has fallen to 1e-5, in nm.
+
+        It counts from the defect: the way to the centre of the Gaussian is included.
+        """
         return 2.04 * self.width + float(np.hypot(*self.offset))
 
     def __call__(self, dx: Floats, dy: Floats) -> Floats:

@@ -33,7 +33,10 @@ CONSTANT: Final = 0.246
 
 
 class Graphene(SamplePart):
-    """A twisted layer of graphene on graphite at 4 K: a Dirac cone, a honeycomb and its moire pattern."""
+    """A twisted layer of graphene on graphite at 4 K: a Dirac cone, a honeycomb and its moire pattern.
+
+    The period of the moire is ``a / (2 sin(twist / 2))`` with the lattice constant a of graphene: 4.0 nm for 3.5 degrees.
+    """
 
     name: str = "graphene"
     twist: float = setting(3.5, "deg", "Angle between the layer and the graphite below it.", gt=2, le=30)

@@ -74,6 +74,12 @@ class Landscape:
         return replace(unit, conductance=sample.reference.current / abs(float(current[0, 0])))
 
     def terrace_gap(self, setpoint: Setpoint) -> float:
-        """Return the distance between tip and undisturbed terrace at a set point, in nm."""
+        """Return the distance between an ideal tip and the undisturbed terrace at a set point, in nm.
+
+        Parameters
+        ----------
+        setpoint : Setpoint
+            Bias (V) and magnitude of the current (nA) that the feedback keeps.
+        """
         kept = constant_current(self.barrier, setpoint, self.finest)
         return float(kept.gap(mean_states(self.sample.model, self.changes[:1], kept.edges))[0])

@@ -62,7 +62,20 @@ class SurfaceState:
         return ("metal", "state", "onset", "width", *(each.name for each in self.resonances))
 
     def density(self, parameters: Floats, energy: Floats) -> Floats:
-        """Return the density of states (n, K) at ``energy`` (K,), in eV, relative to that of the bare metal."""
+        """Return the density of states, relative to that of the bare metal.
+
+        Parameters
+        ----------
+        parameters : ndarray of shape (n, P)
+            Rows in the order of `names`; energies in eV.
+        energy : ndarray of shape (K,)
+            Energies, in eV from the Fermi level.
+
+        Returns
+        -------
+        ndarray of shape (n, K)
+            The step of the surface state, rounded by its width, on the metal, with a Fano line for each resonance.
+        """
         metal, state, onset, width, *amplitudes = parameters[..., None].swapaxes(0, 1)
         with np.errstate(over="ignore"):  # far below the onset the step is 0, however large the exponential
             density = metal + state / (1 + np.exp(-(energy - onset) / width))
@@ -78,7 +91,21 @@ class SurfaceState:
         return min([step, *(each.width / 4 for each in self.resonances)])
 
     def count(self, parameters: Floats, energy: Floats) -> Floats:
-        """Return the integral of `density` from the Fermi level, that of the step from far below; shape (n, K)."""
+        """Return the integral of `density` over the energy.
+
+        Parameters
+        ----------
+        parameters : ndarray of shape (n, P)
+            Rows in the order of `names`; energies in eV.
+        energy : ndarray of shape (K,)
+            Upper ends of the integral, in eV from the Fermi level.
+
+        Returns
+        -------
+        ndarray of shape (n, K)
+            In eV. The metal is counted from the Fermi level, the step from far below, a resonance from its centre; only
+            differences have a meaning.
+        """
         metal, state, onset, width, *amplitudes = parameters[..., None].swapaxes(0, 1)
         far = (energy - onset) / width
         # The integral of the step is log(1 + exp(far)), written such that nothing overflows.
@@ -119,7 +146,20 @@ class Superconductor:
         return ("metal", "gap", "broadening", "charge")
 
     def density(self, parameters: Floats, energy: Floats) -> Floats:
-        """Return the density of states (n, K) at ``energy`` (K,), in eV, relative to that of the normal state."""
+        """Return the density of states, relative to that of the normal state.
+
+        Parameters
+        ----------
+        parameters : ndarray of shape (n, 4)
+            Rows in the order of `names`; gap and broadening in eV.
+        energy : ndarray of shape (K,)
+            Energies, in eV from the Fermi level.
+
+        Returns
+        -------
+        ndarray of shape (n, K)
+            Dynes' formula, plus the imbalance between filled and empty states.
+        """
         metal, gap, broadening, charge = parameters[..., None].swapaxes(0, 1)
         complexed = energy + 1j * np.maximum(broadening, 1e-9)
         paired = np.abs((complexed / np.sqrt(complexed**2 - gap**2)).real)
@@ -130,7 +170,20 @@ class Superconductor:
         return 0.0
 
     def count(self, parameters: Floats, energy: Floats) -> Floats:
-        """Return the integral of `density` from the Fermi level; shape (n, K)."""
+        """Return the integral of `density` over the energy.
+
+        Parameters
+        ----------
+        parameters : ndarray of shape (n, 4)
+            Rows in the order of `names`; gap and broadening in eV.
+        energy : ndarray of shape (K,)
+            Upper ends of the integral, in eV from the Fermi level.
+
+        Returns
+        -------
+        ndarray of shape (n, K)
+            In eV, up to a constant: only differences have a meaning.
+        """
         metal, gap, broadening, charge = parameters[..., None].swapaxes(0, 1)
         complexed = energy + 1j * np.maximum(broadening, 1e-9)
         paired = np.sign(energy) * np.abs(np.sqrt(complexed**2 - gap**2).real)
@@ -151,7 +204,20 @@ class DiracCone:
         return ("slope", "dirac", "floor")
 
     def density(self, parameters: Floats, energy: Floats) -> Floats:
-        """Return the density of states (n, K) at ``energy`` (K,), in eV."""
+        """Return the density of states of a cone on a floor.
+
+        Parameters
+        ----------
+        parameters : ndarray of shape (n, 3)
+            Rows in the order of `names`: the slope in 1/eV, the Dirac point in eV from the Fermi level, the floor without a
+            unit.
+        energy : ndarray of shape (K,)
+            Energies, in eV from the Fermi level.
+
+        Returns
+        -------
+        ndarray of shape (n, K)
+        """
         slope, dirac, floor = parameters[..., None].swapaxes(0, 1)
         return slope * np.abs(energy - dirac) + floor
 
@@ -160,7 +226,20 @@ class DiracCone:
         return 0.0
 
     def count(self, parameters: Floats, energy: Floats) -> Floats:
-        """Return the integral of `density` from the Dirac point; shape (n, K)."""
+        """Return the integral of `density` from the Dirac point.
+
+        Parameters
+        ----------
+        parameters : ndarray of shape (n, 3)
+            Rows in the order of `names`.
+        energy : ndarray of shape (K,)
+            Upper ends of the integral, in eV from the Fermi level.
+
+        Returns
+        -------
+        ndarray of shape (n, K)
+            In eV; negative below the Dirac point.
+        """
         slope, dirac, floor = parameters[..., None].swapaxes(0, 1)
         far = energy - dirac
         return (slope / 2 * np.abs(far) + floor) * far

@@ -51,7 +51,18 @@ class Zigzag:
     length: float
 
     def straightened(self, points: Floats) -> Floats:
-        """Return the places (n, 2) of a straight pattern at which ``points`` (n, 2) of the kinked one lie, in nm."""
+        """Return the places of a straight pattern at which places of the kinked one lie.
+
+        Parameters
+        ----------
+        points : ndarray of shape (n, 2)
+            Places as (x, y), in nm.
+
+        Returns
+        -------
+        ndarray of shape (n, 2)
+            Places as (x, y), in nm, moved across the mean direction only.
+        """
         angle, slope = np.radians(self.direction), np.tan(np.radians(self.turn))
         along = points @ (np.cos(angle), np.sin(angle))
         aside = slope * np.abs((along + self.length / 2) % (2 * self.length) - self.length)

@@ -35,7 +35,10 @@ class SurfacePoints:
 
     @cached_property
     def parameters(self) -> Floats:
-        """Parameters of the states at each place: those of the terrace plus all changes; shape (n, P)."""
+        """Parameters of the states at each place; shape (n, P), in the order of the names of the model.
+
+        They are those of the terrace plus all changes by what is near, each times its share.
+        """
         numbers, shares = [0, *self._present], [np.ones(len(self.points)), *(share for _, share in self._present.values())]
         return np.array(shares).T @ self.surface.changes[numbers]
 
@@ -79,7 +82,18 @@ class SurfacePoints:
         return mean_states(self.surface.sample.model, self.parameters, edges - self.barrier.bending)
 
     def relief(self, slope: float = np.inf) -> Floats:
-        """Return the height of the atoms (n,), in nm, as a tip with flanks of ``slope`` (rise over run) follows it."""
+        """Return the height of the atoms, as a tip can follow it.
+
+        Parameters
+        ----------
+        slope : float
+            Steepness of the flanks of the tip (rise over run), which limits the descent at a step edge.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            In nm: steps, the second region, patterns and defects; without the atomic corrugation.
+        """
         height = self.surface.staircase.height(self._downhill, slope)
         if self.surface.sample.band is not None:
             height += self.surface.sample.band.relief * self._region

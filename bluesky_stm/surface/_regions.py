@@ -64,7 +64,18 @@ class Regions:
     seed: int
 
     def share(self, points: Floats) -> Floats:
-        """Return how far each place (n, 2), in nm, belongs to the second region, from 0 to 1; shape (n,)."""
+        """Return how far each place belongs to the second region.
+
+        Parameters
+        ----------
+        points : ndarray of shape (n, 2)
+            Places as (x, y), in nm.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            From 0 to 1; 0 everywhere for a sample without a second region.
+        """
         if self.band is None:
             return np.zeros(len(points))
         across = self._across(points, self.band)

@@ -39,7 +39,10 @@ class Lattice:
 
     @property
     def wave_number(self) -> float:
-        """Length of the shortest reciprocal vectors, in 1/nm."""
+        """Length of the shortest reciprocal vectors, in 1/nm.
+
+        The factor 2 pi is in it: ``4 pi / (sqrt(3) a)`` for the distance a of neighbours.
+        """
         return 4 * np.pi / (np.sqrt(3) * self.constant)
 
     def __call__(self, points: Floats) -> Floats:

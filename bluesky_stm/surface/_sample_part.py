@@ -20,4 +20,10 @@ class SamplePart(Part):
 
     @abstractmethod
     def build(self) -> Sample:
-        """Return the sample as data. The same settings give the same data."""
+        """Return the sample as data. The same settings give the same data.
+
+        Returns
+        -------
+        Sample
+            Lengths in nm, energies in eV, the temperature in K. A `Surface` grows from it and a seed.
+        """

@@ -47,7 +47,10 @@ class ConstantCurrent:
 
     @cached_property
     def edges(self) -> Floats:
-        """Edges of the energy bins that can carry current, in eV; shape (K + 1,)."""
+        """Edges of the energy bins that can carry current, in eV from the Fermi level, increasing; shape (K + 1,).
+
+        The states of the places are to be given in these bins.
+        """
         return graded_edges(self.bias, self.barrier.thermal, self.finest)
 
     def gap(self, states: Floats) -> Floats:

@@ -18,24 +18,64 @@ from bluesky_stm.geometry import Floats
 
 
 class StateModel(Protocol):
-    """The density of states of a sample, as a function of parameters that add up."""
+    """The density of states of a sample, as a function of parameters that add up.
+
+    A model that knows its integral, too, is a `CountedStates`; that of any other is taken numerically.
+    """
 
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the parameters, in their order."""
 
     def density(self, parameters: Floats, energy: Floats) -> Floats:
-        """Return the density of states of the rows ``parameters`` (n, P) at ``energy`` (K,), in eV; shape (n, K)."""
+        """Return the density of states.
+
+        Parameters
+        ----------
+        parameters : ndarray of shape (n, P)
+            One row for each place, in the order of `names`; energies in eV.
+        energy : ndarray of shape (K,)
+            Energies, in eV from the Fermi level, increasing.
+
+        Returns
+        -------
+        ndarray of shape (n, K)
+            Relative to each other; the barrier makes currents of them.
+        """
 
 
 class CountedStates(StateModel, Protocol):
     """A density of states whose integral is known in closed form, so that it is exact for bins of any width."""
 
     def count(self, parameters: Floats, energy: Floats) -> Floats:
-        """Return the number of states up to ``energy`` (K,), in eV, from anywhere, for the rows (n, P); shape (n, K)."""
+        """Return the number of states up to an energy: the integral of `density`, from wherever it is convenient.
+
+        Parameters
+        ----------
+        parameters : ndarray of shape (n, P)
+            One row for each place, in the order of `names`; energies in eV.
+        energy : ndarray of shape (K,)
+            Upper ends of the integral, in eV from the Fermi level, increasing.
+
+        Returns
+        -------
+        ndarray of shape (n, K)
+            In eV times the unit of `density`; only differences along a row are used.
+        """
 
     def finest(self, rows: Floats) -> float:
-        """Return the width of energy bins, in eV, that resolve the density of any sum of ``rows`` (m, P) of parameters."""
+        """Return the width of energy bins that resolve the density of any sum of rows.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (m, P)
+            The row of the terrace, and below it the changes that are added to it.
+
+        Returns
+        -------
+        float
+            In eV; 0 for states that are sharper than any temperature, infinite for a model without a scale.
+        """
 
 
 def counted(model: StateModel) -> TypeGuard[CountedStates]:
@@ -179,11 +219,32 @@ class Semiconductor:
         return density
 
     def finest(self, rows: Floats) -> float:
-        """Return a fifth of the width of the narrowest level, which adds 1/300 to its variance; bands have no scale, in eV."""
+        """Return a fifth of the width of the narrowest level, in eV, which adds 1/300 to its variance.
+
+        It is infinite without levels, because bands have no scale of their own.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (m, P)
+            Not used: the width of a level does not depend on the place.
+        """
         return min((level.width for level in self.levels), default=np.inf) / 5
 
     def count(self, parameters: Floats, energy: Floats) -> Floats:
-        """Return the integral of `density`: of each band from its edge, of each level from its centre; shape (n, K)."""
+        """Return the integral of `density` over the energy.
+
+        Parameters
+        ----------
+        parameters : ndarray of shape (n, P)
+            Rows in the order of `names`; edges in eV.
+        energy : ndarray of shape (K,)
+            Upper ends of the integral, in eV from the Fermi level, increasing.
+
+        Returns
+        -------
+        ndarray of shape (n, K)
+            In eV: each band is counted from its edge, each level from its centre; only differences have a meaning.
+        """
         valence, valence_power, conduction, conduction_power, log_ratio = parameters[:, :5, None].swapaxes(0, 1)
         count = np.zeros((len(parameters), len(energy)), parameters.dtype)
         below = slice(0, np.searchsorted(energy, valence.max()))

@@ -72,14 +72,35 @@ class Surface(Landscape):
         return type(self)(self._chosen, self.seed, (*self.population.added, *more), self.population.taken)
 
     def with_moved(self, defect: Defect, to: Point) -> Self:
-        """Return the same surface with one of its defects at another place; it must be one of `defects`."""
+        """Return the same surface with one of its defects at another place.
+
+        Parameters
+        ----------
+        defect : Defect
+            One of `defects`, which grew there or was added.
+        to : Point
+            Its new place as (x, y), in nm.
+        """
         added, taken = [one for one in self.population.added if one != defect], self.population.taken
         if len(added) == len(self.population.added):
             taken = (*taken, defect)
         return type(self)(self._chosen, self.seed, (*added, replace(defect, x=to.x, y=to.y)), taken)
 
     def loose(self, point: Point, reach: float) -> list[Defect]:
-        """Return the defects within ``reach`` nm of a place that lie on the surface and can be pushed away."""
+        """Return the defects near a place that lie on the surface and can be pushed away.
+
+        Parameters
+        ----------
+        point : Point
+            Place as (x, y), in nm.
+        reach : float
+            Radius around it, in nm.
+
+        Returns
+        -------
+        list of Defect
+            Those of a species that is loose; empty when there is none.
+        """
         kinds = {species.name for species in self.sample.species if species.loose}
         around = self.defects(np.array(point) - reach, np.array(point) + reach)
         return [d for d in around if d.species in kinds and math.dist((d.x, d.y), point) < reach]
@@ -189,13 +210,30 @@ class Surface(Landscape):
     # ---- the truth, for tests and benchmarks ----------------------------------------------------------------------
 
     def defects(self, low: ArrayLike, high: ArrayLike) -> list[Defect]:
-        """Return all defects in the rectangle from ``low`` to ``high``, as (x, y) in nm."""
+        """Return all defects in a rectangle.
+
+        Parameters
+        ----------
+        low, high : array_like of shape (2,)
+            Corners as (x, y), in nm; both components of ``low`` are the smaller ones.
+        """
         corners = np.asarray(low, dtype=float), np.asarray(high, dtype=float)
         names = [species.name for species in self.sample.species]
         return [Defect(names[int(k)], float(x), float(y), float(size)) for x, y, size, k in self.population.within(*corners)]
 
     def region(self, points: ArrayLike) -> Floats:
-        """Return the share of the second electronic region at the places (..., 2), in nm, from 0 to 1; shape (...)."""
+        """Return the share of the second electronic region at the places.
+
+        Parameters
+        ----------
+        points : array_like of shape (..., 2)
+            Places as (x, y), in nm.
+
+        Returns
+        -------
+        ndarray of shape (...)
+            From 0 to 1; 0 everywhere for a sample without a second region.
+        """
         return self.evaluate(points, lambda at: self.regions.share(at.points))
 
 

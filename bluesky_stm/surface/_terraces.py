@@ -99,14 +99,37 @@ class Staircase:
         return height
 
     def distance(self, downhill: Floats) -> Floats:
-        """Return the distance to the nearest edge, in nm, from the coordinate ``downhill`` (n,); shape (n,)."""
+        """Return the distance to the nearest step edge, in nm, along the descent; never negative.
+
+        Parameters
+        ----------
+        downhill : ndarray of shape (n,)
+            Coordinate along the descent, as of `downhill`, in nm.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+        """
         distance = np.empty(len(downhill))
         for tile, chosen in self._tiles(downhill):
             distance[chosen] = np.abs(downhill[chosen] - _bunch(self.steps, self.seed, tile)[0][:, None]).min(axis=0)
         return distance
 
     def edges(self, tile: int) -> tuple[Floats, Floats]:
-        """Return the downhill coordinates of the edges of one period, in nm, and the number of layers of each."""
+        """Return the edges of one period of the staircase.
+
+        Parameters
+        ----------
+        tile : int
+            Number of the period; it grows downhill.
+
+        Returns
+        -------
+        edges : ndarray of shape (E,)
+            Downhill coordinates of the edges, in nm.
+        layers : ndarray of shape (E,)
+            Number of layers by which the surface falls at each.
+        """
         return _bunch(self.steps, self.seed, tile)
 
     def _floor(self, tile: int) -> float:

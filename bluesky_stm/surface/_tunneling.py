@@ -69,7 +69,10 @@ class SweepIntegral:
 
     @cached_property
     def edges(self) -> Floats:
-        """Edges of the energy bins in which states are counted, as far as they can carry current, in eV; shape (K + 1,)."""
+        """Edges of the energy bins in which states are counted, in eV from the Fermi level, increasing; shape (K + 1,).
+
+        They reach as far as a bias of the sweep, its modulation and the temperature let states carry current.
+        """
         count = (len(self._bins) - 1) * self._parts
         return np.linspace(self._bins[0], self._bins[-1], count + 1)
 
