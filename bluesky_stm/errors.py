@@ -15,7 +15,10 @@ class STMError(Exception):
 
 
 class SettingsError(STMError, ValueError):
-    """A setting makes no sense: correct it and start again; nothing has moved."""
+    """A setting makes no sense: correct it and start again; nothing has moved.
+
+    It is a `ValueError`, too. pydantic's own errors are turned into it, with the setting named in words.
+    """
 
 
 class UnknownNameError(SettingsError):

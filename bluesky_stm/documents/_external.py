@@ -16,18 +16,34 @@ IMAGE_DATASET: Final = "/entry/data/data"
 
 
 class ExternalArrays:
-    """The files of a run with large arrays; it loads the arrays to which an Event refers."""
+    """The files of a run with large arrays; it loads the arrays to which an Event refers.
+
+    Give it the documents ``resource`` and ``datum`` of the run before the Event that refers to them. Files are HDF5 with the
+    arrays at `IMAGE_DATASET`, and may still be written to.
+    """
 
     def __init__(self) -> None:
         self._resources: dict[str, Data] = {}
         self._datums: dict[str, Data] = {}
 
     def resource(self, doc: Data) -> None:
-        """Note a file that is declared."""
+        """Note a file that is declared.
+
+        Parameters
+        ----------
+        doc : mapping
+            Document ``resource``: the file is ``resource_path`` below the folder ``root``.
+        """
         self._resources[doc["uid"]] = doc
 
     def datum(self, doc: Data) -> None:
-        """Note an array that is declared in a file."""
+        """Note an array that is declared in a file.
+
+        Parameters
+        ----------
+        doc : mapping
+            Document ``datum``: the array is that with the number ``point_number`` in its ``resource``.
+        """
         self._datums[doc["datum_id"]] = doc
 
     def data(self, event: Data) -> Data:

@@ -41,16 +41,50 @@ class StreamRouter(DocumentRouter):
     # ---- for subclasses ----------------------------------------------------------------------------------------------
 
     def begin(self, start: Data) -> None:
-        """Take in the start document of a run."""
+        """Take in the start document of a run.
+
+        It is called once for each run, before all other documents of the run.
+
+        Parameters
+        ----------
+        start : mapping
+            The start document.
+        """
 
     def give(self, stream: str, event: Data) -> None:
-        """Take in an Event of one of the streams of this package (`Stream`); its values are `data`."""
+        """Take in an Event of one of the streams of this package; its values are `data`.
+
+        It is called once for each Event, in the order in which they came first.
+
+        Parameters
+        ----------
+        stream : str
+            Name of the stream, a `Stream`.
+        event : mapping
+            The Event; large arrays in it may be references to files.
+        """
 
     def give_foreign(self, stream: str, event: Data) -> None:
-        """Take in an Event of another stream, such as ``baseline``; ``stream`` is empty where no descriptor declared it."""
+        """Take in an Event of another stream, such as ``baseline``.
+
+        Parameters
+        ----------
+        stream : str
+            Name of the stream; empty where no descriptor declared it.
+        event : mapping
+            The Event.
+        """
 
     def end(self, stop: Data) -> None:
-        """Take in the stop document of a run."""
+        """Take in the stop document of a run.
+
+        It is called once for each run that ends; a run that was killed has no stop document.
+
+        Parameters
+        ----------
+        stop : mapping
+            The stop document, with ``exit_status`` and ``reason``.
+        """
 
     # ---- for those who feed it ---------------------------------------------------------------------------------------
 
@@ -63,19 +97,49 @@ class StreamRouter(DocumentRouter):
         return super().__call__(name, cast(JSON, doc), validate)
 
     def read(self, documents: Iterable[Document]) -> Self:
-        """Take in documents one after the other, and return the router."""
+        """Take in documents one after the other, and return the router.
+
+        Parameters
+        ----------
+        documents : iterable of (str, mapping)
+            Name and content of each, in the order in which they were emitted.
+        """
         for name, doc in documents:
             self(name, doc)
         return self
 
     def events(self, documents: Iterable[Document]) -> Iterator[tuple[str, Data]]:
-        """Take in documents one by one, and yield each Event with the name of its stream."""
+        """Take in documents one by one, and yield each Event with the name of its stream.
+
+        Parameters
+        ----------
+        documents : iterable of (str, mapping)
+            Name and content of each, in the order in which they were emitted.
+
+        Yields
+        ------
+        stream : str
+            Name of the stream. Events of streams that no descriptor declared are left out.
+        event : mapping
+            The Event, which comes once.
+        """
         for name, doc in documents:
             self(name, doc)
             yield from self._given
 
     def data(self, event: Data) -> Data:
-        """Return the values of an Event, with those arrays that are stored in files."""
+        """Return the values of an Event, with those arrays that are stored in files.
+
+        Parameters
+        ----------
+        event : mapping
+            An Event whose ``resource`` and ``datum`` documents have been taken in.
+
+        Raises
+        ------
+        FileFormatError
+            When a file is not there, or no longer holds what was written.
+        """
         return self._arrays.data(event)
 
     @property

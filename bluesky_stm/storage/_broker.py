@@ -38,7 +38,13 @@ class BrokerStore:
         return True
 
     def insert(self, stream: Iterable[Document]) -> None:
-        """Write a finished run, document by document."""
+        """Write a finished run, document by document.
+
+        Parameters
+        ----------
+        stream : iterable of (str, mapping)
+            Name and content of each of its documents, the stop document last.
+        """
         broker = self.client.v1
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", PendingDeprecationWarning)  # there is no other way in

@@ -164,7 +164,10 @@ class Catalog:
 
     @property
     def index_faults(self) -> dict[str, str]:
-        """Return the runs that are not in ``client``, by uid, and why; all of them are in the folder."""
+        """Return why runs are not in ``client``, by uid; all of them are in the folder.
+
+        It is empty when nothing failed. The key ``"index"`` stands for a fault of the index as a whole.
+        """
         return dict(self._index.faults)
 
     def close(self) -> None:

@@ -22,20 +22,51 @@ _PORTS = {"http": 80, "https": 443}
 
 
 class Store(Protocol):
-    """Runs outside the journal: the index beside it, or what a facility keeps."""
+    """Runs outside the journal: the index beside it, or what a facility keeps.
+
+    A `TiledStore` and a `BrokerStore` are such stores; `connect` makes one from an address or a name.
+    """
 
     @property
     def client(self) -> Any:
         """Return the client of Tiled or databroker."""
 
     def holds(self, uid: str) -> bool:
-        """Return True when the whole run is there."""
+        """Return True when the whole run is there.
+
+        Parameters
+        ----------
+        uid : str
+            The whole uid of the run.
+
+        Raises
+        ------
+        CatalogError
+            When a part of the run is there that the store cannot remove.
+        """
 
     def insert(self, stream: Iterable[Document]) -> None:
-        """Take in a finished run."""
+        """Take in a finished run.
+
+        Parameters
+        ----------
+        stream : iterable of (str, mapping)
+            Name and content of each of its documents, the stop document last.
+        """
 
     def find(self, beginning: str) -> Sequence[StoredRun]:
-        """Return the runs whose uid begins like this: none, one, or more than one."""
+        """Return the runs whose uid begins like this: none, one, or more than one.
+
+        Parameters
+        ----------
+        beginning : str
+            First characters of the uid, or all of them.
+
+        Raises
+        ------
+        CatalogError
+            When more than one run begins like this and the store cannot list them.
+        """
 
     def __reversed__(self) -> Iterator[StoredRun]:
         """Iterate over the runs, newest first."""
@@ -48,7 +79,13 @@ class Store(Protocol):
 
 
 def is_elsewhere(place: str) -> bool:
-    """Return True when this names the catalog of a facility, and not a folder."""
+    """Return True when this names the catalog of a facility, and not a folder.
+
+    Parameters
+    ----------
+    place : str
+        An address (``http://``, ``https://``), ``"tiled:PROFILE"``, ``"databroker:NAME"``, or the path of a folder.
+    """
     return place.startswith((*ADDRESSES, PROFILE, BROKER))
 
 

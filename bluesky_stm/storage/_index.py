@@ -59,7 +59,10 @@ class Index:
 
     @property
     def store(self) -> Store:
-        """Return the store, opened at the first call, with the runs that have arrived so far."""
+        """Return the store, opened at the first call, with the runs that have arrived so far.
+
+        The first call may take seconds, since it imports Tiled or connects to a facility. Threads may call it at once.
+        """
         with self._opening:
             if self._opened is None:
                 self._folder.mkdir(parents=True, exist_ok=True)
@@ -68,7 +71,13 @@ class Index:
 
     @property
     def client(self) -> Any:
-        """Return the client of Tiled or databroker, with every finished run in it."""
+        """Return the client of Tiled or databroker, with every finished run in it.
+
+        Raises
+        ------
+        CatalogError
+            When another process has been indexing for longer than `LOCK_TIMEOUT`.
+        """
         self.catch_up()
         return self.store.client
 
@@ -101,12 +110,18 @@ class Index:
             ) from None
 
     def catch_up_later(self) -> None:
-        """Catch up in the background, for a facility or where somebody has looked into the index already."""
+        """Catch up in the background, for a facility or where somebody has looked into the index already.
+
+        Otherwise nothing is done, so that measuring never opens an index that nobody asks for.
+        """
         if self._connect or self._opened is not None:
             self.look_later()
 
     def look_later(self) -> None:
-        """Open the store if need be and catch up, in the background; what fails is noted in ``faults``."""
+        """Open the store if need be and catch up, in the background; what fails is noted in ``faults``.
+
+        It returns at once. A call while another one still waits adds nothing, as that one will see the same runs.
+        """
         if self._next is None or self._next.running() or self._next.done():  # one that waits will see this run, too
             self._next = self._behind.submit(self._catch_up_quietly)
 

@@ -75,7 +75,13 @@ class Journal:
         self._files.clear()
 
     def abandon(self, run: str) -> None:
-        """Close the file of one run, which stays as it is."""
+        """Close the file of one run, which stays as it is.
+
+        Parameters
+        ----------
+        run : str
+            Uid of the run; that of a run without an open file is ignored.
+        """
         if run in self._files:
             self._files.pop(run).close()
 
@@ -204,7 +210,13 @@ def read_journal(path: Path) -> Iterator[Document]:
 
 
 def first_document(path: Path) -> Data | None:
-    """Return the start document; None when not even that is complete."""
+    """Return the start document; None when not even that is complete.
+
+    Parameters
+    ----------
+    path : Path
+        File of a journal, of a finished run or of one that goes on.
+    """
     with _opened(path, buffering=4096) as file:
         return next((doc for name, doc, _ in records(file) if name == "start"), None)
 

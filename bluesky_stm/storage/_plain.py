@@ -20,14 +20,40 @@ from bluesky_stm.validated import JSON, Data
 
 
 def write_msgpack(path: Path, stream: Iterable[Document]) -> None:
-    """Write one record for each document, as in the journal, to a new file."""
+    """Write one record for each document, as in the journal, to a new file.
+
+    Parameters
+    ----------
+    path : Path
+        File that does not exist yet.
+    stream : iterable of (str, mapping)
+        Name and content of each document.
+
+    Raises
+    ------
+    FileExistsError
+        When the file is there; it is not changed.
+    """
     with path.open("xb") as file:
         for name, doc in stream:
             file.write(pack(name, doc))
 
 
 def write_jsonl(path: Path, stream: Iterable[Document]) -> None:
-    """Write one line for each document, ``["event", {...}]``, to a new file."""
+    """Write one line for each document, ``["event", {...}]``, to a new file.
+
+    Parameters
+    ----------
+    path : Path
+        File that does not exist yet.
+    stream : iterable of (str, mapping)
+        Name and content of each document.
+
+    Raises
+    ------
+    FileExistsError
+        When the file is there; it is not changed.
+    """
     with path.open("x", encoding="utf-8") as file:
         for record in stream:
             file.write(json.dumps(_plain(record), allow_nan=False) + "\n")

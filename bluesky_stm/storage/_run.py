@@ -22,10 +22,19 @@ from bluesky_stm.validated import Data
 
 
 class Runs(Protocol):
-    """Something in which runs are found by their uid, such as a `Catalog`."""
+    """Something in which runs are found by their uid, such as a `Catalog`.
+
+    A run that resumes another one, or explores a part of its frame, names it by its uid alone.
+    """
 
     def __getitem__(self, key: str) -> Run:
-        """Return the run whose uid begins like this."""
+        """Return the run whose uid begins like this.
+
+        Parameters
+        ----------
+        key : str
+            First characters of the uid, or all of them.
+        """
 
 
 class Run:
@@ -44,12 +53,26 @@ class Run:
         self.catalog = catalog
 
     def documents(self) -> Iterator[Document]:
-        """Yield its documents, in their order."""
+        """Yield its documents, in their order.
+
+        Yields
+        ------
+        name : str
+            Kind of the document: ``start``, ``descriptor``, ``event`` or ``event_page``, ``resource``, ``datum``, ``stop``.
+        doc : mapping
+            Its content.
+        """
         return documents(self.source)
 
     @cached_property
     def start(self) -> Data:
-        """Return the start document."""
+        """Return the start document.
+
+        Raises
+        ------
+        CatalogError
+            When there is none among the documents.
+        """
         for name, doc in self.documents():
             if name == "start":
                 return doc
@@ -67,7 +90,10 @@ class Run:
 
     @property
     def complete(self) -> bool:
-        """Return True when the plan came to its own end: the run was not aborted or killed, and is not still going on."""
+        """Return True when the plan came to its own end.
+
+        A run that was aborted or killed is not complete, nor is one that still goes on.
+        """
         return (self.stop or {}).get("exit_status") == "success"
 
     def events(self, stream: str) -> Iterator[Data]:
@@ -95,17 +121,27 @@ class Run:
 
     @property
     def topographs(self) -> Iterator[Topograph]:
-        """Yield all topographs, in the order in which they were taken."""
+        """Yield all topographs, in the order in which they were taken.
+
+        Heights are in nm, row 0 at the lowest y. Documents are read anew at each call, one image at a time.
+        """
         return (topograph_from(event["data"]) for event in self.events(Stream.TOPOGRAPH))
 
     @property
     def spectra(self) -> list[Spectrum]:
-        """Return all spectra, in the order in which they were taken."""
+        """Return all spectra, in the order in which they were taken.
+
+        Places are in nm, as recorded: drift that was measured later is not taken out. Documents are read anew at
+        each call.
+        """
         return [spectrum_from(event["data"]) for event in self.events(Stream.PRIMARY)]
 
     @property
     def decisions(self) -> list[Decision]:
-        """Return all decisions of the agent, in their order."""
+        """Return all decisions of the agent, in their order.
+
+        The first chose the place of the first spectrum. Documents are read anew at each call.
+        """
         return [decision_from(event["data"]) for event in self.events(Stream.AGENT)]
 
     def __repr__(self) -> str:
@@ -220,7 +256,10 @@ class StoredRun(Run):
         return self._stop
 
     def documents(self) -> Iterator[Document]:
-        """Yield its documents; those of a finished run are fetched once."""
+        """Yield its documents; those of a finished run are fetched once.
+
+        Those of a run that goes on are fetched at each call, as there may be more.
+        """
         if self._fetched:
             return iter(self._fetched)
         fetched = list(documents(self.source))
@@ -230,5 +269,11 @@ class StoredRun(Run):
 
 
 def uid_of(name: str) -> str:
-    """Return the uid in the name of a journal's file."""
+    """Return the uid in the name of a journal's file.
+
+    Parameters
+    ----------
+    name : str
+        Name of the file without its folder: the time, a hyphen, the uid, and one or two suffixes.
+    """
     return name.removesuffix(PART).removesuffix(SUFFIX).partition("-")[2]

@@ -68,7 +68,13 @@ class TiledStore:
             writer(name, copy.copy(doc))
 
     def find(self, beginning: str) -> Sequence[StoredRun]:
-        """Return the runs whose uid begins like this."""
+        """Return the runs whose uid begins like this.
+
+        Parameters
+        ----------
+        beginning : str
+            First characters of the uid, or all of them; capital letters count as such.
+        """
         from tiled.queries import Like
 
         like = map(_run, self.client.search(Like("start.uid", f"{beginning}%")).values())
@@ -87,7 +93,13 @@ class TiledStore:
 
 
 def embedded(folder: Path) -> TiledStore:
-    """Open a Tiled catalog in a folder, made where there is none, without a server or a socket."""
+    """Open a Tiled catalog in a folder, without a server or a socket.
+
+    Parameters
+    ----------
+    folder : Path
+        An existing folder. Its database, tables and arrays are made where there are none.
+    """
     from bluesky_tiled_plugins.exporters import json_seq_exporter
     from tiled.catalog import from_uri
     from tiled.client import Context, from_context

@@ -16,17 +16,50 @@ from bluesky_stm.validated import JSON
 
 
 def topograph_from(data: Fields) -> Topograph:
-    """The image in the ``data`` of an Event of the stream ``topograph``."""
+    """Return the image in an Event of the stream ``topograph``.
+
+    Parameters
+    ----------
+    data : mapping
+        Values of the Event by key, ``"<device>_<field>"``.
+
+    Returns
+    -------
+    Topograph
+        Heights in nm, row 0 at the lowest y.
+    """
     return Topograph.from_fields(data, _prefix(data, "topograph"))
 
 
 def spectrum_from(data: Fields) -> Spectrum:
-    """The spectrum in the ``data`` of an Event of the stream ``primary``."""
+    """Return the spectrum in an Event of the stream ``primary``.
+
+    Parameters
+    ----------
+    data : mapping
+        Values of the Event by key, ``"<device>_<field>"``.
+
+    Returns
+    -------
+    Spectrum
+        Bias in V, current in nA, lock-in in nS, place in nm.
+    """
     return Spectrum.from_fields(data, _prefix(data, "lockin_x"))
 
 
 def decision_from(data: Fields) -> Decision:
-    """The decision in the ``data`` of an Event of the stream ``agent``."""
+    """Return the decision in an Event of the stream ``agent``.
+
+    Parameters
+    ----------
+    data : mapping
+        Values of the Event by key, ``"<device>_<field>"``.
+
+    Returns
+    -------
+    Decision
+        Place in nm; what was predicted there in the unit of the scalarizer.
+    """
     return Decision.from_fields(data, _prefix(data, "candidate"))
 
 
@@ -54,7 +87,18 @@ class MeasuredDrift:
 
 
 def drift_from(data: Fields) -> MeasuredDrift:
-    """The measurement in the ``data`` of an Event of the stream ``drift``."""
+    """Return the measurement in an Event of the stream ``drift``.
+
+    Parameters
+    ----------
+    data : mapping
+        Values of the Event by key, ``"<device>_<field>"``.
+
+    Returns
+    -------
+    MeasuredDrift
+        Times in s, the shift in nm, the velocity in nm/s.
+    """
     field = _fields(data, "correlation")
     return MeasuredDrift(
         float(field["reference_time"]),
@@ -75,13 +119,32 @@ def found_from(data: Fields) -> Point | None:
 
 
 def revoked_from(data: Fields) -> tuple[int, str]:
-    """Return how many of the last spectra an Event of the stream ``tip_check`` takes back, and why."""
+    """Return how many of the last spectra an Event of the stream ``tip_check`` takes back, and why.
+
+    Parameters
+    ----------
+    data : mapping
+        Values of the Event by key, ``"<device>_<field>"``.
+
+    Returns
+    -------
+    count : int
+        Number of spectra, counted back from the last.
+    reason : str
+        Empty when the tip was found good.
+    """
     field = _fields(data, "verdict")
     return int(field["revoked"]), str(field["reason"])
 
 
 def intervention_from(data: Fields) -> Intervention | None:
-    """Return what a person did, from the ``data`` of an Event of the stream ``intervention``; None where it was refused."""
+    """Return what a person did, as an Event of the stream ``intervention`` says; None where it was refused.
+
+    Parameters
+    ----------
+    data : mapping
+        Values of the Event by key, ``"<device>_<field>"``.
+    """
     field = _fields(data, "kind")
     return None if field["refused"] else Intervention.from_event(field)
 

@@ -32,14 +32,26 @@ class Revision:
 
 @dataclass(frozen=True, eq=False)
 class Retuning:
-    """A person changed settings of the agent."""
+    """A person changed settings of the agent.
+
+    Attributes
+    ----------
+    settings : mapping
+        The settings that change, by name; the others stay.
+    """
 
     settings: Data
 
 
 @dataclass(frozen=True, eq=False)
 class Masking:
-    """All areas in which the agent may not look from now on."""
+    """All areas in which the agent may not look from now on.
+
+    Attributes
+    ----------
+    areas : sequence of Frame
+        Their centre and size in nm; they replace those of an earlier lesson.
+    """
 
     areas: Sequence[Frame]
 
@@ -98,7 +110,15 @@ class TaughtAgent:
         self.topograph: Topograph | None = None
 
     def give(self, lesson: Lesson) -> None:
-        """Take in one lesson."""
+        """Take in one lesson.
+
+        A topograph or a revision makes the agent forget its observations; those of a revision follow at once.
+
+        Parameters
+        ----------
+        lesson : Lesson
+            What a document taught, in the order of the documents.
+        """
         match lesson:
             case Topograph():
                 self._look(lesson, [])
@@ -126,7 +146,10 @@ class TaughtAgent:
 
     @property
     def left(self) -> int:
-        """Number of candidates that are neither measured nor masked."""
+        """Number of candidates that are neither measured nor masked.
+
+        A candidate whose spectrum was taken back counts as not measured.
+        """
         free = np.ones(len(self.candidates), dtype=bool) if self.mask is None else self.mask.copy()
         done = [o.point for o in self.observations if not o.taken_back]
         if done:
@@ -135,7 +158,7 @@ class TaughtAgent:
 
     @property
     def mask(self) -> NDArray[np.bool_] | None:
-        """Mask of the candidates outside of the masked areas, (n,); None where all may be chosen."""
+        """Mask of the candidates, (n,): False for those in the masked areas; None where all may be chosen."""
         if not self.areas:
             return None
         return ~np.any([area.contains(self.candidates) for area in self.areas], axis=0)
@@ -162,7 +185,15 @@ class TaughtAgent:
 
 
 def give(agent: Agent, lessons: Iterable[Lesson]) -> None:
-    """Hand lessons to an agent, in their order."""
+    """Hand lessons to an agent, in their order.
+
+    Parameters
+    ----------
+    agent : Agent
+        It is changed; what it knew before a topograph is forgotten.
+    lessons : iterable of Lesson
+        All lessons of a run, the topograph first.
+    """
     pupil = TaughtAgent(agent)
     for lesson in lessons:
         pupil.give(lesson)
@@ -185,7 +216,17 @@ def retune(agent: Agent, settings: Data) -> None:
 
 
 def refusal(agent: Agent, settings: Data) -> str:
-    """Return why the agent would refuse these settings; empty when it would not. The agent stays as it is."""
+    """Return why the agent would refuse these settings; empty when it would not.
+
+    The agent stays as it is.
+
+    Parameters
+    ----------
+    agent : Agent
+        It is asked by trying: its `checkpoint` is restored afterwards.
+    settings : mapping
+        The settings that are to change, by name.
+    """
     state = agent.checkpoint()
     try:
         retune(agent, settings)

@@ -23,7 +23,18 @@ def mask_as_text(mask: ArrayLike | None) -> str:
 
 
 def mask_from(data: Data) -> NDArray[np.bool_] | None:
-    """Return the mask in the ``data`` of an Event of the stream ``agent``; None where all candidates were allowed."""
+    """Return the mask in an Event of the stream ``agent``; None where all candidates were allowed.
+
+    Parameters
+    ----------
+    data : mapping
+        Values of the Event by key, ``"<device>_<field>"``.
+
+    Returns
+    -------
+    ndarray of bool of shape (candidates,) or None
+        True where the agent was allowed to look.
+    """
     text = next((value for key, value in data.items() if key.endswith("_mask")), "")
     if not text:
         return None

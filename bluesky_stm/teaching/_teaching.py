@@ -67,17 +67,33 @@ class Teaching(StreamRouter):
 
     @property
     def scalarizer(self) -> Scalarizer:
-        """The scalarizer that gives spectra their values now."""
+        """The scalarizer that gives spectra their values now.
+
+        It is the one that was given, else the one of the start document, or the one to which a person changed it since.
+        """
         assert self._scalarizer is not None, "no start document has named a scalarizer yet"
         return self._scalarizer
 
     @property
     def drift(self) -> Drift | None:
-        """Displacement of the surface since the topograph; None before it was measured."""
+        """Displacement of the surface since the topograph, in nm; None before it was measured."""
         return self._drift
 
     def begin(self, start: Data) -> None:
-        """A run begins: what is known of another one no longer matters, unless this one goes on with it."""
+        """Take in the start document of a run.
+
+        What is known of another run no longer matters, unless this one goes on with it.
+
+        Parameters
+        ----------
+        start : mapping
+            The start document.
+
+        Raises
+        ------
+        ReplayError
+            When no scalarizer was given and the document names none.
+        """
         if self._scalarizer is None and "scalarizer" not in start:
             raise ReplayError(
                 f"The start document of run {start['uid']} names no scalarizer: it is no exploration of this package."
@@ -95,7 +111,15 @@ class Teaching(StreamRouter):
         self.learn(stream, self.data(event))
 
     def learn(self, stream: str, data: Data) -> None:
-        """Make lessons of what the ``data`` of an Event of a stream teach."""
+        """Make lessons of what an Event teaches; `take` returns them.
+
+        Parameters
+        ----------
+        stream : str
+            Name of its stream, a `Stream`; others teach nothing.
+        data : mapping
+            Values of the Event by key, with arrays from files in their places.
+        """
         match stream:
             case Stream.TOPOGRAPH:
                 self._topograph = topograph_from(data)
@@ -122,7 +146,18 @@ class Teaching(StreamRouter):
         return lessons
 
     def lessons(self, documents: Iterable[Document]) -> Iterator[Lesson]:
-        """Take in documents one by one, and yield what they teach."""
+        """Take in documents one by one, and yield what they teach.
+
+        Parameters
+        ----------
+        documents : iterable of (str, mapping)
+            Name and content of each, in the order in which they were emitted.
+
+        Yields
+        ------
+        Lesson
+            A document may give none, one, or more than one.
+        """
         for name, doc in documents:
             self(name, doc)
             yield from self.take()

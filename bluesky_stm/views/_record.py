@@ -35,7 +35,15 @@ class PredictedMap:
 
 @dataclass(frozen=True)
 class Best:
-    """The highest value so far and the number, from 0, of the spectrum that has it."""
+    """The highest value so far.
+
+    Attributes
+    ----------
+    number : int
+        Number, from 0, of the spectrum that has it.
+    value : float
+        The value for the agent: the negative where the smallest is sought, in the unit of the scalarizer.
+    """
 
     number: int
     value: float
@@ -82,7 +90,13 @@ class RunRecord(StreamRouter):
 
     @classmethod
     def of(cls, documents: Iterable[Document]) -> RunRecord:
-        """Record of a whole run."""
+        """Return the record of a whole run.
+
+        Parameters
+        ----------
+        documents : iterable of (str, mapping)
+            Name and content of each of its documents, in their order.
+        """
         return cls().read(documents)
 
     # ---- documents ---------------------------------------------------------------------------------------------------
@@ -146,7 +160,10 @@ class RunRecord(StreamRouter):
 
     @property
     def frame(self) -> Frame:
-        """The region that the run explored: as the topograph says, else as was planned."""
+        """The region that the run explored: as the topograph says, else as was planned.
+
+        Centre and size are in nm, the angle in degrees counter-clockwise.
+        """
         return self.topograph.frame if self.topograph else Frame.from_dict(self.start_document["frame"])
 
     @property
@@ -161,7 +178,10 @@ class RunRecord(StreamRouter):
 
     @property
     def candidates(self) -> Floats:
-        """Places where a spectrum might be taken, (n, 2) in nm: the values of a map belong to them; empty if not on record."""
+        """Places where a spectrum might be taken, (n, 2) as (x, y) in nm; the values of a map belong to them.
+
+        It is empty where they are not on record.
+        """
         settings = {**self.scale, "sites": "raster", **self.start_document.get("agent", {}).get("settings", {})}
         places = described(settings, self.frame, self.topograph)
         return np.empty((0, 2)) if places is None else places
@@ -180,7 +200,10 @@ class RunRecord(StreamRouter):
 
     @property
     def values(self) -> Floats:
-        """One for each spectrum, (n,); NaN where there is none."""
+        """Value of each spectrum for the agent, (n,), in `units`; NaN where there is none.
+
+        Multiply by `sign` to show them to people.
+        """
         return np.array([o.number for o in self.observations])
 
     @property
@@ -190,7 +213,10 @@ class RunRecord(StreamRouter):
 
     @property
     def best(self) -> Best | None:
-        """The highest value so far, None while there is none."""
+        """The highest value so far, None while there is none.
+
+        It is the highest as the agent sees it, which is the smallest for people where `sign` is -1.
+        """
         values = self.values
         if not np.isfinite(values).any():
             return None
@@ -198,12 +224,18 @@ class RunRecord(StreamRouter):
 
     @property
     def learning_curve(self) -> Floats:
-        """Highest value after each spectrum, (n,); NaN before the first value."""
+        """Highest value after each spectrum, (n,), in `units`; NaN before the first value.
+
+        Multiply by `sign` to show it to people.
+        """
         return np.fmax.accumulate(self.values)
 
     @property
     def sign(self) -> int:
-        """Factor of a value for people: -1 where the smallest is sought and the agent is given the negative."""
+        """Factor of a value for people.
+
+        It is -1 where the smallest value is sought and the agent is given the negative, else 1.
+        """
         return -1 if self.start_document.get("scalarizer", {}).get("prefer") == "small" else 1
 
     @property
@@ -212,7 +244,18 @@ class RunRecord(StreamRouter):
         return "smallest" if self.sign < 0 else "largest"
 
     def chosen_by(self, known: PredictedMap) -> Floats:
-        """Return where the agent wanted to go by what it knew then, (1, 2) in nm; (0, 2) where that is not on record."""
+        """Return where the agent wanted to go by what it knew then.
+
+        Parameters
+        ----------
+        known : PredictedMap
+            A map of this run; the decision is the last one after as many spectra.
+
+        Returns
+        -------
+        ndarray of shape (1, 2) or (0, 2)
+            Place as (x, y), in nm; empty where no such decision is on record.
+        """
         points = [decision.point for decision in self.decisions if decision.ingested == known.ingested]
         return np.array(points[-1:], dtype=float).reshape(-1, 2)
 
@@ -249,7 +292,13 @@ class RunRecord(StreamRouter):
 
 
 class Absent:
-    """Stands in for the scalarizer of a run that is not known here: no value, because it is not."""
+    """The stand-in for the scalarizer of a run that is not known here; no spectrum has a value.
+
+    Parameters
+    ----------
+    described : mapping
+        The scalarizer as the start document describes it; empty where it names none.
+    """
 
     units = ""
 
@@ -275,5 +324,11 @@ def _scalarizer_of(start: Data) -> Scalarizer:
 
 
 def record_all(runs: Iterable[Iterable[Document] | RunRecord]) -> list[RunRecord]:
-    """Records of runs, each given as its documents or already as a record."""
+    """Return the records of runs.
+
+    Parameters
+    ----------
+    runs : iterable
+        Each run as its documents, which are read, or already as a record, which is returned as it is.
+    """
     return [run if isinstance(run, RunRecord) else RunRecord.of(run) for run in runs]
