@@ -151,7 +151,7 @@ def _largest(spectrum: Spectrum, current: Floats, slope: Floats, judged: NDArray
     both = np.hypot(1 / current[1:][pair], 1 / current[:-1][pair])
     expected[pair] = np.hypot(noise * both, SLOPE_ERROR * explained[pair])
     segments = [_level(grown[s:e] - explained[s:e]) for s, e in _segments(pair)]
-    errors = [expected[s:e] for s, e in _segments(pair)]
+    errors: list[Floats] = [expected[s:e] for s, e in _segments(pair)]
     starts = [s for s, _ in _segments(pair)]
     return max(
         (step for over in SIGNIFICANCE if (step := _step(segments, errors, starts, over))),

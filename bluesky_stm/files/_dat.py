@@ -12,6 +12,7 @@ from bluesky_stm.files._channels import date_of, in_our_unit, in_si, qualities, 
 from bluesky_stm.files._header import Header, lines_of_setpoint, number, setpoint_of, split_file
 from bluesky_stm.geometry import Floats, Point
 from bluesky_stm.measurements import Setpoint, Spectrum
+from bluesky_stm.validated import JSON
 
 
 def read_dat(path: str | Path) -> Spectrum:
@@ -32,7 +33,8 @@ def read_dat(path: str | Path) -> Spectrum:
         )
     columns = _columns(path.name, body.decode("latin-1"))
     bias = next(iter(columns.values()))
-    arrays, source = spectroscopy(bias, columns)
+    channels, source = spectroscopy(bias, columns)
+    arrays: JSON = dict(channels)
     first = Setpoint(float(bias[0]), float(abs(arrays["current"][0])))
     x, y, z = (float(units.from_si(number(header, f"{axis} (m)", float("nan")), units.LENGTH)) for axis in "XYZ")
     return Spectrum(

@@ -68,7 +68,8 @@ class LockInModule(Module):
         A demodulator reads the harmonic that it is set to, turned by its phase; at first it is set to that of its number.
         """
         # as it was during the sweep: the module may have switched it on for that; without a modulation the channels are NaN
-        read, lockin = {}, replace(self.controller.get_lockin(), on=True)
+        lockin = replace(self.controller.get_lockin(), on=True)
+        read: dict[str, Floats] = {}
         for number in DEMODULATORS:
             harmonic, phase = (self.registers.get(f"LockIn.Demod{what}", number)[0] for what in ("Harmonic", "Phas"))
             if number == harmonic == 1:

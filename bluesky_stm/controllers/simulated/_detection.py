@@ -115,7 +115,8 @@ class Detection:
         """
         vectors = self._demodulated(np.abs(current), harmonics, back)
         current = self._late(current, self.profile.response, back) + self._charging(back)
-        x, y = vectors[0].real + (self.profile.lockin_offset if self.lockin.modulated else 0.0), vectors[0].imag.copy()
+        x: Floats = vectors[0].real + (self.profile.lockin_offset if self.lockin.modulated else 0.0)
+        y: Floats = vectors[0].imag.copy()
         higher = dict(enumerate(vectors[1:], 2))
         if rng is not None:
             higher = self._noisy_harmonics(rng, higher)
