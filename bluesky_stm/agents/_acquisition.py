@@ -36,7 +36,11 @@ class ExpectedImprovement(AcquisitionFunction):
 
 
 class LogExpectedImprovement(AcquisitionFunction):
-    """Logarithm of `ExpectedImprovement`, which ranks candidates where the improvement itself underflows."""
+    """Logarithm of `ExpectedImprovement`, which ranks candidates where the improvement itself underflows.
+
+    It is accurate for any distance below the best: an asymptotic series takes over where two nearly equal numbers are
+    subtracted.
+    """
 
     name: str = "log-ei"
     scale: ClassVar[Scale] = "logarithm"
@@ -95,7 +99,20 @@ class Thompson(AcquisitionFunction):
     scale: ClassVar[Scale] = "level"
 
     def __call__(self, inputs: AcquisitionInputs) -> Floats:
-        """Return the sample, in warped values; minus infinity for candidates that it leaves out."""
+        """Return the sample, in warped values.
+
+        It is minus infinity for candidates that may not be chosen, and beyond `THOMPSON_CANDIDATES` for those that were not
+        drawn.
+
+        Parameters
+        ----------
+        inputs : AcquisitionInputs
+            Its generator draws the candidates and the sample.
+
+        Returns
+        -------
+        ndarray of shape (m,)
+        """
         index = np.flatnonzero(inputs.free)
         if len(index) > THOMPSON_CANDIDATES:
             index = np.sort(inputs.generator.choice(index, THOMPSON_CANDIDATES, replace=False))
@@ -182,7 +199,18 @@ class Near(CostAware):
     share: float = setting(0.8, "", "Share of the largest worth at which a candidate is good enough.", gt=0, le=1)
 
     def __call__(self, inputs: AcquisitionInputs) -> Floats:
-        """Return minus the distance in nm for candidates that are good enough, minus infinity for the others."""
+        """Return minus the distance of the candidates that are good enough, minus infinity for the others.
+
+        Parameters
+        ----------
+        inputs : AcquisitionInputs
+            The largest worth is that of the free candidates.
+
+        Returns
+        -------
+        ndarray of shape (m,)
+            In nm, zero or negative.
+        """
         scores = self.of(inputs)
         best = scores[inputs.free].max(initial=-np.inf)
         least = best + math.log(self.share) if self.of.scale == "logarithm" else best * self.share
@@ -197,7 +225,18 @@ class PerTime(CostAware):
     spectrum: float = setting(2.6, units.TIME, "Time that a spectrum takes.", gt=0)
 
     def __call__(self, inputs: AcquisitionInputs) -> Floats:
-        """Return the score per second, or its logarithm where ``of`` is a logarithm."""
+        """Return the score per second, or its logarithm where ``of`` is a logarithm.
+
+        Parameters
+        ----------
+        inputs : AcquisitionInputs
+            The way of the tip to each candidate is ``travel``.
+
+        Returns
+        -------
+        ndarray of shape (m,)
+            In the unit of ``of``, per second.
+        """
         worth, time = self.of(inputs), self.spectrum + inputs.travel / self.speed
         return worth - np.log(time) if self.of.scale == "logarithm" else worth / time
 

@@ -79,7 +79,10 @@ class AgentPart(Part):
         return self.model_dump(mode="json", exclude_defaults=True, exclude={"name"})
 
     def describe(self) -> JSON:
-        """Return the JSON-able ``{"name": ..., **settings}``, without what a length scale lays out unless it was given."""
+        """Return the JSON-able ``{"name": ..., **settings}``.
+
+        What a length scale lays out (`LAYOUT`) is left out unless it was given.
+        """
         left_out = {name for name in LAYOUT if name not in self.given}
         return self.model_dump(mode="json", exclude=left_out)
 

@@ -57,7 +57,15 @@ def collapsed(candidates: Features, kernels: Mapping[str, Sequence[str]]) -> tup
 
 
 def unseen(process: Mixture, blind: Sequence[str]) -> list[str]:
-    """Return warnings for the parts in use to which all measured places look alike; parts in ``blind`` are left out."""
+    """Return warnings for the parts in use to which all measured places look alike.
+
+    Parameters
+    ----------
+    process : Mixture
+        The processes that have learned the places.
+    blind : sequence of str
+        Parts that are left out, such as those that `collapsed` has named.
+    """
     measured = process.measured
     count = len(next(iter(measured.values())))
     used = [part for part in WHERE if part not in blind and process.share(part) > IN_USE and count >= FEW_VALUES]
@@ -65,5 +73,13 @@ def unseen(process: Mixture, blind: Sequence[str]) -> list[str]:
 
 
 def alike_to(part: str, what: str = "candidates") -> str:
-    """Return the warning that all of ``what`` look alike to a part of the kernel."""
+    """Return the warning that places look alike to a part of the kernel.
+
+    Parameters
+    ----------
+    part : str
+        ``"picture"`` or ``"deep"``.
+    what : str
+        Words for the places.
+    """
     return f"collapsed features: all {what} look alike {WHERE[part]}"

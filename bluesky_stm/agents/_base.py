@@ -184,7 +184,10 @@ class BaseAgent:
         return Posterior(np.full(count, np.nan), np.full(count, np.nan))
 
     def checkpoint(self) -> JSON:
-        """Return its settings, seed and observations, from which all else follows."""
+        """Return its settings, seed and observations, from which all else follows.
+
+        Values are numbers, text, lists and arrays, so that msgpack or HDF5 can keep them; the spectra are among them.
+        """
         topograph = self._topograph and self._topograph.as_fields()
         lessons = {"inherited": packed_observations(self._inherited), "observations": packed_observations(self.observations)}
         return {**self.describe(), "topograph": topograph, **lessons}

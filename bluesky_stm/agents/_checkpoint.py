@@ -13,7 +13,13 @@ from bluesky_stm.validated import JSON, Data
 
 
 def packed_observations(observations: Sequence[Observation]) -> list[JSON]:
-    """One mapping each; a failed one has its reason for a value."""
+    """Return observations as mappings of plain values and arrays.
+
+    Parameters
+    ----------
+    observations : sequence of Observation
+        A failed one has its reason for a value.
+    """
     return [
         {
             "point": [float(x) for x in o.point],
@@ -26,7 +32,13 @@ def packed_observations(observations: Sequence[Observation]) -> list[JSON]:
 
 
 def unpacked_observations(state: Sequence[Data]) -> list[Observation]:
-    """Inverse of `packed_observations`."""
+    """Return the observations of which `packed_observations` made mappings.
+
+    Parameters
+    ----------
+    state : sequence of mapping
+        The mappings; ``deviation`` is NaN where an old checkpoint does not have it.
+    """
     return [
         Observation(
             Point(*o["point"]),

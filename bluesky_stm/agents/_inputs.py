@@ -75,7 +75,10 @@ class AcquisitionInputs:
 
     @property
     def least(self) -> float:
-        """Lowest posterior mean of a candidate: the score of a spectrum without a value where scores are levels."""
+        """Lowest posterior mean of a candidate, warped.
+
+        It is the score of a spectrum without a value where scores are levels, which have no zero.
+        """
         return float(self.mean.min())
 
 
@@ -94,7 +97,10 @@ class AcquisitionFunction(Part):
 
     @property
     def scale(self) -> Scale:
-        """Kind of number that it gives."""
+        """Kind of number that it gives: ``"gain"``, ``"logarithm"`` or ``"level"``.
+
+        `CostAware` refuses levels, because only a score with a meaningful zero can be divided.
+        """
         return "gain"
 
     @property
@@ -103,5 +109,16 @@ class AcquisitionFunction(Part):
         return True
 
     def __call__(self, inputs: AcquisitionInputs) -> Floats:
-        """Return the score of each candidate, shape (m,); larger is better."""
+        """Return the score of each candidate.
+
+        Parameters
+        ----------
+        inputs : AcquisitionInputs
+            Posterior of the candidates and what else a score may depend on; all values are warped.
+
+        Returns
+        -------
+        ndarray of shape (m,)
+            Larger is better.
+        """
         raise NotImplementedError

@@ -51,7 +51,10 @@ class LogNormalPrior:
 
     @property
     def mean(self) -> float:
-        """Mean of the logarithm."""
+        """Mean of the logarithm of the parameter.
+
+        It is not the logarithm of the mean, which the spread raises above the median.
+        """
         return math.log(self.median)
 
 
@@ -83,7 +86,7 @@ class Kernel:
 
     @cached_property
     def terms(self) -> tuple[str, ...]:
-        """Names of the terms of the sum."""
+        """Names of the terms of the sum: each part, and its product with position as ``"xy * part"``."""
         parts = list(self._members)
         products = [f"xy * {name}" for name in parts[1:]] if "xy" in parts else []
         return tuple(parts + products)
@@ -152,7 +155,18 @@ class Kernel:
         return self._sum(parts, parameters), pulled_back
 
     def variance(self, parameters: Tensor) -> Tensor:
-        """Return the prior variance of the value at one place, without noise."""
+        """Return the prior variance of the value at one place, without noise.
+
+        Parameters
+        ----------
+        parameters : Tensor of shape (p,)
+            Logarithms of the parameters.
+
+        Returns
+        -------
+        Tensor
+            A scalar: the sum of the variances of the terms and of that of the unknown mean, in variances of the values.
+        """
         return torch.exp(parameters[len(self.groups) : -1]).sum() + MEAN_VARIANCE
 
     def share(self, parameters: Tensor, part: str) -> float:

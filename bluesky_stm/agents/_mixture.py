@@ -111,12 +111,18 @@ class Mixture:
 
     @property
     def mean(self) -> Tensor:
-        """Posterior mean of the candidates, (m,)."""
+        """Posterior mean of the candidates, (m,), in warped values.
+
+        It is the mean of the processes with their weights.
+        """
         return self._mixed([process.mean for process in self.processes])
 
     @property
     def variance(self) -> Tensor:
-        """Posterior variance of the candidates, noise left out, (m,)."""
+        """Posterior variance of the candidates, (m,), in squares of warped values, noise left out.
+
+        The disagreement of the means of the processes is in it.
+        """
         return self._moments([(process.mean, process.variance) for process in self.processes])[1]
 
     @property
@@ -131,7 +137,10 @@ class Mixture:
 
     @property
     def noise(self) -> float:
-        """Variance of the noise of a value."""
+        """Variance of the noise of a value, in squares of warped values.
+
+        What spectra tell of their own noise beforehand is not in it.
+        """
         return float(self._mixed([noise_variance(process.fit.parameters) for process in self.processes]))
 
     @property
@@ -140,7 +149,18 @@ class Mixture:
         return int(self.weights.argmax())
 
     def share(self, part: str) -> float:
-        """Return the weighted share in the prior variance of the terms that contain ``part``."""
+        """Return the share in the prior variance of the terms that contain a part of the kernel.
+
+        Parameters
+        ----------
+        part : str
+            "xy", "picture" or "deep".
+
+        Returns
+        -------
+        float
+            From 0 to 1, the mean of the processes with their weights.
+        """
         fits = [process.fit for process in self.processes]
         return sum(w * fit.kernel.share(fit.parameters, part) for w, fit in zip(self.weights.tolist(), fits, strict=True))
 
@@ -153,7 +173,19 @@ class Mixture:
 
 
 def select(fit: Fit, places: Features) -> list[Tensor]:
-    """Return the groups of features that the kernel of a fit takes, in its order."""
+    """Return the groups of features that the kernel of a fit takes, in its order.
+
+    Parameters
+    ----------
+    fit : Fit
+        Kernel and its parameters.
+    places : Features
+        Features of n places, by group; it may hold groups that the kernel does not take.
+
+    Returns
+    -------
+    list of Tensor of shape (n, d)
+    """
     return [places[group] for group in fit.kernel.groups]
 
 

@@ -96,7 +96,18 @@ class Model:
         return replace(self, count=self.count + 1, process=self.process.extended(place, warped[0], known))
 
     def fantasized(self, place: Features) -> Model:
-        """Return the model as if its mean had been measured at ``place`` (Kriging believer), for pending points."""
+        """Return the model as if its mean had been measured at a place, for a point that is pending.
+
+        Parameters
+        ----------
+        place : Features
+            Features of the place, each (1, d).
+
+        Returns
+        -------
+        Model
+            Its mean is the same (Kriging believer); its variance is smaller around the place.
+        """
         mean, _ = self.process.at(place)
         return replace(self, process=self.process.extended(place, mean[0]))
 
@@ -129,7 +140,10 @@ class Model:
 
     @property
     def best(self) -> float:
-        """Highest posterior mean of the measured places, warped."""
+        """Highest posterior mean of the measured places, warped.
+
+        It stands for the highest value, which may be high by its noise.
+        """
         return float(self.process.mean_where_measured.max())
 
     @property
@@ -153,7 +167,10 @@ class Model:
 
     @property
     def noise(self) -> float:
-        """Standard deviation of the noise of an ordinary value, warped."""
+        """Standard deviation of the noise of an ordinary value, warped.
+
+        It is that of the fit; what a spectrum tells of its own noise comes on top.
+        """
         return self.process.noise**0.5
 
 

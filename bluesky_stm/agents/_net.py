@@ -41,11 +41,27 @@ class Net(nn.Module):
         self.layers = nn.Sequential(linear[0], nn.SiLU(), linear[1], nn.SiLU(), linear[2])
 
     def forward(self, rings: Tensor) -> Tensor:
-        """Return the features (n, `OUTPUTS`) of rings (n, `INPUTS`)."""
+        """Return the features of rings.
+
+        Parameters
+        ----------
+        rings : Tensor of shape (n, INPUTS)
+            What is seen around each place, before it is centred and scaled by ``usual``.
+
+        Returns
+        -------
+        Tensor of shape (n, OUTPUTS)
+        """
         return cast(Tensor, self.layers((rings - self.usual[0]) / self.usual[1]))
 
     def save(self, path: str | Path) -> None:
-        """Write the weights to ``path`` as single-precision arrays by name."""
+        """Write the weights as single-precision arrays by name.
+
+        Parameters
+        ----------
+        path : str or Path
+            File of the format of `numpy.savez_compressed`; one that is there is overwritten.
+        """
         np.savez_compressed(path, **{name: value.detach().numpy().astype("f4") for name, value in self.state_dict().items()})
 
 
@@ -71,5 +87,15 @@ def weights_hash() -> str:
 
 
 def features(rings: np.ndarray) -> Tensor:
-    """Return the features (n, `OUTPUTS`) of rings (n, `INPUTS`) by the pretrained net."""
+    """Return the features of rings by the pretrained net, in double precision.
+
+    Parameters
+    ----------
+    rings : ndarray of float64 of shape (n, INPUTS)
+        What is seen around each place.
+
+    Returns
+    -------
+    Tensor of shape (n, OUTPUTS)
+    """
     return pretrained()(torch.as_tensor(np.ascontiguousarray(rings)))

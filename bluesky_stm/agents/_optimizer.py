@@ -26,7 +26,15 @@ Outcome = Mapping[str, Key]
 
 
 class Suggestion(TypedDict):
-    """A suggested place, and its value once there is one."""
+    """A suggested place, and its value once there is one.
+
+    Attributes
+    ----------
+    point : Point
+        Place as (x, y), in nm.
+    value : float or None
+        Value that was ingested for it, NaN where it failed; None while there is no outcome.
+    """
 
     point: Point
     value: float | None
@@ -151,7 +159,15 @@ class OptimizerAdapter:
         self._suggested = state["suggested"]
 
     def should_stop(self) -> tuple[bool, str | None]:
-        """Return True when the rule given at the start says to stop, and its reason."""
+        """Ask the rule given at the start whether to stop.
+
+        Returns
+        -------
+        stop : bool
+            False without a rule, and before the first decision.
+        reason : str or None
+            Why to stop; None when not.
+        """
         reason = self._stop(self.decisions) if self._stop and self.decisions else None
         return reason is not None, reason
 

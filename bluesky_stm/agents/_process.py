@@ -75,7 +75,13 @@ class Rows:
         return self.buffer.tensor[: self.count]
 
     def with_one(self, row: Tensor) -> Self:
-        """Return the matrix with ``row`` (columns,) added at its end."""
+        """Return the matrix with one more row at its end; this one stays as it is.
+
+        Parameters
+        ----------
+        row : Tensor of shape (columns,)
+            Its dtype and device are those of the matrix.
+        """
         mine = self.buffer.used == self.count < len(self.buffer.tensor)
         grown = self if mine else self._copied()
         grown.buffer.tensor[self.count] = row
@@ -183,7 +189,13 @@ class Process:
         )
 
     def with_values(self, values: Tensor) -> Self:
-        """Return the process with other ``values`` (n,) at the same places."""
+        """Return the process with other values at the same places; its parameters stay.
+
+        Parameters
+        ----------
+        values : Tensor of shape (n,)
+            Warped values, in the order of the places.
+        """
         solved = torch.linalg.solve_triangular(self.factor, values.to(self._device)[:, None], upper=False)[:, 0]
         return replace(self, solved=solved, mean=solved @ self.rows.all)
 
@@ -218,12 +230,21 @@ class Process:
         return self.mean[index], self._covariance(places, places) - rows.T @ rows
 
     def leave_one_out(self) -> tuple[Tensor, Tensor]:
-        """Return residual and standard deviation, noise included, of each value predicted from all others; each (n,)."""
+        """Predict each value from all others.
+
+        Returns
+        -------
+        residual, std : Tensor of shape (n,)
+            Value minus prediction, and standard deviation of the prediction, noise included.
+        """
         return leave_one_out(self.factor, self._alpha)
 
     @property
     def mean_where_measured(self) -> Tensor:
-        """Posterior mean of the measured places, (n,): the values less their estimated noise."""
+        """Posterior mean of the measured places, (n,), in warped values.
+
+        It is the values less their estimated noise.
+        """
         return self.factor @ self.solved - self.noise * self._alpha
 
     @property
@@ -239,7 +260,20 @@ class Process:
 
 
 def noises(fit: Fit, known: Tensor) -> Tensor:
-    """Return the noise variance of each value, (n,): the fitted one, and what is ``known`` (n,) of its spectrum beforehand."""
+    """Return the noise variance of each value.
+
+    Parameters
+    ----------
+    fit : Fit
+        Its noise is the same for all values.
+    known : Tensor of shape (n,)
+        Variance that is known of each spectrum beforehand; it is added.
+
+    Returns
+    -------
+    Tensor of shape (n,)
+        In squares of warped values.
+    """
     return noise_variance(fit.parameters) + known
 
 

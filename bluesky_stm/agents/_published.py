@@ -45,7 +45,17 @@ DRAWS = 15
 
 
 class EmbeddedProcess(gpytorch.models.ExactGP):
-    """RBF kernel on what the net makes of a window."""
+    """A Gaussian process with an RBF kernel on what a net makes of a window.
+
+    Parameters
+    ----------
+    windows : Tensor of shape (n, d)
+        Windows of the image around the measured places, flat.
+    values : Tensor of shape (n,)
+        Their values less the smallest, in spans of the values.
+    generator : torch.Generator
+        Source of the random numbers from which the weights start.
+    """
 
     def __init__(self, windows: Tensor, values: Tensor, generator: torch.Generator) -> None:
         likelihood = gpytorch.likelihoods.GaussianLikelihood(noise_prior=LogNormalPrior(0.0, 1.0))
@@ -64,12 +74,24 @@ class EmbeddedProcess(gpytorch.models.ExactGP):
             weight.data = draws.median(dim=0).values
 
     def forward(self, windows: Tensor) -> MultivariateNormal:
-        """Prior at windows (n, d)."""
+        """Return the prior at windows.
+
+        Parameters
+        ----------
+        windows : Tensor of shape (n, d)
+            Windows of the image, flat.
+        """
         embedded = self.net(windows)  # (n, d) -> (n, 2)
         return MultivariateNormal(self.mean_module(embedded), self.kernel(embedded))
 
     def fit(self, steps: int) -> None:
-        """Maximise the posterior of all parameters."""
+        """Maximise the posterior of all parameters: those of the kernel, of the noise and of the net.
+
+        Parameters
+        ----------
+        steps : int
+            Steps of Adam; there is no other rule to stop.
+        """
         evidence = gpytorch.mlls.ExactMarginalLogLikelihood(self.likelihood, self)
         optimizer = torch.optim.Adam(self.parameters(), lr=RATE, betas=(MOMENTUM, 0.999))
         self.train()
@@ -83,14 +105,32 @@ class EmbeddedProcess(gpytorch.models.ExactGP):
         self.eval()
 
     def predict(self, windows: Tensor) -> tuple[Floats, Floats]:
-        """Mean and standard deviation, noise included as there, at windows (m, d)."""
+        """Return the prediction at windows.
+
+        Parameters
+        ----------
+        windows : Tensor of shape (m, d)
+            Windows of the image, flat.
+
+        Returns
+        -------
+        mean, std : ndarray of shape (m,)
+            The noise of a value is in ``std``, as in the published code.
+        """
         exactly = gpytorch.settings.max_cholesky_size(EXACT)
         with torch.no_grad(), exactly, gpytorch.settings.skip_posterior_variances(False):
             prediction = self.likelihood(self(windows))
             return prediction.mean.numpy(), prediction.variance.sqrt().numpy()
 
     def leave_one_out(self) -> tuple[Floats, Floats]:
-        """Residual and standard deviation, noise included, of each value from all others; in deviations of the values."""
+        """Predict each value from all others.
+
+        Returns
+        -------
+        residual, std : ndarray of shape (n,)
+            Value minus prediction, and standard deviation of the prediction, noise included, in standard deviations of the
+            values.
+        """
         with torch.no_grad():
             factor = torch.linalg.cholesky(self.likelihood(self.forward(*self.train_inputs)).covariance_matrix)
             alpha = torch.cholesky_solve(self.train_targets[:, None], factor)[:, 0]
@@ -99,7 +139,17 @@ class EmbeddedProcess(gpytorch.models.ExactGP):
             return (residual / spread).numpy(), (std / spread).numpy()
 
     def embedded(self, windows: Tensor) -> Floats:
-        """Return what the net makes of windows (m, d); shape (m, 2)."""
+        """Return what the net makes of windows.
+
+        Parameters
+        ----------
+        windows : Tensor of shape (m, d)
+            Windows of the image, flat.
+
+        Returns
+        -------
+        ndarray of shape (m, 2)
+        """
         with torch.no_grad():
             return self.net(windows).numpy()
 
@@ -120,7 +170,15 @@ class PublishedAgent(BaseAgent):
     _fitted: tuple[int, EmbeddedProcess, float, float] | None = None
 
     def observe(self, topograph: Topograph, prior: Sequence[Experience] = ()) -> None:
-        """Take in the topograph; forgets everything learned before. As published, ``prior`` tells it nothing."""
+        """Take in the topograph and lay out the candidates; everything learned before is forgotten.
+
+        Parameters
+        ----------
+        topograph : Topograph
+            Image of the frame in which spectra may be suggested.
+        prior : sequence of Experience
+            Earlier runs. As published, they tell it nothing.
+        """
         super().observe(topograph, prior)
         self._fitted = None
 
@@ -135,7 +193,10 @@ class PublishedAgent(BaseAgent):
         return super().posterior(points)
 
     def insight(self) -> Insight:
-        """The bound, and the two dimensions into which the net embeds a window; NaN where nothing is predicted."""
+        """Return the bound, and the two dimensions into which the net embeds a window.
+
+        The bound is in spans of the values, NaN where a spectrum was taken; all is NaN where nothing is predicted.
+        """
         with suppress(RuntimeError), one_thread():
             if fitted := self._updated():
                 embedded = fitted[1].embedded(self._windows(self._candidates))

@@ -83,7 +83,18 @@ class Curves:
         return cls(bias, center, kept, rest.std(axis=0))
 
     def scores(self, spectra: Sequence[Spectrum]) -> Floats:
-        """Return the components of each spectrum; shape (n, c)."""
+        """Return the components of spectra.
+
+        Parameters
+        ----------
+        spectra : sequence of Spectrum
+            They are interpolated to the bias axis of the components.
+
+        Returns
+        -------
+        ndarray of shape (n, c)
+            Of the compressed dI/dV, without a unit.
+        """
         return np.array([self.axes @ (_curve(spectrum, self.bias) - self.center) for spectrum in spectra])
 
     def cube(self, mean: Floats, std: Floats) -> Cube:

@@ -82,7 +82,18 @@ class Warp:
         return (_compressed(self._scaled(values), self.far) - self.shift) / self.spread
 
     def back(self, warped: Floats) -> Floats:
-        """Return the values, in their unit, that belong to warped values."""
+        """Return the values that belong to warped values.
+
+        Parameters
+        ----------
+        warped : ndarray of shape (...)
+            Warped values; what would lie beyond `low` or `high` gives that end.
+
+        Returns
+        -------
+        ndarray of shape (...)
+            In the unit of the values.
+        """
         return self.center + self.scale * self._back(warped)
 
     def log_slope(self, values: Floats) -> Floats:

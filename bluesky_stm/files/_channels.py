@@ -30,7 +30,20 @@ LEAST_FOLLOWING: Final = 0.8
 
 
 def split_unit(label: str) -> tuple[str, str]:
-    """Name and unit of a label: ``"Current [bwd] (A)"`` is ``("Current [bwd]", "A")``; no unit is ``""``."""
+    """Return name and unit of a label.
+
+    Parameters
+    ----------
+    label : str
+        Name of a channel as a file has it, such as ``"Current [bwd] (A)"``.
+
+    Returns
+    -------
+    name : str
+        Without the unit: ``"Current [bwd]"``.
+    unit : str
+        ``"A"``; empty where the label has none.
+    """
     match = re.fullmatch(r"(.*?) *\(([^()]*)\)((?: *\[\w+])*)", label.strip())
     return (match[1] + match[3], match[2]) if match else (label.strip(), "")
 
@@ -49,18 +62,42 @@ _LOCKIN: Final = {axis: re.compile(rf"(LI|Lock-?In)[ _]*(Demod 1 )?{axis}( 1 ome
 
 
 def our_unit(unit: str) -> str:
-    """The unit that `in_our_unit` turns a unit of SI into."""
+    """Return the unit that `in_our_unit` turns a unit of SI into.
+
+    Parameters
+    ----------
+    unit : str
+        Such as ``"m"``, of which ``"nm"`` is made; a unit that has no counterpart comes back as it is.
+    """
     return _OURS.get(unit, unit)
 
 
 def in_our_unit(values: ArrayLike, unit: str) -> Floats:
-    """Values in nm, nA, V ... of values in a unit of SI; what has no unit of ours stays as it is."""
+    """Return values in our units (nm, nA, V ...).
+
+    Parameters
+    ----------
+    values : array_like of shape (...)
+        Values in ``unit``.
+    unit : str
+        A unit of SI; what has no unit of ours stays as it is.
+
+    Returns
+    -------
+    ndarray of shape (...)
+    """
     values = np.asarray(values, dtype=float)
     return units.from_si(values, _OURS[unit]) if unit in _OURS else values
 
 
 def timestamp(text: str | None) -> float:
-    """Seconds since 1970 of ``"26.10.2021 10:48:37"``, which carries no time zone and is read as UTC; 0 where there is none."""
+    """Return a date of Nanonis as seconds since 1970; 0 where there is none.
+
+    Parameters
+    ----------
+    text : str or None
+        Such as ``"26.10.2021 10:48:37"``, which carries no time zone and is read as UTC.
+    """
     try:
         return datetime.strptime((text or "").strip(), "%d.%m.%Y %H:%M:%S").replace(tzinfo=UTC).timestamp()
     except ValueError:
@@ -113,7 +150,13 @@ def spectroscopy(bias: Floats, channels: Mapping[str, Floats]) -> tuple[dict[str
 
 
 def in_si(measured: Spectrum | Grid) -> dict[str, Floats]:
-    """The arrays of a spectrum or grid by the labels that they have in a file, in SI; a lock-in that was not there is not."""
+    """Return the arrays of a spectrum or grid by the labels that they have in a file, in SI.
+
+    Parameters
+    ----------
+    measured : Spectrum or Grid
+        Channels that are NaN throughout, such as a lock-in that was not there, are left out; the current never is.
+    """
     arrays = {label: getattr(measured, channel.name) for label, channel in _LABELS.items()}
     there = {label for label, values in arrays.items() if np.isfinite(values).any() or _LABELS[label].name == "current"}
     return {label: units.to_si(values, _LABELS[label].units) for label, values in arrays.items() if label in there}
@@ -189,7 +232,18 @@ def clipping_level(values: Floats) -> float:
 
 
 def qualities(current: Floats, lockin_x: Floats) -> list[Quality]:
-    """Quality of each of the spectra ``(..., n)``, flat: CLIPPED by preamplifier or lock-in, INCOMPLETE where NaN."""
+    """Return the quality of each of some spectra, flat.
+
+    Parameters
+    ----------
+    current, lockin_x : ndarray of shape (..., n)
+        Samples of the spectra, in any unit.
+
+    Returns
+    -------
+    list of Quality
+        CLIPPED where preamplifier or lock-in stuck to the end of its range, INCOMPLETE where a current is NaN.
+    """
     clipped = np.zeros(current.shape[:-1], dtype=bool)
     for channel in (current, lockin_x):
         clipped |= (np.abs(channel) >= clipping_level(channel)).any(axis=-1)

@@ -49,7 +49,15 @@ def read_dat(path: str | Path) -> Spectrum:
 
 
 def write_dat(path: str | Path, spectrum: Spectrum) -> None:
-    """A bias spectrum as a file of Nanonis."""
+    """Write a bias spectrum as a file of Nanonis.
+
+    Parameters
+    ----------
+    path : str or Path
+        File to write; one that is there is overwritten.
+    spectrum : Spectrum
+        Channels that are NaN throughout are left out; its numbers are written in SI with ten digits.
+    """
     columns = {"Bias calc (V)": spectrum.bias, **in_si(spectrum)}
     place = units.to_si([*spectrum.position, spectrum.z], units.LENGTH)
     header = {

@@ -33,7 +33,15 @@ class FileFormat(Part):
 
     @abstractmethod
     def recognises(self, path: Path, start: bytes) -> bool:
-        """Return True when the file at ``path``, whose first bytes are ``start``, has this format, whole or damaged."""
+        """Return True when a file has this format, whole or damaged.
+
+        Parameters
+        ----------
+        path : Path
+            The file, for a format that has to look further than its beginning.
+        start : bytes
+            First bytes of the file.
+        """
 
     @abstractmethod
     def read(self, path: Path) -> FileContents:
@@ -46,5 +54,18 @@ class FileFormat(Part):
         """
 
     def write(self, path: Path, recording: Writable) -> None:
-        """Write a measurement of one of the kinds that the format ``holds``."""
+        """Write a measurement.
+
+        Parameters
+        ----------
+        path : Path
+            File to write.
+        recording : Grid, RecordedRun, Spectrum or Topograph
+            One of the kinds that the format ``holds``; of a run, a format may keep its topograph alone.
+
+        Raises
+        ------
+        FileFormatError
+            When files of this format are only read.
+        """
         raise FileFormatError(f"Files of the format {self.name!r} are only read. {path.name} was not written.")

@@ -20,7 +20,10 @@ HDF5: Final = b"\x89HDF\r\n\x1a\n"
 
 
 class NanonisGrid(FileFormat):
-    """Grid of sweeps by Nanonis, ``.3ds``; grids of bias sweeps are written, those of other sweeps are only read."""
+    """Grid of sweeps by Nanonis, ``.3ds``; grids of bias sweeps are written, those of other sweeps are only read.
+
+    A grid of bias sweeps is read as a `Grid`, that of another quantity as `Sweeps`.
+    """
 
     name: str = "3ds"
     suffixes: ClassVar[tuple[str, ...]] = (".3ds",)
@@ -42,7 +45,10 @@ class NanonisGrid(FileFormat):
 
 
 class NanonisImage(FileFormat):
-    """Scan by Nanonis, ``.sxm``: of a run its topograph is written."""
+    """Scan by Nanonis, ``.sxm``: of a run its topograph is written.
+
+    The forward topograph is read; `read_scan` returns the other channels, too.
+    """
 
     name: str = "sxm"
     suffixes: ClassVar[tuple[str, ...]] = (".sxm",)
@@ -52,8 +58,8 @@ class NanonisImage(FileFormat):
     def recognises(self, path: Path, start: bytes) -> bool:
         return start.startswith(b":NANONIS_VERSION")
 
+    @override
     def read(self, path: Path) -> Topograph:
-        """Return the forward topograph; `read_scan` returns the other channels, too."""
         return read_sxm(path)
 
     @override

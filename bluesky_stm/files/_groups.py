@@ -25,7 +25,17 @@ FIRST: Final = sorted(CHANNELS, key=lambda channel: channel.name != "didv")
 
 
 class Axis(NamedTuple):
-    """Values along one axis of an array."""
+    """Values along one axis of an array.
+
+    Attributes
+    ----------
+    name : str
+        ``"y"``, ``"x"``, ``"bias"`` ...
+    values : ndarray of shape (n,)
+        One for each index along the axis.
+    unit : str
+        Unit of the values; empty for a number without one.
+    """
 
     name: str
     values: Floats
@@ -33,7 +43,19 @@ class Axis(NamedTuple):
 
 
 class LabelledArray(NamedTuple):
-    """An array and what its axes mean."""
+    """An array and what its axes mean.
+
+    Attributes
+    ----------
+    name : str
+        Name of the quantity.
+    values : ndarray
+        It has one dimension for each axis.
+    unit : str
+        Unit of the values.
+    axes : tuple of Axis
+        In the order of the dimensions.
+    """
 
     name: str
     values: Floats
@@ -74,7 +96,18 @@ class Group:
 
 
 def to_groups(recording: RecordedRun | Grid | Topograph) -> list[Group]:
-    """Return what is to be written of a measurement."""
+    """Return what is to be written of a measurement.
+
+    Parameters
+    ----------
+    recording : RecordedRun, Grid or Topograph
+        A run gives a group for its topograph and, when it has spectra, one for all of them.
+
+    Returns
+    -------
+    list of Group
+        Their bias axes rise; the attribute ``falling`` marks a sweep that fell.
+    """
     if isinstance(recording, Grid):
         return [_rising(_grid(recording))]
     if isinstance(recording, Topograph):
@@ -83,7 +116,18 @@ def to_groups(recording: RecordedRun | Grid | Topograph) -> list[Group]:
 
 
 def from_groups(groups: Sequence[Group]) -> RecordedRun | Grid | Topograph:
-    """The measurement whose groups these are."""
+    """Return the measurement whose groups these are.
+
+    Parameters
+    ----------
+    groups : sequence of Group
+        Those that `to_groups` made, in any order.
+
+    Raises
+    ------
+    FileFormatError
+        When an array is missing.
+    """
     named = {group.name: _as_swept(group) for group in groups}
     if "grid" in named:
         return _as_grid(named["grid"])

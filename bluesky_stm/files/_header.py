@@ -104,19 +104,44 @@ def frame_from_si(center: tuple[float, float], size: tuple[float, float], pixels
 
 
 def pixels_of(header: Header, key: str) -> tuple[int, int]:
-    """Rows and columns; Nanonis says columns first."""
+    """Return rows and columns of an image; Nanonis says columns first.
+
+    Parameters
+    ----------
+    header : mapping
+        Header of the file.
+    key : str
+        Entry that holds the two numbers.
+    """
     columns, rows = (int(n) for n in numbers(header, key, 2))
     return rows, columns
 
 
 def si_of_frame(frame: Frame) -> list[str]:
-    """Centre, size and clockwise angle of a frame, as Nanonis writes them: the way back from `frame_from_si`."""
+    """Return centre, size and angle of a frame, as Nanonis writes them: the way back from `frame_from_si`.
+
+    Parameters
+    ----------
+    frame : Frame
+        In nm, its angle in degrees counter-clockwise.
+
+    Returns
+    -------
+    list of str
+        Four lengths in m, and the angle in degrees clockwise.
+    """
     lengths = units.to_si([*frame.center, *frame.size], units.LENGTH)
     return [f"{value:.9E}" for value in (*lengths, -frame.angle)]
 
 
 def lines_of_setpoint(setpoint: Setpoint) -> dict[str, str]:
-    """The set point as a module's header says it: the way back from `setpoint_of`."""
+    """Return the set point as a module's header says it: the way back from `setpoint_of`.
+
+    Parameters
+    ----------
+    setpoint : Setpoint
+        Bias in V, current in nA; the current is written in A.
+    """
     return {
         "Bias>Bias (V)": f"{setpoint.bias:.9E}",
         "Z-Controller>Setpoint": f"{units.to_si(setpoint.current, units.CURRENT):.9E}",
@@ -125,7 +150,19 @@ def lines_of_setpoint(setpoint: Setpoint) -> dict[str, str]:
 
 
 def setpoint_of(header: Header) -> Setpoint | None:
-    """The set point in a module's header; None in old files that do not carry it or whose controller kept something else."""
+    """Return the set point in a module's header; the magnitude of its current, in nA.
+
+    Parameters
+    ----------
+    header : mapping
+        Header of the file.
+
+    Returns
+    -------
+    Setpoint or None
+        None in old files that do not carry it, or whose controller kept something else than a current. The current is NaN where
+        only that is missing.
+    """
     if "Bias>Bias (V)" not in header or header.get("Z-Controller>Setpoint unit", "A") != "A":
         return None
     current = number(header, "Z-Controller>Setpoint", default=float("nan"))

@@ -18,7 +18,15 @@ from bluesky_stm.measurements import Grid, Topograph
 
 
 def write_nexus(path: str | Path, recording: RecordedRun | Grid | Topograph) -> None:
-    """A run, a grid or an image as a NeXus file."""
+    """Write a run, a grid or an image as a NeXus file.
+
+    Parameters
+    ----------
+    path : str or Path
+        File to write; one that is there is overwritten.
+    recording : RecordedRun, Grid or Topograph
+        Its arrays are written in our units (nm, V, nA, nS), which the file names.
+    """
     groups = to_groups(recording)
     with h5py.File(path, "w") as file:
         file.attrs.update(NX_class="NXroot", default="entry")

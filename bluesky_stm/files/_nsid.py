@@ -22,7 +22,15 @@ _TYPES: Final = {"topograph": "IMAGE", "grid": "SPECTRAL_IMAGE", "spectra": "LIN
 
 
 def write_hf5(path: str | Path, recording: RecordedRun | Grid | Topograph) -> None:
-    """A run, a grid or an image as an NSID file: one main dataset for each quantity."""
+    """Write a run, a grid or an image as an NSID file: one main dataset for each quantity.
+
+    Parameters
+    ----------
+    path : str or Path
+        File to write; one that is there is overwritten.
+    recording : RecordedRun, Grid or Topograph
+        Its arrays are written in our units (nm, V, nA, nS), which the file names.
+    """
     with h5py.File(path, "w") as file:
         for ordinal, group in enumerate(to_groups(recording)):
             measurement = file.create_group(f"Measurement_{ordinal:03d}/{group.name}")

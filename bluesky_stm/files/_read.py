@@ -87,7 +87,23 @@ def format_for(path: str | Path) -> FileFormat:
 
 
 def fingerprint(path: str | Path) -> dict[str, str]:
-    """Return which file it was and what was in it, for a start document: ``{"file": ..., "sha256": ...}``."""
+    """Return which file it was and what was in it, for a start document.
+
+    Parameters
+    ----------
+    path : str or Path
+        An existing file.
+
+    Returns
+    -------
+    dict of str
+        ``{"file": ..., "sha256": ...}``: the absolute path, and the digest in hexadecimal digits.
+
+    Raises
+    ------
+    FileFormatError
+        When there is no such file.
+    """
     path = _existing(path)
     return {"file": str(path.resolve()), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
 

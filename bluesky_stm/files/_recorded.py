@@ -41,7 +41,10 @@ class RecordedRun:
 
     @property
     def bias(self) -> Floats:
-        """The bias axis of the spectra, in V; empty where there are none."""
+        """Bias axis of the spectra, (n,), in V, in the order of the sweep.
+
+        It is that of the first spectrum; empty where there are none.
+        """
         return self.spectra[0].bias if self.spectra else np.empty(0)
 
     def suggested_scale(self) -> JSON:

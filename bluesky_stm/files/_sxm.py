@@ -40,7 +40,23 @@ class Scan:
     time: float = 0.0
 
     def topograph(self, backward: bool = False) -> Topograph:
-        """The image of the tip height, of the forward or the backward scan."""
+        """Return the image of the tip height.
+
+        Parameters
+        ----------
+        backward : bool
+            True for the backward scan.
+
+        Returns
+        -------
+        Topograph
+            Heights in nm; marked as incomplete where one is NaN.
+
+        Raises
+        ------
+        FileFormatError
+            When the scan has no such channel.
+        """
         name = "Z [bwd]" if backward else "Z"
         if name not in self.channels:
             raise FileFormatError(f"This scan has no channel {name!r}, only {sorted(self.channels)}: it holds no topograph.")
@@ -85,7 +101,15 @@ def read_scan(path: str | Path) -> Scan:
 
 
 def write_sxm(path: str | Path, image: Topograph) -> None:
-    """A topograph as a scan of Nanonis, upward; the backward image, which readers expect, is NaN."""
+    """Write a topograph as a scan of Nanonis, upward.
+
+    Parameters
+    ----------
+    path : str or Path
+        File to write; one that is there is overwritten.
+    image : Topograph
+        Its heights are the forward image, in single precision; the backward image, which readers expect, is NaN.
+    """
     forward = units.to_si(image.height, units.LENGTH)
     pixels = np.stack([forward, np.full_like(forward, np.nan)])
     header = "".join(f":{key}:\n{value}\n" for key, value in _header(image).items())
