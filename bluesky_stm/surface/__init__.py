@@ -14,7 +14,7 @@ from bluesky_stm.surface._graphene import Graphene
 from bluesky_stm.surface._nbse2 import NbSe2
 from bluesky_stm.surface._points import SurfacePoints
 from bluesky_stm.surface._sample import Sample
-from bluesky_stm.surface._sample_part import SamplePart
+from bluesky_stm.surface._sample_part import SamplePart, UsualMeasurement
 from bluesky_stm.surface._surface import Surface
 from bluesky_stm.surface._truth import sites
 from bluesky_stm.surface._tunneling import SweepIntegral
@@ -33,5 +33,6 @@ __all__ = [
     "Surface",
     "SurfacePoints",
     "SweepIntegral",
+    "UsualMeasurement",
     "sites",
 ]

@@ -13,11 +13,15 @@ from dataclasses import replace
 
 from typing_extensions import override
 
+from bluesky_stm.measurements import Setpoint
+from bluesky_stm.protocols import SweepSettings
+from bluesky_stm.settings import LengthScale
 from bluesky_stm.surface._defects import Influence, Relief, Species
 from bluesky_stm.surface._envelopes import Gaussian
 from bluesky_stm.surface._gold import Au111
 from bluesky_stm.surface._metals import Resonance, SurfaceState
 from bluesky_stm.surface._sample import Sample
+from bluesky_stm.surface._sample_part import UsualMeasurement
 from bluesky_stm.units import BOLTZMANN
 
 KONDO = Resonance("kondo", energy=0.004, width=BOLTZMANN * 70, q=0.6)
@@ -38,4 +42,24 @@ class CobaltOnGold(Au111):
             spread=0.05,
         )
         gold = super().build()
-        return replace(gold, model=SurfaceState((KONDO,)), species=(*gold.species, atom), temperature=4.2)
+        return replace(
+            gold,
+            model=SurfaceState((KONDO,)),
+            species=(*gold.species, atom),
+            reference=Setpoint(0.1, 1.0),
+            reference_gap=0.6,
+            temperature=4.2,
+        )
+
+    @override
+    def usual(self) -> UsualMeasurement:
+        """Return sweeps of 40 mV to either side, and scales that look for where the Fermi level has the least weight."""
+        dip = {"name": "in_gap_weight", "between": (-0.006, 0.006), "of": (-0.04, 0.04), "prefer": "small"}
+        return UsualMeasurement(
+            SweepSettings(-0.04, 0.04, 81),
+            modulation=2e-3,
+            scales=(
+                LengthScale.parse({"name": "terrace", "frame": 30, "patch": 2, "step": 0.8, "scalarizer": dip}),
+                LengthScale.parse({"name": "cobalt", "frame": 6, "patch": 1, "step": 0.2, "scalarizer": dip}),
+            ),
+        )

@@ -1,7 +1,7 @@
 """EuZn2As2 at 77 K: its surface as numbers.
 
 Electronic parameters were fitted with ``benchmarks/fit_classes.py`` to the median spectra of the published runs [1]_ (at
-most twelve numbers for each kind of place). Relief, sizes and densities were measured on the published images. The lattice
+most twelve numbers for each kind of place). Relief, sizes and densities were measured on the published images. The structure
 is that of [2]_. Energies are in eV from the Fermi level, lengths in nm, densities in defects per 100 nm2.
 
 The areas are named after the published figures. The two electronic regions of figure 3 lie on one terrace; they are not
@@ -10,8 +10,9 @@ labelled with a termination because the data do not say which is which.
 References
 ----------
 .. [1] G. Narasimha et al., npj Comput. Mater. 11, 189 (2025), doi:10.1038/s41524-025-01642-1
-.. [2] A. Mewis' structure type CaAl2Si2, P-3m1, a = 0.4211 nm, c = 0.7181 nm; compare CeZn2As2 in
-   doi:10.1515/znb-2011-0302
+.. [2] J. Blawat et al., Unusual electrical and magnetic properties in layered EuZn2As2, arXiv:2202.05884, report crystals of
+   the structure type CaAl2Si2, P-3m1. The numbers here, a = 0.4211 nm and c = 0.7181 nm, were not compared with theirs: they
+   stand without a source of their own. Single steps in the published images are 0.70 +- 0.09 nm high.
 """
 
 from dataclasses import replace

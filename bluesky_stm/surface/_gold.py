@@ -16,12 +16,14 @@ from typing import Final
 from typing_extensions import override
 
 from bluesky_stm.measurements import Setpoint
+from bluesky_stm.protocols import SweepSettings
+from bluesky_stm.settings import LengthScale
 from bluesky_stm.surface._defects import Influence, Relief, Species
 from bluesky_stm.surface._envelopes import Gaussian
 from bluesky_stm.surface._metals import SurfaceState
 from bluesky_stm.surface._periodic import Periodic, Zigzag
 from bluesky_stm.surface._sample import Lattice, Sample
-from bluesky_stm.surface._sample_part import SamplePart
+from bluesky_stm.surface._sample_part import SamplePart, UsualMeasurement
 from bluesky_stm.surface._terraces import Steps
 
 NEIGHBOURS: Final = 0.2884
@@ -64,4 +66,18 @@ class Au111(SamplePart):
             edge_width=1.5,
             patterns=(HERRINGBONE,),
             debris="adsorbate",
+        )
+
+    @override
+    def usual(self) -> UsualMeasurement:
+        """Return sweeps over the onset of the surface state, and scales that look for where the state is missing."""
+        # Below the onset the bulk alone carries; dI/dV counts for more of I/V where there is less of the state above it.
+        missing = {"name": "conductance", "bias": -0.7, "width": 0.2, "normalized": True}
+        return UsualMeasurement(
+            SweepSettings(-1.0, 0.6, 81),
+            modulation=0.01,
+            scales=(
+                LengthScale.parse({"name": "terrace", "frame": 60, "patch": 6, "step": 2, "scalarizer": missing}),
+                LengthScale.parse({"name": "defect", "frame": 10, "patch": 1.2, "step": 0.2, "scalarizer": missing}),
+            ),
         )

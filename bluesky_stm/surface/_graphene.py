@@ -19,13 +19,15 @@ from typing_extensions import override
 
 from bluesky_stm.measurements import Setpoint
 from bluesky_stm.parts import setting
+from bluesky_stm.protocols import SweepSettings
+from bluesky_stm.settings import LengthScale
 from bluesky_stm.surface._defects import Influence, Relief, Species
 from bluesky_stm.surface._envelopes import Gaussian
 from bluesky_stm.surface._metals import DiracCone
 from bluesky_stm.surface._periodic import Periodic, hexagonal
 from bluesky_stm.surface._regions import Puddle
 from bluesky_stm.surface._sample import Lattice, Sample
-from bluesky_stm.surface._sample_part import SamplePart
+from bluesky_stm.surface._sample_part import SamplePart, UsualMeasurement
 from bluesky_stm.surface._terraces import Steps
 
 CONSTANT: Final = 0.246
@@ -54,10 +56,23 @@ class Graphene(SamplePart):
             model=DiracCone(),
             terrace={"slope": 1.0, "dirac": 0.017, "floor": 0.01},
             work_function=4.5,
-            reference=Setpoint(0.3, 0.05),
+            reference=Setpoint(0.3, 0.2),
             species=(vacancy,),
             puddles=(Puddle({"dirac": 0.008}, length=12.0),),
             patterns=(Periodic(hexagonal(period, 7.0 + 90.0 + self.twist / 2), change={"floor": 0.005}, relief=0.03),),
             debris="vacancy",
             temperature=4.2,
+        )
+
+    @override
+    def usual(self) -> UsualMeasurement:
+        """Return sweeps of 150 mV to either side, and scales that look for states at the Fermi level."""
+        states = {"name": "conductance", "width": 0.02}
+        return UsualMeasurement(
+            SweepSettings(-0.15, 0.15, 101),
+            modulation=5e-3,
+            scales=(
+                LengthScale.parse({"name": "terrace", "frame": 80, "patch": 8, "step": 3, "scalarizer": states}),
+                LengthScale.parse({"name": "vacancy", "frame": 16, "patch": 2, "step": 0.6, "scalarizer": states}),
+            ),
         )

@@ -1,10 +1,11 @@
 """2H-NbSe2 at 1.2 K: a superconductor with a charge density wave.
 
 The selenium lattice has 0.344 nm and the charge density wave three times that [1]_. Its gap of 1.1 meV [2]_ opens below 7.2 K.
-Images at 50 mV and at -50 mV, 100 pA, show the wave in another registry [3]_; here its contrast is reversed. There is one gap,
-and a broadening of 0.1 meV stands for its anisotropy. Iron that grew into the crystal breaks pairs over nanometres [4]_; its
-bound states are not drawn, the gap is filled instead. The strength of wave and iron, the broadening, their density, and the
-barrier of 4.5 eV, as is usual between tips and surfaces, are choices. One layer is 0.627 nm, half of the c axis.
+Spectra are taken at -4 mV, 400 pA [1]_. Images at 50 mV and at -50 mV, 100 pA, show the wave in another registry [3]_; here its
+contrast is reversed. There is one gap, and a broadening of 0.1 meV stands for its anisotropy. Iron that grew into the crystal
+breaks pairs over nanometres [4]_; its bound states are not drawn, the gap is filled instead. The strength of wave and iron, the
+broadening, their density, and the barrier of 4.5 eV, as is usual between tips and surfaces, are choices. One layer is 0.627 nm,
+half of the c axis.
 
 References
 ----------
@@ -20,12 +21,14 @@ from typing import Final
 from typing_extensions import override
 
 from bluesky_stm.measurements import Setpoint
+from bluesky_stm.protocols import SweepSettings
+from bluesky_stm.settings import LengthScale
 from bluesky_stm.surface._defects import Influence, Relief, Species
 from bluesky_stm.surface._envelopes import Gaussian
 from bluesky_stm.surface._metals import Superconductor
 from bluesky_stm.surface._periodic import Periodic, hexagonal
 from bluesky_stm.surface._sample import Lattice, Sample
-from bluesky_stm.surface._sample_part import SamplePart
+from bluesky_stm.surface._sample_part import SamplePart, UsualMeasurement
 from bluesky_stm.surface._terraces import Steps
 
 SELENIUM: Final = 0.344
@@ -49,10 +52,23 @@ class NbSe2(SamplePart):
             model=Superconductor(charge_energy=0.035),
             terrace={"metal": 1.0, "gap": 1.1e-3, "broadening": 0.1e-3},
             work_function=4.5,
-            reference=Setpoint(0.05, 0.1),
+            reference=Setpoint(-0.004, 0.4),
             reference_gap=0.6,
             species=(iron,),
             patterns=(Periodic(hexagonal(3 * SELENIUM, 12.0), change={"charge": 0.2}),),
             debris="iron",
             temperature=1.2,
+        )
+
+    @override
+    def usual(self) -> UsualMeasurement:
+        """Return sweeps of 5 mV to either side, and scales that look for where the gap is filled."""
+        filled = {"name": "conductance", "width": 0.0004}
+        return UsualMeasurement(
+            SweepSettings(-0.005, 0.005, 101),
+            modulation=1e-4,
+            scales=(
+                LengthScale.parse({"name": "terrace", "frame": 80, "patch": 8, "step": 3, "scalarizer": filled}),
+                LengthScale.parse({"name": "iron", "frame": 16, "patch": 2, "step": 0.6, "scalarizer": filled}),
+            ),
         )

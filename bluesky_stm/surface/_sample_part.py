@@ -3,10 +3,31 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import dataclass
 from typing import ClassVar
 
 from bluesky_stm.parts import Part
+from bluesky_stm.protocols import SweepSettings
+from bluesky_stm.settings import LengthScale
 from bluesky_stm.surface._sample import Sample
+
+
+@dataclass(frozen=True)
+class UsualMeasurement:
+    """What a sample is usually measured with, where nobody says otherwise.
+
+    Attributes
+    ----------
+    sweep : SweepSettings
+    modulation : float
+        Amplitude (peak) of the modulation of the lock-in, in V.
+    scales : tuple of LengthScale
+        From large to small.
+    """
+
+    sweep: SweepSettings
+    modulation: float
+    scales: tuple[LengthScale, ...]
 
 
 class SamplePart(Part):
@@ -27,3 +48,7 @@ class SamplePart(Part):
         Sample
             Lengths in nm, energies in eV, the temperature in K. A `Surface` grows from it and a seed.
         """
+
+    def usual(self) -> UsualMeasurement | None:
+        """Return the sweep, modulation and length scales that suit the sample; None where those of the devices do."""
+        return None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, ClassVar
 
-from bluesky_stm.controllers.base import BOUNDS, ControllerPart, InstantClock, RealClock
+from bluesky_stm.controllers.base import BOUNDS, ControllerPart, ExplorationDefaults, InstantClock, RealClock
 from bluesky_stm.controllers.simulated._controller import SimulatedController
 from bluesky_stm.controllers.simulated._profile import Profile
 from bluesky_stm.parts import Part, profiles, samples, setting
+from bluesky_stm.protocols import Controller
 from bluesky_stm.settings import Seed
 from bluesky_stm.surface import SamplePart, Surface
 from bluesky_stm.validated import Data
@@ -37,7 +39,16 @@ class Simulated(ControllerPart):
         """Make the microscope."""
         seed = self.seed or 0
         clock = RealClock(self.speed) if self.speed else InstantClock()
-        return SimulatedController(Surface(self.sample, seed), seed=seed, profile=self.profile, clock=clock, name=self.name)
+        surface = Surface(self.sample, seed)
+        controller = SimulatedController(surface, seed=seed, profile=self.profile, clock=clock, name=self.name)
+        if usual := self.sample.usual():
+            controller.set_lockin(replace(controller.get_lockin(), amplitude=usual.modulation))
+        return controller
+
+    def suggest(self, controller: Controller) -> ExplorationDefaults:
+        """Return the sweep and the length scales that suit the sample."""
+        usual = self.sample.usual()
+        return ExplorationDefaults(usual.scales, None, usual.sweep) if usual else ExplorationDefaults()
 
     def sample_name(self, sample: str | Data | Part | None = None) -> str:
         """Return the name of the sample that was built, marked as simulated."""
