@@ -78,6 +78,10 @@ class TipCrashError(STMError):
     """The tip touched the surface: it was withdrawn; inspect it before going on."""
 
 
+class OscillationError(STMError):
+    """The feedback oscillated: gains with which it does not are restored, or the tip was withdrawn. Ask for less gain."""
+
+
 class LostConnectionError(STMError, ConnectionError):
     """The controller does not answer: its state is unknown until it has been read again."""
 

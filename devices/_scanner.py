@@ -17,6 +17,7 @@ from bluesky_stm.devices._flying import Flying
 from bluesky_stm.devices._framed import Framed, fields_of
 from bluesky_stm.devices._images import sha256
 from bluesky_stm.devices._signals import CONFIG, OMITTED, Parameter, Result, data_key
+from bluesky_stm.devices._steady import check_steady
 from bluesky_stm.devices._worker import ActStatus
 from bluesky_stm.documents import Stream
 from bluesky_stm.errors import NotCapableError, STMError
@@ -137,6 +138,7 @@ class Scanner(Flying, Framed, measures=Topograph, hinted=("quality",)):
         return self.stm.worker.submit(self, act, frame, line_time or None, timeout=longest, unit=self.unit, tells=True)
 
     def _scan(self, frame: Frame, line_time: float | None, status: ActStatus, tell: Progress | None = None) -> None:
+        check_steady(self.stm, None)  # a person may have turned up the gains; an image would be an hour of noise
         try:
             image = self.controller.scan(frame, line_time, tell or status.report)
         except Exception:

@@ -28,7 +28,7 @@ from bluesky_stm.devices._tip import TipPosition
 from bluesky_stm.devices._watch import Watch
 from bluesky_stm.devices._worker import Worker
 from bluesky_stm.devices._z import ZController
-from bluesky_stm.errors import LimitError, MotionStoppedError, NotCapableError, SettingsError, STMError
+from bluesky_stm.errors import LimitError, MotionStoppedError, NotCapableError, OscillationError, SettingsError, STMError
 from bluesky_stm.measurements import Setpoint
 from bluesky_stm.parts import JSON, Part
 from bluesky_stm.protocols import Controller
@@ -38,7 +38,7 @@ STEEPEST_DECAY: Final = 25.0
 """How steeply the logarithm of a tunneling current grows at most towards the surface, in 1/nm: a barrier of 6 eV, which is more
 than the work function of any metal (platinum 5.9 eV)."""
 
-HARMLESS = (MotionStoppedError, LimitError, NotCapableError, SettingsError)
+HARMLESS = (MotionStoppedError, LimitError, NotCapableError, OscillationError, SettingsError)
 """Faults that leave the tip as it was, and therefore do not call for a withdrawal."""
 
 

@@ -10,6 +10,7 @@ from ophyd.status import Status
 
 from bluesky_stm import units
 from bluesky_stm.devices._signals import CONFIG, HINTED, NORMAL, ControllerSignal, DescribedSignal
+from bluesky_stm.devices._steady import GainSignal
 from bluesky_stm.devices._stm_device import OphydValue, STMDevice
 
 
@@ -69,7 +70,7 @@ class ZController(STMDevice):
         kind=CONFIG,
     )
     proportional = Cpt(
-        ControllerSignal,
+        GainSignal,
         read=lambda c: c.get_gains().proportional,
         write=lambda c, gain: c.set_gains(replace(c.get_gains(), proportional=float(gain))),
         units=units.LENGTH,
@@ -78,7 +79,7 @@ class ZController(STMDevice):
         kind=CONFIG,
     )
     integral = Cpt(
-        ControllerSignal,
+        GainSignal,
         read=lambda c: c.get_gains().integral,
         write=lambda c, gain: c.set_gains(replace(c.get_gains(), integral=float(gain))),
         units=units.SPEED,

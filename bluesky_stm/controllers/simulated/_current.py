@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from bluesky_stm.controllers.simulated._bench import Bench
+from bluesky_stm.controllers.simulated._noise import INTEGRATED, white_current
 
 
 class SimulatedCurrent:
@@ -17,7 +18,11 @@ class SimulatedCurrent:
 
     def read_current(self) -> float:
         """Return the tunneling current now, in nA, with the noise of a point of a spectrum."""
-        current, profile = self._bench.junction.current(self._bench.now()), self._bench.profile
-        spread = math.hypot(profile.current_white, profile.current_slow, profile.junction * current)
-        noisy = current + profile.current_offset + spread * self._bench.noise.next("current").standard_normal()
+        junction, profile, rng = self._bench.junction, self._bench.profile, self._bench.noise.next("current")
+        current = junction.current(self._bench.now())
+        white = float(white_current(profile, current, INTEGRATED))
+        noise = math.hypot(white, profile.current_slow, profile.junction * current) * rng.standard_normal()
+        if swing := junction.swing:  # far faster than it is read: each reading finds it anywhere in its period
+            current *= math.exp(junction.loop.decay * swing * math.sin(rng.uniform(0, 2 * math.pi)))
+        noisy = current + profile.current_offset + noise
         return float(np.clip(noisy, -profile.preamp_range, profile.preamp_range))

@@ -15,14 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import lfilter
 
-from bluesky_stm.controllers.simulated._noise import current_noise
+from bluesky_stm.controllers.simulated._noise import INTEGRATED, current_noise
 from bluesky_stm.controllers.simulated._profile import Profile
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import HARMONICS, Quality
 from bluesky_stm.protocols import LockInSettings, SweepSettings
-
-INTEGRATED: float = 0.010
-"""Time on a point of a spectrum, in s, for which the noise of a profile is given."""
 
 PICOFARAD: float = 1e-3
 """``C V / t`` in nA for C in pF, V in V and t in s."""

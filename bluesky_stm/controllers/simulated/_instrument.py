@@ -125,13 +125,13 @@ class Instrument:
     ) -> Floats:
         """Factor by which changes of the tip have changed the current so far, in the order of time; shape (n, ways * J)."""
         wear, ways = Wear(self.profile), 1 + settings.backward
-        if rng is None or not wear.any:
+        own = rng and rng.spawn(1)[0]  # a stream of its own, drawn from or not, so that wear shifts no noise
+        if own is None or not wear.any:
             return np.ones((len(places), ways * settings.points))
         around = self.surface.relief(places[:, None] + AROUND, tip.rise)
         rate = wear.rate(settings.bias, np.maximum(gap, LEAST_GAP), current, np.ptp(around, axis=1))
-        # a stream of its own, so that wear shifts no noise
         dwell = (settings.settle + settings.integrate) * settings.averages
-        return wear.changes(rng.spawn(1)[0], np.hstack([rate, rate[:, ::-1]][:ways]), dwell)
+        return wear.changes(own, np.hstack([rate, rate[:, ::-1]][:ways]), dwell)
 
     def current(self, places: Floats, bias: float, gap: Floats, tip: Tip) -> Floats:
         """Return the current at one bias, in nA, noise left out.

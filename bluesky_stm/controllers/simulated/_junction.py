@@ -68,7 +68,20 @@ class SimulatedJunction:
     @property
     def loop(self) -> FeedbackLoop:
         """The feedback as it is set."""
-        return FeedbackLoop(self.gains, self.instrument.surface.barrier.mean_decay, self.instrument.profile.response)
+        profile = self.instrument.profile
+        decay = self.instrument.surface.barrier.mean_decay
+        return FeedbackLoop(self.gains, decay, profile.response, profile.resonance, profile.resonance_quality)
+
+    @property
+    def swing(self) -> float:
+        """Amplitude, in nm, with which a closed feedback of too much gain oscillates; 0 for one that does not.
+
+        It grows until the current reaches the end of the preamplifier's range.
+        """
+        if not self.feedback or self.loop.stable:
+            return 0.0
+        full = self.instrument.profile.preamp_range / self.setpoint.current
+        return math.log(max(full, 1.0)) / self.instrument.surface.barrier.mean_decay
 
     def place(self, time: float) -> Floats:
         """Return where the tip really is; shape (1, 2)."""
@@ -113,12 +126,16 @@ class SimulatedJunction:
         Raises
         ------
         TipCrashError
-            When nothing carries the current, so that the feedback drives the tip into the surface.
+            When nothing carries the current, so that the feedback drives the tip into the surface, or when the feedback
+            oscillates down to it.
         """
         if not self.feedback:
             return
         self.z = float(self.followed(self.place(time), time)[0])
-        if self.gap(time) < CONTACT:
+        gap, swing = self.gap(time), self.swing
+        if swing and gap - swing < CONTACT:
+            self.crash(f"With {self.gains} the feedback oscillates by {swing:.2f} nm: the tip touched the surface.", time)
+        if gap < CONTACT:
             self.crash(
                 f"No states carry {self.setpoint.current:g} nA at {self.setpoint.bias:g} V at ({self.asked.x:.2f}, "
                 f"{self.asked.y:.2f}) nm: the feedback drove the tip into the surface.",
@@ -268,7 +285,7 @@ class SimulatedJunction:
         if not self.feedback:
             if relief.max() + CONTACT > self.undrifted(time):
                 self.crash("The tip was moved with the feedback open, and the surface was in its way.", time)
-        elif distance and (self._flown(way, distance / speed) - relief).min() < CONTACT:
+        elif distance and (self._flown(way, distance / speed) - self.swing - relief).min() < CONTACT:
             self.crash(f"The feedback could not follow the surface at {speed:g} nm/s.", time)
 
     def _flown(self, way: Floats, duration: float) -> Floats:

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Final
 
 import numpy as np
+from scipy import constants
 from scipy.signal import lfilter
 
+from bluesky_stm.controllers.base import PIXEL_TIME
 from bluesky_stm.controllers.simulated._profile import Profile
 from bluesky_stm.geometry import Floats, Frame
 
 CONVERTER_PERIODS: tuple[float, ...] = tuple(76.9 / 2**n for n in range(7))
 """Distances, in nm, of the lines that the carry bits of the scan converters leave, from the highest bit down."""
+
+
+INTEGRATED: Final = 0.010
+"""Time on a point of a spectrum, in s, for which the noise of a profile is given."""
+
+ELECTRON: Final = constants.e * 1e9
+"""Charge of an electron, in nA s (CODATA)."""
 
 
 class NoiseSource:
@@ -49,6 +59,25 @@ def remembering(rng: np.random.Generator, shape: tuple[int, ...], memory: float)
     return lfilter([1.0], [1.0, -memory], drawn, axis=-1)
 
 
+def white_current(profile: Profile, current: Floats | float, seconds: float) -> Floats:
+    """Return the standard deviation of the white noise of a current, in nA: thermal and shot noise.
+
+    Averaging over a time t leaves the noise of a bandwidth of 1 / 2t, in which shot noise is ``2 e I`` times that (W. Schottky,
+    Ann. Phys. 362, 541 (1918)).
+
+    Parameters
+    ----------
+    profile : Profile
+        Thermal noise of 10 ms, and how much of the shot noise there is.
+    current : ndarray or float
+        In nA.
+    seconds : float
+        Time over which the current is averaged, in s.
+    """
+    shot = profile.shot * ELECTRON * np.abs(current) / seconds
+    return np.sqrt(profile.current_white**2 * INTEGRATED / seconds + shot)
+
+
 def current_noise(rng: np.random.Generator, current: Floats, profile: Profile, averaging: float) -> Floats:
     """Return what the preamplifier adds to spectra, in nA.
 
@@ -61,15 +90,15 @@ def current_noise(rng: np.random.Generator, current: Floats, profile: Profile, a
     profile : Profile
         Sizes of the noise.
     averaging : float
-        Time spent on a point, in units of the 10 ms for which the profile is given.
+        Time spent on a point, in units of `INTEGRATED`.
     """
-    white = profile.current_white / np.sqrt(averaging) * rng.standard_normal(current.shape)
+    white = white_current(profile, current, averaging * INTEGRATED) * rng.standard_normal(current.shape)
     slow = profile.current_slow * remembering(rng, current.shape, profile.current_memory)
     vibration = profile.junction / np.sqrt(averaging) * rng.standard_normal(current.shape)
     return profile.current_offset + white + slow + vibration * current
 
 
-def image_noise(rng: np.random.Generator, frame: Frame, profile: Profile, line_time: float) -> Floats:
+def image_noise(rng: np.random.Generator, frame: Frame, profile: Profile, line_time: float, white: float) -> Floats:
     """Return what the instrument adds to an image, in nm; shape (rows, columns).
 
     Parameters
@@ -81,10 +110,13 @@ def image_noise(rng: np.random.Generator, frame: Frame, profile: Profile, line_t
     profile : Profile
         Sizes of the noise, of line offsets, of streaks and of hum.
     line_time : float
-        Time for a line, forth, in s.
+        Time for a line, forth, in s. The slow noise is remembered over a time, not over a number of pixels.
+    white : float
+        Standard deviation of the white noise, in nm.
     """
     shape = frame.pixels
-    noise = profile.z_noise * remembering(rng, shape, profile.z_memory) + profile.z_white * rng.standard_normal(shape)
+    memory = profile.z_memory ** (line_time / shape[1] / PIXEL_TIME)
+    noise = profile.z_noise * remembering(rng, shape, memory) + white * rng.standard_normal(shape)
     offset = profile.line_offset * rng.standard_normal(shape[0])
     far = rng.random(shape[0]) < profile.line_outliers
     offset += far * profile.line_outlier_size * rng.standard_normal(shape[0])

@@ -71,6 +71,10 @@ class Profile(Part):
         "Time constant of the preamplifier, before feedback and lock-in; with 0 both follow at once.",
         ge=0,
     )
+    resonance: float = setting(
+        0.0, units.FREQUENCY, "Resonance of the z piezo, with which a fast feedback oscillates; 0 for none.", ge=0
+    )
+    resonance_quality: float = setting(3.0, "", "Quality factor of that resonance.", gt=0)
     preamp_range: float = setting(
         10.00144, units.CURRENT, "Current at which the preamplifier saturates; the lock-in then reads 0.", gt=0
     )
@@ -78,6 +82,7 @@ class Profile(Part):
     current_white: float = setting(
         0.0, units.CURRENT, "White noise of a point of a spectrum that is averaged over 10 ms.", ge=0
     )
+    shot: float = setting(0.0, "", "Shot noise of the current, in units of that of single electrons, 2 e I.", ge=0)
     current_slow: float = setting(0.0, units.CURRENT, "Slow noise of a point of a spectrum.", ge=0)
     current_memory: float = setting(0.8, "", "Correlation of the slow noise from point to point.", ge=0, lt=1)
     junction: float = setting(0.0, "", "Noise of a point relative to the current, from vibration of the gap.", ge=0)
@@ -106,8 +111,8 @@ class Profile(Part):
 
     # Images
     z_noise: float = setting(0.0, units.LENGTH, "Slow noise of an image along a line.", ge=0)
-    z_memory: float = setting(0.9, "", "Correlation of the slow noise of an image from pixel to pixel.", ge=0, lt=1)
-    z_white: float = setting(0.0, units.LENGTH, "White noise of an image.", ge=0)
+    z_memory: float = setting(0.9, "", "Correlation of the slow noise of an image over 7.8 ms.", ge=0, lt=1)
+    z_white: float = setting(0.0, units.LENGTH, "White noise of an image, at 7.8 ms a pixel; faster ones have more.", ge=0)
     line_offset: float = setting(0.0, units.LENGTH, "Standard deviation of the offset of a line of an image.", ge=0)
     line_outliers: float = setting(0.0, "", "Chance that a line of an image is far off.", ge=0, le=1)
     line_outlier_size: float = setting(0.0, units.LENGTH, "Standard deviation of the offset of a line that is far off.", ge=0)
@@ -159,6 +164,8 @@ GOOD_DAY: Final = IDEAL.preset(
     wear_worse=0.02,
     breakdown=10.0,
     response=7e-5,
+    resonance=9000.0,
+    shot=1.0,
     current_offset=0.0012,
     current_white=0.000045,
     current_slow=0.00012,

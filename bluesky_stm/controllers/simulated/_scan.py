@@ -12,7 +12,7 @@ import numpy as np
 from bluesky_stm.controllers.base import PIXEL_TIME
 from bluesky_stm.controllers.simulated._bench import Bench
 from bluesky_stm.controllers.simulated._junction import CONTACT
-from bluesky_stm.controllers.simulated._noise import converter_lines, image_noise
+from bluesky_stm.controllers.simulated._noise import converter_lines, image_noise, white_current
 from bluesky_stm.geometry import Floats, Frame, Point
 from bluesky_stm.measurements import Quality, Setpoint, Topograph
 from bluesky_stm.protocols import Progress
@@ -133,7 +133,7 @@ class SimulatedScanning:
     def _traced(self, scan: ScanState, band: slice) -> Floats:
         """Heights of the tip on the way forth; each line begins settled."""
         settled = scan.settled[band]
-        trace = self._bench.junction.loop.follow(settled, scan.interval)
+        trace = self._followed(scan, settled, f"height {band.start}")
         room = self._bench.surface.terrace_gap(scan.setpoint) - CONTACT
         if not (settled - trace).max() < room:
             self._bench.junction.crash(
@@ -146,25 +146,44 @@ class SimulatedScanning:
     def _recorded(self, scan: ScanState, channel: str) -> Floats:
         """Return what the other channels show."""
         profile = self._bench.profile
-        settled, loop = scan.settled, self._bench.junction.loop
+        settled = scan.settled
         if channel.endswith("backward"):
             along = (np.arange(scan.frame.pixels[1]) + 0.5) * scan.frame.pixel_size[1]
             settled = _moved(settled, self._bench.junction.piezo.opening(along, scan.frame.size[0]) / scan.frame.pixel_size[1])
-            followed = loop.follow(settled[:, ::-1], scan.interval)[:, ::-1]
+            followed = self._followed(scan, settled[:, ::-1], channel)[:, ::-1]
         else:
-            followed = loop.follow(settled, scan.interval)
+            followed = self._followed(scan, settled, channel)
         if channel.startswith("height"):
             return followed + self._artefacts(scan, channel)
+        loop, rng = self._bench.junction.loop, self._bench.noise.of(f"scan {channel}", scan.number)
         kept = math.copysign(scan.setpoint.current, scan.setpoint.bias) * np.exp(loop.decay * (settled - followed))
-        noise = profile.current_white * self._bench.noise.of(f"scan {channel}", scan.number).standard_normal(kept.shape)
-        return np.clip(kept + noise + profile.current_offset, -profile.preamp_range, profile.preamp_range)
+        # The preamplifier averages over two time constants at least, however short a pixel is.
+        white = white_current(profile, kept, max(scan.interval, 2 * profile.response)) * rng.standard_normal(kept.shape)
+        vibration = profile.junction * kept * rng.standard_normal(kept.shape)  # slower than pixels: the same at every speed
+        return np.clip(kept + vibration + white + profile.current_offset, -profile.preamp_range, profile.preamp_range)
+
+    def _followed(self, scan: ScanState, settled: Floats, what: str) -> Floats:
+        """Heights of the tip where it should be at ``settled``; a feedback with too much gain swings around them."""
+        junction = self._bench.junction
+        followed = junction.loop.follow(settled, scan.interval)
+        if swing := junction.swing:  # far faster than pixels: each finds it anywhere in its period
+            phase = self._bench.noise.of(f"scan swing {what}", scan.number).uniform(0, 2 * np.pi, settled.shape)
+            followed = followed + swing * np.sin(phase)
+        return followed
+
+    def _white(self, scan: ScanState) -> float:
+        """White noise of heights, in nm: vibration, and that of the current as far as the feedback follows it."""
+        profile, loop, current = self._bench.profile, self._bench.junction.loop, scan.setpoint.current
+        seen = max(scan.interval, 1 / (2 * loop.bandwidth))
+        electronic = float(white_current(profile, current, seen)) / (loop.decay * current)
+        return math.hypot(profile.z_white * math.sqrt(PIXEL_TIME / seen), electronic)
 
     def _artefacts(self, scan: ScanState, channel: str) -> Floats:
         """Return what the instrument adds to heights, in nm: noise, tilt, lines of the converters."""
         frame = scan.frame
         rng = self._bench.noise.of("scan" if channel == "height" else f"scan {channel}", scan.number)
         places = frame.points()
-        added = image_noise(rng, frame, self._bench.profile, scan.line_time)
+        added = image_noise(rng, frame, self._bench.profile, scan.line_time, self._white(scan))
         if any(self._bench.profile.tilt):
             added += (places - frame.center) @ self._bench.profile.tilt
         if self._bench.profile.converter:

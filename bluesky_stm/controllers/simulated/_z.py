@@ -44,7 +44,9 @@ class SimulatedZ:
 
     def set_gains(self, gains: FeedbackGains) -> None:
         """Change the gains of the feedback."""
-        self._bench.junction.gains = gains
+        with self._bench.acts.one():
+            self._bench.junction.gains = gains
+            self._bench.junction.settle(self._bench.now())
 
     def is_withdrawn(self) -> bool:
         """Return True when the tip is out of reach of the surface."""
