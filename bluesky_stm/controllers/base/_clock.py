@@ -6,6 +6,8 @@ import threading
 import time
 from typing import Protocol
 
+from typing_extensions import override
+
 from bluesky_stm.controllers.base._bounds import check_bounds
 
 
@@ -13,39 +15,56 @@ class Clock(Protocol):
     """Tells the time of a controller, in s, and lets it pass."""
 
     def now(self) -> float:
-        """Time now, in s."""
+        """Return the time now, in s; it never goes back."""
 
     def sleep(self, seconds: float, wake: threading.Event | None = None) -> None:
         """Let ``seconds`` pass; a clock that really waits ends early when ``wake`` is set."""
 
 
-class InstantClock:
-    """Simulated time: it passes only when somebody sleeps, and then at once."""
+class InstantClock(Clock):
+    """Simulated time: it passes only when somebody sleeps, and then at once.
+
+    Parameters
+    ----------
+    start : float
+        Time at the beginning, in s.
+    """
 
     def __init__(self, start: float = 0.0) -> None:
         self._now = start
 
+    @override
     def now(self) -> float:
-        """Time slept so far, in s, after ``start``."""
         return self._now
 
+    @override
     def sleep(self, seconds: float, wake: threading.Event | None = None) -> None:
-        """Move the hands."""
         self._now += seconds
 
 
-class RealClock:
-    """Wall time, counted from when the clock was made, or ``factor`` times as fast."""
+class RealClock(Clock):
+    """Wall time, counted from when the clock was made.
+
+    Parameters
+    ----------
+    factor : float
+        Number of times by which this clock is faster than wall time.
+
+    Raises
+    ------
+    LimitError
+        When the factor is no number, or lies outside of `BOUNDS`.
+    """
 
     def __init__(self, factor: float = 1.0) -> None:
         check_bounds(clock=factor)
         self._factor = factor
         self._start = time.monotonic()
 
+    @override
     def now(self) -> float:
-        """Time since the start, in s."""
         return (time.monotonic() - self._start) * self._factor
 
+    @override
     def sleep(self, seconds: float, wake: threading.Event | None = None) -> None:
-        """Wait, but not beyond ``wake``."""
         (wake or threading.Event()).wait(seconds / self._factor)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NoReturn
 
+from typing_extensions import override
+
 from bluesky_stm.controllers.base._acts import time_of_a_point
 from bluesky_stm.controllers.base._bounds import check_bounds
 from bluesky_stm.errors import NotCapableError
@@ -32,7 +34,7 @@ from bluesky_stm.settings import Limits
 from bluesky_stm.tip_changes import marked
 
 
-class BaseController:
+class BaseController(BiasControl, CurrentReadout, TipControl, ZControl, Scanning, Spectroscopy, LockInControl, DriftControl):
     """The methods of `protocols.Controller`, each handed on to the part of the same protocol.
 
     Capabilities and ranges are checked here and nowhere else: a part is asked only for what the controller declares. A wing
@@ -116,32 +118,32 @@ class BaseController:
 
     # ---- bias and current ----
 
+    @override
     def get_bias(self) -> float:
-        """Return the bias now, in V."""
         return self.bias.get_bias()
 
+    @override
     def ramp_bias(self, bias: float) -> None:
-        """Ramp to ``bias``, in V, and return on arrival."""
         self.need(Capability.BIAS, "change the bias")
         self.check(bias=bias)
         self.bias.ramp_bias(bias)
 
+    @override
     def read_current(self) -> float:
-        """Return the tunneling current now, in nA, with the sign of the bias."""
         return self.current.read_current()
 
     # ---- tip ----
 
+    @override
     def get_tip(self) -> TipState:
-        """Return where the tip is now, in nm."""
         return self.tip.get_tip()
 
+    @override
     def get_speed(self) -> float:
-        """Return the speed of a move where none is asked for, in nm/s."""
         return self.tip.get_speed()
 
+    @override
     def move_tip(self, point: Point, speed: float | None = None) -> None:
-        """Move to ``point``, in nm, in a straight line at ``speed``, in nm/s."""
         self.need(Capability.TIP, "move the tip")
         self.check(x=point[0], y=point[1])
         if speed is not None:
@@ -151,91 +153,95 @@ class BaseController:
 
     # ---- z ----
 
+    @override
     def get_feedback(self) -> bool:
-        """Return True when the feedback is closed."""
         return self.z.get_feedback()
 
+    @override
     def set_feedback(self, on: bool) -> None:
-        """Close or open the feedback; opened, z stays where it is."""
         self.need(Capability.FEEDBACK, "change the feedback")
         self.z.set_feedback(on)
 
+    @override
     def get_setpoint(self) -> Setpoint:
-        """Return bias and current, in V and nA, that the closed feedback keeps."""
         return self.z.get_setpoint()
 
+    @override
     def set_setpoint_current(self, current: float) -> None:
-        """Set the current, in nA, that the feedback keeps."""
         self.need(Capability.FEEDBACK, "change the set point")
         self.check(setpoint=current)
         self.z.set_setpoint_current(float(current))
 
+    @override
     def get_gains(self) -> FeedbackGains:
-        """Return the gains of the feedback, P in nm and I in nm/s."""
         return self.z.get_gains()
 
+    @override
     def set_gains(self, gains: FeedbackGains) -> None:
-        """Change the gains of the feedback."""
         self.need(Capability.FEEDBACK, "change the gains")
         check_bounds(integral=gains.integral, proportional=gains.proportional)
         self.z.set_gains(gains)
 
+    @override
     def is_withdrawn(self) -> bool:
-        """Return True when the tip is out of reach of the surface, whoever took it there."""
         return self.z.is_withdrawn()
 
+    @override
     def withdraw(self) -> None:
-        """Open the feedback and pull the tip back to the end of its range."""
         self.need(Capability.WITHDRAW, "withdraw the tip")
         self.z.withdraw()
 
+    @override
     def home(self) -> None:
-        """Open the feedback and lift the tip to its home height."""
         self.need(Capability.HOME, "lift the tip to a home height")
         self.z.home()
 
+    @override
     def approach(self) -> None:
-        """Bring a withdrawn tip back until the set point is reached, and close the feedback."""
         self.need(Capability.APPROACH, "approach")
         self.z.approach()
 
     # ---- measurements ----
 
+    @override
     def scan(self, frame: Frame, line_time: float | None = None, progress: Progress | None = None) -> Topograph:
-        """Take a topograph of ``frame`` in lines of ``line_time`` s, forth.
-
-        Parameters
-        ----------
-        frame : Frame
-            Refused as a whole when one of its corners lies outside of the ranges.
-        line_time : float, optional
-            Time for a line, forth, in s; the controller's own if not given.
-        progress : callable, optional
-            Called with the number of lines done and of all lines.
-
-        Returns
-        -------
-        Topograph
-            INCOMPLETE when `stop` ended it; the rows that were not measured are NaN.
-        """
         self.need(Capability.SCAN, "scan")
         self.check_frame(frame)
         if line_time is not None:
             check_bounds(line_time=line_time)
         return self.scanning.scan(frame, line_time, progress)
 
+    @override
     def image(self, channel: str = "height") -> Floats:
-        """Return one of the `IMAGES` of the scan under way, or of the last one; shape (rows, columns)."""
         if channel not in self.images:
             raise NotCapableError(
                 f"{self.name} records no {channel!r} of an image, only {', '.join(self.images)}. Nothing was scanned."
             )
         return self.scanning.image(channel)
 
+    @override
     def sweep(self, settings: SweepSettings, progress: Progress | None = None) -> Spectrum:
-        """Sweep the bias where the tip stands; ended by `stop` the spectrum is INCOMPLETE, padded with NaN.
+        """Sweep the bias at the present place of the tip, as `protocols.Spectroscopy` says.
 
         A spectrum within which the current jumped is marked as that of a changed tip.
+
+        Parameters
+        ----------
+        settings : SweepSettings
+            Range, points and timing of the sweep.
+        progress : callable, optional
+            Called with the number of finished points and of all points.
+
+        Returns
+        -------
+        Spectrum
+            When `stop` ended the sweep it has the flag INCOMPLETE and is padded with NaN.
+
+        Raises
+        ------
+        LimitError
+            When an end of the sweep or its set point lies outside of ``ranges``, or when the points, the averages, the times or
+            the z offset make no sense at any microscope (`BOUNDS`). Nothing has moved.
         """
         self.need(Capability.SWEEP, "sweep the bias")
         check_bounds(**{name: getattr(settings, name) for name in ("points", "averages", "settle", "integrate", "z_offset")})
@@ -243,15 +249,15 @@ class BaseController:
         self.check_sweep(settings)
         return marked(self.spectroscopy.sweep(settings, progress))
 
+    @override
     def pulse(self, bias: float, width: float) -> None:
-        """Pulse the bias, V for s, to change the tip."""
         self.need(Capability.PULSE, "pulse the bias to change the tip")
         self.check(bias=bias)
         check_bounds(width=width)
         self.spectroscopy.pulse(bias, width)
 
+    @override
     def shape_tip(self, shape: TipShape) -> None:
-        """Dip the tip into the surface, to change it."""
         self.need(Capability.SHAPE, "dip the tip to change it")
         self.check(bias=shape.bias)
         check_bounds(depth=shape.depth, hold=shape.hold, lift=shape.lift)
@@ -259,22 +265,22 @@ class BaseController:
 
     # ---- lock-in and drift ----
 
+    @override
     def get_lockin(self) -> LockInSettings:
-        """Return the settings of the lock-in."""
         return self.lockin.get_lockin()
 
+    @override
     def set_lockin(self, settings: LockInSettings) -> None:
-        """Change the settings of the lock-in."""
         self.need(Capability.LOCKIN, "change the lock-in")
         check_bounds(amplitude=settings.amplitude, frequency=settings.frequency)
         self.lockin.set_lockin(settings)
 
+    @override
     def get_drift(self) -> tuple[float, float]:
-        """Return the drift that is compensated, in nm/s, along x and y."""
         return self.drift.get_drift()
 
+    @override
     def set_drift(self, velocity: tuple[float, float]) -> None:
-        """Compensate a drift, in nm/s, along x and y."""
         self.need(Capability.DRIFT, "compensate a drift")
         for along in velocity:
             check_bounds(drift=along)

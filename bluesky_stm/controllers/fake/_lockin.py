@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from typing_extensions import override
+
 from bluesky_stm.controllers.fake._script import asked
 from bluesky_stm.controllers.fake._state import FakePart
-from bluesky_stm.protocols import LockInSettings
+from bluesky_stm.protocols import LockInControl, LockInSettings
 
 
-class FakeLockIn(FakePart):
+class FakeLockIn(FakePart, LockInControl):
     """Fulfils `protocols.LockInControl`."""
 
+    @override
     @asked
     def get_lockin(self) -> LockInSettings:
-        """Return the settings."""
         return self.state.lockin
 
+    @override
     @asked
     def set_lockin(self, settings: LockInSettings) -> None:
-        """Change the settings."""
         self.state.lockin = settings

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from typing_extensions import override
+
 from bluesky_stm.controllers.base import ControllerPart
 from bluesky_stm.controllers.fake._controller import FakeController
 from bluesky_stm.parts import setting
@@ -17,6 +19,6 @@ class Fake(ControllerPart):
     name: str = "fake"
     steps: int = setting(10, "", "Number of steps in which a move is made.", ge=1)
 
+    @override
     def open(self) -> FakeController:
-        """Make the microscope."""
         return FakeController(steps=self.steps)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
+from typing_extensions import override
 
 from bluesky_stm.controllers.fake._script import Script, asked
 from bluesky_stm.controllers.fake._state import FakePart, FakeState, wave
 from bluesky_stm.geometry import Floats, Frame
 from bluesky_stm.measurements import Quality, Topograph
-from bluesky_stm.protocols import IMAGES, Progress
+from bluesky_stm.protocols import IMAGES, Progress, Scanning
 
 LAG: Final = 0.05
 """By how much the image of the way back is shifted, in nm."""
@@ -19,13 +20,14 @@ LINE: Final = 0.1
 """Time for a line, forth, in s, where none is asked for."""
 
 
-class FakeScanning(FakePart):
+class FakeScanning(FakePart, Scanning):
     """Fulfils `protocols.Scanning`."""
 
     def __init__(self, script: Script, state: FakeState) -> None:
         super().__init__(script, state)
         self._images = {channel: np.full((0, 0), np.nan) for channel in IMAGES}
 
+    @override
     @asked
     def scan(self, frame: Frame, line_time: float | None = None, progress: Progress | None = None) -> Topograph:
         """Take an image of the wave, row by row from the lowest y; the tip ends in the centre.
@@ -56,9 +58,9 @@ class FakeScanning(FakePart):
         quality = Quality.INCOMPLETE if np.isnan(height).any() else Quality.GOOD
         return Topograph(frame=frame, height=height, setpoint=self.state.setpoint, time=begun, quality=quality)
 
+    @override
     @asked
     def image(self, channel: str = "height") -> Floats:
-        """Return a channel as far as the last scan came."""
         return self._images[channel].copy()
 
     def _images_of(self, frame: Frame) -> dict[str, Floats]:

@@ -8,11 +8,12 @@ from contextlib import contextmanager
 from typing import Final
 
 import numpy as np
+from typing_extensions import override
 
 from bluesky_stm.controllers.fake._script import asked
 from bluesky_stm.controllers.fake._state import FakePart
 from bluesky_stm.measurements import Quality, Spectrum
-from bluesky_stm.protocols import Progress, SweepSettings, TipShape
+from bluesky_stm.protocols import Progress, Spectroscopy, SweepSettings, TipShape
 
 DISPLACEMENT: Final = 0.001
 """Displacement current of a sweep, in nA: added on the way forth, taken off on the way back."""
@@ -21,12 +22,29 @@ DECAY: Final = 20.0
 """How steeply the logarithm of the current falls with the gap, in 1/nm: nearly a decade for each 0.1 nm."""
 
 
-class FakeSpectroscopy(FakePart):
+class FakeSpectroscopy(FakePart, Spectroscopy):
     """Fulfils `protocols.Spectroscopy`."""
 
+    @override
     @asked
     def sweep(self, settings: SweepSettings, progress: Progress | None = None) -> Spectrum:
-        """Sweep the bias; the displacement current of the two directions cancels in their average."""
+        """Sweep the bias across an ohmic junction.
+
+        The conductance is that of the set point, larger or smaller by the z offset of the sweep, 0 for a withdrawn tip. Forth
+        and back differ by the displacement current, which cancels in their average.
+
+        Parameters
+        ----------
+        settings : SweepSettings
+            Range (V), points, times (s) and z offset (nm) of the sweep; they set how far its own clock runs.
+        progress : callable, optional
+            Called with the number of finished points and of all points.
+
+        Returns
+        -------
+        Spectrum
+            When `stop` ended the sweep it has the flag INCOMPLETE and is padded with NaN.
+        """
         state, bias, current = self.state, settings.bias, np.full(settings.points, np.nan)
         setpoint, begun = settings.setpoint or state.setpoint, state.time
         closeness = math.exp(-DECAY * settings.z_offset)
@@ -60,10 +78,12 @@ class FakeSpectroscopy(FakePart):
             backward=back if settings.backward else {},
         )
 
+    @override
     @asked
     def pulse(self, bias: float, width: float) -> None:
         """Pulse the bias; nothing follows from it."""
 
+    @override
     @asked
     def shape_tip(self, shape: TipShape) -> None:
         """Dip the tip; nothing follows from it."""

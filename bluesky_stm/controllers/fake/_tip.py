@@ -4,35 +4,37 @@ from __future__ import annotations
 
 from typing import Final
 
+from typing_extensions import override
+
 from bluesky_stm.controllers.fake._script import Script, asked
 from bluesky_stm.controllers.fake._state import FakePart, FakeState
 from bluesky_stm.geometry import Point
-from bluesky_stm.protocols import TipState
+from bluesky_stm.protocols import TipControl, TipState
 
 SPEED: Final = 100.0
 """Speed of a move where none is asked for, in nm/s."""
 
 
-class FakeTip(FakePart):
+class FakeTip(FakePart, TipControl):
     """Fulfils `protocols.TipControl`; a move is made in ``steps``, between which it can be stopped."""
 
     def __init__(self, script: Script, state: FakeState, steps: int) -> None:
         super().__init__(script, state)
         self._steps = steps
 
+    @override
     @asked
     def get_tip(self) -> TipState:
-        """Return where the tip is."""
         return TipState(*self.state.place, self.state.height)
 
+    @override
     @asked
     def get_speed(self) -> float:
-        """Return the speed of a move where none is asked for, in nm/s."""
         return SPEED
 
+    @override
     @asked
     def move_tip(self, point: Point, speed: float | None = None) -> None:
-        """Move in a straight line; the clock runs as the speed says."""
         with self.script.acting():
             for share in self.script.moves("move_tip", self._steps):
                 step = Point(*((b - a) * share for a, b in zip(self.state.place, point, strict=True)))

@@ -2,69 +2,71 @@
 
 from __future__ import annotations
 
+from typing_extensions import override
+
 from bluesky_stm.controllers.base import HOME
 from bluesky_stm.controllers.fake._script import asked
 from bluesky_stm.controllers.fake._state import WITHDRAWN, FakePart
 from bluesky_stm.errors import LimitError, STMError
 from bluesky_stm.measurements import Setpoint
-from bluesky_stm.protocols import FeedbackGains
+from bluesky_stm.protocols import FeedbackGains, ZControl
 
 
-class FakeZ(FakePart):
+class FakeZ(FakePart, ZControl):
     """Fulfils `protocols.ZControl`."""
 
+    @override
     @asked
     def get_feedback(self) -> bool:
-        """Return True when the feedback is closed."""
         return self.state.feedback
 
+    @override
     @asked
     def set_feedback(self, on: bool) -> None:
-        """Close or open the feedback."""
         if on and self.state.withdrawn:
             raise STMError("The tip is withdrawn, the feedback stays open. Approach.")
         self.state.feedback = bool(on)
 
+    @override
     @asked
     def get_setpoint(self) -> Setpoint:
-        """Return what the feedback keeps."""
         return self.state.setpoint
 
+    @override
     @asked
     def set_setpoint_current(self, current: float) -> None:
-        """Set the current that the feedback keeps, in nA."""
         self.state.current = current
 
+    @override
     @asked
     def get_gains(self) -> FeedbackGains:
-        """Return the gains."""
         return self.state.gains
 
+    @override
     @asked
     def set_gains(self, gains: FeedbackGains) -> None:
-        """Change the gains."""
         self.state.gains = gains
 
+    @override
     @asked
     def is_withdrawn(self) -> bool:
-        """Return True when the tip is out of reach of the surface."""
         return self.state.withdrawn
 
+    @override
     @asked
     def withdraw(self) -> None:
-        """Pull the tip back."""
         self.state.pull_back(WITHDRAWN)
 
+    @override
     @asked
     def home(self) -> None:
-        """Lift the tip by some nm."""
         if self.state.lift > HOME:
             raise LimitError(
                 f"Home, {HOME:g} nm up, lies below the tip, {self.state.lift:g} nm up. Nothing has moved. Approach."
             )
         self.state.pull_back(HOME)
 
+    @override
     @asked
     def approach(self) -> None:
-        """Bring the tip back to the surface."""
         self.state.feedback, self.state.withdrawn, self.state.lift = True, False, 0.0

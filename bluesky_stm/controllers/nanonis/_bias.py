@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from typing import Final
 
+from typing_extensions import override
+
 from bluesky_stm.controllers.base import SLEW
 from bluesky_stm.controllers.nanonis._guard import NanonisPart
 from bluesky_stm.controllers.nanonis._link import Link
 from bluesky_stm.errors import MotionStoppedError
+from bluesky_stm.protocols import BiasControl
 
 STEP: Final = 0.05
 """Steps of a bias ramp, in V."""
@@ -17,15 +20,29 @@ BIAS_TOLERANCE: Final = 1e-3
 """How far the bias may be from what was asked for, in V."""
 
 
-class NanonisBias(NanonisPart):
+class NanonisBias(NanonisPart, BiasControl):
     """Fulfils `protocols.BiasControl`."""
 
+    @override
     def get_bias(self) -> float:
-        """Return the bias now, in V."""
         return self._watch.ask("Bias.Get")[0]
 
+    @override
     def ramp_bias(self, bias: float) -> None:
-        """Ramp to ``bias``, in V, in small steps; return on arrival."""
+        """Ramp the sample bias in steps of `STEP` at `SLEW`, and return when ``Bias.Get`` reads it back.
+
+        Parameters
+        ----------
+        bias : float
+            In V.
+
+        Raises
+        ------
+        MotionStoppedError
+            When `stop` ended the ramp; the bias stays at the step that was sent last.
+        NanonisError
+            When the bias does not read back within `BIAS_TOLERANCE`.
+        """
         with self._guard.act():
             self.ramp(bias, self._work)
 

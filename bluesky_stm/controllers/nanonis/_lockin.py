@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from typing_extensions import override
+
 from bluesky_stm import units
 from bluesky_stm.controllers.nanonis._guard import NanonisPart
 from bluesky_stm.controllers.nanonis._links import confirm
 from bluesky_stm.controllers.nanonis_wire._commands import Switch
-from bluesky_stm.protocols import LockInCalibration, LockInSettings
+from bluesky_stm.protocols import LockInCalibration, LockInControl, LockInSettings
 
 FIRST: Final = 1
 """Number of the modulator and of the demodulator."""
 
 
-class NanonisLockIn(NanonisPart):
+class NanonisLockIn(NanonisPart, LockInControl):
     """Fulfils `protocols.LockInControl`.
 
     Amplitude, frequency, phase and switch are the instrument's and read there each time; the calibration is kept here, for the
@@ -27,8 +29,12 @@ class NanonisLockIn(NanonisPart):
     _reference = 0.0
     _phases: Mapping[int, float] = {}
 
+    @override
     def get_lockin(self) -> LockInSettings:
-        """Return how modulator and demodulator 1 are set, and the calibration."""
+        """Return how modulator and demodulator 1 are set, and the calibration that is kept here.
+
+        It is ``on`` when the modulator is, or when the bias spectroscopy module is set to switch it on for its sweeps.
+        """
         return LockInSettings(
             **vars(self._calibration),
             amplitude=self._watch.ask("LockIn.ModAmpGet", FIRST)[0],
@@ -38,8 +44,24 @@ class NanonisLockIn(NanonisPart):
             on=self._modulates(),
         )
 
+    @override
     def set_lockin(self, settings: LockInSettings) -> None:
-        """Change them; the calibration is kept here, and the rest is read back."""
+        """Set modulator and demodulator 1, and keep the calibration here.
+
+        A modulator that runs during sweeps only is left so. Switched off, the lock-in run of the bias spectroscopy module is
+        switched off, too.
+
+        Parameters
+        ----------
+        settings : LockInSettings
+            Amplitude (V), frequency (Hz), phase (degrees) and switch are sent and read back; calibration and reference are
+            kept.
+
+        Raises
+        ------
+        NanonisError
+            When amplitude, frequency, phase or switch does not read back as it was set.
+        """
         before = self.get_lockin()
         with self._guard.act():
             self._work.ask("LockIn.ModAmpSet", FIRST, settings.amplitude)
@@ -68,7 +90,15 @@ class NanonisLockIn(NanonisPart):
         return {n: phase for n, phase in self._phases.items() if self._watch.ask("LockIn.DemodHarmonicGet", n)[0] == n}
 
     def calibrate(self, calibration: LockInCalibration, reference: float | None) -> None:
-        """Keep the calibration; without a reference, the phase that stands there is taken to be right."""
+        """Keep the calibration, and read the phases of the demodulators.
+
+        Parameters
+        ----------
+        calibration : LockInCalibration
+            What preamplifier and lock-in make of a current.
+        reference : float or None
+            Reference of the phase, in degrees; for None the phase that stands in the instrument is taken to be right.
+        """
         self._calibration = calibration
         lockin = self.get_lockin()
         self._reference = lockin.phase + lockin.lag(lockin.frequency) if reference is None else reference

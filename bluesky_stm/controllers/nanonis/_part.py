@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar, Self
 
+from typing_extensions import override
+
 from bluesky_stm import units
 from bluesky_stm.controllers.base import ControllerPart
 from bluesky_stm.controllers.nanonis._channels import ChannelNames
@@ -48,8 +50,9 @@ class Nanonis(ControllerPart):
     announce: bool = setting(False, "", "True if each write is printed just before it is sent. It is sent.")
     timeout: float = setting(5.0, units.TIME, "Longest time for an answer beyond what the command itself takes.", gt=0, le=3600)
 
+    @override
     def open(self) -> NanonisController:
-        """Connect to the controller and set its interlocks."""
+        """Connect to the controller, check its release and its signals, and set its interlocks."""
         return NanonisController(
             self.host,
             self.ports,
@@ -63,8 +66,17 @@ class Nanonis(ControllerPart):
             name=self.name,
         )
 
+    @override
     def again(self, described: Data) -> Self:
-        """Return the same address with the calibration of the lock-in that the run had."""
+        """Return the same address with the calibration of the lock-in that the run had.
+
+        The instrument does not know the calibration, so that without it dI/dV of a resumed run would have another scale.
+
+        Parameters
+        ----------
+        described : mapping
+            What the controller said of itself in the start document, ``lockin`` among it.
+        """
         lockin = described["lockin"]
         return self.changed(
             lockin_response=lockin["response"],

@@ -6,6 +6,7 @@ import time
 from typing import Any, Final
 
 import numpy as np
+from typing_extensions import override
 
 from bluesky_stm import units
 from bluesky_stm.controllers.nanonis._guard import NanonisPart, TipGuard, rescued
@@ -17,7 +18,7 @@ from bluesky_stm.controllers.nanonis_wire._si import si
 from bluesky_stm.errors import NotCapableError, STMError
 from bluesky_stm.geometry import Floats, Frame
 from bluesky_stm.measurements import Quality, Topograph
-from bluesky_stm.protocols import PACKET, Progress
+from bluesky_stm.protocols import PACKET, Progress, Scanning
 from bluesky_stm.units import CURRENT, LENGTH
 
 WAIT: Final = 250
@@ -26,13 +27,14 @@ WAIT: Final = 250
 BACKWARD, FORWARD, UPWARD, KEEP_TIME = 0, 1, 1, 2
 
 
-class NanonisScanning(NanonisPart):
+class NanonisScanning(NanonisPart, Scanning):
     """Fulfils `protocols.Scanning`."""
 
     def __init__(self, guard: TipGuard, z: NanonisZ) -> None:
         super().__init__(guard)
         self._z = z
 
+    @override
     def scan(self, frame: Frame, line_time: float | None = None, progress: Progress | None = None) -> Topograph:
         """Take a topograph upwards; ended by `stop` it comes back INCOMPLETE, unmeasured rows NaN.
 
@@ -66,8 +68,22 @@ class NanonisScanning(NanonisPart):
                     forth, back, time_forth, time_back, by_time, ratio = own
                     self._work.ask("Scan.SpeedSet", forth, back, time_forth, time_back, 1 + by_time, ratio)
 
+    @override
     def image(self, channel: str = "height") -> Floats:
-        """Height or current, forth or back, as the scan control holds it, over the connection that nothing blocks."""
+        """Return an image of the running scan, or of the last one, as the scan control holds it.
+
+        It comes by ``Scan.FrameDataGrab`` over the watching connection, which a scan does not block.
+
+        Parameters
+        ----------
+        channel : str
+            One of `IMAGES`: height (nm) or current (nA), forth or back.
+
+        Returns
+        -------
+        ndarray of shape (rows, columns)
+            Row 0 is the lowest y, also of a scan downwards. A line that is not finished is NaN as a whole.
+        """
         quantity, _, back = channel.partition("_")
         channels = self._links.channels
         index, unit = (channels.height, LENGTH) if quantity == "height" else (channels.current, CURRENT)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 import numpy as np
+from typing_extensions import override
 
 from bluesky_stm.controllers.nanonis._answer import channels_of
 from bluesky_stm.controllers.nanonis._bias import NanonisBias
@@ -22,7 +23,7 @@ from bluesky_stm.controllers.nanonis_wire._errors import NanonisError
 from bluesky_stm.controllers.nanonis_wire._si import si
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import HARMONICS, Quality, Setpoint, Spectrum
-from bluesky_stm.protocols import LockInSettings, Progress, SweepSettings, TipShape
+from bluesky_stm.protocols import LockInSettings, Progress, Spectroscopy, SweepSettings, TipShape
 from bluesky_stm.units import LENGTH
 
 LOST: Final = 0.1
@@ -32,7 +33,7 @@ RAMP: Final = 0.1
 """Time in which a dipping tip goes down, and in which it comes up, in s."""
 
 
-class NanonisSpectroscopy(NanonisPart):
+class NanonisSpectroscopy(NanonisPart, Spectroscopy):
     """Fulfils `protocols.Spectroscopy`.
 
     Parameters
@@ -56,6 +57,7 @@ class NanonisSpectroscopy(NanonisPart):
         self._current, self._tip, self._z, self._lockin = current, tip, z, lockin
         self._passage = Passage(guard, bias, z)
 
+    @override
     def sweep(self, settings: SweepSettings, progress: Progress | None = None) -> Spectrum:
         """Sweep the bias where the tip stands; ended by `stop` it comes back INCOMPLETE, padded with NaN.
 
@@ -85,14 +87,39 @@ class NanonisSpectroscopy(NanonisPart):
                 act.checked = untouched  # nothing but questions was sent since the state was read
         return replace(spectrum, quality=spectrum.quality | self._contact(state))
 
+    @override
     def pulse(self, bias: float, width: float) -> None:
-        """Pulse the bias, V for s, with the feedback held."""
+        """Pulse the bias to change the tip, by ``Bias.Pulse`` with the feedback on hold. This cannot be undone.
+
+        Parameters
+        ----------
+        bias : float
+            Height of the pulse, in V: the bias itself, and not a change of it.
+        width : float
+            Duration of the pulse, in s; the answer comes after it.
+        """
         longest = self._links.timeout + 2 * width
         with self._guard.act():
             self._work.ask("Bias.Pulse", 1, width, bias, Pulse.HOLD_FEEDBACK, Pulse.ABSOLUTE, timeout=longest)
 
+    @override
     def shape_tip(self, shape: TipShape) -> None:
-        """Dip the tip with the tip shaper, which restores bias and feedback itself."""
+        """Dip the tip into the surface with the tip shaper, to change it. This cannot be undone.
+
+        The module waits for the switch-off delay of the z controller, goes to the bias of the dip and down by its depth within
+        `RAMP`, holds, comes up, and restores bias and feedback itself.
+
+        Parameters
+        ----------
+        shape : TipShape
+            Depth and lift (nm), bias (V) and hold time (s).
+
+        Raises
+        ------
+        NanonisError
+            When the settings of the module do not read back; nothing has moved. A dip that somebody else had set up may be far
+            deeper.
+        """
         down, up = si(-shape.depth, LENGTH), si(shape.depth + shape.lift, LENGTH)
         with self._guard.act():
             delay = self._work.ask("ZCtrl.SwitchOffDelayGet")[0]

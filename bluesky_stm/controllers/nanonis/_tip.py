@@ -4,34 +4,52 @@ from __future__ import annotations
 
 import math
 
+from typing_extensions import override
+
 from bluesky_stm import units
 from bluesky_stm.controllers.nanonis._guard import ARRIVED, NanonisPart, height
 from bluesky_stm.controllers.nanonis._links import confirm
 from bluesky_stm.controllers.nanonis_wire._si import ours, si
 from bluesky_stm.errors import MotionStoppedError
 from bluesky_stm.geometry import Point
-from bluesky_stm.protocols import TipState
+from bluesky_stm.protocols import TipControl, TipState
 from bluesky_stm.units import LENGTH
 
 
-class NanonisTip(NanonisPart):
+class NanonisTip(NanonisPart, TipControl):
     """Fulfils `protocols.TipControl`."""
 
+    @override
     def get_tip(self) -> TipState:
-        """Return the place of the tip, newer than the question."""
+        """Return the position of the tip, in nm.
+
+        ``FolMe.XYPosGet`` is asked to wait for a place newer than the question; the height comes by ``ZCtrl.ZPosGet``.
+        """
         return TipState(*self._place(), height(self._watch))
 
+    @override
     def get_speed(self) -> float:
-        """Return the speed of a move where none is asked for, in nm/s."""
         return ours(self._watch.ask("FolMe.SpeedGet")[0], LENGTH)
 
+    @override
     def move_tip(self, point: Point, speed: float | None = None) -> None:
-        """Move in a straight line; `stop` ends it on the way.
+        """Move the tip in a straight line by ``FolMe.XYPosSet``, and return on arrival.
+
+        A speed that is given is set for this move alone: the one of the follow-me module is brought back afterwards.
+
+        Parameters
+        ----------
+        point : Point
+            Destination, in nm.
+        speed : float, optional
+            In nm/s; by default that of the follow-me module.
 
         Raises
         ------
         MotionStoppedError
-            When the tip did not arrive, whoever stopped it.
+            When the tip stands further than `ARRIVED` from the destination, whoever stopped it.
+        STMError
+            When nothing holds the tip off the surface; it was withdrawn, and the move was not begun.
         """
         with self._guard.act():
             self._guard.check_feedback()

@@ -35,11 +35,23 @@ class ServerActs(ABC):
 
     @abstractmethod
     def note(self, fault: STMError) -> None:
-        """Note how an act ended that nobody waits for."""
+        """Note how an act ended that nobody waits for.
+
+        Parameters
+        ----------
+        fault : STMError
+            What it raised.
+        """
 
     @contextmanager
     def doing(self, act: str) -> Iterator[None]:
-        """Something is under way, and others can see it."""
+        """Let others see that something is under way, as long as the context is open.
+
+        Parameters
+        ----------
+        act : str
+            Name of the act; the same act may be under way several times.
+        """
         self._count(act, 1)
         try:
             yield
@@ -47,7 +59,20 @@ class ServerActs(ABC):
             self._count(act, -1)
 
     def begin(self, act: str, do: Callable[[], Any]) -> Future[Any]:
-        """Do something that is under way from now on, without waiting for it."""
+        """Do something in a thread, without waiting for it; it counts as under way as soon as this returns.
+
+        Parameters
+        ----------
+        act : str
+            Name of the act.
+        do : callable
+            What it does, without arguments.
+
+        Returns
+        -------
+        Future
+            Holds what ``do`` returned or raised; an `STMError` is noted as well.
+        """
 
         def run() -> Any:
             try:
@@ -93,7 +118,17 @@ class ServerActs(ABC):
         return any(self._under_way[act] for act in acts)
 
     def halt(self, *acts: str, patience: float = 10.0) -> None:
-        """End these acts if they are under way, and wait until they have ended."""
+        """End these acts if they are under way, and wait until they have ended.
+
+        The microscope is told to stop again and again, for an act that was counted may not have begun yet.
+
+        Parameters
+        ----------
+        *acts : str
+            Names of the acts.
+        patience : float
+            Longest time to wait, in s; what runs on after that is left to run.
+        """
         end = time.monotonic() + patience
         while self.is_doing(*acts) and time.monotonic() < end:
             self.controller.stop()
@@ -101,7 +136,15 @@ class ServerActs(ABC):
                 self._changed.wait(0.01)
 
     def wait_for(self, act: str) -> None:
-        """Commands are carried out in the order in which they came: what follows an act that nobody waited for waits for it."""
+        """Wait until no act of that name is under way.
+
+        Nanonis carries out commands in the order in which they came: what follows an act that nobody waited for waits for it.
+
+        Parameters
+        ----------
+        act : str
+            Name of the act.
+        """
         with self._changed:
             self._changed.wait_for(lambda: not self.is_doing(act))
 

@@ -19,12 +19,41 @@ class BiasModule(Module):
     name = "Bias"
 
     def _set(self, bias: float) -> None:
+        """Answer ``Bias.Set``: ramp the bias of the microscope, and return on arrival.
+
+        Parameters
+        ----------
+        bias : float
+            In V.
+        """
         self.controller.ramp_bias(bias)
 
     def _get(self) -> Answer:
+        """Answer ``Bias.Get``.
+
+        Returns
+        -------
+        list of float
+            The bias, in V.
+        """
         return [self.controller.get_bias()]
 
     def _pulse(self, waited_for: int, width: float, bias: float, hold: int, mode: int) -> None:
+        """Answer ``Bias.Pulse``: pulse the bias, which may change the tip.
+
+        Parameters
+        ----------
+        waited_for : int
+            1 to answer when the pulse is over, 0 to answer at once.
+        width : float
+            Duration, in s.
+        bias : float
+            Height of the pulse, in V.
+        hold : int
+            Code of what the z controller does meanwhile; not used, for the microscope behind it knows one way only.
+        mode : int
+            `Pulse.RELATIVE` to add ``bias`` to the present one, `Pulse.ABSOLUTE` to go to it.
+        """
         target = bias + (self.controller.get_bias() if mode == Pulse.RELATIVE else 0.0)
         self.software.perform("pulse", lambda: self.controller.pulse(target, width), waited_for)
 
@@ -35,10 +64,24 @@ class CurrentModule(Module):
     name = "Current"
 
     def _get(self) -> Answer:
+        """Answer ``Current.Get``.
+
+        Returns
+        -------
+        list of float
+            The tunneling current, in A, as it was published last: it may be older than the question.
+        """
         signals = self.software.signals
         return [si(signals.publish(CURRENT, signals.current, newest=False), NANOAMPERE)]
 
     def _gains_get(self) -> Answer:
+        """Answer ``Current.GainsGet`` with gains of the preamplifier that nothing follows from.
+
+        Returns
+        -------
+        list
+            Names of the gains, the index of the present one, names of the filters, the index of the present one.
+        """
         return [["1 nA/V", "10 nA/V"], 0, ["full bandwidth"], 0]
 
 
@@ -48,23 +91,69 @@ class FolMeModule(Module):
     name = "FolMe"
 
     def move(self, to: Point, speed: float | None = None) -> None:
-        """Move the tip; stopped, it ends where it is, which is no error."""
+        """Move the tip. When the move is stopped the tip ends where it is; to Nanonis that is no error.
+
+        Parameters
+        ----------
+        to : Point
+            Destination, in nm.
+        speed : float or None
+            In nm/s; None for that of the microscope.
+        """
         with suppress(MotionStoppedError):
             self.controller.move_tip(to, speed)
 
     def place(self, newest: bool) -> Answer:
-        """Return the place of the tip in m, as it was published last."""
+        """Return the place of the tip.
+
+        Parameters
+        ----------
+        newest : bool
+            True to wait for a place that is newer than the question; otherwise it is the one that was published last.
+
+        Returns
+        -------
+        list of float
+            x and y, in m.
+        """
         tip = self.software.signals.publish("XY", self.controller.get_tip, newest)
         return [si(tip.x, LENGTH), si(tip.y, LENGTH)]
 
     def _xy_pos_set(self, x: float, y: float, waited_for: int) -> None:
+        """Answer ``FolMe.XYPosSet``: move the tip in a straight line.
+
+        The speed is that of ``FolMe.SpeedSet`` where its switch is on, else that of the microscope.
+
+        Parameters
+        ----------
+        x, y : float
+            Destination, in m.
+        waited_for : int
+            1 to answer on arrival, 0 to answer at once.
+        """
         speed, custom = self.registers.get("FolMe.Speed")
         target = Point(ours(x, LENGTH), ours(y, LENGTH))
         asked = ours(speed, LENGTH) if custom else None
         self.software.perform("move", lambda: self.move(target, asked), waited_for)
 
     def _xy_pos_get(self, newest: int) -> Answer:
+        """Answer ``FolMe.XYPosGet``.
+
+        Parameters
+        ----------
+        newest : int
+            1 to wait for a place that is newer than the question, 0 for the one that was published last.
+
+        Returns
+        -------
+        list of float
+            x and y of the tip, in m.
+        """
         return self.place(bool(newest))
 
     def _stop(self) -> None:
+        """Answer ``FolMe.Stop``: end a move under way.
+
+        The answer comes when the tip rests; without a move nothing is done.
+        """
         self.software.halt("move")

@@ -106,7 +106,13 @@ class Faults:
         self._lock = threading.Lock()
 
     def add(self, fault: Fault) -> None:
-        """Let something go wrong."""
+        """Let something go wrong, counted from the commands that come from now on.
+
+        Parameters
+        ----------
+        fault : Fault
+            What goes wrong, at which command, and at which of its times.
+        """
         with self._lock:
             self._waiting[fault.command, self._counts[fault.command] + fault.at] = fault
 
@@ -116,12 +122,25 @@ class Faults:
         return len(self._waiting)
 
     def clear(self) -> None:
-        """Nothing goes wrong any more."""
+        """Forget the faults that are still to come. What has gone wrong stays wrong."""
         with self._lock:
             self._waiting.clear()
 
     def take(self, command: str) -> Fault | None:
-        """Return the fault that this command meets, and its size."""
+        """Count a command, and return the fault that it meets.
+
+        A fault of this command comes before one of any command, ``"*"``; connecting does not count as a command.
+
+        Parameters
+        ----------
+        command : str
+            Name of the command, or ``"connect"``.
+
+        Returns
+        -------
+        Fault or None
+            None where all goes well.
+        """
         with self._lock:
             names = (command,) if command == CONNECT else (command, "*")
             for name in names:
@@ -155,7 +174,7 @@ def pieces(command: str, body: bytes, kind: FaultKind | None) -> list[bytes]:
 
 
 def punched(value: Any) -> Any:
-    """A matrix that lacks the last numbers of its last row; any other value as it is."""
+    """Return a matrix without the last three numbers of its last row, which are NaN; any other value comes back as it is."""
     if not isinstance(value, np.ndarray) or value.ndim != 2:
         return value
     holed = value.astype(float)

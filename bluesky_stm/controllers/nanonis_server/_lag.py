@@ -26,10 +26,29 @@ class Lag:
         self._before: dict[str, Sequence[Any] | None] = {}
 
     def begins(self, command: str, read: Callable[[str], Sequence[Any] | None]) -> None:
-        """Just before ``command`` is done: keep the states, as ``read`` answers them."""
+        """Keep the states as they are just before a command that changes them.
+
+        Parameters
+        ----------
+        command : str
+            Name of the command that is about to be done.
+        read : callable
+            Takes the name of a question, and returns how it is answered now.
+        """
         if self.seconds and command in CHANGING:
             self._begun, self._before = time.monotonic(), {state: read(state) for state in STATES}
 
     def answer(self, command: str) -> Sequence[Any] | None:
-        """Return the old answer that is still given to a question; None where it is answered truly."""
+        """Return the old answer that is still given to a question for `seconds` after a command.
+
+        Parameters
+        ----------
+        command : str
+            Name of the question.
+
+        Returns
+        -------
+        sequence or None
+            None where the question is to be answered truly.
+        """
         return self._before.get(command) if time.monotonic() - self._begun < self.seconds else None

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 
 class LockInModule(Module):
-    """The lock-in."""
+    """The module LockIn: modulator and demodulator 1 are those of the microscope, further ones are read out of its sweeps.
+
+    Each demodulator begins with the harmonic of its number.
+    """
 
     name = "LockIn"
 
@@ -31,41 +34,130 @@ class LockInModule(Module):
             self.registers.set("LockIn.DemodHarmonic", [number], number)
 
     def _settings(self, number: int) -> LockInSettings:
+        """Return how the lock-in of the microscope is set.
+
+        Parameters
+        ----------
+        number : int
+            Number of the modulator or demodulator; only number 1 is there.
+
+        Raises
+        ------
+        NanonisError
+            For another number.
+        """
         if number != 1:
             raise NanonisError(f"There is no lock-in {number}, only number 1.")
         return self.controller.get_lockin()
 
     def _mod_on_off_set(self, number: int, on: int) -> None:
+        """Answer ``LockIn.ModOnOffSet``: switch the modulation of the bias on or off.
+
+        Parameters
+        ----------
+        number : int
+            Number of the modulator, 1.
+        on : int
+            1 for on, 0 for off.
+        """
         self.controller.set_lockin(replace(self._settings(number), on=bool(on)))
 
     def _mod_on_off_get(self, number: int) -> Answer:
+        """Answer ``LockIn.ModOnOffGet`` with 1 for a modulator that is on, 0 for one that is off.
+
+        Parameters
+        ----------
+        number : int
+            Number of the modulator, 1.
+        """
         return [self._settings(number).on]
 
     def _mod_amp_set(self, number: int, amplitude: float) -> None:
+        """Answer ``LockIn.ModAmpSet``: set the amplitude of the modulation.
+
+        Parameters
+        ----------
+        number : int
+            Number of the modulator, 1.
+        amplitude : float
+            Peak amplitude, in V.
+        """
         self.controller.set_lockin(replace(self._settings(number), amplitude=amplitude))
 
     def _mod_amp_get(self, number: int) -> Answer:
+        """Answer ``LockIn.ModAmpGet`` with the amplitude of the modulation, in V.
+
+        Parameters
+        ----------
+        number : int
+            Number of the modulator, 1.
+        """
         return [self._settings(number).amplitude]
 
     def _mod_phas_freq_set(self, number: int, frequency: float) -> None:
+        """Answer ``LockIn.ModPhasFreqSet``: set the frequency of the modulation.
+
+        Parameters
+        ----------
+        number : int
+            Number of the modulator, 1.
+        frequency : float
+            In Hz.
+        """
         self.controller.set_lockin(replace(self._settings(number), frequency=frequency))
 
     def _mod_phas_freq_get(self, number: int) -> Answer:
+        """Answer ``LockIn.ModPhasFreqGet`` with the frequency of the modulation, in Hz.
+
+        Parameters
+        ----------
+        number : int
+            Number of the modulator, 1.
+        """
         return [self._settings(number).frequency]
 
     def _demod_phas_set(self, number: int, phase: float) -> None:
+        """Answer ``LockIn.DemodPhasSet``: set the phase of a demodulator.
+
+        That of number 1 is the phase of the microscope's lock-in; those of further ones are kept, and turn what `read` returns.
+
+        Parameters
+        ----------
+        number : int
+            Number of the demodulator, from 1.
+        phase : float
+            In degrees.
+        """
         if number == 1:
             self.controller.set_lockin(replace(self._settings(number), phase=phase))
         else:
             self.registers.handle("LockIn.DemodPhasSet", [number, phase])
 
     def _demod_phas_get(self, number: int) -> Answer:
+        """Answer ``LockIn.DemodPhasGet`` with the phase of a demodulator, in degrees.
+
+        Parameters
+        ----------
+        number : int
+            Number of the demodulator, from 1.
+        """
         return [self._settings(1).phase] if number == 1 else self.registers.handle("LockIn.DemodPhasGet", [number])
 
     def read(self, channels: Mapping[str, Floats]) -> dict[str, Floats]:
-        """Return X and Y of each demodulator by their names, in nA, from the channels of a sweep.
+        """Return X and Y of each demodulator by their names, in nA.
 
-        A demodulator reads the harmonic that it is set to, turned by its phase; at first it is set to that of its number.
+        A demodulator reads the harmonic that it is set to, turned by its phase. Of a harmonic that the microscope behind it
+        does not measure it reads 0.
+
+        Parameters
+        ----------
+        channels : mapping of str to ndarray of shape (points,)
+            Channels of a sweep by the names of `Spectrum`: nA, and nS, nS/V for the derivatives.
+
+        Returns
+        -------
+        dict of str to ndarray of shape (points,)
+            By the names of the signals, as in ``"LI Demod 1 X (A)"``.
         """
         # as it was during the sweep: the module may have switched it on for that; without a modulation the channels are NaN
         lockin = replace(self.controller.get_lockin(), on=True)

@@ -47,7 +47,15 @@ class Module:
         return self.software.registers
 
     def handlers(self) -> dict[str, Handler]:
-        """Return what each command of this module does."""
+        """Return what each command of this module does.
+
+        A command without a method is missing: it is a setting, which `Registers` keep.
+
+        Returns
+        -------
+        dict of str to callable
+            By the name of the command, as in ``"Scan.FrameSet"``.
+        """
         own = [command for command in COMMANDS if command.startswith(f"{self.name}.")]
         methods = {command: f"_{_WORDS.sub('_', command.partition('.')[2]).lower()}" for command in own}
         return {command: getattr(self, method) for command, method in methods.items() if hasattr(self, method)}

@@ -73,7 +73,25 @@ class Registers:
         self._lock = threading.Lock()
 
     def handle(self, command: str, values: list[Value]) -> Values:
-        """Set or get; of modulators and demodulators, the first value says which."""
+        """Set a value or get it, as the end of the command says. Of modulators and demodulators the first value says which.
+
+        Parameters
+        ----------
+        command : str
+            Name of a command that ends in ``Set`` or ``Get``.
+        values : list
+            Values of the request, in SI and in the codes of the wire.
+
+        Returns
+        -------
+        tuple
+            Values of the answer, nothing for ``Set``.
+
+        Raises
+        ------
+        NanonisError
+            For a modulator or demodulator that is not there.
+        """
         name, index = command[:-3], 0
         if name.startswith("LockIn."):
             index, *values = values
@@ -85,7 +103,15 @@ class Registers:
         return ()
 
     def get(self, name: str, index: int = 0) -> Values:
-        """Values of a setting."""
+        """Return the values of a setting, as ``Get`` answers them; those it starts with where nobody has set it.
+
+        Parameters
+        ----------
+        name : str
+            Name of the register: that of the command without ``Set`` or ``Get``.
+        index : int
+            Number of the register, where there are several of a name.
+        """
         return self._values.get((name, index), self._kept[name][1])
 
     def set(self, name: str, values: Sequence[Value], index: int = 0) -> None:

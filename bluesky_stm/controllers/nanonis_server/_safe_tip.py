@@ -29,7 +29,10 @@ class SafeTipModule(Module):
     _thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Look after the tip from now on, whether anybody is connected or not."""
+        """Watch the current from now on, every `SAFE_TIP_PERIOD`, whether anybody is connected or not.
+
+        As in the real software the interlock does not need the program that measures. A withdrawn tip is not watched.
+        """
         self._thread = threading.Thread(target=self._look_after_the_tip, name="nanonis-sim-safe-tip", daemon=True)
         self._thread.start()
 
@@ -39,18 +42,30 @@ class SafeTipModule(Module):
             self._thread.join()
 
     def check_current(self, largest: float) -> None:
-        """Withdraw the tip at a current, in nA, above the threshold."""
+        """Withdraw the tip when Safe Tip is on and the current is above its threshold.
+
+        Parameters
+        ----------
+        largest : float
+            In nA; the sign does not count.
+        """
         _, _, threshold = self.registers.get("SafeTip.Props")
         if self.registers.get("SafeTip.OnOff") == (1,) and abs(si(largest, CURRENT)) > threshold:
             self.retract()
 
     def retract(self) -> None:
-        """Withdraw the tip in a Safe Tip event."""
+        """Withdraw the tip in a Safe Tip event.
+
+        Until somebody approaches, withdraws or switches the feedback on, ``ZCtrl.StatusGet`` answers `ZStatus.SAFE_TIP`.
+        """
         self.software.z.withdraw()
         self.software.z.tip_event = True
 
     def overload_now(self) -> None:
-        """The current runs to the end of the range of the preamplifier."""
+        """Let the current run to the end of the range of the preamplifier, whatever the microscope says.
+
+        It stays there until the tip is withdrawn. Safe Tip acts on it where its threshold lies within the range.
+        """
         self.overload = True
         self.check_current(self.software.signals.full_scale)
 
@@ -61,6 +76,13 @@ class SafeTipModule(Module):
                     self.software.signals.current()
 
     def _signal_get(self) -> Answer:
+        """Answer ``SafeTip.SignalGet``.
+
+        Returns
+        -------
+        list of float
+            The current that Safe Tip watches, in A; a current above the threshold withdraws the tip.
+        """
         return [si(self.software.signals.current(), CURRENT)]
 
 
@@ -70,9 +92,21 @@ class AutoApproachModule(Module):
     name = "AutoApproach"
 
     def _open(self) -> None:
-        """Nothing to open."""
+        """Answer ``AutoApproach.Open``, which opens the module in the vendor's software.
+
+        There is nothing to open here.
+        """
 
     def _on_off_set(self, on: int) -> None:
+        """Answer ``AutoApproach.OnOffSet``: begin an approach once a withdrawal under way is over, or end one.
+
+        Nobody waits for the approach: ``AutoApproach.OnOffGet`` says when it is over.
+
+        Parameters
+        ----------
+        on : int
+            1 to begin, 0 to end.
+        """
         if not on:
             return self.software.halt("approach")
         self.software.wait_for("withdraw")
@@ -80,6 +114,10 @@ class AutoApproachModule(Module):
         return None
 
     def _on_off_get(self) -> Answer:
+        """Answer ``AutoApproach.OnOffGet`` with 1 while an approach is under way.
+
+        Where `Lag` is set it answers for a while as if the approach had not begun, or had not ended.
+        """
         return [self.software.is_doing("approach")]
 
 
@@ -89,6 +127,19 @@ class MotorModule(Module):
     name = "Motor"
 
     def _start_move(self, direction: int, steps: int, group: int, waited_for: int) -> None:
+        """Answer ``Motor.StartMove``, which is refused while the feedback is on; nothing else follows from it.
+
+        Parameters
+        ----------
+        direction : int
+            Code of the axis and its sense.
+        steps : int
+            Number of steps.
+        group : int
+            Group of motors.
+        waited_for : int
+            1 to answer when the motor stands.
+        """
         self.software.z.require_open()
 
     def _stop_move(self) -> None:
@@ -96,11 +147,26 @@ class MotorModule(Module):
 
 
 class TipShaperModule(Module):
-    """The tip shaper, of which only the pulse is simulated."""
+    """The module TipShaper, of which only a bias pulse is simulated.
+
+    The dip itself, by the depths of ``TipShaper.PropsSet``, moves nothing.
+    """
 
     name = "TipShaper"
 
     def _start(self, waited_for: int, timeout: int) -> None:
+        """Answer ``TipShaper.Start``: pulse the bias as ``TipShaper.PropsSet`` says, which may change the tip.
+
+        The height is the bias of the dip where the module is to change the bias, else the one of the lift; the duration is the
+        time of the first ramp.
+
+        Parameters
+        ----------
+        waited_for : int
+            1 to answer when it is over, 0 to answer at once.
+        timeout : int
+            Longest time to wait, in ms; -1 for ever.
+        """
         _, change, bias, _, first, lifted, *_ = self.registers.get("TipShaper.Props")
         pulse = bias if change else lifted
         self.software.perform("pulse", lambda: self.controller.pulse(pulse, first), waited_for, timeout)

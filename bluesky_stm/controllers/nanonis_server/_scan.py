@@ -71,14 +71,46 @@ class ScanModule(Module):
     # ---- settings ----
 
     def _frame_set(self, *asked: float) -> None:
+        """Answer ``Scan.FrameSet``: set the region of the next scan.
+
+        Parameters
+        ----------
+        *asked : float
+            Centre x, y and size along the lines and across them, in m, and the angle, in degrees, which turns clockwise.
+        """
         x, y, width, height = (ours(value, LENGTH) for value in asked[:4])
         # The wire turns clockwise.
         self.frame = Frame(Point(x, y), (width, height), self.frame.pixels, -asked[4])
 
     def _frame_get(self) -> Answer:
+        """Answer ``Scan.FrameGet``.
+
+        Returns
+        -------
+        list of float
+            Centre x, y and both sizes, in m, and the angle in degrees, clockwise.
+        """
         return [*(si(value, LENGTH) for value in (*self.frame.center, *self.frame.size)), -self.frame.angle]
 
     def _buffer_set(self, channels: list[int], pixels: int, lines: int) -> None:
+        """Answer ``Scan.BufferSet``: set what the next scan records, and in how many pixels.
+
+        As in the vendor's software the number of columns becomes a multiple of `PACKET`, and nothing is said of that.
+
+        Parameters
+        ----------
+        channels : list of int
+            Indexes of the signals.
+        pixels : int
+            Pixels of a line.
+        lines : int
+            Number of lines.
+
+        Raises
+        ------
+        NanonisError
+            For more than `LARGEST` pixels along a side, none at all, or a signal that is not there.
+        """
         columns = max(PACKET, round(pixels / PACKET) * PACKET)
         if not (columns <= LARGEST and 1 <= lines <= LARGEST and all(0 <= c < len(SIGNALS) for c in channels)):
             raise NanonisError(
@@ -88,9 +120,26 @@ class ScanModule(Module):
         self.channels = [int(c) for c in channels]
 
     def _buffer_get(self) -> Answer:
+        """Answer ``Scan.BufferGet`` with the indexes of the signals, the pixels of a line, and the number of lines.
+
+        The pixels are those that ``Scan.BufferSet`` made of what was asked for.
+        """
         return [self.channels, self.frame.pixels[1], self.frame.pixels[0]]
 
     def _speed_set(self, *asked: float) -> None:
+        """Answer ``Scan.SpeedSet``: set speed or time of the lines; the other one follows from the width of the frame.
+
+        Parameters
+        ----------
+        *asked : float
+            Speeds forth and back, in m/s; times of a line forth and back, in s; which of them counts (0 as before, 1 the
+            speeds, 2 the times); and the ratio of the speeds, which is only kept.
+
+        Raises
+        ------
+        NanonisError
+            For a line of no time, or of more than `SLOWEST`.
+        """
         width = si(self.frame.size[0], LENGTH)
         forth, back, time_forth, time_back, keep, ratio = asked
         by_time = self._keeps_time if keep == 0 else keep == 2
@@ -103,6 +152,16 @@ class ScanModule(Module):
         self.speed = (forth, back, time_forth, time_back, float(by_time), ratio)
 
     def _speed_get(self) -> Answer:
+        """Answer ``Scan.SpeedGet``.
+
+        Before anybody has set a speed it is that of the microscope behind it, `PIXEL_TIME` for each pixel.
+
+        Returns
+        -------
+        list
+            Speeds forth and back, in m/s, for the width of the present frame; times of a line, in s; 1 where the time is kept
+            when the frame changes; and the ratio of the speeds.
+        """
         times = self.speed[2:4] if self.speed else (self.frame.pixels[1] * PIXEL_TIME,) * 2
         speeds = [si(self.frame.size[0], LENGTH) / time for time in times]
         return [*speeds, *times, self._keeps_time, self.speed[5] if self.speed else 1.0]
@@ -115,6 +174,20 @@ class ScanModule(Module):
     # ---- scanning ----
 
     def _action(self, action: int, upwards: int) -> None:
+        """Answer ``Scan.Action``: start, stop, pause or resume a scan, or move the tip to the centre of the frame.
+
+        Parameters
+        ----------
+        action : int
+            A `ScanAction`; a scan cannot be frozen here.
+        upwards : int
+            1 for a scan that begins at the lowest line, 0 for one that begins at the highest.
+
+        Raises
+        ------
+        NanonisError
+            For another action, or for a start while a scan is running.
+        """
         if action == ScanAction.START:
             self._begin(bool(upwards))
         elif action == ScanAction.STOP:
@@ -129,6 +202,10 @@ class ScanModule(Module):
             raise NanonisError(f"Action {action} is none that this simulated scan knows.")
 
     def _begin(self, upwards: bool) -> None:
+        """Begin a scan, for which nobody waits.
+
+        The image of the one before is gone from now on.
+        """
         if self.software.is_doing("scan"):
             raise NanonisError("A scan is running: stop it first.")
         self.upwards, self.lines, self.saved, self.taken = upwards, 0, "", self.frame
@@ -137,6 +214,10 @@ class ScanModule(Module):
         self.task = self.software.begin("scan", self._run)
 
     def _run(self) -> None:
+        """Scan with the microscope behind it, keep the images, and save the topograph as a file ``.sxm``.
+
+        With a withdrawn tip the image is flat: Nanonis scans wherever the tip is, and says nothing of it.
+        """
         frame, time_of_line = self.frame, self.speed[2] if self.speed else None
         # A scan downwards is one upwards in the frame turned by half a turn, with its columns the other way round.
         turned = frame if self.upwards else replace(frame, angle=frame.angle + 180.0)
@@ -152,7 +233,10 @@ class ScanModule(Module):
         self._write(setpoint)
 
     def _tell(self, done: int) -> None:
-        """A line is done; a paused scan waits here for its resumption."""
+        """Count a line that is done.
+
+        A paused scan waits here, between two lines, for its resumption or its stop.
+        """
         with self.line_done:
             self.lines = done
             self.line_done.notify_all()
@@ -166,14 +250,41 @@ class ScanModule(Module):
         self.saved = str(path)
 
     def _status_get(self) -> Answer:
+        """Answer ``Scan.StatusGet`` with 1 while a scan is under way, a paused one included.
+
+        Where `Lag` is set it answers for a while as if the scan had not begun, or had not been stopped.
+        """
         return [self.software.is_doing("scan")]
 
     def _wait_end_of_scan(self, timeout: int) -> Answer:
+        """Answer ``Scan.WaitEndOfScan`` when the scan is over, or the time.
+
+        Parameters
+        ----------
+        timeout : int
+            Longest time to wait, in ms; -1 for ever.
+
+        Returns
+        -------
+        list
+            1 when the time was over first; path of the file that was saved, empty when it is not.
+        """
         timed_out = self._timed_out(timeout)
         return [timed_out, "" if timed_out else self.saved]
 
     def _timed_out(self, timeout: int) -> bool:
-        """Wait for the end of a scan that may be running; whether the time-out came first."""
+        """Wait for the end of a scan that may be running, and return True when the time was over first.
+
+        Parameters
+        ----------
+        timeout : int
+            Longest time to wait, in ms; negative for ever.
+
+        Raises
+        ------
+        NanonisError
+            When the scan ended with a fault; it is told once.
+        """
         if self.task is None:
             return False
         try:
@@ -186,6 +297,18 @@ class ScanModule(Module):
         return False
 
     def _wait_end_of_line(self, timeout: int) -> Answer:
+        """Answer ``Scan.WaitEndOfLine`` when another line is done, the scan is over, or the time.
+
+        Parameters
+        ----------
+        timeout : int
+            Longest time to wait, in ms; -1 for ever.
+
+        Returns
+        -------
+        list
+            1 when no line was done meanwhile; index of the last line; then 0 and 0, which are not simulated.
+        """
         before = self.lines
         with self.line_done:
             ended = self.line_done.wait_for(
@@ -194,6 +317,25 @@ class ScanModule(Module):
         return [not ended or self.lines == before, max(self.lines - 1, 0), 0, 0]
 
     def _save(self, waited_for: int, timeout: int) -> Answer:
+        """Answer ``Scan.Save``: save the last topograph once more.
+
+        Parameters
+        ----------
+        waited_for : int
+            1 to wait for the end of a scan that is running.
+        timeout : int
+            Longest time to wait, in ms; -1 for ever.
+
+        Returns
+        -------
+        list of bool
+            True when the time was over first; then nothing was saved.
+
+        Raises
+        ------
+        NanonisError
+            When nothing has been scanned yet.
+        """
         if self.taken is None:
             raise NanonisError("There is no image to save.")
         timed_out = self._timed_out(timeout) if waited_for else False
@@ -202,11 +344,35 @@ class ScanModule(Module):
         return [timed_out]
 
     def _xy_pos_get(self, newest: int) -> Answer:
+        """Answer ``Scan.XYPosGet`` with the place of the tip, in m, as ``FolMe.XYPosGet`` does.
+
+        With 1 for ``newest`` it waits for a place that is newer than the question.
+        """
         return self.software.folme.place(bool(newest))
 
     # ---- images ----
 
     def _frame_data_grab(self, channel: int, forward: int) -> Answer:
+        """Answer ``Scan.FrameDataGrab`` with an image of the running scan, or of the last one.
+
+        Parameters
+        ----------
+        channel : int
+            Index of the signal.
+        forward : int
+            1 for the way forth, 0 for the way back.
+
+        Returns
+        -------
+        list
+            Name of the signal; image in SI of shape (lines, pixels), in the order acquired, NaN where nothing is scanned yet; 1
+            for a scan upwards.
+
+        Raises
+        ------
+        NanonisError
+            For a signal that is not recorded.
+        """
         if channel not in self.channels:
             raise NanonisError(f"Channel {channel} is not recorded, only {self.channels}. Set the buffer before the scan.")
         return [SIGNALS[channel], self._in_si(SIGNALS[channel], bool(forward)), self.upwards]

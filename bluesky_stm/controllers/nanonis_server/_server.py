@@ -92,7 +92,18 @@ class NanonisServer:
         return self.software.util.folder
 
     def start(self) -> Self:
-        """Listen."""
+        """Listen on all ports, make the session path, and let Safe Tip watch.
+
+        Returns
+        -------
+        NanonisServer
+            This server, for ``with``.
+
+        Raises
+        ------
+        OSError
+            When a port is taken.
+        """
         folder = self._folder
         if folder is None:
             self._temporary = tempfile.TemporaryDirectory(prefix="nanonis-sim-")
@@ -113,7 +124,10 @@ class NanonisServer:
         return self
 
     def close(self) -> None:
-        """End what is under way, hang up, stop listening. Idempotent."""
+        """End what is under way, hang up, and stop listening. It may be called repeatedly.
+
+        A temporary session path is removed with what was saved in it.
+        """
         self.software.closing.set()
         with self._lock:
             for connection in self._connections:
@@ -184,7 +198,17 @@ class NanonisServer:
                 return
 
     def _answer(self, command: str, body: bytes, fault: Fault | None) -> bytes:
-        """Body of the answer to a request; an unknown command gets an error section only."""
+        """Return the body of the answer to a request; an unknown command gets an error section only.
+
+        Parameters
+        ----------
+        command : str
+            Name of the command.
+        body : bytes
+            Body of the request.
+        fault : Fault or None
+            What goes wrong with it.
+        """
         types = COMMANDS.get(command)
         if types is None:
             return encode_answer("", [], f"{command} is not a command that this simulation knows.")
@@ -203,7 +227,13 @@ class NanonisServer:
             return encode_answer(types.answer, defaults(types.answer), str(wrong))
 
     def _strike(self, fault: Fault | None) -> str:
-        """Let a fault of the microscope happen; the text with which the command is refused, if it is."""
+        """Let a fault of the microscope happen, and return the text with which the command is refused, empty if it is not.
+
+        Parameters
+        ----------
+        fault : Fault or None
+            What goes wrong; a fault on the wire does nothing here.
+        """
         if fault is None:
             return ""
         if fault.kind is FaultKind.CRASH:
@@ -220,7 +250,19 @@ class NanonisServer:
         return "This command was made to fail." if fault.kind is FaultKind.ERROR else ""
 
     def _send(self, connection: socket.socket, command: str, body: bytes, fault: Fault | None) -> bool:
-        """Send an answer, as badly as the fault wants it; whether the connection stays open."""
+        """Send an answer, as badly as the fault wants it, and return True when the connection stays open.
+
+        Parameters
+        ----------
+        connection : socket
+            To the client.
+        command : str
+            Name of the command that is answered.
+        body : bytes
+            Body of the right answer.
+        fault : Fault or None
+            What goes wrong on the wire.
+        """
         if fault and fault.kind is FaultKind.DELAY:
             self.software.closing.wait(fault.seconds)
         for piece in pieces(command, body, fault.kind if fault else None):

@@ -50,7 +50,10 @@ class SignalsModule(Module):
         return self.controller.ranges.get("current", FULL_SCALE)[1]
 
     def current(self) -> float:
-        """Return the current now, in nA, as Safe Tip sees it, too."""
+        """Return the tunneling current now, in nA.
+
+        Safe Tip looks at each reading: one above its threshold withdraws the tip.
+        """
         safe_tip = self.software.safe_tip
         current = self.full_scale if safe_tip.overload else self.controller.read_current()
         safe_tip.check_current(current)
@@ -78,6 +81,22 @@ class SignalsModule(Module):
         return value
 
     def _read(self, index: int, newest: bool) -> float:
+        """Return the value of a signal, in SI.
+
+        Current, bias, height and place are those of the microscope; all others are 0.
+
+        Parameters
+        ----------
+        index : int
+            Index among `SIGNALS`.
+        newest : bool
+            True to wait for a value that is newer than the question.
+
+        Raises
+        ------
+        NanonisError
+            For an index that is not there.
+        """
         if not 0 <= index < len(SIGNALS):
             raise NanonisError(f"There is no signal {index}, only 0 to {len(SIGNALS) - 1}.")
         read = {
@@ -90,15 +109,54 @@ class SignalsModule(Module):
         return self.publish(f"signal {index}", read, newest)
 
     def _names_get(self) -> Answer:
+        """Answer ``Signals.NamesGet``.
+
+        Returns
+        -------
+        list of tuple of str
+            Names of the 128 signals, with their units, by their indexes.
+        """
         return [SIGNALS]
 
     def _val_get(self, index: int, newest: int) -> Answer:
+        """Answer ``Signals.ValGet`` with the value of a signal, in SI.
+
+        Parameters
+        ----------
+        index : int
+            Index of the signal.
+        newest : int
+            1 to wait for a value that is newer than the question, 0 for the one that was published last.
+        """
         return [self._read(index, bool(newest))]
 
     def _vals_get(self, indexes: list[int], newest: int) -> Answer:
+        """Answer ``Signals.ValsGet`` with the values of several signals, in SI.
+
+        Parameters
+        ----------
+        indexes : list of int
+            Indexes of the signals.
+        newest : int
+            1 to wait for values that are newer than the question, 0 for those that were published last.
+        """
         return [[self._read(index, bool(newest)) for index in indexes]]
 
     def _range_get(self, index: int) -> Answer:
+        """Answer ``Signals.RangeGet``.
+
+        Those of current (the preamplifier) and bias are the ranges of the microscope; all others are -10 to 10.
+
+        Parameters
+        ----------
+        index : int
+            Index of the signal.
+
+        Returns
+        -------
+        tuple of float
+            Highest and lowest value, in SI.
+        """
         current = si(self.full_scale, NANOAMPERE)
         limits = {CURRENT: (current, -current), BIAS: self.controller.ranges["bias"][::-1]}
         return limits.get(SIGNALS[index % len(SIGNALS)], (10.0, -10.0))
@@ -110,14 +168,33 @@ class PiezoModule(Module):
     name = "Piezo"
 
     def _sens_get(self) -> Answer:
+        """Answer ``Piezo.SensGet`` with the sensitivity of the piezo along x, y and z, in m/V.
+
+        Nothing follows from it: the microscope behind it counts in nm.
+        """
         return [SENSITIVITY] * 3
 
     def _drift_comp_set(self, *asked: float) -> None:
+        """Answer ``Piezo.DriftCompSet``: compensate a drift of the sample.
+
+        Parameters
+        ----------
+        *asked : float
+            Switch (0 keep, 1 on, 2 off); velocities along x, y and z, in m/s, of which that along z is only kept; and the
+            saturation limit, which is only kept.
+        """
         self.registers.set("Piezo.DriftComp", asked)
         on, vx, vy, *_ = self.registers.get("Piezo.DriftComp")
         self.controller.set_drift((ours(vx, LENGTH), ours(vy, LENGTH)) if on else (0.0, 0.0))
 
     def _drift_comp_get(self) -> Answer:
+        """Answer ``Piezo.DriftCompGet``.
+
+        Returns
+        -------
+        list
+            1 for on; velocities along x, y and z, in m/s; 0 three times, for no axis saturates here; the saturation limit.
+        """
         on, vx, vy, vz, saturation = self.registers.get("Piezo.DriftComp")
         if on:
             vx, vy = (si(v, LENGTH) for v in self.controller.get_drift())

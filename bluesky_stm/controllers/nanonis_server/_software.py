@@ -7,6 +7,8 @@ import threading
 from collections.abc import Sequence
 from typing import Any, Final
 
+from typing_extensions import override
+
 from bluesky_stm import units
 from bluesky_stm.controllers.nanonis_server._acts import ACTS, ServerActs
 from bluesky_stm.controllers.nanonis_server._bias import BiasModule, CurrentModule, FolMeModule
@@ -67,7 +69,21 @@ class Software(ServerActs):
         self._handlers = {command: handler for module in modules for command, handler in module.handlers().items()}
 
     def answer(self, command: str, values: list[Any]) -> tuple[Sequence[Any], str]:
-        """Do what a command says: the values of the answer, and the text of the error, empty when all is well."""
+        """Do what a command says.
+
+        Parameters
+        ----------
+        command : str
+            Name of a command of `COMMANDS`.
+        values : list
+            Values of the request, in SI, by the types of the command.
+
+        Returns
+        -------
+        tuple of sequence and str
+            Values of the answer, and the text of the error, which is empty when all is well. A refused command is answered with
+            zeros and empty texts.
+        """
         try:
             _check_finite(command, values)
             self.lag.begins(command, lambda state: self._handlers[state]())
@@ -80,18 +96,37 @@ class Software(ServerActs):
             self.note(error)
             return defaults(COMMANDS[command].answer), str(error)
 
+    @override
     def halt(self, *acts: str, patience: float = 10.0) -> None:
-        """End these acts, a paused scan among them."""
+        """End these acts; a paused scan is let go first, as it would never end.
+
+        Parameters
+        ----------
+        *acts : str
+            Names of the acts.
+        patience : float
+            Longest time to wait, in s.
+        """
         self.scan.going.set()
         super().halt(*acts, patience=patience)
 
+    @override
     def note(self, fault: STMError) -> None:
-        """A tip that touched has been withdrawn by the microscope itself."""
+        """Count a touch of the tip as a Safe Tip event: the microscope behind it has withdrawn the tip by itself.
+
+        Parameters
+        ----------
+        fault : STMError
+            What an act raised; another one than `TipCrashError` is not noted.
+        """
         if isinstance(fault, TipCrashError):
             self.z.tip_event = self.z.withdrawn = True
 
     def close(self) -> None:
-        """End what is under way, the tip held by the feedback or withdrawn."""
+        """End what is under way, the tip held by the feedback or withdrawn.
+
+        Safe Tip ends its watch first; the microscope itself stays the caller's to close.
+        """
         self.closing.set()
         self.safe_tip.join()
         self.halt(*ACTS)

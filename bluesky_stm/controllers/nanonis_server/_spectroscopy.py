@@ -56,7 +56,25 @@ class BiasSpectrModule(Module):
         """Nothing to open."""
 
     def _start(self, get_data: int, base_name: str) -> Answer:
-        """Answers with the data when the sweep is over, or at once with nothing."""
+        """Answer ``BiasSpectr.Start``: sweep the bias as the module is set.
+
+        Parameters
+        ----------
+        get_data : int
+            1 to answer with the data when the sweep is over, 0 to answer at once with nothing.
+        base_name : str
+            Beginning of the name of the file, kept for later sweeps; empty to keep the present one.
+
+        Returns
+        -------
+        list
+            Names of the channels; their rows, in SI, of shape (channels, points), the bias first; parameters of the sweep.
+
+        Raises
+        ------
+        NanonisError
+            While another sweep is running, or for a name that would leave the session path.
+        """
         if self.software.is_doing("sweep"):
             raise NanonisError("A sweep is running: stop it first.")
         if set(base_name) & set("/\\:"):
@@ -70,37 +88,96 @@ class BiasSpectrModule(Module):
         return [names, rows, self._parameters(spectrum)]
 
     def _stop(self) -> None:
+        """Answer ``BiasSpectr.Stop``: end a sweep under way, which is then shorter.
+
+        The answer comes when it has ended; without a sweep nothing is done.
+        """
         self.software.halt("sweep")
 
     def _status_get(self) -> Answer:
+        """Answer ``BiasSpectr.StatusGet`` with 1 while a sweep is under way, whoever began it.
+
+        A sweep that nobody waits for counts until its spectrum is saved.
+        """
         return [self.software.is_doing("sweep")]
 
     # ---- settings ----
 
     def _chs_set(self, channels: list[int]) -> None:
+        """Answer ``BiasSpectr.ChsSet``: set which signals the next sweep records.
+
+        Parameters
+        ----------
+        channels : list of int
+            Indexes of the signals; a signal other than current and demodulators reads 0.
+
+        Raises
+        ------
+        NanonisError
+            For an index that is not there.
+        """
         if not all(0 <= channel < len(SIGNALS) for channel in channels):
             raise NanonisError(f"Channels {list(channels)} are not all among the {len(SIGNALS)} signals.")
         self.channels = [int(channel) for channel in channels]
 
     def _chs_get(self) -> Answer:
+        """Answer ``BiasSpectr.ChsGet``.
+
+        Returns
+        -------
+        list
+            Indexes of the signals that are recorded, and their names.
+        """
         return [self.channels, [SIGNALS[channel] for channel in self.channels]]
 
     def _props_get(self) -> Answer:
+        """Answer ``BiasSpectr.PropsGet``.
+
+        Returns
+        -------
+        list
+            1 where each single sweep is saved; sweeps to average; 1 where it is swept back, too; points; names of the
+            parameters and of the fixed parameters; 1 where spectra are saved; 1 where a dialog would ask at the end.
+        """
         save_all, sweeps, backward, points, _, autosave, dialog = self.registers.get("BiasSpectr.Props")
         return [save_all, sweeps, backward, points, PARAMETERS, FIXED_PARAMETERS, autosave, dialog]
 
     def _timing_set(self, *asked: float) -> None:
-        """The Z offset stands in two places of the module, and is one."""
+        """Answer ``BiasSpectr.TimingSet``. The z offset stands in two places of the module, and is one value.
+
+        Parameters
+        ----------
+        *asked : float
+            Averaging time of z (s), z offset (m), settling time of the first point (s), slew rate (V/s), settling and averaging
+            time of a point, settling time of the last point, time for the z controller to recover (s). Only z offset, settling
+            and averaging time of a point have an effect here.
+        """
         self.registers.set("BiasSpectr.Timing", asked)
         self.registers.set("BiasSpectr.Props", (0, 0, 0, 0, asked[1], 0, 0))
 
     def _props_set(self, *asked: float) -> None:
+        """Answer ``BiasSpectr.PropsSet``. The z offset stands in two places of the module, and is one value.
+
+        Parameters
+        ----------
+        *asked : float
+            Save each sweep (0 keep, 1 on, 2 off), sweeps to average (0 keep), sweep back (0, 1, 2), points (0 keep), z offset
+            (m), save spectra (0, 1, 2), ask in a dialog (0, 1, 2).
+        """
         self.registers.set("BiasSpectr.Props", asked)
         average, _, *rest = self.registers.get("BiasSpectr.Timing")
         self.registers.set("BiasSpectr.Timing", (average, asked[4], *rest))
 
     def _settings(self) -> SweepSettings:
-        """Return what the module is set to, as our sweep."""
+        """Return what the module is set to, as our sweep.
+
+        The lift of an opened feedback adds to the z offset, for the microscope behind it does not know of the lift.
+
+        Raises
+        ------
+        NanonisError
+            For more than `LONGEST` points or sweeps, or more than `SLOWEST` for a point.
+        """
         _, averages, backward, points, z_offset, *_ = self.registers.get("BiasSpectr.Props")
         start, stop = self.registers.get("BiasSpectr.Limits")
         *_, settle, integrate, _, _ = self.registers.get("BiasSpectr.Timing")
@@ -112,6 +189,11 @@ class BiasSpectrModule(Module):
     # ---- the sweep ----
 
     def _measure(self) -> Spectrum:
+        """Sweep once, in the order of the real module, and return the spectrum.
+
+        After the sweep a safe condition cuts it, Safe Tip looks at its largest current, the bias stays at its end where it is
+        not to be reset, and the spectrum is saved as a file ``.dat`` where the module is set to save.
+        """
         settings, software = self._settings(), self.software
         with software.doing("sweep"):
             spectrum = self._nothing_but_air(settings) if software.z.withdrawn else self._swept(settings)
@@ -126,7 +208,15 @@ class BiasSpectrModule(Module):
         return spectrum
 
     def _swept(self, settings: SweepSettings) -> Spectrum:
-        """Sweep, the modulator switched on meanwhile where the module is set to run the lock-in."""
+        """Sweep with the microscope behind it.
+
+        The modulator is switched on meanwhile where the module is set to run the lock-in, and off again also after a fault.
+
+        Parameters
+        ----------
+        settings : SweepSettings
+            The sweep that the module is set to.
+        """
         controller, run = self.controller, self.registers.get("BiasSpectr.AdvProps")[3]
         before = controller.get_lockin()
         if before.on or not run:
@@ -138,7 +228,15 @@ class BiasSpectrModule(Module):
             controller.set_lockin(replace(controller.get_lockin(), on=False))
 
     def _nothing_but_air(self, settings: SweepSettings) -> Spectrum:
-        """Nanonis sweeps wherever the tip is, and says nothing."""
+        """Return the spectrum of a withdrawn tip, in which nothing flows.
+
+        Nanonis sweeps wherever the tip is, and says nothing of it; no time passes for it here.
+
+        Parameters
+        ----------
+        settings : SweepSettings
+            The sweep that the module is set to.
+        """
         tip, nothing = self.controller.get_tip(), np.zeros(settings.points)
         return Spectrum(
             position=tip.point,
@@ -152,7 +250,13 @@ class BiasSpectrModule(Module):
         )
 
     def _ended_early(self, spectrum: Spectrum) -> Spectrum:
-        """Return what is left of a sweep that a safe condition on the current ended."""
+        """Return what is left of a sweep that a safe condition on the current ended; from there on it is NaN.
+
+        Parameters
+        ----------
+        spectrum : Spectrum
+            The whole sweep, as the microscope measured it.
+        """
         current, ends = spectrum.current, len(spectrum.current)
         for number in (1, 2):
             action, threshold, signal, below = self.registers.get(f"BiasSpectr.SafeCond{number}")
@@ -186,6 +290,13 @@ class BiasSpectrModule(Module):
         return {CURRENT: channels["current"], **self.software.lockin.read(channels)}
 
     def _parameters(self, spectrum: Spectrum) -> list[float]:
+        """Return the parameters that follow the data: ends (V), place and height (m), averaging and settling time (s).
+
+        Parameters
+        ----------
+        spectrum : Spectrum
+            Gives place and height.
+        """
         settings = self._settings()
         place = (si(value, units.LENGTH) for value in (*spectrum.position, spectrum.z))
         return [settings.start, settings.stop, *place, settings.integrate, settings.settle]

@@ -26,7 +26,17 @@ class UtilModule(Module):
     folder, _saved = Path(), 0
 
     def saved_path(self, kind: str, suffix: str) -> Path:
-        """Return where the next image or spectrum is saved."""
+        """Return where the next image or spectrum is saved.
+
+        The numbers go on from the highest one that a file in the session path ends in.
+
+        Parameters
+        ----------
+        kind : str
+            Beginning of the name of the file.
+        suffix : str
+            End of the name of the file, as in ``".sxm"``.
+        """
         if not self._saved:
             found = (re.search(r"(\d+)$", path.stem) for path in self.folder.iterdir())
             self._saved = max((int(number[1]) for number in found if number), default=0)
@@ -34,17 +44,50 @@ class UtilModule(Module):
         return self.folder / f"{kind}{self._saved:04d}{suffix}"
 
     def _acq_period_set(self, period: float) -> None:
+        """Answer ``Util.AcqPeriodSet``: set how often the signals are published.
+
+        Parameters
+        ----------
+        period : float
+            In s, above 0 and at most 1.
+
+        Raises
+        ------
+        NanonisError
+            For another period.
+        """
         if not 0 < period <= 1:
             raise NanonisError(f"Signals can't be published every {period:g} s, only up to every second.")
         self.registers.set("Util.AcqPeriod", [period])
 
     def _session_path_get(self) -> Answer:
+        """Answer ``Util.SessionPathGet``.
+
+        Returns
+        -------
+        list of str
+            The folder where images and spectra are saved.
+        """
         return [str(self.folder)]
 
     def _rt_freq_get(self) -> Answer:
+        """Answer ``Util.RTFreqGet``.
+
+        Returns
+        -------
+        list of float
+            `REAL_TIME_RATE`, in Hz; nothing follows from it.
+        """
         return [REAL_TIME_RATE]
 
     def _version_get(self) -> Answer:
+        """Answer ``Util.VersionGet``.
+
+        Returns
+        -------
+        list
+            Names of product and version; releases of host and real-time software, both as the server was told to claim.
+        """
         return ["bluesky_stm simulated Nanonis", "Generic 5", self.software.release, self.software.release]
 
     def _lock(self) -> None:

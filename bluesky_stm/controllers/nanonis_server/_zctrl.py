@@ -35,12 +35,21 @@ class ZCtrlModule(Module):
         return self.controller.get_tip().z + self.lift
 
     def require_open(self) -> None:
-        """Refuse what cannot be done with the feedback on."""
+        """Refuse what cannot be done while the feedback is closed, as Nanonis does.
+
+        Raises
+        ------
+        NanonisError
+            When the feedback is closed. Nothing has moved.
+        """
         if self.controller.get_feedback():
             raise NanonisError("The Z-Controller is on: switch it off first. Nothing has moved.")
 
     def withdraw(self) -> None:
-        """End everything and pull the tip back."""
+        """End every act and retract the tip.
+
+        A lift, an overload, a hold and a Safe Tip event of before are over with it.
+        """
         with self.software.doing("withdraw"):
             self.software.halt(*(act for act in ACTS if act != "withdraw"))
             self.software.wait_for("switch off")
@@ -49,13 +58,20 @@ class ZCtrlModule(Module):
             self.withdrawn = True
 
     def approach(self) -> None:
-        """Bring the tip back, and let the feedback hold it."""
+        """Bring the tip back until the feedback holds it.
+
+        A hold, a Safe Tip event and a lift of before are over with it.
+        """
         self.controller.approach()
         self.held = self.withdrawn = self.tip_event = False
         self.lift = 0.0
 
     def open_feedback(self) -> None:
-        """Z is averaged over the switch-off delay, then the tip lifted; nobody waits for it."""
+        """Begin to open the feedback, for which nobody waits.
+
+        Z is averaged over the switch-off delay of ``ZCtrl.SwitchOffDelaySet`` (s), then the feedback opens and the tip is
+        lifted by ``ZCtrl.TipLiftSet`` (m). Meanwhile ``ZCtrl.StatusGet`` answers `ZStatus.SWITCHING_OFF`.
+        """
         (delay,), (lift,) = self.registers.get("ZCtrl.SwitchOffDelay"), self.registers.get("ZCtrl.TipLift")
 
         def release() -> None:
@@ -69,13 +85,19 @@ class ZCtrlModule(Module):
             self.software.begin("switch off", release)
 
     def close_feedback(self) -> None:
-        """The feedback holds the tip from now on."""
+        """Close the feedback once it is not being opened any more.
+
+        A hold, a Safe Tip event and a lift of before are over with it.
+        """
         self.software.wait_for("switch off")
         self.tip_event, self.held, self.lift = False, False, 0.0
         self.controller.set_feedback(True)
 
     def hold(self) -> None:
-        """Hold the feedback as the button of the z controller does it."""
+        """Hold the feedback, as the button of the z controller does it; an open feedback is left open.
+
+        It counts as on from then on, and does not move the tip.
+        """
         if self.controller.get_feedback():
             self.held = True
             self.controller.set_feedback(False)
@@ -83,29 +105,66 @@ class ZCtrlModule(Module):
     # ---- commands ----
 
     def _z_pos_get(self) -> Answer:
+        """Answer ``ZCtrl.ZPosGet`` with the height of the tip, in m.
+
+        It has the lift in it that the software added to where the microscope stands.
+        """
         return [si(self.height, LENGTH)]
 
     def _z_pos_set(self, z: float) -> None:
+        """Answer ``ZCtrl.ZPosSet``: bring the tip to a height, the feedback being open.
+
+        Parameters
+        ----------
+        z : float
+            Height, in m; larger is further from the surface.
+
+        Raises
+        ------
+        NanonisError
+            When the feedback is closed. Nothing has moved.
+        """
         self.require_open()
         self.lift = ours(z, LENGTH) - self.controller.get_tip().z
 
     def _home(self) -> None:
+        """Answer ``ZCtrl.Home``: open the feedback and bring the tip to its home height.
+
+        ``ZCtrl.HomePropsSet`` says whether that is a height (m) or a distance from where the tip stands.
+        """
         relative, home = self.registers.get("ZCtrl.HomeProps")
         self.controller.set_feedback(False)
         here = self.height if relative else 0.0
         self.lift = here + ours(home, LENGTH) - self.controller.get_tip().z
 
     def _on_off_set(self, on: int) -> None:
-        """Switched on, it brings a withdrawn tip back as far as the z range reaches."""
+        """Answer ``ZCtrl.OnOffSet``: close or open the feedback.
+
+        Closed, it brings a withdrawn tip back as far as the z range reaches, once a withdrawal under way is over.
+
+        Parameters
+        ----------
+        on : int
+            1 to close it, 0 to open it; nobody waits for its opening.
+        """
         if on:
             self.software.wait_for("withdraw")
             return self.approach() if self.withdrawn else self.close_feedback()
         return self.open_feedback()
 
     def _on_off_get(self) -> Answer:
+        """Answer ``ZCtrl.OnOffGet`` with 1 for a feedback that is closed or on hold.
+
+        Where `Lag` is set it answers for a while as before the last command.
+        """
         return [self.held or self.controller.get_feedback()]
 
     def _status_get(self) -> Answer:
+        """Answer ``ZCtrl.StatusGet`` with a `ZStatus`.
+
+        A withdrawal counts before a Safe Tip event, that before a hold, and a hold before the opening of the feedback. A sweep
+        and a pulse hold the feedback.
+        """
         if self.software.is_doing("withdraw"):
             return [ZStatus.WITHDRAWING]
         if self.tip_event:
@@ -117,19 +176,60 @@ class ZCtrlModule(Module):
         return [ZStatus.ON if self.controller.get_feedback() else ZStatus.OFF]
 
     def _setpnt_set(self, current: float) -> None:
+        """Answer ``ZCtrl.SetpntSet``: set the current that the closed feedback keeps.
+
+        Parameters
+        ----------
+        current : float
+            Magnitude, in A.
+        """
         self.controller.set_setpoint_current(ours(current, CURRENT))
 
     def _setpnt_get(self) -> Answer:
+        """Answer ``ZCtrl.SetpntGet``.
+
+        Returns
+        -------
+        list of float
+            The magnitude of the current that the closed feedback keeps, in A.
+        """
         return [si(self.controller.get_setpoint().current, CURRENT)]
 
     def _gain_set(self, proportional: float, time: float, integral: float) -> None:
+        """Answer ``ZCtrl.GainSet``: set the gains of the feedback.
+
+        Parameters
+        ----------
+        proportional : float
+            In m.
+        time : float
+            Time constant P / I, in s; it counts where the integral gain is 0.
+        integral : float
+            In m/s; 0 to take P / T.
+        """
         rate = integral or (proportional / time if time else 0.0)
         self.controller.set_gains(FeedbackGains(ours(proportional, LENGTH), ours(rate, LENGTH)))
 
     def _gain_get(self) -> Answer:
+        """Answer ``ZCtrl.GainGet``.
+
+        Returns
+        -------
+        list of float
+            Proportional gain, in m; time constant P / I, in s, 0 where there is no integral gain; integral gain, in m/s.
+        """
         gains = self.controller.get_gains()
         time = gains.proportional / gains.integral if gains.integral else 0.0
         return [si(gains.proportional, LENGTH), time, si(gains.integral, LENGTH)]
 
     def _withdraw(self, waited_for: int, timeout: int) -> None:
+        """Answer ``ZCtrl.Withdraw``: open the feedback and retract the tip.
+
+        Parameters
+        ----------
+        waited_for : int
+            1 to answer when the tip is there, 0 to answer at once.
+        timeout : int
+            Longest time to wait, in ms; -1 for ever.
+        """
         self.software.perform("withdraw", self.withdraw, waited_for, timeout)

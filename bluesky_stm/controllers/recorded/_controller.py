@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
+from typing_extensions import override
 
 from bluesky_stm.controllers.base import Acts, BaseController, Clock
 from bluesky_stm.controllers.recorded._fixed import FixedJunction
@@ -80,6 +81,7 @@ class RecordedController(BaseController):
             "y": (float(y_low), float(y_high)),
         }
 
+    @override
     def locations(self) -> Floats | None:
         """Return the places (n, 2) of the spectra, in nm; None when every pixel has one."""
         return None if self._recording.run.complete else np.unique(self._recording.places, axis=0)
@@ -98,6 +100,7 @@ class RecordedController(BaseController):
             "frame": self.frame.as_dict(),
         }
 
+    @override
     def scan(self, frame: Frame, line_time: float | None = None, progress: Progress | None = None) -> Topograph:
         """Reveal the recorded image of ``frame``, refused where it reaches out of the recorded frame.
 
@@ -113,19 +116,27 @@ class RecordedController(BaseController):
         self._check_contact()
         return super().scan(frame, line_time, progress)
 
+    @override
     def sweep(self, settings: SweepSettings, progress: Progress | None = None) -> Spectrum:
-        """Return the spectrum that was recorded at the tip; see `BaseController`."""
         self._check_contact()
         return super().sweep(settings, progress)
 
+    @override
     def check_frame(self, frame: Frame) -> None:
-        """Leave a frame to the comparison with the recorded one, which may be turned: its box says too little."""
+        """Leave a frame to the comparison with the recorded one.
 
+        That one may be turned, so that a box along x and y says too little: `Recording.image` compares corner by corner.
+        """
+
+    @override
     def check_sweep(self, settings: SweepSettings) -> None:
-        """Leave the ends of a sweep to the comparison with the recorded one, which knows the step of its biases."""
+        """Leave the ends of a sweep to the comparison with the recorded one.
 
+        `RecordedSpectroscopy` knows the step of its biases, half of which the ends may differ by.
+        """
+
+    @override
     def refuse(self, what: str) -> NoReturn:
-        """Say that a recording cannot do ``what``."""
         raise NotCapableError(
             f"{self.name} cannot {what}: it stands as it was recorded. Nothing has changed. Ask a simulated or a real "
             "microscope."

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from typing_extensions import override
+
 from bluesky_stm.measurements import Setpoint
 from bluesky_stm.protocols import (
     BiasControl,
@@ -32,42 +34,52 @@ class FixedJunction(BiasControl, CurrentReadout, ZControl, LockInControl, DriftC
         self._setpoint, self._lockin = setpoint, lockin
         self._in_contact = True
 
+    @override
     def get_bias(self) -> float:
-        """Return the bias of the set point, in V."""
         return self._setpoint.bias
 
+    @override
     def get_setpoint(self) -> Setpoint:
-        """Return the recorded set point."""
         return self._setpoint
 
+    @override
     def read_current(self) -> float:
-        """Return the current of the set point, in nA; 0 with the tip withdrawn."""
+        """Return the current of the set point, in nA, with the sign of the bias.
+
+        No other current was recorded. It is 0 while the tip is withdrawn.
+        """
         return math.copysign(self._setpoint.current, self._setpoint.bias) if self._in_contact else 0.0
 
+    @override
     def get_feedback(self) -> bool:
-        """Return True unless the tip is withdrawn."""
         return self._in_contact
 
+    @override
     def get_gains(self) -> FeedbackGains:
         """Return NaN: gains are not recorded."""
         return FeedbackGains(math.nan, math.nan)
 
+    @override
     def get_lockin(self) -> LockInSettings:
-        """Return gain and offset of the recorded channel, the rest NaN."""
         return self._lockin
 
+    @override
     def get_drift(self) -> tuple[float, float]:
         """Return zeros: nothing is compensated."""
         return 0.0, 0.0
 
+    @override
     def is_withdrawn(self) -> bool:
-        """Return True after `withdraw`."""
         return not self._in_contact
 
+    @override
     def withdraw(self) -> None:
-        """Sweep and scan nothing until `approach`."""
+        """Withdraw the tip: neither a sweep nor a scan is answered until `approach`.
+
+        Nothing takes time here, and nothing was recorded of a withdrawn tip.
+        """
         self._in_contact = False
 
+    @override
     def approach(self) -> None:
-        """Go back to where the feedback stood."""
         self._in_contact = True

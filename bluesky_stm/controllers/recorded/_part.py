@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar, Self
 
+from typing_extensions import override
+
 from bluesky_stm.controllers.base import ControllerPart, ExplorationDefaults
 from bluesky_stm.controllers.recorded._controller import RecordedController
 from bluesky_stm.parts import Part, setting
@@ -23,20 +25,45 @@ class Recorded(ControllerPart):
     name: str = "recorded"
     path: Path = setting(..., "", "The file: a grid of bias sweeps (.3ds) or a published run (.hf5).")
 
+    @override
     def open(self) -> RecordedController:
-        """Read the file."""
         return RecordedController(self.path.expanduser(), name=self.name)
 
+    @override
     def completed(self, seed: int = 0, sample: str | Data | Part | None = None) -> Self:
-        """Return this part with the whole path, so that the file is found from any folder."""
+        """Return this part with the whole path of its file.
+
+        It stands so in the start documents, so that a stored run finds the file from any folder.
+
+        Parameters
+        ----------
+        seed : int
+            Not used: a recording draws nothing.
+        sample : str, mapping or Part, optional
+            Not used: the recording knows its sample.
+        """
         return self.changed(path=self.path.expanduser().resolve())
 
+    @override
     def sample_name(self, sample: str | Data | Part | None = None) -> str:
-        """Return the name that was given, or that of the file."""
+        """Return the name of the sample for the start documents.
+
+        Parameters
+        ----------
+        sample : str, mapping or Part, optional
+            What the session was told; where it was told nothing, the name of the file without its ending is taken.
+        """
         return self.path.stem if sample is None else super().sample_name(sample)
 
+    @override
     def suggest(self, controller: Controller) -> ExplorationDefaults:
-        """Return the recorded frame and sweep, and a length scale that fits them."""
+        """Return the recorded frame and sweep, and a length scale that fits them.
+
+        Parameters
+        ----------
+        controller : Controller
+            The microscope that `open` has returned.
+        """
         assert isinstance(controller, RecordedController)
         scale = LengthScale.parse({"name": "recorded", **controller.suggested_scale()})
         return ExplorationDefaults((scale,), controller.frame, controller.sweep_settings)

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import numpy as np
+from typing_extensions import override
 
 from bluesky_stm.controllers.base import PIXEL_TIME, Acts
 from bluesky_stm.controllers.recorded._recording import Recording
 from bluesky_stm.geometry import Floats, Frame
 from bluesky_stm.measurements import Quality, Topograph
-from bluesky_stm.protocols import Progress
+from bluesky_stm.protocols import Progress, Scanning
 
 
-class RecordedScanning:
+class RecordedScanning(Scanning):
     """Fulfils `protocols.Scanning`."""
 
     def __init__(self, recording: Recording, acts: Acts) -> None:
         self._recording, self._acts = recording, acts
         self._height: Floats = np.full((0, 0), np.nan)
 
+    @override
     def scan(self, frame: Frame, line_time: float | None = None, progress: Progress | None = None) -> Topograph:
         """Reveal the recorded image line by line, resampled where another frame inside of the recorded one is asked for.
 
@@ -47,6 +49,6 @@ class RecordedScanning:
             frame=frame, height=height, setpoint=self._recording.run.topograph.setpoint, time=started, quality=quality
         )
 
+    @override
     def image(self, channel: str = "height") -> Floats:
-        """Return the height, in nm, as far as the last scan came."""
         return self._height.copy()

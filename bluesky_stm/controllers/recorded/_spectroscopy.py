@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from typing_extensions import override
+
 from bluesky_stm.controllers.base import Acts, time_of_a_point
 from bluesky_stm.controllers.recorded._recording import Recording
 from bluesky_stm.controllers.recorded._tip import RecordedTip
@@ -18,13 +20,29 @@ class RecordedSpectroscopy(Spectroscopy):
     def __init__(self, recording: Recording, acts: Acts, tip: RecordedTip) -> None:
         self._recording, self._acts, self._tip = recording, acts, tip
 
+    @override
     def sweep(self, settings: SweepSettings, progress: Progress | None = None) -> Spectrum:
-        """Return the spectrum recorded at the tip, with the place where it was recorded; ended by `stop` its rest is NaN.
+        """Return the spectrum that was recorded nearest to the tip, with the place where it was recorded.
+
+        Its time is that of this sweep, and its z is the recorded height at the tip. Settling and averaging times may be others
+        than the recorded ones: they only let the clock run.
+
+        Parameters
+        ----------
+        settings : SweepSettings
+            The recorded sweep; its ends may differ by half a step of the biases.
+        progress : callable, optional
+            Called with the number of finished points and of all points.
+
+        Returns
+        -------
+        Spectrum
+            When `stop` ended the sweep it has the flag INCOMPLETE and is padded with NaN.
 
         Raises
         ------
         NotCapableError
-            For another sweep than the recorded one, or where none was recorded.
+            When another sweep than the recorded one is asked for, or when none was recorded at this place.
         """
         self._check_same(settings)
         found = self._recording.spectrum_at(self._tip.place)

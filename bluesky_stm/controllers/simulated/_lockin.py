@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from typing_extensions import override
+
 from bluesky_stm.controllers.simulated._bench import Bench
-from bluesky_stm.protocols import LockInSettings
+from bluesky_stm.protocols import LockInControl, LockInSettings
 
 
-class SimulatedLockIn:
+class SimulatedLockIn(LockInControl):
     """Fulfils `protocols.LockInControl`."""
 
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
 
+    @override
     def get_lockin(self) -> LockInSettings:
-        """Return the settings, and the calibration of preamplifier and lock-in."""
         return self._bench.lockin
 
+    @override
     def set_lockin(self, settings: LockInSettings) -> None:
-        """Change the settings."""
         self._bench.lockin = settings

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated, ClassVar
 
+from typing_extensions import override
+
 from bluesky_stm.controllers.base import BOUNDS, ControllerPart, ExplorationDefaults, InstantClock, RealClock
 from bluesky_stm.controllers.simulated._controller import SimulatedController
 from bluesky_stm.controllers.simulated._profile import Profile
@@ -35,8 +37,8 @@ class Simulated(ControllerPart):
         le=BOUNDS["clock"].high,
     )
 
+    @override
     def open(self) -> SimulatedController:
-        """Make the microscope."""
         seed = self.seed or 0
         clock = RealClock(self.speed) if self.speed else InstantClock()
         surface = Surface(self.sample, seed)
@@ -50,6 +52,13 @@ class Simulated(ControllerPart):
         usual = self.sample.usual()
         return ExplorationDefaults(usual.scales, None, usual.sweep) if usual else ExplorationDefaults()
 
+    @override
     def sample_name(self, sample: str | Data | Part | None = None) -> str:
-        """Return the name of the sample that was built, marked as simulated."""
+        """Return the name of the sample that was built, marked as simulated.
+
+        Parameters
+        ----------
+        sample : str, mapping or Part, optional
+            Not used: `completed` has already put it into the setting ``sample``.
+        """
         return f"{self.sample.name} (simulated)"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from typing_extensions import override
 
 from bluesky_stm.controllers.base import PIXEL_TIME
 from bluesky_stm.controllers.simulated._bench import Bench
@@ -15,7 +16,7 @@ from bluesky_stm.controllers.simulated._junction import CONTACT
 from bluesky_stm.controllers.simulated._noise import converter_lines, image_noise, white_current
 from bluesky_stm.geometry import Floats, Frame, Point
 from bluesky_stm.measurements import Quality, Setpoint, Topograph
-from bluesky_stm.protocols import Progress
+from bluesky_stm.protocols import Progress, Scanning
 
 _BAND: Final = 64
 """Lines of an image that are computed at once."""
@@ -55,13 +56,14 @@ class ScanState:
         return self.line_time / self.frame.pixels[1]
 
 
-class SimulatedScanning:
+class SimulatedScanning(Scanning):
     """Fulfils `protocols.Scanning`."""
 
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
         self._scan: ScanState | None = None
 
+    @override
     def scan(self, frame: Frame, line_time: float | None = None, progress: Progress | None = None) -> Topograph:
         """Take a topograph; ended by `stop` it comes back INCOMPLETE, unmeasured rows NaN.
 
@@ -98,8 +100,8 @@ class SimulatedScanning:
             quality = Quality.INCOMPLETE if scan.lines < frame.pixels[0] else Quality.GOOD
             return Topograph(frame, self.image(), setpoint=scan.setpoint, time=started, quality=quality)
 
+    @override
     def image(self, channel: str = "height") -> Floats:
-        """Return one of the `IMAGES` of the scan under way or of the last one; NaN in lines not yet measured."""
         if (scan := self._scan) is None:
             return np.full((0, 0), np.nan)
         image = scan.height.copy() if channel == "height" else self._recorded(scan, channel)

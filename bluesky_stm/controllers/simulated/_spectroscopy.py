@@ -6,6 +6,7 @@ import math
 from typing import Final
 
 import numpy as np
+from typing_extensions import override
 
 from bluesky_stm.controllers.base import time_of_a_point
 from bluesky_stm.controllers.simulated._bench import Bench
@@ -13,7 +14,7 @@ from bluesky_stm.controllers.simulated._detection import Reading
 from bluesky_stm.errors import SettingsError
 from bluesky_stm.geometry import Floats, Frame, Point
 from bluesky_stm.measurements import Grid, Quality, Setpoint, Spectrum, Topograph
-from bluesky_stm.protocols import Progress, SweepSettings, TipShape
+from bluesky_stm.protocols import Progress, Spectroscopy, SweepSettings, TipShape
 
 SWEEP_OVERHEAD: Final = 0.936
 """Time for a spectrum besides its points, in s: with 121 points of 14 ms it takes 2.63 s, as published."""
@@ -25,12 +26,13 @@ _TOGETHER: Final = 512
 """Spectra of a grid that are computed at once."""
 
 
-class SimulatedSpectroscopy:
+class SimulatedSpectroscopy(Spectroscopy):
     """Fulfils `protocols.Spectroscopy`; beside it, grids as one act, many spectra at once, and the truth."""
 
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
 
+    @override
     def sweep(self, settings: SweepSettings, progress: Progress | None = None) -> Spectrum:
         """Sweep the bias where the tip stands; ended by `stop` it comes back INCOMPLETE, padded with NaN.
 
@@ -60,16 +62,48 @@ class SimulatedSpectroscopy:
                 junction.wear(change, bench.now())
             return self._spectrum(point, settings, reading, setpoint, started, done)
 
+    @override
     def pulse(self, bias: float, width: float) -> None:
-        """Pulse the bias, V for s, the feedback open meanwhile: the tip may change, and leaves something where it stands."""
+        """Pulse the bias to change the tip, the feedback open meanwhile.
+
+        Below the profile's ``treatment_bias`` nothing follows. From there on the tip may change, for better or worse, and it
+        leaves debris where it stands.
+
+        Parameters
+        ----------
+        bias : float
+            Height of the pulse, in V; only its magnitude counts.
+        width : float
+            Duration of the pulse, in s; only time passes with it.
+
+        Raises
+        ------
+        STMError
+            When the tip is withdrawn. Nothing was done.
+        """
         with self._bench.acts.one():
             self._bench.check_contact()
             self._bench.acts.clock.sleep(width)
             if abs(bias) >= self._bench.profile.treatment_bias:
                 self._bench.junction.treat(self._bench.now(), "pulse")
 
+    @override
     def shape_tip(self, shape: TipShape) -> None:
-        """Dip the tip: if it reaches the surface it may change, and leaves something there."""
+        """Dip the tip into the surface to change it.
+
+        A dip that is less deep than the gap does not reach the surface, and nothing follows from it. One that reaches it may
+        change the tip, for better or worse, and leaves debris there.
+
+        Parameters
+        ----------
+        shape : TipShape
+            Its depth (nm) is compared with the gap, and its hold time (s) passes; bias and lift have no effect.
+
+        Raises
+        ------
+        STMError
+            When the tip is withdrawn. Nothing was done.
+        """
         with self._bench.acts.one():
             self._bench.check_contact()
             self._bench.acts.clock.sleep(shape.hold)

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+from typing_extensions import override
+
 from bluesky_stm.controllers.base import SPEED, travel
 from bluesky_stm.controllers.simulated._bench import Bench
 from bluesky_stm.geometry import Point
-from bluesky_stm.protocols import TipState
+from bluesky_stm.protocols import TipControl, TipState
 
 
-class SimulatedTip:
+class SimulatedTip(TipControl):
     """Fulfils `protocols.TipControl`."""
 
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
 
+    @override
     def get_tip(self) -> TipState:
-        """Return where the tip was asked to be, and its height."""
+        """Return the place that was asked for last, in nm, and the height of the tip.
+
+        Drift, creep and hysteresis lead the real tip elsewhere; as with a real microscope, no reading tells.
+        """
         return TipState(*self._bench.junction.asked, self._bench.junction.z)
 
+    @override
     def get_speed(self) -> float:
-        """Return the speed of a move where none is asked for, in nm/s."""
         return SPEED
 
+    @override
     def move_tip(self, point: Point, speed: float | None = None) -> None:
         """Move in a straight line; ended by `stop`, the tip stays on the way.
 

@@ -2,70 +2,93 @@
 
 from __future__ import annotations
 
+from typing_extensions import override
+
 from bluesky_stm.controllers.simulated._bench import Bench
 from bluesky_stm.errors import STMError
 from bluesky_stm.measurements import Setpoint
-from bluesky_stm.protocols import FeedbackGains
+from bluesky_stm.protocols import FeedbackGains, ZControl
 
 WITHDRAWING, LIFTING, APPROACHING = 1.0, 0.5, 5.0
 """Times to withdraw the tip, to lift it home, and to approach, in s."""
 
 
-class SimulatedZ:
+class SimulatedZ(ZControl):
     """Fulfils `protocols.ZControl`."""
 
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
 
+    @override
     def get_feedback(self) -> bool:
-        """Return True when the feedback is closed."""
         return self._bench.junction.feedback
 
+    @override
     def set_feedback(self, on: bool) -> None:
-        """Close or open the feedback; opened, z stays where it is. A withdrawn tip must `approach` first."""
+        """Close or open the feedback; opened, z stays where it is.
+
+        Parameters
+        ----------
+        on : bool
+            True to close it.
+
+        Raises
+        ------
+        STMError
+            When a withdrawn tip is to be held; it must `approach` first. The feedback stays open.
+        TipCrashError
+            When the feedback is closed where nothing carries the current; the tip is withdrawn.
+        """
         with self._bench.acts.one():
             if on and self._bench.junction.withdrawn:
                 raise STMError("The tip is withdrawn, the feedback stays open. Call approach().")
             self._bench.junction.feedback = on
             self._bench.junction.settle(self._bench.now())
 
+    @override
     def get_setpoint(self) -> Setpoint:
-        """Return bias and current that the closed feedback keeps."""
         return self._bench.junction.setpoint
 
+    @override
     def set_setpoint_current(self, current: float) -> None:
-        """Set the current, in nA, that the feedback keeps."""
         with self._bench.acts.one():
             self._bench.change(Setpoint(self._bench.junction.setpoint.bias, current))
 
+    @override
     def get_gains(self) -> FeedbackGains:
-        """Return the gains of the feedback."""
         return self._bench.junction.gains
 
+    @override
     def set_gains(self, gains: FeedbackGains) -> None:
-        """Change the gains of the feedback."""
+        """Set the gains of the feedback; a closed one settles with them at once.
+
+        Raises
+        ------
+        TipCrashError
+            When the tip touches the surface with them; it is withdrawn.
+        """
         with self._bench.acts.one():
             self._bench.junction.gains = gains
             self._bench.junction.settle(self._bench.now())
 
+    @override
     def is_withdrawn(self) -> bool:
-        """Return True when the tip is out of reach of the surface."""
         return self._bench.junction.withdrawn
 
+    @override
     def withdraw(self) -> None:
-        """Pull the tip back to the end of its range; `stop` does not end it."""
         with self._bench.acts.one():
             self._bench.junction.withdraw(self._bench.now())
             self._bench.acts.clock.sleep(WITHDRAWING)
 
+    @override
     def home(self) -> None:
-        """Lift the tip to its home height, the feedback open."""
         with self._bench.acts.one():
             self._bench.junction.lift_home(self._bench.now())
             self._bench.acts.clock.sleep(LIFTING)
 
+    @override
     def approach(self) -> None:
-        """Bring a withdrawn tip back, and close the feedback."""
         with self._bench.acts.one():
             self._bench.acts.clock.sleep(APPROACHING)
             self._bench.junction.approach(self._bench.now())
