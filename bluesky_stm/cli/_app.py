@@ -34,7 +34,13 @@ EXAMPLES: Mapping[str, str] = {
 
 
 def chosen(kind: str) -> str:
-    """Return how a part of a kind is chosen at the command line, for the help text of an option."""
+    """Return how a part of a kind is chosen at the command line, for the help text of an option.
+
+    Parameters
+    ----------
+    kind : str
+        A kind of which there is an example: ``"scalarizer"``, ``"stop rule"`` ...
+    """
     return f"By name, with settings as in {EXAMPLES[kind]}; see: bluesky-stm parts {kind.replace(' ', '-')}."
 
 
@@ -63,7 +69,20 @@ Page = Annotated[Path | None, typer.Option("--report", help="Where to write the 
 
 
 def numbers(text: str, kind: type[int] | type[float]) -> list[Any]:
-    """Numbers with commas between, as an option gives them."""
+    """Return the numbers that an option gives, with commas between them.
+
+    Parameters
+    ----------
+    text : str
+        What was typed.
+    kind : type
+        ``int`` or ``float``.
+
+    Raises
+    ------
+    SettingsError
+        When something else stands there.
+    """
     try:
         return [kind(part) for part in text.split(",")]
     except ValueError:

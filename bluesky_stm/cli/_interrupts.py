@@ -60,7 +60,13 @@ class Interrupts:
             self.engine.loop.call_soon_threadsafe(self._pause, self.pressed == 1)
 
     def go_on(self) -> bool:
-        """Ask the person at a paused plan; a second Ctrl-C, whenever it came, has answered."""
+        """Ask the person at a paused plan whether to go on.
+
+        Returns
+        -------
+        bool
+            False when the person has ended the run: by Ctrl-C or the end of the input here, or by a second Ctrl-C before.
+        """
         self._asking = True
         try:
             if self.pressed < 2:

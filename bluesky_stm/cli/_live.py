@@ -49,7 +49,20 @@ def _so_far(stream: DocumentStream, catalog: str) -> list[Document]:
 
 @contextmanager
 def watched(live: bool, picture: Path | None) -> Iterator[Callable[[str, Data], None]]:
-    """Give a callback for an engine whose runs are to be shown; a window stays until somebody closes it."""
+    """Give a callback for an engine whose runs are to be shown; a window stays until somebody closes it.
+
+    Parameters
+    ----------
+    live : bool
+        True to show a window.
+    picture : Path or None
+        A PNG to be written instead of a window.
+
+    Raises
+    ------
+    SettingsError
+        When a window is asked for where there is no display.
+    """
     if not live and picture is None:
         yield lambda name, doc: None
         return

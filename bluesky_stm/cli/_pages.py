@@ -24,7 +24,15 @@ _SHORT = {"length_scale": "scale", "frame": "nm"}
 
 
 def listing(table: pd.DataFrame, width: int) -> Table:
-    """The table of `storage.runs` with as many of its columns as fit, each run in one line."""
+    """Return the table of `storage.runs` with as many of its columns as fit, each run in one line.
+
+    Parameters
+    ----------
+    table : DataFrame
+        One row for each run.
+    width : int
+        Width of the terminal, in characters. Columns are taken by their weight, the uid first.
+    """
     words = {name: _words(table, name) for name in _BY_WEIGHT}
     widths = [1 + max(map(len, [_SHORT.get(name, name), *column])) for name, column in words.items()]
     chosen = [name for name, end in zip(words, accumulate(widths), strict=True) if end <= width + 1]
@@ -35,7 +43,13 @@ def listing(table: pd.DataFrame, width: int) -> Table:
 
 
 def page(run: Run) -> Table:
-    """Return the page about a run: what, when, on what, where, by whom, how far, what was found, how it ended."""
+    """Return the page about a run: what, when, on what, where, by whom, how far, what was found, how it ended.
+
+    Parameters
+    ----------
+    run : Run
+        What is not on record of it is left out.
+    """
     shown = Table.grid(padding=(0, 2))
     for name, text in _lines(run):
         if text:

@@ -100,7 +100,13 @@ def _page(one: JSON) -> Table:
 
 
 def words(value: object) -> str:
-    """Return a default as a person writes it: a part by its name and settings, in one text."""
+    """Return a setting's default as a person writes it: a part by its name and settings, in one text.
+
+    Parameters
+    ----------
+    value : object
+        Plain JSON: a number, text, a list, a mapping, or None.
+    """
     if value is None:
         return "none"
     if isinstance(value, dict) and "name" in value:

@@ -129,7 +129,20 @@ def import_file(
 
 
 def replay_all(catalog: Catalog, uids: Sequence[str]) -> bool:
-    """Replay runs and say how it went; whether every decision was reached again."""
+    """Replay runs and print how it went.
+
+    Parameters
+    ----------
+    catalog : Catalog
+        Catalog that has the runs.
+    uids : sequence of str
+        Their uids, or the beginnings of these.
+
+    Returns
+    -------
+    bool
+        True when every decision was reached again.
+    """
     from bluesky_stm.runs import replay
 
     replays = [replay(catalog[uid]) for uid in uids]
@@ -157,7 +170,13 @@ def write_report(catalog: Catalog, uids: Sequence[str], path: Path) -> None:
 
 
 def last_campaign(catalog: Catalog) -> list[str]:
-    """Uids of the runs of the newest campaign, parents first."""
+    """Return the uids of the runs of the newest campaign, parents first.
+
+    Parameters
+    ----------
+    catalog : Catalog
+        It holds at least one run; a run without a campaign stands for itself.
+    """
     from bluesky_stm.storage import campaign_tree
 
     last = catalog[-1].start

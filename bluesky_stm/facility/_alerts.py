@@ -58,7 +58,13 @@ class NightWatch(StreamRouter):
 
 
 class CommandHandler(logging.Handler):
-    """Runs a program for each record, the message its last argument; it is not waited for."""
+    """Runs a program for each record, the message its last argument; it is not waited for.
+
+    Parameters
+    ----------
+    command : sequence of str
+        The program and its first arguments. No shell takes part.
+    """
 
     def __init__(self, command: Sequence[str]) -> None:
         super().__init__()
@@ -74,7 +80,7 @@ class CommandHandler(logging.Handler):
             self.handleError(record)
 
     def close(self) -> None:
-        """Wait for the programs, but not for long."""
+        """Wait for the programs, but not for long: one that has not ended after 10 s is killed."""
         for process in self._running:
             try:
                 process.wait(timeout=10)
@@ -85,7 +91,13 @@ class CommandHandler(logging.Handler):
 
 
 def handlers(alerts: Alerts) -> list[logging.Handler]:
-    """The handlers that the settings ask for."""
+    """Return the handlers that the settings ask for: a file, a command, mail, in this order.
+
+    Parameters
+    ----------
+    alerts : Alerts
+        The settings; the folder of the file is made where there is none.
+    """
     asked: list[logging.Handler] = []
     if alerts.file:
         alerts.file.parent.mkdir(parents=True, exist_ok=True)

@@ -26,7 +26,20 @@ Tell = Callable[[str], object]
 
 
 def known_scale(settings: Facility, name: str) -> LengthScale:
-    """The length scale of that name, from the settings or from the package."""
+    """Return a length scale by its name.
+
+    Parameters
+    ----------
+    settings : Facility
+        Its scales count; where it has none, those of the package.
+    name : str
+        Name of the length scale.
+
+    Raises
+    ------
+    UnknownNameError
+        When there is none of that name.
+    """
     scales = {scale.name: scale for scale in settings.scales or SCALES}
     if name not in scales:
         raise UnknownNameError.among("length scale", name, scales)

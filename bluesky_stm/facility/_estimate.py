@@ -27,7 +27,17 @@ DECISION_TIME = 1.0
 
 @dataclass(frozen=True)
 class Estimate:
-    """Time of an exploration, in s: of its topographs, of its spectra, and of its decisions."""
+    """Time of an exploration.
+
+    Attributes
+    ----------
+    topographs : float
+        Time of its topographs, in s.
+    spectra : float
+        Time of its spectra and of the way between them, in s.
+    decisions : float
+        Time of its decisions, in s.
+    """
 
     topographs: float
     spectra: float

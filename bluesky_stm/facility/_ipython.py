@@ -24,13 +24,27 @@ def startup_file() -> Path:
 
 
 def namespace(startup: Path = STARTUP, **present: Any) -> JSON:
-    """The names that a start-up file leaves behind; it finds ``present`` already there."""
+    """Return the names that a start-up file leaves behind, those with an underscore in front left out.
+
+    Parameters
+    ----------
+    startup : Path
+        File of Python, which is run.
+    **present
+        Names that it finds already there, such as a RunEngine.
+    """
     names = runpy.run_path(str(startup), init_globals=present)
     return {name: value for name, value in names.items() if not name.startswith("_")}
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:
-    """Put RE, stm, catalog, agents, plans ... at the prompt, and bluesky's magics; what is there already is used."""
+    """Put RE, stm, catalog, agents, plans ... at the prompt, and bluesky's magics.
+
+    Parameters
+    ----------
+    shell : InteractiveShell
+        Its session, if it has one, is used; so is its ``RE``.
+    """
     from bluesky.magics import BlueskyMagics
 
     shell.register_magics(BlueskyMagics)
@@ -49,7 +63,20 @@ def unload_ipython_extension(shell: InteractiveShell) -> None:
 
 
 def prompt(startup: Path = STARTUP, arguments: Sequence[str] = ()) -> None:
-    """Open IPython with everything that ``startup`` makes; ``arguments`` are IPython's own."""
+    """Open IPython with everything that a start-up file makes, until somebody leaves it.
+
+    Parameters
+    ----------
+    startup : Path
+        File of Python, which is run.
+    arguments : sequence of str
+        Those of the command line of IPython.
+
+    Raises
+    ------
+    STMError
+        When IPython is not installed.
+    """
     try:
         from IPython import start_ipython
         from traitlets.config import Config

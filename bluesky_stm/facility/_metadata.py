@@ -13,7 +13,16 @@ from bluesky_stm.validated import JSON
 
 
 class PersistentMetadata(MutableMapping[str, Any]):
-    """A mapping in a JSON file: each change is on the disk, whole, before it counts."""
+    """A mapping in a JSON file: each change is on the disk, whole, before it counts.
+
+    A value that JSON cannot hold is refused with a `SettingsError`, and nothing changes. A list or mapping in it has to be set
+    anew to be kept, as a change inside of it is not seen.
+
+    Parameters
+    ----------
+    path : Path
+        The file; it is written at the first change where there is none.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path

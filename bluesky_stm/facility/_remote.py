@@ -40,7 +40,13 @@ class Mailbox:
         self._arrived = threading.Condition()
 
     def put(self, answer: Data) -> None:
-        """An answer has come; the last one for the same lessons counts."""
+        """Take in an answer, and wake whoever waits for it.
+
+        Parameters
+        ----------
+        answer : mapping
+            As an `AgentHost` sends it. Of several to the same lessons, the last one counts.
+        """
         with self._arrived:
             self._answers[answer["lessons"]] = answer
             self._arrived.notify_all()
@@ -105,12 +111,26 @@ class RemoteAgent:
         return self._layout.candidates
 
     def observe(self, topograph: Topograph, prior: Sequence[Experience] = ()) -> None:
-        """Lay out the candidates; the agent sees the same topograph in the stream, and asks for the same earlier runs."""
+        """Lay out the candidates; what was ingested before is forgotten.
+
+        Parameters
+        ----------
+        topograph : Topograph
+            Image of the frame. The agent on the other machine sees the same one in the stream.
+        prior : sequence of Experience
+            Earlier runs, for which the agent asks by itself.
+        """
         self._layout.observe(topograph)
         self._topograph, self._prior, self._observations = topograph, tuple(prior), []
 
     def ingest(self, observations: Sequence[Observation]) -> None:
-        """Note what the agent has to know before it answers."""
+        """Note what the agent has to know before it answers.
+
+        Parameters
+        ----------
+        observations : sequence of Observation
+            In the order in which they were measured.
+        """
         self._observations += observations
 
     def suggest(self, n: int = 1, pending: Sequence[Point] = (), mask: NDArray[np.bool_] | None = None) -> list[Decision]:
@@ -142,13 +162,32 @@ class RemoteAgent:
         return [Decision.from_fields(answer["decision"])]
 
     def posterior(self, points: ArrayLike | None = None) -> Posterior:
-        """Return what it predicts for its candidates."""
+        """Return what it predicts for its candidates.
+
+        Parameters
+        ----------
+        points : array_like, optional
+            There can be none, as only candidates are predicted.
+
+        Raises
+        ------
+        NotCapableError
+            When other places are asked for.
+        STMError
+            When no answer comes in time.
+        """
         if points is not None:
             raise NotCapableError("A remote agent predicts its candidates, not other places.")
         return Posterior(self._told("mean"), self._told("std"))
 
     def insight(self) -> Insight:
-        """Return what it lets people see."""
+        """Return what it lets people see: its acquisition function and its features.
+
+        Raises
+        ------
+        STMError
+            When no answer comes in time.
+        """
         return Insight(self._told("acquisition"), self._told("features").reshape(-1, 2))
 
     def checkpoint(self) -> JSON:
@@ -156,7 +195,13 @@ class RemoteAgent:
         return {"topograph": self._topograph, "prior": self._prior, "observations": list(self._observations)}
 
     def restore(self, state: Data) -> None:
-        """Go back to a `checkpoint`."""
+        """Go back to a `checkpoint`.
+
+        Parameters
+        ----------
+        state : mapping
+            As `checkpoint` returned it, in this process.
+        """
         if state["topograph"] is not None:
             self.observe(state["topograph"], state["prior"])
             self.ingest(state["observations"])
@@ -217,7 +262,13 @@ class AgentHost:
             self._send(self._answer())
 
     def catch_up(self, documents: Iterable[Document]) -> None:
-        """Take in what was missed, and answer once."""
+        """Take in what was missed, and answer once.
+
+        Parameters
+        ----------
+        documents : iterable of (str, mapping)
+            Name and content of each, in their order; those that are known already do not count.
+        """
         if any([self._learn(name, doc) for name, doc in documents]):
             self._send(self._answer())
 
@@ -291,7 +342,18 @@ def lessons_digest(topograph: Topograph, observations: Sequence[Observation], pr
 
 
 def mask_digest(mask: NDArray[np.bool_] | None) -> str:
-    """Return a digest of which candidates are allowed; empty for all."""
+    """Return a digest of which candidates are allowed.
+
+    Parameters
+    ----------
+    mask : ndarray of bool of shape (candidates,) or None
+        True for each that is allowed; None for all.
+
+    Returns
+    -------
+    str
+        SHA-256, in hexadecimal digits; empty for None.
+    """
     return "" if mask is None else hashlib.sha256(np.asarray(mask, dtype=bool).tobytes()).hexdigest()
 
 

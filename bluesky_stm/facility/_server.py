@@ -13,7 +13,20 @@ if TYPE_CHECKING:
 
 
 def publish_finished(session: Session, uri: str) -> Index:
-    """Send each finished run of the session's catalog to a Tiled server, in the background; those it has missed, too."""
+    """Send each finished run of the session's catalog to a Tiled server, in the background; those it has missed, too.
+
+    Parameters
+    ----------
+    session : Session
+        The end of each of its runs is heeded; its catalog is a folder.
+    uri : str
+        Address of the server.
+
+    Returns
+    -------
+    Index
+        To be closed when the session ends, which waits for what is being sent.
+    """
     folder = session.catalog.path / f"server-{hashlib.sha256(uri.encode()).hexdigest()[:8]}"
     mirror = Index(folder, session.catalog.finished, lambda: connect(uri))
     mirror.look_later()

@@ -72,14 +72,27 @@ def open_session(
 
 
 def rehearsal(settings: Facility) -> Facility:
-    """Return the same settings where nothing real is to be touched: to list plans and devices."""
+    """Return the same settings where nothing real is to be touched: to list plans and devices.
+
+    Parameters
+    ----------
+    settings : Facility
+        Settings of the place. A real microscope gives way to the simulated one, the catalog to an empty folder; nothing is
+        published, and nobody is alerted.
+    """
     chosen = {"microscope": "simulated"} if settings.microscope.real else {}
     silent = {"catalog": mkdtemp(prefix="bluesky_stm-"), "server": "", "publish": "", "alerts": {}}
     return settings.changed(**chosen, **silent)
 
 
 class Agents(Mapping[str, "AgentDevice"]):
-    """``agents["terrace"]``: a fresh agent for a length scale of the session; one that has learned is not given twice."""
+    """``agents["terrace"]``: a fresh agent for a length scale of the session; one that has learned is not given twice.
+
+    Parameters
+    ----------
+    session : Session
+        The names of its length scales are the keys; its method ``agent`` makes the agents.
+    """
 
     def __init__(self, session: Session) -> None:
         self._session = session

@@ -38,7 +38,17 @@ Address = Annotated[str, Field(pattern=r"^((tcp://)?[^:/]+:\d+)?$")]
 
 
 class Mail(Settings):
-    """Address to which alerts are mailed, through an SMTP server that asks for no password."""
+    """Address to which alerts are mailed, through an SMTP server that asks for no password.
+
+    Attributes
+    ----------
+    host : str
+        Name of the server, with its port behind a colon where that is not the usual one.
+    sender : str
+        Address from which it comes.
+    to : tuple of str
+        Addresses to which it goes.
+    """
 
     host: str = "localhost"
     sender: str
@@ -121,7 +131,20 @@ class Facility(Settings):
 
     @classmethod
     def read(cls, path: Path, **instead: Any) -> Self:
-        """Read a YAML file; ``instead`` are settings that hold in place of those in it."""
+        """Read a YAML file.
+
+        Parameters
+        ----------
+        path : Path
+            The file; an empty one gives the defaults.
+        **instead
+            Settings that hold in place of those in the file.
+
+        Raises
+        ------
+        SettingsError
+            When the file cannot be read, or a setting makes no sense; the message names the file.
+        """
         value = read_yaml(path)
         try:
             return cls.parse({**(value or {}), **instead} if isinstance(value, Mapping | None) else value)
@@ -130,7 +153,15 @@ class Facility(Settings):
 
 
 def settings_file(environment: Mapping[str, str] = os.environ) -> Path | None:
-    """The file that holds; None where there is none, and all is as the package has it."""
+    """Return the file that holds; None where there is none, and all is as the package has it.
+
+    It is the one that the environment names, whether or not it exists, else ``bluesky_stm.yaml`` in the present folder.
+
+    Parameters
+    ----------
+    environment : mapping of str
+        Variables of the environment.
+    """
     if named := environment.get(FILE):
         return Path(named).expanduser()
     here = Path("bluesky_stm.yaml")
@@ -138,7 +169,18 @@ def settings_file(environment: Mapping[str, str] = os.environ) -> Path | None:
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Facility:
-    """Settings of this place: the file, and the microscope that the environment may choose instead."""
+    """Return the settings of this place.
+
+    Parameters
+    ----------
+    environment : mapping of str
+        Variables of the environment; they may name the file, and choose another microscope than that of the file.
+
+    Raises
+    ------
+    SettingsError
+        When the file cannot be read, or a setting makes no sense.
+    """
     path, chosen = settings_file(environment), environment.get(MICROSCOPE)
     instead = {"microscope": chosen} if chosen else {}
     return Facility.read(path, **instead) if path else Facility.parse(instead)

@@ -48,7 +48,20 @@ class DocumentStream:
         time.sleep(SUBSCRIBING)
 
     def get(self, block: bool = True, timeout: float | None = None) -> Document:
-        """The next document; `queue.Empty` when none came in ``timeout`` s."""
+        """Return the next document.
+
+        Parameters
+        ----------
+        block : bool
+            True to wait for one.
+        timeout : float, optional
+            Longest time to wait, in s; by default there is no end to it.
+
+        Raises
+        ------
+        queue.Empty
+            When none came in time.
+        """
         return self._waiting.get(block, timeout)
 
     def close(self) -> None:
@@ -72,12 +85,29 @@ class DocumentStream:
 
 
 def packed(documents: Iterable[Document]) -> str:
-    """Documents as text, to the last bit."""
+    """Return documents as text, to the last bit: msgpack in base64.
+
+    Parameters
+    ----------
+    documents : iterable of (str, mapping)
+        Name and content of each; arrays of numpy may be among the values.
+    """
     listed = [[name, dict(doc)] for name, doc in documents]
     return base64.b64encode(msgpack.packb(listed, default=msgpack_numpy.encode)).decode()
 
 
 def unpacked(text: str) -> list[Document]:
-    """Inverse of `packed`."""
+    """Return the documents that `packed` made into text.
+
+    Parameters
+    ----------
+    text : str
+        msgpack in base64.
+
+    Returns
+    -------
+    list of (str, mapping)
+        Name and content of each, in their order.
+    """
     listed = msgpack.unpackb(base64.b64decode(text), object_hook=msgpack_numpy.decode, strict_map_key=False)
     return [(name, doc) for name, doc in listed]

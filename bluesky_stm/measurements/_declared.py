@@ -65,7 +65,10 @@ class Field:
 
     @property
     def form(self) -> str:
-        """Type of the value in a descriptor: ``"array"``, or that of the single value."""
+        """Type of the value in a descriptor.
+
+        It is ``"array"`` for an array, else the type of the single value: ``"number"``, ``"integer"`` or ``"string"``.
+        """
         return "array" if self.axes else self.dtype
 
 
@@ -78,10 +81,20 @@ class _Member(NamedTuple):
 
 
 class Declared:
-    """A dataclass whose attributes are declared: it becomes flat fields, and comes from them."""
+    """A dataclass whose attributes are declared: it becomes flat fields, and comes from them.
+
+    Each attribute is declared once, with its unit and its meaning, by one of the functions of this module. Documents, files and
+    checkpoints hold the flat fields.
+    """
 
     def as_fields(self) -> dict[str, Any]:
-        """Return the flat values by key: numbers, text, and arrays, each a copy of its own."""
+        """Return the flat values by key.
+
+        Returns
+        -------
+        dict
+            Numbers, text, and arrays, each a copy of its own; those of nested objects are among them.
+        """
         plain: dict[str, Any] = {}
         for attribute, member in _members(type(self)):
             plain.update(member.apart(getattr(self, attribute)))
@@ -116,7 +129,18 @@ def _members(cls: type[Declared]) -> tuple[tuple[str, _Member], ...]:
 
 
 def declared(cls: type[Declared]) -> dict[str, Field]:
-    """Return the fields of a class by key, in the order declared, those of nested objects included."""
+    """Return the fields of a class by key.
+
+    Parameters
+    ----------
+    cls : type
+        A subclass of `Declared`.
+
+    Returns
+    -------
+    dict of str to Field
+        In the order declared, those of nested objects included.
+    """
     return {field.name: field for _, member in _members(cls) for field in member.fields}
 
 
@@ -244,7 +268,15 @@ def nested(kind: type[Declared], prefix: str, **default: Any) -> Any:
 
 
 def each_of(fields: tuple[Field, ...], suffix: str) -> Any:
-    """Declare a mapping that holds an array for some of the ``fields``, or none; their keys end with ``suffix``."""
+    """Declare a mapping that holds an array for some of the fields, or none.
+
+    Parameters
+    ----------
+    fields : tuple of Field
+        Those that it may hold, under their names.
+    suffix : str
+        End of their keys, which tells them from the fields themselves.
+    """
 
     def member(attribute: str) -> _Member:
         keys = {field.name: field.name + suffix for field in fields}

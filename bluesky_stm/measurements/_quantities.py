@@ -24,7 +24,10 @@ IMAGE: Final = ("row", "column")
 
 
 class Quality(IntFlag):
-    """Flags of what is wrong with a measurement; stored as one whole number in its Event."""
+    """Flags of what is wrong with a measurement; stored as one whole number in its Event.
+
+    Several may hold at once. A scalarizer says with which of them a spectrum has no value.
+    """
 
     GOOD = 0
     CLIPPED = 1
@@ -74,7 +77,13 @@ def channel(unit: str, doc: str, *, label: str = "", optional: bool = False, har
 
 
 def frame_of(image: str) -> Frame:
-    """Declare the frame of the field ``image``, whose shape is that of its pixels."""
+    """Declare the frame of an image, as its centre and sides (nm) and its angle (degrees counter-clockwise).
+
+    Parameters
+    ----------
+    image : str
+        Name of the field that holds the image, whose shape is that of the pixels of the frame.
+    """
     sides = dict.fromkeys(("center_x", "center_y", "width", "height"), units.LENGTH)
 
     def parts(frame: Frame) -> tuple[float, ...]:
@@ -89,7 +98,15 @@ def frame_of(image: str) -> Frame:
 
 @dataclass(frozen=True)
 class Setpoint(Declared):
-    """Set point of the feedback: bias in V, current in nA (its magnitude; the sign is that of the bias)."""
+    """Set point of the feedback.
+
+    Attributes
+    ----------
+    bias : float
+        Sample bias, in V; positive bias probes the empty states of the sample.
+    current : float
+        Magnitude of the tunneling current, in nA; its sign is that of the bias.
+    """
 
     bias: float = number(units.BIAS, "Sample bias.", precision=4)
     current: float = number(units.CURRENT, "Magnitude of the tunneling current.", precision=5)
@@ -228,7 +245,13 @@ class Spectrum(Swept):
         return np.asarray(size >= (1 - SATURATED_WITHIN) * np.nanmax(size, initial=0))
 
     def at(self, position: Point) -> Self:
-        """Return the same spectrum at a corrected place."""
+        """Return the same spectrum at a corrected place.
+
+        Parameters
+        ----------
+        position : Point
+            Place as (x, y), in nm.
+        """
         return replace(self, position=position)
 
 
@@ -251,7 +274,18 @@ class Grid(Swept):
         return f"<Grid of {_frame_in_words(self.frame)}: {_sweep_in_words(self.bias)}, {_taken_in_words(self)}>"
 
     def spectrum(self, row: int, column: int) -> Spectrum:
-        """Return the spectrum of one pixel."""
+        """Return the spectrum of one pixel.
+
+        Parameters
+        ----------
+        row, column : int
+            Indices of the pixel; row 0 is the lowest y of the frame.
+
+        Returns
+        -------
+        Spectrum
+            Its place is the centre of the pixel, its time that of the whole grid.
+        """
         x, y = self.frame.to_sample((row, column))
         channels: JSON = {channel.name: getattr(self, channel.name)[row, column] for channel in CHANNELS}
         return Spectrum(

@@ -57,10 +57,22 @@ def is_class(part: object) -> TypeGuard[type[Part]]:
 
 
 def is_part(part: object) -> bool:
-    """Return True for the class of a part, and for an object that is a part or describes itself as one does."""
+    """Return True for the class of a part, and for an object that is a part or describes itself as one does.
+
+    Parameters
+    ----------
+    part : object
+        Anything. Of an object that is no `Part`, only a method ``describe`` is asked for.
+    """
     return is_class(part) or (not isinstance(part, type) and callable(getattr(part, "describe", None)))
 
 
 def names_itself(part: Part) -> bool:
-    """Return True when a part has the name of its class, as a preset has not."""
+    """Return True when a part has the name of its class, as a preset has not.
+
+    Parameters
+    ----------
+    part : Part
+        The part; its class says the name as the default of its field.
+    """
     return bool(type(part).model_fields["name"].default == part.name)

@@ -92,7 +92,18 @@ class Parts(Generic[P]):
         return self._registered[name]
 
     def package(self, name: str) -> str:
-        """Return name and version of the package that brings a part; empty for one that no installed package brings."""
+        """Return name and version of the package that brings a part.
+
+        Parameters
+        ----------
+        name : str
+            Name of the part.
+
+        Returns
+        -------
+        str
+            Empty for a part that no installed package brings.
+        """
         return _package(self._brought[name][0]) if name in self._brought else ""
 
     def make(self, choice: object, **settings: object) -> P:

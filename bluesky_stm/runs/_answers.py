@@ -70,12 +70,26 @@ class Archive:
         return known
 
     def answer(self, decision: Decision) -> Observation:
-        """Return the observation at the candidate of a decision; it is not given again."""
+        """Return the observation at the candidate of a decision; it is not given again.
+
+        Parameters
+        ----------
+        decision : Decision
+            Its candidate is one of those that `can` shows.
+        """
         return self._of.pop(decision.candidate)
 
 
 class Simulator:
-    """A simulator or a dense grid, which answers everywhere."""
+    """A simulator or a dense grid, which answers everywhere.
+
+    Parameters
+    ----------
+    answers : callable
+        Takes a place and returns the spectrum there.
+    judge : Scalarizer
+        Gives each spectrum its value.
+    """
 
     def __init__(self, answers: Answers, judge: Scalarizer) -> None:
         self._answers, self._judge = answers, judge
@@ -85,5 +99,11 @@ class Simulator:
         return
 
     def answer(self, decision: Decision) -> Observation:
-        """Return the observation at the place of a decision."""
+        """Return the observation at the place of a decision, measured anew.
+
+        Parameters
+        ----------
+        decision : Decision
+            Its ``point`` counts, (x, y) in nm.
+        """
         return Observation.of(self._answers(decision.point), self._judge)

@@ -22,7 +22,15 @@ if TYPE_CHECKING:
 
 
 def as_run(source: object, catalog: Runs | None = None) -> Run:
-    """Return ``source`` if it is a `Run`, else a `Run` around whatever holds its documents."""
+    """Return a run around whatever holds its documents.
+
+    Parameters
+    ----------
+    source : Run, str, path, object with ``documents``, or iterable of (str, mapping)
+        A `Run` comes back as it is. An iterable is read at once, so that it can be read again.
+    catalog : Runs, optional
+        Catalog in which the runs are found that it refers to.
+    """
     if isinstance(source, Run):
         return source
     reusable = (
@@ -96,7 +104,18 @@ def lineage(run: Run) -> list[Run]:
 
 
 def taught_documents(run: Run) -> Iterator[Document]:
-    """Yield all documents from which the agent of a run learned, those of the runs that it resumes first."""
+    """Yield all documents from which the agent of a run learned, those of the runs that it resumes first.
+
+    Parameters
+    ----------
+    run : Run
+        A run that resumes another one needs a catalog.
+
+    Raises
+    ------
+    ReplayError
+        When a run that it resumes is not at hand.
+    """
     for one in lineage(run):
         yield from one.documents()
 

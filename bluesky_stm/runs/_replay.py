@@ -51,14 +51,20 @@ class Compared:
 
     @property
     def same_place(self) -> bool:
-        """True when both decisions name the same candidate for the same reason."""
+        """True when both decisions name the same candidate for the same reason.
+
+        The numbers behind them may differ; see `difference`.
+        """
         return self.own is not None and all(
             getattr(self.own, name) == getattr(self.recorded, name) for name in ("candidate", "point", "why")
         )
 
     @property
     def difference(self) -> float:
-        """Largest relative difference of prediction and acquisition value; 0 when they agree bit for bit."""
+        """Largest relative difference of prediction and acquisition value; 0 when they agree bit for bit.
+
+        It is infinite when the agent makes no decision, or where a number is NaN in one of them only.
+        """
         if self.own is None:
             return math.inf
         return max(_relative(getattr(self.own, name), getattr(self.recorded, name)) for name in _NUMBERS)
@@ -104,12 +110,15 @@ class Replay:
 
     @property
     def exact(self) -> bool:
-        """True when also every prediction and acquisition value is the same, bit for bit."""
+        """True when also every prediction and acquisition value is the same, bit for bit.
+
+        It can be expected with the same libraries on the same kind of machine; others may round otherwise.
+        """
         return self.reproduced and all(compared.difference == 0 for compared in self.decisions)
 
     @property
     def divergence(self) -> Compared | None:
-        """The first decision that led elsewhere; later ones differ in consequence."""
+        """The first decision that led elsewhere; later ones differ in consequence. None where all led to the same places."""
         return next((compared for compared in self.decisions if not compared.same_place), None)
 
     def __repr__(self) -> str:

@@ -65,17 +65,26 @@ class WhatIf:
 
     @property
     def curves(self) -> tuple[Floats, Floats]:
-        """Best value so far after each spectrum: of the run, and of the other order."""
+        """Best value so far after each spectrum: of the run (n,), and of the other order (m,).
+
+        Values are in the unit of the scalarizer, as the agent sees them; NaN before the first one.
+        """
         return _best(self.recorded), _best(self.chosen)
 
     @property
     def on_policy(self) -> float:
-        """Share of the decisions for which a spectrum was there; for the others another measured place had to be chosen."""
+        """Share of the decisions for which a spectrum was there, from 0 to 1; NaN without decisions.
+
+        For the others another measured place had to be chosen.
+        """
         return float(np.mean([wish is None for wish in self.wishes])) if self.wishes else float("nan")
 
     @property
     def agreement(self) -> float:
-        """Correlation of the two predicted maps; NaN where the run stored none over the same candidates."""
+        """Correlation of the two predicted maps, from -1 to 1.
+
+        It is NaN where the run stored no map over the same candidates, or where the agent predicts nothing.
+        """
         if self.before is None or np.isnan(self.posterior.mean).all():
             return float("nan")
         return float(np.corrcoef(self.before, self.posterior.mean)[0, 1])

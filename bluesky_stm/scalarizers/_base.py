@@ -14,7 +14,11 @@ from bluesky_stm.scalarizers._noise import replicas
 
 
 class NoValueError(Exception):
-    """A spectrum has no value; the message says why. It becomes `Failed` and never leaves this package."""
+    """A spectrum has no value; the message says why.
+
+    The method `value` of a scalarizer raises it. The scalarizer returns a `Failed` instead, with its name before the message,
+    so that the error never leaves this package.
+    """
 
 
 class ScalarizerPart(Part):
@@ -43,12 +47,18 @@ class ScalarizerPart(Part):
 
     @property
     def units(self) -> str:
-        """Unit of the value."""
+        """Unit of the value; empty for a number without one.
+
+        It may follow from the settings, as that of an integral does from its channel.
+        """
         raise NotImplementedError
 
     @property
     def sign(self) -> int:
-        """Factor of the value for an agent, which seeks large values: -1 where small ones are preferred, else 1."""
+        """Factor of the value for an agent, which seeks large values.
+
+        It is -1 where small ones are preferred, else 1.
+        """
         return 1 if self.prefer == "large" else -1
 
     def value(self, spectrum: Spectrum) -> float:

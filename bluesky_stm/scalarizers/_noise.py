@@ -66,7 +66,20 @@ def _miss(spectrum: Spectrum) -> float:
 
 
 def deviations(values: Floats) -> Floats:
-    """Return the standard deviation of the noise of each sample of a curve, (n,); 0 where too little of it was measured."""
+    """Return the standard deviation of the noise of each sample of a curve.
+
+    It follows from third differences, to which a smooth curve adds little.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n,)
+        Samples at equal steps; NaN where not measured.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        In the unit of the values; 0 where too little was measured around a sample.
+    """
     size = np.abs(np.convolve(values, THIRD, mode="valid")) / np.linalg.norm(THIRD)
     # NaN of samples that were not measured stays outside: the median of what is left of a window
     windows = sliding_window_view(np.pad(size, (AROUND // 2 + 1, AROUND // 2 + 2), mode="reflect"), AROUND)

@@ -41,7 +41,10 @@ NOTHING: Final = 1e-12
 
 
 class CurveScalarizer(ScalarizerPart):
-    """A scalar of the curve dI/dV, or of the normalised conductance (dI/dV) / (I/V)."""
+    """A scalar of the curve dI/dV, or of the normalised conductance (dI/dV) / (I/V).
+
+    A subclass takes the curve from `sweep` and its unit from `curve_units`, so that both hold for either.
+    """
 
     normalized: bool = setting(
         False, "", "True to take the normalised conductance (dI/dV)/(I/V), which depends little on the set point, for dI/dV."
@@ -61,7 +64,7 @@ class CurveScalarizer(ScalarizerPart):
 
     @property
     def curve_units(self) -> str:
-        """Unit of the curve: that of a conductance, or none."""
+        """Unit of the curve: that of a conductance; empty for the normalised one."""
         return "" if self.normalized else units.CONDUCTANCE
 
 

@@ -19,7 +19,17 @@ HEADROOM = 0.25
 
 
 class CurvePanel:
-    """Curves whose axes grow, in leaps, when something does not fit."""
+    """Curves whose axes grow, in leaps, when something does not fit.
+
+    Parameters
+    ----------
+    axes : Axes
+        Axes of matplotlib, which it takes over.
+    title : str
+        Words above the curves.
+    x, y : str
+        Labels of the axes, with their units.
+    """
 
     def __init__(self, axes: Axes, title: str, x: str, y: str) -> None:
         self.axes = axes
@@ -39,7 +49,13 @@ class CurvePanel:
         return [*self._lines.values(), *([self._dots] if self._dots else [])]
 
     def lines(self, **colors: str) -> None:
-        """Make a curve for each name."""
+        """Make a curve for each name, empty at first.
+
+        Parameters
+        ----------
+        **colors : str
+            Colour of each curve, as matplotlib names it.
+        """
         for name, color in colors.items():
             (self._lines[name],) = self.axes.plot([], [], color=color, linewidth=1.5)
 
@@ -57,7 +73,13 @@ class CurvePanel:
         self._dots.set_cmap(cmap)
 
     def begin(self, x: tuple[float, float] | None) -> None:
-        """Empty, along ``x`` if that is known beforehand."""
+        """Empty the curves and forget how far the axes have grown.
+
+        Parameters
+        ----------
+        x : (float, float) or None
+            Ends of the x axis if they are known beforehand; None where it grows with the curves.
+        """
         self._range = {"x": x, "y": None}
         if x:
             self.axes.set_xlim(*x)
@@ -67,7 +89,18 @@ class CurvePanel:
             self._dots.set_offsets(np.empty((0, 2)))
 
     def show(self, **curves: tuple[Any, Any]) -> bool:
-        """Give curves new data; True if the axes had to grow."""
+        """Give curves new data.
+
+        Parameters
+        ----------
+        **curves : (array_like, array_like)
+            x and y of each curve, by the names given to `lines`.
+
+        Returns
+        -------
+        bool
+            True if the axes had to grow, so that all of the picture has to be drawn anew.
+        """
         for name, (x, y) in curves.items():
             self._lines[name].set_data(x, y)
         return self._fit(curves.values())

@@ -38,7 +38,13 @@ class FeaturePanel:
         return [self._candidates, *self._points.artists, self._unsaid]
 
     def begin(self, cmap: str) -> None:
-        """Empty, with the colours of the values."""
+        """Empty the panel for another run.
+
+        Parameters
+        ----------
+        cmap : str
+            Name of the colour map of the values.
+        """
         self._points.set_cmap(cmap)
         self._candidates.set_data([], [])
         self._unsaid.set_text(NO_FEATURES)

@@ -21,7 +21,13 @@ class FindsRuns(Protocol):
     """A catalog, which finds a run by its uid."""
 
     def __getitem__(self, uid: str) -> HoldsDocuments:
-        """Return the run whose uid begins so."""
+        """Return the run whose uid begins so.
+
+        Parameters
+        ----------
+        uid : str
+            First characters of the uid, or all of them.
+        """
 
 
 One = str | HoldsDocuments | RunRecord | Iterable[Document]

@@ -20,7 +20,13 @@ PICKED, CHILD, FAILED = "#d1432b", "#ffd166", "#f4b8ac"
 
 
 class MeasuredPoints:
-    """Measured places: filled by value, the rim from dark to white by order, a cross for no value, a ring for the last."""
+    """Measured places: filled by value, the rim from dark to white by order, a cross for no value, a ring for the last.
+
+    Parameters
+    ----------
+    axes : Axes
+        Axes of matplotlib in which they are drawn.
+    """
 
     def __init__(self, axes: Axes) -> None:
         self._filled = axes.scatter([], [], s=26, c=[], linewidths=0.9, zorder=4)
@@ -57,12 +63,24 @@ class MeasuredPoints:
         self.ring(places[-1:])
 
     def ring(self, places: Floats) -> None:
-        """Put a ring around these."""
+        """Put a ring around places, and around no others.
+
+        Parameters
+        ----------
+        places : ndarray of shape (n, 2)
+            Places in the coordinates of the axes; none takes the ring away.
+        """
         self._ring.set_offsets(places)
 
 
 class MapPanel:
-    """A map of the frame, in nm from its lower left corner, over the colour bar of its values."""
+    """A map of the frame, in nm from its lower left corner, over the colour bar of its values.
+
+    Parameters
+    ----------
+    axes : Axes
+        Axes of matplotlib, which it takes over.
+    """
 
     def __init__(self, axes: Axes) -> None:
         self.axes = axes
@@ -111,7 +129,15 @@ class MapPanel:
             self._above += self.axes.fill(*zip(*corners, strict=True), fill=False, edgecolor=CHILD, linewidth=1.6, zorder=6)
 
     def show_ground(self, brightness: Floats, alpha: float) -> None:
-        """The topograph, below all else and for the whole run."""
+        """Show the topograph, below all else and for the whole run.
+
+        Parameters
+        ----------
+        brightness : ndarray of shape (rows, columns)
+            From 0 to 1, row 0 the lowest y.
+        alpha : float
+            Opacity, from 0 to 1.
+        """
         style: Any = {"cmap": COLORS["height"], "vmin": 0, "vmax": 1, "alpha": alpha}
         self._fixed.append(self.axes.imshow(brightness, origin="lower", extent=self._extent, zorder=-1, **style))
 
@@ -131,7 +157,15 @@ class MapPanel:
         self._image.set_clim(*(np.log(limits) if decades else limits))
 
     def show_limits(self, limits: tuple[float, float], unit: str) -> None:
-        """Write the values at the ends of the colour bar."""
+        """Write the values at the ends of the colour bar.
+
+        Parameters
+        ----------
+        limits : (float, float)
+            Lowest and highest value.
+        unit : str
+            Their unit; empty for a number without one.
+        """
         for end, value in zip(self._ends, limits, strict=True):
             end.set_text(f"{value:.3g} {unit}".rstrip())
 
@@ -150,7 +184,13 @@ class MapPanel:
         self._points.show(places, values, limits)
 
     def ring(self, places: Floats) -> None:
-        """Mark places (n, 2), and nothing else."""
+        """Put a ring around places, and around no others.
+
+        Parameters
+        ----------
+        places : ndarray of shape (n, 2)
+            Places in nm from the lower left corner of the frame.
+        """
         self._points.ring(places)
 
     def _color_bar(self) -> tuple[AxesImage, Text, Text]:

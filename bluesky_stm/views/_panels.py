@@ -69,14 +69,33 @@ class Panels:
         return [artist for part in (self.maps, curves, [self.features]) for panel in part for artist in panel.moving]
 
     def begin(self, record: RunRecord, children: Sequence[RunRecord] = ()) -> None:
-        """Show the topograph of a run; what belongs to another run disappears."""
+        """Show the topograph of a run; what belongs to another run disappears.
+
+        Parameters
+        ----------
+        record : RunRecord
+            The run; without a topograph its maps stay empty.
+        children : sequence of RunRecord
+            Runs in parts of its frame; their outlines are drawn.
+        """
         self.title.set_text(record.title)
         self._mosaic = Mosaic(record.frame, record.candidates) if len(record.candidates) else None
         self._begin_maps(record, children)
         self._begin_curves(record)
 
     def update(self, record: RunRecord) -> bool:
-        """Show what the record holds now; True if more than `moving` has changed."""
+        """Show what the record holds now.
+
+        Parameters
+        ----------
+        record : RunRecord
+            The run that `begin` was given.
+
+        Returns
+        -------
+        bool
+            True if more than `moving` has changed, so that all of the picture has to be drawn anew.
+        """
         self._update_points(record)
         if self._mosaic is not None and record.maps and len(record.maps[-1].mean) == len(record.candidates):
             self._update_maps(record, self._mosaic)

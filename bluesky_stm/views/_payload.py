@@ -31,7 +31,20 @@ ABOUT = ("plan_name", "length_scale", "scalarizer", "agent", "controller", "plan
 
 
 def payload(records: Sequence[RunRecord], title: str | None) -> JSON:
-    """All that the page shows of ``records``."""
+    """Return all that the page shows.
+
+    Parameters
+    ----------
+    records : sequence of RunRecord
+        At least one run; they share the room for pixels, samples and values of maps.
+    title : str or None
+        Title of the page; None for the sample.
+
+    Returns
+    -------
+    dict
+        Plain values for JSON, with arrays as `pack` gives them.
+    """
     first = records[0].start_document
     return {
         "title": title,
@@ -45,7 +58,17 @@ def payload(records: Sequence[RunRecord], title: str | None) -> JSON:
 
 
 def run(record: RunRecord, records: Sequence[RunRecord]) -> JSON:
-    """One run; places are in nm from the lower left corner of its frame, along and up."""
+    """Return what the page shows of one run.
+
+    Places are in nm from the lower left corner of its frame, along and up.
+
+    Parameters
+    ----------
+    record : RunRecord
+        The run.
+    records : sequence of RunRecord
+        All runs of the page, among which its children are found.
+    """
     start, best = record.start_document, record.best
     return {
         "uid": record.uid,
@@ -72,13 +95,32 @@ def run(record: RunRecord, records: Sequence[RunRecord]) -> JSON:
 
 
 def pack(values: ArrayLike, kind: str = "f4") -> JSON:
-    """An array for the page's own ``unpack``."""
+    """Return an array for the page's own ``unpack``.
+
+    Parameters
+    ----------
+    values : array_like
+        Numbers of any shape.
+    kind : str
+        Type of numpy in which they are sent, little-endian: ``"f4"`` keeps seven digits, ``"u1"`` whole numbers to 255.
+    """
     array = np.ascontiguousarray(values, dtype=f"<{kind}")
     return {"kind": kind, "shape": array.shape, "data": base64.b64encode(array.tobytes()).decode()}
 
 
 def numbers(values: ArrayLike) -> list[float | None]:
-    """Five figures of each number; None, JSON's null, for what is not finite."""
+    """Return numbers for JSON, with five significant figures.
+
+    Parameters
+    ----------
+    values : array_like
+        Numbers of any shape.
+
+    Returns
+    -------
+    list of float or None
+        Flat; None, which is null in JSON, for what is not finite.
+    """
     return [float(f"{value:.5g}") if math.isfinite(value) else None for value in np.asarray(values, dtype=float).ravel()]
 
 

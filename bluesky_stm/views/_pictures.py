@@ -17,7 +17,20 @@ the acquisition function."""
 
 
 def shrunk(image: Floats, most: int) -> Floats:
-    """The image, averaged over square blocks until it has at most ``most`` pixels; what is left over at the end is dropped."""
+    """Return an image, averaged over square blocks.
+
+    Parameters
+    ----------
+    image : ndarray of shape (rows, columns)
+        It has NaN wherever one pixel of a block has it.
+    most : int
+        Largest number of pixels of the result.
+
+    Returns
+    -------
+    ndarray of shape (rows // b, columns // b)
+        The side b of the blocks is as small as ``most`` allows; what is left over beside the last whole block is dropped.
+    """
     block = math.ceil(math.sqrt(image.size / most))
     rows, columns = (n // block for n in image.shape)
     blocks = image[: rows * block, : columns * block].reshape(rows, block, columns, block)
@@ -25,13 +38,32 @@ def shrunk(image: Floats, most: int) -> Floats:
 
 
 def within(frame: Frame, points: ArrayLike) -> Floats:
-    """Places (n, 2) in nm from the lower left corner of ``frame``: along it and up."""
+    """Return places in the coordinates of a frame.
+
+    Parameters
+    ----------
+    frame : Frame
+        Frame of any angle.
+    points : array_like of shape (..., 2)
+        Places as (x, y), in nm.
+
+    Returns
+    -------
+    ndarray of shape (..., 2)
+        Distance from its lower left corner along it and up, in nm.
+    """
     pixel = frame.to_pixel(points) + 0.5
     return (pixel * frame.pixel_size)[..., ::-1]
 
 
 def round_length(most: float) -> float:
-    """The largest of 1, 2, 5, 10, 20 ... that is not above ``most``: for a scale bar."""
+    """Return the largest of 1, 2, 5, 10, 20 ... that is not above a length: for a scale bar.
+
+    Parameters
+    ----------
+    most : float
+        The length, positive, in any unit.
+    """
     power = 10.0 ** math.floor(math.log10(most))
     return max(figure * power for figure in (1, 2, 5) if figure * power <= most * (1 + 1e-9))
 
@@ -58,11 +90,32 @@ class Mosaic:
         self.index = np.where(_closed(distance < 0.51 * pitch, math.ceil(pitch)), index, -1)
 
     def image(self, values: Floats) -> Floats:
-        """Values (n,) at the candidates as an image; NaN where there is no candidate."""
+        """Return values at the candidates as an image.
+
+        Parameters
+        ----------
+        values : ndarray of shape (n,)
+            One for each candidate.
+
+        Returns
+        -------
+        ndarray of shape (rows, columns)
+            Row 0 is the lowest y of the frame; NaN where there is no candidate.
+        """
         return np.where(self.index < 0, np.nan, np.asarray(values)[self.index])
 
     def nearest(self, places: Floats) -> NDArray[np.int_]:
-        """The candidate nearest to each place (k, 2), in nm; shape (k,)."""
+        """Return the index of the candidate nearest to each place.
+
+        Parameters
+        ----------
+        places : ndarray of shape (k, 2)
+            Places as (x, y), in nm.
+
+        Returns
+        -------
+        ndarray of int of shape (k,)
+        """
         return self._tree.query(self._raster.to_pixel(places))[1] if len(places) else np.empty(0, dtype=int)
 
 

@@ -48,7 +48,10 @@ class RunProgress:
 
     @property
     def best(self) -> str:
-        """``"smallest gap 1.62 V at (12.3, -4.5) nm"``, or the largest where that is sought."""
+        """Words on the best value so far: ``"smallest gap 1.62 V at (12.3, -4.5) nm"``.
+
+        They say "largest" where that is sought, and ``"no value yet"`` before the first value.
+        """
         best = self.record.best
         if best is None:
             return "no value yet"
@@ -63,7 +66,10 @@ class RunProgress:
 
     @property
     def left(self) -> str:
-        """``"01:23 left"``, if it goes on as so far."""
+        """Words on the time left, if it goes on as so far: ``"01:23 left"``.
+
+        They are ``"taking the topograph"`` before the time is known.
+        """
         return "taking the topograph" if self.rest is None else f"{_clock(self.rest)} left"
 
     @property
@@ -74,26 +80,54 @@ class RunProgress:
 
 
 class Pace:
-    """Estimate of when a run will end, by its last spectra; one that took long moves the end a little only."""
+    """Estimate of when a run will end, by its last spectra; one that took long moves the end a little only.
+
+    Times are in s, on any clock that is the same for all calls. Call `begin`, then `spectrum` after each spectrum.
+    """
 
     def __init__(self) -> None:
         self._times: deque[float] = deque(maxlen=PACE_SPECTRA + 1)
         self._end = 0.0
 
     def begin(self, now: float) -> None:
-        """The search begins at this time, in s; whatever was before does not count."""
+        """Begin the search; whatever was before does not count.
+
+        Parameters
+        ----------
+        now : float
+            Time, in s.
+        """
         self._times.clear()
         self._times.append(now)
 
     def spectrum(self, now: float, rest: int) -> None:
-        """A spectrum has come at this time, and ``rest`` are to come."""
+        """Take note of a spectrum.
+
+        Parameters
+        ----------
+        now : float
+            Time at which it has come, in s.
+        rest : int
+            Number of spectra that are to come.
+        """
         self._times.append(now)
         end = now + rest * (now - self._times[0]) / (len(self._times) - 1)
         share = max(PACE_SHARE, 2 / len(self._times), 1 / (rest + 1))
         self._end += share * (end - self._end)
 
     def left(self, now: float) -> float | None:
-        """Time to the end, in s; None before the first spectrum."""
+        """Return the time to the end; None before the first spectrum.
+
+        Parameters
+        ----------
+        now : float
+            Time, in s.
+
+        Returns
+        -------
+        float or None
+            In s; 0 when the end has passed, never negative.
+        """
         return max(self._end - now, 0.0) if len(self._times) > 1 else None
 
 
@@ -101,18 +135,36 @@ class ProgressDisplay(Protocol):
     """Something that shows a `RunProgress` to a person."""
 
     def show(self, status: RunProgress) -> None:
-        """Called with every document that changed it."""
+        """Show the state of a run; it is called with every document that changed it.
+
+        Parameters
+        ----------
+        status : RunProgress
+            The state now.
+        """
 
 
 class BarDisplay:
-    """A line with a bar for each run, on a terminal or in a notebook."""
+    """A line with a bar for each run, on a terminal or in a notebook.
+
+    Parameters
+    ----------
+    console : Console
+        Console of rich; a narrow one has no room for the bar itself.
+    """
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._bars: Bars | None = None
 
     def show(self, status: RunProgress) -> None:
-        """Draw the line of this run anew; when the run ends it stays."""
+        """Draw the line of this run anew; when the run ends it stays.
+
+        Parameters
+        ----------
+        status : RunProgress
+            The state now; after the end of a run, the next one begins a new line.
+        """
         if self._bars is None:
             self._bars = self._open(status.scale)
         (task,) = self._bars.task_ids
@@ -133,14 +185,26 @@ class BarDisplay:
 
 
 class LineDisplay:
-    """Plain lines, some for each run."""
+    """Plain lines, some for each run, for a log or a pipe.
+
+    Parameters
+    ----------
+    console : Console
+        Console of rich.
+    """
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._said: tuple[int, float] = (0, 0.0)
 
     def show(self, status: RunProgress) -> None:
-        """Write a line at the start, at the end, and where enough has happened since the last."""
+        """Write a line at the start, at the end, and where enough has happened since the last.
+
+        Parameters
+        ----------
+        status : RunProgress
+            The state now. Enough is `EVERY_SPECTRA` spectra or `EVERY_SECONDS` s.
+        """
         count, elapsed = self._said
         if not status.elapsed:
             self._say(status, f"up to {status.record.budget} spectra")

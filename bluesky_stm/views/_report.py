@@ -53,7 +53,15 @@ def report(runs: Given, path: str | Path, *, title: str | None = None, catalog: 
 
 
 def page(records: list[RunRecord], title: str | None = None) -> str:
-    """The page as text."""
+    """Return the page as text, which needs no other file.
+
+    Parameters
+    ----------
+    records : list of RunRecord
+        At least one run.
+    title : str, optional
+        Title of the page; the sample by default.
+    """
     data = json.dumps(payload(records, title)).replace("<", "\\u003c")  # no string in it can end the script element
     heading = html.escape(title or str(records[0].start_document.get("sample", "STM exploration")))
     parts = {"TITLE": heading, "STYLE": _part("report.css"), "SCRIPT": "\n".join(map(_part, SCRIPTS)), "DATA": data}

@@ -27,7 +27,20 @@ class DocumentQueue(Protocol):
     """A queue in which documents wait, of threads or of processes."""
 
     def get(self, block: bool = True, timeout: float | None = None) -> Document | None:
-        """The next one, or None after the last; raises `queue.Empty` when none came in ``timeout`` s."""
+        """Return the next document, or None after the last.
+
+        Parameters
+        ----------
+        block : bool
+            True to wait for one.
+        timeout : float, optional
+            Longest time to wait, in s; by default there is no end to it.
+
+        Raises
+        ------
+        queue.Empty
+            When none came in time.
+        """
 
 
 def watch(feed: DocumentQueue, picture: Path | None = None, so_far: Sequence[Document] = ()) -> None:
@@ -70,7 +83,13 @@ def watch(feed: DocumentQueue, picture: Path | None = None, so_far: Sequence[Doc
 
 
 class LiveWindow:
-    """A window on the screen; it stays after the last document."""
+    """A window on the screen; it stays after the last document.
+
+    Raises
+    ------
+    SettingsError
+        When there is no display.
+    """
 
     def __init__(self) -> None:
         check_display()
@@ -97,7 +116,13 @@ class LiveWindow:
 
 
 class PictureFile:
-    """A picture file; whoever reads it finds it whole."""
+    """A picture file; whoever reads it finds it whole.
+
+    Parameters
+    ----------
+    path : Path
+        A PNG; its folder is made where there is none. It is written beside, then moved into its place.
+    """
 
     open, stays = True, False
 
@@ -112,7 +137,15 @@ class PictureFile:
         path.parent.mkdir(parents=True, exist_ok=True)
 
     def show(self, fresh: bool, last: bool) -> None:
-        """Write what has been drawn, unless it was written just now."""
+        """Write what has been drawn, unless it was written just now.
+
+        Parameters
+        ----------
+        fresh : bool
+            True when something was drawn since the last call.
+        last : bool
+            True to write it in any case, as nothing more will come.
+        """
         self._stale |= fresh
         if self._stale and (last or time.monotonic() - self._written > PICTURE_PERIOD):
             self._write()
@@ -127,7 +160,13 @@ class PictureFile:
 
 
 def check_display() -> None:
-    """Refuse a window where none can be shown."""
+    """Refuse a window where none can be shown.
+
+    Raises
+    ------
+    SettingsError
+        When the backend of matplotlib only writes files.
+    """
     import matplotlib.pyplot as plt
     from matplotlib.backends import BackendFilter, backend_registry
 
