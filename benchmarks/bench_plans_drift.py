@@ -16,7 +16,7 @@ from bluesky_stm.plans import explore, move_frame
 from bluesky_stm.settings import LengthScale
 
 HOUR = 1 / 3600
-PROFILE = GOOD_DAY.changed(drift=(0.8 * HOUR, -0.6 * HOUR), creep=0.01)
+PROFILE = GOOD_DAY.changed(drift=(0.8 * HOUR, -0.6 * HOUR), creep=0.008)
 """1 nm/h, and twice the creep of a good day."""
 
 SCALE = LengthScale(name="defect", frame=10, pixels=128, patch=1.2, step=0.2, budget=115, scalarizer="gap", agent="random")
@@ -74,7 +74,7 @@ def main():
             found = errors(seed, drift)
             rows.append({"seed": seed, "way": way, "median": np.median(found), "last": found[-1], "largest": found.max()})
     lines = [
-        f"Drift 1 nm/h, creep {PROFILE.creep:.0%}, frame {SCALE.frame:g} nm, step {SCALE.step:g} nm; "
+        f"Drift 1 nm/h, creep {PROFILE.creep:.1%} a decade, frame {SCALE.frame:g} nm, step {SCALE.step:g} nm; "
         f"{SCALE.budget} spectra of {AVERAGES} sweeps each.",
         "",
         "| way | median error, nm | of the last spectrum | largest (worst seed) | seeds below one step at the end |",
