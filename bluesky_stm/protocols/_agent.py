@@ -48,13 +48,27 @@ class Scalarizer(Protocol):
 
     @property
     def units(self) -> str:
-        """Unit of its value."""
+        """Unit of its value, as in ``"eV"``; empty for a number without a unit."""
 
     def __call__(self, spectrum: Spectrum) -> float | Failed:
-        """Return the value in ``units``, or why there is none."""
+        """Return the value of a spectrum.
+
+        Parameters
+        ----------
+        spectrum : Spectrum
+            With bias in V, currents in nA and dI/dV in nS.
+
+        Returns
+        -------
+        float or Failed
+            The value, in ``units``, or the reason why there is none.
+        """
 
     def describe(self) -> JSON:
-        """Return the JSON-able ``{"name": ..., **settings}`` from which it can be made again."""
+        """Return the JSON-able ``{"name": ..., **settings}`` from which it can be made again.
+
+        It stands in the start document of a run, by which a replay gives the same values.
+        """
 
 
 @runtime_checkable
@@ -94,7 +108,15 @@ class Observation:
 
     @classmethod
     def of(cls, spectrum: Spectrum, scalarizer: Scalarizer) -> Self:
-        """Return what ``scalarizer`` says of a spectrum, at its place."""
+        """Return what a scalarizer says of a spectrum, at the place of the spectrum.
+
+        Parameters
+        ----------
+        spectrum : Spectrum
+            The spectrum.
+        scalarizer : Scalarizer
+            Gives the value and, where it is a `Deviating` one, how uncertain the noise makes it.
+        """
         found = cls(spectrum.position, scalarizer(spectrum), spectrum)
         if found.has_value and isinstance(scalarizer, Deviating):
             return replace(found, deviation=float(scalarizer.deviation(spectrum)))
@@ -102,7 +124,10 @@ class Observation:
 
     @property
     def has_value(self) -> bool:
-        """True when it has a value."""
+        """True when it has a value, so that it can train a model; False for a `Failed` one.
+
+        A number that is NaN, infinite or beyond all reason counts as none.
+        """
         return not isinstance(self.value, Failed)
 
     @property
@@ -117,7 +142,10 @@ class Observation:
 
     @property
     def taken_back(self) -> bool:
-        """True when it says nothing of its place, as if that had not been measured."""
+        """True when it says nothing of its place, as if that had not been measured.
+
+        The place may then be suggested once more.
+        """
         return isinstance(self.value, Failed) and self.value.again
 
     def judged(self, scalarizer: Scalarizer) -> Observation:
@@ -132,7 +160,13 @@ class Observation:
         return replace(self.of(self.spectrum, scalarizer), point=self.point)
 
     def moved(self, shift: Point) -> Observation:
-        """Return the observation at a place that is shifted by ``shift`` nm."""
+        """Return the observation at another place, and its spectrum with it.
+
+        Parameters
+        ----------
+        shift : Point
+            By how much it is moved along x and y, in nm.
+        """
         place = Point(self.point.x + shift.x, self.point.y + shift.y)
         return replace(self, point=place, spectrum=self.spectrum and self.spectrum.at(place))
 
@@ -165,11 +199,23 @@ class Experience:
     observations: Sequence[Observation]
 
     def judged(self, scalarizer: Scalarizer) -> Experience:
-        """Return the experience with the values that ``scalarizer`` gives."""
+        """Return the experience with the values that another scalarizer gives it.
+
+        Parameters
+        ----------
+        scalarizer : Scalarizer
+            Judges the spectra; an observation without its spectrum has no value then.
+        """
         return replace(self, observations=[observation.judged(scalarizer) for observation in self.observations])
 
     def moved(self, shift: Point) -> Experience:
-        """Return the experience shifted by ``shift`` nm, to where a later image shows what was measured then."""
+        """Return the experience shifted to where a later image shows what was measured then.
+
+        Parameters
+        ----------
+        shift : Point
+            By how much topograph and observations are moved along x and y, in nm.
+        """
         frame = self.topograph.frame
         center = Point(frame.center.x + shift.x, frame.center.y + shift.y)
         topograph = replace(self.topograph, frame=replace(frame, center=center))
@@ -295,7 +341,10 @@ class Agent(Protocol):
 
     @property
     def candidates(self) -> Floats:
-        """Places that it may suggest; shape (n, 2), (x, y) in nm. They are known after `observe`."""
+        """Places that it may suggest; shape (n, 2), as (x, y) in nm.
+
+        They are known after `observe`, and stay in this order: `Decision.candidate` is a row of them.
+        """
 
     def observe(self, topograph: Topograph, prior: Sequence[Experience] = ()) -> None:
         """Take in the topograph and lay out the candidates; everything learned before is forgotten.
@@ -309,7 +358,13 @@ class Agent(Protocol):
         """
 
     def ingest(self, observations: Sequence[Observation]) -> None:
-        """Learn from spectra, in the order in which they were taken; failed ones count as measured but carry no value."""
+        """Learn from spectra.
+
+        Parameters
+        ----------
+        observations : sequence of Observation
+            In the order in which they were taken. Failed ones count as measured but carry no value.
+        """
 
     def suggest(self, n: int = 1, pending: Sequence[Point] = (), mask: NDArray[np.bool_] | None = None) -> list[Decision]:
         """Return the next places. Asking twice gives the same answer.
@@ -334,7 +389,18 @@ class Agent(Protocol):
         """
 
     def posterior(self, points: ArrayLike | None = None) -> Posterior:
-        """Return the prediction at ``points`` (m, 2) in nm, or at the candidates."""
+        """Return the prediction of the value.
+
+        Parameters
+        ----------
+        points : array_like of shape (m, 2), optional
+            Places, as (x, y) in nm; the candidates if not given.
+
+        Returns
+        -------
+        Posterior
+            Mean and standard deviation, in the unit of the scalarizer, the observation noise left out.
+        """
 
     def checkpoint(self) -> JSON:
         """Return its whole state, as plain values and arrays.
@@ -343,7 +409,16 @@ class Agent(Protocol):
         """
 
     def restore(self, state: Data) -> None:
-        """Go back to a `checkpoint`."""
+        """Go back to the state of a `checkpoint`, after which the next decisions are those that followed it.
+
+        Parameters
+        ----------
+        state : mapping
+            What `checkpoint` has returned.
+        """
 
     def describe(self) -> JSON:
-        """Return the JSON-able ``{"name", "settings", "seed", "weights"}`` (hash or None) from which it can be made again."""
+        """Return the JSON-able ``{"name", "settings", "seed", "weights"}`` from which it can be made again.
+
+        ``"weights"`` is the hash of the pretrained net, or None for an agent that has none.
+        """

@@ -53,11 +53,25 @@ class LockInCalibration:
             )
 
     def lag(self, frequency: float) -> float:
-        """Return the angle, in degrees, by which the preamplifier is late at a frequency, in Hz."""
+        """Return the angle by which the preamplifier is late, in degrees from 0 to 90.
+
+        Parameters
+        ----------
+        frequency : float
+            In Hz.
+        """
         return math.degrees(math.atan(2 * math.pi * frequency * self.preamplifier))
 
     def passed(self, frequency: float) -> float:
-        """Return the share of a current at a frequency, in Hz, that the preamplifier passes on, from 0 to 1."""
+        """Return the share of a current that the preamplifier passes on, from 0 to 1.
+
+        It is that of a low-pass filter of first order, ``1 / sqrt(1 + (2 pi f tau)**2)``.
+
+        Parameters
+        ----------
+        frequency : float
+            In Hz.
+        """
         return math.cos(math.radians(self.lag(frequency)))
 
 
@@ -98,7 +112,10 @@ class LockInSettings(LockInCalibration):
 
     @property
     def gain(self) -> float:
-        """X for a dI/dV of 1 nS, in nA: a voltage, in V; 0 when the bias is not modulated."""
+        """X for a dI/dV of 1 nS, in nA: a voltage, in V; 0 when the bias is not modulated.
+
+        It has the sign of the response, and turns with the phase: at 90 degrees from the right one X holds nothing of dI/dV.
+        """
         return self.length() * math.cos(math.radians(self.turned())) if self.modulated else 0.0
 
     def length(self, harmonic: int = 1) -> float:

@@ -51,7 +51,13 @@ class TipControl(Protocol):
     """The lateral position of the tip on the sample, with drift compensated."""
 
     def get_tip(self) -> TipState:
-        """Return the position of the tip."""
+        """Return the position of the tip.
+
+        Returns
+        -------
+        TipState
+            x and y on the sample, with drift compensated, and the height z, all in nm; z grows away from the surface.
+        """
 
     def get_speed(self) -> float:
         """Return the speed of a move for which none is given, in nm/s."""
@@ -110,13 +116,30 @@ class ZControl(Protocol):
         """
 
     def get_gains(self) -> FeedbackGains:
-        """Return the gains of the feedback."""
+        """Return the gains of the feedback, the proportional one in nm and the integral one in nm/s.
+
+        They are those of a feedback on the natural logarithm of the current.
+        """
 
     def set_gains(self, gains: FeedbackGains) -> None:
-        """Set the gains of the feedback."""
+        """Set the gains of the feedback.
+
+        Parameters
+        ----------
+        gains : FeedbackGains
+            Proportional gain, in nm, and integral gain, in nm/s.
+
+        Raises
+        ------
+        LimitError
+            When the integral gain is not above 0, or one of them makes no sense at any microscope; nothing has changed.
+        """
 
     def is_withdrawn(self) -> bool:
-        """Return True when the tip is out of reach of the surface, no matter who withdrew it."""
+        """Return True when the tip is out of reach of the surface, no matter who withdrew it.
+
+        A tip at its home height counts as withdrawn, too.
+        """
 
     def withdraw(self) -> None:
         """Open the feedback and retract the tip to the end of its range.
@@ -134,7 +157,13 @@ class ZControl(Protocol):
         """
 
     def approach(self) -> None:
-        """Bring a withdrawn tip back until the set point is reached, and close the feedback."""
+        """Bring a withdrawn tip back until the set point is reached, and close the feedback.
+
+        Raises
+        ------
+        MotionStoppedError
+            When `stop` ended the approach on its way.
+        """
 
 
 class Scanning(Protocol):
@@ -227,20 +256,45 @@ class LockInControl(Protocol):
     """The lock-in amplifier."""
 
     def get_lockin(self) -> LockInSettings:
-        """Return the settings of the lock-in."""
+        """Return the settings of the lock-in, with the calibration by which dI/dV follows from its X and Y."""
 
     def set_lockin(self, settings: LockInSettings) -> None:
-        """Set the settings of the lock-in."""
+        """Set the settings of the lock-in.
+
+        Parameters
+        ----------
+        settings : LockInSettings
+            Amplitude (V, peak), frequency (Hz), phase (degrees), switch, and calibration.
+
+        Raises
+        ------
+        LimitError
+            When amplitude or frequency make no sense at any lock-in; nothing has changed.
+        """
 
 
 class DriftControl(Protocol):
     """Compensation of a steady drift: the velocity at which the surface moves in the coordinates of the tip."""
 
     def get_drift(self) -> tuple[float, float]:
-        """Return the drift velocity that is compensated, along x and y, in nm/s."""
+        """Return the drift velocity that is compensated, along x and y, in nm/s.
+
+        It is (0, 0) where nothing is compensated, and has the sign of `set_drift`.
+        """
 
     def set_drift(self, velocity: tuple[float, float]) -> None:
-        """Compensate a drift velocity, along x and y, in nm/s."""
+        """Compensate a drift velocity.
+
+        Parameters
+        ----------
+        velocity : (float, float)
+            Along x and y, in nm/s: that at which the surface moves in the coordinates of the tip. (0, 0) ends the compensation.
+
+        Raises
+        ------
+        LimitError
+            When a velocity makes no sense at any microscope; nothing has changed.
+        """
 
 
 @runtime_checkable
@@ -256,11 +310,17 @@ class Controller(
 
     @property
     def name(self) -> str:
-        """Name of the controller in sources and messages."""
+        """Name of the controller in sources and messages.
+
+        It begins each source, as in ``"simulated:bias"``, and stands in the start document.
+        """
 
     @property
     def capabilities(self) -> frozenset[Capability]:
-        """The set of what this controller can do."""
+        """The set of what this controller can do.
+
+        Readings answer in any case: a capability is needed to change or to measure something.
+        """
 
     @property
     def ranges(self) -> Mapping[str, tuple[float, float]]:
@@ -270,7 +330,10 @@ class Controller(
         """
 
     def now(self) -> float:
-        """Return the time on the controller's own clock, in s; for a simulated microscope this is simulated time."""
+        """Return the time on the controller's own clock, in s.
+
+        For a simulated microscope this is simulated time, which passes only with what is done. Measurements carry this time.
+        """
 
     def stop(self) -> None:
         """End motion, scan and sweep now, and hold still with the feedback closed.
@@ -279,13 +342,31 @@ class Controller(
         """
 
     def close(self) -> None:
-        """Release the instrument and leave the tip safe. It may be called repeatedly."""
+        """Release the instrument and leave the tip safe: withdrawn, or held by the feedback.
+
+        It may be called repeatedly.
+        """
 
     def source(self, signal: str) -> str:
-        """Return the source of a signal for ``describe()``, such as ``"simulated:bias"``."""
+        """Return the source of a signal for ``describe()``, such as ``"simulated:bias"``.
+
+        Parameters
+        ----------
+        signal : str
+            Name of the quantity, as in ``"bias"``.
+        """
 
     def describe(self) -> JSON:
-        """Return name and settings as JSON-able values for the start document, enough to build this controller again."""
+        """Return name and settings as JSON-able values for the start document.
+
+        They are enough to build this controller again, and to tell whether another one is the same.
+        """
 
     def locations(self) -> Floats | None:
-        """Return the only places where a spectrum can be taken, (n, 2) as (x, y) in nm; None where it can be taken anywhere."""
+        """Return the only places where a spectrum can be taken.
+
+        Returns
+        -------
+        ndarray of shape (n, 2) or None
+            Places as (x, y), in nm; None where a spectrum can be taken anywhere.
+        """

@@ -23,7 +23,11 @@ PACKET = 16
 
 
 class Capability(StrEnum):
-    """An ability that a controller has or does not have."""
+    """An ability that a controller has or does not have.
+
+    Each stands for what changes or measures something: the ``set_``, ``move_`` and ``ramp_`` methods, the acts of the tip, scan
+    and sweep. What a controller lacks it refuses with `NotCapableError`.
+    """
 
     BIAS = "bias"
     CURRENT = "current"
@@ -120,12 +124,18 @@ class SweepSettings:
 
     @property
     def dwell(self) -> float:
-        """Time at each bias, in s, for settling and averaging."""
+        """Time at each bias, in s, for settling and averaging.
+
+        One average and one direction are counted.
+        """
         return self.settle + self.integrate
 
     @property
     def bias(self) -> Floats:
-        """The bias values of the sweep, in V; shape (points,)."""
+        """The bias values of the sweep, in V, from ``start`` to ``stop``; shape (points,).
+
+        They are the same where it is swept back as well: the way back is stored in the order of the way forth.
+        """
         return np.linspace(self.start, self.stop, self.points)
 
 
