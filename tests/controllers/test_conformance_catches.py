@@ -71,6 +71,12 @@ class Refuses(FakeController):
         super().move_tip(point)
 
 
+class ShowsItsParts(FakeController):
+    @property
+    def bias(self):
+        return self._bias
+
+
 CHECKS = {
     "test_a_sweep_nearer_to_the_surface_carries_more_current": (SWEEP, PLACES),
     "test_averages_take_their_time": (SWEEP, PLACES),
@@ -78,6 +84,7 @@ CHECKS = {
     "test_lines_take_the_time_asked_for": (FRAME,),
     "test_a_slow_move_takes_longer": (PLACES,),
     "test_row_zero_of_an_image_is_the_lowest_y": (FRAME,),
+    "test_nothing_public_leads_round_what_the_controller_refuses": (),
 }
 
 
@@ -104,6 +111,7 @@ def failed_by(make):
         (IgnoresLineTime, "test_lines_take_the_time_asked_for"),
         (IgnoresSpeed, "test_a_slow_move_takes_longer"),
         (ScansUpsideDown, "test_row_zero_of_an_image_is_the_lowest_y"),
+        (ShowsItsParts, "test_nothing_public_leads_round_what_the_controller_refuses"),
     ],
 )
 def test_a_controller_that_ignores_what_it_is_asked_is_caught(wrong, caught_by):

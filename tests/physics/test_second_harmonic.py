@@ -74,7 +74,7 @@ def test_nanonis_measures_it_by_its_second_demodulator(over_tcp, gold):
     controller, _ = over_tcp
     direct = gold.sweep(SWEEP)
     same(controller.sweep(SWEEP).d2idv2, direct.d2idv2)
-    controller.links.work.ask("LockIn.DemodPhasSet", 2, 37.0)
+    controller._links.work.ask("LockIn.DemodPhasSet", 2, 37.0)
     controller.set_lockin(controller.get_lockin())
     same(controller.sweep(SWEEP).d2idv2, direct.d2idv2)
     backward = controller.sweep(replace(SWEEP, backward=True))

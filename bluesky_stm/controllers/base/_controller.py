@@ -37,8 +37,9 @@ from bluesky_stm.tip_changes import marked
 class BaseController(BiasControl, CurrentReadout, TipControl, ZControl, Scanning, Spectroscopy, LockInControl, DriftControl):
     """The methods of `protocols.Controller`, each handed on to the part of the same protocol.
 
-    Capabilities and ranges are checked here and nowhere else: a part is asked only for what the controller declares. A wing
-    makes its parts, and adds ``now``, ``stop``, ``close`` and ``describe``.
+    Capabilities and ranges are checked here and nowhere else: a part is asked only for what the controller declares. Therefore
+    the parts, and whatever else reaches the instrument, are private: nobody asks them but the controller. A wing makes its
+    parts, one for each protocol, and adds ``now``, ``stop``, ``close`` and ``describe``.
 
     Attributes
     ----------
@@ -49,8 +50,6 @@ class BaseController(BiasControl, CurrentReadout, TipControl, ZControl, Scanning
         What the hardware can do, in the units of `settings.Limits`.
     images : tuple of str
         The `IMAGES` that a scan records.
-    bias, current, tip, z, scanning, spectroscopy, lockin, drift
-        The parts, one for each protocol.
     """
 
     name: str
@@ -58,14 +57,14 @@ class BaseController(BiasControl, CurrentReadout, TipControl, ZControl, Scanning
     ranges: Mapping[str, tuple[float, float]]
     images: tuple[str, ...] = IMAGES
 
-    bias: BiasControl
-    current: CurrentReadout
-    tip: TipControl
-    z: ZControl
-    scanning: Scanning
-    spectroscopy: Spectroscopy
-    lockin: LockInControl
-    drift: DriftControl
+    _bias: BiasControl
+    _current: CurrentReadout
+    _tip: TipControl
+    _z: ZControl
+    _scanning: Scanning
+    _spectroscopy: Spectroscopy
+    _lockin: LockInControl
+    _drift: DriftControl
 
     def source(self, signal: str) -> str:
         """Return where a value comes from, as in ``"simulated:bias"``."""
@@ -96,6 +95,12 @@ class BaseController(BiasControl, CurrentReadout, TipControl, ZControl, Scanning
             self.check(x=float(x), y=float(y))
 
     def check_sweep(self, settings: SweepSettings) -> None:
+        """Refuse a sweep whose numbers make no sense, or whose ends or set point lie outside of the ranges."""
+        check_bounds(**{name: getattr(settings, name) for name in ("points", "averages", "settle", "integrate", "z_offset")})
+        check_bounds(sweep_time=settings.points * time_of_a_point(settings))
+        self.check_sweep_ranges(settings)
+
+    def check_sweep_ranges(self, settings: SweepSettings) -> None:
         """Refuse a sweep whose ends or whose set point lie outside of the ranges."""
         self.check(bias=settings.start)
         self.check(bias=settings.stop)
@@ -120,27 +125,27 @@ class BaseController(BiasControl, CurrentReadout, TipControl, ZControl, Scanning
 
     @override
     def get_bias(self) -> float:
-        return self.bias.get_bias()
+        return self._bias.get_bias()
 
     @override
     def ramp_bias(self, bias: float) -> None:
         self.need(Capability.BIAS, "change the bias")
         self.check(bias=bias)
-        self.bias.ramp_bias(bias)
+        self._bias.ramp_bias(bias)
 
     @override
     def read_current(self) -> float:
-        return self.current.read_current()
+        return self._current.read_current()
 
     # ---- tip ----
 
     @override
     def get_tip(self) -> TipState:
-        return self.tip.get_tip()
+        return self._tip.get_tip()
 
     @override
     def get_speed(self) -> float:
-        return self.tip.get_speed()
+        return self._tip.get_speed()
 
     @override
     def move_tip(self, point: Point, speed: float | None = None) -> None:
@@ -149,57 +154,57 @@ class BaseController(BiasControl, CurrentReadout, TipControl, ZControl, Scanning
         if speed is not None:
             self.check(speed=speed)
             check_bounds(speed=speed)
-        self.tip.move_tip(Point(float(point[0]), float(point[1])), speed)
+        self._tip.move_tip(Point(float(point[0]), float(point[1])), speed)
 
     # ---- z ----
 
     @override
     def get_feedback(self) -> bool:
-        return self.z.get_feedback()
+        return self._z.get_feedback()
 
     @override
     def set_feedback(self, on: bool) -> None:
         self.need(Capability.FEEDBACK, "change the feedback")
-        self.z.set_feedback(on)
+        self._z.set_feedback(on)
 
     @override
     def get_setpoint(self) -> Setpoint:
-        return self.z.get_setpoint()
+        return self._z.get_setpoint()
 
     @override
     def set_setpoint_current(self, current: float) -> None:
         self.need(Capability.FEEDBACK, "change the set point")
         self.check(setpoint=current)
-        self.z.set_setpoint_current(float(current))
+        self._z.set_setpoint_current(float(current))
 
     @override
     def get_gains(self) -> FeedbackGains:
-        return self.z.get_gains()
+        return self._z.get_gains()
 
     @override
     def set_gains(self, gains: FeedbackGains) -> None:
         self.need(Capability.FEEDBACK, "change the gains")
         check_bounds(integral=gains.integral, proportional=gains.proportional)
-        self.z.set_gains(gains)
+        self._z.set_gains(gains)
 
     @override
     def is_withdrawn(self) -> bool:
-        return self.z.is_withdrawn()
+        return self._z.is_withdrawn()
 
     @override
     def withdraw(self) -> None:
         self.need(Capability.WITHDRAW, "withdraw the tip")
-        self.z.withdraw()
+        self._z.withdraw()
 
     @override
     def home(self) -> None:
         self.need(Capability.HOME, "lift the tip to a home height")
-        self.z.home()
+        self._z.home()
 
     @override
     def approach(self) -> None:
         self.need(Capability.APPROACH, "approach")
-        self.z.approach()
+        self._z.approach()
 
     # ---- measurements ----
 
@@ -209,7 +214,7 @@ class BaseController(BiasControl, CurrentReadout, TipControl, ZControl, Scanning
         self.check_frame(frame)
         if line_time is not None:
             check_bounds(line_time=line_time)
-        return self.scanning.scan(frame, line_time, progress)
+        return self._scanning.scan(frame, line_time, progress)
 
     @override
     def image(self, channel: str = "height") -> Floats:
@@ -217,7 +222,7 @@ class BaseController(BiasControl, CurrentReadout, TipControl, ZControl, Scanning
             raise NotCapableError(
                 f"{self.name} records no {channel!r} of an image, only {', '.join(self.images)}. Nothing was scanned."
             )
-        return self.scanning.image(channel)
+        return self._scanning.image(channel)
 
     @override
     def sweep(self, settings: SweepSettings, progress: Progress | None = None) -> Spectrum:
@@ -244,44 +249,42 @@ class BaseController(BiasControl, CurrentReadout, TipControl, ZControl, Scanning
             the z offset make no sense at any microscope (`BOUNDS`). Nothing has moved.
         """
         self.need(Capability.SWEEP, "sweep the bias")
-        check_bounds(**{name: getattr(settings, name) for name in ("points", "averages", "settle", "integrate", "z_offset")})
-        check_bounds(sweep_time=settings.points * time_of_a_point(settings))
         self.check_sweep(settings)
-        return marked(self.spectroscopy.sweep(settings, progress))
+        return marked(self._spectroscopy.sweep(settings, progress))
 
     @override
     def pulse(self, bias: float, width: float) -> None:
         self.need(Capability.PULSE, "pulse the bias to change the tip")
         self.check(bias=bias)
         check_bounds(width=width)
-        self.spectroscopy.pulse(bias, width)
+        self._spectroscopy.pulse(bias, width)
 
     @override
     def shape_tip(self, shape: TipShape) -> None:
         self.need(Capability.SHAPE, "dip the tip to change it")
         self.check(bias=shape.bias)
         check_bounds(depth=shape.depth, hold=shape.hold, lift=shape.lift)
-        self.spectroscopy.shape_tip(shape)
+        self._spectroscopy.shape_tip(shape)
 
     # ---- lock-in and drift ----
 
     @override
     def get_lockin(self) -> LockInSettings:
-        return self.lockin.get_lockin()
+        return self._lockin.get_lockin()
 
     @override
     def set_lockin(self, settings: LockInSettings) -> None:
         self.need(Capability.LOCKIN, "change the lock-in")
         check_bounds(amplitude=settings.amplitude, frequency=settings.frequency)
-        self.lockin.set_lockin(settings)
+        self._lockin.set_lockin(settings)
 
     @override
     def get_drift(self) -> tuple[float, float]:
-        return self.drift.get_drift()
+        return self._drift.get_drift()
 
     @override
     def set_drift(self, velocity: tuple[float, float]) -> None:
         self.need(Capability.DRIFT, "compensate a drift")
         for along in velocity:
             check_bounds(drift=along)
-        self.drift.set_drift(velocity)
+        self._drift.set_drift(velocity)

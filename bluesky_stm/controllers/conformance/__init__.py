@@ -12,17 +12,17 @@ take some tenths of a second, so that they can be interrupted. What a controller
 tested to be refused, and otherwise left out.
 """
 
+from bluesky_stm.controllers.conformance._endurance import Endurance
 from bluesky_stm.controllers.conformance._heeds import Heeds
 from bluesky_stm.controllers.conformance._limits import Refusals
 from bluesky_stm.controllers.conformance._motion import Motion
 from bluesky_stm.controllers.conformance._safety import Safety
 from bluesky_stm.controllers.conformance._scans import Scans
 from bluesky_stm.controllers.conformance._spectra import Spectra
-from bluesky_stm.controllers.conformance._wear import Wear
 from bluesky_stm.controllers.conformance._words import Words
 
 __all__ = ["ControllerConformance"]
 
 
-class ControllerConformance(Words, Refusals, Motion, Heeds, Spectra, Scans, Safety, Wear):
+class ControllerConformance(Words, Refusals, Motion, Heeds, Spectra, Scans, Safety, Endurance):
     """Subclass it with a fixture ``controller``, and ``unhurried`` where acts can be made to take time."""

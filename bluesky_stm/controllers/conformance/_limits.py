@@ -5,17 +5,48 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Final
 
 import pytest
 
 from bluesky_stm.controllers.conformance._suite import HAIR, Suite
 from bluesky_stm.errors import LimitError, NotCapableError, SettingsError
 from bluesky_stm.geometry import Frame, Point
-from bluesky_stm.protocols import Capability, Controller, SweepSettings
+from bluesky_stm.protocols import (
+    BiasControl,
+    Capability,
+    Controller,
+    DriftControl,
+    LockInControl,
+    Scanning,
+    Spectroscopy,
+    SweepSettings,
+    TipControl,
+    ZControl,
+)
+
+ACTS: Final = {
+    name
+    for control in (BiasControl, TipControl, ZControl, Scanning, Spectroscopy, LockInControl, DriftControl)
+    for name in vars(control)
+    if not name.startswith(("_", "get_", "is_", "image"))
+} | {"ask", "send"}
+"""Methods by which something reaches an instrument, and those of a connection."""
 
 
 class Refusals(Suite):
     """Values outside its ranges, NaN included."""
+
+    def test_nothing_public_leads_round_what_the_controller_refuses(self, controller: Controller) -> None:
+        """A public part or connection would do what the controller refuses, for the ranges are checked in the controller."""
+        public = {name: getattr(controller, name) for name in dir(controller) if not name.startswith("_")}
+        ways = [
+            f"{name}.{act}"
+            for name, value in public.items()
+            for act in sorted(ACTS)
+            if value is not controller and callable(getattr(value, act, None))
+        ]
+        assert ways == []
 
     @pytest.mark.parametrize("axis", ["x", "y"])
     def test_a_place_outside_is_refused_before_anything_moves(

@@ -65,10 +65,10 @@ class FakeController(Script, BaseController):
         super().__init__()
         self.capabilities = capabilities
         self.script, self._state = self, state or FakeState()
-        self.bias, self.current = FakeBias(self, self._state), FakeCurrent(self, self._state)
-        self.tip, self.z = FakeTip(self, self._state, steps), FakeZ(self, self._state)
-        self.scanning, self.spectroscopy = FakeScanning(self, self._state), FakeSpectroscopy(self, self._state)
-        self.lockin, self.drift = FakeLockIn(self, self._state), FakeDrift(self, self._state)
+        self._bias, self._current = FakeBias(self, self._state), FakeCurrent(self, self._state)
+        self._tip, self._z = FakeTip(self, self._state, steps), FakeZ(self, self._state)
+        self._scanning, self._spectroscopy = FakeScanning(self, self._state), FakeSpectroscopy(self, self._state)
+        self._lockin, self._drift = FakeLockIn(self, self._state), FakeDrift(self, self._state)
 
     def lose_connection(self, lost: bool = True) -> None:
         """Answer nothing and do nothing from now on; like that of a real one, its watchdog withdraws the tip."""

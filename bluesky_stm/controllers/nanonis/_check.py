@@ -46,12 +46,12 @@ def check(controller: NanonisController) -> list[Finding]:
 
 
 def _software(controller: NanonisController) -> Iterator[Finding]:
-    versions, described = controller.links.versions, controller.describe()
+    versions, described = controller.versions, controller.describe()
     yield _finding("software", f"{versions.product} {versions.version}, release {versions.host_release}")
     yield _finding("session path", described["session_path"])
     yield _finding(
         "signals",
-        ", ".join(f"{name} at {getattr(controller.links.channels, key)}" for key, name in described["channels"].items()),
+        ", ".join(f"{name} at {getattr(controller.channels, key)}" for key, name in described["channels"].items()),
     )
     begun = time.perf_counter()
     for _ in range(ROUND_TRIPS):

@@ -8,13 +8,13 @@ from dataclasses import asdict
 
 from bluesky_stm.controllers.base import BaseController, Clock
 from bluesky_stm.controllers.nanonis._bias import NanonisBias
-from bluesky_stm.controllers.nanonis._channels import ChannelNames
+from bluesky_stm.controllers.nanonis._channels import ChannelNames, Channels
 from bluesky_stm.controllers.nanonis._current import NanonisCurrent
 from bluesky_stm.controllers.nanonis._drift import NanonisDrift
 from bluesky_stm.controllers.nanonis._guard import TipGuard
 from bluesky_stm.controllers.nanonis._interlocks import Interlocks, read_interlocks
 from bluesky_stm.controllers.nanonis._link import Announce
-from bluesky_stm.controllers.nanonis._links import RUNNING, STOPPING, Links
+from bluesky_stm.controllers.nanonis._links import RUNNING, STOPPING, Links, Versions
 from bluesky_stm.controllers.nanonis._lockin import NanonisLockIn
 from bluesky_stm.controllers.nanonis._meeting import Meeting
 from bluesky_stm.controllers.nanonis._scan import NanonisScanning
@@ -84,57 +84,67 @@ class NanonisController(BaseController):
         name: str = "nanonis",
     ) -> None:
         self.name, self._closed = name, False
-        self.links = Links(host, ports, timeout=timeout, read_only=read_only, announce=announce, names=channels, clock=clock)
-        self._guard = guard = TipGuard(self.links)
+        self._links = Links(host, ports, timeout=timeout, read_only=read_only, announce=announce, names=channels, clock=clock)
+        self._guard = guard = TipGuard(self._links)
         meeting = Meeting(guard, Interlocks.parse(interlocks))
-        self.bias, self.current, self.tip = NanonisBias(guard), NanonisCurrent(guard), NanonisTip(guard)
-        self.z, self.lockin, self.drift = NanonisZ(guard, self.bias), NanonisLockIn(guard), NanonisDrift(guard)
-        self.scanning = NanonisScanning(guard, self.z)
-        self.spectroscopy = NanonisSpectroscopy(
-            guard, bias=self.bias, current=self.current, tip=self.tip, z=self.z, lockin=self.lockin
+        self._bias, self._current, self._tip = NanonisBias(guard), NanonisCurrent(guard), NanonisTip(guard)
+        self._z, self._lockin, self._drift = NanonisZ(guard, self._bias), NanonisLockIn(guard), NanonisDrift(guard)
+        self._scanning = NanonisScanning(guard, self._z)
+        self._spectroscopy = NanonisSpectroscopy(
+            guard, bias=self._bias, current=self._current, tip=self._tip, z=self._z, lockin=self._lockin
         )
         try:
-            self.ranges = self.links.open()
+            self.ranges = self._links.open()
             meeting.arm()
-            self.lockin.calibrate(lockin, reference)
+            self._lockin.calibrate(lockin, reference)
         except BaseException:
-            self.links.close()
+            self._links.close()
             raise
 
     def now(self) -> float:
         """Return the time since the connection was made, in s: the protocol tells none."""
-        return self.links.clock.now()
+        return self._links.clock.now()
 
     def describe(self) -> JSON:
         """Return name, address, versions, session path, channels, lock-in and interlocks as they stand."""
         return {
             "name": self.name,
-            "host": self.links.host,
-            "ports": list(self.links.ports),
-            "versions": asdict(self.links.versions),
-            "session_path": self.links.watch.ask("Util.SessionPathGet")[0],
-            "channels": asdict(self.links.names),
+            "host": self._links.host,
+            "ports": list(self._links.ports),
+            "versions": asdict(self._links.versions),
+            "session_path": self._links.watch.ask("Util.SessionPathGet")[0],
+            "channels": asdict(self._links.names),
             "lockin": asdict(self.get_lockin()),
             "gains": asdict(self.get_gains()),
             "interlocks": self.read_interlocks(),
         }
 
+    @property
+    def versions(self) -> Versions:
+        """Names and releases that the software states."""
+        return self._links.versions
+
+    @property
+    def channels(self) -> Channels:
+        """Indexes of the signals, looked up anew at each connection."""
+        return self._links.channels
+
     def read_interlocks(self) -> JSON:
         """Return Safe Tip and z limits as they stand in the controller, nA and nm."""
-        return read_interlocks(self.links.watch)
+        return read_interlocks(self._links.watch)
 
     def status(self) -> ZStatus:
         """Return the state of the z controller."""
-        return self.links.status()
+        return self._links.status()
 
     def running(self) -> dict[str, bool]:
         """Return True while a sweep, a scan or an approach is under way, whoever began it."""
-        return {act: self.links.is_running(act) for act in RUNNING}
+        return {act: self._links.is_running(act) for act in RUNNING}
 
     def stop(self) -> None:
         """End motion, approach, scan and sweep over the connection that nothing blocks; feedback closed unless withdrawn."""
-        self.links.stopped.set()
-        if self.links.read_only:
+        self._links.stopped.set()
+        if self._links.read_only:
             return
         try:
             self._stop_everything()
@@ -146,16 +156,16 @@ class NanonisController(BaseController):
         refusals = []
         for command, values in (("FolMe.Stop", ()), *STOPPING.values()):
             try:
-                self.links.watch.ask(command, *values)
+                self._links.watch.ask(command, *values)
             except NanonisError as refusal:
                 refusals.append(refusal)
         self._guard.wait_for_passage()
-        self.links.until(lambda: self.status() is not ZStatus.SWITCHING_OFF, "The end of switching off")
+        self._links.until(lambda: self.status() is not ZStatus.SWITCHING_OFF, "The end of switching off")
         if self.status() is ZStatus.OFF:
             self._guard.close_feedback()
         if refusals:
             raise refusals[0]
-        self.links.until(self._all_is_over, "The end of all acts")
+        self._links.until(self._all_is_over, "The end of all acts")
         self._guard.check_feedback()
 
     def _all_is_over(self) -> bool:
@@ -163,7 +173,7 @@ class NanonisController(BaseController):
         running = [act for act, runs in self.running().items() if runs]
         for act in running:
             command, values = STOPPING[act]
-            self.links.watch.ask(command, *values)
+            self._links.watch.ask(command, *values)
         return not running
 
     def close(self) -> None:
@@ -178,4 +188,4 @@ class NanonisController(BaseController):
                 self.withdraw()
             raise
         finally:
-            self.links.close()
+            self._links.close()

@@ -15,12 +15,12 @@ import numpy as np
 from typing_extensions import override
 
 from bluesky_stm.controllers.base import Acts, BaseController, Clock
-from bluesky_stm.controllers.recorded._fixed import FixedJunction
+from bluesky_stm.controllers.recorded._fixed import FixedJunction, refuse
 from bluesky_stm.controllers.recorded._recording import Recording
 from bluesky_stm.controllers.recorded._scan import RecordedScanning
 from bluesky_stm.controllers.recorded._spectroscopy import RecordedSpectroscopy
 from bluesky_stm.controllers.recorded._tip import RecordedTip
-from bluesky_stm.errors import NotCapableError, STMError
+from bluesky_stm.errors import STMError
 from bluesky_stm.files import RecordedRun
 from bluesky_stm.geometry import Floats, Frame
 from bluesky_stm.measurements import Grid, Spectrum, Topograph
@@ -53,12 +53,11 @@ class RecordedController(BaseController):
     ) -> None:
         self.name = name
         self._recording, self._acts = Recording.of(recording), Acts(clock)
-        # The parts lack what changes anything: it is refused before a part is asked, for want of the capability.
-        fixed = FixedJunction(self._recording.run.topograph.setpoint, self._recording.lockin)  # type: ignore[abstract]
-        self.bias = self.current = self.z = self.lockin = self.drift = fixed
-        self.tip = RecordedTip(self._recording, self._acts)
-        self.scanning = RecordedScanning(self._recording, self._acts)
-        self.spectroscopy = RecordedSpectroscopy(self._recording, self._acts, self.tip)  # type: ignore[abstract]
+        fixed = FixedJunction(self._recording.run.topograph.setpoint, self._recording.lockin)
+        self._bias = self._current = self._z = self._lockin = self._drift = fixed
+        self._tip = RecordedTip(self._recording, self._acts)
+        self._scanning = RecordedScanning(self._recording, self._acts)
+        self._spectroscopy = RecordedSpectroscopy(self._recording, self._acts, self._tip)
 
     @property
     def frame(self) -> Frame:
@@ -129,7 +128,7 @@ class RecordedController(BaseController):
         """
 
     @override
-    def check_sweep(self, settings: SweepSettings) -> None:
+    def check_sweep_ranges(self, settings: SweepSettings) -> None:
         """Leave the ends of a sweep to the comparison with the recorded one.
 
         `RecordedSpectroscopy` knows the step of its biases, half of which the ends may differ by.
@@ -137,10 +136,7 @@ class RecordedController(BaseController):
 
     @override
     def refuse(self, what: str) -> NoReturn:
-        raise NotCapableError(
-            f"{self.name} cannot {what}: it stands as it was recorded. Nothing has changed. Ask a simulated or a real "
-            "microscope."
-        )
+        refuse(what, self.name)
 
     def now(self) -> float:
         """Return the time of the clock, in s."""

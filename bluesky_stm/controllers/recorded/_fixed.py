@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from typing import NoReturn
 
 from typing_extensions import override
 
+from bluesky_stm.errors import NotCapableError
 from bluesky_stm.measurements import Setpoint
 from bluesky_stm.protocols import (
     BiasControl,
@@ -18,10 +20,22 @@ from bluesky_stm.protocols import (
 )
 
 
-class FixedJunction(BiasControl, CurrentReadout, ZControl, LockInControl, DriftControl):
-    """Answers with what was recorded, NaN where that is not known. It can be withdrawn and approached, and nothing else.
+def refuse(what: str, name: str = "A recording") -> NoReturn:
+    """Say that a recording cannot do ``what``, a verb with its object.
 
-    The controller refuses what would change the rest: it declares no capability for it.
+    Raises
+    ------
+    NotCapableError
+    """
+    raise NotCapableError(
+        f"{name} cannot {what}: it stands as it was recorded. Nothing has changed. Ask a simulated or a real microscope."
+    )
+
+
+class FixedJunction(BiasControl, CurrentReadout, ZControl, LockInControl, DriftControl):
+    """Answers with what was recorded, NaN where that is not known.
+
+    It can be withdrawn and approached; it refuses everything else.
 
     Parameters
     ----------
@@ -83,3 +97,38 @@ class FixedJunction(BiasControl, CurrentReadout, ZControl, LockInControl, DriftC
     @override
     def approach(self) -> None:
         self._in_contact = True
+
+    @override
+    def ramp_bias(self, bias: float) -> None:
+        """Refuse: the bias stands as it was recorded."""
+        refuse("change the bias")
+
+    @override
+    def set_feedback(self, on: bool) -> None:
+        """Refuse: only a withdrawal opens the feedback."""
+        refuse("change the feedback")
+
+    @override
+    def set_setpoint_current(self, current: float) -> None:
+        """Refuse: the set point stands as it was recorded."""
+        refuse("change the set point")
+
+    @override
+    def set_gains(self, gains: FeedbackGains) -> None:
+        """Refuse: gains are not recorded."""
+        refuse("change the gains")
+
+    @override
+    def home(self) -> None:
+        """Refuse: a recorded tip has no home height."""
+        refuse("lift the tip to a home height")
+
+    @override
+    def set_lockin(self, settings: LockInSettings) -> None:
+        """Refuse: the lock-in stands as it was recorded."""
+        refuse("change the lock-in")
+
+    @override
+    def set_drift(self, velocity: tuple[float, float]) -> None:
+        """Refuse: what was recorded does not drift."""
+        refuse("compensate a drift")

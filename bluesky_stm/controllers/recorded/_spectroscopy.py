@@ -7,15 +7,16 @@ from dataclasses import replace
 from typing_extensions import override
 
 from bluesky_stm.controllers.base import Acts, time_of_a_point
+from bluesky_stm.controllers.recorded._fixed import refuse
 from bluesky_stm.controllers.recorded._recording import Recording
 from bluesky_stm.controllers.recorded._tip import RecordedTip
 from bluesky_stm.errors import NotCapableError
 from bluesky_stm.measurements import CHANNELS, Quality, Spectrum
-from bluesky_stm.protocols import Progress, Spectroscopy, SweepSettings
+from bluesky_stm.protocols import Progress, Spectroscopy, SweepSettings, TipShape
 
 
 class RecordedSpectroscopy(Spectroscopy):
-    """Fulfils `protocols.Spectroscopy` with the recorded sweep alone; a pulse or a dip is refused by the controller."""
+    """Fulfils `protocols.Spectroscopy` with the recorded sweep alone; it refuses a pulse and a dip."""
 
     def __init__(self, recording: Recording, acts: Acts, tip: RecordedTip) -> None:
         self._recording, self._acts, self._tip = recording, acts, tip
@@ -50,6 +51,16 @@ class RecordedSpectroscopy(Spectroscopy):
             started = self._acts.clock.now()
             done = self._acts.take(settings.points * time_of_a_point(settings), settings.points, progress)
         return replace(_cut(found, done), time=started, z=self._tip.get_tip().z)
+
+    @override
+    def pulse(self, bias: float, width: float) -> None:
+        """Refuse: a recorded tip does not change."""
+        refuse("pulse the bias to change the tip")
+
+    @override
+    def shape_tip(self, shape: TipShape) -> None:
+        """Refuse: a recorded tip does not change."""
+        refuse("dip the tip to change it")
 
     def _check_same(self, asked: SweepSettings) -> None:
         own = self._recording.sweep

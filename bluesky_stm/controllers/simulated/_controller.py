@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+import numpy as np
+
 from bluesky_stm.controllers.base import BaseController, Clock
 from bluesky_stm.controllers.simulated._bench import Bench
 from bluesky_stm.controllers.simulated._bias import SimulatedBias
@@ -52,7 +54,7 @@ class SimulatedController(BaseController):
     name : str
     """
 
-    spectroscopy: SimulatedSpectroscopy
+    _spectroscopy: SimulatedSpectroscopy
     capabilities = frozenset(Capability)
     ranges = RANGES
 
@@ -69,10 +71,10 @@ class SimulatedController(BaseController):
         self.profile = profiles.make(profile)
         self._bench = Bench(surface or Surface(seed=seed), self.profile, seed, clock)
         self._junction, self._acts = self._bench.junction, self._bench.acts
-        self.bias, self.current = SimulatedBias(self._bench), SimulatedCurrent(self._bench)
-        self.tip, self.z = SimulatedTip(self._bench), SimulatedZ(self._bench)
-        self.scanning, self.spectroscopy = SimulatedScanning(self._bench), SimulatedSpectroscopy(self._bench)
-        self.lockin, self.drift = SimulatedLockIn(self._bench), SimulatedDrift(self._bench)
+        self._bias, self._current = SimulatedBias(self._bench), SimulatedCurrent(self._bench)
+        self._tip, self._z = SimulatedTip(self._bench), SimulatedZ(self._bench)
+        self._scanning, self._spectroscopy = SimulatedScanning(self._bench), SimulatedSpectroscopy(self._bench)
+        self._lockin, self._drift = SimulatedLockIn(self._bench), SimulatedDrift(self._bench)
 
     @property
     def surface(self) -> Surface:
@@ -105,16 +107,20 @@ class SimulatedController(BaseController):
     def grid(self, frame: Frame, settings: SweepSettings) -> Grid:
         """Measure a CITS grid as one act that cannot be stopped; drift, creep and changes of the tip are left out."""
         self.check_frame(frame)
-        return self.spectroscopy.grid(frame, settings)
+        self.check_sweep(settings)
+        return self._spectroscopy.grid(frame, settings)
 
     def spectra(self, places: Floats, settings: SweepSettings) -> Reading:
         """Measure spectra at the places (n, 2), in nm, without moving there: many at once, for tests and benchmarks."""
-        return self.spectroscopy.spectra(places, settings)
+        self.check_sweep(settings)
+        for x, y in (np.min(places, axis=0), np.max(places, axis=0)) if len(places) else ():
+            self.check(x=float(x), y=float(y))
+        return self._spectroscopy.spectra(places, settings)
 
     def truth_grid(self, frame: Frame, settings: SweepSettings) -> Grid:
         """Return what an instrument without noise would measure at every pixel of ``frame``."""
-        return self.spectroscopy.truth_grid(frame, settings)
+        return self._spectroscopy.truth_grid(frame, settings)
 
     def truth_topograph(self, frame: Frame) -> Topograph:
         """Return what a scan without noise, drift, creep and lag would show."""
-        return self.spectroscopy.truth_topograph(frame)
+        return self._spectroscopy.truth_topograph(frame)

@@ -54,7 +54,7 @@ def controller(connect):
 @pytest.fixture
 def impatient(controller):
     """The controller waits only a second for what never happens, but as long as before for an answer."""
-    controller.links.timeout = 1.0
+    controller._links.timeout = 1.0
 
 
 class Client:

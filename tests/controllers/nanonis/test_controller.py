@@ -151,17 +151,17 @@ def test_not_even_the_vendors_client_can_write_over_a_read_only_connection(conne
     looking = connect(read_only=True)
     looking.get_bias()
     with pytest.raises(ReadOnlyError):
-        looking.links.work._client.Bias_Set(2.0)
+        looking._links.work._client.Bias_Set(2.0)
     assert "Bias.Set" not in heard
 
 
 def test_a_client_that_encodes_a_request_otherwise_than_the_table_says_sends_nothing(controller, heard):
     """A newer one, perhaps: a value in another place would be another command to the microscope."""
     controller.get_bias()
-    send = controller.links.watch._client.send
-    controller.links.watch._client.send = lambda command, values, types: send(command, [2 * v for v in values], types)
+    send = controller._links.watch._client.send
+    controller._links.watch._client.send = lambda command, values, types: send(command, [2 * v for v in values], types)
     with pytest.raises(LostConnectionError, match="Nothing was sent"):
-        controller.links.watch.ask("Bias.Set", 1.25)
+        controller._links.watch.ask("Bias.Set", 1.25)
     assert "Bias.Set" not in heard
 
 
@@ -179,7 +179,7 @@ def test_every_write_is_announced_before_it_is_sent(connect, heard, monkeypatch)
 
 def test_a_refusal_of_the_server_is_raised_with_its_text(controller):
     with pytest.raises(NanonisError, match=r"ZCtrl.ZPosSet was refused.*Z-Controller is on"):
-        controller.links.work.ask("ZCtrl.ZPosSet", 0.0)
+        controller._links.work.ask("ZCtrl.ZPosSet", 0.0)
     assert controller.get_bias() == pytest.approx(-1.5)
 
 
@@ -387,9 +387,9 @@ def test_looking_on_does_not_touch_a_tip_without_feedback(connect, microscope):
 def test_a_port_that_somebody_else_holds_is_passed_over(server, connect):
     first = connect()
     second = connect()
-    assert {link._socket.port for one in (first, second) for link in (one.links.work, one.links.watch) if link._socket} <= set(
-        server.ports
-    )
+    assert {
+        link._socket.port for one in (first, second) for link in (one._links.work, one._links.watch) if link._socket
+    } <= set(server.ports)
     assert second.get_bias() == pytest.approx(first.get_bias())
 
 

@@ -12,7 +12,7 @@ from bluesky_stm.controllers import InstantClock, RealClock, RecordedController
 from bluesky_stm.errors import FileFormatError, LimitError, MotionStoppedError, NotCapableError, STMError
 from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.measurements import Grid, Quality, Setpoint
-from bluesky_stm.protocols import Capability, Controller, SweepSettings
+from bluesky_stm.protocols import Capability, Controller, FeedbackGains, LockInSettings, SweepSettings, TipShape
 from bluesky_stm.settings import LengthScale, Limits
 
 CITS = "NanonisReader_STS_grid_lockin.3ds"
@@ -258,3 +258,25 @@ def test_with_the_tip_withdrawn_nothing_is_measured():
     microscope.approach()
     assert microscope.read_current() == pytest.approx(-1.0)
     assert microscope.scan(FRAME).quality is Quality.GOOD
+
+
+@pytest.mark.parametrize(
+    ("part", "act", "asked"),
+    [
+        ("_bias", "ramp_bias", (0.5,)),
+        ("_z", "set_feedback", (False,)),
+        ("_z", "set_setpoint_current", (0.2,)),
+        ("_z", "set_gains", (FeedbackGains(0.01, 10.0),)),
+        ("_z", "home", ()),
+        ("_lockin", "set_lockin", (LockInSettings(amplitude=0.01, frequency=761.0),)),
+        ("_drift", "set_drift", ((0.1, 0.0),)),
+        ("_spectroscopy", "pulse", (0.5, 0.01)),
+        ("_spectroscopy", "shape_tip", (TipShape(0.5),)),
+    ],
+)
+def test_a_recorded_part_refuses_what_it_cannot_do_and_so_does_the_controller(part, act, asked):
+    """To do nothing, in silence, would be taken for done."""
+    microscope = controller()
+    for asked_of in (getattr(microscope, part), microscope):
+        with pytest.raises(NotCapableError, match="Nothing has changed"):
+            getattr(asked_of, act)(*asked)

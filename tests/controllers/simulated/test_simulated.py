@@ -9,7 +9,7 @@ import pytest
 
 from bluesky_stm.controllers import BAD_DAY, IDEAL, InstantClock, Profile, SimulatedController
 from bluesky_stm.controllers.conformance import ControllerConformance
-from bluesky_stm.errors import STMError, TipCrashError, UnknownNameError
+from bluesky_stm.errors import LimitError, STMError, TipCrashError, UnknownNameError
 from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.measurements import Quality, Setpoint
 from bluesky_stm.parts import profiles
@@ -301,3 +301,20 @@ class TestOnGold(ControllerConformance):
     def relief(self):
         """Steps of 1.5 nm altogether: on such a day the tilt of an image outweighs what a smaller frame shows."""
         return Frame.square((0, 0), 600, 16)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda stm: stm.spectra(np.array([[0.0, 0.0], [2000.0, 0.0]]), SWEEP),
+        lambda stm: stm.spectra(np.zeros((1, 2)), replace(SWEEP, stop=11.0)),
+        lambda stm: stm.grid(Frame.square((0.0, 0.0), 4.0, 2), replace(SWEEP, start=-11.0)),
+        lambda stm: stm.grid(Frame.square((999.0, 0.0), 4.0, 2), SWEEP),
+        lambda stm: stm.grid(Frame.square((0.0, 0.0), 4.0, 2), replace(SWEEP, settle=math.inf)),
+    ],
+)
+def test_many_spectra_at_once_have_the_ranges_of_a_single_one(good, ask):
+    before = good.now()
+    with pytest.raises(LimitError, match="Nothing has moved"):
+        ask(good)
+    assert good.now() == before

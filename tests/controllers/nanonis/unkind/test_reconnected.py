@@ -19,7 +19,7 @@ def test_channels_are_looked_up_again_after_a_lost_connection(controller, server
     lose(controller)
     monkeypatch.setattr(_software_signals, "SIGNALS", (nothing, current, *others))
     controller.set_setpoint_current(0.15)
-    assert controller.links.channels.current == 1
+    assert controller._links.channels.current == 1
     assert controller.read_current() == pytest.approx(-0.15, rel=0.1)
 
 

@@ -11,7 +11,7 @@ from bluesky_stm.geometry import Point
 from bluesky_stm.protocols import Capability, Controller, SweepSettings
 
 
-class Wear(Suite):
+class Endurance(Suite):
     """No thread, no memory."""
 
     def test_nothing_is_left_over(self, controller: Controller, sweep_settings: SweepSettings, places: list[Point]) -> None:
