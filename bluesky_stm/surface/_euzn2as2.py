@@ -93,9 +93,7 @@ REGION_B: Final = _from(
     tail_filled=0.01264,
     tail_empty=4.762e-05,
 )
-STEP_EDGE: Final = _from(
-    AREAS["figure 3"], _bands(-0.5546, 2.041, 1.398, 0.8197, -0.03937), edge_filled=0.00476, edge_empty=0.209
-)
+STEP_EDGE: Final = _from(AREAS["figure 3"], _bands(-0.5546, 2.041, 1.398, 0.8197, -0.12), edge_filled=0.00476, edge_empty=0.205)
 TRIANGLE: Final = _from(
     AREAS["figure 6"], _bands(-1.048, 1.913, 0.1221, 2.004, -1.193), triangle_filled=0.03524, triangle_empty=0.03583
 )
