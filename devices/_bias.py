@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from ophyd import Component as Cpt
 from ophyd.status import Status
+from typing_extensions import override
 
 from bluesky_stm import units
 from bluesky_stm.devices._positioner import Positioner
@@ -39,10 +40,11 @@ class Bias(Positioner):
         self._passage = threading.RLock()
 
     @property
+    @override
     def position(self) -> float:
-        """Return the bias now, in V."""
         return self.controller.get_bias()
 
+    @override
     def set(self, value: float, *, timeout: float | None = None) -> Status:
         """Ramp to ``value`` at the slew rate of the controller.
 
@@ -92,13 +94,30 @@ class Bias(Positioner):
             self.stm.check_junction(self.name, value, self.controller.get_setpoint().current)
 
     def crosses(self, value: float) -> bool:
-        """Return True when ``value``, in V, has the other sign than the bias now (or is 0) and the tip is at the surface."""
+        """Return True when a ramp would pass 0 V, or end there, with the tip at the surface.
+
+        Parameters
+        ----------
+        value : float
+            Bias to be reached, in V.
+        """
         return self.position * value <= 0 and not self.stm.withdrawn
 
+    @override
     def go(self, value: float) -> None:
-        """Ramp to ``value``, in V, and return on arrival.
+        """Ramp to a bias, and return on arrival.
 
         Where the ramp passes 0 V at the surface, the feedback is held open on the way and closed again afterwards.
+
+        Parameters
+        ----------
+        value : float
+            Bias to reach, in V.
+
+        Raises
+        ------
+        LimitError
+            When the bias could not hold the tip at the surface. Nothing has moved.
         """
         self.check_hold(value)
         if not self.crosses(value):

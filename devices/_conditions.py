@@ -103,7 +103,15 @@ class ConditionsKeeper(Device):
         return TunnelingConditions.of(self.stm.controller)
 
     def check_value(self, conditions: TunnelingConditions) -> None:
-        """Refuse nothing: these conditions were in force before."""
+        """Refuse nothing: these conditions were in force before.
+
+        What brings them back checks each step, and withdraws the tip where one fails.
+
+        Parameters
+        ----------
+        conditions : TunnelingConditions
+            Bias (V), set point (nA) and feedback.
+        """
 
     def set(self, conditions: TunnelingConditions) -> Status:
         """End what is under way, then restore ``conditions``.
@@ -114,7 +122,13 @@ class ConditionsKeeper(Device):
         return self.stm.worker.submit(self, self._bring_back, conditions, timeout=self.timeout, urgent=True)
 
     def enter(self, holder: object) -> TunnelingConditions:
-        """Remember the present conditions for ``holder``, and return them."""
+        """Remember the present conditions for whoever is staged, and return them.
+
+        Parameters
+        ----------
+        holder : object
+            Device or guard that was staged; it gives them to `leave` when it is unstaged.
+        """
         conditions = self.position
         self._found.append((holder, conditions))
         return conditions

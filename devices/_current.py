@@ -40,7 +40,10 @@ class TunnelingCurrent(STMDevice):
         }
 
     def read(self) -> dict[str, Reading]:
-        """Read the preamplifier once; a current that is no number counts as too large."""
+        """Read the preamplifier once.
+
+        A current that is no number counts as too large: ``_over`` is True then.
+        """
         current, now = self.get(), time.time()
         over = not abs(current) <= self.stm.limits_of("current")[1]
         return {self.name: {"value": current, "timestamp": now}, f"{self.name}_over": {"value": over, "timestamp": now}}

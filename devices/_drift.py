@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from operator import methodcaller
 
+from typing_extensions import override
+
 from bluesky_stm import units
 from bluesky_stm.devices._signals import ControllerSignal
 from bluesky_stm.devices._stm_device import OphydValue, stm_of
@@ -28,8 +30,20 @@ class DriftCompensation(ControllerSignal):
             **kwargs,
         )
 
+    @override
     def check_value(self, velocity: tuple[float, float]) -> None:
-        """Refuse a velocity, in nm/s, without two components, beyond the speed limit, or faster than the feedback follows."""
+        """Refuse a velocity without two components, beyond the speed limit, or faster than the closed feedback follows.
+
+        Parameters
+        ----------
+        velocity : (float, float)
+            Along x and y, in nm/s.
+
+        Raises
+        ------
+        LimitError
+            Nothing has moved.
+        """
         if len(velocity) != 2:
             raise LimitError(f"{self.name} = {velocity} has no x and y. Nothing has moved. Give two speeds, in nm/s.")
         stm, speed = stm_of(self), math.hypot(*velocity)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 
 from event_model import DataKey, PartialEvent
 from ophyd.status import Status
+from typing_extensions import override
 
 from bluesky_stm.devices._measuring import Measuring
 from bluesky_stm.devices._stm_device import OphydValue
@@ -38,7 +39,7 @@ class Flying(Measuring):
         raise NotImplementedError
 
     def describe_event(self) -> dict[str, DataKey]:
-        """Return the data keys of one Event."""
+        """Return the data keys of one Event, by the names of its fields with that of the device."""
         raise NotImplementedError
 
     def kickoff(self) -> Status:
@@ -81,13 +82,19 @@ class Flying(Measuring):
             yield self._events.popleft()
 
     def keep(self, values: Mapping[str, object]) -> None:
-        """Store one Event with these values, by the names of the fields without that of the device."""
+        """Store one Event, until `collect` takes it.
+
+        Parameters
+        ----------
+        values : mapping of str to object
+            Values by the names of the fields without that of the device.
+        """
         now = time.time()
         data = {f"{self.name}_{key}": value for key, value in values.items()}
         self._events.append({"time": now, "data": data, "timestamps": dict.fromkeys(data, now)})
 
+    @override
     def under_way(self) -> bool:
-        """Return True when a flight or a measurement is under way."""
         return super().under_way() or (self._flight is not None and not self._flight.done)
 
     def arrive(self) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from ophyd import Component as Cpt
 from ophyd.status import Status
+from typing_extensions import override
 
 from bluesky_stm import units
 from bluesky_stm.devices._measuring import Measuring
@@ -22,6 +23,7 @@ MOST_PIXELS = 16_384
 class FrameSide(Parameter):
     """Width or height of a frame, in nm."""
 
+    @override
     def check_value(self, side: float) -> None:
         """Refuse a side, in nm, that fits into the limits of x and y at no place and at no angle.
 
@@ -62,7 +64,18 @@ class Framed(Measuring):
         )
 
     def check_value(self, frame: Frame) -> None:
-        """Refuse a frame with a corner outside the limits of the tip, or one that a signal of its own would refuse."""
+        """Refuse a frame with a corner outside the limits of the tip, or one that a signal of its own would refuse.
+
+        Parameters
+        ----------
+        frame : Frame
+            Region (nm, degrees) and pixels.
+
+        Raises
+        ------
+        LimitError
+            Nothing has moved.
+        """
         for signal, value in self._signals_of(frame):
             signal.check_value(value)
         for x, y in frame.corners:
@@ -70,7 +83,23 @@ class Framed(Measuring):
             self.stm.check("y", y, f"{self.name} corner y")
 
     def set(self, frame: Frame) -> Status:
-        """Take ``frame`` for the next measurement, or refuse it as a whole; the tip does not move."""
+        """Take a frame for the next measurement, or refuse it as a whole; the tip does not move.
+
+        Parameters
+        ----------
+        frame : Frame
+            Region (nm, degrees) and pixels.
+
+        Returns
+        -------
+        Status
+            Has ended already.
+
+        Raises
+        ------
+        LimitError
+            Outside the limits; all signals are as they were.
+        """
         self.check_value(frame)
         for signal, value in self._signals_of(frame):
             signal.put(value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from event_model import DataKey
 from ophyd.status import Status
+from typing_extensions import override
 
 from bluesky_stm.devices._flying import Flying
 from bluesky_stm.devices._framed import Framed
@@ -28,13 +29,29 @@ class GridSpectroscopy(Flying, Framed):
     _flown: tuple[Frame, SweepSettings] | None = None
     """What the last flight was of."""
 
+    @override
     def begin(self) -> Status:
-        """Begin the grid; as a detector it can be triggered, too, and its Events are collected."""
+        """Begin the grid, and return the status of the whole of it.
+
+        As a detector it can be triggered, too; its Events are collected all the same.
+        """
         self.kickoff()
         return self.complete()
 
+    @override
     def take_off(self, anew: bool) -> Status:
-        """Move and sweep, pixel by pixel; the status reports progress and ends with the grid or the fault."""
+        """Move and sweep, pixel by pixel; the status reports progress and ends with the grid or the fault.
+
+        Parameters
+        ----------
+        anew : bool
+            True to begin at the first pixel. It does so, too, when frame or sweep were changed in a pause.
+
+        Raises
+        ------
+        LimitError
+            When frame, speed or sweep lie outside the limits. Nothing has moved.
+        """
         frame, settings = self.frame, self.stm.sweep.settings
         self.check_value(frame)
         self.stm.tip.check_speed()
@@ -45,8 +62,9 @@ class GridSpectroscopy(Flying, Framed):
         timeout = frame.pixels[0] * frame.pixels[1] * (self.stm.sweep.patience + 3 * duration(settings))
         return self.stm.worker.submit(self, self._fly, frame, settings, timeout=timeout, unit=self.unit, tells=True)
 
+    @override
     def describe_event(self) -> dict[str, DataKey]:
-        """Keys of a spectrum, and its pixel."""
+        """Return the keys of a spectrum, and those of its row and column, which count from 0 at the lowest y."""
         spectrum = self.stm.sweep.describe_spectrum(self.name)
         source = self.controller.source(self.attr_name)
         return {**spectrum, **{f"{self.name}_{index}": data_key(source, dtype="integer") for index in ("row", "column")}}

@@ -42,7 +42,13 @@ class ImageStore:
         self._documents: deque[tuple[str, JSON]] = deque()
 
     def takes(self, shape: tuple[int, ...]) -> bool:
-        """Return True when an image of doubles with this shape goes to a file."""
+        """Return True when an image goes to a file.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            Rows and columns; 8 bytes are counted for a pixel.
+        """
         return self.folder is not None and 8 * int(np.prod(shape)) > self.inline
 
     def write(self, image: Floats, channel: str = "topograph") -> str:
@@ -106,5 +112,11 @@ class _ImageFile:
 
 
 def sha256(image: Floats) -> str:
-    """Return the SHA-256 digest of an image in hexadecimal, taken of its values as doubles, row by row."""
+    """Return the SHA-256 digest of an image in hexadecimal.
+
+    Parameters
+    ----------
+    image : ndarray of shape (rows, columns)
+        Its values are taken as little-endian doubles, row by row, so that the digest is the same on every machine.
+    """
     return hashlib.sha256(np.ascontiguousarray(image, dtype="<f8").tobytes()).hexdigest()

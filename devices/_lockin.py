@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ophyd import Component as Cpt
+from typing_extensions import override
 
 from bluesky_stm import units
 from bluesky_stm.devices._signals import CONFIG, ControllerSignal
@@ -16,8 +17,20 @@ from bluesky_stm.protocols import Controller
 class Amplitude(ControllerSignal):
     """Peak amplitude of the modulation of the bias, in V."""
 
+    @override
     def check_value(self, amplitude: float) -> None:
-        """Refuse an amplitude, in V, that would take the present bias beyond its limits."""
+        """Refuse an amplitude that would take the present bias beyond its limits, in either direction.
+
+        Parameters
+        ----------
+        amplitude : float
+            Peak amplitude, in V.
+
+        Raises
+        ------
+        LimitError
+            Nothing has changed.
+        """
         super().check_value(amplitude)
         stm = stm_of(self)
         for bias in (stm.bias.position - amplitude, stm.bias.position + amplitude):

@@ -46,13 +46,28 @@ class Measuring(STMDevice):
 
     @property
     def taken(self) -> Any:
-        """The last measurement; None before the first."""
+        """The last measurement; None before the first.
+
+        It is put together from the results, so that it is what the documents say; optional channels that are not read are left
+        out.
+        """
         values = {name: getattr(self, name).get() for name in self.fields}
         known = {n: v for n, v in values.items() if not self.fields[n].optional or (v is not None and n in self.read_attrs)}
         return None if any(known[name] is None for name in known) else self._measures.from_fields(known)
 
     def results_of(self, taken: Declared) -> JSON:
-        """Return what a measurement leaves in the results, by their names."""
+        """Return what a measurement leaves in the results.
+
+        Parameters
+        ----------
+        taken : Declared
+            The measurement: a `Spectrum`, a `Topograph`.
+
+        Returns
+        -------
+        dict
+            Values by the names of the results.
+        """
         return {name: value for name, value in taken.as_fields().items() if isinstance(getattr(self, name), Result)}
 
     def trigger(self) -> Status:
@@ -72,18 +87,30 @@ class Measuring(STMDevice):
         return self._status
 
     def begin(self) -> Status:
-        """Start the measurement and return its status."""
+        """Start the measurement and return its status, which ends with the data or with the fault.
+
+        It is called by `trigger` only, with the tip at the surface and nothing under way.
+        """
         raise NotImplementedError
 
     def fill(self, values: Mapping[str, object]) -> None:
-        """Put the values of a measurement into the signals of these names, with one time stamp."""
+        """Put the values of a measurement into the signals, with one time stamp.
+
+        Parameters
+        ----------
+        values : mapping of str to object
+            Values by the names of the attributes.
+        """
         now = time.time()
         for attribute, value in values.items():
             signal: Result = getattr(self, attribute)
             signal.fill(value, now)
 
     def pause(self) -> None:
-        """End the measurement under way; its data are not used, and a replayed `trigger` measures anew."""
+        """End the measurement under way; its data are not used, and a replayed `trigger` measures anew.
+
+        bluesky calls it when a person pauses a plan, and replays the messages since the last checkpoint afterwards.
+        """
         self.break_off()
 
     def unstage(self) -> list[object]:

@@ -7,6 +7,7 @@ from typing import Final
 from weakref import WeakSet
 
 from ophyd.status import Status
+from typing_extensions import override
 
 from bluesky_stm.devices._stm_device import OphydValue, STMDevice
 from bluesky_stm.errors import LimitError, SettingsError
@@ -51,11 +52,30 @@ class OneShot(STMDevice):
         self._done: WeakSet[OphydValue] = WeakSet()
 
     def check_value(self, act: OphydValue) -> None:
-        """Refuse an act that lies outside the limits."""
+        """Refuse an act that lies outside the limits, before anything moves.
+
+        Parameters
+        ----------
+        act : object
+            What `set` was given: a `BiasPulse`, a `TipShape`.
+
+        Raises
+        ------
+        LimitError
+            Outside the limits.
+        """
         raise NotImplementedError
 
     def perform(self, act: OphydValue) -> None:
-        """Let the controller do the act, and return when it is done."""
+        """Let the controller do the act, and return when it is done.
+
+        It runs in the thread of the microscope, after `check_value`.
+
+        Parameters
+        ----------
+        act : object
+            What `set` was given.
+        """
         raise NotImplementedError
 
     def set(self, act: OphydValue) -> Status:
@@ -82,21 +102,47 @@ class OneShot(STMDevice):
 class TipPulse(OneShot):
     """Fires bias pulses at the tip: ``bps.mv(stm.pulse, BiasPulse(4.0, 0.05))``."""
 
+    @override
     def check_value(self, pulse: BiasPulse) -> None:
-        """Refuse a bias outside the limits, or a pulse that keeps a high current for longer than the dose limit allows."""
+        """Refuse a bias outside the limits, or a pulse that may carry a high current for longer than the dose limit allows.
+
+        Parameters
+        ----------
+        pulse : BiasPulse
+            Bias (V) and width (s).
+
+        Raises
+        ------
+        LimitError
+            Nothing was done.
+        """
         self.stm.check("bias", pulse.bias, f"{self.name} bias")
         self.stm.check_dose(self.name, pulse.width)
 
+    @override
     def perform(self, pulse: BiasPulse) -> None:
-        """Fire the pulse, and return when it is over."""
         self.controller.pulse(pulse.bias, pulse.width)
 
 
 class TipShaper(OneShot):
     """Dips the tip into the surface: ``bps.mv(stm.shaper, TipShape(depth=1.0))``."""
 
+    @override
     def check_value(self, shape: TipShape) -> None:
-        """Refuse a bias or a height outside the limits, and a dip beyond `DEEPEST_DIP` or longer than the dose allows."""
+        """Refuse a bias or a height outside the limits, and a dip beyond `DEEPEST_DIP` or longer than the dose limit allows.
+
+        The heights are those of the dip and of the lift, from where the tip stands now.
+
+        Parameters
+        ----------
+        shape : TipShape
+            Depth and lift (nm), bias (V) and hold time (s).
+
+        Raises
+        ------
+        LimitError
+            Nothing has moved.
+        """
         if not shape.depth <= DEEPEST_DIP:
             raise LimitError(
                 f"{self.name} depth = {shape.depth:g} nm is more than {DEEPEST_DIP:g} nm: that breaks the tip. Nothing has "
@@ -108,6 +154,6 @@ class TipShaper(OneShot):
         for way in (-shape.depth, shape.lift):
             self.stm.check("z", here + way, f"{self.name} z")
 
+    @override
     def perform(self, shape: TipShape) -> None:
-        """Dip the tip, and return when it is back."""
         self.controller.shape_tip(shape)

@@ -37,7 +37,15 @@ class Positioner(STMDevice):
         raise NotImplementedError
 
     def go(self, value: float) -> None:
-        """Bring the controller to ``value``, and return on arrival."""
+        """Bring the controller to a value, and return on arrival.
+
+        It runs in the thread of the microscope, after `check_value`.
+
+        Parameters
+        ----------
+        value : float
+            Value to reach, in ``egu``.
+        """
         raise NotImplementedError
 
     @property
@@ -56,7 +64,10 @@ class Positioner(STMDevice):
 
     @property
     def limits(self) -> tuple[float, float]:
-        """Return the lowest and the highest value that may be asked for."""
+        """Return the lowest and the highest value that may be asked for, in ``egu``.
+
+        They are the limits that the microscope was given, cut to the range of the hardware.
+        """
         return self.stm.limits_of(self.quantity)
 
     @property
@@ -70,7 +81,20 @@ class Positioner(STMDevice):
         return self.limits[1]
 
     def check_value(self, value: float) -> None:
-        """Refuse what is out of range: ``check_limits(plan)`` asks this of a whole plan before anything moves."""
+        """Refuse what is out of range.
+
+        ``check_limits(plan)`` asks this of a whole plan before anything moves, and `set` asks it once more.
+
+        Parameters
+        ----------
+        value : float
+            Value that is asked for, in ``egu``.
+
+        Raises
+        ------
+        LimitError
+            Outside ``limits``, or no number.
+        """
         self.stm.check(self.quantity, value, self.name)
 
     def set(self, value: float, *, timeout: float | None = None) -> Status:
@@ -91,7 +115,10 @@ class Positioner(STMDevice):
         return {"fields": [self.name]}
 
     def describe(self) -> dict[str, DataKey]:
-        """Describe readback and set point, with unit and limits."""
+        """Describe readback and set point, with source, unit, precision and limits.
+
+        Both stand in each Event, since bluesky reads both.
+        """
         source = self.controller.source(self.dotted_name.replace(".", "_"))
         key = data_key(source, self.units, precision=self.precision, limits=self.limits)
         return {**super().describe(), self.name: key, f"{self.name}_setpoint": key}

@@ -11,6 +11,7 @@ from event_model import DataKey
 from ophyd import Component as Cpt
 from ophyd.device import Staged
 from ophyd.status import Status
+from typing_extensions import override
 
 from bluesky_stm import units
 from bluesky_stm.devices._flying import Flying
@@ -62,26 +63,48 @@ class Scanner(Flying, Framed, measures=Topograph, hinted=("quality",)):
         """Names of the images that go into the documents."""
         return [name for name in ("topograph", *FURTHER) if name in self.read_attrs]
 
+    @override
     def check_value(self, frame: Frame) -> None:
-        """Refuse a frame with a corner outside the limits, or whose lines are too fast."""
+        """Refuse a frame with a corner outside the limits, or whose lines are too fast.
+
+        Too fast is what exceeds the speed limit or what the closed feedback cannot follow.
+
+        Parameters
+        ----------
+        frame : Frame
+            Region (nm, degrees) and pixels.
+
+        Raises
+        ------
+        LimitError
+            Nothing has moved.
+        """
         super().check_value(frame)
         if line_time := self.line_time.get():
             speed = frame.size[0] / line_time
             self.stm.check("speed", speed, f"{self.name} speed")
             self.stm.tip.check_speed(speed, f"{self.name} speed")
 
+    @override
     def begin(self) -> Status:
-        """Take a topograph; the status reports progress by lines and ends with the image or the fault."""
         return self._start(self._scan)
 
+    @override
     def take_off(self, anew: bool) -> Status:
-        """Take a topograph, anew after a pause, too; its lines are the Events."""
+        """Take a topograph whose lines are the Events.
+
+        Parameters
+        ----------
+        anew : bool
+            Not used: a scan cannot be gone on with, so that after a pause it is taken anew and no line stands twice.
+        """
         self._events.clear()
         self._told.clear()
         return self._start(self._scan_lines)
 
+    @override
     def describe_event(self) -> dict[str, DataKey]:
-        """Height along one line, and which."""
+        """Return the keys of one line: its heights, in nm, and its row, 0 for the lowest y."""
         source, columns = self.controller.source(f"{self.attr_name}_line"), (self.columns.get(),)
         return {
             f"{self.name}_line": data_key(source, units.LENGTH, "array", columns, 4, dims=(f"{self.name}_column",)),
@@ -89,18 +112,31 @@ class Scanner(Flying, Framed, measures=Topograph, hinted=("quality",)):
         }
 
     def collect_asset_docs(self, index: int | None = None) -> Iterator[tuple[str, JSON]]:
-        """Documents of the images that stand in files; bluesky asks for them before it emits the Event."""
+        """Yield the documents of the images that stand in files; bluesky asks for them before it emits the Event.
+
+        Parameters
+        ----------
+        index : int, optional
+            Not used: all documents that wait are given.
+        """
         yield from self.stm.images.documents()
 
+    @override
     def unstage(self) -> list[object]:
-        """End the image under way; the files of the run are whole."""
+        """End the image under way, and unstage the device.
+
+        The files of the run are whole then, and the next run gets files of its own.
+        """
         try:
             return super().unstage()
         finally:
             self.stm.images.close()
 
     def describe(self) -> dict[str, DataKey]:
-        """Complete without an image: its shape is that of the frame."""
+        """Describe image and frame, complete before an image was taken: its shape is that of the frame.
+
+        An image that will stand in a file is marked ``external``, and a field with its SHA-256 digest is added.
+        """
         for name in ("topograph", *FURTHER):
             signal: Result = getattr(self, name)
             signal.array_shape, signal.dims = self.frame.pixels, (f"{self.name}_row", f"{self.name}_column")

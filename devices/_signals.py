@@ -116,7 +116,10 @@ class DescribedSignal(Signal):
         return stm_of(self).controller.source(self.dotted_name.replace(".", "_"))
 
     def describe(self) -> dict[str, DataKey]:
-        """Describe the value: source, unit, kind, shape, precision and limits."""
+        """Describe the value before anything is measured: source, unit, kind, shape, precision and limits.
+
+        Limits that are not known are left out.
+        """
         limits = self.limits
         return {
             self.name: data_key(
@@ -176,7 +179,15 @@ class Result(DescribedSignal):
         self._metadata["write_access"] = False
 
     def fill(self, value: object, timestamp: float) -> None:
-        """Take the value of a measurement; only the device that measured it calls this. ``timestamp`` is in s since 1970."""
+        """Take the value of a measurement; only the device that measured it calls this.
+
+        Parameters
+        ----------
+        value : object
+            The value, in the unit of the signal.
+        timestamp : float
+            When it was measured, in s since 1970.
+        """
         super().put(value, timestamp=timestamp, force=True)
 
 

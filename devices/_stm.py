@@ -143,7 +143,10 @@ class STM(Device):
 
     @cached_property
     def limits(self) -> Limits:
-        """Return the limits in force: those that were given, cut to what the hardware reaches."""
+        """Return the limits in force: those that were given, cut to what the hardware reaches.
+
+        The range of the hardware is read once, when the limits are asked for first.
+        """
         ranges = self.controller.ranges
         asked = self._limits or Limits.within(ranges)
         inside = {
@@ -154,7 +157,13 @@ class STM(Device):
         return Limits.parse({**asked.model_dump(), **inside})
 
     def limits_of(self, quantity: str) -> tuple[float, float]:
-        """Return the lowest and the highest value of a quantity, which is a field of `Limits`."""
+        """Return the lowest and the highest value of a quantity.
+
+        Parameters
+        ----------
+        quantity : str
+            Name of a field of `Limits`: bias (V), current and setpoint (nA), x, y and z (nm), speed (nm/s).
+        """
         return getattr(self.limits, quantity)
 
     def check(self, quantity: str, value: float, what: str) -> None:

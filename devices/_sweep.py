@@ -10,6 +10,7 @@ import numpy as np
 from event_model import DataKey
 from ophyd import Component as Cpt
 from ophyd.status import Status
+from typing_extensions import override
 
 from bluesky_stm import units
 from bluesky_stm.devices._measuring import Measuring
@@ -28,8 +29,20 @@ DEFAULT = SweepSettings()
 class SetpointParameter(Parameter):
     """Bias and current that the feedback keeps before or after a sweep, V and nA; None for what stands."""
 
+    @override
     def check_value(self, value: Setpoint | None) -> None:
-        """Refuse a bias or a current outside the interlocks, and a set point that only a tip in contact would carry."""
+        """Refuse a bias or a current outside the interlocks, and a set point that only a tip in contact would carry.
+
+        Parameters
+        ----------
+        value : Setpoint or None
+            Bias (V) and current (nA); None for what stands, which is not refused.
+
+        Raises
+        ------
+        LimitError
+            Nothing has moved.
+        """
         if value is not None:
             stm = stm_of(self)
             stm.check("bias", value.bias, f"{self.name} bias")
@@ -46,12 +59,37 @@ class SetpointParameter(Parameter):
 class OffsetParameter(Parameter):
     """Distance by which the tip is moved once the feedback is open, in nm; what would bring it into contact is refused."""
 
+    @override
     def check_value(self, value: float) -> None:
-        """Refuse an offset that from the set point of the sweep would bring the tip into contact."""
+        """Refuse an offset that from the set point of the sweep would bring the tip into contact.
+
+        Parameters
+        ----------
+        value : float
+            In nm; negative is closer to the surface.
+
+        Raises
+        ------
+        LimitError
+            Nothing has moved.
+        """
         self.check_from(value, self.parent.setpoint.get())
 
     def check_from(self, value: float, setpoint: Setpoint | None) -> None:
-        """Refuse an offset that is no number, out of range or, from ``setpoint`` (None for what stands), in contact."""
+        """Refuse an offset that is no number, out of range or, from a set point, in contact.
+
+        Parameters
+        ----------
+        value : float
+            In nm; negative is closer to the surface.
+        setpoint : Setpoint or None
+            Set point from which the tip is moved; None for what stands.
+
+        Raises
+        ------
+        LimitError
+            Nothing has moved.
+        """
         super().check_value(value)
         if value < 0:
             stm = stm_of(self)
@@ -101,7 +139,18 @@ class BiasSweep(Measuring, measures=Spectrum, hinted=("z", "quality")):
         self.set(wanted)
 
     def check_value(self, settings: SweepSettings) -> None:
-        """Refuse a sweep that leaves the interlocks of bias, set point or dose, or that its signals would refuse."""
+        """Refuse a sweep that leaves the interlocks of bias, set point or dose, or that its signals would refuse.
+
+        Parameters
+        ----------
+        settings : SweepSettings
+            Range (V), points, times (s), set point and z offset (nm).
+
+        Raises
+        ------
+        LimitError
+            Nothing has moved.
+        """
         for signal, value in self._signals_of(settings):
             if isinstance(signal, OffsetParameter):
                 signal.check_from(value, settings.setpoint)  # that of these settings, not that which stands in the signal
@@ -113,7 +162,23 @@ class BiasSweep(Measuring, measures=Spectrum, hinted=("z", "quality")):
             self.stm.bias.check_way(after.bias)
 
     def set(self, settings: SweepSettings) -> Status:
-        """Take ``settings`` for the next sweep, or refuse them as a whole."""
+        """Take settings for the next sweep, or refuse them as a whole.
+
+        Parameters
+        ----------
+        settings : SweepSettings
+            Range (V), points, times (s), set point and z offset (nm).
+
+        Returns
+        -------
+        Status
+            Has ended already.
+
+        Raises
+        ------
+        LimitError
+            Outside the limits; all signals are as they were.
+        """
         self.check_value(settings)
         for signal, value in self._signals_of(settings):
             signal.put(value)
@@ -121,8 +186,8 @@ class BiasSweep(Measuring, measures=Spectrum, hinted=("z", "quality")):
         status.set_finished()
         return status
 
+    @override
     def begin(self) -> Status:
-        """Sweep the bias; the status reports progress by points and ends with the spectrum or the fault."""
         settings = self.settings
         self.check_value(settings)
         self.check_here(settings)
@@ -130,7 +195,18 @@ class BiasSweep(Measuring, measures=Spectrum, hinted=("z", "quality")):
         return self.stm.worker.submit(self, self._sweep, settings, timeout=timeout, unit=self.unit, tells=True)
 
     def check_here(self, settings: SweepSettings) -> None:
-        """Refuse a sweep that from here would take the tip beyond the interlock of z, or its set point through 0 V."""
+        """Refuse a sweep that from here would take the tip beyond the interlock of z, or its set point through 0 V.
+
+        Parameters
+        ----------
+        settings : SweepSettings
+            The sweep, which was found to be within the limits already.
+
+        Raises
+        ------
+        LimitError
+            Nothing was measured.
+        """
         if settings.z_offset:
             self.stm.check("z", self.controller.get_tip().z + settings.z_offset, f"{self.name} z with its offset")
         if settings.setpoint and self.stm.bias.crosses(settings.setpoint.bias):
@@ -147,7 +223,13 @@ class BiasSweep(Measuring, measures=Spectrum, hinted=("z", "quality")):
         return super().describe()
 
     def describe_spectrum(self, name: str) -> dict[str, DataKey]:
-        """The same keys for a spectrum that stands under another device's name."""
+        """Return the keys of a spectrum that stands under another device's name.
+
+        Parameters
+        ----------
+        name : str
+            Name of that device, which replaces the name of this one.
+        """
         return {f"{name}{key.removeprefix(self.name)}": declared for key, declared in self.describe().items()}
 
     def read(self) -> dict[str, JSON]:
@@ -205,5 +287,13 @@ class BiasSweep(Measuring, measures=Spectrum, hinted=("z", "quality")):
 
 
 def duration(settings: SweepSettings) -> float:
-    """Time that a sweep takes, in s, without what the controller adds."""
+    """Return the time that a sweep takes, in s, with all averages and the way back.
+
+    What the controller adds between the points is not in it.
+
+    Parameters
+    ----------
+    settings : SweepSettings
+        The sweep.
+    """
     return settings.points * (settings.settle + settings.integrate) * settings.averages * (1 + settings.backward)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from event_model import DataKey
 from ophyd import Component as Cpt
 from ophyd.status import Status
+from typing_extensions import override
 
 from bluesky_stm import units
 from bluesky_stm.devices._positioner import Positioner
@@ -36,33 +37,55 @@ class TipAxis(Positioner):
         return self.attr_name
 
     @property
+    @override
     def position(self) -> float:
-        """Return the coordinate now, in nm."""
         return getattr(self.controller.get_tip(), self.attr_name)
 
     @property
+    @override
     def setpoint(self) -> float:
-        """Return the coordinate asked for last, in nm, or that of the tip before that."""
         return getattr(self.parent.setpoint, self.attr_name)
 
+    @override
     def check_value(self, value: float) -> None:
-        """Refuse a coordinate, in nm, outside the limits, and a speed that the feedback cannot follow."""
+        """Refuse a coordinate outside the limits, and a speed that the closed feedback cannot follow.
+
+        Parameters
+        ----------
+        value : float
+            In nm.
+
+        Raises
+        ------
+        LimitError
+            Nothing has moved.
+        """
         super().check_value(value)
         self.parent.check_speed()
 
+    @override
     def set(self, value: float, *, timeout: float | None = None) -> Status:
-        """Move along this axis to ``value``, in nm; the limits are checked for both coordinates."""
+        """Move along this axis; the other coordinate stays what was asked for last. The limits are checked for both.
+
+        Parameters
+        ----------
+        value : float
+            Coordinate to reach, in nm.
+        timeout : float, optional
+            Longest time for the move, in s of wall time; that of the tip if not given.
+        """
         target = self.parent.target._replace(**{self.attr_name: float(value)})
         return self.parent.set(target, timeout=timeout)
 
+    @override
     def read(self) -> dict[str, Reading]:
-        """Read readback and set point of this coordinate now."""
         return {key: value for key, value in self.parent.read().items() if key in {self.name, f"{self.name}_setpoint"}}
 
 
 class Speed(Parameter):
     """Lateral speed of the tip, in nm/s; 0 stands for the controller's own."""
 
+    @override
     def check_value(self, value: float) -> None:
         """Refuse a speed, in nm/s, beyond the limit, and one that the feedback cannot follow."""
         super().check_value(value)
@@ -111,7 +134,18 @@ class TipPosition(STMDevice):
         return asked if asked and (self._moving or math.dist(here, asked) <= self.tolerance.get()) else here
 
     def check_value(self, point: tuple[float, float]) -> None:
-        """Refuse a place (x, y), in nm, outside the limits, and a speed that the feedback cannot follow."""
+        """Refuse a place outside the limits, and a speed that the closed feedback cannot follow.
+
+        Parameters
+        ----------
+        point : (float, float)
+            x and y, in nm.
+
+        Raises
+        ------
+        LimitError
+            Nothing has moved.
+        """
         for axis, value in zip((self.x, self.y), point, strict=True):
             self.stm.check(axis.quantity, value, axis.name)
         self.check_speed()

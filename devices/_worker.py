@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from ophyd import DeviceStatus
 from ophyd.ophydobj import OphydObject
+from typing_extensions import override
 
 from bluesky_stm.errors import MotionStoppedError
 
@@ -52,12 +53,26 @@ class ActStatus(DeviceStatus):
         self._unit, self._on_fault = unit, on_fault
         super().__init__(device, timeout=timeout)
 
+    @override
     def watch(self, func: Callable[..., None]) -> None:
-        """Call ``func`` with every step of progress, by the keywords that bluesky's progress bars expect."""
+        """Call a function with every step of progress.
+
+        Parameters
+        ----------
+        func : callable
+            Takes the keywords that bluesky's progress bars expect: ``name``, ``current``, ``target``, ``unit``, ``fraction``,
+            ``time_elapsed`` (s), ``time_remaining`` (s) and so on.
+        """
         self._watchers.append(func)
 
     def report(self, done: int, total: int) -> None:
-        """Report to all watchers that ``done`` of ``total`` steps are over."""
+        """Report progress to all watchers.
+
+        Parameters
+        ----------
+        done, total : int
+            Steps that are over, and steps of the whole act.
+        """
         elapsed = time.monotonic() - self._begun
         left = elapsed * (total - done) / done if done else None
         for tell in tuple(self._watchers):
@@ -67,7 +82,13 @@ class ActStatus(DeviceStatus):
             )  # fmt: skip
 
     def go_on(self) -> None:
-        """Raise `MotionStoppedError` when the act has been stopped; called between the steps of an act."""
+        """Raise when the act has been stopped; an act calls it between its steps.
+
+        Raises
+        ------
+        MotionStoppedError
+            After a stop; the tip stands still with the feedback on.
+        """
         if self.epoch.stopped:
             raise MotionStoppedError(f"{self.device.name} was stopped. The tip stands still with the feedback on. Ask again.")
 

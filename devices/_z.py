@@ -7,6 +7,7 @@ from operator import methodcaller
 
 from ophyd import Component as Cpt
 from ophyd.status import Status
+from typing_extensions import override
 
 from bluesky_stm import units
 from bluesky_stm.devices._signals import CONFIG, HINTED, NORMAL, ControllerSignal, DescribedSignal
@@ -21,6 +22,7 @@ class Contact(DescribedSignal):
         """Return False after a withdrawal."""
         return not self.parent.stm.withdrawn
 
+    @override
     def check_value(self, value: bool) -> None:
         """Refuse nothing: both may be asked for at any time."""
 
@@ -99,7 +101,13 @@ class ZController(STMDevice):
         return self.stm.worker.submit(self, self.stm.withdraw_now, timeout=self.timeout, urgent=True)
 
     def home(self) -> Status:
-        """Open the feedback and lift the tip to the home height of the controller; `approach` brings it back."""
+        """Open the feedback and lift the tip to the home height of the controller; `approach` brings it back.
+
+        Returns
+        -------
+        Status
+            Ends on arrival, or with the fault, such as a home height that is nearer to the surface than the tip.
+        """
         return self.stm.worker.submit(self, self.controller.home, timeout=self.timeout)
 
     def approach(self) -> Status:
