@@ -13,7 +13,15 @@ from bluesky_stm.measurements import HARMONICS
 
 @dataclass(frozen=True)
 class ChannelNames:
-    """Names, with unit, of the signals that are needed, as the instrument's signals manager has them."""
+    """Names, with unit, of the signals that are needed, as the instrument's signals manager has them.
+
+    Attributes
+    ----------
+    bias, current, height : str
+        Sample bias (V), tunneling current (A) and height of the tip (m).
+    lockin_x, lockin_y : str
+        X and Y of demodulator 1 (A).
+    """
 
     bias: str = BIAS
     current: str = CURRENT

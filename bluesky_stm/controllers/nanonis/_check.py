@@ -41,7 +41,20 @@ def _finding(what: str, found: str, advice: str = "") -> Finding:
 
 
 def check(controller: NanonisController) -> list[Finding]:
-    """Look at versions, signals, limits, interlocks and state; a read-only controller is enough."""
+    """Look at versions, signals, limits, interlocks and state of a microscope before an autonomous run.
+
+    Nothing is written, so that a read-only controller is enough.
+
+    Parameters
+    ----------
+    controller : NanonisController
+        The microscope, connected.
+
+    Returns
+    -------
+    list of Finding
+        In the order in which it looked; those that are ``missing`` must be seen to before a run.
+    """
     return [*_software(controller), *_interlocks(controller), *_state(controller), *_measuring(controller)]
 
 

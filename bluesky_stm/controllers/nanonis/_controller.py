@@ -106,7 +106,10 @@ class NanonisController(BaseController):
         return self._links.clock.now()
 
     def describe(self) -> JSON:
-        """Return name, address, versions, session path, channels, lock-in and interlocks as they stand."""
+        """Return name, address, versions, session path, channels, lock-in, gains and interlocks as they stand.
+
+        They are read from the instrument each time, so that the start document of a run says how it was set then.
+        """
         return {
             "name": self.name,
             "host": self._links.host,
@@ -130,11 +133,21 @@ class NanonisController(BaseController):
         return self._links.channels
 
     def read_interlocks(self) -> JSON:
-        """Return Safe Tip and z limits as they stand in the controller, nA and nm."""
+        """Return Safe Tip and z limits as they stand in the controller.
+
+        Returns
+        -------
+        dict
+            Currents in nA and heights in nm, by the names of `read_interlocks`; the safe conditions of sweeps cannot be read.
+        """
         return read_interlocks(self._links.watch)
 
     def status(self) -> ZStatus:
-        """Return the state of the z controller."""
+        """Return the state of the z controller.
+
+        It is what the module says: it knows of a hold, of a Safe Tip event and of a withdrawal, and may lag behind the
+        real-time side.
+        """
         return self._links.status()
 
     def running(self) -> dict[str, bool]:
@@ -142,7 +155,20 @@ class NanonisController(BaseController):
         return {act: self._links.is_running(act) for act in RUNNING}
 
     def stop(self) -> None:
-        """End motion, approach, scan and sweep over the connection that nothing blocks; feedback closed unless withdrawn."""
+        """End motion, approach, scan and sweep over the connection that nothing blocks, and close the feedback.
+
+        The feedback of a withdrawn tip stays open. Where the connection was lost it is tried once more over a fresh one; a
+        read-only controller only notes the stop.
+
+        Raises
+        ------
+        LostConnectionError
+            When nobody answers on the second attempt either.
+        NanonisError
+            When a command was refused or an act does not end; all the others were tried before.
+        STMError
+            When nothing kept the tip off the surface; it was withdrawn.
+        """
         self._links.stopped.set()
         if self._links.read_only:
             return
@@ -177,7 +203,13 @@ class NanonisController(BaseController):
         return not running
 
     def close(self) -> None:
-        """Stop, withdraw if the feedback can't be closed, hang up."""
+        """Stop, withdraw the tip if that fails, and hang up for good. It may be called repeatedly.
+
+        Raises
+        ------
+        STMError
+            The failure of the stop, whether or not the withdrawal helped.
+        """
         if self._closed:
             return
         self._closed = True

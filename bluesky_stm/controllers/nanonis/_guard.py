@@ -136,11 +136,33 @@ class TipGuard:
         return self.is_away(self.links.status())
 
     def is_away(self, status: ZStatus) -> bool:
-        """Return True when a tip whose feedback is open is out of reach of the surface, or on its way there."""
+        """Return True when a tip whose feedback is open is out of reach of the surface, or on its way there.
+
+        Parameters
+        ----------
+        status : ZStatus
+            State of the z controller, as it was read just before.
+        """
         return status in RETREATING or self.is_far(self.links.watch)
 
     def check_contact(self, what: str) -> ZState:
-        """Refuse to do ``what`` with a tip that is withdrawn, or that nothing holds; the state that was seen is carried on."""
+        """Refuse to measure with a tip that is withdrawn, or that nothing holds off the surface.
+
+        Parameters
+        ----------
+        what : str
+            What was not done, as in ``"swept"``.
+
+        Returns
+        -------
+        ZState
+            The state that was seen, so that the act need not ask again.
+
+        Raises
+        ------
+        STMError
+            When the tip is withdrawn, or when nothing holds it: then it was withdrawn.
+        """
         state = self._state()
         if state.on:
             self.home = math.inf
@@ -150,7 +172,20 @@ class TipGuard:
         return state
 
     def check_tip(self, refusal: NanonisError | None = None) -> ZState:
-        """Raise when Safe Tip has withdrawn the tip, or when nothing keeps it off the surface."""
+        """Look at the z controller after an act, and refuse the act's result when the tip was lost meanwhile.
+
+        Parameters
+        ----------
+        refusal : NanonisError, optional
+            What the act was refused with; it is named as the cause.
+
+        Raises
+        ------
+        TipCrashError
+            When Safe Tip has withdrawn the tip.
+        STMError
+            When nothing keeps the tip off the surface; it was withdrawn.
+        """
         state = self._state()
         if state.status is ZStatus.SAFE_TIP:
             raise TipCrashError(
@@ -161,7 +196,13 @@ class TipGuard:
         return state
 
     def check_feedback(self) -> None:
-        """Raise when nothing keeps the tip off the surface."""
+        """Refuse to go on when nothing keeps the tip off the surface.
+
+        Raises
+        ------
+        STMError
+            The tip was withdrawn.
+        """
         self._check_held(self._state())
 
     def _state(self) -> ZState:
@@ -195,7 +236,15 @@ class TipGuard:
     # ---- closing and opening the feedback ----
 
     def close_feedback(self) -> None:
-        """Close the feedback, but not of a tip that is withdrawn or on its way back, nor while the bias is on its own way."""
+        """Close the feedback, unless the tip is withdrawn or on its way back, or the bias is on its own way.
+
+        Raises
+        ------
+        STMError
+            When there is no bias by which the feedback could hold the tip; it was withdrawn.
+        NanonisError
+            When the feedback does not read back as closed within the time-out.
+        """
         self.left_open = False
         with self._deciding:
             if self.withdrawing or self.passing or self.is_withdrawn():
@@ -210,7 +259,15 @@ class TipGuard:
         self.links.until(lambda: self.withdrawing or self.passing or self.is_closed(), "Feedback on")
 
     def open_feedback(self, link: Link) -> None:
-        """The tip is averaged and lifted before the feedback is off, as long as the switch-off delay says."""
+        """Open the feedback, and return when the real-time side has done it.
+
+        As long as the switch-off delay says, the tip is averaged and then lifted before the feedback is off.
+
+        Parameters
+        ----------
+        link : Link
+            Connection over which the command is sent.
+        """
         link.ask("ZCtrl.OnOffSet", 0)
         self.links.until(lambda: not self.is_closed(), "Feedback off")
 
@@ -220,14 +277,26 @@ class TipGuard:
         return current < CONDUCTANCE_QUANTUM * abs(self.links.watch.ask("Bias.Get")[0])
 
     def begin_passage(self, link: Link) -> None:
-        """Open the feedback for the bias to go to another value; whoever closes it waits until the bias is there."""
+        """Open the feedback for the bias to go to another value; whoever closes it waits until the bias is there.
+
+        Parameters
+        ----------
+        link : Link
+            Connection over which the command is sent.
+        """
         with self._deciding:
             self.passing = True
         if self.is_closed():
             self.open_feedback(link)
 
     def wait_for_passage(self) -> None:
-        """The act that opened the feedback closes it, at the bias of before; if it does not, the tip is withdrawn."""
+        """Wait until the act that opened the feedback for the bias has closed it, at the bias of before.
+
+        Raises
+        ------
+        NanonisError
+            When it does not within `PASSAGE`; the tip was withdrawn.
+        """
         try:
             self.links.until(lambda: not self.passing, "The way of the bias to another set point", PASSAGE)
         except NanonisError:
@@ -252,7 +321,20 @@ class TipGuard:
                 spare.close()
 
     def withdraw_over(self, link: Link) -> None:
-        """Not waited for by the controller, so that a silent one is noticed within the time-out; over when the tip is there."""
+        """Withdraw the tip over one connection, and return when it rests at the retracted end.
+
+        The controller is not asked to wait for it: a silent one is then noticed within the time-out, not within `WITHDRAWAL`.
+
+        Parameters
+        ----------
+        link : Link
+            Connection over which it is asked.
+
+        Raises
+        ------
+        NanonisError
+            When the tip does not arrive.
+        """
         with self._deciding:
             self.withdrawing = True
         try:
@@ -278,7 +360,15 @@ class NanonisPart:
 
 @contextmanager
 def rescued(rescue: Callable[[], None]) -> Iterator[None]:
-    """Call ``rescue`` when what is inside fails; what fails in it does not hide why."""
+    """Bring something to safety when what is inside fails; what fails in that does not hide why.
+
+    A value or setting that was refused before anything happened needs no rescue.
+
+    Parameters
+    ----------
+    rescue : callable
+        Called without arguments after a failure.
+    """
     try:
         yield
     except HARMLESS:

@@ -70,7 +70,21 @@ class Interlocks(Settings):
 
 
 def read_interlocks(link: Link) -> JSON:
-    """Safe Tip (threshold in nA) and z limits (nm) as they stand; the safe conditions of sweeps cannot be read."""
+    """Return Safe Tip and z limits as they stand in the controller.
+
+    The safe conditions of sweeps are missing, for the protocol has no question for them.
+
+    Parameters
+    ----------
+    link : Link
+        Connection over which they are asked.
+
+    Returns
+    -------
+    dict
+        ``safe_tip``, ``safe_tip_threshold`` (nA), ``safe_tip_recovers``, ``safe_tip_pauses_scan``, ``z_limits_enabled`` and
+        ``z_limits`` (lowest and highest, nm).
+    """
     recovery, pause, threshold = link.ask("SafeTip.PropsGet")
     high, low = link.ask("ZCtrl.LimitsGet")
     return {

@@ -108,12 +108,21 @@ class Link:
         return answer
 
     def connect(self) -> None:
-        """Connect, if it is not connected."""
+        """Connect, if it is not connected, and let ``on_connect`` read the state.
+
+        Raises
+        ------
+        LostConnectionError
+            When none of the ports answers within the time-out, or when the link was closed for good.
+        """
         with self._lock:
             self._connected()
 
     def drop(self) -> None:
-        """Hang up; the next command connects again."""
+        """Hang up; the next command connects again.
+
+        After an answer that came late or made no sense this is the only way to get back into step.
+        """
         with self._lock:
             if self._socket is not None:
                 self._socket.close()

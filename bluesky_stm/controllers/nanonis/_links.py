@@ -38,7 +38,15 @@ STOPPING: Final[dict[str, tuple[str, tuple[int, ...]]]] = {
 
 @dataclass(frozen=True)
 class Versions:
-    """Names and releases that the software states."""
+    """Names and releases that the software states.
+
+    Attributes
+    ----------
+    product, version : str
+        Names, as in ``"Generic 5"``.
+    host_release, rt_release : int
+        Releases of the software on the host and on the real-time controller; the commands depend on the first.
+    """
 
     product: str
     version: str
@@ -103,7 +111,10 @@ class Links:
         return Link(self.host, ports, self.timeout, read_only=self.read_only, announce=self._announce)
 
     def spare(self) -> Link:
-        """Return a third connection, over whichever port answers, the last one first."""
+        """Return a third connection, over whichever port answers, the last one first.
+
+        It is for a withdrawal when both others fail; the caller closes it.
+        """
         return self._link(self.ports[::-1])
 
     def open(self) -> Mapping[str, tuple[float, float]]:
@@ -128,11 +139,28 @@ class Links:
         self.watch.close()
 
     def find_channels(self, link: Link) -> None:
-        """Look the signals up by their names: the software may have been started anew."""
+        """Look the signals up by their names: the software may have been started anew, with other indexes.
+
+        Parameters
+        ----------
+        link : Link
+            Connection over which the names are asked.
+
+        Raises
+        ------
+        NanonisError
+            When a name is not among them.
+        """
         self.channels = Channels.find(self.names, link.ask("Signals.NamesGet")[0])
 
     def status(self) -> ZStatus:
-        """Return the state of the z controller, as the module says it."""
+        """Return the state of the z controller, as the module says it.
+
+        Raises
+        ------
+        NanonisError
+            For a code that is not known: no state is assumed.
+        """
         (code,) = self.watch.ask("ZCtrl.StatusGet")
         try:
             return ZStatus(code)
@@ -140,7 +168,13 @@ class Links:
             raise NanonisError(f"The z controller is in state {code}, which is not known. Look at the microscope.") from None
 
     def is_running(self, act: str) -> bool:
-        """Return True while a ``"sweep"``, ``"scan"`` or ``"approach"`` is under way, whoever began it."""
+        """Return True while an act is under way, whoever began it.
+
+        Parameters
+        ----------
+        act : str
+            ``"sweep"``, ``"scan"`` or ``"approach"``.
+        """
         return bool(self.watch.ask(RUNNING[act])[0])
 
     def full_scale(self) -> float:

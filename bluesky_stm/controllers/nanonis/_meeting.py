@@ -32,7 +32,16 @@ class Meeting:
         self._links.work.on_connect = self._meet
 
     def arm(self) -> None:
-        """Set the interlocks and read them back; from now on a tip found without feedback is one that was lost on the way."""
+        """Set the interlocks and read them back.
+
+        From now on a tip found without feedback is one that was lost on the way: it is withdrawn, and what was being done
+        fails.
+
+        Raises
+        ------
+        NanonisError
+            When an interlock does not read back.
+        """
         self._armed = True
         self._interlocks.arm(self._links.work, self._links.channels)
 

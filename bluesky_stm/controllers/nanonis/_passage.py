@@ -30,7 +30,15 @@ def patience(links: Links, settings: SweepSettings | None = None) -> float:
 
 @dataclass(frozen=True)
 class Before:
-    """State that a sweep has to leave as it found it."""
+    """State that a sweep has to leave as it found it.
+
+    Attributes
+    ----------
+    setpoint : Setpoint
+        Bias (V) and current (nA).
+    feedback : bool
+        True when the feedback was closed.
+    """
 
     setpoint: Setpoint
     feedback: bool
@@ -86,7 +94,13 @@ class Passage(NanonisPart):
         return not (moved or changed)
 
     def restore_feedback(self, before: Before) -> None:
-        """Close or open the feedback as it was."""
+        """Close or open the feedback as it was before the sweep.
+
+        Parameters
+        ----------
+        before : Before
+            State that was found.
+        """
         on = self._guard.is_closed()
         if before.feedback and not on:
             self._guard.close_feedback()
@@ -95,7 +109,18 @@ class Passage(NanonisPart):
         self._guard.left_open = not before.feedback
 
     def leave_as(self, before: Before) -> None:
-        """End a sweep, and bring back bias, set point and feedback over the watching connection; else withdraw the tip."""
+        """End a sweep that failed, and bring back bias, set point and feedback over the watching connection.
+
+        Parameters
+        ----------
+        before : Before
+            State that was found.
+
+        Raises
+        ------
+        STMError
+            When that fails; the tip was withdrawn.
+        """
         if self._links.read_only:
             return
         try:

@@ -30,7 +30,20 @@ class GuardedSocket:
         self._awaits_header = False
 
     def send(self, message: bytes | bytearray) -> int:
-        """Send the whole message; a read-only socket lets only pass what changes nothing."""
+        """Send the whole message before the deadline.
+
+        Parameters
+        ----------
+        message : bytes or bytearray
+            Header and body, which have to be those that are ``declared``.
+
+        Raises
+        ------
+        ReadOnlyError
+            When the socket is read-only and the command changes something. Nothing was sent.
+        ProtocolError
+            When the vendor's client would send something else than was meant. Nothing was sent.
+        """
         command = Header.unpack(bytes(message[: HEADER.size]), len(message)).command
         if self._read_only and not only_reads(command):
             raise ReadOnlyError(f"{command} would change something, and this connection is read-only. Nothing was sent.")
@@ -45,7 +58,20 @@ class GuardedSocket:
         return len(message)
 
     def recv(self, size: int) -> bytes:
-        """Exactly ``size`` bytes; a header must answer the command that was sent, with a length that is possible."""
+        """Return exactly that many bytes, received before the deadline.
+
+        Parameters
+        ----------
+        size : int
+            Number of bytes.
+
+        Raises
+        ------
+        ProtocolError
+            When a header answers another command, or claims a length that is not possible.
+        OSError
+            When the other side hung up, or the time is over.
+        """
         received = bytearray()
         while len(received) < size:
             self._connection.settimeout(self._left())

@@ -18,7 +18,13 @@ OLDEST_RELEASE: Final = 14429
 
 
 class Types(NamedTuple):
-    """Types of the values that are sent and answered, see `_wire`."""
+    """Types of the values that are sent and answered, see `_wire`.
+
+    Attributes
+    ----------
+    request, answer : str
+        Words for the types, with spaces between them; empty for no value.
+    """
 
     request: str
     answer: str
@@ -123,7 +129,13 @@ _READING: Final = ("Get", "FrameDataGrab", "WaitEndOfScan", "WaitEndOfLine")
 
 
 def only_reads(command: str) -> bool:
-    """Return True when a command changes nothing; one that is not known is taken to change something."""
+    """Return True when a command changes nothing.
+
+    Parameters
+    ----------
+    command : str
+        Name of the command; one that is not known is taken to change something.
+    """
     return command in COMMANDS and command.endswith(_READING)
 
 
@@ -141,7 +153,10 @@ class Switch(IntEnum):
 
 
 class ZStatus(IntEnum):
-    """State of the z controller."""
+    """State of the z controller, by the codes of ``ZCtrl.StatusGet``.
+
+    In `HOLD` the feedback counts as on and does not move the tip; `SAFE_TIP` stays until somebody sees to the event.
+    """
 
     OFF = 1
     ON = 2

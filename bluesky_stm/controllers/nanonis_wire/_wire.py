@@ -34,7 +34,17 @@ _DEFAULTS: Final = {"s": "", "M": np.empty((0, 0))} | {code: [] for code in ("AS
 
 
 class Header(NamedTuple):
-    """The bytes that stand before every body."""
+    """The 40 bytes that stand before every body.
+
+    Attributes
+    ----------
+    command : str
+        Name of the command; an answer repeats it.
+    length : int
+        Bytes of the body.
+    wants_answer : bool
+        True for a request that is to be answered.
+    """
 
     command: str
     length: int
@@ -46,7 +56,20 @@ class Header(NamedTuple):
 
     @classmethod
     def unpack(cls, data: bytes, longest: int) -> Header:
-        """Read 40 bytes; a length below zero or above ``longest`` is refused before anything is stored."""
+        """Read the bytes of a header.
+
+        Parameters
+        ----------
+        data : bytes
+            40 bytes.
+        longest : int
+            Largest number of bytes of a body that is believed; more is refused before anything is stored.
+
+        Raises
+        ------
+        ProtocolError
+            When there is no name of a command, or the length is not possible.
+        """
         name, length, wants_answer, _ = HEADER.unpack(data)
         command = name.rstrip(b"\0").decode("latin-1")
         if not (command.isascii() and command.isprintable()) or not command:
@@ -59,7 +82,14 @@ class Header(NamedTuple):
 
 
 def encode(types: str, values: Sequence[object]) -> bytes:
-    """Values by their types, as bytes.
+    """Return values as bytes, by their types.
+
+    Parameters
+    ----------
+    types : str
+        Types of the values, as words.
+    values : sequence
+        A value for each type.
 
     Raises
     ------
@@ -73,7 +103,14 @@ def encode(types: str, values: Sequence[object]) -> bytes:
 
 
 def decode(types: str, body: bytes) -> list[Any]:
-    """Values by their types, the inverse of `encode`.
+    """Return the values of a body by their types, the inverse of `encode`.
+
+    Parameters
+    ----------
+    types : str
+        Types of the values, as words.
+    body : bytes
+        All of it has to be used up.
 
     Raises
     ------
@@ -121,12 +158,24 @@ def decode_answer(types: str, body: bytes) -> tuple[list[Any], str]:
 
 
 def defaults(types: str) -> list[Any]:
-    """The values that stand before the text of an error: zeros, and nothing."""
+    """Return the values that stand before the text of an error: zeros, empty texts, lists and matrices.
+
+    Parameters
+    ----------
+    types : str
+        Types of the values, as words.
+    """
     return [_DEFAULTS.get(code, 0) for code in types.split()]
 
 
 def client_types(types: str) -> list[str]:
-    """The same types in the spelling of the vendor's client, for a request."""
+    """Return the same types in the spelling of the vendor's client, for a request.
+
+    Parameters
+    ----------
+    types : str
+        Types of the values, as words.
+    """
     spelled = {"s": "+*c"} | {code: f"+*{code[1]}" for code in _ARRAYS}
     return [spelled.get(code, code) for code in types.split()]
 
