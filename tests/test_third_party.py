@@ -20,7 +20,7 @@ HOMES = {
     "pandas": {"storage"},
     "xarray": {"storage"},
     "skimage": {"imaging", "spots"},
-    "h5py": {"files", "devices", "teaching"},  # the two open images that are too large for a document
+    "h5py": {"files", "devices", "documents"},  # the two open images that are too large for a document
     "bluesky": {"plans", "views", "session", "facility", "cli"},
     "bluesky_queueserver": {"plans", "facility"},
     "bluesky_queueserver_api": {"facility"},

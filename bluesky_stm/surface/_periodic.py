@@ -1,4 +1,4 @@
-"""What repeats over a surface without end: charge density waves, moire patterns, reconstructions."""
+"""Patterns that repeat over a surface without end: charge density waves, moire patterns, reconstructions."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from bluesky_stm.surface._sample import Sample
 
 @dataclass(frozen=True)
 class UsualMeasurement:
-    """What a sample is usually measured with, where nobody says otherwise.
+    """The settings with which a sample is usually measured, where nobody says otherwise.
 
     Attributes
     ----------
