@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from bluesky_stm.controllers import FakeController, RecordedController, SimulatedController
-from bluesky_stm.controllers.nanonis_server import NanonisServer
+from bluesky_stm.controllers.nanonis_server import NanonisServer, _lockin, _signals, _spectroscopy
+from bluesky_stm.controllers.nanonis_wire._commands import demodulated
 from bluesky_stm.files import read, write
 from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.measurements import Quality
@@ -75,10 +76,44 @@ def test_nanonis_measures_it_by_its_second_demodulator(over_tcp, gold):
     direct = gold.sweep(SWEEP)
     same(controller.sweep(SWEEP).d2idv2, direct.d2idv2)
     controller._links.work.ask("LockIn.DemodPhasSet", 2, 37.0)
-    controller.set_lockin(controller.get_lockin())
     same(controller.sweep(SWEEP).d2idv2, direct.d2idv2)
     backward = controller.sweep(replace(SWEEP, backward=True))
     same(backward.backward["d2idv2"], direct.d2idv2)
+
+
+@pytest.mark.parametrize("phase", [-45.0, 90.0, 180.0])
+def test_nanonis_measures_it_whatever_phase_a_person_gives_the_second_demodulator_between_two_sweeps(over_tcp, gold, phase):
+    """A phase of before would leave nothing of it at 90 degrees, and turn its sign at 180, with a quality that says good."""
+    controller, software = over_tcp
+    direct = gold.sweep(SWEEP)
+    controller.sweep(SWEEP)
+    software.answer("LockIn.DemodPhasSet", [2, phase])
+    spectrum = controller.sweep(SWEEP)
+    same(spectrum.d2idv2, direct.d2idv2)
+    assert spectrum.quality == Quality.GOOD
+
+
+@pytest.mark.parametrize("renamed", [("LI Demod 2 X (A)", "IETS X (A)"), ("LI Demod 2 Y (A)", "IETS Y (A)")])
+def test_nanonis_measures_it_by_whatever_names_the_signals_of_the_second_demodulator_have(gold, monkeypatch, renamed):
+    nanonis = pytest.importorskip("bluesky_stm.controllers.nanonis")
+    pytest.importorskip("nanonis_spm", reason="the vendor's client is not installed")
+    was, now = renamed
+    signals = tuple(now if name == was else name for name in _signals.SIGNALS)
+    for module in (_signals, _spectroscopy):
+        monkeypatch.setattr(module, "SIGNALS", signals)
+    monkeypatch.setattr(_lockin, "demodulated", lambda n: tuple(now if name == was else name for name in demodulated(n)))
+    direct = gold.sweep(SWEEP)
+    with NanonisServer(gold, (0, 0)) as server:
+        with pytest.raises(nanonis.NanonisError, match="'elsewhere'"):
+            nanonis.NanonisController(ports=server.ports, channels=nanonis.ChannelNames(lockin2_x="elsewhere"))
+        names = nanonis.ChannelNames(**{"lockin2_x" if "X" in was else "lockin2_y": now})
+        for channels, measured in ((nanonis.ChannelNames(), False), (names, True)):
+            calibration = gold.get_lockin().calibration
+            controller = nanonis.NanonisController(ports=server.ports, lockin=calibration, channels=channels)
+            spectrum = controller.sweep(replace(SWEEP, backward=True))
+            controller.close()
+            assert np.isfinite(spectrum.d2idv2).all() == measured
+        same(spectrum.backward["d2idv2"], direct.d2idv2)
 
 
 def test_nanonis_does_not_measure_it_where_the_second_demodulator_is_set_to_another_harmonic(over_tcp):

@@ -9,7 +9,6 @@ import numpy as np
 
 from bluesky_stm import units
 from bluesky_stm.controllers.nanonis._channels import ChannelNames
-from bluesky_stm.controllers.nanonis_wire._commands import demodulated
 from bluesky_stm.controllers.nanonis_wire._errors import NanonisError
 from bluesky_stm.geometry import Floats
 from bluesky_stm.protocols import SweepSettings
@@ -53,7 +52,7 @@ def channels_of(
             "It was not used. Look at the bias spectroscopy module."
         )
     rows = dict(zip((name.replace(AVERAGE, "") for name in names), data, strict=True))
-    further = [name for harmonic in harmonics for name in demodulated(harmonic)]
+    further = [name for harmonic in harmonics for name in channels.harmonics[harmonic]]
     wanted = (channels.current, channels.lockin_x, channels.lockin_y, *further)
     forth = [_padded(rows, name, settings, measured) for name in wanted]
     return forth, [_padded(rows, _backward(name), settings, measured) for name in wanted if settings.backward]

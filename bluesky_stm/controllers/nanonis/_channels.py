@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Self
 
 from bluesky_stm.controllers.nanonis_wire._commands import BIAS, CURRENT, HEIGHT, LOCKIN_X, LOCKIN_Y, demodulated
 from bluesky_stm.controllers.nanonis_wire._errors import NanonisError
-from bluesky_stm.measurements import HARMONICS
+
+LOCKIN2_X, LOCKIN2_Y = demodulated(2)
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,8 @@ class ChannelNames:
         Sample bias (V), tunneling current (A) and height of the tip (m).
     lockin_x, lockin_y : str
         X and Y of demodulator 1 (A).
+    lockin2_x, lockin2_y : str
+        X and Y of demodulator 2 (A), for d2I/dV2: an instrument may lack them, unless they are given another name here.
     """
 
     bias: str = BIAS
@@ -28,19 +31,31 @@ class ChannelNames:
     height: str = HEIGHT
     lockin_x: str = LOCKIN_X
     lockin_y: str = LOCKIN_Y
+    lockin2_x: str = LOCKIN2_X
+    lockin2_y: str = LOCKIN2_Y
+
+    @property
+    def harmonics(self) -> dict[int, tuple[str, str]]:
+        """Names of X and Y of the demodulator of each further harmonic."""
+        return {2: (self.lockin2_x, self.lockin2_y)}
 
 
 @dataclass(frozen=True)
 class Channels:
-    """Their indexes."""
+    """Their indexes; None for a demodulator that the instrument lacks."""
 
     bias: int
     current: int
     height: int
     lockin_x: int
     lockin_y: int
-    harmonics: Mapping[int, tuple[int, int]] = field(default_factory=dict)
-    """X and Y of the demodulator of each further harmonic that has a channel of its own; those that the instrument has."""
+    lockin2_x: int | None = None
+    lockin2_y: int | None = None
+
+    @property
+    def harmonics(self) -> Mapping[int, tuple[int, int]]:
+        """X and Y of the demodulator of each further harmonic, of those that the instrument has."""
+        return {} if self.lockin2_x is None or self.lockin2_y is None else {2: (self.lockin2_x, self.lockin2_y)}
 
     @classmethod
     def find(cls, names: ChannelNames, signals: list[str]) -> Self:
@@ -51,12 +66,11 @@ class Channels:
         NanonisError
             When one is not there, with those that are.
         """
-        asked = vars(names)
-        if missing := sorted(name for name in asked.values() if name not in signals):
+        asked, may_lack = vars(names), {"lockin2_x": LOCKIN2_X, "lockin2_y": LOCKIN2_Y}
+        missing = {key: name for key, name in asked.items() if name not in signals}
+        if unknown := sorted(name for key, name in missing.items() if name != may_lack.get(key)):
             raise NanonisError(
-                f"There is no signal {', '.join(map(repr, missing))}. Nothing has moved. The signals are {signals!r:.800}; "
+                f"There is no signal {', '.join(map(repr, unknown))}. Nothing has moved. The signals are {signals!r:.800}; "
                 "say which are meant with channels=ChannelNames(...)."
             )
-        further = {number: demodulated(number) for number in HARMONICS if number > 1}
-        there = {n: (signals.index(x), signals.index(y)) for n, (x, y) in further.items() if {x, y} <= set(signals)}
-        return cls(**{key: signals.index(name) for key, name in asked.items()}, harmonics=there)
+        return cls(**{key: signals.index(name) for key, name in asked.items() if key not in missing})

@@ -64,7 +64,10 @@ def _software(controller: NanonisController) -> Iterator[Finding]:
     yield _finding("session path", described["session_path"])
     yield _finding(
         "signals",
-        ", ".join(f"{name} at {getattr(controller.channels, key)}" for key, name in described["channels"].items()),
+        ", ".join(
+            f"no {name}" if (index := getattr(controller.channels, key)) is None else f"{name} at {index}"
+            for key, name in described["channels"].items()
+        ),
     )
     begun = time.perf_counter()
     for _ in range(ROUND_TRIPS):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final
 
 from typing_extensions import override
@@ -27,7 +26,6 @@ class NanonisLockIn(NanonisPart, LockInControl):
 
     _calibration = LockInCalibration()
     _reference = 0.0
-    _phases: Mapping[int, float] = {}
 
     @override
     def get_lockin(self) -> LockInSettings:
@@ -73,7 +71,6 @@ class NanonisLockIn(NanonisPart, LockInControl):
             if not settings.on:
                 self._work.ask("BiasSpectr.AdvPropsSet", Switch.KEEP, Switch.KEEP, Switch.KEEP, Switch.OFF)
             self._calibration, self._reference = settings.calibration, settings.reference
-            self._read_phases()
             read = self.get_lockin()
             confirm("The modulation", settings.amplitude, read.amplitude, units.BIAS, 1e-7)
             confirm("The frequency of the modulation", settings.frequency, read.frequency, units.FREQUENCY, 1e-3)
@@ -84,13 +81,15 @@ class NanonisLockIn(NanonisPart, LockInControl):
     def harmonics(self) -> dict[int, float]:
         """Return the phase, in degrees, of the demodulator of each further harmonic that is measured.
 
-        The n-th harmonic is that of demodulator n, if that is set to it: that is asked each time. Its phase is that which stood
-        there when the controller was opened, or when the lock-in was set last: it would be another request for each spectrum.
+        The n-th harmonic is that of demodulator n, where the instrument has it and where it is set to that harmonic. Both its
+        harmonic and its phase are asked each time, as those of demodulator 1 are: a person may have changed them, and a phase
+        of before would turn the signal out of what is taken for d2I/dV2.
         """
-        return {n: phase for n, phase in self._phases.items() if self._watch.ask("LockIn.DemodHarmonicGet", n)[0] == n}
+        numbers = [n for n in self._links.channels.harmonics if self._watch.ask("LockIn.DemodHarmonicGet", n)[0] == n]
+        return {n: self._watch.ask("LockIn.DemodPhasGet", n)[0] for n in numbers}
 
     def calibrate(self, calibration: LockInCalibration, reference: float | None) -> None:
-        """Keep the calibration, and read the phases of the demodulators.
+        """Keep the calibration.
 
         Parameters
         ----------
@@ -102,10 +101,6 @@ class NanonisLockIn(NanonisPart, LockInControl):
         self._calibration = calibration
         lockin = self.get_lockin()
         self._reference = lockin.phase + lockin.lag(lockin.frequency) if reference is None else reference
-        self._read_phases()
-
-    def _read_phases(self) -> None:
-        self._phases = {n: self._watch.ask("LockIn.DemodPhasGet", n)[0] for n in self._links.channels.harmonics}
 
     def _modulates(self) -> bool:
         return bool(self._watch.ask("LockIn.ModOnOffGet", FIRST)[0] or self._watch.ask("BiasSpectr.AdvPropsGet")[3])

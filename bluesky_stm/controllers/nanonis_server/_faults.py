@@ -67,7 +67,7 @@ class Fault:
     command : str
         At which command, or ``"connect"``, or ``"*"`` for any.
     at : int
-        At its how manieth time from now.
+        Number of the command, from now, at which it happens: 1 for the next one.
     seconds : float
         How late, for `FaultKind.DELAY`.
     """

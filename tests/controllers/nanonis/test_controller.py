@@ -199,6 +199,7 @@ def test_channels_stand_where_the_instrument_has_them():
     signals = [f"Signal {i}" for i in range(9)] + list(names.values())[::-1]
     found = Channels.find(ChannelNames(), signals)
     assert [signals[getattr(found, key)] for key in names] == list(names.values())
+    assert found.harmonics == {2: tuple(signals.index(f"LI Demod 2 {part} (A)") for part in "XY")}
 
 
 def test_attempts_to_connect_back_off(monkeypatch):

@@ -18,6 +18,8 @@ from bluesky_stm.protocols import SweepSettings
 pytest.importorskip("nanonis_spm", reason="the vendor's client is not installed")
 
 SHORT = SweepSettings(-1.5, 1.0, 26, settle=0.001, integrate=0.001)
+LIFTED = replace(SHORT, z_offset=0.05)
+"""Another setting of the module, the way back from the offset, counts in it."""
 
 
 @pytest.fixture
@@ -61,7 +63,6 @@ def test_a_module_that_reads_as_it_should_is_not_set_again(controller, heard):
         ("BiasSpectr.PropsSet", (2, 3, 1, 50, 0.0, 0, 2)),
         ("BiasSpectr.TimingSet", (0.05, -2e-10, 0.005, 10.0, 0.001, 0.001, 0.005, 0.05)),
         ("BiasSpectr.AdvPropsSet", (2, 2, 0, 2)),
-        ("BiasSpectr.ZOffRevertSet", (2,)),
         ("BiasSpectr.ChsSet", ([0],)),
     ],
 )
@@ -73,6 +74,27 @@ def test_what_a_person_changes_in_the_module_between_two_sweeps_is_set_again(con
     spectrum = controller.sweep(SHORT)
     assert command in heard
     assert len(spectrum.bias) == SHORT.points
+
+
+@pytest.mark.parametrize("sweep", [LIFTED, replace(LIFTED, z_offset=-0.05)])
+def test_a_sweep_with_an_offset_has_its_way_back_set_again_where_a_person_switched_it_off(controller, server, heard, sweep):
+    """The tip would stay at the offset, held there by nothing."""
+    controller.sweep(sweep)
+    server.software.answer("BiasSpectr.ZOffRevertSet", [2])
+    heard.clear()
+    controller.sweep(sweep)
+    assert "BiasSpectr.ZOffRevertSet" in heard
+    assert server.software.answer("BiasSpectr.ZOffRevertGet", [])[0] == (1,)
+
+
+def test_a_sweep_without_an_offset_leaves_the_way_back_from_one_alone(controller, server, heard):
+    """There is nothing to come back from; the offset itself reads 0 in two settings of the module."""
+    server.software.answer("BiasSpectr.ZOffRevertSet", [2])
+    server.software.answer("BiasSpectr.TimingSet", [0.05, -2e-10, 0.005, 10.0, 0.001, 0.001, 0.005, 0.05])
+    heard.clear()
+    controller.sweep(SHORT)
+    assert not [command for command in heard if "ZOffRevert" in command]
+    assert server.software.answer("BiasSpectr.TimingGet", [])[0][1] == 0.0
 
 
 def test_a_spectrum_at_a_set_point_that_somebody_changed_meanwhile_is_not_used(controller, server, microscope, monkeypatch):
@@ -101,6 +123,7 @@ QUESTIONS = [
     "Signals.RangeGet",
     "LockIn.ModAmpGet",
     "LockIn.DemodHarmonicGet",
+    "LockIn.DemodPhasGet",
     "Bias.Get",
     "ZCtrl.SetpntGet",
 ]
@@ -116,7 +139,7 @@ def test_whatever_happens_to_the_feedback_between_two_requests_of_a_sweep_the_ti
     """Whichever request is the one beside which somebody opens it or holds it, or the tip crashes."""
     server.faults.add(Fault(kind, command))
     with pytest.raises(STMError):
-        controller.sweep(SHORT)
+        controller.sweep(LIFTED)
     assert safe(controller, server, microscope)
 
 
@@ -127,7 +150,7 @@ def test_a_sweep_at_another_set_point_ends_safe_too(controller, server, microsco
     """It opens the feedback itself for the way of the bias, and closes it: who opens it just then disturbs nothing."""
     server.faults.add(Fault(kind, command))
     try:
-        spectrum = controller.sweep(replace(SHORT, setpoint=Setpoint(-1.4, 0.1)))
+        spectrum = controller.sweep(replace(LIFTED, setpoint=Setpoint(-1.4, 0.1)))
     except STMError:
         assert safe(controller, server, microscope)
     else:

@@ -23,6 +23,20 @@ def test_channels_are_looked_up_again_after_a_lost_connection(controller, server
     assert controller.read_current() == pytest.approx(-0.15, rel=0.1)
 
 
+def test_a_second_demodulator_that_is_gone_after_a_lost_connection_is_asked_for_nothing(controller, monkeypatch, lose):
+    """Started anew, the software may have a lock-in less, and later one more: dI/dV is measured as ever."""
+    assert np.isfinite(controller.sweep(SHORT).d2idv2).all()
+    signals = _software_signals.SIGNALS
+    lose(controller)
+    with monkeypatch.context() as without:
+        without.setattr(_software_signals, "SIGNALS", tuple(name for name in signals if "Demod 2" not in name))
+        spectrum = controller.sweep(SHORT)
+        assert np.isnan(spectrum.d2idv2).all()
+        assert np.isfinite(spectrum.didv).all()
+        lose(controller)
+    assert np.isfinite(controller.sweep(SHORT).d2idv2).all()
+
+
 def test_interlocks_are_set_again_after_a_lost_connection(connect, server, at_the_instrument, lose):
     """Started anew, the software has its own."""
     controller = connect(timeout=1.0, interlocks=Interlocks(safe_tip=8.0))
