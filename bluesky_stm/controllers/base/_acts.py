@@ -44,7 +44,10 @@ class Acts:
 
     @contextmanager
     def one(self) -> Iterator[None]:
-        """One act at a time; a `stop` ends this one and not the next."""
+        """Do one act at a time; a `stop` ends this one and not the next.
+
+        After a stop the microscope rests when the act has ended.
+        """
         with self._one:
             self._stopped.clear()
             yield
@@ -120,5 +123,11 @@ def travel(acts: Acts, start: Point, end: Point, speed: float, arrive: Callable[
 
 
 def time_of_a_point(settings: SweepSettings) -> float:
-    """Return the time for a point of a sweep, in s, with all its averages and the way back."""
+    """Return the time for a point of a sweep, in s, with all its averages and the way back.
+
+    Parameters
+    ----------
+    settings : SweepSettings
+        The sweep.
+    """
     return (settings.settle + settings.integrate) * settings.averages * (1 + settings.backward)

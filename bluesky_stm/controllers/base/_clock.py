@@ -12,13 +12,24 @@ from bluesky_stm.controllers.base._bounds import check_bounds
 
 
 class Clock(Protocol):
-    """Tells the time of a controller, in s, and lets it pass."""
+    """Tells the time of a controller, in s, and lets it pass.
+
+    A controller that is given a clock never asks the wall for the time: tests and simulations run as fast as they can.
+    """
 
     def now(self) -> float:
         """Return the time now, in s; it never goes back."""
 
     def sleep(self, seconds: float, wake: threading.Event | None = None) -> None:
-        """Let ``seconds`` pass; a clock that really waits ends early when ``wake`` is set."""
+        """Let time pass.
+
+        Parameters
+        ----------
+        seconds : float
+            How long, in s of this clock.
+        wake : threading.Event, optional
+            When it is set, a clock that really waits ends early.
+        """
 
 
 class InstantClock(Clock):

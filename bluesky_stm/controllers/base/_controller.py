@@ -89,13 +89,35 @@ class BaseController(BiasControl, CurrentReadout, TipControl, ZControl, Scanning
             limits.check(quantity, value)
 
     def check_frame(self, frame: Frame) -> None:
-        """Refuse a frame of which a corner lies outside of the ranges, or that has too many pixels."""
+        """Refuse a frame of which a corner lies outside of the ranges, or that has too many pixels.
+
+        Parameters
+        ----------
+        frame : Frame
+            Region (nm, degrees) and pixels.
+
+        Raises
+        ------
+        LimitError
+            Before anything has moved.
+        """
         check_bounds(pixels=max(frame.pixels))
         for x, y in frame.corners:
             self.check(x=float(x), y=float(y))
 
     def check_sweep(self, settings: SweepSettings) -> None:
-        """Refuse a sweep whose numbers make no sense, or whose ends or set point lie outside of the ranges."""
+        """Refuse a sweep whose ends or whose set point lie outside of the ranges.
+
+        Parameters
+        ----------
+        settings : SweepSettings
+            Range (V) and set point (V, nA).
+
+        Raises
+        ------
+        LimitError
+            Before anything has moved.
+        """
         check_bounds(**{name: getattr(settings, name) for name in ("points", "averages", "settle", "integrate", "z_offset")})
         check_bounds(sweep_time=settings.points * time_of_a_point(settings))
         self.check_sweep_ranges(settings)
@@ -108,7 +130,20 @@ class BaseController(BiasControl, CurrentReadout, TipControl, ZControl, Scanning
             self.check(bias=settings.setpoint.bias, setpoint=settings.setpoint.current)
 
     def need(self, capability: Capability, what: str) -> None:
-        """Refuse ``what`` where the controller does not declare the capability for it."""
+        """Refuse what the controller does not declare the capability for.
+
+        Parameters
+        ----------
+        capability : Capability
+            Ability that is needed.
+        what : str
+            A verb with its object, as in ``"scan"`` or ``"move the tip"``.
+
+        Raises
+        ------
+        NotCapableError
+            Nothing has moved.
+        """
         if capability not in self.capabilities:
             self.refuse(what)
 

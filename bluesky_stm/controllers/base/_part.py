@@ -138,5 +138,11 @@ class ControllerPart(Part):
         return named
 
     def suggest(self, controller: Controller) -> ExplorationDefaults:
-        """Return what an exploration with this microscope, now opened, begins with."""
+        """Return what an exploration with this microscope begins with, where nobody says otherwise.
+
+        Parameters
+        ----------
+        controller : Controller
+            The microscope that `open` has returned.
+        """
         return ExplorationDefaults()

@@ -71,7 +71,15 @@ class FakeController(Script, BaseController):
         self._lockin, self._drift = FakeLockIn(self, self._state), FakeDrift(self, self._state)
 
     def lose_connection(self, lost: bool = True) -> None:
-        """Answer nothing and do nothing from now on; like that of a real one, its watchdog withdraws the tip."""
+        """Answer nothing and do nothing from now on.
+
+        As the watchdog of a real microscope does it, the tip is withdrawn.
+
+        Parameters
+        ----------
+        lost : bool
+            False to answer again; the tip stays withdrawn.
+        """
         self.silent = lost
         if lost:
             self.halt.set()

@@ -76,11 +76,27 @@ class Script:
         self._faults[name, self.counts[name] + at] = _Fault(error, part)
 
     def answer(self, name: str, *values: object) -> None:
-        """Let the next calls of ``name`` return ``values``; later ones answer for themselves again."""
+        """Let the next calls of a method return these values; later ones answer for themselves again.
+
+        Parameters
+        ----------
+        name : str
+            Name of the method.
+        *values : object
+            One value for each call.
+        """
         self._answers[name].extend(values)
 
     def delay(self, name: str, seconds: float) -> None:
-        """Let every call of ``name`` take that long, in s of wall time."""
+        """Let every call of a method take its time.
+
+        Parameters
+        ----------
+        name : str
+            Name of the method.
+        seconds : float
+            In s of wall time; it is spread over the steps of an act, between which a stop ends it.
+        """
         self._delays[name] = seconds
 
     def names_asked(self) -> list[str]:
@@ -127,7 +143,15 @@ class Script:
             yield
 
     def steps(self, name: str, count: int) -> Iterator[int]:
-        """Yield the numbers of the steps of an act, each after its share of the delay, up to the fault of the script."""
+        """Yield the numbers of the steps of an act, each after its share of the delay, up to the fault of the script.
+
+        Parameters
+        ----------
+        name : str
+            Name of the act.
+        count : int
+            Number of its steps.
+        """
         fault, pause = self._under_way, self._delays.get(name, 0.0) / count
         for step in range(count):
             if fault and step >= fault.part * count:

@@ -65,6 +65,17 @@ class FakePart:
 
 
 def wave(place: Any) -> Floats:
-    """Return the height of the surface, in nm, at (x, y) in nm: waves of 0.1 nm, 20 nm long along x and 30 nm along y."""
+    """Return the height of the surface: waves of 0.1 nm, 20 nm long along x and 30 nm along y.
+
+    Parameters
+    ----------
+    place : (float, float) or pair of ndarray
+        x and y, in nm.
+
+    Returns
+    -------
+    ndarray
+        In nm, of the shape of x and y.
+    """
     x, y = place
     return 0.1 * np.sin(2 * np.pi * np.asarray(x) / 20) * np.cos(2 * np.pi * np.asarray(y) / 30)

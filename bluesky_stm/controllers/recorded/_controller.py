@@ -71,7 +71,10 @@ class RecordedController(BaseController):
 
     @property
     def ranges(self) -> Mapping[str, tuple[float, float]]:  # type: ignore[override]
-        """Box around the frame, in nm, and the ends of the sweep, in V."""
+        """Box around the frame, in nm, and the ends of the sweep, in V.
+
+        A place between box and frame, where the frame is turned, is reached by the tip and has no spectrum.
+        """
         (x_low, y_low), (x_high, y_high) = self.frame.corners.min(axis=0), self.frame.corners.max(axis=0)
         ends = self.sweep_settings.start, self.sweep_settings.stop
         return {
@@ -82,7 +85,13 @@ class RecordedController(BaseController):
 
     @override
     def locations(self) -> Floats | None:
-        """Return the places (n, 2) of the spectra, in nm; None when every pixel has one."""
+        """Return the places of the spectra; None when every pixel has one.
+
+        Returns
+        -------
+        ndarray of shape (n, 2) or None
+            (x, y) in nm, each place once.
+        """
         return None if self._recording.run.complete else np.unique(self._recording.places, axis=0)
 
     def suggested_scale(self) -> JSON:

@@ -94,7 +94,13 @@ class Recording:
         return RecordedLockIn()
 
     def height_at(self, point: Point) -> float:
-        """Tip height at the nearest pixel, in nm."""
+        """Return the recorded height at the nearest pixel, in nm.
+
+        Parameters
+        ----------
+        point : Point
+            Place, in nm; outside of the frame the pixel at its edge counts.
+        """
         last = np.array(self.frame.pixels) - 1
         row, column = np.clip(np.rint(self.frame.to_pixel(point)).astype(int), 0, last)
         return float(self.run.topograph.height[row, column])

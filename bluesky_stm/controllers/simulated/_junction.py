@@ -84,7 +84,13 @@ class SimulatedJunction:
         return math.log(max(full, 1.0)) / self.instrument.surface.barrier.mean_decay
 
     def place(self, time: float) -> Floats:
-        """Return where the tip really is; shape (1, 2)."""
+        """Return the place where the tip really is, as (x, y) in nm; shape (1, 2).
+
+        Parameters
+        ----------
+        time : float
+            In s of the controller's clock.
+        """
         return np.array([self.asked]) + self.piezo.displacement(time)
 
     def followed(self, places: Floats, time: Floats | float) -> Floats:
@@ -116,7 +122,15 @@ class SimulatedJunction:
         self.settle(time)
 
     def arrive(self, point: Point, time: float) -> None:
-        """Be at ``point`` at ``time``, at the end of a scan."""
+        """Be at the place where a scan has ended, and settle there.
+
+        Parameters
+        ----------
+        point : Point
+            Place asked for, in nm.
+        time : float
+            When, in s of the controller's clock.
+        """
         self._move(point, time)
         self.settle(time)
 
@@ -152,7 +166,18 @@ class SimulatedJunction:
         self._pull_back(WITHDRAWN, time)
 
     def approach(self, time: float) -> None:
-        """Bring a withdrawn tip to the surface, and close the feedback; the piezo goes on creeping for a while."""
+        """Bring a withdrawn tip to the surface, and close the feedback; the z piezo goes on creeping for a while.
+
+        Parameters
+        ----------
+        time : float
+            When it arrives, in s of the controller's clock.
+
+        Raises
+        ------
+        TipCrashError
+            When nothing carries the current there.
+        """
         if self.withdrawn:
             self.height_drift.move(float(self.followed(self.place(time), time)[0]) - self.z, time)
         self.close_feedback(time)
@@ -174,7 +199,15 @@ class SimulatedJunction:
         self._pull_back(home, time)
 
     def current(self, time: float) -> float:
-        """Current, in nA, noise left out."""
+        """Return the tunneling current, in nA, with the sign of the bias, noise left out.
+
+        A closed feedback keeps the set point; an open one lets the current follow the gap, and a withdrawn tip has none.
+
+        Parameters
+        ----------
+        time : float
+            In s of the controller's clock.
+        """
         if self.withdrawn:
             return 0.0
         if self.feedback:
@@ -257,13 +290,34 @@ class SimulatedJunction:
         self.settle(time)
 
     def treat(self, time: float, cause: str) -> None:
-        """Pulse or dip the tip: it may be another one afterwards, and leaves something where it stood."""
+        """Pulse or dip the tip: it may be another one afterwards, and leaves debris where it stood.
+
+        Parameters
+        ----------
+        time : float
+            When, in s of the controller's clock.
+        cause : str
+            What is noted of the change: ``"pulse"`` or ``"dip"``.
+        """
         self.tips.treat(time, cause)
         self._leave_debris(time)
         self.settle(time)
 
     def crash(self, what: str, time: float) -> NoReturn:
-        """The tip touches: it may be another one afterwards, leaves something behind, and is withdrawn."""
+        """Let the tip touch: it may be another one afterwards, leaves debris behind, and is withdrawn.
+
+        Parameters
+        ----------
+        what : str
+            Beginning of the message: what led to it.
+        time : float
+            When, in s of the controller's clock.
+
+        Raises
+        ------
+        TipCrashError
+            Always.
+        """
         self.tips.crash(time)
         self._leave_debris(time)
         self.withdraw(time)

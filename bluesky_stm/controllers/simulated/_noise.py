@@ -38,7 +38,15 @@ class NoiseSource:
         return self.of(kind, ordinal)
 
     def of(self, kind: str, ordinal: int) -> np.random.Generator:
-        """Generator of the measurement of that kind with the number ``ordinal``, from 0."""
+        """Return the generator of one measurement.
+
+        Parameters
+        ----------
+        kind : str
+            Kind of the measurement, as in ``"sweep"``.
+        ordinal : int
+            Its number among those of that kind, from 0.
+        """
         return np.random.default_rng([self._seed, *kind.encode(), ordinal])
 
 

@@ -37,12 +37,26 @@ class Creep:
         self._late = np.zeros((len(RELAXATIONS), axes))
 
     def move(self, way: ArrayLike, time: float) -> None:
-        """Take note of a move by ``way`` (axes,), in nm, that ended at ``time``, in s."""
+        """Take note of a move.
+
+        Parameters
+        ----------
+        way : array_like of shape (axes,)
+            How far it went along each direction, in nm.
+        time : float
+            When it ended, in s.
+        """
         self._late = self._late * np.exp(-(time - self._time) / RELAXATIONS)[:, None] - self._share * np.asarray(way)
         self._time = time
 
     def behind(self, time: ArrayLike) -> Floats:
-        """Real place less the place asked for, at times (...), in nm; shape (..., axes)."""
+        """Return the real place less the place asked for, in nm; shape (..., axes).
+
+        Parameters
+        ----------
+        time : array_like of shape (...)
+            In s, after the last move.
+        """
         return np.exp(-(np.asarray(time, dtype=float)[..., None] - self._time) / RELAXATIONS) @ self._late
 
 
@@ -61,11 +75,25 @@ class HeightDrift:
         self._drift, self._creep = drift, Creep(creep, 1)
 
     def move(self, way: float, time: float) -> None:
-        """Take note of a long move in z by ``way`` nm (negative: towards the sample) that ended at ``time``, in s."""
+        """Take note of a long move in z.
+
+        Parameters
+        ----------
+        way : float
+            In nm; negative is towards the sample.
+        time : float
+            When it ended, in s.
+        """
         self._creep.move([way], time)
 
     def rise(self, time: ArrayLike) -> Floats:
-        """Return by how much the sample has risen as the z piezo counts, at times (...), in nm; shape (...)."""
+        """Return by how much the sample has risen as the z piezo counts, in nm; shape (...).
+
+        Parameters
+        ----------
+        time : array_like of shape (...)
+            In s of the controller's clock.
+        """
         return self._drift * np.asarray(time, dtype=float) - self._creep.behind(time)[..., 0]
 
 
@@ -99,7 +127,15 @@ class Piezo:
         return float(self._compensated[0]), float(self._compensated[1])
 
     def compensate(self, velocity: tuple[float, float], time: float) -> None:
-        """Compensate a drift, in nm/s, from ``time`` on."""
+        """Compensate a drift from now on.
+
+        Parameters
+        ----------
+        velocity : (float, float)
+            Velocity at which the surface moves in the coordinates of the tip, in nm/s.
+        time : float
+            When it begins, in s.
+        """
         self._pass_to(time)
         self._compensated = np.array(velocity, dtype=float)
 
@@ -119,7 +155,15 @@ class Piezo:
         self._slack = np.clip(self._slack + way, -self._play, self._play)
 
     def displacement(self, time: ArrayLike) -> Floats:
-        """Real place less the place asked for, at times (...), in nm; shape (..., 2)."""
+        """Return the real place less the place asked for, in nm; shape (..., 2).
+
+        Drift that is not compensated, creep and hysteresis add up in it.
+
+        Parameters
+        ----------
+        time : array_like of shape (...)
+            In s, after the last move.
+        """
         later = np.asarray(time, dtype=float)[..., None] - self._time
         drifted = self._drifted - (self._drift - self._compensated) * later
         return drifted + self._creep.behind(time) - self._hysteresis * self._slack
@@ -127,9 +171,14 @@ class Piezo:
     def opening(self, along: Floats, length: float) -> Floats:
         """Return how far the way back lies before the way forth, in nm.
 
-        The line is ``length`` nm long and is scanned again and again.
+        The line is scanned again and again, so that the play is taken up at both of its ends.
 
-        ``along`` is the distance from where the line begins on the way forth.
+        Parameters
+        ----------
+        along : ndarray of shape (columns,)
+            Distance from where the line begins on the way forth, in nm.
+        length : float
+            Length of the line, in nm.
         """
         play = min(self._play, length / 2)
         forth, back = np.minimum(along - play, play), np.maximum(play - (length - along), -play)

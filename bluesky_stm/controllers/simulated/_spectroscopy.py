@@ -111,7 +111,22 @@ class SimulatedSpectroscopy(Spectroscopy):
                 self._bench.junction.treat(self._bench.now(), "dip")
 
     def grid(self, frame: Frame, settings: SweepSettings) -> Grid:
-        """A CITS grid, measured as one act that cannot be stopped; drift, creep and changes of the tip are left out."""
+        """Measure a CITS grid as one act that cannot be stopped; drift, creep and changes of the tip are left out.
+
+        Parameters
+        ----------
+        frame : Frame
+            Region (nm) and pixels, with a spectrum at each.
+        settings : SweepSettings
+            The sweep.
+
+        Raises
+        ------
+        SettingsError
+            When the lock-in cannot follow the bias. Nothing was swept.
+        STMError
+            When the tip is withdrawn.
+        """
         self._check_dwell(settings)
         with self._bench.acts.one():
             self._bench.check_contact()
@@ -132,11 +147,25 @@ class SimulatedSpectroscopy(Spectroscopy):
     # ---- the truth, for tests and benchmarks ----
 
     def truth_grid(self, frame: Frame, settings: SweepSettings) -> Grid:
-        """Return what an instrument without noise would measure at every pixel of ``frame``: a dense map of the truth."""
+        """Return what an instrument without noise would measure at every pixel of a frame: a dense map of the truth.
+
+        Parameters
+        ----------
+        frame : Frame
+            Region (nm) and pixels.
+        settings : SweepSettings
+            The sweep.
+        """
         return self._gridded(frame, settings, None, self._bench.now())
 
     def truth_topograph(self, frame: Frame) -> Topograph:
-        """Return what a scan without noise, drift, creep and lag would show."""
+        """Return what a scan without noise, drift, creep and lag would show, at the set point as it stands.
+
+        Parameters
+        ----------
+        frame : Frame
+            Region (nm) and pixels.
+        """
         junction = self._bench.junction
         height = junction.instrument.image(frame.points(), junction.setpoint, junction.tips.tip)
         return Topograph(frame, height, setpoint=junction.setpoint, time=self._bench.now())

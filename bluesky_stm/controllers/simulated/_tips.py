@@ -89,14 +89,26 @@ class Tips:
         return self._due
 
     def at(self, time: float) -> Tip:
-        """The tip at ``time``, in s, after the changes that were due."""
+        """Return the tip at a time, after the changes that were due.
+
+        Parameters
+        ----------
+        time : float
+            In s of the controller's clock; a time before the last change gives the present tip, too.
+        """
         while self._due <= time:
             self._become(self._worse(self._noise.next("tip")), self._due, "by itself")
             self._wait()
         return self.tip
 
     def crash(self, time: float) -> None:
-        """The tip has touched."""
+        """Let the tip touch: with the profile's probability ``crash_change`` it is another, worse one afterwards.
+
+        Parameters
+        ----------
+        time : float
+            When, in s of the controller's clock.
+        """
         rng = self._noise.next("crash")
         if rng.random() < self._profile.crash_change:
             self._become(self._worse(rng), time, "crash")
@@ -118,7 +130,15 @@ class Tips:
         self._become(replace(tip, length=self.tip.length + longer), time, "sweep")
 
     def treat(self, time: float, cause: str) -> None:
-        """A pulse or a dip, meant to heal: it does, makes another bad tip, or does nothing."""
+        """Pulse or dip the tip, to heal it: it does, makes another bad tip, or does nothing.
+
+        Parameters
+        ----------
+        time : float
+            When, in s of the controller's clock.
+        cause : str
+            What is noted of the change.
+        """
         rng = self._noise.next("treatment")
         changes, heals = rng.random(2) < (self._profile.treatment_change, self._profile.treatment_heals)
         if changes:
