@@ -161,9 +161,9 @@ class AgentDevice(Device):
         self.agent_name = str(agent.describe()["name"])
         self._teaching = Teaching(scalarizer or make_scalarizer(scale.scalarizer), fixed=False)  # type: ignore[union-attr]
         self._prior = list(prior or {})
-        self._pupil = TaughtAgent(agent, prior)
+        self._taught = TaughtAgent(agent, prior)
         self._lessons: list[Lesson] = []
-        self._taught = 0
+        self._lesson_count = 0
         self._worker = Worker(name)
         self._status: Status | None = None
         self._answered: Key | None = None
@@ -186,7 +186,7 @@ class AgentDevice(Device):
                 f"The agent {self.name!r} has seen a topograph: earlier runs are given before that. Give them to a fresh agent."
             )
         self._prior.append(uid)
-        self._pupil.prior[uid] = experience.judged(self.scalarizer)
+        self._taught.prior[uid] = experience.judged(self.scalarizer)
 
     @property
     def experience(self) -> Experience | None:
@@ -197,12 +197,12 @@ class AgentDevice(Device):
     @property
     def candidates(self) -> Floats:
         """Places that the agent may suggest, (n, 2) in nm; none before its first topograph."""
-        return self._pupil.candidates
+        return self._taught.candidates
 
     @property
     def observations(self) -> Sequence[Observation]:
         """Observations as the agent knows them now: places corrected for drift, spectra of a changed tip taken back."""
-        return self._pupil.observations
+        return self._taught.observations
 
     @property
     def best(self) -> float:
@@ -212,17 +212,17 @@ class AgentDevice(Device):
     @property
     def masked(self) -> tuple[Frame, ...]:
         """Areas in which it may not look."""
-        return self._pupil.areas
+        return self._taught.areas
 
     @property
     def left(self) -> int:
         """Number of candidates that are neither measured nor masked."""
-        return self._pupil.left
+        return self._taught.left
 
     @property
     def topograph(self) -> Topograph | None:
         """The topograph that the agent has looked at."""
-        return self._pupil.topograph
+        return self._taught.topograph
 
     @property
     def drift(self) -> Drift | None:
@@ -259,8 +259,8 @@ class AgentDevice(Device):
         self._lessons += self._teaching.take()
         while self._lessons:
             lesson = self._lessons[0]
-            self._pupil.give(lesson)
-            self._taught += 1
+            self._taught.give(lesson)
+            self._lesson_count += 1
             del self._lessons[0]
 
     def refusal(self, settings: Data) -> str:
@@ -292,9 +292,9 @@ class AgentDevice(Device):
         self.learn()
         pending = tuple(Point(*point) for point in self.pending.get())
         mask = self.mask.get()
-        asked = self._taught, pending, None if mask is None else np.asarray(mask, dtype=bool).tobytes()
+        asked = self._lesson_count, pending, None if mask is None else np.asarray(mask, dtype=bool).tobytes()
         if self.decision is None or asked != self._answered:
-            self.decision = self._pupil.suggest(pending, mask)
+            self.decision = self._taught.suggest(pending, mask)
             self._answered, self._allowed = asked, mask
             self._elapsed, self._decided = time.monotonic() - begun, time.time()
 

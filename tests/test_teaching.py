@@ -64,12 +64,12 @@ class TaughtAgent:
 
 
 def test_lessons_come_in_the_order_of_the_documents():
-    pupil = TaughtAgent()
-    teach(pupil, run(spectrum(1.0), spectrum(2.0, quality=int(Quality.CLIPPED))), mean_didv)
-    assert [type(lesson) for lesson in pupil.heard] == [Topograph, Observation, Observation]
-    assert pupil.heard[1].value == 1.0
-    assert pupil.heard[2].value == Failed("clipped")
-    assert pupil.heard[0].frame == Frame((1, 2), (4, 3), (3, 4), 5)
+    taught = TaughtAgent()
+    teach(taught, run(spectrum(1.0), spectrum(2.0, quality=int(Quality.CLIPPED))), mean_didv)
+    assert [type(lesson) for lesson in taught.heard] == [Topograph, Observation, Observation]
+    assert taught.heard[1].value == 1.0
+    assert taught.heard[2].value == Failed("clipped")
+    assert taught.heard[0].frame == Frame((1, 2), (4, 3), (3, 4), 5)
 
 
 def test_an_event_that_comes_by_twice_is_learned_once():
@@ -106,9 +106,9 @@ def earlier_run(*places):
 
 
 def inherited(documents, **prior):
-    pupil = TaughtAgent()
-    teach(pupil, documents, mean_didv, prior)
-    return [[tuple(o.point) for o in told.observations] for told in pupil.prior]
+    taught = TaughtAgent()
+    teach(taught, documents, mean_didv, prior)
+    return [[tuple(o.point) for o in told.observations] for told in taught.prior]
 
 
 def test_what_the_parent_measured_lies_where_the_overview_found_its_surface():

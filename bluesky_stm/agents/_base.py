@@ -335,9 +335,9 @@ class BaseAgent:
         """Return a spot unlike all measured ones; None where candidates do not sit on spots, or no spot is left."""
         if self._kinds is None:
             return None
-        standing = [not o.taken_back for o in self.observations]
-        measured = [self._nearest(point) for point in [*(o.point for o in compress(self.observations, standing)), *pending]]
-        return self._kinds.next(free, measured, [*compress(self._promising, standing), *(True for _ in pending)])
+        kept = [not o.taken_back for o in self.observations]
+        measured = [self._nearest(point) for point in [*(o.point for o in compress(self.observations, kept)), *pending]]
+        return self._kinds.next(free, measured, [*compress(self._promising, kept), *(True for _ in pending)])
 
     @property
     def _promising(self) -> list[bool]:

@@ -253,7 +253,7 @@ class AgentHost:
         self.stop: Data | None = None
         self._send, self._earlier = send, earlier
         self._teaching: Teaching = Teaching(fixed=False)
-        self._pupil = TaughtAgent(agent)
+        self._taught = TaughtAgent(agent)
         self._runs: set[str] = set()
 
     def __call__(self, name: str, doc: Data) -> None:
@@ -275,7 +275,7 @@ class AgentHost:
     @property
     def observations(self) -> Sequence[Observation]:
         """The observations that the agent has learned."""
-        return self._pupil.observations
+        return self._taught.observations
 
     def _learn(self, name: str, doc: Data) -> bool:
         """Return True when the document held a lesson, and the agent can be asked."""
@@ -290,20 +290,20 @@ class AgentHost:
         self._teaching(name, doc)
         lessons = self._teaching.take()
         for lesson in lessons:
-            self._pupil.give(lesson)
-        return bool(lessons) and self._pupil.topograph is not None
+            self._taught.give(lesson)
+        return bool(lessons) and self._taught.topograph is not None
 
     def _inherit(self, start: Data) -> None:
         """Get the earlier runs that a start document names."""
         known = {uid: Run(list(self._earlier(uid))) for uid in start["agent"]["prior"]}
-        self._pupil.prior = prior_of(Run([("start", start)], known))
+        self._taught.prior = prior_of(Run([("start", start)], known))
 
     def _answer(self) -> JSON:
-        assert self._pupil.topograph is not None
-        known = lessons_digest(self._pupil.topograph, self._pupil.observations, tuple(self._pupil.prior.values()))
-        answer: JSON = {"lessons": known, "mask": mask_digest(self._pupil.mask)}
+        assert self._taught.topograph is not None
+        known = lessons_digest(self._taught.topograph, self._taught.observations, tuple(self._taught.prior.values()))
+        answer: JSON = {"lessons": known, "mask": mask_digest(self._taught.mask)}
         try:
-            decision = self._pupil.suggest()
+            decision = self._taught.suggest()
         except SettingsError as error:
             answer["refused"] = str(error)
         else:

@@ -7,14 +7,10 @@ exchanged (`SweepSettings`, `Observation`, `Decision` ...) are defined beside th
 from bluesky_stm.protocols._agent import (
     Agent,
     Decision,
-    Experience,
-    Failed,
     Health,
     Insight,
     Insightful,
-    Observation,
     Posterior,
-    Scalarizer,
 )
 from bluesky_stm.protocols._lockin import LockInCalibration, LockInSettings
 from bluesky_stm.protocols._microscope import (
@@ -28,6 +24,7 @@ from bluesky_stm.protocols._microscope import (
     TipControl,
     ZControl,
 )
+from bluesky_stm.protocols._observation import Experience, Failed, Observation, Scalarizer, as_value
 from bluesky_stm.protocols._values import (
     IMAGES,
     PACKET,
@@ -69,4 +66,5 @@ __all__ = [
     "TipShape",
     "TipState",
     "ZControl",
+    "as_value",
 ]

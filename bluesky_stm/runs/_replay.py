@@ -185,7 +185,7 @@ def replay(run: object, agent: Agent | None = None, *, parts: Iterable[Any] = ()
     return Replay(run, agent, decisions, _changes(run.start.get("versions", {})))
 
 
-def _compare(run: Run, pupil: TaughtAgent) -> Iterator[Compared]:
+def _compare(run: Run, taught: TaughtAgent) -> Iterator[Compared]:
     """Yield each decision again, made at its moment: after as many observations as it says, with later ones kept back."""
     teaching = Teaching()
     waiting: deque[Lesson] = deque()
@@ -194,30 +194,30 @@ def _compare(run: Run, pupil: TaughtAgent) -> Iterator[Compared]:
         waiting.extend(teaching.take())
         if stream == Stream.AGENT:
             recorded = decision_from(event["data"])
-            _catch_up(pupil, waiting, recorded.ingested)
+            _catch_up(taught, waiting, recorded.ingested)
             if teaching.run == run.uid:
-                yield _again(pupil, recorded, event["data"], decided)
+                yield _again(taught, recorded, event["data"], decided)
             decided.append(recorded)
-    _catch_up(pupil, waiting, sys.maxsize)
+    _catch_up(taught, waiting, sys.maxsize)
 
 
-def _catch_up(pupil: TaughtAgent, waiting: deque[Lesson], until: int) -> None:
+def _catch_up(taught: TaughtAgent, waiting: deque[Lesson], until: int) -> None:
     """Teach what is waiting, except what would take the agent beyond ``until`` observations."""
-    while waiting and _known_after(waiting[0], pupil) <= until:
-        pupil.give(waiting.popleft())
+    while waiting and _known_after(waiting[0], taught) <= until:
+        taught.give(waiting.popleft())
 
 
-def _known_after(lesson: Lesson, pupil: TaughtAgent) -> int:
+def _known_after(lesson: Lesson, taught: TaughtAgent) -> int:
     """Return the number of observations that the agent knows once it has had this lesson."""
     if isinstance(lesson, Observation):
-        return len(pupil.observations) + 1
+        return len(taught.observations) + 1
     return len(lesson.observations) if isinstance(lesson, Revision) else 0
 
 
-def _again(pupil: TaughtAgent, recorded: Decision, data: Data, decided: list[Decision]) -> Compared:
+def _again(taught: TaughtAgent, recorded: Decision, data: Data, decided: list[Decision]) -> Compared:
     """Make the decision in ``data`` once more, with the same places pending and the same mask."""
     try:
-        return Compared(len(decided), recorded, pupil.suggest(_pending(data, decided), mask_from(data)))
+        return Compared(len(decided), recorded, taught.suggest(_pending(data, decided), mask_from(data)))
     except SettingsError as error:
         return Compared(len(decided), recorded, None, str(error))
 

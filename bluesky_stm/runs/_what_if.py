@@ -172,10 +172,10 @@ def what_if(
     known, prior = lessons_of(run, judge), prior_of(run, judge)
     observations = known.observations
     make = _maker(run.start, agent, acquisition, seed)
-    pupil = _pupil(make(), prior, [*known.placings, known.topograph, Masking(known.areas)])
-    archive = Simulator(answers, judge) if answers else Archive(observations, pupil.candidates)
-    decisions, chosen, wishes = _explore(pupil, archive, budget or len(observations))
-    taught = _pupil(make(), prior, [*known.placings, Revision(known.topograph, observations)])
+    explorer = _taught(make(), prior, [*known.placings, known.topograph, Masking(known.areas)])
+    archive = Simulator(answers, judge) if answers else Archive(observations, explorer.candidates)
+    decisions, chosen, wishes = _explore(explorer, archive, budget or len(observations))
+    taught = _taught(make(), prior, [*known.placings, Revision(known.topograph, observations)])
     return WhatIf(
         run.uid,
         judge.describe(),
@@ -190,11 +190,11 @@ def what_if(
     )
 
 
-def _pupil(agent: Agent, prior: Mapping[str, Experience], lessons: Iterable[Lesson]) -> TaughtAgent:
-    pupil = TaughtAgent(agent, prior)
+def _taught(agent: Agent, prior: Mapping[str, Experience], lessons: Iterable[Lesson]) -> TaughtAgent:
+    taught = TaughtAgent(agent, prior)
     for lesson in lessons:
-        pupil.give(lesson)
-    return pupil
+        taught.give(lesson)
+    return taught
 
 
 def _maker(
@@ -247,19 +247,19 @@ def _stored_map(run: Run, count: int) -> Floats | None:
 
 
 def _explore(
-    pupil: TaughtAgent, archive: Archive | Simulator, budget: int
+    explorer: TaughtAgent, archive: Archive | Simulator, budget: int
 ) -> tuple[list[Decision], list[Observation], list[Decision | None]]:
     decisions, chosen, wishes = list[Decision](), list[Observation](), list[Decision | None]()
     for _ in range(budget):
         known = archive.can()
-        if known is not None and not (known if pupil.mask is None else known & pupil.mask).any():
+        if known is not None and not (known if explorer.mask is None else known & explorer.mask).any():
             break
-        wish = pupil.suggest()
+        wish = explorer.suggest()
         answerable = known is None or known[wish.candidate]
-        decisions.append(wish if answerable else pupil.suggest(mask=known))
+        decisions.append(wish if answerable else explorer.suggest(mask=known))
         wishes.append(None if answerable else wish)
         chosen.append(archive.answer(decisions[-1]))
-        pupil.give(chosen[-1])
+        explorer.give(chosen[-1])
     return decisions, chosen, wishes
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import ClassVar, Literal
 
 import numpy as np
 
 from bluesky_stm.measurements import Quality, Spectrum
 from bluesky_stm.parts import Part, setting
-from bluesky_stm.protocols import Failed
+from bluesky_stm.protocols import Failed, as_value
 from bluesky_stm.scalarizers._noise import replicas
 
 
@@ -86,9 +87,7 @@ class ScalarizerPart(Part):
         if spectrum.quality & self.refused:
             return Failed(f"{self.name}: the spectrum is {(spectrum.quality & self.refused).words}")
         try:
-            value = float(self.value(spectrum))
+            value = as_value(self.value(spectrum))
         except NoValueError as why:
             return Failed(f"{self.name}: {why}")
-        if not math.isfinite(value):
-            return Failed(f"{self.name}: the value is not a finite number")
-        return self.sign * value
+        return replace(value, reason=f"{self.name}: {value.reason}") if isinstance(value, Failed) else self.sign * value

@@ -55,18 +55,18 @@ def load_run(run: Any, parts: Iterable[Any] = ()) -> xr.DataTree:
 
     register(*parts)
     run = run if isinstance(run, Run) else Run(list(documents(run)))
-    told = _Told().read(run.documents())
-    image = topograph_from(told.values[Stream.TOPOGRAPH][0]) if told.values[Stream.TOPOGRAPH] else None
+    found = _EventData().read(run.documents())
+    image = topograph_from(found.values[Stream.TOPOGRAPH][0]) if found.values[Stream.TOPOGRAPH] else None
     groups = {
         "topograph": _topograph(image) if image else None,
-        "spectra": _spectra([spectrum_from(data) for data in told.values[Stream.PRIMARY]], told.judge),
-        "decisions": _decisions([decision_from(data) for data in told.values[Stream.AGENT]], told.judges[Stream.AGENT]),
-        "maps": _maps(told.values[Stream.MAPS], run.start, image, told.judges[Stream.MAPS]),
+        "spectra": _spectra([spectrum_from(data) for data in found.values[Stream.PRIMARY]], found.judge),
+        "decisions": _decisions([decision_from(data) for data in found.values[Stream.AGENT]], found.judges[Stream.AGENT]),
+        "maps": _maps(found.values[Stream.MAPS], run.start, image, found.judges[Stream.MAPS]),
     }
     return xr.DataTree.from_dict({name: part for name, part in groups.items() if part is not None}, name=run.uid)
 
 
-class _Told(StreamRouter):
+class _EventData(StreamRouter):
     """The data of the Events of a run, by stream, and the scalarizer that held at each of them; none where none is named."""
 
     def __init__(self) -> None:

@@ -21,7 +21,7 @@ _FAR_GAPS = np.linspace(0.3, 5.1, 13)
 _TUNNELING = 3.0
 """Bias, in V, up to which no gap in use is wider than those of `_GAPS`."""
 
-_PARTS = 4
+_TRANSMISSION_PARTS = 4
 """Number of parts of an energy bin in which the transmission is constant."""
 
 
@@ -83,12 +83,12 @@ class ConstantCurrent:
 
         Within a bin the states are taken as a straight line, with the slope between the bins to either side.
         """
-        fractions, middle = np.arange(_PARTS) / _PARTS, (self.edges[1:] + self.edges[:-1]) / 2
+        fractions, middle = np.arange(_TRANSMISSION_PARTS) / _TRANSMISSION_PARTS, (self.edges[1:] + self.edges[:-1]) / 2
         fine = np.append((self.edges[:-1, None] + np.diff(self.edges)[:, None] * fractions).ravel(), self.edges[-1])
         at, energy = np.array([self.bias]), (fine[1:] + fine[:-1]) / 2
         carried = np.abs(self.barrier.window(at, fine)[0]) * np.exp(-self.barrier.decay(at[0], energy) * self._gaps[:, None])
-        parts = carried.reshape(len(self._gaps), -1, _PARTS)
-        kernel, tilt = parts.sum(axis=2), (parts * (energy.reshape(-1, _PARTS) - middle[:, None])).sum(axis=2)
+        parts = carried.reshape(len(self._gaps), -1, _TRANSMISSION_PARTS)
+        kernel, tilt = parts.sum(axis=2), (parts * (energy.reshape(-1, _TRANSMISSION_PARTS) - middle[:, None])).sum(axis=2)
         slope = tilt[:, 1:-1] / (middle[2:] - middle[:-2])
         kernel[:, 2:] += slope
         kernel[:, :-2] -= slope

@@ -29,7 +29,7 @@ _TOLERANCE = 1e-4
 _BIASES = 16
 """Number of biases of a sweep that are computed together, on the energies that the one furthest from the Fermi level needs."""
 
-_PARTS = 4
+_STATE_PARTS = 4
 """Number of parts of an energy bin in which states are counted where they may be narrower than the bin."""
 
 _PHASES = 16
@@ -88,7 +88,7 @@ class SweepIntegral:
 
     @property
     def _parts(self) -> int:
-        return 1 if self.finest >= self._width else _PARTS
+        return 1 if self.finest >= self._width else _STATE_PARTS
 
     def __call__(self, states: Floats, gap: Floats) -> Floats:
         """Return the current and the modulated currents of each place.

@@ -194,9 +194,9 @@ def give(agent: Agent, lessons: Iterable[Lesson]) -> None:
     lessons : iterable of Lesson
         All lessons of a run, the topograph first.
     """
-    pupil = TaughtAgent(agent)
+    taught = TaughtAgent(agent)
     for lesson in lessons:
-        pupil.give(lesson)
+        taught.give(lesson)
 
 
 def retune(agent: Agent, settings: Data) -> None:

@@ -250,6 +250,6 @@ def teach(
     prior : mapping of str to Experience, optional
         Earlier runs, by uid, that the agent of the run was given.
     """
-    pupil = TaughtAgent(agent, prior)
+    taught = TaughtAgent(agent, prior)
     for lesson in Teaching(scalarizer).lessons(documents):
-        pupil.give(lesson)
+        taught.give(lesson)

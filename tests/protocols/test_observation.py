@@ -21,7 +21,11 @@ KINDS = {
     "float32": np.float32,
     "int16": np.int16,
     "array of no dimension": lambda value: np.array(round(value)),
+    "array of one number": lambda value: np.array([[value]]),
+    "masked array without a mask": lambda value: np.ma.array([value]),
     "tensor": torch.tensor,
+    "tensor that awaits a gradient": lambda value: torch.tensor(value, requires_grad=True),
+    "tensor of half precision": lambda value: torch.tensor([value], dtype=torch.bfloat16),
 }
 kinds = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 
@@ -48,6 +52,36 @@ def test_what_cannot_be_computed_with_is_no_value_and_says_why(odd):
     observation = Observation(Point(0.0, 0.0), odd)
     assert not observation.has_value and math.isnan(observation.number)
     assert isinstance(observation.value, Failed) and "number" in observation.reason and not observation.taken_back
+
+
+def test_the_mean_of_an_array_that_is_masked_everywhere_is_no_value():
+    """NumPy gives the constant ``masked`` for it, which as a float would be 0: a value that nobody measured."""
+    for masked in (np.ma.array([1.0, 2.0], mask=True).mean(), np.ma.array([3.0], mask=[True])):
+        observation = Observation(Point(0.0, 0.0), masked)
+        assert not observation.has_value and math.isnan(observation.number) and "no number" in observation.reason
+
+
+class FailsAsAnArray:
+    def __array__(self, *args, **kwargs):
+        raise RuntimeError("not now")
+
+
+@pytest.mark.parametrize("odd", [FailsAsAnArray(), torch.zeros(2), torch.tensor(1j), np.array(["1"]), np.ma.masked_array([])])
+def test_what_only_looks_like_a_number_is_no_value(odd):
+    assert "is no number" in Observation(Point(0.0, 0.0), odd).reason
+
+
+@pytest.mark.parametrize(
+    "long", [list(range(10_000)), np.arange(1e5), "1" * 10_000, 10**5000], ids=lambda long: type(long).__name__
+)
+def test_a_reason_is_short_however_long_the_value_is(long):
+    assert 20 < len(Observation(Point(0.0, 0.0), long).reason) < 150
+
+
+@pytest.mark.parametrize("odd", [None, "0.1", np.ma.masked, -0.1, math.inf])
+def test_a_deviation_that_is_none_is_unknown_and_the_value_stays(odd):
+    observation = Observation(Point(0.0, 0.0), 3.0, deviation=odd)
+    assert observation.value == 3.0 and math.isnan(observation.deviation)
 
 
 def test_a_failed_spectrum_has_no_number_but_a_reason():

@@ -10,7 +10,7 @@ from bluesky_stm.errors import SettingsError, UnknownNameError
 from bluesky_stm.geometry import Point
 from bluesky_stm.measurements import Quality, Setpoint, Spectrum
 from bluesky_stm.protocols import Failed
-from bluesky_stm.scalarizers import PrincipalComponent, make_scalarizer
+from bluesky_stm.scalarizers import PrincipalComponent, ScalarizerPart, make_scalarizer
 
 GAIN = 0.0156  # V: nA of lock-in for each nS
 
@@ -334,3 +334,23 @@ def test_unknown_names_and_settings_are_refused_with_a_hint():
     with pytest.raises(SettingsError, match="smoothing"):
         make_scalarizer({"name": "gap", "smoothing": 3})
     assert "gap" in parts.scalarizers.names
+
+
+class Lenient(ScalarizerPart):
+    """A part of somebody's own, whose `value` ends as its settings say."""
+
+    name: str = "lenient"
+    ending: str = "none"
+
+    def value(self, spectrum):
+        return {"none": None, "text": "high", "masked": np.ma.masked, "nan": math.nan, "failed": Failed("asleep", again=True)}[
+            self.ending
+        ]
+
+
+@pytest.mark.parametrize("ending", ["none", "text", "masked", "nan", "failed"])
+def test_a_part_that_returns_no_number_gives_no_value_with_its_name_and_the_reason(ending):
+    """As for an object that is no part: a `return` that was forgotten in one case ends no run."""
+    found = Lenient(ending=ending)(semiconductor())
+    assert isinstance(found, Failed) and found.reason.startswith("lenient: ") and found.again == (ending == "failed")
+    assert math.isnan(Lenient(ending=ending).deviation(semiconductor()))

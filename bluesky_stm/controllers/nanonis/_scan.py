@@ -114,18 +114,18 @@ class NanonisScanning(NanonisPart, Scanning):
 
     def _scan(self, frame: Frame, progress: Progress | None) -> Topograph:
         rows = frame.pixels[0]
-        told = _Told(rows, progress)
+        report = _LineCount(rows, progress)
         setpoint, started = self._z.get_setpoint(), self._links.clock.now()
         *_, forth, back, _, _ = self._work.ask("Scan.SpeedGet")
         old = self._grab()[1]
         self._check_tracking()
         if not self._links.stopped.is_set():
             self._work.ask("Scan.Action", ScanAction.START, UPWARD)
-        began = self._wait_for_end(old, 60.0 + 3 * rows * (forth + back), told)
+        began = self._wait_for_end(old, 60.0 + 3 * rows * (forth + back), report)
         self._check_frame(frame)
         height = self._image(frame) if began else np.full(frame.pixels, np.nan)
-        told(_lines(height))
-        quality = Quality.GOOD if told.done == rows else Quality.INCOMPLETE
+        report(_lines(height))
+        quality = Quality.GOOD if report.done == rows else Quality.INCOMPLETE
         return Topograph(
             frame,
             height,
@@ -139,7 +139,7 @@ class NanonisScanning(NanonisPart, Scanning):
         if not self._guard.check_contact("scanned").on:
             raise STMError("The feedback is open: a scan would run the tip into the surface. Nothing was scanned. Close it.")
 
-    def _wait_for_end(self, old: Floats, longest: float, told: _Told) -> bool:
+    def _wait_for_end(self, old: Floats, longest: float, report: _LineCount) -> bool:
         """Wait in short pieces, count the lines between. False where it was stopped before it began.
 
         That nothing runs is no proof that something ran: it was seen running, or there is another image than the ``old`` one.
@@ -159,8 +159,8 @@ class NanonisScanning(NanonisPart, Scanning):
                     f"The scan did not start within {self._links.timeout:g} s. Nothing was scanned. Look at the scan control."
                 )
             self._work.ask("Scan.WaitEndOfScan", WAIT, timeout=self._links.timeout + WAIT / 1000)
-            if told.progress and ran:
-                told(_lines(self._grab()[1]))
+            if report.progress and ran:
+                report(_lines(self._grab()[1]))
             time.sleep(POLL)
         raise NanonisError(f"The scan did not end within {longest:g} s. It was stopped. Look at the scan control.")
 
@@ -192,8 +192,8 @@ def _upright(data: Floats, upwards: bool, unit: str) -> Floats:
     return image
 
 
-class _Told:
-    """Count of the lines that were told, and to whom: it never falls.
+class _LineCount:
+    """Number of lines of a scan that are done, as it is reported: it never falls.
 
     Parameters
     ----------

@@ -106,7 +106,7 @@ class Recording:
         return float(self.run.topograph.height[row, column])
 
     def spectrum_at(self, point: Point) -> Spectrum:
-        """The spectrum recorded nearest to a place, within `reach`; of equals the first.
+        """Return the spectrum recorded nearest to a place, within `reach`; the first one where several are equally near.
 
         Raises
         ------
