@@ -311,11 +311,19 @@ def reopened(start: Data, catalog: str | Path = FOLDER, *, parts: Iterable[Any] 
     Raises
     ------
     SettingsError
-        When the microscope was not opened by a part, its part is not known here, or what answers now is not what answered
-        then. Nothing has moved.
+        When the microscope was not opened by a part, or a version stored the run that did not record the part; when the part
+        is not known here, or what answers now is not what answered then. Nothing has moved.
     """
+    from bluesky_stm.controllers.base import WITHOUT_PARTS, predates_parts
+
     register(*parts)
     described = start.get("controller", {})
+    if predates_parts(start):
+        raise SettingsError(
+            f"Run {start['uid']} was stored by bluesky-stm {WITHOUT_PARTS}, which did not record yet how its controller, "
+            f"{described.get('name')!r}, is opened. Nothing has moved. Open that microscope as it was opened then, and "
+            "RE(resume(run).plan(stm)); what is simulated has changed since, so that a simulated run is begun anew."
+        )
     if "part" not in described:
         raise SettingsError(
             f"Run {start['uid']} does not say how its controller, {described.get('name', 'an unknown one')!r}, is opened: a "

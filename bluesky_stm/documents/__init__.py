@@ -2,6 +2,7 @@
 
 from bluesky_stm.documents._external import IMAGE_DATASET, ExternalArrays
 from bluesky_stm.documents._fields import fault_of_fields
+from bluesky_stm.documents._given import is_document, no_run
 from bluesky_stm.documents._router import Document, StreamRouter
 from bluesky_stm.documents._streams import EVENTS, SCHEMA_VERSION, Stream
 
@@ -14,4 +15,6 @@ __all__ = [
     "Stream",
     "StreamRouter",
     "fault_of_fields",
+    "is_document",
+    "no_run",
 ]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from bluesky_stm.documents import Document
 from bluesky_stm.errors import CatalogError, ReplayError, STMError, UnknownNameError
@@ -13,7 +13,7 @@ from bluesky_stm.measurements import Topograph
 from bluesky_stm.parts import agents
 from bluesky_stm.protocols import Experience, Observation
 from bluesky_stm.scalarizers import scalarizer_of
-from bluesky_stm.storage import Run, Runs
+from bluesky_stm.storage import Run, Runs, documents
 from bluesky_stm.teaching import Masking, Placing, Revision, Teaching
 from bluesky_stm.validated import Data
 
@@ -30,13 +30,18 @@ def as_run(source: object, catalog: Runs | None = None) -> Run:
         A `Run` comes back as it is. An iterable is read at once, so that it can be read again.
     catalog : Runs, optional
         Catalog in which the runs are found that it refers to.
+
+    Raises
+    ------
+    SettingsError
+        When it is neither.
     """
     if isinstance(source, Run):
         return source
     reusable = (
         source
         if hasattr(source, "documents") or isinstance(source, str) or hasattr(source, "__fspath__")
-        else list(cast(Iterable[Document], source))
+        else list(documents(source))  # it may be an iterator, and the documents are read more than once
     )
     return Run(reusable, catalog)
 

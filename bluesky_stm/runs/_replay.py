@@ -134,8 +134,28 @@ class Replay:
             return f"{counted}, bit for bit."
         if self.divergence is None:
             size = max(compared.difference for compared in self.decisions)
-            return " ".join([f"{counted}; their numbers differ by up to {size:.1g} of their size.", *self._elsewhere])
-        return " ".join([f"{counted}. First divergence at {self.divergence}. {self._why()}", *self._elsewhere])
+            return " ".join([f"{counted}; their numbers differ by up to {size:.1g} of their size.", *self._remarks])
+        return " ".join([f"{counted}. First divergence at {self.divergence}. {self._why()}".rstrip(), *self._remarks])
+
+    @property
+    def stored_by(self) -> str:
+        """The version of this package that stored the run, where it is not the one that replays it; else empty."""
+        return self.changed["bluesky-stm"][0] if "bluesky-stm" in self.changed else ""
+
+    @property
+    def _remarks(self) -> list[str]:
+        """What else a person should know where the numbers are not the same."""
+        return [*self._older, *self._elsewhere]
+
+    @property
+    def _older(self) -> list[str]:
+        """The change of version, where there is one: another version may value the same spectrum otherwise."""
+        if not self.stored_by:
+            return []
+        return [
+            f"It was stored by bluesky-stm {self.stored_by}, and replayed by {self.changed['bluesky-stm'][1]}, which may value "
+            "spectra and decide otherwise: its decisions are compared for information. To check them, install that version."
+        ]
 
     @property
     def _elsewhere(self) -> list[str]:
@@ -145,9 +165,12 @@ class Replay:
         return [f"They were computed on another device ({', '.join(moved)}), whose last digits differ."] if moved else []
 
     def _why(self) -> str:
-        if self.changed:
-            changes = ", ".join(f"{what} {then} -> {now}" for what, (then, now) in self.changed.items())
+        others = {what: versions for what, versions in self.changed.items() if what != "bluesky-stm"}
+        if others:
+            changes = ", ".join(f"{what} {then} -> {now}" for what, (then, now) in others.items())
             return f"It may be because something has changed since: {changes}."
+        if self.stored_by:
+            return ""
         if self.divergence and self.divergence.recorded.ingested and self.divergence.difference < 1e-6:
             return (
                 "The numbers agree to a millionth, so a near tie was broken otherwise: another processor or number of threads."

@@ -9,7 +9,7 @@ from typing import Any
 
 import event_model
 
-from bluesky_stm.documents import Document, ExternalArrays
+from bluesky_stm.documents import Document, ExternalArrays, is_document, no_run
 from bluesky_stm.storage._journal import read_journal
 from bluesky_stm.storage._nodes import rebuilt
 from bluesky_stm.storage._plain import READERS
@@ -28,6 +28,11 @@ def documents(source: Any) -> Iterator[Document]:
         A journal or a file of JSON lines; a run of our catalog; a run of databroker 2 or Tiled; a run or a header of databroker
         1.2; or any iterable of ``(name, document)``, ``event_page`` and ``datum_page`` included.
 
+    Raises
+    ------
+    SettingsError
+        When it is none of these: a uid without its catalog, a file that is not there.
+
     Notes
     -----
     Tiled rebuilds documents: the uids of Events are new, NaN has become None, and an unfinished run ends in an empty stop
@@ -39,6 +44,8 @@ def documents(source: Any) -> Iterator[Document]:
             if name == "stop" and not doc:
                 return
             yield from _unpacked(name, doc)
+    except (FileNotFoundError, IsADirectoryError) as error:
+        raise (no_run(source) if isinstance(source, str | PathLike) else error) from None
     except Exception as error:
         if getattr(getattr(error, "response", None), "status_code", None) != NOT_ACCEPTABLE:
             raise
@@ -73,9 +80,18 @@ def _stored(source: Any) -> Iterable[Document]:
         path = Path(source)
         return READERS.get(path.suffix, read_journal)(path)
     if not hasattr(source, "documents"):
-        return iter(source)
+        return _listed(source)
     # intake's runs of databroker 1.2 want to be told whether to open external files
     return source.documents(fill="no") if type(source).__name__.startswith("BlueskyRunFrom") else source.documents()
+
+
+def _listed(source: Any) -> Iterator[Document]:
+    if not isinstance(source, Iterable):
+        raise no_run(source)
+    for item in source:
+        if not is_document(item):
+            raise no_run(source)
+        yield item[0], item[1]
 
 
 def _unpacked(name: str, doc: Any) -> Iterator[Document]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol, cast
 
-from bluesky_stm.documents import Document
-from bluesky_stm.errors import SettingsError
+from bluesky_stm.documents import Document, is_document, no_run
 from bluesky_stm.views._record import RunRecord, record_all
 
 
@@ -43,7 +42,7 @@ def records_of(runs: Given, catalog: FindsRuns | None = None) -> list[RunRecord]
     Raises
     ------
     SettingsError
-        When a uid is given without the catalog that knows it.
+        When a uid is given without the catalog that knows it, or something that is no run.
     """
     return record_all([_documents(run, catalog) for run in _several(runs)])
 
@@ -51,17 +50,22 @@ def records_of(runs: Given, catalog: FindsRuns | None = None) -> list[RunRecord]
 def _several(runs: Given) -> list[One]:
     if isinstance(runs, str | RunRecord) or hasattr(runs, "documents"):
         return [cast(One, runs)]
+    if isinstance(runs, Mapping) or not isinstance(runs, Iterable):
+        raise no_run(runs)
     listed = list(runs)
-    return [cast(One, listed)] if listed and _is_document(listed[0]) else cast(list[One], listed)
-
-
-def _is_document(given: object) -> bool:
-    return isinstance(given, tuple | list) and len(given) == 2 and isinstance(given[0], str) and isinstance(given[1], Mapping)
+    return [cast(One, listed)] if listed and is_document(listed[0]) else cast(list[One], listed)
 
 
 def _documents(run: One, catalog: FindsRuns | None) -> Iterable[Document] | RunRecord:
     if isinstance(run, str):
         if catalog is None:
-            raise SettingsError(f"{run!r} is a uid, and only a catalog knows the run that it names. Give catalog= with it.")
+            raise no_run(run)
         run = catalog[run]
-    return run.documents() if not isinstance(run, RunRecord) and hasattr(run, "documents") else run
+    if isinstance(run, RunRecord):
+        return run
+    if hasattr(run, "documents"):
+        return run.documents()
+    listed = list(run) if isinstance(run, Iterable) else []
+    if not listed or not all(is_document(one) for one in listed):
+        raise no_run(run)
+    return listed

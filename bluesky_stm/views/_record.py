@@ -163,7 +163,18 @@ class RunRecord(StreamRouter):
         """The region that the run explored: as the topograph says, else as was planned.
 
         Centre and size are in nm, the angle in degrees counter-clockwise.
+
+        Raises
+        ------
+        SettingsError
+            When the run has neither: it is no exploration.
         """
+        if self.topograph is None and "frame" not in self.start_document:
+            plan = self.start_document.get("plan_name", "unnamed")
+            raise SettingsError(
+                f"Run {self.start_document.get('uid', 'without a start')} of the plan {plan!r} is no exploration: it has "
+                "neither a frame nor a topograph, and no map can be drawn of it. Nothing has been written. Leave it out."
+            )
         return self.topograph.frame if self.topograph else Frame.from_dict(self.start_document["frame"])
 
     @property

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from bluesky_stm.errors import SettingsError
 from bluesky_stm.measurements import Quality
-from bluesky_stm.runs import replay
+from bluesky_stm.runs import replay, resume
+from bluesky_stm.session import reopened, simulated
 from bluesky_stm.storage import Run, import_run, load_run, open_catalog, runs
 
 OLD = {1: Path(__file__).parents[1] / "data" / "run_schema1.msgpack"}
@@ -30,3 +32,35 @@ def test_an_old_run_is_imported_found_and_replayed(version, tmp_path):
         run = import_run(catalog, OLD[version])
         assert list(runs(catalog, sample="EuZn2As2", length_scale="terrace").uid) == [run.uid]
         assert replay(run).exact
+
+
+FIRST = Path(__file__).parents[1] / "data" / "run_0.1.0_gp_xy.msgpack"
+"""Six spectra that version 0.1.0 took with ``simulated(seed=7)`` and the agent ``gp-xy``."""
+
+
+def test_the_decisions_of_an_older_version_are_compared_for_information_and_it_says_so():
+    """That version valued the same spectra a little otherwise: neither is the run damaged nor does the agent err."""
+    again = replay(FIRST)
+    assert again.reproduced and not again.exact and again.stored_by == "0.1.0"
+    assert "7 of 7 decisions reproduced; their numbers differ" in str(again)
+    assert "stored by bluesky-stm 0.1.0" in str(again) and "compared for information" in str(again)
+
+
+def test_a_decision_of_an_older_version_that_differs_is_laid_to_the_version():
+    documents = list(Run(FIRST).documents())
+    last = [doc for name, doc in documents if name == "event" and "agent_candidate" in doc["data"]][-1]
+    last["data"]["agent_candidate"] += 1
+    again = replay(documents)
+    assert again.divergence.ordinal == 6 and "6 of 7" in str(again)
+    assert str(again).count("0.1.0") == 1 and "compared for information" in str(again) and "  " not in str(again)
+
+
+def test_a_simulated_run_of_a_version_without_parts_is_not_continued_and_it_says_why(tmp_path):
+    start = Run(FIRST).start
+    with pytest.raises(SettingsError, match=r"stored by bluesky-stm 0\.1\.0, which did not record yet .* is opened"):
+        reopened(start, tmp_path / "reopened")
+    assert not (tmp_path / "reopened").exists()
+    with simulated(seed=7, catalog=tmp_path / "anew") as session:
+        plan = resume(FIRST, budget=8)
+        with pytest.raises(SettingsError, match=r"the surface that answered then .* begin a new run"):
+            plan.plan(session.stm)

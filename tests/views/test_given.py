@@ -54,3 +54,13 @@ def test_a_uid_without_a_catalog_is_refused(tmp_path):
     with pytest.raises(SettingsError, match=r"'3f2a' is a uid.*catalog="):
         report("3f2a", tmp_path / "page.html")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_run_that_has_neither_frame_nor_topograph_is_no_exploration(tmp_path):
+    """As of `bluesky.plans.count` in the same catalog: before a picture of it is drawn."""
+    start = {"uid": "3f2a", "time": 0.0, "plan_name": "count"}
+    documents = [("start", start), ("stop", {"uid": "1", "time": 1.0, "run_start": "3f2a", "exit_status": "success"})]
+    for show in (figure, lambda run: report(run, tmp_path / "page.html")):
+        with pytest.raises(SettingsError, match="3f2a of the plan 'count' is no exploration"):
+            show(documents)
+    assert not list(tmp_path.iterdir())

@@ -4,7 +4,7 @@ from bluesky_stm.controllers.base._acts import HOME, PIXEL_TIME, SLEW, SPEED, Ac
 from bluesky_stm.controllers.base._bounds import BOUNDS, check_bounds
 from bluesky_stm.controllers.base._clock import Clock, InstantClock, RealClock
 from bluesky_stm.controllers.base._controller import BaseController
-from bluesky_stm.controllers.base._part import ControllerPart, ExplorationDefaults
+from bluesky_stm.controllers.base._part import WITHOUT_PARTS, ControllerPart, ExplorationDefaults, predates_parts
 
 __all__ = [
     "BOUNDS",
@@ -12,6 +12,7 @@ __all__ = [
     "PIXEL_TIME",
     "SLEW",
     "SPEED",
+    "WITHOUT_PARTS",
     "Acts",
     "BaseController",
     "Clock",
@@ -20,6 +21,7 @@ __all__ = [
     "InstantClock",
     "RealClock",
     "check_bounds",
+    "predates_parts",
     "time_of_a_point",
     "travel",
 ]

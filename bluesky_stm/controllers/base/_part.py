@@ -14,6 +14,9 @@ from bluesky_stm.protocols import Controller, SweepSettings
 from bluesky_stm.settings import LengthScale
 from bluesky_stm.validated import Data
 
+WITHOUT_PARTS = "0.1.0"
+"""The version whose start documents do not say by which part, and with which settings, the microscope was opened."""
+
 
 @dataclass(frozen=True)
 class ExplorationDefaults:
@@ -115,6 +118,12 @@ class ControllerPart(Part):
         changed = [key for key in ("name", *self.same) if now.get(key) != then.get(key)]
         if changed:
             what = "microscope" if changed[0] == "name" else changed[0]
+            if predates_parts(start):
+                raise SettingsError(
+                    f"Run {start['uid']} cannot go on here: the {what} that answered then is not what answers now. Nothing has "
+                    f"moved. The run was stored by bluesky-stm {WITHOUT_PARTS}, and what is simulated has changed since: begin "
+                    "a new run."
+                )
             raise SettingsError(
                 f"Run {start['uid']} cannot go on here: the {what} that answered then is not what answers now. Nothing has "
                 "moved. Open the microscope of the run: bluesky_stm.session.reopened(run.start), or bluesky-stm resume."
@@ -146,3 +155,8 @@ class ControllerPart(Part):
             The microscope that `open` has returned.
         """
         return ExplorationDefaults()
+
+
+def predates_parts(start: Data) -> bool:
+    """Return True for the start document of a run that was stored before it said how its microscope is opened."""
+    return "part" not in start.get("controller", {}) and start.get("versions", {}).get("bluesky-stm") == WITHOUT_PARTS
