@@ -2,7 +2,9 @@
 
 >>> import bluesky_stm
 >>> s = bluesky_stm.simulated(seed=7)  # doctest: +SKIP
+>>> s = bluesky_stm.open("nanonis", host="192.168.1.10")  # doctest: +SKIP
 
+`open` opens any microscope by its name; ``from bluesky_stm import *`` leaves it out, since it would hide Python's own ``open``.
 Names and rooms are loaded when they are used first, as some of them load torch, databroker or matplotlib.
 """
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from bluesky_stm.parts import register
     from bluesky_stm.runs import replay, resume, what_if
     from bluesky_stm.session import nanonis, recorded, simulated
+    from bluesky_stm.session import open as open  # not in __all__, where it would hide that of Python
     from bluesky_stm.storage import export, import_run, load_run, open_catalog
     from bluesky_stm.views import figure, report
 
@@ -47,6 +50,7 @@ _HOMES = {
     "load_ipython_extension": "facility",
     "load_run": "storage",
     "nanonis": "session",
+    "open": "session",
     "open_catalog": "storage",
     "recorded": "session",
     "register": "parts",
@@ -79,4 +83,4 @@ def __dir__() -> list[str]:
     from pkgutil import iter_modules
 
     rooms = {"devices", "plans"} | {module.name for module in iter_modules(__path__)}
-    return sorted([*__all__, *rooms, "__all__", "__doc__", "__file__", "__name__", "__path__", "__version__"])
+    return sorted([*__all__, "open", *rooms, "__all__", "__doc__", "__file__", "__name__", "__path__", "__version__"])

@@ -177,8 +177,8 @@ print(names.count("event"), names[-1])
 def test_the_package_shows_its_names_and_rooms_and_nothing_else():
     shown = {name for name in dir(bluesky_stm) if not name.startswith("__")}
     rooms = {room_of(path) for path in modules() if not room_of(path).startswith("_")}
-    assert shown == {*bluesky_stm.__all__, *rooms}
-    for name in bluesky_stm.__all__:
+    assert shown == {*bluesky_stm.__all__, "open", *rooms}
+    for name in (*bluesky_stm.__all__, "open"):
         assert callable(getattr(bluesky_stm, name)), name
     assert bluesky_stm.__version__ == version("bluesky-stm")
 
@@ -192,7 +192,14 @@ def test_names_for_a_type_checker_are_those_that_are_loaded_when_used():
         for alias in node.names
     }
     assert homes == {name: f"bluesky_stm.{home}" for name, home in bluesky_stm._HOMES.items()}
-    assert bluesky_stm.__all__ == sorted(homes)
+    assert bluesky_stm.__all__ == sorted(homes.keys() - {"open"})
+
+
+def test_a_star_import_leaves_the_open_of_python_alone():
+    names = {}
+    exec("from bluesky_stm import *", names)
+    assert "simulated" in names and "open" not in names
+    assert bluesky_stm.open is bluesky_stm.session.open
 
 
 def test_a_room_is_there_after_the_package_was_imported():

@@ -34,7 +34,7 @@ def as_run(source: object, catalog: Runs | None = None) -> Run:
     Raises
     ------
     SettingsError
-        When it is neither.
+        When it is none of these.
     """
     if isinstance(source, Run):
         return source

@@ -31,7 +31,7 @@ def test_a_uid_without_its_catalog_is_called_a_uid(door, tmp_path):
 
 
 @doors
-@pytest.mark.parametrize("odd", [None, 7, [1, 2], [("start",)], {"start": {}}, object()], ids=str)
+@pytest.mark.parametrize("odd", [None, 7, [1, 2], [("start",)], {"start": {}}, object()], ids=lambda odd: type(odd).__name__)
 def test_what_is_no_run_at_all_is_said_to_be_none(door, odd, tmp_path):
     with pytest.raises(STMError, match="no run"):
         door(odd, tmp_path)
