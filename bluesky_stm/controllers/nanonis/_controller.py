@@ -157,8 +157,9 @@ class NanonisController(BaseController):
     def stop(self) -> None:
         """End motion, approach, scan and sweep over the connection that nothing blocks, and close the feedback.
 
-        The feedback of a withdrawn tip stays open. Where the connection was lost it is tried once more over a fresh one; a
-        read-only controller only notes the stop.
+        The act under way is ended, and one that is asked for meanwhile begins when this is over. The feedback of a withdrawn
+        tip stays open. Where the connection was lost it is tried once more over a fresh one; a read-only controller only notes
+        the stop.
 
         Raises
         ------
@@ -169,13 +170,13 @@ class NanonisController(BaseController):
         STMError
             When nothing kept the tip off the surface; it was withdrawn.
         """
-        self._links.stopped.set()
-        if self._links.read_only:
-            return
-        try:
-            self._stop_everything()
-        except LostConnectionError:
-            self._stop_everything()  # over a fresh connection: it must not fail for a cable that was out for a moment
+        with self._guard.stopping():
+            if self._links.read_only:
+                return
+            try:
+                self._stop_everything()
+            except LostConnectionError:
+                self._stop_everything()  # over a fresh connection: it must not fail for a cable that was out for a moment
 
     def _stop_everything(self) -> None:
         """Try all of it, and raise the first refusal only then."""
@@ -195,7 +196,7 @@ class NanonisController(BaseController):
         self._guard.check_feedback()
 
     def _all_is_over(self) -> bool:
-        """Nothing runs any more; what had been asked for before the stop and begins only after it is ended, too."""
+        """Return True when nothing runs any more; what the act under way began just before it saw the stop is ended, too."""
         running = [act for act, runs in self.running().items() if runs]
         for act in running:
             command, values = STOPPING[act]

@@ -93,6 +93,7 @@ class TipGuard:
         self.left_open = self.passing = self.withdrawing = False
         self.home = math.inf
         self._acting = threading.RLock()
+        self._turn, self._stops = threading.Condition(), 0
         self._deciding = threading.Lock()
         """Held while it is decided whether the feedback is closed, so that a tip on its way back stays on it.
 
@@ -108,7 +109,9 @@ class TipGuard:
         A lost connection comes back before it begins, for then the state is read.
         """
         with self._acting:
-            self.links.stopped.clear()
+            with self._turn:
+                self._turn.wait_for(lambda: not self._stops)
+                self.links.stopped.clear()
             self.links.work.connect()
             act = Act()
             try:
@@ -118,6 +121,19 @@ class TipGuard:
                 raise
             if not act.checked:
                 self.check_tip()
+
+    @contextmanager
+    def stopping(self) -> Iterator[None]:
+        """End the act under way, while the next one waits: the commands that end everything would end that one, too."""
+        with self._turn:
+            self._stops += 1
+            self.links.stopped.set()
+        try:
+            yield
+        finally:
+            with self._turn:
+                self._stops -= 1
+                self._turn.notify_all()
 
     # ---- looking ----
 
