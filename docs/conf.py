@@ -6,6 +6,7 @@ from shutil import copytree, ignore_patterns
 
 sys.path.insert(0, str(Path(__file__).parent))
 import parts_reference
+import reference_pages
 import rooms
 
 project = "bluesky_stm"
@@ -35,3 +36,4 @@ copytree(
 )
 
 (Path(__file__).parent / "parts.md").write_text(parts_reference.page())
+(Path(__file__).parent / "reference.md").write_text(reference_pages.page())

@@ -1,6 +1,7 @@
 """The page on the architecture names functions that exist, where it says."""
 
 import ast
+import importlib
 import re
 from pathlib import Path
 
@@ -34,3 +35,11 @@ def test_the_ways_of_a_spectrum_a_decision_and_a_replay_are_told_to_their_ends()
 def test_every_room_is_on_the_map():
     rooms = {path.stem for path in (ROOT / "bluesky_stm").iterdir() if path.is_dir() and (path / "__init__.py").exists()}
     assert [room for room in rooms | {"devices", "plans", "session"} if f"`{room}`" not in PAGE] == []
+
+
+def test_every_room_is_in_the_reference(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    page = importlib.import_module("reference_pages").page()
+    rooms = {path.stem for path in (ROOT / "bluesky_stm").iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+    public = rooms - {"__init__", "__pycache__", "cli"} | {"devices", "plans", "controllers.nanonis", "controllers.simulated"}
+    assert [room for room in sorted(public) if f".. automodule:: bluesky_stm.{room}\n" not in page] == []

@@ -1,5 +1,7 @@
 """Tests of everything that a controller must do: run them on your own.
 
+.. code-block:: python
+
     from bluesky_stm.controllers.conformance import ControllerConformance
 
     class TestMyController(ControllerConformance):
