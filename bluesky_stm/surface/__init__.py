@@ -6,6 +6,7 @@ finds places of a known kind; only tests and benchmarks may ask for them.
 """
 
 from bluesky_stm.surface._barrier import Barrier
+from bluesky_stm.surface._bending import Screening
 from bluesky_stm.surface._cobalt import CobaltOnGold
 from bluesky_stm.surface._defects import Defect
 from bluesky_stm.surface._euzn2as2 import AREAS, EuZn2As2
@@ -30,6 +31,7 @@ __all__ = [
     "NbSe2",
     "Sample",
     "SamplePart",
+    "Screening",
     "Surface",
     "SurfacePoints",
     "SweepIntegral",

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bluesky_stm.geometry import Floats
+from bluesky_stm.surface._bending import Screening
 from bluesky_stm.units import BOLTZMANN, ELECTRON_KINETIC
 
 
@@ -44,6 +45,8 @@ class Barrier:
         Slope of the logarithm of the tip's own density of states with energy, in 1/eV; 0 for an ideal tip.
     bending : float
         Energy by which the tip lifts the states of the sample under it, in eV.
+    screening : Screening or None
+        How the sample screens the bias, for bands that bend with it and with the gap; None where they do not.
     """
 
     work_function: float
@@ -51,6 +54,7 @@ class Barrier:
     conductance: float
     tip_slope: float = 0.0
     bending: float = 0.0
+    screening: Screening | None = None
 
     @property
     def thermal(self) -> float:
@@ -105,7 +109,7 @@ class Barrier:
         ----------
         bias : ndarray of shape (J,)
             Sample bias, in V.
-        edges : ndarray of shape (K + 1,)
+        edges : ndarray of shape (K + 1,) or (J, K + 1)
             Edges of the bins, in eV from the Fermi level of the sample, increasing.
 
         Returns
@@ -116,6 +120,23 @@ class Barrier:
         at_tip = edges - np.asarray(bias)[:, None]
         filled = self._filled(at_tip) - self._filled(edges)
         return filled * np.exp(self.tip_slope * (at_tip[:, 1:] + at_tip[:, :-1]) / 2) if self.tip_slope else filled
+
+    def lifted(self, bias: Floats, gap: float) -> Floats:
+        """Return by how much bias and gap lift the states of the sample.
+
+        Parameters
+        ----------
+        bias : ndarray of shape (J,)
+            Sample bias, in V.
+        gap : float
+            Distance between tip and surface, in nm.
+
+        Returns
+        -------
+        ndarray of shape (J, 1), or (1, 1) where no `screening` is given
+            In eV; 0 without `screening`.
+        """
+        return np.zeros((1, 1)) if self.screening is None else self.screening.bending(bias, gap)[:, None]
 
     def _filled(self, edges: Floats) -> Floats:
         """Return the Fermi function integrated from each edge to the next, in eV."""
@@ -143,7 +164,9 @@ class Barrier:
         ndarray of shape (n, J)
             Current, in nA, with the sign of the bias.
         """
-        energy = (edges[1:] + edges[:-1]) / 2
-        decay, window = self.decay(np.asarray(bias)[:, None], energy), self.window(bias, edges)
-        rows = [(window * np.exp(-decay * z)) @ each for each, z in zip(states, gap, strict=True)]
+        energy, rows = (edges[1:] + edges[:-1]) / 2, []
+        for each, z in zip(states, gap, strict=True):
+            lifted = self.lifted(bias, float(z))
+            decay = self.decay(np.asarray(bias)[:, None], energy + lifted)
+            rows.append((self.window(bias, edges + lifted) * np.exp(-decay * z)) @ each)
         return self.conductance * np.array(rows)

@@ -12,10 +12,9 @@ from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import Setpoint
 from bluesky_stm.surface._barrier import Barrier
 from bluesky_stm.surface._defects import Defect, Population
-from bluesky_stm.surface._energies import graded_edges
 from bluesky_stm.surface._regions import Regions
 from bluesky_stm.surface._sample import Sample
-from bluesky_stm.surface._setpoint import constant_current
+from bluesky_stm.surface._setpoint import ConstantCurrent, constant_current
 from bluesky_stm.surface._states import counted, mean_states, parameter_row
 from bluesky_stm.surface._terraces import Staircase
 
@@ -67,8 +66,8 @@ class Landscape:
         point.
         """
         sample, bias = self.sample, self.sample.reference.bias
-        unit = Barrier(sample.work_function, sample.temperature, 1.0)
-        edges = graded_edges(bias, unit.thermal, self.finest)
+        unit = Barrier(sample.work_function, sample.temperature, 1.0, screening=sample.screening)
+        edges = ConstantCurrent(unit, bias, 1.0, self.finest).edges
         states = mean_states(sample.model, self.changes[:1], edges)
         current = unit.current(states, edges, np.array([bias]), np.array([sample.reference_gap]))
         return replace(unit, conductance=sample.reference.current / abs(float(current[0, 0])))

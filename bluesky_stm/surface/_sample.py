@@ -11,6 +11,7 @@ import numpy as np
 from bluesky_stm.errors import UnknownNameError
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import Setpoint
+from bluesky_stm.surface._bending import Screening
 from bluesky_stm.surface._defects import Species
 from bluesky_stm.surface._periodic import Periodic
 from bluesky_stm.surface._regions import Band, Puddle
@@ -86,6 +87,8 @@ class Sample:
         Species of what a tip leaves behind where it was pulsed or touched the surface.
     temperature : float
         In K.
+    screening : Screening or None
+        How the sample screens the field of the tip, for bands that bend with bias and gap.
     """
 
     name: str
@@ -104,6 +107,7 @@ class Sample:
     patterns: tuple[Periodic, ...] = ()
     debris: str = ""
     temperature: float = 77.0
+    screening: Screening | None = None
 
     def with_density(self, **per_100_nm2: float) -> Self:
         """Return the same sample with other densities of defects.

@@ -10,7 +10,7 @@ import numpy as np
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import Setpoint
 from bluesky_stm.surface._barrier import Barrier
-from bluesky_stm.surface._energies import graded_edges
+from bluesky_stm.surface._energies import REACH, bin_edges, bin_width, graded_edges
 
 _GAPS = np.linspace(0.3, 1.5, 5)
 """Gaps, in nm, between which the gap of a set point is interpolated at a bias of up to `_TUNNELING`."""
@@ -51,7 +51,12 @@ class ConstantCurrent:
 
         The states of the places are to be given in these bins.
         """
-        return graded_edges(self.bias, self.barrier.thermal, self.finest)
+        if self.barrier.screening is None:
+            return graded_edges(self.bias, self.barrier.thermal, self.finest)
+        # Where both Fermi levels lie in the bands of the sample depends on the gap: no energy may have wide bins.
+        lifted = abs(float(self.barrier.lifted(np.array([self.bias]), 0.0)[0, 0]))
+        margin, width = REACH * self.barrier.thermal + lifted, bin_width(self.barrier.thermal, 0.0, 0.0, self.finest)
+        return bin_edges(min(self.bias, 0.0) - margin, max(self.bias, 0.0) + margin, width)
 
     def gap(self, states: Floats) -> Floats:
         """Return the gap at which each place carries the set current.
@@ -86,7 +91,10 @@ class ConstantCurrent:
         fractions, middle = np.arange(_TRANSMISSION_PARTS) / _TRANSMISSION_PARTS, (self.edges[1:] + self.edges[:-1]) / 2
         fine = np.append((self.edges[:-1, None] + np.diff(self.edges)[:, None] * fractions).ravel(), self.edges[-1])
         at, energy = np.array([self.bias]), (fine[1:] + fine[:-1]) / 2
-        carried = np.abs(self.barrier.window(at, fine)[0]) * np.exp(-self.barrier.decay(at[0], energy) * self._gaps[:, None])
+        carried = np.empty((len(self._gaps), len(energy)))
+        for row, gap in zip(carried, self._gaps.tolist(), strict=True):
+            lifted = self.barrier.lifted(at, gap)
+            row[:] = np.abs(self.barrier.window(at, fine + lifted)) * np.exp(-self.barrier.decay(at[0], energy + lifted) * gap)
         parts = carried.reshape(len(self._gaps), -1, _TRANSMISSION_PARTS)
         kernel, tilt = parts.sum(axis=2), (parts * (energy.reshape(-1, _TRANSMISSION_PARTS) - middle[:, None])).sum(axis=2)
         slope = tilt[:, 1:-1] / (middle[2:] - middle[:-2])

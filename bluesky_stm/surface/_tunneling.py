@@ -23,6 +23,9 @@ from bluesky_stm.surface._energies import REACH, bin_edges, bin_width
 _GAP_RANGE = 0.25
 """Half the range of gaps, in nm, over which the transmission is interpolated; beyond, the error grows as a power of the gap."""
 
+_BENT_RANGE = 0.1
+"""The same where the gap bends the bands."""
+
 _TOLERANCE = 1e-4
 """Largest relative error of that interpolation."""
 
@@ -172,7 +175,11 @@ class SweepIntegral:
         # of states the second derivative would be 4 % too large.
         fewest = self.harmonics + 1
         count = next(n for n in range(fewest, 40) if 2 * half**n / math.factorial(n) < _TOLERANCE)
-        return _GAP_RANGE * np.cos(np.pi * (np.arange(count) + 0.5) / count)
+        reach = _GAP_RANGE
+        if self.barrier.screening is not None:
+            # Onsets move with the gap: the middle gap must be a node, as it is of an odd number, and the others must be near.
+            count, reach = count | 1, _BENT_RANGE
+        return reach * np.cos(np.pi * (np.arange(count) + 0.5) / count)
 
     @cached_property
     def _kernels(self) -> list[tuple[slice, slice, Floats]]:
@@ -187,7 +194,8 @@ class SweepIntegral:
 
     @property
     def _margin(self) -> float:
-        return REACH * self.barrier.thermal + self.modulation
+        lifted = max(float(np.abs(self.barrier.lifted(self.bias, gap)).max()) for gap in (self.center, 0.0))
+        return REACH * self.barrier.thermal + self.modulation + lifted
 
     def _bins_for(self, bias: Floats, width: float) -> Floats:
         # One bin more on either side takes what the kernel's second derivative leaves beyond its end.
@@ -214,12 +222,17 @@ class SweepIntegral:
 
     def _kernel_at(self, bias: Floats, edges: Floats, moved: float) -> Floats:
         """Return the kernel of the current, at biases shifted by ``moved``, at each node; shape (R, J, K)."""
-        window = self.barrier.conductance * self.barrier.window(bias + moved, edges)
         column, energy = bias[:, None], (edges[1:] + edges[:-1]) / 2
-        decay = self.barrier.decay(column + moved, energy)
-        rest = decay - self._base - self.barrier.lean * (column / 2 - energy)
-        middle = window * np.exp(-(decay - self.barrier.mean_decay) * self.center)
-        return middle * np.exp(-rest * self._nodes[:, None, None])
+        kernel: list[Floats] = []
+        for away in self._nodes:
+            lifted = self.barrier.lifted(bias + moved, self.center + away)
+            if not kernel or self.barrier.screening is not None:  # without it all nodes share window and decay
+                window = self.barrier.conductance * self.barrier.window(bias + moved, edges + lifted)
+                decay = self.barrier.decay(column + moved, energy + lifted)
+                rest = decay - self._base - self.barrier.lean * (column / 2 - energy)
+                middle = window * np.exp(-(decay - self.barrier.mean_decay) * self.center)
+            kernel.append(middle * np.exp(-rest * away))
+        return np.array(kernel)
 
 
 def _lagrange(nodes: Floats, at: Floats) -> Floats:

@@ -1,0 +1,63 @@
+"""Bands that the tip bends: a semiconductor that screens its field, with tip and sample as planes.
+
+The voltage between tip and sample drops in part across the gap and in part within the sample, where it lifts or lowers the
+bands at the surface [1]_. The layer that screens it is taken as depleted of carriers: one density of charge, on either side. A
+sharp tip bends them less than a plane does, so this is an upper bound.
+
+References
+----------
+.. [1] R. M. Feenstra, J. A. Stroscio, J. Vac. Sci. Technol. B 5, 923 (1987), doi:10.1116/1.583691
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from scipy import constants
+
+from bluesky_stm.geometry import Floats
+
+_FIELD: Final = 2 * constants.e / constants.epsilon_0 * 1e6 * 1e-18
+"""``2 e / eps0`` in V/nm2 for a density in 1/cm3."""
+
+
+@dataclass(frozen=True)
+class Screening:
+    """How a sample screens the field of the tip.
+
+    Attributes
+    ----------
+    permittivity : float
+        Relative permittivity.
+    charge : float
+        Density of the charges that screen, in 1/cm3.
+    contact : float
+        Bias at which the bands are flat, in V: the difference of the work functions of tip and sample.
+    """
+
+    permittivity: float
+    charge: float
+    contact: float = 0.0
+
+    def bending(self, bias: Floats, gap: Floats | float) -> Floats:
+        """Return by how much the tip lifts the bands at the surface.
+
+        Parameters
+        ----------
+        bias : ndarray of shape (...)
+            Sample bias, in V.
+        gap : ndarray of shape (...) or float
+            Distance between tip and surface, in nm; it is broadcast with ``bias``.
+
+        Returns
+        -------
+        ndarray of shape (...)
+            In eV, with the sign of the bias from `contact`, and never more than that.
+        """
+        voltage = np.asarray(bias) - self.contact
+        # |U| = s + z sqrt(A s): what the depleted layer takes, and what its field, times the permittivity, takes over the gap.
+        across = np.maximum(gap, 0.0) * np.sqrt(_FIELD * self.permittivity * self.charge)
+        root = 2 * np.abs(voltage) / (across + np.sqrt(across**2 + 4 * np.abs(voltage)) + 1e-300)
+        return np.sign(voltage) * root**2
