@@ -21,7 +21,7 @@ from bluesky_stm.controllers.recorded._scan import RecordedScanning
 from bluesky_stm.controllers.recorded._spectroscopy import RecordedSpectroscopy
 from bluesky_stm.controllers.recorded._tip import RecordedTip
 from bluesky_stm.errors import STMError
-from bluesky_stm.files import RecordedRun
+from bluesky_stm.files import RecordedRun, Sweeps
 from bluesky_stm.geometry import Floats, Frame
 from bluesky_stm.measurements import Grid, Spectrum, Topograph
 from bluesky_stm.protocols import Capability, Progress, SweepSettings
@@ -33,7 +33,7 @@ class RecordedController(BaseController):
 
     Parameters
     ----------
-    recording : path, RecordedRun or Grid
+    recording : path, RecordedRun, Grid or Sweeps
         A ``.3ds`` grid of bias sweeps (any place inside its frame answers) or a run (only the measured places answer).
     clock : Clock, optional
         Lets the time pass that each act takes; simulated time if not given.
@@ -49,7 +49,7 @@ class RecordedController(BaseController):
     images = ("height",)
 
     def __init__(
-        self, recording: str | Path | RecordedRun | Grid, *, clock: Clock | None = None, name: str = "recorded"
+        self, recording: str | Path | RecordedRun | Grid | Sweeps, *, clock: Clock | None = None, name: str = "recorded"
     ) -> None:
         self.name = name
         self._recording, self._acts = Recording.of(recording), Acts(clock)
@@ -66,7 +66,7 @@ class RecordedController(BaseController):
 
     @property
     def sweep_settings(self) -> SweepSettings:
-        """The recorded sweep, the only one that answers."""
+        """The recorded sweep, the only one that answers; times that were not recorded are those of a usual sweep."""
         return self._recording.sweep
 
     @property
@@ -99,12 +99,16 @@ class RecordedController(BaseController):
         return self._recording.run.suggested_scale()
 
     def describe(self) -> JSON:
-        """Return the name, the file with its hash, the number of spectra, the sweep and the frame."""
+        """Return the name, the file with its hash, the number of spectra, the sweep and the frame.
+
+        Times of the sweep that were not recorded are None.
+        """
+        unknown = dict.fromkeys({"settle", "integrate"} - self._recording.times.keys())
         return {
             "name": self.name,
             **self._recording.origin,
             "spectra": len(self._recording.places),
-            "sweep": asdict(self.sweep_settings),
+            "sweep": {**asdict(self.sweep_settings), **unknown},
             "frame": self.frame.as_dict(),
         }
 

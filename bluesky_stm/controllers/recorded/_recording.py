@@ -12,7 +12,7 @@ import numpy as np
 from scipy.ndimage import map_coordinates
 
 from bluesky_stm.errors import FileFormatError, LimitError, NotCapableError
-from bluesky_stm.files import RecordedRun, Sweeps, fingerprint, read
+from bluesky_stm.files import RecordedRun, Sweeps, fingerprint, read, read_sweeps
 from bluesky_stm.geometry import Floats, Frame, Point
 from bluesky_stm.measurements import Grid, Spectrum
 from bluesky_stm.protocols import LockInSettings, SweepSettings
@@ -51,16 +51,18 @@ class Recording:
     run : RecordedRun
     origin : dict, optional
         File and hash, for the start document.
+    times : dict, optional
+        Times at each bias that were recorded, in s: ``settle`` and ``integrate`` of `SweepSettings`, or one of them.
     """
 
-    def __init__(self, run: RecordedRun, origin: dict[str, str] | None = None) -> None:
+    def __init__(self, run: RecordedRun, origin: dict[str, str] | None = None, times: dict[str, float] | None = None) -> None:
         self.run = run
-        self.origin = origin or {}
+        self.origin, self.times = origin or {}, times or {}
         self.frame = run.topograph.frame
         self.places = np.array([spectrum.position for spectrum in run.spectra])
 
     @classmethod
-    def of(cls, source: str | Path | RecordedRun | Grid) -> Self:
+    def of(cls, source: str | Path | RecordedRun | Grid | Sweeps) -> Self:
         """Make a recording from a file, or from what was read from one.
 
         Raises
@@ -68,15 +70,24 @@ class Recording:
         FileFormatError
             When it holds no spectra of different places with a topograph.
         """
-        if isinstance(source, (str, Path)):
-            return cls(_as_run(read(source)), fingerprint(source))
-        return cls(_as_run(source))
+        if not isinstance(source, (str, Path)):
+            return cls(_as_run(source), times=_times(source))
+        # `read` gives the grid alone, without what else was recorded at each pixel.
+        path = Path(source)
+        data = read_sweeps(path) if path.suffix.lower() == ".3ds" and path.is_file() else read(path)
+        return cls(_as_run(data), fingerprint(path), _times(data))
 
     @property
     def sweep(self) -> SweepSettings:
-        """The recorded sweep, the only one that answers; its times per point are the usual ones."""
+        """The recorded sweep, the only one that answers; times that were not recorded are those of a usual sweep."""
         bias = self.run.bias
-        return SweepSettings(round(float(bias[0]), 6), round(float(bias[-1]), 6), len(bias))
+        return SweepSettings(
+            start=round(float(bias[0]), 6),
+            stop=round(float(bias[-1]), 6),
+            points=len(bias),
+            settle=self.times.get("settle", SweepSettings.settle),
+            integrate=self.times.get("integrate", SweepSettings.integrate),
+        )
 
     @property
     def reach(self) -> float:
@@ -143,6 +154,15 @@ class Recording:
                 f"{own.center.y:g}) nm. Nothing was scanned. Choose a frame inside."
             )
         return map_coordinates(height, np.moveaxis(own.to_pixel(frame.points()), -1, 0), order=1, mode="nearest")
+
+
+def _times(data: object) -> dict[str, float]:
+    """Return the times at each bias that a file holds once for each pixel, in s, by their names in `SweepSettings`."""
+    named = {"settle": "Settling time", "integrate": "Integration time"}
+    parameters = data.parameters if isinstance(data, Sweeps) else {}
+    held = {key: parameters[name][np.isfinite(parameters[name])] for key, name in named.items() if name in parameters}
+    # To as many digits as float32 holds. Pixels of different times were not one sweep.
+    return {key: float(f"{v[0]:.6g}") for key, v in held.items() if v.size and v[0] >= 0 and np.ptp(v) <= 1e-5 * v[0]}
 
 
 def _as_run(data: object) -> RecordedRun:

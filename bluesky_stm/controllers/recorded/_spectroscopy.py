@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from typing_extensions import override
@@ -25,8 +26,7 @@ class RecordedSpectroscopy(Spectroscopy):
     def sweep(self, settings: SweepSettings, progress: Progress | None = None) -> Spectrum:
         """Return the spectrum that was recorded nearest to the tip, with the place where it was recorded.
 
-        Its time is that of this sweep, and its z is the recorded height at the tip. Settling and averaging times may be others
-        than the recorded ones: they only let the clock run.
+        Its time is that of this sweep, and its z is the recorded height at the tip.
 
         Parameters
         ----------
@@ -67,10 +67,14 @@ class RecordedSpectroscopy(Spectroscopy):
         step = abs(own.stop - own.start) / (own.points - 1)
         off = max(abs(asked.start - own.start), abs(asked.stop - own.stop))
         same = asked == replace(own, start=asked.start, stop=asked.stop, settle=asked.settle, integrate=asked.integrate)
-        if not same or off > step / 2:
+        # Other times would stand in the documents as those of the measurement.
+        times = ((asked.settle, own.settle), (asked.integrate, own.integrate))
+        timed = all(math.isclose(one, other, rel_tol=1e-5) for one, other in times)
+        if not (same and timed) or off > step / 2:
             raise NotCapableError(
-                f"Only the recorded sweep answers: {own.start:g} to {own.stop:g} V in {own.points} points, forward, once, from "
-                f"the set point as it stands, not {asked}. Nothing was swept. Take RecordedController.sweep_settings."
+                f"Only the recorded sweep answers: {own.start:g} to {own.stop:g} V in {own.points} points of {own.settle:g} s "
+                f"and {own.integrate:g} s, forward, once, from the set point as it stands, not {asked}. Nothing was swept. "
+                "Take RecordedController.sweep_settings."
             )
 
 

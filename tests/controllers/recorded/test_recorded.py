@@ -2,6 +2,7 @@
 
 import math
 import threading
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from bluesky_stm.controllers import InstantClock, RealClock, RecordedController
 from bluesky_stm.errors import FileFormatError, LimitError, MotionStoppedError, NotCapableError, STMError
+from bluesky_stm.files import read_sweeps
 from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.measurements import Grid, Quality, Setpoint
 from bluesky_stm.protocols import Capability, Controller, FeedbackGains, LockInSettings, SweepSettings, TipShape
@@ -185,17 +187,48 @@ def test_a_place_out_of_range_is_refused_before_anything_moves():
 def test_only_the_recorded_sweep_answers():
     microscope = controller()
     assert microscope.sweep_settings == SweepSettings(-1.0, 1.0, 21)
-    for other in (SweepSettings(-1.0, 0.5, 21), SweepSettings(-1.0, 1.0, 41), SweepSettings(-1.0, 1.0, 21, averages=4)):
+    own = microscope.sweep_settings
+    for change in ({"stop": 0.5}, {"points": 41}, {"averages": 4}, {"backward": True}, {"settle": 0.005}, {"integrate": 0.0}):
+        other = replace(own, **change)
         with pytest.raises(NotCapableError, match=r"-1 to 1 V in 21 points.*Nothing was swept"):
             microscope.sweep(other)
 
 
+def test_a_grid_of_nanonis_answers_with_the_times_that_stand_in_its_file(data_file):
+    """As the vendor's software wrote them beside each spectrum; others would stand in the documents as those measured with."""
+    microscope = RecordedController(data_file(CITS))
+    own = microscope.sweep_settings
+    assert (own.settle, own.integrate) == (0.015, 0.001)
+    assert microscope.describe()["sweep"] == asdict(own)
+    microscope.sweep(own)
+    assert microscope.now() == pytest.approx(own.points * 0.016)
+    for other in (replace(own, settle=0.004), replace(own, integrate=0.010)):
+        with pytest.raises(NotCapableError, match=r"0\.015 s and 0\.001 s.*Nothing was swept"):
+            microscope.sweep(other)
+
+
+def test_pixels_of_different_times_have_no_time_in_common(data_file):
+    recorded = read_sweeps(data_file(CITS))
+    settle = recorded.parameters["Settling time"].copy()
+    settle[0, 0] *= 2
+    microscope = RecordedController(replace(recorded, parameters={**recorded.parameters, "Settling time": settle}))
+    assert microscope.describe()["sweep"]["settle"] is None
+    assert microscope.describe()["sweep"]["integrate"] == 0.001
+
+
+def test_times_that_were_not_recorded_are_said_not_to_be_known():
+    """The clock runs as in a usual sweep, and no other time is taken for one that was measured with."""
+    microscope = controller()
+    assert microscope.describe()["sweep"]["settle"] is microscope.describe()["sweep"]["integrate"] is None
+    assert microscope.sweep_settings == SweepSettings(-1.0, 1.0, 21)
+
+
 def test_every_act_takes_its_time():
     microscope = controller()
-    microscope.sweep(SweepSettings(-1.0, 1.0, 21, settle=0.01, integrate=0.04))
-    assert microscope.now() == pytest.approx(21 * 0.05)
+    microscope.sweep(microscope.sweep_settings)
+    assert microscope.now() == pytest.approx(21 * 0.014)
     image = microscope.scan(FRAME, line_time=2.0)
-    assert image.time == pytest.approx(21 * 0.05)
+    assert image.time == pytest.approx(21 * 0.014)
     assert microscope.now() - image.time == pytest.approx(2 * 8 * 2.0), "each line forth and back"
     before = microscope.now()
     microscope.move_tip(Point(FRAME.center.x + 2.0, FRAME.center.y), speed=4.0)
