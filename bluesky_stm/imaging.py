@@ -190,7 +190,7 @@ def register_features(
 
     Lines that the scan converters leave stand still in the frame while the surface drifts below, and a background without
     features fits anywhere. Both are filtered out, as either would hold a registration at no shift. The rest is compared by a
-    masked normalised correlation [3]_, times the square root of the overlap, since a correlation of few features is high by
+    masked normalised correlation, as in `register`, times the square root of the overlap, since a correlation of few features is high by
     chance. The peak is interpolated by parabolas.
 
     Parameters
@@ -213,10 +213,6 @@ def register_features(
     ------
     SettingsError
         When either image covers too little of the frame of ``image``.
-
-    References
-    ----------
-    .. [3] D. Padfield, IEEE Trans. Image Process. 21, 2706 (2012), doi:10.1109/TIP.2011.2181402
     """
     finest, coarsest = max(image.frame.pixel_size), COARSEST_FEATURE * min(image.frame.size)
     reference, image = (band_passed(one, finest, coarsest) for one in (reference, image))
