@@ -190,8 +190,8 @@ def register_features(
 
     Lines that the scan converters leave stand still in the frame while the surface drifts below, and a background without
     features fits anywhere. Both are filtered out, as either would hold a registration at no shift. The rest is compared by a
-    masked normalised correlation, as in `register`, times the square root of the overlap, since a correlation of few features is
-    high by chance. The peak is interpolated by parabolas.
+    masked normalised correlation, as in `register`, times the square root of the overlap, since one of few features is high
+    by chance. The peak is interpolated by parabolas.
 
     Parameters
     ----------
