@@ -22,6 +22,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from bluesky_stm.geometry import Floats
@@ -183,7 +184,12 @@ def _segments(pair: NDArray[np.bool_]) -> list[tuple[int, int]]:
 def _level(rest: Floats) -> Floats:
     """Return increments (m,) less their running median, over fewer samples at both ends."""
     half = _MEDIAN_OVER // 2
-    return rest - np.array([np.median(rest[max(0, k - half) : k + half + 1]) for k in range(len(rest))])
+    middle = np.median(sliding_window_view(rest, 2 * half + 1), axis=1) if len(rest) > 2 * half else []
+    ends = {k: np.median(rest[max(0, k - half) : k + half + 1]) for k in range(len(rest)) if not half <= k < len(rest) - half}
+    level = np.empty(len(rest))
+    level[half : half + len(middle)] = middle
+    level[list(ends)] = list(ends.values())
+    return rest - level
 
 
 def _step(segments: list[Floats], errors: list[Floats], starts: list[int], over: int) -> CurrentStep | None:
