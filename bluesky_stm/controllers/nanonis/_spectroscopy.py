@@ -174,7 +174,7 @@ class NanonisSpectroscopy(NanonisPart, Spectroscopy):
         if not data.size and not self._was_ended():
             raise NanonisError("A sweep that nobody stopped gave not a single point. Look at the bias spectroscopy module.")
         mean = [np.mean(both, axis=0) for both in zip(forth, back or forth, strict=True)]
-        done = int(np.isfinite(mean[:3]).all(axis=0).sum())
+        done = int(np.isfinite(mean).all(axis=0).sum())
         if progress and done:
             progress(done, settings.points)
         quality |= self._clipped([*forth[:1], *back[:1]]) | (Quality.GOOD if done == settings.points else Quality.INCOMPLETE)

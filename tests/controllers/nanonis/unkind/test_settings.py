@@ -42,7 +42,7 @@ SETTINGS = {
     "BiasSpectr.TimingSet": lambda c: c.sweep(SHORT),
     "BiasSpectr.LimitsSet": lambda c: c.sweep(SHORT),
     "BiasSpectr.AdvPropsSet": lambda c: c.sweep(SHORT),
-    "BiasSpectr.ZOffRevertSet": lambda c: c.sweep(SHORT),
+    "BiasSpectr.ZOffRevertSet": lambda c: c.sweep(replace(SHORT, z_offset=0.05)),
 }
 """Every command that sets what can be read back, and an act that needs it."""
 
@@ -70,12 +70,14 @@ def test_an_interlock_that_does_not_hold_ends_the_connection(connect, server, at
         connect(interlocks=Interlocks(safe_tip=8.0, z=(-100.0, 100.0)))
 
 
-def test_a_spectrum_with_a_hole_in_the_lock_in_is_incomplete(controller, server):
-    """Its current is whole."""
+@pytest.mark.parametrize(("harmonic", "holed"), [(1, "lockin_y"), (2, "d2idv2")])
+def test_a_spectrum_with_a_hole_in_the_lock_in_is_incomplete(controller, server, at_the_instrument, harmonic, holed):
+    """Its current is whole; what demodulator 2 reads is recorded last, where it is set to harmonic 2."""
+    at_the_instrument("LockIn.DemodHarmonicSet", 2, harmonic)
     server.faults.add(Fault(FaultKind.HOLES, "BiasSpectr.Start"))
     spectrum = controller.sweep(SHORT)
     assert np.isfinite(spectrum.current).all()
-    assert not np.isfinite(spectrum.lockin_y).all()
+    assert np.isnan(getattr(spectrum, holed)).sum() == 3
     assert spectrum.quality == Quality.INCOMPLETE
 
 
