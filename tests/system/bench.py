@@ -3,6 +3,7 @@
 import gc
 import json
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -26,9 +27,15 @@ MANAGER = "from bluesky_queueserver.manager.start_manager import start_manager; 
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Return a port that nobody listens on, below those that the system gives to others in the meantime."""
+    for port in random.SystemRandom().sample(range(20_000, 32_000), 100):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise OSError("no port is free")
 
 
 @contextmanager
