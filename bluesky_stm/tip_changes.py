@@ -184,7 +184,7 @@ def _segments(pair: NDArray[np.bool_]) -> list[tuple[int, int]]:
 def _level(rest: Floats) -> Floats:
     """Return increments (m,) less their running median, over fewer samples at both ends."""
     half = _MEDIAN_OVER // 2
-    middle = np.median(sliding_window_view(rest, 2 * half + 1), axis=1) if len(rest) > 2 * half else []
+    middle = np.median(sliding_window_view(rest, 2 * half + 1), axis=1) if len(rest) > 2 * half else np.empty(0)
     ends = {k: np.median(rest[max(0, k - half) : k + half + 1]) for k in range(len(rest)) if not half <= k < len(rest) - half}
     level = np.empty(len(rest))
     level[half : half + len(middle)] = middle
