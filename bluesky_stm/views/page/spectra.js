@@ -40,11 +40,16 @@ class Spectra {
   flaws(i) {
     return this.quality[i] === "good" ? "" : `; ${this.quality[i].replace("clipped", "preamp saturated")}`;
   }
-  /** Why spectra have no value, in words, the most frequent reason first; empty if all have one. */
+  /** Why spectra have no value, in words, the most frequent reason first; empty if all have one. Reasons that differ in numbers
+   *  only are one, told without the details that follow its first sentence; each spectrum tells its own. */
   failures() {
-    const counts = new Map();
-    for (const reason of this.reasons.filter(Boolean)) counts.set(reason, (counts.get(reason) || 0) + 1);
-    return [...counts].sort((a, b) => b[1] - a[1]).map(([reason, count]) => `${count} \u00d7 ${reason}`);
+    const kinds = new Map();
+    for (const reason of this.reasons.filter(Boolean)) {
+      const kind = reason.replace(/\d[\d.e+-]*/g, "#");
+      kinds.set(kind, [...(kinds.get(kind) || []), reason]);
+    }
+    const told = (same) => (new Set(same).size > 1 ? same[0].split(": ").slice(0, 2).join(": ") : same[0]);
+    return [...kinds.values()].sort((a, b) => b.length - a.length).map((same) => `${same.length} \u00d7 ${told(same)}`);
   }
   /** Lower and upper tenths of a channel at each bias: what is usual in this run. Nothing where the biases differ. */
   usual(name) {
