@@ -220,9 +220,18 @@ assert (files.read("small.heights").current == grid.current).all()
     call(tmp_path, code=code)
     words = ["--agent", "cautious", "--budget", "4", "--catalog", "catalog", "--report", "r.html"]
     call(tmp_path, "run", "--controller", "recorded:small.heights", *words)
-    call(tmp_path, "export", "image.heights", "--catalog", "catalog")
+    assert "5 of 5 decisions reproduced" in call(tmp_path, "replay", "--catalog", "catalog")
+    assert "random" in call(tmp_path, "what-if", "--agent", "random", "--catalog", "catalog")
+    call(tmp_path, "report", "-o", "again.html", "--catalog", "catalog")
+    assert "2 more are to be taken" in call(tmp_path, "resume", "--budget", "6", "--catalog", "catalog")
+    settings = {"microscope": {"name": "recorded", "path": "small.heights"}, "catalog": "night"}
+    (tmp_path / "bluesky_stm.yaml").write_text(yaml.safe_dump(settings))
+    call(tmp_path, "run", "--agent", "cautious", "--budget", "4")
+    with open_catalog(tmp_path / "night", write=False) as catalog:
+        assert [run.start["controller"]["part"]["name"] for run in catalog] == ["recorded"]
+    call(tmp_path, "export", "image.heights", "--catalog", "night")
     assert json.loads((tmp_path / "image.heights").read_text())["stm-outside"]["height"]
-    assert "already" in call(tmp_path, "export", "image.heights", "--catalog", "catalog", fails=True)
+    assert "already" in call(tmp_path, "export", "image.heights", "--catalog", "night", fails=True)
 
 
 @pytest.mark.parametrize(
