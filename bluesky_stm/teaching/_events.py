@@ -42,7 +42,7 @@ def spectrum_from(data: Fields) -> Spectrum:
     Returns
     -------
     Spectrum
-        Bias in V, current in nA, lock-in in nS, place in nm.
+        Bias in V, current and raw lock-in in nA, dI/dV in nS, d2I/dV2 in nS/V, place in nm.
     """
     return Spectrum.from_fields(data, _prefix(data, "lockin_x"))
 
