@@ -191,8 +191,7 @@ class AgentDevice(Device):
     @property
     def experience(self) -> Experience | None:
         """Experience of this agent, for another one to inherit; None before its first spectrum."""
-        seen = self.topograph
-        return Experience(seen, tuple(self.observations)) if seen is not None and self.observations else None
+        return self._taught.experience
 
     @property
     def candidates(self) -> Floats:

@@ -16,7 +16,7 @@ from bluesky_stm.geometry import Frame, Point, patch_centers
 from bluesky_stm.measurements import Setpoint, Topograph
 from bluesky_stm.protocols import Decision, Health, Observation, Posterior
 from bluesky_stm.scalarizers import make_scalarizer
-from bluesky_stm.teaching import give, spectrum_from
+from bluesky_stm.teaching import spectrum_from
 
 # How long an example takes says how busy the machine is, not whether the code is right.
 hypothesis.settings.register_profile("any machine", deadline=None)
@@ -269,7 +269,7 @@ class Recorder:
         self.emit("primary", data)
         spectrum = spectrum_from(data)
         self.values.append(make_scalarizer(SCALARIZER)(spectrum))
-        give(self.agent, [Observation(spectrum.position, self.values[-1], spectrum)])
+        self.agent.ingest([Observation(spectrum.position, self.values[-1], spectrum)])
 
     def run(self, spectra: int) -> str:
         for _ in range(spectra):

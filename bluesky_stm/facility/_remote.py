@@ -289,8 +289,7 @@ class AgentHost:
             self.stop = doc
         self._teaching(name, doc)
         lessons = self._teaching.take()
-        for lesson in lessons:
-            self._taught.give(lesson)
+        self._taught.learn(lessons)
         return bool(lessons) and self._taught.topograph is not None
 
     def _inherit(self, start: Data) -> None:

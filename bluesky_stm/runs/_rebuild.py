@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bluesky_stm.documents import Document
 from bluesky_stm.errors import CatalogError, ReplayError, STMError, UnknownNameError
-from bluesky_stm.geometry import Frame
-from bluesky_stm.measurements import Topograph
 from bluesky_stm.parts import agents
-from bluesky_stm.protocols import Experience, Observation
+from bluesky_stm.protocols import Experience
 from bluesky_stm.scalarizers import scalarizer_of
 from bluesky_stm.storage import Run, Runs, documents
-from bluesky_stm.teaching import Masking, Placing, Revision, Teaching
+from bluesky_stm.teaching import RunKnowledge, Teaching
 from bluesky_stm.validated import Data
 
 if TYPE_CHECKING:
@@ -125,52 +122,32 @@ def taught_documents(run: Run) -> Iterator[Document]:
         yield from one.documents()
 
 
-@dataclass(eq=False)
-class RunKnowledge:
-    """The knowledge of an agent at the end of a run.
-
-    Attributes
-    ----------
-    topograph : Topograph
-        The last topograph.
-    observations : list of Observation
-        Observations, with places and values as they are known at the end.
-    areas : tuple of Frame
-        Masked areas.
-    placings : list of Placing
-        Positions of earlier runs on the present surface.
-    """
-
-    topograph: Topograph
-    observations: list[Observation]
-    areas: tuple[Frame, ...] = ()
-    placings: list[Placing] = field(default_factory=list)
-
-
-def lessons_of(run: Run, judge: Scalarizer) -> RunKnowledge:
+def knowledge_of(run: Run, judge: Scalarizer) -> tuple[RunKnowledge, Experience]:
     """Return what an agent knows at the end of a run, with the values that ``judge`` gives to its spectra.
+
+    Parameters
+    ----------
+    run : Run
+        A stored run.
+    judge : Scalarizer
+        It gives the spectra their values.
+
+    Returns
+    -------
+    known : RunKnowledge
+        All that the documents have taught.
+    experience : Experience
+        The topograph and the observations in it, from which an agent of another run can learn.
 
     Raises
     ------
     ReplayError
         When the run holds no topograph or no spectrum.
     """
-    topograph, observations, areas, placings = None, list[Observation](), tuple[Frame, ...](), list[Placing]()
-    for lesson in Teaching(judge).lessons(taught_documents(run)):
-        match lesson:
-            case Topograph():
-                topograph, observations = lesson, []
-            case Revision():
-                topograph, observations = lesson.topograph, list(lesson.observations)
-            case Observation():
-                observations.append(lesson)
-            case Masking():
-                areas = tuple(lesson.areas)
-            case Placing():
-                placings.append(lesson)
-    if topograph is None or not observations:
+    known = RunKnowledge().learn(Teaching(judge).lessons(taught_documents(run)))
+    if known.experience is None:
         raise ReplayError(f"{run!r} holds no topograph or no spectrum: there is nothing to learn from.")
-    return RunKnowledge(topograph, observations, areas, placings)
+    return known, known.experience
 
 
 def experience(run: Run, judge: Scalarizer) -> Experience:
@@ -188,8 +165,7 @@ def experience(run: Run, judge: Scalarizer) -> Experience:
     Experience
         The last topograph of the run and its observations.
     """
-    known = lessons_of(run, judge)
-    return Experience(known.topograph, tuple(known.observations))
+    return knowledge_of(run, judge)[1]
 
 
 def prior_of(run: Run, judge: Scalarizer | None = None) -> dict[str, Experience]:

@@ -13,13 +13,13 @@ from bluesky_stm.documents import Stream
 from bluesky_stm.errors import SettingsError
 from bluesky_stm.geometry import Floats
 from bluesky_stm.parts import UNTOUCHED, Part, agents, register
-from bluesky_stm.protocols import Decision, Experience, Observation, Posterior
+from bluesky_stm.protocols import Decision, Observation, Posterior
 from bluesky_stm.runs._answers import Answers, Archive, Simulator
-from bluesky_stm.runs._rebuild import as_run, judge_of, lessons_of, prior_of, rebuild_agent
+from bluesky_stm.runs._rebuild import as_run, judge_of, knowledge_of, prior_of, rebuild_agent
 from bluesky_stm.scalarizers import make_scalarizer
 from bluesky_stm.settings import LAYOUT
 from bluesky_stm.storage import Run
-from bluesky_stm.teaching import Lesson, Masking, Revision, TaughtAgent
+from bluesky_stm.teaching import Masking, Revision, TaughtAgent
 from bluesky_stm.validated import JSON, Data
 
 if TYPE_CHECKING:
@@ -169,13 +169,13 @@ def what_if(
     register(*parts)
     run = as_run(run)
     judge = judge_of(run.start) if scalarizer is None else make_scalarizer(scalarizer)
-    known, prior = lessons_of(run, judge), prior_of(run, judge)
+    (known, seen), prior = knowledge_of(run, judge), prior_of(run, judge)
     observations = known.observations
     make = _maker(run.start, agent, acquisition, seed)
-    explorer = _taught(make(), prior, [*known.placings, known.topograph, Masking(known.areas)])
+    explorer = TaughtAgent(make(), prior).learn([*known.placings, seen.topograph, Masking(known.areas)])
     archive = Simulator(answers, judge) if answers else Archive(observations, explorer.candidates)
     decisions, chosen, wishes = _explore(explorer, archive, budget or len(observations))
-    taught = _taught(make(), prior, [*known.placings, Revision(known.topograph, observations)])
+    taught = TaughtAgent(make(), prior).learn([*known.placings, Revision(seen.topograph, observations)])
     return WhatIf(
         run.uid,
         judge.describe(),
@@ -188,13 +188,6 @@ def what_if(
         taught.agent.posterior(),
         _stored_map(run, len(taught.candidates)),
     )
-
-
-def _taught(agent: Agent, prior: Mapping[str, Experience], lessons: Iterable[Lesson]) -> TaughtAgent:
-    taught = TaughtAgent(agent, prior)
-    for lesson in lessons:
-        taught.give(lesson)
-    return taught
 
 
 def _maker(

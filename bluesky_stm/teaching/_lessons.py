@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
+from typing_extensions import override
 
 from bluesky_stm.errors import SettingsError, STMError
 from bluesky_stm.geometry import Floats, Frame, Point
@@ -85,34 +87,37 @@ class Placing:
 Lesson = Topograph | Observation | Revision | Retuning | Masking | Judging | Placing
 
 
-class TaughtAgent:
-    """An agent together with what it was taught.
+class RunKnowledge:
+    """What the lessons of a run add up to; the one place that says what each of them does.
 
     Attributes
     ----------
-    agent : Agent
-    prior : dict of str to Experience
-        Earlier runs, by uid, with their present values and places; the agent is given them with every topograph. A run whose
-        surface was searched and not found is left out, since the places of its spectra are unknown.
-    observations : list of Observation
-        Observations as the agent knows them now.
-    areas : tuple of Frame
-        Areas in which it may not look.
     topograph : Topograph or None
-        The topograph that it has observed.
+        The last topograph; None before the first.
+    observations : list of Observation
+        Observations with places and values as they are known now.
+    areas : tuple of Frame
+        Areas in which an agent may not look.
+    placings : list of Placing
+        Positions of earlier runs on the present surface.
     """
 
-    def __init__(self, agent: Agent, prior: Mapping[str, Experience] | None = None) -> None:
-        self.agent = agent
-        self.prior = dict(prior or {})
+    def __init__(self) -> None:
+        self.topograph: Topograph | None = None
         self.observations: list[Observation] = []
         self.areas: tuple[Frame, ...] = ()
-        self.topograph: Topograph | None = None
+        self.placings: list[Placing] = []
+
+    @property
+    def experience(self) -> Experience | None:
+        """What another agent can learn from this run; None before its first spectrum."""
+        seen = self.topograph
+        return Experience(seen, tuple(self.observations)) if seen is not None and self.observations else None
 
     def give(self, lesson: Lesson) -> None:
         """Take in one lesson.
 
-        A topograph or a revision makes the agent forget its observations; those of a revision follow at once.
+        A topograph makes earlier observations void; a revision replaces them.
 
         Parameters
         ----------
@@ -121,13 +126,64 @@ class TaughtAgent:
         """
         match lesson:
             case Topograph():
-                self._look(lesson, [])
+                self.topograph, self.observations = lesson, []
             case Revision():
-                self._look(lesson.topograph, lesson.observations)
-            case Retuning():
-                retune(self.agent, lesson.settings)
+                self.topograph, self.observations = lesson.topograph, list(lesson.observations)
+            case Observation():
+                self.observations.append(lesson)
             case Masking():
                 self.areas = tuple(lesson.areas)
+            case Placing():
+                self.placings.append(lesson)
+
+    def learn(self, lessons: Iterable[Lesson]) -> Self:
+        """Take in lessons in their order, and return this object.
+
+        Parameters
+        ----------
+        lessons : iterable of Lesson
+            What the documents taught, the topograph first.
+        """
+        for lesson in lessons:
+            self.give(lesson)
+        return self
+
+
+class TaughtAgent(RunKnowledge):
+    """An agent together with what it was taught.
+
+    Parameters
+    ----------
+    agent : Agent
+        It is changed by each lesson.
+    prior : mapping of str to Experience, optional
+        Earlier runs, by uid.
+
+    Attributes
+    ----------
+    prior : dict of str to Experience
+        Earlier runs with their present values and places; the agent is given them with every topograph. A run whose surface
+        was searched and not found is left out, since the places of its spectra are unknown.
+    """
+
+    def __init__(self, agent: Agent, prior: Mapping[str, Experience] | None = None) -> None:
+        super().__init__()
+        self.agent = agent
+        self.prior = dict(prior or {})
+
+    @override
+    def give(self, lesson: Lesson) -> None:
+        # The agent is first: a lesson at which it fails is not noted here, and is given to it again.
+        match lesson:
+            case Topograph():
+                self.agent.observe(lesson, tuple(self.prior.values()))
+            case Revision():
+                self.agent.observe(lesson.topograph, tuple(self.prior.values()))
+                self.agent.ingest(lesson.observations)
+            case Observation():
+                self.agent.ingest([lesson])
+            case Retuning():
+                retune(self.agent, lesson.settings)
             case Judging():
                 self.prior = {uid: experience.judged(lesson.scalarizer) for uid, experience in self.prior.items()}
             case Placing(run, shift) if run in self.prior:
@@ -135,9 +191,7 @@ class TaughtAgent:
                     del self.prior[run]
                 else:
                     self.prior[run] = self.prior[run].moved(shift)
-            case Observation():
-                self.agent.ingest([lesson])
-                self.observations.append(lesson)
+        super().give(lesson)
 
     @property
     def candidates(self) -> Floats:
@@ -177,26 +231,6 @@ class TaughtAgent:
         if mask is not None:
             allowed = mask if allowed is None else allowed & mask
         return self.agent.suggest(1, pending, allowed)[0]
-
-    def _look(self, topograph: Topograph, observations: Sequence[Observation]) -> None:
-        self.agent.observe(topograph, tuple(self.prior.values()))
-        self.agent.ingest(observations)
-        self.observations, self.topograph = list(observations), topograph
-
-
-def give(agent: Agent, lessons: Iterable[Lesson]) -> None:
-    """Hand lessons to an agent, in their order.
-
-    Parameters
-    ----------
-    agent : Agent
-        It is changed; what it knew before a topograph is forgotten.
-    lessons : iterable of Lesson
-        All lessons of a run, the topograph first.
-    """
-    taught = TaughtAgent(agent)
-    for lesson in lessons:
-        taught.give(lesson)
 
 
 def retune(agent: Agent, settings: Data) -> None:

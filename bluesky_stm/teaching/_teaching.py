@@ -250,6 +250,4 @@ def teach(
     prior : mapping of str to Experience, optional
         Earlier runs, by uid, that the agent of the run was given.
     """
-    taught = TaughtAgent(agent, prior)
-    for lesson in Teaching(scalarizer).lessons(documents):
-        taught.give(lesson)
+    TaughtAgent(agent, prior).learn(Teaching(scalarizer).lessons(documents))

@@ -15,7 +15,7 @@ from bluesky_stm.measurements import Spectrum, Topograph
 from bluesky_stm.protocols import Decision, Failed, Insight, Observation, Scalarizer
 from bluesky_stm.scalarizers import make_scalarizer
 from bluesky_stm.spots import described
-from bluesky_stm.teaching import Lesson, Masking, Revision, Teaching, decision_from
+from bluesky_stm.teaching import RunKnowledge, Teaching, decision_from
 from bluesky_stm.validated import JSON, Data
 
 
@@ -59,26 +59,18 @@ class RunRecord(StreamRouter):
     ----------
     start_document, stop_document : mapping
         Empty before they come.
-    topograph : Topograph or None
-        The last one.
-    observations : list of Observation
-        One for each spectrum.
     decisions : list of Decision
         The first chose the place of the first spectrum, and so on; the last says where one would go on.
     maps : list of PredictedMap
-    masked : sequence of Frame
-        Where the agent may not look.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.start_document: Data = {}
         self.stop_document: Data = {}
-        self.topograph: Topograph | None = None
-        self.observations: list[Observation] = []
         self.decisions: list[Decision] = []
         self.maps: list[PredictedMap] = []
-        self.masked: Sequence[Frame] = ()
+        self._known = RunKnowledge()
         self._scalarizer: Scalarizer = Absent({})
         self._teaching = Teaching(self._scalarizer)
 
@@ -126,6 +118,21 @@ class RunRecord(StreamRouter):
         self.stop_document = stop
 
     # ---- what they say -----------------------------------------------------------------------------------------------
+
+    @property
+    def topograph(self) -> Topograph | None:
+        """The last topograph; None before the first."""
+        return self._known.topograph
+
+    @property
+    def observations(self) -> list[Observation]:
+        """The observations, one for each spectrum."""
+        return self._known.observations
+
+    @property
+    def masked(self) -> Sequence[Frame]:
+        """Areas in which the agent may not look."""
+        return self._known.areas
 
     @property
     def uid(self) -> str:
@@ -274,18 +281,9 @@ class RunRecord(StreamRouter):
 
     def _learn_all(self) -> None:
         for lesson in self._teaching.take():
-            self._learn(lesson)
-
-    def _learn(self, lesson: Lesson) -> None:
-        match lesson:
-            case Topograph():
-                self.topograph, self.observations, self.decisions, self.maps = lesson, [], [], []
-            case Masking():
-                self.masked = lesson.areas
-            case Revision():
-                self.observations = list(lesson.observations)
-            case Observation():
-                self.observations.append(lesson)
+            self._known.give(lesson)
+            if isinstance(lesson, Topograph):  # a run has one; of another that is begun with it, no decision counts
+                self.decisions, self.maps = [], []
 
     def _decide(self, data: Data) -> None:
         self.decisions.append(decision_from(data))

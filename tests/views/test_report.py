@@ -77,7 +77,7 @@ def test_three_large_runs_stay_below_5_mb(make_run, tmp_path):
     runs = [make_run(frame, name, budget=12) for name in "abc"]
     records = [RunRecord.of(run) for run in runs]
     for record in records:  # as if each had taken four hundred spectra and a hundred maps
-        record.observations *= 34
+        record.observations[:] = 34 * record.observations
         record.maps *= 34
     path = report(records, tmp_path / "large.html")
     assert path.stat().st_size < 5e6
