@@ -66,6 +66,7 @@ MADE = [
     _to_file("surface_learning", "Is the simulated surface as hard to learn as the real one?"),
     _to_file("surface_gallery", "Does the simulated surface look like the published one?", script="gallery", ending=".png"),
     _to_file("tip_changes", "How many jumps of the tip within a spectrum are found, and how many are reported for nothing?"),
+    _to_file("speed", "What does everything cost beside the build of commit 2037f2f?"),
     Result("startup", "How long does it take from nothing to the first picture?"),
     Result(
         "house", "How does the source read to a stranger?", ("benchmarks/house.py", "--results", "benchmarks/results/house.md")
