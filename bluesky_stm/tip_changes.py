@@ -22,12 +22,11 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import Quality, Spectrum
-from bluesky_stm.robust import normal_deviation
+from bluesky_stm.robust import median, normal_deviation
 
 LEAST_STEP: Final = 0.1
 """Smallest step of the logarithm of the current that counts as a jump: about a tenth of the current."""
@@ -131,11 +130,13 @@ def _noise(current: Floats) -> tuple[float, float]:
     """
     measured = int(np.isfinite(current).sum())
     low = np.argsort(np.abs(current))[: min(max(measured // 4, FEWEST), measured)]  # NaN comes last
-    neighbours = np.intersect1d(low, low + 1)
-    if len(neighbours) < 2:
+    chosen = np.zeros(len(current), dtype=bool)
+    chosen[low] = True
+    steps = (current[1:] - current[:-1])[chosen[1:] & chosen[:-1]]
+    if len(steps) < 2:
         return 0.0, 0.0
-    noise = normal_deviation(current[neighbours] - current[neighbours - 1]) / np.sqrt(2)
-    offset = float(np.median(current[low]))
+    noise = normal_deviation(steps) / np.sqrt(2)
+    offset = median(current[low])
     return noise, offset if abs(offset) < 5 * noise + OFFSET else 0.0
 
 
@@ -151,9 +152,10 @@ def _largest(spectrum: Spectrum, current: Floats, slope: Floats, judged: NDArray
     expected = np.zeros(len(pair))
     both = np.hypot(1 / current[1:][pair], 1 / current[:-1][pair])
     expected[pair] = np.hypot(noise * both, SLOPE_ERROR * explained[pair])
-    segments = [_level(grown[s:e] - explained[s:e]) for s, e in _segments(pair)]
-    errors: list[Floats] = [expected[s:e] for s, e in _segments(pair)]
-    starts = [s for s, _ in _segments(pair)]
+    ends = _segments(pair)
+    segments = [_level(grown[s:e] - explained[s:e]) for s, e in ends]
+    errors: list[Floats] = [expected[s:e] for s, e in ends]
+    starts = [s for s, _ in ends]
     return max(
         (step for over in SIGNIFICANCE if (step := _step(segments, errors, starts, over))),
         key=lambda step: step.significance,
@@ -183,13 +185,12 @@ def _segments(pair: NDArray[np.bool_]) -> list[tuple[int, int]]:
 
 def _level(rest: Floats) -> Floats:
     """Return increments (m,) less their running median, over fewer samples at both ends."""
-    half = _MEDIAN_OVER // 2
-    middle = np.median(sliding_window_view(rest, 2 * half + 1), axis=1) if len(rest) > 2 * half else np.empty(0)
-    ends = {k: np.median(rest[max(0, k - half) : k + half + 1]) for k in range(len(rest)) if not half <= k < len(rest) - half}
-    level = np.empty(len(rest))
-    level[half : half + len(middle)] = middle
-    level[list(ends)] = list(ends.values())
-    return rest - level
+    half, count, index = _MEDIAN_OVER // 2, len(rest), np.arange(len(rest))
+    padded = np.full(count + 2 * half, np.inf)  # sorted behind what is there
+    padded[half : half + count] = rest
+    ordered = np.sort(padded[index[:, None] + np.arange(_MEDIAN_OVER)], axis=1)
+    there = np.minimum(index, half) + np.minimum(index[::-1], half) + 1
+    return rest - (ordered[index, (there - 1) // 2] + ordered[index, there // 2]) / 2
 
 
 def _step(segments: list[Floats], errors: list[Floats], starts: list[int], over: int) -> CurrentStep | None:
@@ -208,7 +209,7 @@ def _step(segments: list[Floats], errors: list[Floats], starts: list[int], over:
         return None
     size, spread, index = (np.concatenate(parts) for parts in (sizes, spreads, indices))
     # The scatter that the additive noise and the slope do not account for is that of the gap, the same at every current.
-    gap = np.sqrt(max(normal_deviation(size) ** 2 - np.median(spread) ** 2, LEAST_SCATTER**2))
+    gap = np.sqrt(max(normal_deviation(size) ** 2 - median(spread) ** 2, LEAST_SCATTER**2))
     significance = np.where(np.abs(size) >= LEAST_STEP, np.abs(size) / np.hypot(gap, spread), 0.0) / SIGNIFICANCE[over]
     best = int(np.argmax(significance))
     return CurrentStep(float(size[best]), int(index[best]), float(significance[best]))
@@ -223,7 +224,7 @@ def _hysteresis(forth: Way, back: Way) -> CurrentStep | None:
     if len(both) < _SEGMENT:
         return None
     change = np.log(back[0][both] / forth[0][both])
-    size = float(np.median(change))
+    size = median(change)
     spread = max(normal_deviation(change), LEAST_SCATTER) * _MEDIAN_ERROR / np.sqrt(len(both))
     significance = abs(size) / spread / SIGNIFICANCE[1] if abs(size) >= LEAST_STEP else 0.0
     return CurrentStep(size, int(both[-1]), significance)
