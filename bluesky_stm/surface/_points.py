@@ -40,7 +40,7 @@ class SurfacePoints:
         They are those of the terrace plus all changes by what is near, each times its share.
         """
         numbers, shares = [0, *self._present], [np.ones(len(self.points)), *(share for _, share in self._present.values())]
-        return np.array(shares).T @ self.surface.changes[numbers]
+        return (self.surface.changes[numbers].T @ np.array(shares)).T
 
     @property
     def shares(self) -> dict[str, Floats]:

@@ -74,7 +74,7 @@ class ConstantCurrent:
             In nm; ``-inf`` where there are no states to carry a current.
         """
         with np.errstate(divide="ignore", invalid="ignore"):
-            missing = np.log(self._kernel @ states.astype(np.float32).T).astype(float)
+            missing = np.log(self._kernel @ states.astype(np.float32, copy=False).T).astype(float)
             gap = _neville_at_zero(missing, self._gaps)
         return np.where(np.isfinite(missing).all(axis=0), gap, -np.inf)
 

@@ -115,8 +115,9 @@ def mean_states(model: StateModel, parameters: Floats, edges: Floats) -> Floats:
         return _sampled(model, parameters, edges[:-1], edges[1:], _HALVINGS).astype(np.float32)
     kind: type[np.float32 | np.float64] = np.float32 if np.diff(edges).min() > 1e-3 else np.float64
     at: Floats = edges.astype(kind)
-    count = model.count(parameters.astype(kind), at)
-    return ((count[:, 1:] - count[:, :-1]) * (1 / np.diff(at))).astype(np.float32, copy=False)
+    # Energy by energy, as the model counts: in memory the places lie side by side.
+    count = model.count(parameters.astype(kind), at).T
+    return ((count[1:] - count[:-1]) * (1 / np.diff(at))[:, None]).astype(np.float32, copy=False).T
 
 
 def _sampled(model: StateModel, parameters: Floats, low: Floats, high: Floats, halvings: int) -> Floats:
@@ -245,24 +246,25 @@ class Semiconductor:
         ndarray of shape (n, K)
             In eV: each band is counted from its edge, each level from its centre; only differences have a meaning.
         """
-        valence, valence_power, conduction, conduction_power, log_ratio = parameters[:, :5, None].swapaxes(0, 1)
-        count = np.zeros((len(parameters), len(energy)), parameters.dtype)
-        below = slice(0, np.searchsorted(energy, valence.max()))
-        above = slice(np.searchsorted(energy, conduction.min()), len(energy))
-        np.divide(_power(valence - energy[below], valence_power + 1), -(valence_power + 1), out=count[:, below])
-        rise = _power(energy[above] - conduction, conduction_power + 1)
-        rise *= np.exp(log_ratio) / (conduction_power + 1)
-        count[:, above] += rise
-        amplitudes = np.maximum(parameters[:, 5:], 0)
-        present = amplitudes.any(axis=0)
-        if present.any():
-            levels = [self.levels[i] for i in np.flatnonzero(present)]
-            widths = np.array([[level.width] for level in levels], energy.dtype)
-            far = (energy - np.array([[level.energy] for level in levels], energy.dtype)) / (
-                np.sqrt(2).astype(energy.dtype) * widths
-            )
-            count += amplitudes[:, present] @ (widths * energy.dtype.type(np.sqrt(np.pi / 2)) * erf(far))
-        return count
+        # Energy by energy, so that numpy works on the many places side by side: several times faster than place by place.
+        rows, at = np.ascontiguousarray(parameters.T), energy[:, None]
+        valence, valence_power, conduction, conduction_power, log_ratio = rows[:5]
+        count = np.zeros((len(energy), len(parameters)), parameters.dtype)
+        below, above = np.searchsorted(energy, (valence.max(), conduction.min())).tolist()
+        if below:
+            rise = valence_power + 1
+            np.divide(_power(valence - at[:below], rise), -rise, out=count[:below])
+        if above < len(energy):
+            rise = conduction_power + 1
+            count[above:] += _power(at[above:] - conduction, rise) * (np.exp(log_ratio) / rise)
+        amplitudes = np.maximum(rows[5:], 0)
+        present = np.flatnonzero(amplitudes.any(axis=1))
+        if len(present):
+            levels = [self.levels[i] for i in present]
+            widths = np.array([level.width for level in levels], energy.dtype)
+            far = (at - np.array([level.energy for level in levels], energy.dtype)) / (np.sqrt(2).astype(energy.dtype) * widths)
+            count += (widths * energy.dtype.type(np.sqrt(np.pi / 2)) * erf(far)) @ amplitudes[present]
+        return count.T
 
     def _shapes(self, energy: Floats, which: list[int]) -> Floats:
         centers = np.array([[self.levels[i].energy] for i in which], energy.dtype)

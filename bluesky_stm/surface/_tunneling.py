@@ -112,17 +112,19 @@ class SweepIntegral:
             current times ``A**n / (2**(n - 1) * n!)``: ``A dI/dV``, ``A**2 / 4 d2I/dV2`` ...
         """
         away, lean = gap - self.center, self.barrier.lean
-        raised = np.multiply.outer((lean * away).astype(np.float32), self._energy)
+        raised = np.multiply.outer(self._energy, (lean * away).astype(np.float32))
         np.exp(raised, out=raised)
-        raised *= self._gathered(states)
+        raised *= self._gathered(states).T
         level = np.exp(-self.barrier.mean_decay * self.center - self._base * away)
-        weights = (level[:, None] * _lagrange(self._nodes, away)).astype(np.float32)
-        parts = np.empty((len(gap), 1 + self.harmonics, len(self.bias)))
+        weights = (level * _lagrange(self._nodes, away).T).astype(np.float32)
+        # At every node, energy by energy; each kernel takes a part of the energies, at all nodes at once.
+        weighted = weights[:, None] * raised
+        parts = np.empty((1 + self.harmonics, len(gap), len(self.bias)))
         for biases, energies, kernel in self._kernels:
-            products = (raised[:, energies] @ kernel).reshape(len(gap), len(self._nodes), 1 + self.harmonics, -1)
-            parts[..., biases] = np.einsum("nr,nrcj->ncj", weights, products)
-        parts *= np.exp(np.multiply.outer(-lean / 2 * away, self.bias))[:, None]
-        return parts.swapaxes(0, 1)
+            there = weighted[:, energies].reshape(len(kernel), -1).T
+            parts[..., biases] = (there @ kernel).reshape(len(gap), 1 + self.harmonics, -1).swapaxes(0, 1)
+        parts *= np.exp(np.multiply.outer(-lean / 2 * away, self.bias))
+        return parts
 
     @cached_property
     def _energy(self) -> Floats:
@@ -203,7 +205,7 @@ class SweepIntegral:
         return bin_edges(min(bias.min(), 0.0) - margin, max(bias.max(), 0.0) + margin, width)
 
     def _kernel(self, bias: Floats, edges: Floats) -> Floats:
-        """Return what energy k contributes to node r, current or harmonic, and bias j; shape (K, R * (1 + harmonics) * J)."""
+        """Return what energy k at node r contributes to current or harmonic and bias j; shape (R * K, (1 + harmonics) * J)."""
         still = self._kernel_at(bias, edges, 0.0)
         moved = np.zeros((self.harmonics, *still.shape))
         if self.modulation:
@@ -215,10 +217,10 @@ class SweepIntegral:
             for sine in np.sin(np.pi * (np.arange(count) + 0.5) / count - np.pi / 2):
                 weight = 2 / count * np.cos(np.arange(1, 1 + self.harmonics) * np.arccos(sine))
                 moved += np.multiply.outer(weight, self._kernel_at(bias, edges, self.modulation * sine))
-        parts = np.concatenate([still[None], moved]).swapaxes(0, 1)
+        parts = np.concatenate([still[None], moved])
         # Takes back the blur of the bins: half its variance times the second derivative.
         parts[..., 1:-1] -= self._blur / 2 * np.diff(parts, 2)
-        return parts.transpose(3, 0, 1, 2).reshape(len(edges) - 1, -1).astype(np.float32)
+        return parts.transpose(1, 3, 0, 2).reshape(still.shape[0] * still.shape[2], -1).astype(np.float32)
 
     def _kernel_at(self, bias: Floats, edges: Floats, moved: float) -> Floats:
         """Return the kernel of the current, at biases shifted by ``moved``, at each node; shape (R, J, K)."""
