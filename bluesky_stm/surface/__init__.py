@@ -12,11 +12,13 @@ from bluesky_stm.surface._defects import Defect
 from bluesky_stm.surface._euzn2as2 import AREAS, EuZn2As2
 from bluesky_stm.surface._gold import Au111
 from bluesky_stm.surface._graphene import Graphene
+from bluesky_stm.surface._metals import Resonance, Superconductor
 from bluesky_stm.surface._nbse2 import NbSe2
 from bluesky_stm.surface._points import SurfacePoints
 from bluesky_stm.surface._sample import Sample
 from bluesky_stm.surface._sample_part import SamplePart, UsualMeasurement
 from bluesky_stm.surface._surface import Surface
+from bluesky_stm.surface._tip_states import TipStates
 from bluesky_stm.surface._truth import sites
 from bluesky_stm.surface._tunneling import SweepIntegral
 
@@ -29,12 +31,15 @@ __all__ = [
     "EuZn2As2",
     "Graphene",
     "NbSe2",
+    "Resonance",
     "Sample",
     "SamplePart",
     "Screening",
+    "Superconductor",
     "Surface",
     "SurfacePoints",
     "SweepIntegral",
+    "TipStates",
     "UsualMeasurement",
     "sites",
 ]

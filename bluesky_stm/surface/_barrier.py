@@ -2,8 +2,8 @@
 
 Choices that were made here:
 
-- The tip is s-wave [1]_. Its density of states is flat unless it is said to rise or fall, so the current is the integral of the
-  sample's states between the two Fermi levels, each weighted with its transmission.
+- The tip is s-wave [1]_. Its density of states is flat unless it is given, so the current is the integral of the sample's
+  states between the two Fermi levels, each weighted with its transmission.
 - The transmission is that of the WKB approximation through a barrier that falls linearly from tip to sample:
   ``exp(-2 kappa z)`` with ``kappa`` the mean of ``sqrt(phi(x) - E)`` over the gap. For small bias it is that of the average
   barrier [2]_. Where an electron leaves the barrier before it reaches the other side, the mean ends at the turning point: field
@@ -26,6 +26,7 @@ import numpy as np
 
 from bluesky_stm.geometry import Floats
 from bluesky_stm.surface._bending import Screening
+from bluesky_stm.surface._tip_states import TipStates
 from bluesky_stm.units import BOLTZMANN, ELECTRON_KINETIC
 
 
@@ -47,6 +48,8 @@ class Barrier:
         Energy by which the tip lifts the states of the sample under it, in eV.
     screening : Screening or None
         How the sample screens the bias, for bands that bend with it and with the gap; None where they do not.
+    tip : TipStates or None
+        Density of states of the tip, times which the exponential of ``tip_slope`` counts; None for a flat one.
     """
 
     work_function: float
@@ -55,11 +58,21 @@ class Barrier:
     tip_slope: float = 0.0
     bending: float = 0.0
     screening: Screening | None = None
+    tip: TipStates | None = None
 
     @property
     def thermal(self) -> float:
         """Thermal energy of the electrons, in eV."""
         return BOLTZMANN * self.temperature
+
+    @property
+    def sharpness(self) -> float:
+        """Energy over which the tip tells states apart, in eV: kT, or less for a tip whose own states are sharper than that."""
+        return self.thermal if self.tip is None else min(self.thermal, max(2 * self.tip.finest, self.thermal / 8))
+
+    def resolving(self, finest: float) -> float:
+        """Return the width of energy bins, in eV, that resolve tip and sample, ``finest`` being that for the sample alone."""
+        return finest if self.tip is None else min(finest, self.tip.finest)
 
     @property
     def mean_decay(self) -> float:
@@ -119,6 +132,8 @@ class Barrier:
         """
         at_tip = edges - np.asarray(bias)[:, None]
         filled = self._filled(at_tip) - self._filled(edges)
+        if self.tip is not None:
+            filled = filled * self.tip.mean(at_tip)
         return filled * np.exp(self.tip_slope * (at_tip[:, 1:] + at_tip[:, :-1]) / 2) if self.tip_slope else filled
 
     def lifted(self, bias: Floats, gap: float) -> Floats:

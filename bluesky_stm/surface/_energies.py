@@ -27,13 +27,13 @@ REACH = 12.0
 """Distance from a Fermi level, in kT, beyond which no electrons count: exp(-12) = 6e-6 of them."""
 
 
-def bin_width(thermal: float, step: float, modulation: float, finest: float) -> float:
+def bin_width(sharpness: float, step: float, modulation: float, finest: float) -> float:
     """Return the width of the energy bins of a sweep.
 
     Parameters
     ----------
-    thermal : float
-        Thermal energy kT, in eV.
+    sharpness : float
+        Energy over which the tip tells states apart, in eV: kT, unless its own states are sharper.
     step : float
         Distance of neighbouring biases, in V; 0 for a single bias.
     modulation : float
@@ -44,10 +44,11 @@ def bin_width(thermal: float, step: float, modulation: float, finest: float) -> 
     Returns
     -------
     float
-        In eV: half of kT, or, where this is larger, the smaller of half a step and a quarter of the modulation, or ``finest``.
+        In eV: half of ``sharpness``, or, where this is larger, the smaller of half a step and a quarter of the modulation, or
+        ``finest``.
     """
     sampled = min(step / 2, modulation / 4) if modulation else step / 2
-    return min(WIDEST, max(thermal / 2, sampled, finest))
+    return min(WIDEST, max(sharpness / 2, sampled, finest))
 
 
 def bin_edges(low: float, high: float, width: float) -> Floats:
@@ -68,7 +69,7 @@ def bin_edges(low: float, high: float, width: float) -> Floats:
     return np.arange(np.floor(low / width), np.ceil(high / width) + 1) * width
 
 
-def graded_edges(bias: float, thermal: float, finest: float = 0.0) -> Floats:
+def graded_edges(bias: float, thermal: float, sharpness: float, finest: float = 0.0) -> Floats:
     """Return the edges of energy bins for the current at one bias: fine at both Fermi levels, wide between them.
 
     Parameters
@@ -77,6 +78,8 @@ def graded_edges(bias: float, thermal: float, finest: float = 0.0) -> Floats:
         Sample bias, in V.
     thermal : float
         Thermal energy kT, in eV.
+    sharpness : float
+        Energy over which the tip tells states apart, in eV.
     finest : float
         Width of bins that resolve the density of states, in eV; 0 where it is not known.
 
@@ -85,7 +88,7 @@ def graded_edges(bias: float, thermal: float, finest: float = 0.0) -> Floats:
     ndarray of shape (K + 1,)
         In eV from the Fermi level of the sample, increasing.
     """
-    low, high, width = min(bias, 0.0), max(bias, 0.0), min(WIDEST, max(thermal / 2, finest))
+    low, high, width = min(bias, 0.0), max(bias, 0.0), min(WIDEST, max(sharpness / 2, finest))
     outside, inside = _graded(width, REACH * thermal), _graded(width, (high - low) / 2)
     return np.unique(np.concatenate([low - outside, low + inside, high - inside, high + outside]))
 

@@ -5,6 +5,8 @@ Each is an integral in closed form, too, so that energy bins of any width hold t
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +19,7 @@ class Resonance:
     """A discrete level that interferes with a continuum: the line shape of Fano [1]_, as an impurity of Kondo shows it [2]_.
 
     Its amplitude times ``(q + e)**2 / (1 + e**2) - 1``, with e the distance from its energy in units of its width, is added to
-    the density of states.
+    the density of states; with an infinite q the amplitude times ``1 / (1 + e**2)``, a level that only adds to it.
 
     Attributes
     ----------
@@ -27,7 +29,7 @@ class Resonance:
     width : float
         Half of its full width at half maximum, in eV; Boltzmann's constant times the Kondo temperature.
     q : float
-        Ratio of the two ways through which electrons tunnel: 0 for a dip, large for a peak.
+        Ratio of the two ways through which electrons tunnel: 0 for a dip, infinite for a peak.
 
     References
     ----------
@@ -39,6 +41,30 @@ class Resonance:
     energy: float
     width: float
     q: float
+
+    def line(self, energy: Floats) -> Floats:
+        """Return what an amplitude of 1 adds to the density of states at each ``energy``, in eV."""
+        far = (energy - self.energy) / self.width
+        return (1.0 if math.isinf(self.q) else self.q**2 - 1 + 2 * self.q * far) / (1 + far**2)
+
+    def count(self, energy: Floats) -> Floats:
+        """Return the integral of `line` from the energy of the resonance to each ``energy``, in eV."""
+        far = (energy - self.energy) / self.width
+        if math.isinf(self.q):
+            return self.width * np.arctan(far)
+        return self.width * ((self.q**2 - 1) * np.arctan(far) + self.q * np.log1p(far**2))
+
+
+def _lines(resonances: tuple[Resonance, ...], amplitudes: Sequence[Floats], energy: Floats) -> Floats | float:
+    """Return what resonances add to the density of states; their amplitudes have the shape (n, 1) each."""
+    return sum(amplitude * each.line(energy) for each, amplitude in zip(resonances, amplitudes, strict=True) if amplitude.any())
+
+
+def _counts(resonances: tuple[Resonance, ...], amplitudes: Sequence[Floats], energy: Floats) -> Floats | float:
+    """Return the integral of `_lines`."""
+    return sum(
+        amplitude * each.count(energy) for each, amplitude in zip(resonances, amplitudes, strict=True) if amplitude.any()
+    )
 
 
 @dataclass(frozen=True)
@@ -79,10 +105,7 @@ class SurfaceState:
         metal, state, onset, width, *amplitudes = parameters[..., None].swapaxes(0, 1)
         with np.errstate(over="ignore"):  # far below the onset the step is 0, however large the exponential
             density = metal + state / (1 + np.exp(-(energy - onset) / width))
-        for each, amplitude in zip(self.resonances, amplitudes, strict=True):
-            far = (energy - each.energy) / each.width
-            density = density + amplitude * (each.q**2 - 1 + 2 * each.q * far) / (1 + far**2)
-        return density
+        return density + _lines(self.resonances, amplitudes, energy)
 
     def finest(self, rows: Floats) -> float:
         """Return three quarters of the smallest width of the step, in eV, or a quarter of that of a resonance."""
@@ -114,10 +137,7 @@ class SurfaceState:
         risen += np.maximum(far, 0, out=far)
         risen *= state * width
         count = np.add(risen, metal * energy, out=risen)
-        for each, amplitude in zip(self.resonances, amplitudes, strict=True):
-            if amplitude.any():
-                far = (energy - each.energy) / each.width
-                count += amplitude * each.width * ((each.q**2 - 1) * np.arctan(far) + each.q * np.log1p(far**2))
+        count += _counts(self.resonances, amplitudes, energy)
         return count
 
 
@@ -125,13 +145,16 @@ class SurfaceState:
 class Superconductor:
     """A superconductor with one gap and a lifetime of its quasiparticles [1]_, and a charge density wave above the gap.
 
-    The parameters of a place are ``metal`` (density in the normal state), ``gap`` and ``broadening`` (eV), and ``charge``: by
-    how much states above the Fermi level exceed those below it, relative to their mean, far from it.
+    The parameters of a place are ``metal`` (density in the normal state), ``gap`` and ``broadening`` (eV), ``charge``: by how
+    much states above the Fermi level exceed those below it, relative to their mean, far from it, and the amplitude of each
+    resonance, by its name.
 
     Attributes
     ----------
     charge_energy : float
         Energy, in eV, over which ``charge`` turns from one sign to the other: the gap of the charge density wave.
+    resonances : tuple of Resonance
+        Levels besides.
 
     References
     ----------
@@ -139,18 +162,19 @@ class Superconductor:
     """
 
     charge_energy: float
+    resonances: tuple[Resonance, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of the density, of the gap and its broadening (eV), and of the imbalance of charge."""
-        return ("metal", "gap", "broadening", "charge")
+        """Names of the density, of the gap and its broadening (eV), of the imbalance of charge, and of the resonances."""
+        return ("metal", "gap", "broadening", "charge", *(each.name for each in self.resonances))
 
     def density(self, parameters: Floats, energy: Floats) -> Floats:
         """Return the density of states, relative to that of the normal state.
 
         Parameters
         ----------
-        parameters : ndarray of shape (n, 4)
+        parameters : ndarray of shape (n, P)
             Rows in the order of `names`; gap and broadening in eV.
         energy : ndarray of shape (K,)
             Energies, in eV from the Fermi level.
@@ -158,23 +182,26 @@ class Superconductor:
         Returns
         -------
         ndarray of shape (n, K)
-            Dynes' formula, plus the imbalance between filled and empty states.
+            Dynes' formula, plus the imbalance between filled and empty states, plus the resonances.
         """
-        metal, gap, broadening, charge = parameters[..., None].swapaxes(0, 1)
+        metal, gap, broadening, charge, *amplitudes = parameters[..., None].swapaxes(0, 1)
         complexed = energy + 1j * np.maximum(broadening, 1e-9)
         paired = np.abs((complexed / np.sqrt(complexed**2 - gap**2)).real)
-        return metal * (paired + charge * energy / np.hypot(energy, self.charge_energy))
+        density = metal * (paired + charge * energy / np.hypot(energy, self.charge_energy))
+        return density + _lines(self.resonances, amplitudes, energy)
 
     def finest(self, rows: Floats) -> float:
-        """Return 0: the edges of the gap are sharper than any temperature."""
-        return 0.0
+        """Return 0, as the edges of a gap are sharper than any temperature; without a gap a quarter of a level, in eV."""
+        return (
+            0.0 if rows[:, 1].any() or rows[:, 3].any() else min((each.width / 4 for each in self.resonances), default=np.inf)
+        )
 
     def count(self, parameters: Floats, energy: Floats) -> Floats:
         """Return the integral of `density` over the energy.
 
         Parameters
         ----------
-        parameters : ndarray of shape (n, 4)
+        parameters : ndarray of shape (n, P)
             Rows in the order of `names`; gap and broadening in eV.
         energy : ndarray of shape (K,)
             Upper ends of the integral, in eV from the Fermi level.
@@ -184,10 +211,11 @@ class Superconductor:
         ndarray of shape (n, K)
             In eV, up to a constant: only differences have a meaning.
         """
-        metal, gap, broadening, charge = parameters[..., None].swapaxes(0, 1)
+        metal, gap, broadening, charge, *amplitudes = parameters[..., None].swapaxes(0, 1)
         complexed = energy + 1j * np.maximum(broadening, 1e-9)
         paired = np.sign(energy) * np.abs(np.sqrt(complexed**2 - gap**2).real)
-        return metal * (paired + charge * np.hypot(energy, self.charge_energy))
+        count = metal * (paired + charge * np.hypot(energy, self.charge_energy))
+        return count + _counts(self.resonances, amplitudes, energy)
 
 
 @dataclass(frozen=True)

@@ -51,11 +51,12 @@ class ConstantCurrent:
 
         The states of the places are to be given in these bins.
         """
+        sharpness, finest = self.barrier.sharpness, self.barrier.resolving(self.finest)
         if self.barrier.screening is None:
-            return graded_edges(self.bias, self.barrier.thermal, self.finest)
+            return graded_edges(self.bias, self.barrier.thermal, sharpness, finest)
         # Where both Fermi levels lie in the bands of the sample depends on the gap: no energy may have wide bins.
         lifted = abs(float(self.barrier.lifted(np.array([self.bias]), 0.0)[0, 0]))
-        margin, width = REACH * self.barrier.thermal + lifted, bin_width(self.barrier.thermal, 0.0, 0.0, self.finest)
+        margin, width = REACH * self.barrier.thermal + lifted, bin_width(sharpness, 0.0, 0.0, finest)
         return bin_edges(min(self.bias, 0.0) - margin, max(self.bias, 0.0) + margin, width)
 
     def gap(self, states: Floats) -> Floats:

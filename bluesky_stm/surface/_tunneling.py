@@ -87,7 +87,7 @@ class SweepIntegral:
     @cached_property
     def _width(self) -> float:
         step = float(np.abs(np.diff(self.bias)).min()) if len(self.bias) > 1 else 0.0
-        return bin_width(self.barrier.thermal, step, self.modulation, self.finest)
+        return bin_width(self.barrier.sharpness, step, self.modulation, self.barrier.resolving(self.finest))
 
     @property
     def _parts(self) -> int:
@@ -212,7 +212,7 @@ class SweepIntegral:
             # Fourier coefficients of the current over the modulation (midpoint rule); the other half period adds the same. In
             # the sine of the phase, the part of the n-th harmonic that a smooth current makes is the Chebyshev polynomial T_n.
             # Neighbouring phases are at most 1.6 kT, or as many bins, apart, so that a narrow level is passed smoothly.
-            resolved = max(self.barrier.thermal, edges[1] - edges[0])
+            resolved = max(self.barrier.sharpness, edges[1] - edges[0])
             count = max(_PHASES, math.ceil(2 * self.modulation / resolved))
             for sine in np.sin(np.pi * (np.arange(count) + 0.5) / count - np.pi / 2):
                 weight = 2 / count * np.cos(np.arange(1, 1 + self.harmonics) * np.arccos(sine))

@@ -33,6 +33,19 @@ class Profile(Part):
     tip_double: float = setting(0.0, "", "Chance that a changed tip has two apexes.", ge=0, le=1)
     tip_separation: Pair = setting((0.5, 5.0), units.LENGTH, "Range of the distance of a second apex.")
     tip_weight: Pair = setting((0.1, 0.5), "", "Range of the current of a second apex in units of that of the first.")
+    tip_gap: float = setting(
+        0.0, units.ENERGY, "Gap of a superconducting tip at the temperature of the sample; 0 for a normal metal.", ge=0
+    )
+    tip_broadening: float = setting(1e-5, units.ENERGY, "Broadening of the edges of that gap.", gt=0)
+    tip_gap_lost: float = setting(
+        0.5, "", "Chance that a changed tip is no superconductor, until it is conditioned.", ge=0, le=1
+    )
+    tip_level: float = setting(
+        0.0, "", "Chance that a changed tip has a level of its own, until it is conditioned.", ge=0, le=1
+    )
+    level_height: Pair = setting((0.3, 2.0), "", "Range of the height of that level, in units of the density of a flat tip.")
+    level_energy: Pair = setting((-1.2, 1.2), units.ENERGY, "Range of its energy, from the Fermi level of the tip.")
+    level_width: Pair = setting((0.03, 0.15), units.ENERGY, "Range of its half width at half maximum.")
     crash_change: float = setting(0.0, "", "Chance that a crash changes the tip.", ge=0, le=1)
     treatment_bias: float = setting(2.0, units.BIAS, "Magnitude of a pulse below which it does nothing.", ge=0)
     treatment_change: float = setting(0.0, "", "Chance that a pulse or a dip changes the tip.", ge=0, le=1)
@@ -155,6 +168,7 @@ GOOD_DAY: Final = IDEAL.preset(
     tip_slope=0.4,
     tip_bending=0.06,
     tip_double=0.3,
+    tip_level=0.2,
     crash_change=0.9,
     treatment_change=0.6,
     debris=1.0,

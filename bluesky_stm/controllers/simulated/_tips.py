@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 
 from bluesky_stm.controllers.simulated._noise import NoiseSource
 from bluesky_stm.controllers.simulated._profile import Profile
 from bluesky_stm.geometry import Floats
-from bluesky_stm.surface import Barrier
+from bluesky_stm.surface import Barrier, Resonance, Superconductor, TipStates
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,11 @@ class Tip:
         Growth of the logarithm of its density of states with energy, in 1/eV.
     bending : float
         By how much it lifts the states of the sample, in eV, compared with the first one.
+    gap, broadening : float
+        Gap of a superconducting tip and broadening of its edges, in eV; a gap of 0 for a normal metal.
+    level : (float, float, float)
+        A state of the tip itself: its height, in units of the density of a flat tip, its energy from the Fermi level of the tip
+        and its half width, both in eV. A height of 0 for a tip without one.
     """
 
     flank: float = 90.0
@@ -38,6 +44,9 @@ class Tip:
     weight: float = 0.0
     slope: float = 0.0
     bending: float = 0.0
+    gap: float = 0.0
+    broadening: float = 0.0
+    level: tuple[float, float, float] = (0.0, 0.0, 1.0)
 
     @property
     def rise(self) -> float:
@@ -53,7 +62,16 @@ class Tip:
 
     def barrier(self, bare: Barrier) -> Barrier:
         """Return the barrier between sample and this tip, given that between the sample and an ideal one."""
-        return replace(bare, tip_slope=self.slope, bending=self.bending)
+        return replace(bare, tip_slope=self.slope, bending=self.bending, tip=_states(self.gap, self.broadening, *self.level))
+
+
+@lru_cache(maxsize=16)
+def _states(gap: float, broadening: float, height: float, energy: float, width: float) -> TipStates | None:
+    """Return the density of states of a tip with a gap or a level; None for one with neither, which costs nothing."""
+    if not gap and not height:
+        return None
+    level = Resonance("level", energy, width, q=np.inf)
+    return TipStates(Superconductor(1.0, (level,)), (1.0, gap, broadening, 0.0, height))
 
 
 @dataclass(frozen=True)
@@ -78,7 +96,7 @@ class Tips:
 
     def __init__(self, profile: Profile, noise: NoiseSource) -> None:
         self._profile, self._noise = profile, noise
-        self.tip = Tip(profile.flank)
+        self.tip = Tip(profile.flank, gap=profile.tip_gap, broadening=profile.tip_broadening)
         self.changes: list[TipChange] = []
         self._due = 0.0
         self._wait()
@@ -153,7 +171,8 @@ class Tips:
         self._due += self._noise.next("tip life").exponential(1 / rate) if rate else np.inf
 
     def _good(self, rng: np.random.Generator) -> Tip:
-        return Tip(self._profile.flank, self.tip.length + self._profile.tip_length * rng.standard_normal())
+        profile, longer = self._profile, self._profile.tip_length * rng.standard_normal()
+        return Tip(profile.flank, self.tip.length + longer, gap=profile.tip_gap, broadening=profile.tip_broadening)
 
     def _worse(self, rng: np.random.Generator) -> Tip:
         profile = self._profile
@@ -162,4 +181,9 @@ class Tips:
         second = apart * np.cos(direction), apart * np.sin(direction)
         weight = rng.uniform(*profile.tip_weight) if rng.random() < profile.tip_double else 0.0
         flank = min(90.0, profile.flank * rng.uniform(*profile.tip_flank))
-        return Tip(flank, self.tip.length + longer, second, weight, slope, bending)
+        # What a profile does not have is not drawn, so that the tips of other profiles stay what they were.
+        gap = 0.0 if profile.tip_gap and rng.random() < profile.tip_gap_lost else profile.tip_gap
+        level = Tip().level
+        if profile.tip_level and rng.random() < profile.tip_level:
+            level = rng.uniform(*profile.level_height), rng.uniform(*profile.level_energy), rng.uniform(*profile.level_width)
+        return Tip(flank, self.tip.length + longer, second, weight, slope, bending, gap, profile.tip_broadening, level)
