@@ -166,6 +166,12 @@ class Neighbours:
         """
         return bool(self.first[species] < self.first[species + 1])
 
+    def first_places(self, count: int) -> Neighbours:
+        """Return the pairs of the first ``count`` places."""
+        chosen = self.place < count
+        first = np.append(0, np.cumsum(chosen))[self.first]
+        return Neighbours(count, first, self.place[chosen], self.dx[chosen], self.dy[chosen], self.size[chosen])
+
     def sum(self, species: int, envelope: Envelope, sized: bool = False) -> Floats:
         """Sum an envelope over the defects of one species near each place.
 

@@ -122,9 +122,7 @@ class SurfacePoints:
         return kept.gap(self.states(kept.edges))
 
     def height(self, setpoint: Setpoint, slope: float = np.inf) -> Floats:
-        """Return the height of the tip at constant current.
-
-        It is the sum of the relief, the gap, and the atomic corrugation that is left at the distance of the tip.
+        """Return the height of the tip at constant current: `relief` and `standing`.
 
         Parameters
         ----------
@@ -138,8 +136,30 @@ class SurfacePoints:
         ndarray of shape (n,)
             In nm.
         """
+        return self.relief(slope) + self.standing(setpoint)
+
+    def standing(self, setpoint: Setpoint) -> Floats:
+        """Return how high the tip stands above the relief: the gap, and the atomic corrugation that is left at its distance.
+
+        Parameters
+        ----------
+        setpoint : Setpoint
+            Bias (V) and current (nA) that the feedback keeps.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            In nm.
+        """
         gap = self.gap(setpoint)
-        return self.relief(slope) + gap + self._corrugation(gap)
+        return gap + self._corrugation(gap)
+
+    def first(self, count: int) -> SurfacePoints:
+        """Return the first ``count`` places by themselves; steps, regions and neighbours are not looked up again."""
+        part = SurfacePoints(self.surface, self.points[:count], self.barrier)
+        known = {"_downhill": self._downhill[:count], "_region": self._region[:count]}
+        part.__dict__.update(known, _neighbours=self._neighbours.first_places(count))
+        return part
 
     def _corrugation(self, gap: Floats) -> Floats:
         """Return the atomic corrugation at the tip, in nm.

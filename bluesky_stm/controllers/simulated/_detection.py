@@ -8,12 +8,11 @@ its bias, on the way back in the other direction. The step of the bias charges t
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import lfilter
 
 from bluesky_stm.controllers.simulated._noise import INTEGRATED, current_noise
 from bluesky_stm.controllers.simulated._profile import Profile
@@ -21,38 +20,42 @@ from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import HARMONICS, Quality
 from bluesky_stm.protocols import LockInSettings, SweepSettings
 
+_FORGOTTEN: float = 1e-12
+"""Share of what was there before, relative to it, that counts as none."""
+
 PICOFARAD: float = 1e-3
 """``C V / t`` in nA for C in pF, V in V and t in s."""
 
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """Spectra of n places at J biases: arrays (n, J) in nA, the tip height (n,) in nm, and where the preamplifier was full.
+    """Spectra of n places at J biases: arrays (n, J) in nA, tip height and gap (n,) in nm, and where the preamplifier was full.
 
     With a way back the arrays are the average of both ways, and ``backward`` is that one by itself. ``jumped`` (n, J) is the
-    truth about changes of the tip, the factor by which they have changed the current of this way so far: a microscope can't
-    tell. ``higher`` holds X + iY of the harmonics from the second on.
+    truth about changes of the tip, the factor by which they have changed the current of this way so far, and ``gap`` is the
+    truth, too: a microscope can't tell. ``higher`` holds X and Y (2, n, J) of the harmonics from the second on.
     """
 
     current: Floats
     lockin_x: Floats
     lockin_y: Floats
     height: Floats
+    gap: Floats
     clipped: NDArray[np.bool_]
     jumped: Floats
     backward: Reading | None = None
-    higher: Mapping[int, NDArray[np.complex128]] = field(default_factory=dict)
+    higher: Mapping[int, Floats] = field(default_factory=dict)
 
     def averaged(self, back: Reading) -> Reading:
         """Return the average with the way back, and the way back by itself."""
         current, x, y = ((getattr(self, name) + getattr(back, name)) / 2 for name in ("current", "lockin_x", "lockin_y"))
         higher = {harmonic: (vector + back.higher[harmonic]) / 2 for harmonic, vector in self.higher.items()}
-        return Reading(current, x, y, self.height, self.clipped | back.clipped, self.jumped, back, higher)
+        return Reading(current, x, y, self.height, self.gap, self.clipped | back.clipped, self.jumped, back, higher)
 
     def channels(self, lockin: LockInSettings) -> dict[str, Floats]:
         """Return what is measured at each bias by its name: what was recorded, and the derivatives that follow from it."""
         x, y = self.lockin_x, self.lockin_y
-        derived = {HARMONICS[n]: lockin.derivative(n, vector.real, vector.imag) for n, vector in self.higher.items()}
+        derived = {HARMONICS[n]: lockin.derivative(n, *vector) for n, vector in self.higher.items()}
         return {"current": self.current, "lockin_x": x, "lockin_y": y, HARMONICS[1]: lockin.didv(x, y), **derived}
 
     def change(self, done: int) -> Floats:
@@ -86,8 +89,8 @@ class Detection:
     def read(
         self,
         current: Floats,
-        harmonics: Sequence[Floats],
-        height: Floats,
+        harmonics: Floats,
+        at: tuple[Floats, Floats],
         jumped: Floats,
         rng: np.random.Generator | None,
         back: bool = False,
@@ -98,11 +101,11 @@ class Detection:
         ----------
         current : ndarray of shape (n, J)
             Tunneling current, in nA.
-        harmonics : sequence of ndarray of shape (n, J)
+        harmonics : ndarray of shape (harmonics, n, J)
             Part of the current that the modulation makes at its frequency and at the multiples of it, in nA, each in the phase
             that it has for a small modulation.
-        height : ndarray of shape (n,)
-            Height of the tip, in nm.
+        at : (ndarray, ndarray), each of shape (n,)
+            Height of the tip, and its distance from the surface, in nm.
         jumped : ndarray of shape (n, J)
             Factor by which changes of the tip have changed the current; it is in ``current`` and ``harmonics``.
         rng : Generator or None
@@ -112,45 +115,53 @@ class Detection:
         """
         vectors = self._demodulated(np.abs(current), harmonics, back)
         current = self._late(current, self.profile.response, back) + self._charging(back)
-        x: Floats = vectors[0].real + (self.profile.lockin_offset if self.lockin.modulated else 0.0)
-        y: Floats = vectors[0].imag.copy()
+        x, y = vectors[0]
         higher = dict(enumerate(vectors[1:], 2))
         if rng is not None:
             higher = self._noisy_harmonics(rng, higher)
             current, x, y = self._noisy(rng, current, x, y)
         full = self.profile.preamp_range
         clipped = np.abs(current) >= full
-        for channel in (x, y, *higher.values()):
-            channel[clipped] = 0.0
-        return Reading(np.clip(current, -full, full), x, y, height, clipped, jumped, higher=higher)
+        if clipped.any():
+            for channel in (x, y, *higher.values()):
+                channel[..., clipped] = 0.0
+            current = np.clip(current, -full, full)
+        return Reading(current, x, y, *at, clipped, jumped, higher=higher)
 
-    def _demodulated(self, magnitude: Floats, harmonics: Sequence[Floats], back: bool) -> list[NDArray[np.complex128]]:
-        """X + iY of each harmonic, less the offset of X: what the modulation makes, turned, and the displacement current.
+    def _demodulated(self, magnitude: Floats, harmonics: Floats, back: bool) -> Floats:
+        """X and Y of each harmonic, turned to the phase of the demodulator; shape (harmonics, 2, n, J).
 
-        All of them pass the preamplifier on their way, which makes them smaller and late.
+        They hold what the modulation makes, the displacement current and the offset of X. All of a current passes the
+        preamplifier on its way, which makes it smaller and late.
         """
         profile, lockin = self.profile, self.lockin
+        vectors = np.zeros((len(harmonics), 2, *magnitude.shape))
         if not lockin.modulated:
-            return [np.zeros(magnitude.shape, dtype=complex) for _ in harmonics]
+            return vectors
         growth = 1 + np.minimum(profile.lockin_growth * magnitude, profile.lockin_growth_limit)
         displaced = 2 * np.pi * lockin.frequency * profile.capacitance * lockin.amplitude * PICOFARAD
-        vectors = []
-        for n, harmonic in enumerate(harmonics, 1):
-            scale = lockin.response * lockin.passed(n * lockin.frequency) * np.exp(-1j * np.radians(lockin.turned(n)))
-            vectors.append(
-                self._late(scale * (growth * harmonic + (1j * displaced if n == 1 else 0.0)), profile.lockin_time, back)
-            )
+        for n, (vector, harmonic) in enumerate(zip(vectors, harmonics, strict=True), 1):
+            scale, turned = lockin.response * lockin.passed(n * lockin.frequency), math.radians(lockin.turned(n))
+            made, ahead = self._late(growth * harmonic, profile.lockin_time, back), displaced if n == 1 else 0.0
+            np.multiply(made, scale * math.cos(turned), out=vector[0])
+            np.multiply(made, -scale * math.sin(turned), out=vector[1])
+            vector[0] += scale * math.sin(turned) * ahead + (profile.lockin_offset if n == 1 else 0.0)
+            vector[1] += scale * math.cos(turned) * ahead
         return vectors
 
-    def _late(self, values: NDArray, time_constant: float, back: bool) -> NDArray:
+    def _late(self, values: Floats, time_constant: float, back: bool) -> Floats:
         """Return what a low-pass filter averages at each bias; it has not forgotten the bias before, but for the first one."""
-        if not time_constant:
+        left = self._left(time_constant) if time_constant else 0.0
+        if left < _FORGOTTEN:
             return values
-        settings, values = self.settings, values[:, ::-1] if back else values
-        kept = math.exp(-settings.dwell / time_constant)
-        ends, _ = lfilter([1 - kept], [1, -kept], values, axis=-1, zi=kept * values[:, :1])
-        before = np.concatenate([values[:, :1], ends[:, :-1]], axis=-1)
-        late = values + self._left(time_constant) * (before - values)
+        values = values[:, ::-1] if back else values
+        kept, ends = math.exp(-self.settings.dwell / time_constant), values
+        if kept > _FORGOTTEN:
+            from scipy.signal import lfilter
+
+            ends, _ = lfilter([1 - kept], [1, -kept], values, axis=-1, zi=kept * values[:, :1])
+        late = values.copy()
+        late[:, 1:] += left * (ends[:, :-1] - values[:, 1:])
         return late[:, ::-1] if back else late
 
     def _left(self, time_constant: float) -> float:
@@ -184,13 +195,11 @@ class Detection:
         x = x + (white + profile.lockin_junction * magnitude / np.sqrt(self._averaging)) * rng.standard_normal(x.shape)
         return current, x, y + white * rng.standard_normal(y.shape)
 
-    def _noisy_harmonics(
-        self, rng: np.random.Generator, higher: Mapping[int, NDArray[np.complex128]]
-    ) -> dict[int, NDArray[np.complex128]]:
+    def _noisy_harmonics(self, rng: np.random.Generator, higher: Mapping[int, Floats]) -> dict[int, Floats]:
         """Noise of the further demodulators, from generators of their own: the other channels stay as they are without them."""
         if not self.lockin.modulated:
             return dict(higher)
         white, noisy = self.profile.lockin_noise / np.sqrt(self._averaging), {}
         for (n, vector), own in zip(higher.items(), rng.spawn(len(higher)), strict=True):
-            noisy[n] = vector + white * (own.standard_normal(vector.shape) + 1j * own.standard_normal(vector.shape))
+            noisy[n] = vector + white * own.standard_normal(vector.shape)
         return noisy

@@ -21,9 +21,10 @@ References
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
-from scipy.signal import cont2discrete, lfilter, lfilter_zi
+from numpy.typing import NDArray
 
 from bluesky_stm.geometry import Floats
 from bluesky_stm.protocols import FeedbackGains
@@ -55,7 +56,7 @@ class FeedbackLoop:
     @property
     def stable(self) -> bool:
         """True when an error dies away; otherwise the loop oscillates."""
-        return not self.response or bool((np.roots(self._polynomials()[1]).real < 0).all())
+        return not self.response or bool((_modes(self)[0].real < 0).all())
 
     @property
     def bandwidth(self) -> float:
@@ -69,15 +70,30 @@ class FeedbackLoop:
         """
         if not self.response or not self.stable:
             return height
-        forward, back = self._filter(interval)
-        begin = lfilter_zi(forward, back) * height[..., :1]
-        return lfilter(forward, back, height, axis=-1, zi=begin)[0]
+        from scipy.signal import lfilter
+
+        first = height[..., :1]
+        return lfilter(*self._filter(interval), height - first, axis=-1) + first
 
     def _filter(self, interval: float) -> tuple[Floats, Floats]:
-        forward, back, _ = cont2discrete(self._polynomials(), interval, method="foh")
-        return np.ravel(forward), np.ravel(back)
+        """Numerator and denominator of the same loop in steps of ``interval``.
 
-    def _polynomials(self) -> tuple[Floats, Floats]:
+        Each mode answers heights that change linearly within a step exactly. All modes together answer a single height with
+        what the numerator has to make of the denominator.
+        """
+        poles, residues = _modes(self)
+        kept, step = np.exp(poles * interval), poles * interval
+        held = np.expm1(step) / step
+        risen = (held - 1) / step
+        late = np.arange(len(poles))[:, None]
+        answer = residues * interval * (held - risen + kept * risen) * kept**late
+        pulse = np.append((residues * interval * risen).sum().real, answer.sum(axis=1).real)
+        back = np.array([1.0])
+        for pole in kept.tolist():
+            back = np.convolve(back, [1.0, -pole])
+        return np.convolve(back.real, pulse)[: len(back)], back.real
+
+    def polynomials(self) -> tuple[Floats, Floats]:
         """Numerator and denominator of the closed loop in the Laplace variable, the highest power first."""
         driven = np.trim_zeros(self.decay * np.array([self.gains.proportional, self.gains.integral]), "f")
         loop = np.array([self.response, 1.0, 0.0])
@@ -85,3 +101,13 @@ class FeedbackLoop:
             turning = 2 * np.pi * self.resonance
             loop = np.polymul(loop, [1 / turning**2, 1 / (turning * self.quality), 1.0])
         return driven, np.polyadd(loop, driven)
+
+
+@lru_cache(maxsize=64)
+def _modes(loop: FeedbackLoop) -> tuple[NDArray[np.complex128], NDArray[np.complex128]]:
+    """Poles of a loop, in 1/s, and their residues; equal poles are moved apart a little."""
+    driven, closed = loop.polynomials()
+    poles = np.roots(closed).astype(complex)
+    near = np.abs(poles[:, None] - poles) < 1e-6 * np.abs(poles)
+    poles = poles * (1 + 1e-6 * np.tril(near, -1).sum(axis=1))
+    return poles, np.polyval(driven, poles) / np.polyval(np.polyder(closed), poles)

@@ -32,7 +32,7 @@ class Instrument:
 
     def __init__(self, surface: Surface, profile: Profile) -> None:
         self.surface = surface
-        self.profile = profile
+        self.profile, self._wear = profile, Wear(profile)
         self._sweeps: Callable[..., SweepIntegral] = lru_cache(maxsize=8)(self._prepared)
 
     def image(self, places: Floats, setpoint: Setpoint, tip: Tip) -> Floats:
@@ -51,9 +51,27 @@ class Instrument:
         heights = [self.surface.height(places + apart, setpoint, tip.rise, barrier) for apart, _ in tip.apexes]
         return tip.length + _together(heights, tip, barrier.mean_decay)
 
-    def relief(self, places: Floats, tip: Tip) -> Floats:
-        """Height, in nm, at which the tip would touch at the places (..., 2)."""
-        return tip.length + self.surface.relief(places, tip.rise)
+    def seen(self, places: Floats, setpoint: Setpoint, tip: Tip) -> tuple[Floats, Floats]:
+        """Return what one look at places tells: `image`, and the height, in nm, at which the tip would touch.
+
+        Parameters
+        ----------
+        places : ndarray of shape (..., 2)
+            Places, (x, y) in nm.
+        setpoint : Setpoint
+            Bias (V) and current (nA) at which the feedback holds the tip.
+        tip : Tip
+            Shape and electronic state of the tip.
+        """
+
+        def look(at: SurfacePoints) -> Floats:
+            relief = at.relief(tip.rise)
+            return np.column_stack([relief + at.standing(setpoint), relief])
+
+        barrier = tip.barrier(self.surface.barrier)
+        height, relief = np.moveaxis(self.surface.evaluate(places, look, barrier), -1, 0)
+        others = [self.surface.height(places + apart, setpoint, tip.rise, barrier) for apart, _ in tip.apexes[1:]]
+        return tip.length + _together([height, *others], tip, barrier.mean_decay), tip.length + relief
 
     def spectra(
         self,
@@ -93,6 +111,11 @@ class Instrument:
         barrier = tip.barrier(self.surface.barrier)
         sweep = self._sweep(settings, lockin.amplitude if lockin.modulated else 0.0, setpoint, barrier, harmonics)
         patches = [SurfacePoints(self.surface, places + apart, barrier) for apart, _ in tip.apexes]
+        roughness = np.zeros(len(places))
+        if rng is not None and self._wear.any:
+            around = SurfacePoints(self.surface, np.concatenate([places, *(places + apart for apart in AROUND)]), barrier)
+            roughness = np.ptp(around.relief(tip.rise)[len(places) :].reshape(len(AROUND), -1), axis=0)
+            patches[0] = around.first(len(places))
         gaps = [patch.gap(setpoint if z is None else self.surface.sample.reference) for patch in patches]
         heights = [patch.relief(tip.rise) + gap for patch, gap in zip(patches, gaps, strict=True)]
         height = _together(heights, tip, barrier.mean_decay)
@@ -104,34 +127,31 @@ class Instrument:
         current, modulated = carried[0], carried[1:]
         detection = Detection(self.profile, lockin, settings)
         risen = np.exp(barrier.mean_decay * rise) if rise is not None else np.ones(current.shape[1] * (1 + settings.backward))
-        jumped = self._changes(rng, places, settings, gaps[0] + lift, current * risen[: current.shape[1]], tip)
-        ways = []
+        jumped = self._changes(rng, settings, gaps[0] + lift, current * risen[: current.shape[1]], roughness)
+        ways, at = [], (tip.length + height + lift, height + lift - heights[0] + gaps[0])
         for way in range(1 + settings.backward):
             points = slice(way * settings.points, (way + 1) * settings.points)
             turned = slice(None, None, -1 if way else 1)  # the way back is measured from its last bias to its first
             so_far, factor = jumped[:, points][:, turned], (jumped * risen)[:, points][:, turned]
-            above = tip.length + height + lift
-            ways.append(detection.read(current * factor, list(modulated * factor), above, so_far, rng, back=bool(way)))
+            ways.append(detection.read(current * factor, modulated * factor, at, so_far, rng, back=bool(way)))
         return ways[0].averaged(ways[1]) if settings.backward else ways[0]
 
     def _changes(
         self,
         rng: np.random.Generator | None,
-        places: Floats,
         settings: SweepSettings,
         gap: Floats,
         current: Floats,
-        tip: Tip,
+        roughness: Floats,
     ) -> Floats:
         """Factor by which changes of the tip have changed the current so far, in the order of time; shape (n, ways * J)."""
-        wear, ways = Wear(self.profile), 1 + settings.backward
+        ways = 1 + settings.backward
         own = rng and rng.spawn(1)[0]  # a stream of its own, drawn from or not, so that wear shifts no noise
-        if own is None or not wear.any:
-            return np.ones((len(places), ways * settings.points))
-        around = self.surface.relief(places[:, None] + AROUND, tip.rise)
-        rate = wear.rate(settings.bias, np.maximum(gap, LEAST_GAP), current, np.ptp(around, axis=1))
+        if own is None or not self._wear.any:
+            return np.ones((len(gap), ways * settings.points))
+        rate = self._wear.rate(settings.bias, np.maximum(gap, LEAST_GAP), current, roughness)
         dwell = (settings.settle + settings.integrate) * settings.averages
-        return wear.changes(own, np.hstack([rate, rate[:, ::-1]][:ways]), dwell)
+        return self._wear.changes(own, np.hstack([rate, rate[:, ::-1]][:ways]), dwell)
 
     def current(self, places: Floats, bias: float, gap: Floats, tip: Tip) -> Floats:
         """Return the current at one bias, in nA, noise left out.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable
 from typing import Final, NoReturn
 
 import numpy as np
@@ -63,6 +64,7 @@ class SimulatedJunction:
         self.asked = Point(0.0, 0.0)
         self.setpoint, self.gains = setpoint, GAINS
         self.feedback, self.withdrawn = True, False
+        self._looked: tuple[Hashable, tuple[float, float]] | None = None
         self.z = self.followed(self.place(0.0), 0.0)[0]
 
     @property
@@ -145,7 +147,8 @@ class SimulatedJunction:
         """
         if not self.feedback:
             return
-        self.z = float(self.followed(self.place(time), time)[0])
+        self.tips.at(time)  # it is another tip from now on where a change was due
+        self.z = self._under(time)[0] + float(self.height_drift.rise(time))
         gap, swing = self.gap(time), self.swing
         if swing and gap - swing < CONTACT:
             self.crash(f"With {self.gains} the feedback oscillates by {swing:.2f} nm: the tip touched the surface.", time)
@@ -190,7 +193,7 @@ class SimulatedJunction:
         LimitError
             When it stands above that.
         """
-        home = float(self._relief(self.place(time))[0]) + HOME
+        home = self._under(time)[1] + HOME
         if self.z > home:
             raise LimitError(
                 f"Home, at {home:.1f} nm, is nearer to the surface than the tip, at {self.z:.1f} nm. Nothing has moved. "
@@ -217,19 +220,19 @@ class SimulatedJunction:
 
     def gap(self, time: float) -> float:
         """Distance between tip and surface, in nm."""
-        return self.undrifted(time) - float(self._relief(self.place(time))[0])
+        return self.undrifted(time) - self._under(time)[1]
 
     def undrifted(self, time: float) -> float:
         """Height of the tip, in nm, above where the sample has drifted to."""
         return self.z - float(self.height_drift.rise(time))
 
-    def check_apart(self, height: float, what: str, time: float) -> None:
+    def check_apart(self, gap: float, what: str, time: float) -> None:
         """Let the tip crash where it would touch.
 
         Parameters
         ----------
-        height : float
-            Height of the tip, in nm, above where the sample has drifted to.
+        gap : float
+            Distance between tip and surface, in nm.
         what : str
             What has brought it there, for the message.
         time : float
@@ -240,19 +243,18 @@ class SimulatedJunction:
         TipCrashError
             When less than `CONTACT` is left to the surface.
         """
-        gap = height - float(self._relief(self.place(time))[0])
         if gap < CONTACT:
             self.crash(f"{what} left {gap:.2f} nm between tip and surface, which touch below {CONTACT:g} nm.", time)
 
-    def check_field(self, bias: float, height: float, time: float) -> None:
+    def check_field(self, bias: float, gap: float, time: float) -> None:
         """Let the tip crash where the field pulls atoms across the gap.
 
         Parameters
         ----------
         bias : float
             Largest bias, in V.
-        height : float
-            Height of the tip, in nm, above where the sample has drifted to.
+        gap : float
+            Distance between tip and surface, in nm.
         time : float
             When, in s of the controller's clock.
 
@@ -261,7 +263,7 @@ class SimulatedJunction:
         TipCrashError
             When the field is that of the profile's ``breakdown`` or more.
         """
-        gap, most = height - float(self._relief(self.place(time))[0]), self.instrument.profile.breakdown
+        most = self.instrument.profile.breakdown
         if most and abs(bias) >= most * gap:
             self.crash(
                 f"{bias:g} V across {gap:.2f} nm are {abs(bias) / gap:.1f} V/nm, and at {most:g} V/nm atoms bridge the gap: "
@@ -335,20 +337,31 @@ class SimulatedJunction:
         """Look at the way from ``start``: an open feedback keeps its height, a closed one follows as fast as it can."""
         distance = math.dist(start, self.asked)
         way = np.linspace(start, self.asked, 2 + int(distance / STRIDE)) + self.piezo.displacement(time)
-        relief = self._relief(way)
+        height, relief = self.instrument.seen(way, self.setpoint, self.tips.tip)
+        self._looked = self._place(way[-1]), (float(height[-1]), float(relief[-1]))
         if not self.feedback:
             if relief.max() + CONTACT > self.undrifted(time):
                 self.crash("The tip was moved with the feedback open, and the surface was in its way.", time)
-        elif distance and (self._flown(way, distance / speed) - self.swing - relief).min() < CONTACT:
-            self.crash(f"The feedback could not follow the surface at {speed:g} nm/s.", time)
+        elif distance:
+            flown = self.loop.follow(height, distance / speed / (len(way) - 1))
+            if (flown - self.swing - relief).min() < CONTACT:
+                self.crash(f"The feedback could not follow the surface at {speed:g} nm/s.", time)
 
-    def _flown(self, way: Floats, duration: float) -> Floats:
-        """Height of the tip on its way, the feedback closed."""
-        height = self.instrument.image(way, self.setpoint, self.tips.tip)
-        return self.loop.follow(height, duration / (len(way) - 1))
+    def _under(self, time: float) -> tuple[float, float]:
+        """Heights, in nm, at which a closed feedback ends up here, and at which the tip would touch; without the drift in z.
 
-    def _relief(self, places: Floats) -> Floats:
-        return self.instrument.relief(places, self.tips.tip)
+        The last look is kept: most acts ask more than once about the same place.
+        """
+        places = self.place(time)
+        looked, here = self._looked, self._place(places[0])
+        if looked is None or looked[0] != here:
+            height, relief = self.instrument.seen(places, self.setpoint, self.tips.tip)
+            self._looked = looked = here, (float(height[0]), float(relief[0]))
+        return looked[1]
+
+    def _place(self, place: Floats) -> Hashable:
+        """Everything on which a look at a place depends."""
+        return (*place.tolist(), self.setpoint, self.tips.tip, self.instrument)
 
     def _leave_debris(self, time: float) -> None:
         size, surface = self.instrument.profile.debris, self.instrument.surface

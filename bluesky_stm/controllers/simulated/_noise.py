@@ -7,7 +7,6 @@ from typing import Final
 
 import numpy as np
 from scipy import constants
-from scipy.signal import lfilter
 
 from bluesky_stm.controllers.base import PIXEL_TIME
 from bluesky_stm.controllers.simulated._profile import Profile
@@ -62,6 +61,8 @@ def remembering(rng: np.random.Generator, shape: tuple[int, ...], memory: float)
     memory : float
         Correlation of neighbours, from 0 to below 1.
     """
+    from scipy.signal import lfilter
+
     drawn = rng.standard_normal(shape)
     drawn[..., 1:] *= np.sqrt(1 - memory**2)
     return lfilter([1.0], [1.0, -memory], drawn, axis=-1)

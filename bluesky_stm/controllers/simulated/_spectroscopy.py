@@ -54,8 +54,8 @@ class SimulatedSpectroscopy(Spectroscopy):
             )
             rise = height.rise(started + open_for) - height.rise(started)
             reading = self._read(place, settings, setpoint, started, rng, z, rise)
-            junction.check_apart(float(reading.height[0]), f"A z offset of {settings.z_offset:g} nm", started)
-            junction.check_field(max(settings.start, settings.stop, key=abs), float(reading.height[0]), started)
+            junction.check_apart(float(reading.gap[0]), f"A z offset of {settings.z_offset:g} nm", started)
+            junction.check_field(max(settings.start, settings.stop, key=abs), float(reading.gap[0]), started)
             bench.acts.take(SWEEP_OVERHEAD)
             done = bench.acts.take(settings.points * time_of_a_point(settings), settings.points, progress)
             if change := float(reading.change(done)[0]):
