@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import Setpoint
@@ -65,7 +66,12 @@ class SurfacePoints:
         -------
         ndarray of shape (n, K)
         """
-        return self.surface.sample.model.density(self.parameters, energy - self.barrier.bending)
+        at = energy - self.barrier.bending
+        density = self.surface.sample.model.density(self.parameters, at)
+        if self._waving is not None:
+            near, distance, band, bottom = self._waving
+            density[near] += self.surface.sample.waves.density(distance, band, at - bottom)
+        return density
 
     def states(self, edges: Floats) -> Floats:
         """Return the mean local density of states in energy bins, bent by the tip.
@@ -79,7 +85,13 @@ class SurfacePoints:
         -------
         ndarray of shape (n, K)
         """
-        return mean_states(self.surface.sample.model, self.parameters, edges - self.barrier.bending)
+        at = edges - self.barrier.bending
+        states = mean_states(self.surface.sample.model, self.parameters, at)
+        if self._waving is not None:
+            near, distance, band, bottom = self._waving
+            counted = self.surface.sample.waves.count(distance, band, at - bottom)
+            states[near] += np.diff(counted) / np.diff(at)
+        return states
 
     def relief(self, slope: float = np.inf) -> Floats:
         """Return the height of the atoms, as a tip can follow it.
@@ -179,6 +191,21 @@ class SurfacePoints:
         return self.surface.staircase.downhill(self.points)
 
     @cached_property
+    def _from_edge(self) -> Floats:
+        return self.surface.staircase.distance(self._downhill)
+
+    @cached_property
+    def _waving(self) -> tuple[NDArray[np.intp], Floats, Floats, Floats] | None:
+        """Places that standing waves reach (m,), their distance from the edge, density and bottom of the band, (m, 1) each."""
+        waves = self.surface.sample.waves
+        near = np.flatnonzero(self._from_edge < waves.reach) if waves is not None else np.empty(0, dtype=int)
+        if waves is None or not len(near):
+            return None
+        names = self.surface.sample.model.names
+        band, bottom = (self.parameters[near, names.index(name)][:, None] for name in (waves.band, waves.bottom))
+        return near, self._from_edge[near][:, None], band, bottom
+
+    @cached_property
     def _region(self) -> Floats:
         return self.surface.regions.share(self.points)
 
@@ -210,8 +237,7 @@ class SurfacePoints:
             present[row] = "region", self._region
             row += 1
         if sample.edge is not None:
-            distance = surface.staircase.distance(self._downhill)
-            present[row] = "edge", np.exp2(-((distance / sample.edge_width) ** 4))
+            present[row] = "edge", np.exp2(-((self._from_edge / sample.edge_width) ** 4))
             row += 1
         for number, species in self._species:
             before = sum(len(other.influences) for other in sample.species[:number])

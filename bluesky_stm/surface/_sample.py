@@ -17,6 +17,7 @@ from bluesky_stm.surface._periodic import Periodic
 from bluesky_stm.surface._regions import Band, Puddle
 from bluesky_stm.surface._states import StateModel
 from bluesky_stm.surface._terraces import Steps
+from bluesky_stm.surface._waves import StandingWaves
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,8 @@ class Sample:
         Long-range potential, with one entry for each correlation length.
     patterns : tuple of Periodic
         What repeats over the surface: charge density waves, moire patterns, reconstructions.
+    waves : StandingWaves or None
+        Standing waves of a band at step edges.
     debris : str
         Species of what a tip leaves behind where it was pulsed or touched the surface.
     temperature : float
@@ -105,6 +108,7 @@ class Sample:
     band: Band | None = None
     puddles: tuple[Puddle, ...] = ()
     patterns: tuple[Periodic, ...] = ()
+    waves: StandingWaves | None = None
     debris: str = ""
     temperature: float = 77.0
     screening: Screening | None = None
