@@ -19,7 +19,7 @@ LEVELS = [
     {"geometry"},
     {"pictures"},
     {"measurements", "parts", "robust"},
-    {"documents", "protocols", "settings", "tip_changes"},
+    {"documents", "protocols", "settings", "tip_changes", "calibration"},
     {"surface", "scalarizers", "imaging", "valued", "files"},
     {"steer", "spots", "scales"},
     {"teaching"},

@@ -7,14 +7,16 @@ pixel centres, old ones at pixel corners.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
 from bluesky_stm import units
 from bluesky_stm.errors import FileFormatError
-from bluesky_stm.files._channels import date_of, in_our_unit, in_si, our_unit, spectroscopy, split_unit, timestamp
+from bluesky_stm.files import _header as headers
+from bluesky_stm.files._channels import in_si, spectroscopy, ways
 from bluesky_stm.files._header import (
     Header,
     frame_from_si,
@@ -26,10 +28,14 @@ from bluesky_stm.files._header import (
     si_of_frame,
     split_file,
 )
+from bluesky_stm.files._labels import date_of, our_factor, our_unit, split_unit, timestamp
+from bluesky_stm.files._pixels import cropped, read_pixels
 from bluesky_stm.geometry import Floats, Frame, Point
-from bluesky_stm.measurements import Grid, Quality, Setpoint
+from bluesky_stm.measurements import About, Grid, Quality, Setpoint
 
 _END = b":HEADER_END:\r\n"
+
+_SEGMENTS: Final = "Segment Start (V), Segment End (V), Settling (s), Integration (s), Steps (xn)"
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +60,10 @@ class Sweeps:
         None in files that do not carry it.
     time : float
         Start, in s since 1970.
+    recorded_units : mapping of str to str
+        Units of the channels as they stand in the file.
+    about : About
+        What the file says beside the measurement.
     """
 
     frame: Frame
@@ -64,46 +74,76 @@ class Sweeps:
     units: Mapping[str, str]
     setpoint: Setpoint | None = None
     time: float = 0.0
+    recorded_units: Mapping[str, str] = field(default_factory=dict)
+    about: About = field(default_factory=About)
 
-    def cits(self) -> Grid:
-        """The grid of bias sweeps that this is.
+    @property
+    def of_bias(self) -> bool:
+        """True for a grid of bias sweeps."""
+        return self.swept.lower().startswith("bias")
+
+    def cits(self, didv: str = "") -> Grid:
+        """Return the grid of bias sweeps that this is; of a sweep that turned round, the average of both ways.
+
+        Parameters
+        ----------
+        didv : str
+            Name of the channel that becomes dI/dV; empty to look for one.
 
         Raises
         ------
         FileFormatError
             When something else than the bias was swept.
         """
-        if not self.swept.startswith("Bias"):
+        if not self.of_bias:
             raise FileFormatError(
                 f"This is a sweep of {self.swept}, not of the bias: it holds no I(V) spectra. "
                 "Choose a grid of bias spectroscopy, or look at it with files.read_sweeps."
             )
-        arrays, source = spectroscopy(self.values, self.channels)
-        measured = np.isfinite(arrays["current"]).all()
+        recorded = self.recorded_units or {name: {units.CURRENT: "A"}.get(unit, unit) for name, unit in self.units.items()}
+        forth, back, left_out = ways(self.values)
+        channels = self.channels
+        if back or left_out:
+            channels = {name: values[..., forth] for name, values in channels.items()}
+        if back:
+            channels = {name: (values + self.channels[name][..., back][..., ::-1]) / 2 for name, values in channels.items()}
+        bias = self.values[forth]
+        arrays, source, calibration = spectroscopy(bias, channels, recorded, didv)
+        whole = bool(np.isfinite(arrays["current"].min()))  # NaN anywhere is the minimum
         return Grid(
             frame=self.frame,
-            bias=self.values,
+            bias=bias,
             **arrays,
             height=self.parameters.get("Z", np.full(self.frame.pixels, np.nan)),
-            setpoint=self.setpoint or _setpoint_from(self.values, arrays["current"]),
+            setpoint=self.setpoint or _setpoint_from(bias, arrays["current"]),
             time=self.time,
-            quality=source | (Quality.GOOD if measured else Quality.INCOMPLETE),
+            quality=source | (Quality.GOOD if whole and not self.about.kept else Quality.INCOMPLETE),
+            about=replace(self.about, calibration=calibration, kept=", ".join(filter(None, (self.about.kept, left_out)))),
         )
 
 
-def read_3ds(path: str | Path) -> Grid:
-    """A CITS grid, in our units; pixels that were not measured are NaN.
+def read_3ds(path: str | Path, didv: str = "") -> Grid:
+    """Return a CITS grid, in our units; pixels that were not measured are NaN.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+    didv : str
+        Name of the channel that becomes dI/dV; empty to look for one.
 
     Raises
     ------
     FileFormatError
         When the file is no grid, is damaged, or swept something else than the bias.
     """
-    return read_sweeps(path).cits()
+    return read_sweeps(path).cits(didv)
 
 
 def read_sweeps(path: str | Path) -> Sweeps:
-    """A grid of sweeps of whatever was swept, as it was recorded.
+    """Return a grid of sweeps of whatever was swept, as it was recorded.
+
+    Of a file that ends early the whole pixels are kept.
 
     Raises
     ------
@@ -111,25 +151,33 @@ def read_sweeps(path: str | Path) -> Sweeps:
         When the file is no grid or is damaged.
     """
     path = Path(path)
-    text, body = split_file(path, _END, "grid", "Choose a .3ds file of Nanonis.")
+    text, begin = split_file(path, _END, "grid", "Choose a .3ds file of Nanonis.")
     header = _parse(text)
-    rows, columns = pixels_of(header, "Grid dim")
+    shape = pixels_of(header, "Grid dim")
     names = [name for key in ("Fixed parameters", "Experiment parameters") for name in _listed(header, key)]
     labels, points = _listed(header, "Channels"), int(number(header, "Points"))
-    pixels = _pixels(path.name, body, (rows, columns), len(names) + len(labels) * points)
-    parameters = _named(names, np.moveaxis(pixels[..., : len(names)], -1, 0))
+    if not (labels and points > 0):
+        raise FileFormatError(f"{path.name} is damaged: its header gives {points} points in {len(labels)} channels.")
+    kept = cropped(path, begin, shape, len(names) + len(labels) * points)
+    factors = [our_factor(split_unit(label)[1]) for label in names], [our_factor(split_unit(label)[1]) for label in labels]
+    read = read_pixels(path, begin, kept, points, *factors)
+    parts = [split_unit(label) for label in (*names, *labels)]
+    parameters = {name: values for (name, _), values in zip(parts, read.parameters, strict=False)}
+    channels = {name: values for (name, _), values in zip(parts[len(names) :], read.channels, strict=False)}
     signal = header.get("Sweep Signal", "Bias (V)")
     swept, unit = split_unit(signal)
-    values = in_our_unit(_axis(path.name, header, pixels, points), unit)
+    values = _axis(path.name, header, read.parameters[:2], points, our_factor(unit))
     return Sweeps(
-        _frame(header, (rows, columns), parameters),
+        _frame(header, shape, kept.rows, parameters),
         swept,
         values,
-        _named(labels, np.moveaxis(pixels[..., len(names) :].reshape(rows, columns, len(labels), points), 2, 0)),
+        channels,
         parameters,
-        {name: our_unit(unit) for name, unit in map(split_unit, [*names, *labels, signal])},
+        {name: our_unit(unit) for name, unit in [*parts, (swept, unit)]},
         setpoint_of(header),
         timestamp(header.get("Start time") or header.get("Date")),
+        dict(parts),
+        headers.about(header, kept=kept.words, channels=tuple(labels)),
     )
 
 
@@ -188,44 +236,66 @@ def _listed(header: Header, key: str) -> list[str]:
     return [name for name in header.get(key, "").split(";") if name]
 
 
-def _pixels(name: str, body: bytes, shape: tuple[int, int], floats: int) -> Floats:
-    """Everything recorded, shape (rows, columns, floats), in SI; NaN (also for a pixel of zeros) where not measured."""
-    total, size = shape[0] * shape[1], 4 * floats
-    measured, rest = divmod(len(body), size)
-    if rest or measured > total:
+def _axis(name: str, header: Header, limits: list[Floats], points: int, factor: float) -> Floats:
+    """Return what was swept, in our unit.
+
+    Parameters
+    ----------
+    name : str
+        Name of the file, for the message.
+    header : Header
+        Keys and values of the file.
+    limits : list of ndarray of shape (rows, columns)
+        First and last value of each pixel, as recorded.
+    points : int
+        Samples of a sweep.
+    factor : float
+        What turns a value of the file into ours.
+    """
+    table = next((header[key] for key in header if key.endswith(_SEGMENTS)), "")
+    segmented = header.get("Filetype", "Linear") != "Linear" or header.get("Bias Spectroscopy>Sweep mode", "").upper() == "MLS"
+    if segmented and table and "Bias" in header.get("Sweep Signal", "Bias"):
+        return _segments(name, table, points, factor)
+    ends = np.stack([values.ravel() for values in limits], axis=1) if len(limits) == 2 else np.empty((0, 2))
+    ends = ends[np.isfinite(ends).all(axis=1)]
+    if segmented or not len(ends) or np.ptp(ends, axis=0).any():
         raise FileFormatError(
-            f"{name} is damaged: it ends {rest} bytes into pixel {measured + 1} of {total} ({size} bytes each). Copy it again."
+            f"{name} holds no spectrum, or sweeps with limits that differ from pixel to pixel, or in segments that its header "
+            "does not give: that cannot be read. Record the grid with one sweep."
         )
-    data = np.full((total, floats), np.nan)
-    data[:measured] = np.frombuffer(body, ">f4").reshape(measured, floats)
-    data[(data == 0).all(axis=1)] = np.nan
-    return data.reshape(*shape, floats)
+    return np.asarray(np.linspace(*ends[0], points) * factor)
 
 
-def _named(labels: list[str], arrays: Floats) -> dict[str, Floats]:
-    """Return the values by name without unit, in our units."""
-    parts = [split_unit(label) for label in labels]
-    return {name: in_our_unit(values, unit) for (name, unit), values in zip(parts, arrays, strict=True)}
-
-
-def _axis(name: str, header: Header, pixels: Floats, points: int) -> Floats:
-    """Return what was swept, in SI, from the limits that each pixel begins with."""
-    limits = pixels[..., :2].reshape(-1, 2)
-    limits = limits[np.isfinite(limits).all(axis=1)]
-    if header.get("Filetype", "Linear") != "Linear" or not len(limits) or np.ptp(limits, axis=0).any():
+def _segments(name: str, table: str, points: int, factor: float) -> Floats:
+    """Return the values of a sweep in segments; two of them share the value between them, or hold it twice."""
+    try:
+        rows = [[headers.as_number(part) for part in row.split(",")] for row in table.split(";") if row.strip()]
+        lines = [np.linspace(start, end, int(steps)) for start, end, _, _, steps in rows]
+    except (ValueError, MemoryError):
+        raise FileFormatError(f"{name} gives the segments of its sweep as {table!r}, which is damaged.") from None
+    if len(lines) > 1 and sum(map(len, lines)) == points + len(lines) - 1:
+        lines = [lines[0], *(line[1:] for line in lines[1:])]
+    if sum(map(len, lines)) != points:
         raise FileFormatError(
-            f"{name} holds no spectrum, or sweeps in segments or with limits that differ from pixel to pixel: "
-            "that cannot be read. Record the grid with one linear sweep."
+            f"{name} is damaged: the segments of its sweep have {sum(map(len, lines))} points, and there are {points}."
         )
-    return np.linspace(limits[0, 0], limits[0, 1], points)
+    return np.asarray(np.concatenate(lines) * factor)
 
 
-def _frame(header: Header, shape: tuple[int, int], parameters: Mapping[str, Floats]) -> Frame:
+def _frame(header: Header, shape: tuple[int, int], rows: int, parameters: Mapping[str, Floats]) -> Frame:
+    """Return the frame of the lowest ``rows`` of a grid, where the recorded places say."""
     x, y, width, height, angle = numbers(header, "Grid settings", 5)
     frame = frame_from_si((x, y), (width, height), shape, angle)
+    if rows < shape[0]:
+        centre = frame.to_sample(((rows - 1) / 2, (shape[1] - 1) / 2))
+        size = (frame.size[0], frame.size[1] * rows / shape[0])
+        frame = replace(frame, center=Point(*centre.tolist()), size=size, pixels=(rows, shape[1]))
     if not {"X", "Y"} <= parameters.keys():
         return frame
-    offset = np.nanmean(np.stack([parameters["X"], parameters["Y"]], axis=-1) - frame.points(), axis=(0, 1))
+    recorded = np.stack([parameters["X"], parameters["Y"]], axis=-1)
+    if not np.isfinite(recorded).all(axis=-1).any():
+        return frame
+    offset = np.nanmean(recorded - frame.points(), axis=(0, 1))
     return replace(frame, center=Point(*(np.asarray(frame.center) + offset)))
 
 

@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from bluesky_stm import units
 from bluesky_stm.errors import FileFormatError
-from bluesky_stm.files._channels import date_of, in_our_unit, in_si, qualities, spectroscopy, split_unit, timestamp
-from bluesky_stm.files._header import Header, lines_of_setpoint, number, setpoint_of, split_file
+from bluesky_stm.files._channels import in_si, qualities, spectroscopy, ways
+from bluesky_stm.files._header import Header, about, lines_of_setpoint, quantity, setpoint_of, split_file
+from bluesky_stm.files._labels import as_number, checked_unit, date_of, in_our_unit, split_unit, timestamp
 from bluesky_stm.geometry import Floats, Point
-from bluesky_stm.measurements import Setpoint, Spectrum
-from bluesky_stm.validated import JSON
+from bluesky_stm.measurements import Quality, Setpoint, Spectrum
 
 
-def read_dat(path: str | Path) -> Spectrum:
-    """A bias spectrum: the forward sweep, in our units.
+def read_dat(path: str | Path, didv: str = "") -> Spectrum:
+    """Return a bias spectrum, in our units: the way forth, or both where the sweep turned round.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file. Of one that ends in the middle of a line the whole lines are kept.
+    didv : str
+        Name of the channel that becomes dI/dV; empty to look for one.
+
+    Returns
+    -------
+    Spectrum
+        Where the sweep turned round, its arrays are the average of both ways, and ``backward`` is the way back.
 
     Raises
     ------
@@ -24,27 +37,39 @@ def read_dat(path: str | Path) -> Spectrum:
         When the file is no point spectrum, is damaged, or swept something else than the bias.
     """
     path = Path(path)
-    text, body = split_file(path, b"[DATA]", "point spectrum", "Choose a .dat file of Nanonis bias spectroscopy.")
+    text, begin = split_file(path, b"\n[DATA]", "point spectrum", "Choose a .dat file of Nanonis bias spectroscopy.")
     header = _parse(text)
     if header.get("Experiment", "").lower() != "bias spectroscopy":
         raise FileFormatError(
             f"{path.name} is {header.get('Experiment', 'of no named experiment')!r}, not bias spectroscopy: "
             "it holds no I(V) spectrum. Choose another file."
         )
-    columns = _columns(path.name, body.decode("latin-1"))
-    bias = next(iter(columns.values()))
-    channels, source = spectroscopy(bias, columns)
-    arrays: JSON = dict(channels)
-    first = Setpoint(float(bias[0]), float(abs(arrays["current"][0])))
-    x, y, z = (float(units.from_si(number(header, f"{axis} (m)", float("nan")), units.LENGTH)) for axis in "XYZ")
+    table = _table(path.name, path.read_bytes()[begin:].decode("latin-1"))
+    parts = [split_unit(label) for label in table.labels]
+    checked_unit(table.labels[0], parts[0][1], units.BIAS)
+    columns = {name: in_our_unit(column, unit) for (name, unit), column in zip(parts, table.values, strict=True)}
+    bias = columns.pop(parts[0][0])
+    forth, back, left_out = ways(bias)
+    found = spectroscopy(bias[forth], {name: values[forth] for name, values in columns.items()}, dict(parts), didv)
+    arrays, backward, calibration = found.arrays, {}, found.calibration
+    if back is not None:
+        return_way = spectroscopy(bias[back], {name: values[back] for name, values in columns.items()}, dict(parts), didv)
+        backward = {name: values[::-1] for name, values in return_way.arrays.items()}
+        arrays = {name: (values + backward[name]) / 2 for name, values in arrays.items()}
+    begun = (float(bias[0]), float(abs(arrays["current"][0]))) if len(bias) else (float("nan"), float("nan"))
+    x, y, z = (quantity(header, axis, float("nan")) for axis in "XYZ")
+    kept = ", ".join(filter(None, (table.missing, left_out)))
+    incomplete = Quality.INCOMPLETE if table.missing or len(bias) < 2 else Quality.GOOD
     return Spectrum(
         position=Point(x, y),
-        bias=bias,
+        bias=bias[forth],
         **arrays,
-        setpoint=setpoint_of(header) or first,
+        backward=backward,
+        setpoint=setpoint_of(header) or Setpoint(*begun),
         time=timestamp(header.get("Start time") or header.get("Saved Date") or header.get("Date")),
         z=z,
-        quality=qualities(arrays["current"][None], arrays["lockin_x"][None])[0] | source,
+        quality=qualities(arrays["current"][None], arrays["lockin_x"][None])[0] | found.quality | incomplete,
+        about=about(header, kept=kept, calibration=calibration, channels=tuple(table.labels)),
     )
 
 
@@ -76,19 +101,32 @@ def write_dat(path: str | Path, spectrum: Spectrum) -> None:
     Path(path).write_bytes("\r\n".join([*lines, ""]).encode("latin-1"))
 
 
+class _Table(NamedTuple):
+    labels: list[str]
+    values: Floats
+    missing: str
+
+
 def _parse(text: str) -> Header:
     pairs = (line.partition("\t") for line in text.splitlines())
     return {key.strip(): value.strip() for key, _, value in pairs}
 
 
-def _columns(name: str, text: str) -> dict[str, Floats]:
-    """Columns by name without unit, in our units; the first is what was swept."""
-    head, *lines = text.strip("\r\n").splitlines()
-    labels = [label for label in head.split("\t") if label.strip()]
+def _table(name: str, text: str) -> _Table:
+    """Return the labels of the columns, their values (columns, n), and words about what is missing at the end."""
+    head, _, body = text.lstrip("\r\n").partition("\n")
+    labels = [label for label in head.rstrip("\r").split("\t") if label.strip()]
+    lines = [line.rstrip("\t ") for line in body.splitlines() if line.strip()]
+    if not labels:
+        raise FileFormatError(f"{name} is damaged: its table has no columns. Copy it again.")
+    missing = ""
+    if lines and len(lines[-1].split("\t")) < len(labels):
+        lines.pop()
+        missing = f"the file ends in the middle of line {len(lines) + 1} of its table: {len(lines)} are kept"
     try:
-        values = np.array([[float(v) for v in line.split("\t")[: len(labels)]] for line in lines if line.strip()])
-        table = values.reshape(-1, len(labels)).T
-    except ValueError:
-        raise FileFormatError(f"{name} is damaged: its table of {len(labels)} columns is torn. Copy it again.") from None
-    parts = [split_unit(label) for label in labels]
-    return {channel: in_our_unit(column, unit) for (channel, unit), column in zip(parts, table, strict=True)}
+        read = float if "," not in body else as_number
+        values = np.array([[read(part) for part in line.split("\t")[: len(labels)]] for line in lines])
+        return _Table(labels, values.reshape(-1, len(labels)).T, missing)
+    except ValueError as error:
+        why = f"{error}. Write it with decimal points" if "comma" in str(error) else "it is torn. Copy it again"
+        raise FileFormatError(f"{name} is damaged: its table of {len(labels)} columns can't be read, {why}.") from None

@@ -20,6 +20,7 @@ from bluesky_stm.files._3ds import Sweeps
 from bluesky_stm.files._format import FileContents
 from bluesky_stm.files._read import fingerprint, read
 from bluesky_stm.files._recorded import RecordedRun
+from bluesky_stm.files._sxm import read_scan
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import Grid, Spectrum, Topograph, declared
 from bluesky_stm.settings import LengthScale
@@ -35,13 +36,15 @@ FEWEST_PIXELS: Final = 8
 """Pixels along a side below which a grid, as a line cut, is no length scale to explore."""
 
 
-def documents(source: str | Path | FileContents, **metadata: Any) -> Iterator[Document]:
+def documents(source: str | Path | FileContents, *, didv: str = "", **metadata: Any) -> Iterator[Document]:
     """The documents of a measurement, in their order, valid by event-model; uids are new each time.
 
     Parameters
     ----------
     source : path, or what `read` gives
-        Of a grid that ended early only what was measured becomes Events.
+        Of a grid that ended early only what was measured becomes Events, and each pass of a multipass scan is a topograph.
+    didv : str
+        Name of the channel of the file that becomes dI/dV; empty to look for one.
     **metadata
         For the start document: ``sample``, ``operator``, ``campaign`` ... Named ``length_scale`` or ``scalarizer``, they
         replace what the measurement suggests.
@@ -53,11 +56,11 @@ def documents(source: str | Path | FileContents, **metadata: Any) -> Iterator[Do
         that was stored with a spectrum is kept beside it, as ``stored_scalar``. A grid that swept something else than the
         bias has no spectra: its sweeps are Events of a stream ``sweeps``.
     """
-    recording = read(source) if isinstance(source, (str, Path)) else source
-    if isinstance(recording, Grid):
+    recording: FileContents | Images = source if not isinstance(source, (str, Path)) else _contents(Path(source), didv)
+    if isinstance(recording, Grid) and np.isfinite(recording.height).any():
         recording = RecordedRun.of_grid(recording)
     if isinstance(recording, Topograph):
-        recording = RecordedRun(recording, ())
+        recording = (recording,)
     origin = fingerprint(source) if isinstance(source, (str, Path)) else {}
     run = compose_run(metadata={**_start(recording, origin), **metadata})
     yield "start", run.start_doc
@@ -67,7 +70,23 @@ def documents(source: str | Path | FileContents, **metadata: Any) -> Iterator[Do
     yield "stop", run.compose_stop()
 
 
-def _start(recording: RecordedRun | Sweeps | Spectrum, origin: dict[str, str]) -> JSON:
+Images = tuple[Topograph, ...]
+"""The images of a scan, one for each of its passes."""
+
+
+def _contents(path: Path, didv: str) -> FileContents | Images:
+    """Return what a file holds; of a scan the image of each pass."""
+    held = read(path, didv=didv)
+    passes = held.about.further.get("passes", 1) if isinstance(held, Topograph) and held.about else 1
+    if passes > 1:
+        scan = read_scan(path)
+        return tuple(scan.topograph(of_pass=number) for number in range(1, passes + 1))
+    return held
+
+
+def _start(recording: FileContents | Images, origin: dict[str, str]) -> JSON:
+    one = recording[0] if isinstance(recording, tuple) else recording
+    taken = one.topograph if isinstance(one, RecordedRun) else one
     start: JSON = {
         "plan_name": PLAN,
         "plan_args": dict(origin),
@@ -76,11 +95,14 @@ def _start(recording: RecordedRun | Sweeps | Spectrum, origin: dict[str, str]) -
         "motors": ["stm_tip"],
         "controller": {"name": "recorded", **origin},
         "scalarizer": {"name": "gap"},
+        **({"recorded": {**one.about.as_dict(), "time": taken.time}} if one.about else {}),
     }
-    if isinstance(recording, Sweeps):
-        start["frame"] = recording.frame.as_dict()
+    if isinstance(one, Sweeps | Grid):
+        start["frame"] = one.frame.as_dict()
     if isinstance(recording, RecordedRun):
         start |= _scale(recording)
+    elif isinstance(one, Topograph):
+        start |= _scale(RecordedRun(one, ()))
     return start
 
 
@@ -96,7 +118,7 @@ def _scale(run: RecordedRun) -> JSON:
     return found
 
 
-def _streams(recording: RecordedRun | Sweeps | Spectrum) -> dict[str, list[Reading]]:
+def _streams(recording: FileContents | Images) -> dict[str, list[Reading]]:
     """Readings by stream, in the order measured."""
     match recording:
         case RecordedRun(topograph=image, spectra=spectra, scalars=scalars):
@@ -104,6 +126,11 @@ def _streams(recording: RecordedRun | Sweeps | Spectrum) -> dict[str, list[Readi
                 Stream.TOPOGRAPH: [_reading("stm_scanner", image)],
                 Stream.PRIMARY: _with_scalars(map(_spectrum_reading, spectra), scalars),
             }
+        case tuple():
+            return {Stream.TOPOGRAPH: [_reading("stm_scanner", image) for image in recording]}
+        case Grid():
+            measured = np.argwhere(np.isfinite(recording.current).any(axis=-1))
+            return {Stream.PRIMARY: [_spectrum_reading(recording.spectrum(*pixel)) for pixel in measured.tolist()]}
         case Spectrum():
             return {Stream.PRIMARY: [_spectrum_reading(recording)]}
         case _:

@@ -15,6 +15,9 @@ from bluesky_stm.files._nsid import is_nsid, read_hf5, write_hf5
 from bluesky_stm.files._recorded import RecordedRun
 from bluesky_stm.files._sxm import read_sxm, write_sxm
 from bluesky_stm.measurements import Grid, Spectrum, Topograph
+from bluesky_stm.parts import setting
+
+DIDV: Final = "Name of the channel that becomes dI/dV; empty to look for one that follows the current."
 
 HDF5: Final = b"\x89HDF\r\n\x1a\n"
 
@@ -28,6 +31,8 @@ class NanonisGrid(FileFormat):
     name: str = "3ds"
     suffixes: ClassVar[tuple[str, ...]] = (".3ds",)
     holds: ClassVar[tuple[type[Writable], ...]] = (Grid,)
+    leading: ClassVar[str] = "didv"
+    didv: str = setting("", "", DIDV)
 
     @override
     def recognises(self, path: Path, start: bytes) -> bool:
@@ -36,7 +41,7 @@ class NanonisGrid(FileFormat):
     @override
     def read(self, path: Path) -> Grid | Sweeps:
         sweeps = read_sweeps(path)
-        return sweeps.cits() if sweeps.swept.startswith("Bias") else sweeps
+        return sweeps.cits(self.didv) if sweeps.of_bias else sweeps
 
     @override
     def write(self, path: Path, recording: Writable) -> None:
@@ -47,10 +52,12 @@ class NanonisGrid(FileFormat):
 class NanonisImage(FileFormat):
     """Scan by Nanonis, ``.sxm``: of a run its topograph is written.
 
-    The forward topograph is read; `read_scan` returns the other channels, too.
+    One topograph is read; `read_scan` returns the other channels, too.
     """
 
     name: str = "sxm"
+    backward: bool = setting(False, "", "Read the backward image.")
+    of_pass: int = setting(1, "", "Pass of a multipass scan that is read.", ge=1)
     suffixes: ClassVar[tuple[str, ...]] = (".sxm",)
     holds: ClassVar[tuple[type[Writable], ...]] = (Topograph, RecordedRun)
 
@@ -60,7 +67,7 @@ class NanonisImage(FileFormat):
 
     @override
     def read(self, path: Path) -> Topograph:
-        return read_sxm(path)
+        return read_sxm(path, self.backward, self.of_pass)
 
     @override
     def write(self, path: Path, recording: Writable) -> None:
@@ -75,6 +82,8 @@ class NanonisSpectrum(FileFormat):
     name: str = "dat"
     suffixes: ClassVar[tuple[str, ...]] = (".dat",)
     holds: ClassVar[tuple[type[Writable], ...]] = (Spectrum,)
+    leading: ClassVar[str] = "didv"
+    didv: str = setting("", "", DIDV)
 
     @override
     def recognises(self, path: Path, start: bytes) -> bool:
@@ -82,7 +91,7 @@ class NanonisSpectrum(FileFormat):
 
     @override
     def read(self, path: Path) -> Spectrum:
-        return read_dat(path)
+        return read_dat(path, self.didv)
 
     @override
     def write(self, path: Path, recording: Writable) -> None:

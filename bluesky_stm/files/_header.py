@@ -5,17 +5,25 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
 
 from bluesky_stm import units
 from bluesky_stm.errors import FileFormatError
+from bluesky_stm.files._labels import as_number, our_factor, our_unit, si_unit
 from bluesky_stm.geometry import Frame, Point
-from bluesky_stm.measurements import Setpoint
+from bluesky_stm.measurements import About, Setpoint
 
 Header = Mapping[str, str]
 
 
-def split_file(path: Path, end: bytes, kind: str, advice: str) -> tuple[str, bytes]:
-    """Split a file at the mark that ends its header.
+MOST_HEADER: Final = 4 << 20
+"""Bytes within which a header ends."""
+
+
+def split_file(path: Path, end: bytes, kind: str, advice: str) -> tuple[str, int]:
+    """Read the header of a file, up to the mark that ends it.
 
     Parameters
     ----------
@@ -32,18 +40,19 @@ def split_file(path: Path, end: bytes, kind: str, advice: str) -> tuple[str, byt
     -------
     header : str
         Text before the mark, decoded as Latin-1.
-    body : bytes
-        Bytes after the mark.
+    begin : int
+        Position of the first byte after the mark.
 
     Raises
     ------
     FileFormatError
         When the mark is not there.
     """
-    head, mark, body = path.read_bytes().partition(end)
+    with path.open("rb") as file:
+        head, mark, _ = file.read(MOST_HEADER).partition(end)
     if not mark:
         raise FileFormatError(f"{path.name} is no {kind}: it has no {end.decode(errors='replace').strip()!r}. {advice}")
-    return head.decode("latin-1"), body
+    return head.decode("latin-1"), len(head) + len(mark)
 
 
 def number(header: Header, key: str, default: float | None = None) -> float:
@@ -60,11 +69,32 @@ def number(header: Header, key: str, default: float | None = None) -> float:
     """
     text = header.get(key, "")
     try:
-        return float(text.split()[0])
-    except (IndexError, ValueError):
+        return as_number(text.split()[0])
+    except (IndexError, ValueError) as error:
         if default is not None:
             return default
-        raise FileFormatError(f"The header should give a number for {key!r}, not {text!r}: the file is damaged.") from None
+        raise FileFormatError(f"The header should give a number for {key!r}, not {text!r}{_why(error)}.") from None
+
+
+def _why(error: Exception) -> str:
+    return f": {error}" if "comma" in str(error) else ": the file is damaged"
+
+
+def quantity(header: Header, key: str, default: float | None = None) -> float:
+    """Return a number whose unit stands behind its key, in our units: of ``"X (nm)"`` for the key ``"X"``.
+
+    Parameters
+    ----------
+    header : Header
+        Keys and values of the file, as text.
+    key : str
+        Which value, without its unit.
+    default : float, optional
+        Returned where there is no number; refused if not given.
+    """
+    full = next((name for name in header if name == key or (name.startswith(f"{key} (") and name.endswith(")"))), key)
+    value = number(header, full, default)
+    return value * our_factor(full[len(key) :].strip(" ()"))
 
 
 def numbers(header: Header, key: str, count: int) -> list[float]:
@@ -79,12 +109,14 @@ def numbers(header: Header, key: str, count: int) -> list[float]:
     count : int
         How many there have to be.
     """
-    found = re.findall(r"[-+]?[\d.]+(?:[eE][-+]?\d+)?", header.get(key, ""))
-    if len(found) != count:
-        raise FileFormatError(
-            f"The header should give {count} numbers for {key!r}, not {header.get(key)!r}: the file is damaged."
-        )
-    return [float(text) for text in found]
+    found = re.findall(r"[-+]?\d[\d.,]*(?:[eE][-+]?\d+)?", header.get(key, ""))
+    try:
+        if len(found) == count:
+            return [as_number(text.rstrip(",")) for text in found]
+        error = ValueError()
+    except ValueError as torn:
+        error = torn
+    raise FileFormatError(f"The header should give {count} numbers for {key!r}, not {header.get(key)!r}{_why(error)}.")
 
 
 def frame_from_si(center: tuple[float, float], size: tuple[float, float], pixels: tuple[int, int], clockwise: float) -> Frame:
@@ -100,6 +132,10 @@ def frame_from_si(center: tuple[float, float], size: tuple[float, float], pixels
         Angle, in degrees clockwise.
     """
     x, y, width, height = (round(float(v), 6) for v in units.from_si([*center, *size], units.LENGTH))
+    if not (np.isfinite([x, y, width, height, clockwise]).all() and width > 0 and height > 0):
+        raise FileFormatError(
+            f"The header gives a frame of {width:g} x {height:g} nm at ({x:g}, {y:g}) nm: the file is damaged."
+        )
     return Frame(Point(x, y), (width, height), pixels, 0.0 - clockwise)
 
 
@@ -114,6 +150,8 @@ def pixels_of(header: Header, key: str) -> tuple[int, int]:
         Entry that holds the two numbers.
     """
     columns, rows = (int(n) for n in numbers(header, key, 2))
+    if not (rows > 0 and columns > 0):
+        raise FileFormatError(f"The header gives {columns} x {rows} pixels for {key!r}: the file is damaged.")
     return rows, columns
 
 
@@ -163,7 +201,47 @@ def setpoint_of(header: Header) -> Setpoint | None:
         None in old files that do not carry it, or whose controller kept something else than a current. The current is NaN where
         only that is missing.
     """
-    if "Bias>Bias (V)" not in header or header.get("Z-Controller>Setpoint unit", "A") != "A":
+    bias = quantity(header, "Bias>Bias", float("nan"))
+    unit = header.get("Z-Controller>Setpoint unit", "A")
+    if bias != bias or our_unit(unit) != units.CURRENT:
         return None
-    current = number(header, "Z-Controller>Setpoint", default=float("nan"))
-    return Setpoint(number(header, "Bias>Bias (V)"), abs(float(units.from_si(current, units.CURRENT))))
+    current = number(header, "Z-Controller>Setpoint", default=float("nan")) * our_factor(unit)
+    return Setpoint(bias, abs(current))
+
+
+def about(header: Header, **known: object) -> About:
+    """Return what a header says beside the measurement.
+
+    Parameters
+    ----------
+    header : Header
+        Keys and values of the file, as text.
+    **known
+        Fields of `About` that are known from elsewhere.
+    """
+    comments = [
+        header[key].strip() for key in header if re.fullmatch(r"comment\d*", key, re.IGNORECASE) and header[key].strip()
+    ]
+    temperatures = [quantity(header, key, float("nan")) for key in TEMPERATURES if key.split(" (")[0]]
+    kelvin = next((value for value in temperatures if value == value), float("nan"))
+    on = header.get("Lock-in>Lock-in status", "ON").upper() != "OFF"
+    unit = si_unit(header.get("Lock-in>Modulated signal", "").rpartition("(")[2].rstrip(")"))[0]
+    amplitude = number(header, "Lock-in>Amplitude", float("nan")) if on and unit in ("V", "") else float("nan")
+    settings: dict[str, Any] = {
+        "comment": "\n".join(filter(None, comments)),
+        "operator": header.get("User", "").strip(),
+        "temperature": kelvin,
+        "amplitude": amplitude,
+        "frequency": quantity(header, "Lock-in>Frequency", float("nan")) if on else float("nan"),
+    }
+    return About(**settings | known)
+
+
+TEMPERATURES: Final = (
+    "REC_TEMP",
+    "Temperature 1>Temperature 1",
+    "Temperature>Temperature",
+    "Ext. VI 1>Temperature",
+    "Temperature",
+)
+"""Keys under which a temperature, in K, stands in the headers that were met."""

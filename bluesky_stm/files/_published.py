@@ -11,6 +11,7 @@ References
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -22,7 +23,7 @@ from bluesky_stm.errors import FileFormatError
 from bluesky_stm.files._channels import clipping_level, conductance, qualities
 from bluesky_stm.files._recorded import RecordedRun
 from bluesky_stm.geometry import Floats, Frame, Point
-from bluesky_stm.measurements import Setpoint, Spectrum, Topograph
+from bluesky_stm.measurements import About, Setpoint, Spectrum, Topograph
 
 CANDIDATE_STEP: Final = 10
 """Pixels between neighbouring candidates of the published runs."""
@@ -47,7 +48,7 @@ def read_published(path: Path, file: h5py.File) -> RecordedRun:
     bias = spectra[0, 0]
     current, lockin_x = _unswapped(*(units.from_si(spectra[:, k], units.CURRENT) for k in (1, 2)))
     lockin_y = units.from_si(spectra[:, 3], units.CURRENT)
-    didv, source = conductance(bias, current, lockin_x)
+    didv, source, calibration = conductance(bias, current, lockin_x, lockin_y)
     setpoint = Setpoint(float(bias[0]), float(np.abs(current[:, 0].mean())))
     return RecordedRun(
         Topograph(_frame(positions, image.shape), image[::-1], setpoint=setpoint),
@@ -60,6 +61,9 @@ def read_published(path: Path, file: h5py.File) -> RecordedRun:
             )
         ),
         scalars,
+        about=About(
+            calibration=replace(calibration, channel=calibration.channel and "X"), channels=("Bias", "Current", "X", "Y")
+        ),
     )
 
 

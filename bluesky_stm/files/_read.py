@@ -19,7 +19,7 @@ START: Final = 64
 _KINDS: Final = {Grid: "grid", RecordedRun: "run of scattered spectra", Topograph: "topograph", Spectrum: "spectrum"}
 
 
-def read(path: str | Path, form: str | Data | FileFormat | None = None) -> FileContents:
+def read(path: str | Path, form: str | Data | FileFormat | None = None, *, didv: str = "") -> FileContents:
     """Return what a microscope file holds.
 
     Parameters
@@ -28,6 +28,8 @@ def read(path: str | Path, form: str | Data | FileFormat | None = None) -> FileC
         File to read.
     form : str, mapping or FileFormat, optional
         Its format, chosen by name. If not given, the format is told by the first bytes of the file.
+    didv : str
+        Name of the channel that becomes dI/dV, where the file holds spectra; empty to look for one.
 
     Returns
     -------
@@ -48,7 +50,10 @@ def read(path: str | Path, form: str | Data | FileFormat | None = None) -> FileC
         When the file is absent or damaged, or no format recognises it.
     """
     path = _existing(path)
-    return (file_formats.make(form) if form is not None else _recognised(path)).read(path)
+    chosen = file_formats.make(form) if form is not None else _recognised(path)
+    if didv and "didv" not in type(chosen).model_fields:
+        raise FileFormatError(f"In a {chosen.name!r} file dI/dV is as it is, and no channel is chosen. Leave {didv!r} out.")
+    return (chosen.changed(didv=didv) if didv else chosen).read(path)
 
 
 def write(path: str | Path, recording: Writable) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from bluesky_stm.errors import FileFormatError
 from bluesky_stm.files._channels import qualities
 from bluesky_stm.geometry import Floats
-from bluesky_stm.measurements import Grid, Quality, Spectrum, Topograph
+from bluesky_stm.measurements import About, Grid, Quality, Spectrum, Topograph
 from bluesky_stm.validated import JSON
 
 PUBLISHED_WINDOW: Final = 30 / 512
@@ -31,13 +31,16 @@ class RecordedRun:
     scalars : ndarray of shape (n,) or None
         The value that was stored with each spectrum, as stored; None where there is none.
     complete : bool
-        Whether every pixel of the topograph has its spectrum.
+        True when every pixel of the topograph has its spectrum.
+    about : About or None
+        What the file says beside the measurement.
     """
 
     topograph: Topograph
     spectra: tuple[Spectrum, ...]
     scalars: Floats | None = None
     complete: bool = False
+    about: About | None = None
 
     @property
     def bias(self) -> Floats:
@@ -85,4 +88,4 @@ class RecordedRun:
         source = grid.quality & Quality.OF_LOCKIN
         spectra = tuple(replace(grid.spectrum(*pixel), quality=q | source) for pixel, q in flagged if measured[pixel])
         topograph = Topograph(grid.frame, grid.height, setpoint=grid.setpoint, time=grid.time, quality=incomplete)
-        return cls(topograph, spectra, complete=bool(measured.all()))
+        return cls(topograph, spectra, complete=bool(measured.all()), about=grid.about)

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
 from bluesky_stm import units
 from bluesky_stm.errors import FileFormatError
-from bluesky_stm.files._channels import date_of, in_our_unit, timestamp
+from bluesky_stm.files import _header as headers
 from bluesky_stm.files._header import Header, frame_from_si, number, numbers, pixels_of, si_of_frame, split_file
+from bluesky_stm.files._labels import date_of, our_factor, our_unit, si_unit, split_unit, timestamp
+from bluesky_stm.files._pixels import BLOCK, SPARE
 from bluesky_stm.geometry import Floats, Frame
-from bluesky_stm.measurements import Quality, Setpoint, Topograph
+from bluesky_stm.measurements import About, Quality, Setpoint, Topograph
 
-_END = b":SCANIT_END:"
+_END = b"\n:SCANIT_END:"
 _DATA = b"\x1a\x04"
+_TYPES: Final = {"FLOAT MSBFIRST": ">f4", "FLOAT LSBFIRST": "<f4"}
+_PASS: Final = re.compile(r"\[P(\d+)\]_?(.*)", re.DOTALL)
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,57 +34,86 @@ class Scan:
     ----------
     frame : Frame
     channels : mapping of str to ndarray of shape (rows, columns)
-        By name, ``"Z"``, ``"Z [bwd]"``, ``"Current"`` ..., in nm, nA ...; row 0 is the lowest y, columns run forward in
-        both directions; NaN where not measured.
+        By name, ``"Z"``, ``"Z [bwd]"``, ``"Current"`` ..., in nm, nA ...; those of a second pass as ``"[P2] Z"``. Row 0 is the
+        lowest y, columns run forward in both directions; NaN where not measured.
     setpoint : Setpoint
     time : float
         Start, in s since 1970.
+    biases : mapping of int to float
+        Bias of each pass that has one of its own, in V, by the number of the pass.
+    about : About
+        What the file says beside the measurement.
     """
 
     frame: Frame
     channels: Mapping[str, Floats]
     setpoint: Setpoint
     time: float = 0.0
+    biases: Mapping[int, float] = field(default_factory=dict)
+    about: About = field(default_factory=About)
 
-    def topograph(self, backward: bool = False) -> Topograph:
+    @property
+    def passes(self) -> int:
+        """Number of passes; each line was scanned as often."""
+        return max((int(found[1]) for name in self.channels if (found := _PASS.match(name))), default=1)
+
+    def topograph(self, backward: bool = False, of_pass: int = 1) -> Topograph:
         """Return the image of the tip height.
 
         Parameters
         ----------
         backward : bool
-            True for the backward scan.
+            True for the backward scan; where only one direction was recorded, that one is returned.
+        of_pass : int
+            Which pass of a multipass scan, from 1.
 
         Returns
         -------
         Topograph
-            Heights in nm; marked as incomplete where one is NaN.
+            Heights in nm, with the bias of its pass; marked as incomplete where one is NaN.
 
         Raises
         ------
         FileFormatError
             When the scan has no such channel.
         """
-        name = "Z [bwd]" if backward else "Z"
-        if name not in self.channels:
-            raise FileFormatError(f"This scan has no channel {name!r}, only {sorted(self.channels)}: it holds no topograph.")
+        base = "Z" if of_pass == 1 else f"[P{of_pass}] Z"
+        names = [f"{base} [bwd]", base] if backward else [base, f"{base} [bwd]"]
+        name = next((name for name in names if name in self.channels), None)
+        if name is None:
+            raise FileFormatError(
+                f"This scan has no channel {names[0]!r}, only {sorted(self.channels)}: it holds no topograph."
+            )
         height = self.channels[name]
         quality = Quality.INCOMPLETE if np.isnan(height).any() else Quality.GOOD
-        return Topograph(self.frame, height, setpoint=self.setpoint, time=self.time, quality=quality)
+        setpoint = replace(self.setpoint, bias=self.biases.get(of_pass, self.setpoint.bias))
+        further = {**self.about.further, "image": name, **({"passes": self.passes} if self.passes > 1 else {})}
+        about = replace(self.about, further=further)
+        return Topograph(self.frame, height, setpoint=setpoint, time=self.time, quality=quality, about=about)
 
 
-def read_sxm(path: str | Path, backward: bool = False) -> Topograph:
-    """The topograph of a scan, forward or backward; lines that were not scanned are NaN.
+def read_sxm(path: str | Path, backward: bool = False, of_pass: int = 1) -> Topograph:
+    """Return the topograph of a scan; lines that were not scanned are NaN.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+    backward : bool
+        True for the backward scan.
+    of_pass : int
+        Which pass of a multipass scan, from 1.
 
     Raises
     ------
     FileFormatError
         When the file is no scan, is damaged, or has no such image.
     """
-    return read_scan(path).topograph(backward)
+    return read_scan(path).topograph(backward, of_pass)
 
 
 def read_scan(path: str | Path) -> Scan:
-    """All images of a scan, forward and backward.
+    """Return all images of a scan, forward and backward; of a file that ends early, all whole pixels.
 
     Raises
     ------
@@ -85,18 +121,24 @@ def read_scan(path: str | Path) -> Scan:
         When the file is no scan or is damaged.
     """
     path = Path(path)
-    text, body = split_file(path, _END, "scan", "Choose a .sxm file of Nanonis.")
+    text, begin = split_file(path, _END, "scan", "Choose a .sxm file of Nanonis.")
     header = _parse(text)
+    kind = " ".join(header.get("SCANIT_TYPE", "FLOAT MSBFIRST").split())
+    if kind not in _TYPES:
+        raise FileFormatError(f"{path.name} holds numbers of the type {kind!r}, and {' and '.join(_TYPES)} can be read.")
+    table = _channels(_table(header, "DATA_INFO"))
+    images, kept = _images(path, begin, [factor for _, factor in table], pixels_of(header, "SCAN_PIXELS"), _TYPES[kind])
     pixels = pixels_of(header, "SCAN_PIXELS")
-    table = _table(header, "DATA_INFO")
-    images = _images(path.name, body, sum(_directions(row) for row in table), pixels)
     width, height = numbers(header, "SCAN_RANGE", 2)
     x, y = numbers(header, "SCAN_OFFSET", 2)
+    down = header.get("SCAN_DIR", "").strip() == "down"
     return Scan(
         frame_from_si((x, y), (width, height), pixels, number(header, "SCAN_ANGLE")),
-        _channels(table, images, downward=header.get("SCAN_DIR") == "down"),
+        {name: _turned(image, down, name.endswith("[bwd]")) for (name, _), image in zip(table, images, strict=False)},
         _setpoint(header),
         timestamp(f"{header.get('REC_DATE', '').strip()} {header.get('REC_TIME', '').strip()}"),
+        _biases(header),
+        headers.about(header, kept=kept, channels=tuple(name for name, _ in table)),
     )
 
 
@@ -113,7 +155,7 @@ def write_sxm(path: str | Path, image: Topograph) -> None:
     forward = units.to_si(image.height, units.LENGTH)
     pixels = np.stack([forward, np.full_like(forward, np.nan)])
     header = "".join(f":{key}:\n{value}\n" for key, value in _header(image).items())
-    Path(path).write_bytes(header.encode("latin-1") + b"\n" + _END + b"\n\n\n" + _DATA + pixels.astype(">f4").tobytes())
+    Path(path).write_bytes(header.encode("latin-1") + _END + b"\n\n\n" + _DATA + pixels.astype(">f4").tobytes())
 
 
 def _header(image: Topograph) -> dict[str, str]:
@@ -142,10 +184,13 @@ def _header(image: Topograph) -> dict[str, str]:
 
 
 def _parse(text: str) -> Header:
-    """Key to all the lines below it."""
-    parts = text.split("\n:")
-    pairs = (part.lstrip(":").partition(":\n") for part in parts)
-    return {key: value.strip("\n") for key, _, value in pairs}
+    """Return all the lines below each key; a comment may hold lines like keys, so that the first of a name counts."""
+    parts = text.replace("\r\n", "\n").split("\n:")
+    header: dict[str, str] = {}
+    for part in parts:
+        key, _, value = part.lstrip(":").partition(":\n")
+        header.setdefault(key, value.strip("\n"))
+    return header
 
 
 def _table(header: Header, key: str) -> list[dict[str, str]]:
@@ -154,34 +199,83 @@ def _table(header: Header, key: str) -> list[dict[str, str]]:
     return [dict(zip(lines[0], line, strict=False)) for line in lines[1:]]
 
 
-def _directions(row: Mapping[str, str]) -> int:
-    return 2 if row["Direction"] == "both" else 1
-
-
-def _images(name: str, body: bytes, count: int, shape: tuple[int, int]) -> Floats:
-    data = body[body.find(_DATA) + len(_DATA) :]
-    expected = 4 * count * shape[0] * shape[1]
-    if not count or len(data) != expected:
-        raise FileFormatError(
-            f"{name} is damaged: {count} images of {shape[1]} x {shape[0]} pixels take {expected} bytes, and there are "
-            f"{len(data)}. Copy it again."
-        )
-    return np.frombuffer(data, ">f4").astype(float).reshape(count, *shape)
-
-
-def _channels(table: list[dict[str, str]], images: Floats, downward: bool) -> dict[str, Floats]:
-    """Turned round: a downward scan begins at the highest y, a backward image at the right."""
-    remaining = iter(images[:, ::-1] if downward else images)
-    channels = {}
+def _channels(table: list[dict[str, str]]) -> list[tuple[str, float]]:
+    """Return name and factor of each image, in the order of the file."""
+    images, seen = [], Counter[str]()
     for row in table:
-        if row["Direction"] != "backward":
-            channels[row["Name"]] = in_our_unit(next(remaining), row["Unit"])
-        if row["Direction"] != "forward":
-            channels[f"{row['Name']} [bwd]"] = in_our_unit(next(remaining)[:, ::-1], row["Unit"])
-    return channels
+        if not {"Name", "Unit", "Direction"} <= row.keys():
+            raise FileFormatError("The table of images in the header is torn: the file is damaged. Copy it again.")
+        base = split_unit(row["Name"])[0]
+        ends = {"both": ("", " [bwd]"), "backward": (" [bwd]",)}.get(row["Direction"], ("",))
+        found = _PASS.match(base)
+        number, base = (int(found[1]), found[2].strip()) if found else (1 + max(seen[base + end] for end in ends), base)
+        name = base if number == 1 else f"[P{number}] {base}"
+        for end in ends:  # a name that comes back in the same direction is that of the next pass
+            seen[base + end] += 1
+            images.append((name + end, our_factor(row["Unit"])))
+    return images
+
+
+def _images(path: Path, begin: int, factors: list[float], shape: tuple[int, int], dtype: str) -> tuple[list[Floats], str]:
+    """Return the images that are there, in our units, and words about what is missing.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    begin : int
+        Position behind the header.
+    factors : list of float
+        What turns the values of each image into our units.
+    shape : (int, int)
+        Rows and columns of an image.
+    dtype : str
+        Type of the numbers.
+    """
+    size = shape[0] * shape[1]
+    with path.open("rb") as file:
+        file.seek(begin)
+        mark = file.read(BLOCK).find(_DATA)
+        begin += mark + len(_DATA)
+        there = path.stat().st_size - begin
+        expected = 4 * len(factors) * size
+        if mark < 0 or not factors or there > expected or there // 4 + SPARE < size:
+            raise FileFormatError(
+                f"{path.name} is damaged: {len(factors)} images of {shape[1]} x {shape[0]} pixels take {expected} bytes, and "
+                f"there are {max(there, 0)}. Copy it again."
+            )
+        file.seek(begin)
+        images, zero = [], np.ones(shape[0], dtype=bool)
+        for factor in factors[: -(-(there // 4) // size)]:
+            image, done = np.empty(size), 0
+            while done < size and len(block := np.fromfile(file, dtype, min(BLOCK, size - done))):
+                np.multiply(block, factor, out=image[done : done + len(block)])
+                done += len(block)
+            image[done:] = np.nan
+            images.append(image.reshape(shape))
+            zero &= ~images[-1].any(axis=1)
+    if zero.any() and not zero.all():  # lines that were not scanned are zeros in files of old versions
+        for image in images:
+            image[zero] = np.nan
+    missing = "" if there == expected else f"the file ends early: {there // 4} of {len(factors) * size} numbers are kept"
+    return images, missing
+
+
+def _turned(image: Floats, downward: bool, backward: bool) -> Floats:
+    """Turn an image round: a downward scan begins at the highest y, a backward image at the right."""
+    image = image[::-1] if downward else image
+    return image[:, ::-1] if backward else image
 
 
 def _setpoint(header: Header) -> Setpoint:
     row = next(iter(_table(header, "Z-CONTROLLER")), {})
-    current = number(row, "Setpoint") if row.get("Setpoint", "").endswith("A") else float("nan")
-    return Setpoint(number(header, "BIAS"), abs(float(units.from_si(current, units.CURRENT))))
+    unit = row.get("Setpoint", "").split()[-1:] or [""]
+    current = number(row, "Setpoint") * our_factor(unit[0]) if our_unit(unit[0]) == units.CURRENT else float("nan")
+    volts = header.get("BIAS", "").split()[1:] or ["V"]
+    return Setpoint(number(header, "BIAS") * si_unit(volts[0])[1], abs(current))
+
+
+def _biases(header: Header) -> dict[int, float]:
+    """Return the bias of each pass that has one of its own, in V."""
+    rows = enumerate(_table(header, "Multipass-Config"), 1)
+    return {k: number(row, "Bias_override_value") for k, row in rows if row.get("Bias_override", "").strip().upper() == "TRUE"}

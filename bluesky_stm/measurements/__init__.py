@@ -1,5 +1,6 @@
 """Measurements of a microscope: a topograph, a spectrum, a CITS grid; their fields, each declared once."""
 
+from bluesky_stm.measurements._about import About, Calibration
 from bluesky_stm.measurements._declared import (
     OF_VALUE,
     Declared,
@@ -33,6 +34,8 @@ __all__ = [
     "HARMONICS",
     "IMAGE",
     "OF_VALUE",
+    "About",
+    "Calibration",
     "Declared",
     "Field",
     "Fields",

@@ -291,6 +291,15 @@ def each_of(fields: tuple[Field, ...], suffix: str) -> Any:
     return dataclasses.field(metadata={_MEMBER: member}, default_factory=dict)
 
 
+def not_stored() -> Any:
+    """Declare something that is no field: it is None unless given, and a run keeps it in its start document."""
+
+    def member(attribute: str) -> _Member:
+        return _Member((), lambda value: {}, lambda data, prefix: None)
+
+    return _declare(member, None)
+
+
 def _declare(member: Callable[[str], _Member], *default: Any) -> Any:
     return dataclasses.field(metadata={_MEMBER: member}, default=default[0] if default else dataclasses.MISSING)
 

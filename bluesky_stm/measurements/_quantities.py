@@ -12,7 +12,20 @@ from numpy.typing import NDArray
 
 from bluesky_stm import units
 from bluesky_stm.geometry import Floats, Frame, Point
-from bluesky_stm.measurements._declared import Declared, Field, Fields, array, declared, each_of, joined, nested, number, whole
+from bluesky_stm.measurements._about import About
+from bluesky_stm.measurements._declared import (
+    Declared,
+    Field,
+    Fields,
+    array,
+    declared,
+    each_of,
+    joined,
+    nested,
+    not_stored,
+    number,
+    whole,
+)
 from bluesky_stm.pictures import beside, curve_picture, table, topograph_picture
 from bluesky_stm.validated import JSON
 
@@ -123,11 +136,14 @@ class Taken(Declared):
     time : float
         Start on the controller's clock, in s.
     quality : Quality
+    about : About or None
+        What a file says beside the measurement; None for what was not read from a file of others.
     """
 
     setpoint: Setpoint = nested(Setpoint, "setpoint_")
     time: float = number(units.TIME, "Start on the controller's clock.", 0.0, precision=3)
     quality: Quality = whole(Quality, "What is wrong with it, as the sum of the flags of `Quality`.", Quality.GOOD)
+    about: About | None = not_stored()  # noqa: RUF009 - as every declaration
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,8 +8,10 @@ from scipy.ndimage import gaussian_filter
 from scipy.stats import spearmanr
 
 from bluesky_stm import files
+from bluesky_stm.calibration import calibrate
 from bluesky_stm.errors import FileFormatError
-from bluesky_stm.files._channels import calibrate_lockin, clipping_level, conductance, split_unit, timestamp
+from bluesky_stm.files._channels import clipping_level, conductance
+from bluesky_stm.files._labels import split_unit, timestamp
 from bluesky_stm.measurements import Grid, Quality, Spectrum, Topograph
 from bluesky_stm.scalarizers import make_scalarizer
 
@@ -196,8 +198,8 @@ def test_what_cannot_be_read_is_refused_with_a_reason(tmp_path, data_file):
         files.read_3ds(data_file(SILVER))
 
 
-@pytest.mark.parametrize("name", [CITS, ABORTED, "Si_7x7_028.sxm", "NanonisReader_BiasSpectroscopy.dat", *PUBLISHED])
-def test_a_torn_file_is_refused(tmp_path, data_file, name):
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_torn_hdf5_file_is_refused(tmp_path, data_file, name):
     whole = data_file(name).read_bytes()
     torn = tmp_path / name
     torn.write_bytes(whole[: len(whole) * 2 // 3 - 1])
@@ -205,11 +207,26 @@ def test_a_torn_file_is_refused(tmp_path, data_file, name):
         files.read(torn)
 
 
-def test_how_much_of_a_grid_is_missing_is_said(tmp_path, data_file):
+def test_of_a_torn_grid_the_whole_pixels_are_kept_and_it_is_said_how_many(tmp_path, data_file):
     torn = tmp_path / CITS
     torn.write_bytes(data_file(CITS).read_bytes()[:-100])
-    with pytest.raises(FileFormatError, match=r"ends 3140 bytes into pixel 900 of 900 \(3240 bytes each\)"):
-        files.read(torn)
+    whole, kept = files.read(data_file(CITS)), files.read(torn)
+    assert kept.quality is Quality.INCOMPLETE
+    assert "ends 3140 bytes into pixel 900 of 900 (3240 bytes each): 899 of 900 pixels are kept" in kept.about.kept
+    assert np.array_equal(kept.current.reshape(900, -1)[:899], whole.current.reshape(900, -1)[:899])
+    assert np.isnan(kept.current[-1, -1]).all()
+
+
+def test_of_a_torn_image_what_is_there_is_kept(tmp_path, data_file):
+    """A scan down: the last lines that are missing are the lowest."""
+    torn, name = tmp_path / "torn.sxm", "Si_7x7_028.sxm"
+    torn.write_bytes(data_file(name).read_bytes()[: -4 * (3 * 256 * 256 + 1000)])
+    whole, kept = files.read(data_file(name)), files.read(torn)
+    missing = np.isnan(kept.height)
+    assert missing.sum() == 1000
+    assert missing[:3].all()
+    assert np.array_equal(kept.height[~missing], whole.height[~missing])
+    assert kept.quality is Quality.INCOMPLETE
 
 
 # ---- what the formats share
@@ -238,10 +255,12 @@ def test_gain_and_offset_of_a_lock_in_come_back_from_noisy_spectra():
     bias = np.linspace(-1.5, 1.5, 121)
     current = 0.1 * bias * (1 + bias**2) * rng.uniform(0.5, 1.5, (20, 1))
     lockin_x = 0.02 * np.gradient(current, bias, axis=-1) - 0.001 + rng.normal(0, 2e-4, current.shape)
-    gain, offset, following = calibrate_lockin(bias, current + rng.normal(0, 2e-4, current.shape), lockin_x)
-    assert following > 0.99
-    assert gain == pytest.approx(0.02, rel=0.02)
-    assert offset == pytest.approx(-0.001, abs=5e-5)
+    found = calibrate(bias, current + rng.normal(0, 2e-4, current.shape), lockin_x)
+    assert not found.refused
+    assert found.gain == pytest.approx(0.02, rel=0.02)
+    assert found.offset == pytest.approx(-0.001, abs=5e-5)
+    assert abs(found.gain - 0.02) < 4 * found.gain_std
+    assert abs(found.offset + 0.001) < 4 * found.offset_std
 
 
 def test_a_lock_in_that_was_off_is_not_taken_for_the_conductance():
@@ -249,6 +268,7 @@ def test_a_lock_in_that_was_off_is_not_taken_for_the_conductance():
     current = 0.3 * bias + 0.1 * bias**3
     noise = 0.1 + np.random.default_rng(3).normal(0, 1e-3, bias.shape)
     for off in (noise, np.full_like(bias, 0.1)):
-        didv, quality = conductance(bias, current, off)
+        didv, quality, calibration = conductance(bias, current, off)
         assert didv == pytest.approx(0.3 + 0.3 * bias**2, abs=0.02)
         assert quality is Quality.DERIVED
+        assert calibration.refused
