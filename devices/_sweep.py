@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -15,9 +15,9 @@ from typing_extensions import override
 from bluesky_stm import units
 from bluesky_stm.devices._measuring import Measuring
 from bluesky_stm.devices._signals import CONFIG, Parameter
-from bluesky_stm.devices._stm_device import stm_of
+from bluesky_stm.devices._stm_device import OphydValue, stm_of
 from bluesky_stm.devices._worker import ActStatus
-from bluesky_stm.errors import LimitError, NotCapableError
+from bluesky_stm.errors import LimitError, NotCapableError, SettingsError
 from bluesky_stm.measurements import Setpoint, Spectrum, declared
 from bluesky_stm.protocols import Progress, SweepSettings
 from bluesky_stm.validated import JSON
@@ -30,24 +30,40 @@ class SetpointParameter(Parameter):
     """Bias and current that the feedback keeps before or after a sweep, V and nA; None for what stands."""
 
     @override
-    def check_value(self, value: Setpoint | None) -> None:
+    def check_value(self, value: Setpoint | Sequence[float] | None) -> None:
         """Refuse a bias or a current outside the interlocks, and a set point that only a tip in contact would carry.
 
         Parameters
         ----------
-        value : Setpoint or None
+        value : Setpoint, (float, float) or None
             Bias (V) and current (nA); None for what stands, which is not refused.
 
         Raises
         ------
-        LimitError
+        LimitError, SettingsError
             Nothing has moved.
         """
-        if value is not None:
+        wanted = self._setpoint(value)
+        if wanted is not None:
             stm = stm_of(self)
-            stm.check("bias", value.bias, f"{self.name} bias")
-            stm.check("setpoint", value.current, f"{self.name} current")
-            stm.check_junction(f"{self.name} bias", value.bias, value.current)
+            stm.check("bias", wanted.bias, f"{self.name} bias")
+            stm.check("setpoint", wanted.current, f"{self.name} current")
+            stm.check_junction(f"{self.name} bias", wanted.bias, wanted.current)
+
+    @override
+    def put(self, value: Setpoint | Sequence[float] | None, **kwargs: OphydValue) -> None:
+        super().put(self._setpoint(value), **kwargs)
+
+    def _setpoint(self, value: Setpoint | Sequence[float] | None) -> Setpoint | None:
+        if value is None or isinstance(value, Setpoint):
+            return value
+        try:
+            bias, current = map(float, value)
+        except (TypeError, ValueError):
+            raise SettingsError(
+                f"{self.name} should be a Setpoint or a pair (bias in V, current in nA), not {value!r}. Nothing has moved."
+            ) from None
+        return Setpoint(bias, current)
 
     def read(self) -> dict[str, JSON]:
         """Read an array of bias and current, NaN for what stands."""
@@ -195,7 +211,9 @@ class BiasSweep(Measuring, measures=Spectrum, hinted=("z", "quality")):
         return self.stm.worker.submit(self, self._sweep, settings, timeout=timeout, unit=self.unit, tells=True)
 
     def check_here(self, settings: SweepSettings) -> None:
-        """Refuse a sweep that from here would take the tip beyond the interlock of z, or its set point through 0 V.
+        """Refuse a sweep that from here would leave the interlock of z, or lack the way back that is to be kept.
+
+        Its set point must not lie beyond 0 V either.
 
         Parameters
         ----------
@@ -204,9 +222,14 @@ class BiasSweep(Measuring, measures=Spectrum, hinted=("z", "quality")):
 
         Raises
         ------
-        LimitError
+        LimitError, SettingsError
             Nothing was measured.
         """
+        if not settings.backward and (wanted := [field.name for field in WAY_BACK if field.name in self.read_attrs]):
+            raise SettingsError(
+                f"{self.name} is to keep {', '.join(wanted)}, and the sweep goes one way only. Nothing was measured. Set "
+                f"{self.backward.name}, or the kind of each of them to omitted."
+            )
         if settings.z_offset:
             self.stm.check("z", self.controller.get_tip().z + settings.z_offset, f"{self.name} z with its offset")
         if settings.setpoint and self.stm.bias.crosses(settings.setpoint.bias):
@@ -265,8 +288,8 @@ class BiasSweep(Measuring, measures=Spectrum, hinted=("z", "quality")):
         values, wanted = self.results_of(spectrum), [field for field in WAY_BACK if field.name in self.read_attrs]
         for channel in (field.name.removesuffix("_backward") for field in wanted if field.name not in values):
             raise NotCapableError(
-                f"{self.controller.name} gave no {channel} of the way back. The spectrum is not used. Set "
-                f"{self.backward.name}, or {channel}_backward.kind to omitted where it keeps but the average."
+                f"{self.controller.name} gave no {channel} of the way back. The spectrum is not used. Where it keeps nothing "
+                f"but the average of both ways, set {channel}_backward.kind to omitted."
             )
         return {
             name: value for name, value in values.items() if self.fields[name] not in WAY_BACK or self.fields[name] in wanted

@@ -1,7 +1,7 @@
 """The documents of a run: the names of its streams, and the router on which everything stands that reads documents."""
 
 from bluesky_stm.documents._external import IMAGE_DATASET, ExternalArrays
-from bluesky_stm.documents._fields import fault_of_fields
+from bluesky_stm.documents._fields import fault_of_fields, stream_of
 from bluesky_stm.documents._given import is_document, no_run
 from bluesky_stm.documents._router import Document, StreamRouter
 from bluesky_stm.documents._streams import EVENTS, SCHEMA_VERSION, Stream
@@ -17,4 +17,5 @@ __all__ = [
     "fault_of_fields",
     "is_document",
     "no_run",
+    "stream_of",
 ]

@@ -1,12 +1,36 @@
-"""The names of fields: which of them every catalog can keep."""
+"""The names of fields: what an Event is by them, and which of them every catalog can keep."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
+
+from bluesky_stm.documents._streams import Stream
 
 TIME_STAMP: Final = "ts_"
 """Beginning of the columns in which Tiled keeps the time stamps of the fields."""
+
+
+def stream_of(name: str, fields: Collection[str]) -> str:
+    """Return the stream to which an Event belongs by its fields: what it is, and not only how its stream is called.
+
+    Parameters
+    ----------
+    name : str
+        Name of its stream.
+    fields : collection of str
+        Names of its fields.
+
+    Returns
+    -------
+    str
+        The name, except where it is ``primary``: plans of bluesky call so whatever they read. There an image belongs to
+        ``topograph``, and what is neither an image nor a spectrum to none, which is the empty text.
+    """
+    if name != Stream.PRIMARY:
+        return name
+    kinds = {"_lockin_x": Stream.PRIMARY, "_topograph": Stream.TOPOGRAPH}
+    return next((stream for ending, stream in kinds.items() if any(field.endswith(ending) for field in fields)), "")
 
 
 def fault_of_fields(names: Iterable[str]) -> str:

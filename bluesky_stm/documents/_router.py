@@ -8,11 +8,33 @@ from typing import Any, Self, cast
 from event_model import DocumentRouter, EventPage, unpack_event_page
 
 from bluesky_stm.documents._external import ExternalArrays
+from bluesky_stm.documents._fields import stream_of
 from bluesky_stm.documents._streams import EVENTS
 from bluesky_stm.validated import JSON, Data
 
 Document = tuple[str, Data]
 """Name and content of a document."""
+
+
+class _Numbers:
+    """The numbers of the Events of one stream that were given, as spans: they come nearly in order, and perhaps for weeks."""
+
+    __slots__ = ("_spans",)
+
+    def __init__(self) -> None:
+        self._spans: list[tuple[int, int]] = []
+
+    def __len__(self) -> int:
+        return sum(last - first + 1 for first, last in self._spans)
+
+    def add(self, number: int) -> bool:
+        """Note a number, and return True when it is new."""
+        if any(first <= number <= last for first, last in self._spans):
+            return False
+        before = next((span for span in self._spans if span[1] == number - 1), (number, number))
+        behind = next((span for span in self._spans if span[0] == number + 1), (number, number))
+        self._spans = [*(span for span in self._spans if span not in (before, behind)), (before[0], behind[1])]
+        return True
 
 
 class StreamRouter(DocumentRouter):
@@ -31,8 +53,8 @@ class StreamRouter(DocumentRouter):
     def __init__(self) -> None:
         super().__init__()
         self.run = ""
-        self._numbers: dict[tuple[str, str], set[int]] = {}
-        self._streams: dict[str, tuple[str, set[int]]] = {}
+        self._numbers: dict[tuple[str, str], _Numbers] = {}
+        self._streams: dict[str, tuple[str, str, _Numbers]] = {}
         self._begun: set[str] = set()
         self._ended: set[str] = set()
         self._given: list[tuple[str, Data]] = []
@@ -54,7 +76,8 @@ class StreamRouter(DocumentRouter):
     def give(self, stream: str, event: Data) -> None:
         """Take in an Event of one of the streams of this package; its values are `data`.
 
-        It is called once for each Event, in the order in which they came first.
+        An image that another plan emitted as ``primary`` comes as a ``topograph``. The method is called once for each Event,
+        in the order in which they came first.
 
         Parameters
         ----------
@@ -65,7 +88,7 @@ class StreamRouter(DocumentRouter):
         """
 
     def give_foreign(self, stream: str, event: Data) -> None:
-        """Take in an Event of another stream, such as ``baseline``.
+        """Take in an Event of another stream, such as ``baseline``, or one in ``primary`` that is no spectrum and no image.
 
         Parameters
         ----------
@@ -159,17 +182,20 @@ class StreamRouter(DocumentRouter):
     def descriptor(self, doc: Data) -> None:
         """A stream of a run is declared, or declared again with another configuration: its numbers go on."""
         name = doc["name"]
-        self._streams[doc["uid"]] = name, self._numbers.setdefault((doc["run_start"], name), set())
+        kind = stream_of(name, doc["data_keys"])
+        self._streams[doc["uid"]] = name, kind, self._numbers.setdefault((doc["run_start"], name), _Numbers())
 
     def event(self, doc: Data) -> Any:
         """Give an Event, if it is new."""
-        stream, numbers = self._streams.get(doc["descriptor"]) or ("", set[int]())
-        if doc["seq_num"] in numbers:
+        stream, kind, numbers = self._streams.get(doc["descriptor"]) or ("", "", _Numbers())
+        if not numbers.add(doc["seq_num"]):
             return
-        numbers.add(doc["seq_num"])
         if stream:
             self._given.append((stream, doc))
-        (self.give if stream in EVENTS else self.give_foreign)(stream, doc)
+        if kind in EVENTS:
+            self.give(kind, doc)
+        else:
+            self.give_foreign(stream, doc)
 
     def event_page(self, doc: Data) -> Any:
         """Give the Events of a page, those that are new."""

@@ -197,7 +197,7 @@ def prior_of(run: Run, judge: Scalarizer | None = None) -> dict[str, Experience]
 
 def _check_weights(described: Data, agent: Agent) -> None:
     then, now = described.get("weights"), agent.describe().get("weights")
-    if then != now:
+    if "weights" in described and then != now:  # an agent that a person has named takes those that are installed
         raise ReplayError(
             f"The agent {described['name']!r} had the weights {then}, and those installed are {now}: it would decide "
             "otherwise. Install the version of the package that is named in the start document, or give the agent."

@@ -110,7 +110,8 @@ def campaign_tree(catalog: Catalog, campaign: str | None = None) -> list[Branch]
     catalog : Catalog
         Catalog to search.
     campaign : str, optional
-        uid of the campaign, or its beginning; the newest campaign if not given.
+        uid of the campaign, or its beginning; the newest if not given. A run that belongs to none is a campaign by itself, with
+        those that resume it, and has the uid of the first; it is taken where there is no other.
 
     Returns
     -------
@@ -196,12 +197,15 @@ def _fits(row: Data, wanted: Mapping[str, str | None]) -> bool:
 
 
 def _campaign(catalog: Catalog, campaign: str | None) -> Sequence[Run]:
-    named = [(run, run.start.get("campaign", "")) for run in _legible(catalog)]
-    if campaign is None:
-        campaign = next((uid for _, uid in reversed(named) if uid), None)
-    found = [run for run, uid in named if campaign and uid.startswith(campaign)]
+    campaigns: dict[str, str] = {}  # by run; one that belongs to none is a campaign by itself, with the runs that resume it
+    runs = list(_legible(catalog))
+    for run in runs:
+        campaigns[run.uid] = run.start.get("campaign") or campaigns.get(run.start.get("resumes", ""), run.uid)
+    newest = [*(run for run in reversed(runs) if run.start.get("campaign")), *reversed(runs)]
+    asked = campaigns[newest[0].uid] if campaign is None and newest else campaign
+    found = [run for run in runs if asked and campaigns[run.uid].startswith(asked)]
     if not found:
-        raise CatalogError(f"{catalog!r} holds no run of campaign {campaign!r}.")
+        raise CatalogError(f"{catalog!r} holds no run{f' of campaign {asked!r}' if asked else ''}.")
     return found
 
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from typing_extensions import override
 
-from bluesky_stm.documents import Document, Stream, StreamRouter
+from bluesky_stm.documents import Document, Stream, StreamRouter, stream_of
 from bluesky_stm.errors import CatalogError
 from bluesky_stm.measurements import Spectrum, Topograph
 from bluesky_stm.pictures import beside, table, topograph_picture
@@ -101,10 +101,16 @@ class Run:
 
         An Event that was emitted again after a pause comes once.
         """
+        return (event for found, event in self._events() if found == stream)
+
+    def _events(self) -> Iterator[tuple[str, Data]]:
         router = StreamRouter()
-        for found, event in router.events(self.documents()):
-            if found == stream:
-                yield {**event, "data": router.data(event), "filled": {}}
+        for stream, event in router.events(self.documents()):
+            yield stream, {**event, "data": router.data(event), "filled": {}}
+
+    def _data(self, kind: str) -> Iterator[Data]:
+        """Yield the data of the Events that are images, or spectra, in whatever stream they stand."""
+        return (event["data"] for stream, event in self._events() if stream_of(stream, event["data"]) == kind)
 
     @property
     def topograph(self) -> Topograph:
@@ -125,7 +131,7 @@ class Run:
 
         Heights are in nm, row 0 at the lowest y. Documents are read anew at each call, one image at a time.
         """
-        return (topograph_from(event["data"]) for event in self.events(Stream.TOPOGRAPH))
+        return map(topograph_from, self._data(Stream.TOPOGRAPH))
 
     @property
     def spectra(self) -> list[Spectrum]:
@@ -134,7 +140,7 @@ class Run:
         Places are in nm, as recorded: drift that was measured later is not taken out. Documents are read anew at
         each call.
         """
-        return [spectrum_from(event["data"]) for event in self.events(Stream.PRIMARY)]
+        return [spectrum_from(data) for data in self._data(Stream.PRIMARY)]
 
     @property
     def decisions(self) -> list[Decision]:

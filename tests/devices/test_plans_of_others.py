@@ -17,6 +17,7 @@ from ophyd import Kind
 from bluesky_stm.errors import LimitError
 from bluesky_stm.geometry import Frame
 from bluesky_stm.protocols import SweepSettings
+from bluesky_stm.storage import Run, load_run
 
 SHORT = SweepSettings(-0.5, 0.5, 7, settle=0.0, integrate=0.001)
 
@@ -54,6 +55,20 @@ def measured(RE, stm, docs):
         return docs
 
     return run
+
+
+def test_what_a_plan_of_others_read_is_loaded_as_what_it_is(measured, stm):
+    """An image of ``count`` is a topograph; a current alone is neither an image nor a spectrum, and no reason to fail."""
+    runs = {}
+    for name, device in {"image": stm.scanner, "spectrum": stm.sweep, "current": stm.current}.items():
+        runs[name] = Run(measured(bp.count([device])).runs()[-1])
+    assert runs["image"].topograph.height.shape == (8, 8) and not runs["image"].spectra
+    assert set(load_run(runs["image"]).children) == {"topograph"}
+    assert [len(spectrum.bias) for spectrum in runs["spectrum"].spectra] == [7]
+    assert set(load_run(runs["spectrum"]).children) == {"spectra"}
+    assert runs["current"].spectra == [] and not list(runs["current"].topographs)
+    assert not load_run(runs["current"]).children
+    assert [event["data"]["stm_current"] for event in runs["current"].events("primary")] == [pytest.approx(-0.1)]  # nA, at -1 V
 
 
 @pytest.mark.parametrize("name", PLANS)

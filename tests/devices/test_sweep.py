@@ -1,7 +1,7 @@
 """A spectrum is measured once for each trigger, and stands in the document as the controller gave it."""
 
 import time
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import bluesky.plan_stubs as bps
 import bluesky.plans as bp
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bluesky_stm.devices import STM
-from bluesky_stm.errors import LimitError, NotCapableError, TipCrashError
+from bluesky_stm.errors import LimitError, NotCapableError, SettingsError, TipCrashError
 from bluesky_stm.geometry import Point
 from bluesky_stm.measurements import Quality, Setpoint
 from bluesky_stm.protocols import SweepSettings
@@ -69,10 +69,29 @@ def test_the_way_back_is_in_the_document_when_wanted(RE, stm, fake, docs):
     assert [keys[f"stm_sweep_{name}"]["units"] for name in back] == ["nA", "nA", "nA", "nS"]
 
 
-def test_a_way_back_that_is_not_swept_is_not_made_up(stm):
+def test_a_way_back_that_is_to_be_kept_and_is_not_swept_is_refused_before_anything_is_measured(stm, fake):
     stm.sweep.current_backward.kind = "normal"
+    with pytest.raises(SettingsError, match=r"keep current_backward.*Set stm_sweep_backward"):
+        stm.sweep.trigger().wait(5)
+    assert "sweep" not in fake.names_asked()
+
+
+def test_a_way_back_that_the_controller_does_not_give_is_not_made_up(stm, fake):
+    stm.sweep.current_backward.kind = "normal"
+    stm.sweep.backward.put(True)
+    fake.answer("sweep", replace(fake.sweep(replace(SweepSettings(), backward=True)), backward={}))
     with pytest.raises(NotCapableError, match="no current of the way back"):
         stm.sweep.trigger().wait(5)
+
+
+def test_a_set_point_is_also_taken_as_a_pair_and_nothing_else(stm):
+    stm.sweep.setpoint.set((-0.8, 0.2)).wait(1)
+    assert stm.sweep.settings.setpoint == Setpoint(-0.8, 0.2)
+    for wrong in (0.2, "-0.8", (0.2,), {"bias": 1}):
+        with pytest.raises(SettingsError, match=r"stm_sweep_setpoint should be a Setpoint or a pair \(bias in V"):
+            stm.sweep.setpoint.set(wrong)
+    with pytest.raises(LimitError, match="stm_sweep_setpoint_after bias"):
+        stm.sweep.setpoint_after.set((-11, 0.1))
 
 
 def test_afterwards_the_feedback_is_left_where_it_was_or_where_asked(stm, fake):

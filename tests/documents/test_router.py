@@ -1,6 +1,7 @@
 """The router of documents: each document once, each Event by the name of its stream."""
 
 import re
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,8 @@ from event_model import compose_run, pack_event_page
 
 from bluesky_stm.documents import EVENTS, Stream, StreamRouter
 
-KEYS = {"a": {"dtype": "number", "shape": [], "source": "test"}}
+KEY = "probe_lockin_x"  # by which an Event in ``primary`` is a spectrum
+KEYS = {KEY: {"dtype": "number", "shape": [], "source": "test"}}
 
 
 class Listener(StreamRouter):
@@ -22,10 +24,10 @@ class Listener(StreamRouter):
         self.heard.append(("begin", start["uid"]))
 
     def give(self, stream, event):
-        self.heard.append((stream, event["data"]["a"]))
+        self.heard.append((stream, event["data"][KEY]))
 
     def give_foreign(self, stream, event):
-        self.heard.append((f"foreign {stream}", event["data"]["a"]))
+        self.heard.append((f"foreign {stream}", event["data"][KEY]))
 
     def end(self, stop):
         self.heard.append(("end", stop["run_start"]))
@@ -45,7 +47,7 @@ class Run:
     def emit(self, stream, value, number=None):
         if stream not in self.streams:
             self.declare(stream)
-        event = self.streams[stream].compose_event(data={"a": value}, timestamps={"a": 0.0}, seq_num=number)
+        event = self.streams[stream].compose_event(data={KEY: value}, timestamps={KEY: 0.0}, seq_num=number)
         self.documents.append(("event", event))
 
     def stop(self):
@@ -113,13 +115,58 @@ def test_the_same_number_in_another_run_is_another_event(run):
 
 def test_pages_of_events_are_taken_apart_and_what_was_given_is_left_out(run):
     events = [doc for name, doc in run.documents if name == "event"]
-    primary = [event for event in events if event["data"]["a"] > 0]
+    primary = [event for event in events if event["data"][KEY] > 0]
     page = ("event_page", pack_event_page(*primary))
     whole = [document for document in run.documents if document[0] != "event"]
     assert heard([*whole[:3], page, *run.documents[1:]]) == heard(
         [*whole[:3], *(("event", e) for e in primary), *run.documents[1:]]
     )
     assert [value for stream, value in heard([*whole[:3], page, page]) if stream == Stream.PRIMARY] == [1.0, 2.0, 3.0]
+
+
+def test_a_spectrum_and_an_image_are_known_by_their_fields_in_a_plan_of_others():
+    """bluesky's own plans call their one stream ``primary``, whatever it holds."""
+    given = []
+
+    class Kinds(StreamRouter):
+        def give(self, stream, event):
+            given.append(stream)
+
+        def give_foreign(self, stream, event):
+            given.append(f"foreign {stream}")
+
+    for key in ("stm_sweep_lockin_x", "stm_scanner_topograph", "stm_current"):
+        bundle = compose_run()
+        one = bundle.compose_descriptor(name="primary", data_keys={key: KEYS[KEY]})
+        event = one.compose_event(data={key: 1.0}, timestamps={key: 0.0})
+        Kinds().read([("start", bundle.start_doc), ("descriptor", one.descriptor_doc), ("event", event)])
+    assert given == [Stream.PRIMARY, Stream.TOPOGRAPH, "foreign primary"]
+
+
+def test_a_router_that_listens_for_weeks_grows_by_no_event():
+    """Also one that joined late, or to which some Events come in another order."""
+    run = Run()
+    run.declare(Stream.PRIMARY)
+    router = StreamRouter().read(run.documents)
+    event = run.streams[Stream.PRIMARY].compose_event(data={KEY: 1.0}, timestamps={KEY: 0.0})
+    tracemalloc.start()
+    for number in range(1000, 20_000, 2):
+        for one in (number + 1, number, number):
+            router("event", {**event, "seq_num": one})
+    grown = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert router.counts == {Stream.PRIMARY: 19_000}
+    assert grown < 50_000  # bytes
+    assert heard_after(router, event, range(995, 1002)) == [995, 996, 997, 998, 999]
+
+
+def heard_after(router, event, numbers):
+    """Those of the numbers that the router gives."""
+    given = []
+    router.give = lambda stream, event: given.append(event["seq_num"])
+    for number in numbers:
+        router("event", {**event, "seq_num": number})
+    return given
 
 
 def test_streams_of_others_go_to_a_hook_of_their_own_and_are_counted():
@@ -140,7 +187,7 @@ def test_an_event_that_no_descriptor_has_declared_goes_to_the_same_hook_without_
 def test_events_can_be_iterated_while_the_router_does_its_own_work(run):
     listener, found = Listener(), []
     for stream, event in listener.events(run.documents):
-        assert listener.heard[-1] == (stream, event["data"]["a"])
+        assert listener.heard[-1] == (stream, event["data"][KEY])
         found.append(listener.heard[-1])
     assert found == ORDER and listener.run == run.uid
     assert listener.counts == {Stream.PRIMARY: 3, Stream.AGENT: 3}

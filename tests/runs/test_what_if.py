@@ -52,6 +52,13 @@ def test_another_agent_is_answered_by_each_spectrum_once_and_its_unmeasured_wish
     assert not {wish.candidate for wish in refused} & measured
 
 
+@pytest.mark.parametrize("agent", ["dkl", "dkl:net=false", {"name": "dkl", "acquisition": "variance"}])
+def test_an_agent_with_trained_weights_is_taken_by_its_name(run, agent):
+    """It takes the weights that are installed; only those of a run have to be the same."""
+    answer = what_if(run, agent=agent, budget=3)
+    assert answer.agent["name"] == "dkl" and len(answer.decisions) == 3
+
+
 def test_curves_are_the_best_value_so_far_and_end_at_the_same_best(run):
     other = what_if(run, agent="random", seed=11)
     recorded, chosen = other.curves

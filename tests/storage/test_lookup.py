@@ -61,6 +61,22 @@ def test_a_catalog_with_nothing_that_fits_gives_an_empty_table_with_its_columns(
     assert len(runs(catalog)) == 0 and "sample" in runs(catalog).columns
 
 
+def test_a_run_without_a_campaign_is_a_tree_by_itself_with_those_that_resume_it(catalog, recorder):
+    recorder(catalog).run(1)
+    first = recorder(catalog).run(1)
+    again = recorder(catalog, resumes=first).run(1)
+    (root,) = campaign_tree(catalog)
+    assert [run.uid for run in root] == [first, again]
+    assert campaign_tree(catalog, first[:8])[0].run.uid == first
+    with pytest.raises(CatalogError, match="no run of campaign 'none'"):
+        campaign_tree(catalog, "none")
+
+
+def test_an_empty_catalog_has_no_tree(catalog):
+    with pytest.raises(CatalogError, match="holds no run"):
+        campaign_tree(catalog)
+
+
 def test_the_tree_of_a_campaign_shows_each_frame_below_the_one_it_lies_in(catalog, recorder):
     mesa = recorder(catalog, campaign="c1", length_scale={"name": "mesa"}).run(1)
     terrace = recorder(catalog, campaign="c1", parent_run=mesa).run(1)
