@@ -252,13 +252,14 @@ class Population:
         """
         reaches = self._reaches
         low, high = points.min(axis=0), points.max(axis=0)
-        defects = self.within(low - reaches.max(), high + reaches.max())
+        first, last = (np.floor(corner / _BLOCK).astype(int).tolist() for corner in (low, high))
+        # All that reaches into one block is kept: most sets of places, such as those of a move or of a spectrum, lie within.
+        defects = _around(self, *first) if first == last else self.within(low - reaches.max(), high + reaches.max())
         outside = np.maximum(low - defects[:, :2], defects[:, :2] - high).max(axis=1, initial=-np.inf)
         defects = defects[outside < reaches[defects[:, 3].astype(int)]]
         species = defects[:, 3].astype(int)
-        defect, place = _pairs(defects[:, :2], points, reaches[species])
+        defect, place, dx, dy = _pairs(defects[:, :2], points, reaches[species])
         first = np.searchsorted(species[defect], np.arange(len(self.species) + 1))
-        dx, dy = (points[place] - defects[defect, :2]).T
         return Neighbours(len(points), first, place, dx, dy, defects[defect, 2])
 
     def local_density(self, points: Floats, species: NDArray[np.intp]) -> Floats:
@@ -299,8 +300,11 @@ class Population:
         return np.array([species.reach for species in self.species])
 
 
-def _pairs(defects: Floats, points: Floats, reaches: Floats) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return the indices (defect, place) of all pairs within reach, sorted by defect.
+Pairs = tuple[NDArray[np.intp], NDArray[np.intp], Floats, Floats]
+
+
+def _pairs(defects: Floats, points: Floats, reaches: Floats) -> Pairs:
+    """Return all pairs within reach: the indices (defect, place), sorted by defect, and the vectors from one to the other.
 
     Places that follow each other are compared as the bounding boxes of runs of `_RUN`; a search tree serves more than `_MANY`
     pairs.
@@ -309,15 +313,26 @@ def _pairs(defects: Floats, points: Floats, reaches: Floats) -> tuple[NDArray[np
         pairs = cKDTree(defects).sparse_distance_matrix(cKDTree(points), reaches.max(), output_type="ndarray")
         pairs = pairs[pairs["v"] < reaches[pairs["i"]]]
         pairs = pairs[np.lexsort((pairs["j"], pairs["i"]))]
-        return pairs["i"], pairs["j"]
-    run = _RUN if len(points) % _RUN == 0 else 1
-    runs = points.reshape(-1, run, 2)
+        return pairs["i"], pairs["j"], *(points[pairs["j"]] - defects[pairs["i"]]).T
+    if len(points) % _RUN:
+        dx, dy = (points[:, k] - defects[:, k, None] for k in (0, 1))
+        defect, place = np.nonzero(dx * dx + dy * dy < reaches[:, None] ** 2)
+        return defect, place, dx[defect, place], dy[defect, place]
+    runs = points.reshape(-1, _RUN, 2)
     low, high = runs.min(axis=1), runs.max(axis=1)
     apart = [np.maximum(low[:, k] - defects[:, k, None], defects[:, k, None] - high[:, k]) for k in (0, 1)]
     defect, which = np.nonzero(np.maximum(*apart) < reaches[:, None])
-    dx, dy = (runs[which, :, k] - defects[defect, k, None] for k in (0, 1))
-    found, inside = np.nonzero(dx * dx + dy * dy < reaches[defect, None] ** 2)
-    return defect[found], which[found] * run + inside
+    dx, dy = (points[:, k].reshape(-1, _RUN)[which] - defects[defect, k, None] for k in (0, 1))
+    inside = dx * dx + dy * dy < reaches[defect, None] ** 2
+    found, place = np.nonzero(inside)
+    return defect[found], which[found] * _RUN + place, dx[inside], dy[inside]
+
+
+@lru_cache(maxsize=1024)
+def _around(population: Population, i: int, j: int) -> Floats:
+    """Return all defects that may reach into block (i, j), in rows as of `Population.within`."""
+    low, reach = np.array([i, j]) * _BLOCK, max(species.reach for species in population.species)
+    return population.within(low - reach, low + _BLOCK + reach)
 
 
 @lru_cache(maxsize=16384)

@@ -12,6 +12,7 @@ from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import Setpoint
 from bluesky_stm.surface._barrier import Barrier
 from bluesky_stm.surface._defects import Defect, Population
+from bluesky_stm.surface._random import SmoothField
 from bluesky_stm.surface._regions import Regions
 from bluesky_stm.surface._sample import Sample
 from bluesky_stm.surface._setpoint import ConstantCurrent, constant_current
@@ -38,6 +39,13 @@ class Landscape:
         self.staircase = Staircase(sample.steps, seed)
         self.regions = Regions(sample.band, seed)
         self.population = Population(sample.species, self.regions, seed, tuple(added), tuple(taken))
+
+    @cached_property
+    def fields(self) -> tuple[SmoothField, ...]:
+        """The smooth fields of the surface: of each puddle, and of the edges of the terraces and of the second region."""
+        puddles = [SmoothField(self.seed, f"puddle {i}", puddle.length) for i, puddle in enumerate(self.sample.puddles)]
+        meander = self.regions.meander
+        return (*puddles, self.staircase.meander, *([meander] if meander else []))
 
     @cached_property
     def changes(self) -> Floats:

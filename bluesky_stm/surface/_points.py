@@ -12,9 +12,12 @@ from bluesky_stm.measurements import Setpoint
 from bluesky_stm.surface._barrier import Barrier
 from bluesky_stm.surface._defects import Neighbours, Species
 from bluesky_stm.surface._landscape import Landscape
-from bluesky_stm.surface._random import SmoothField
+from bluesky_stm.surface._random import SmoothField, smooth_fields
 from bluesky_stm.surface._setpoint import constant_current
 from bluesky_stm.surface._states import mean_states
+
+_EDGE = 3.0
+"""Distance from a step, in widths of its change of the states, beyond which nothing is left of it: 2**-81."""
 
 
 class SurfacePoints:
@@ -170,6 +173,7 @@ class SurfacePoints:
         """Return the first ``count`` places by themselves; steps, regions and neighbours are not looked up again."""
         part = SurfacePoints(self.surface, self.points[:count], self.barrier)
         known = {"_downhill": self._downhill[:count], "_region": self._region[:count]}
+        known["_fields"] = {field: values[:count] for field, values in self._fields.items()}
         part.__dict__.update(known, _neighbours=self._neighbours.first_places(count))
         return part
 
@@ -187,8 +191,13 @@ class SurfacePoints:
         return lattice.corrugation * np.exp(-fall * np.maximum(gap, 0.0)) * strength * lattice(self.points)
 
     @cached_property
+    def _fields(self) -> dict[SmoothField, Floats]:
+        """Values of all smooth fields of the surface here; shape (n,) each."""
+        return dict(zip(self.surface.fields, smooth_fields(self.surface.fields, self.points), strict=True))
+
+    @cached_property
     def _downhill(self) -> Floats:
-        return self.surface.staircase.downhill(self.points)
+        return self.surface.staircase.downhill(self.points, self._fields[self.surface.staircase.meander])
 
     @cached_property
     def _from_edge(self) -> Floats:
@@ -207,7 +216,8 @@ class SurfacePoints:
 
     @cached_property
     def _region(self) -> Floats:
-        return self.surface.regions.share(self.points)
+        meander = self.surface.regions.meander
+        return self.surface.regions.share(self.points, self._fields[meander] if meander else None)
 
     @cached_property
     def _neighbours(self) -> Neighbours:
@@ -226,8 +236,8 @@ class SurfacePoints:
         """
         surface, sample = self.surface, self.surface.sample
         present: dict[int, tuple[str, Floats]] = {}
-        for i, puddle in enumerate(sample.puddles):
-            present[1 + i] = "puddle", SmoothField(surface.seed, f"puddle {i}", puddle.length)(self.points)
+        for i in range(len(sample.puddles)):
+            present[1 + i] = "puddle", self._fields[surface.fields[i]]
         row = 1 + len(sample.puddles)
         for each in sample.patterns:
             if each.change:
@@ -237,7 +247,8 @@ class SurfacePoints:
             present[row] = "region", self._region
             row += 1
         if sample.edge is not None:
-            present[row] = "edge", np.exp2(-((self._from_edge / sample.edge_width) ** 4))
+            if self._from_edge.min() < _EDGE * sample.edge_width:
+                present[row] = "edge", np.exp2(-((self._from_edge / sample.edge_width) ** 4))
             row += 1
         for number, species in self._species:
             before = sum(len(other.influences) for other in sample.species[:number])

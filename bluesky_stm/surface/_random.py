@@ -5,6 +5,7 @@ A block of the surface always draws the same numbers, whoever asks and in whatev
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -21,6 +22,9 @@ _SPLINE = np.array([[1, 4, 1, 0], [-3, 0, 3, 0], [3, -6, 3, 0], [-1, 3, -3, 1]])
 
 _SPLINE_RMS = 151 / 315
 """Root mean square of a cubic B-spline surface with independent unit coefficients: the integral of the squared spline."""
+
+_FEW = 512
+"""Number of places up to which several fields are evaluated together; of more, the numbers would not fit into the cache."""
 
 CORRELATION = 1.155
 """Distance over which the correlation of a `SmoothField` falls to 1/e, in units of its spacing."""
@@ -45,6 +49,12 @@ def block_rng(seed: int, layer: str, *block: int) -> np.random.Generator:
     return np.random.default_rng([seed, *layer.encode(), *(index % 2**32 for index in block)])
 
 
+@lru_cache(maxsize=256)
+def direction(angle: float) -> Floats:
+    """Return the unit vector (2,) at an angle, in degrees counter-clockwise from x."""
+    return np.array([np.cos(np.radians(angle)), np.sin(np.radians(angle))])
+
+
 @dataclass(frozen=True)
 class SmoothField:
     """A Gaussian random field over the unbounded plane: zero mean, unit variance, smooth on the scale of ``length``.
@@ -67,29 +77,54 @@ class SmoothField:
 
     def __call__(self, points: Floats) -> Floats:
         """Return the values (n,) at the places ``points`` (n, 2), in nm."""
-        position = points * (CORRELATION / self.length)
-        cell = np.floor(position)
-        along, up = (position - cell).T.astype(np.float32)
-        i, j = cell.T.astype(int)
-        low, high = (int(i.min()), int(j.min())), (int(i.max()), int(j.max()))
-        cells = self._cells(low, high)
-        patches = cells.reshape(16, -1)
-        if low != high:
-            patches = patches.take((i - low[0]) * cells.shape[2] + (j - low[1]), axis=1)
-        return _cubic(_cubic(patches.reshape(4, 4, -1), along), up).astype(float)
+        return smooth_fields((self,), points)[0]
 
-    def _cells(self, low: tuple[int, int], high: tuple[int, int]) -> Floats:
+    def cells(self, low: tuple[int, int], high: tuple[int, int]) -> Floats:
         """Return the coefficients of the bicubic cells with indices from ``low`` to ``high``; shape (16, i, j)."""
-        first, last = ([index // _BLOCK for index in corner] for corner in (low, high))
-        if low == high:
-            return _block_of_cells(self.seed, self.layer, *first)[:, low[0] % _BLOCK, low[1] % _BLOCK].reshape(16, 1, 1)
-        columns = [
-            np.concatenate([_block_of_cells(self.seed, self.layer, i, j) for j in range(first[1], last[1] + 1)], axis=2)
-            for i in range(first[0], last[0] + 1)
-        ]
-        start = [index - block * _BLOCK for index, block in zip(low, first, strict=True)]
-        stop = [index - block * _BLOCK + 1 for index, block in zip(high, first, strict=True)]
-        return np.ascontiguousarray(np.concatenate(columns, axis=1)[:, start[0] : stop[0], start[1] : stop[1]])
+        i, j = low[0] // _BLOCK, low[1] // _BLOCK
+        last = high[0] // _BLOCK, high[1] // _BLOCK
+        start = low[0] - i * _BLOCK, low[1] - j * _BLOCK
+        if (i, j) == last:
+            block = _block_of_cells(self.seed, self.layer, i, j)
+        else:
+            columns = [
+                np.concatenate([_block_of_cells(self.seed, self.layer, k, m) for m in range(j, last[1] + 1)], axis=2)
+                for k in range(i, last[0] + 1)
+            ]
+            block = np.concatenate(columns, axis=1)
+        return block[:, start[0] : start[0] + high[0] - low[0] + 1, start[1] : start[1] + high[1] - low[1] + 1]
+
+
+def smooth_fields(fields: Sequence[SmoothField], points: Floats) -> Floats:
+    """Return the values of several fields at the same places: of few places at once, as each call of numpy takes its time.
+
+    Parameters
+    ----------
+    fields : sequence of SmoothField
+    points : ndarray of shape (n, 2)
+        Places as (x, y), in nm.
+
+    Returns
+    -------
+    ndarray of shape (fields, n)
+    """
+    if len(fields) > 1 and len(points) > _FEW:
+        return np.concatenate([smooth_fields((field,), points) for field in fields])
+    position = np.multiply.outer([CORRELATION / field.length for field in fields], points.T)
+    cell = np.floor(position)
+    position -= cell
+    low, high = cell.min(axis=2).astype(int).tolist(), cell.max(axis=2).astype(int).tolist()
+    patches = np.empty((16, *cell[:, 0].shape), np.float32)
+    for number, (field, first, last) in enumerate(zip(fields, low, high, strict=True)):
+        cells = field.cells(first, last)
+        if first == last:
+            patches[:, number] = cells[:, 0]
+        else:
+            i, j = cell[number]
+            there = ((i - first[0]) * cells.shape[2] + (j - first[1])).astype(int)
+            patches[:, number] = cells.reshape(16, -1).take(there, axis=1)
+    along, up = position.astype(np.float32).swapaxes(0, 1)
+    return _cubic(_cubic(patches.reshape(4, 4, *along.shape), along), up).astype(float)
 
 
 def _cubic(coefficients: Floats, x: Floats) -> Floats:

@@ -6,6 +6,7 @@ termination); it is described by its spectra only.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,7 +14,7 @@ from functools import lru_cache
 import numpy as np
 
 from bluesky_stm.geometry import Floats
-from bluesky_stm.surface._random import SmoothField, block_rng
+from bluesky_stm.surface._random import SmoothField, block_rng, direction
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,34 +64,44 @@ class Regions:
     band: Band | None
     seed: int
 
-    def share(self, points: Floats) -> Floats:
+    @property
+    def meander(self) -> SmoothField | None:
+        """The deviation of the edges from straight lines, in units of its root mean square; None without a second region."""
+        return SmoothField(self.seed, "region", self.band.meander_length) if self.band is not None else None
+
+    def share(self, points: Floats, meander: Floats | None = None) -> Floats:
         """Return how far each place belongs to the second region.
 
         Parameters
         ----------
         points : ndarray of shape (n, 2)
             Places as (x, y), in nm.
+        meander : ndarray of shape (n,), optional
+            Values of `meander` there, where they are known already.
 
         Returns
         -------
         ndarray of shape (n,)
             From 0 to 1; 0 everywhere for a sample without a second region.
         """
-        if self.band is None:
+        if self.band is None or self.meander is None:
             return np.zeros(len(points))
-        across = self._across(points, self.band)
-        first, last = (int(np.floor(end / self.band.period + 0.5)) for end in (across.min(), across.max()))
-        width, share = self.band.crossover / (2 * np.log(9)), np.zeros(len(points))
+        off = self.meander(points) if meander is None else meander
+        across = points @ direction(self.band.angle) + self.band.meander * off
+        ends = float(across.min()), float(across.max())
+        first, last = (math.floor(end / self.band.period + 0.5) for end in ends)
+        width, share = self.band.crossover / (2 * math.log(9)), np.zeros(len(points))
+        far = _FAR * width
         for tile in range(first, last + 1):
             low, high = _edges(self, tile)
-            share += _rise((across - low) / width) * _rise((high - across) / width)
+            if ends[1] > low - far and ends[0] < high + far:
+                inside = ends[0] > low + far and ends[1] < high - far
+                share += 1.0 if inside else _rise((across - low) / width) * _rise((high - across) / width)
         return share
 
-    def _across(self, points: Floats, band: Band) -> Floats:
-        angle = np.radians(band.angle)
-        return points @ (np.cos(angle), np.sin(angle)) + band.meander * SmoothField(self.seed, "region", band.meander_length)(
-            points
-        )
+
+_FAR = 37.0
+"""Distance from an edge, in widths of its crossover, beyond which nothing is left of it: exp(-37) = 1e-16."""
 
 
 @lru_cache(maxsize=1024)

@@ -122,10 +122,8 @@ def constant_current(barrier: Barrier, setpoint: Setpoint, finest: float = 0.0) 
 
 def _neville_at_zero(nodes: Floats, values: Floats) -> Floats:
     """Return the value at 0 of the polynomial through ``values`` (R,) at ``nodes`` (R, n), by Neville's scheme; shape (n,)."""
-    count = len(nodes)
-    rows = list(np.broadcast_to(values[:, None], nodes.shape))
-    for order in range(1, count):
-        for i in range(count - order):
-            near, far = nodes[i], nodes[i + order]
-            rows[i] = (near * rows[i + 1] - far * rows[i]) / (near - far)
+    rows = values[:, None]
+    for order in range(1, len(nodes)):
+        near, far = nodes[:-order], nodes[order:]
+        rows = (near * rows[1:] - far * rows[:-1]) / (near - far)
     return rows[0]

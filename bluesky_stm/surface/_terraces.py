@@ -6,6 +6,7 @@ random plateaus between them, so that the level of a far terrace is known withou
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bluesky_stm.geometry import Floats
-from bluesky_stm.surface._random import SmoothField, block_rng
+from bluesky_stm.surface._random import SmoothField, block_rng, direction
 
 
 @dataclass(frozen=True)
@@ -62,17 +63,23 @@ class Staircase:
     steps: Steps
     seed: int
 
-    def downhill(self, points: Floats) -> Floats:
+    @property
+    def meander(self) -> SmoothField:
+        """The deviation of the edges from straight lines, in units of its root mean square."""
+        return SmoothField(self.seed, "meander", self.steps.meander_length)
+
+    def downhill(self, points: Floats, meander: Floats | None = None) -> Floats:
         """Return the coordinate (n,) along the descent, in nm, in which the meandering edges are straight lines.
 
         Parameters
         ----------
         points : ndarray of shape (n, 2)
             Places as (x, y), in nm.
+        meander : ndarray of shape (n,), optional
+            Values of `meander` there, where they are known already.
         """
-        angle = np.radians(self.steps.angle)
-        meander = SmoothField(self.seed, "meander", self.steps.meander_length)
-        return points @ (np.cos(angle), np.sin(angle)) + self.steps.meander * meander(points)
+        off = self.meander(points) if meander is None else meander
+        return points @ direction(self.steps.angle) + self.steps.meander * off
 
     def height(self, downhill: Floats, slope: float = np.inf) -> Floats:
         """Return the height of the surface as a tip can follow it.
@@ -90,10 +97,16 @@ class Staircase:
             In nm.
         """
         height = np.empty(len(downhill))
-        for tile, chosen in self._tiles(downhill):
+        for tile, chosen, nearest, furthest in self._tiles(downhill):
             edges, layers = _bunch(self.steps, self.seed, tile)
-            past = downhill[chosen] - edges[:, None]
             levels = self._floor(tile) + self.steps.layer * np.append(np.cumsum(layers[::-1])[::-1], 0)
+            terrace = int(edges.searchsorted(nearest))
+            # Far from every edge there is nothing to be drawn wide: the flank of the highest one has come down already.
+            far = nearest - edges[:terrace]
+            if terrace == edges.searchsorted(furthest) and (levels[:terrace] - slope * far <= levels[terrace]).all():
+                height[chosen] = levels[terrace]
+                continue
+            past = downhill[chosen] - edges[:, None]
             beyond = np.where(past > 0, levels[:-1, None] - slope * np.maximum(past, 1e-12), -np.inf)
             height[chosen] = np.maximum(levels[(past > 0).sum(axis=0)], beyond.max(axis=0))
         return height
@@ -111,7 +124,7 @@ class Staircase:
         ndarray of shape (n,)
         """
         distance = np.empty(len(downhill))
-        for tile, chosen in self._tiles(downhill):
+        for tile, chosen, *_ in self._tiles(downhill):
             distance[chosen] = np.abs(downhill[chosen] - _bunch(self.steps, self.seed, tile)[0][:, None]).min(axis=0)
         return distance
 
@@ -135,10 +148,15 @@ class Staircase:
     def _floor(self, tile: int) -> float:
         return -tile * sum(self.steps.bunch) * self.steps.layer
 
-    def _tiles(self, downhill: Floats) -> list[tuple[int, NDArray[np.bool_] | slice]]:
-        tiles = np.floor(downhill / self.steps.period + 0.5)
-        first, last = int(tiles.min()), int(tiles.max())
-        return [(tile, tiles == tile if first < last else slice(None)) for tile in range(first, last + 1)]
+    def _tiles(self, downhill: Floats) -> list[tuple[int, NDArray[np.bool_] | slice, float, float]]:
+        """Number of each period there is, which places lie in it, and the least and largest coordinate of any place in it."""
+        ends, period = (float(downhill.min()), float(downhill.max())), self.steps.period
+        first, last = (math.floor(end / period + 0.5) for end in ends)
+        if first == last:
+            return [(first, slice(None), *ends)]
+        tiles = np.floor(downhill / period + 0.5)
+        middles = ((tile, (tile - 0.5) * period, (tile + 0.5) * period) for tile in range(first, last + 1))
+        return [(tile, tiles == tile, max(low, ends[0]), min(high, ends[1])) for tile, low, high in middles]
 
 
 @lru_cache(maxsize=256)
