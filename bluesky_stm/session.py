@@ -15,24 +15,32 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from bluesky import RunEngine
+from bluesky.protocols import Readable
 
 from bluesky_stm.agents import make_agent
 from bluesky_stm.devices import STM, AgentDevice, ImageStore
 from bluesky_stm.errors import SettingsError, UnknownNameError
 from bluesky_stm.geometry import Frame
+from bluesky_stm.night import Night, alerting, completed_record, find_devices, plan_night
 from bluesky_stm.parts import KINDS, UNTOUCHED, Part, controllers, parts_of_controller, register
-from bluesky_stm.plans import with_fields_checked
+from bluesky_stm.plans import RecalledRun, with_fields_checked
 from bluesky_stm.scales import scales_named
 from bluesky_stm.settings import LengthScale, Limits, as_seed
+from bluesky_stm.steer import Steer
 from bluesky_stm.storage import Catalog, open_catalog
 from bluesky_stm.validated import Data
 
 if TYPE_CHECKING:
+    from bluesky.utils import MsgGenerator
+
     from bluesky_stm.controllers import ControllerPart
     from bluesky_stm.protocols import Agent, Controller
 
 FOLDER = Path("bluesky_stm_data")
 """Where the catalog lies when nobody says otherwise."""
+
+EVERYTHING_USUAL: Data = {}
+"""A night of which nothing is said."""
 
 SCALES = scales_named("default")
 """The length scales of a session for which nothing else is said."""
@@ -58,6 +66,14 @@ class Session:
         Where an exploration starts; None for a square around the scanner's present frame.
     extras : ExitStack
         What else ends with the session, before the microscope and the catalog do.
+    usual : mapping
+        Settings of a `Night` that hold here where a night says nothing.
+    record : mapping
+        JSON schemas of the entries that a facility wants in its start documents.
+    devices : dict
+        Other devices by name, for nights that name them; what is not here is loaded by happi.
+    steer : Steer
+        Through which people intervene in the nights of this session.
     """
 
     stm: STM
@@ -68,6 +84,10 @@ class Session:
     frame: Frame | None = None
     RE: RunEngine = field(default_factory=RunEngine)
     extras: ExitStack = field(default_factory=ExitStack)
+    usual: Data = field(default_factory=dict)
+    record: Data = field(default_factory=dict)
+    devices: dict[str, Readable] = field(default_factory=dict)
+    steer: Steer = field(default_factory=Steer)
 
     def __post_init__(self) -> None:
         self._kept: int = self.RE.subscribe(self.catalog)
@@ -100,6 +120,67 @@ class Session:
         device = make_agent_device(LengthScale.parse(scale), self.stm.controller, self.seed)
         self.tell(device, prior)
         return device
+
+    def night(
+        self,
+        description: Night | str | Path | Data = EVERYTHING_USUAL,
+        *,
+        earlier: Sequence[RecalledRun] = (),
+        md: Data | None = None,
+    ) -> MsgGenerator[list[str]]:
+        """Explore as a night is described: ``RE(session.night("night.yaml"))``. People intervene through ``steer``.
+
+        Parameters
+        ----------
+        description : Night, path or mapping
+            The night; what it does not say is as `usual`, and else as `Night` has it: with drift followed, the tip checked,
+            suspenders, and the tip withdrawn at the end.
+        earlier : sequence of RecalledRun
+            Runs of this night that were made before it was broken off (`runs.recall`).
+        md : mapping, optional
+            Further metadata for every start document.
+
+        Returns
+        -------
+        list of str
+            uids of the runs, in the order they were made.
+
+        Raises
+        ------
+        SettingsError, LimitError
+            When something makes no sense, before anything moves.
+        """
+        night = self.as_night(description)
+        about = completed_record(night.about, self.record)
+        devices = find_devices((*night.beside, *night.baseline, *night.monitors), self.devices)
+        with alerting(night.alerts):
+            plan = plan_night(
+                self.stm,
+                night,
+                list(self.scales.values()),
+                self.agent,
+                frame=self.frame,
+                devices=devices,
+                earlier=earlier,
+                steer=self.steer,
+                md={
+                    "sample": self.sample,
+                    **about,
+                    **({} if night.sample is None else {"sample": night.sample.name}),
+                    **(md or {}),
+                },
+            )
+            return (yield from plan)
+
+    def as_night(self, description: Night | str | Path | Data) -> Night:
+        """Return a night with what is usual here filled in.
+
+        Raises
+        ------
+        SettingsError
+            When something makes no sense.
+        """
+        return Night.taken(description, self.usual)
 
     def tell(self, agent: AgentDevice, prior: str | Iterable[str]) -> None:
         """Give an agent earlier runs of the catalog, by uid, before its first topograph."""

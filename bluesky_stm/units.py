@@ -25,6 +25,9 @@ FREQUENCY: Final = "Hz"
 TEMPERATURE: Final = "K"
 ANGLE: Final = "deg"
 
+HOUR: Final = 3600.0
+"""Seconds of an hour; budgets are in h."""
+
 SI_FACTOR: Final[dict[str, float]] = {
     LENGTH: 1e-9,
     BIAS: 1.0,

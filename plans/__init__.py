@@ -14,6 +14,7 @@ from bluesky_stm.plans._drift import DriftCheck, measure_drift
 from bluesky_stm.plans._fields import with_fields_checked
 from bluesky_stm.plans._multiscale import explore_multiscale
 from bluesky_stm.plans._overview import Parent
+from bluesky_stm.plans._recalled import RecalledRun
 from bluesky_stm.plans._safety import (
     approach,
     safely,
@@ -57,6 +58,7 @@ __all__ = [
     "MostPoints",
     "NoImprovement",
     "Parent",
+    "RecalledRun",
     "RunState",
     "StepBackRule",
     "StopRule",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import bluesky.preprocessors as bpp
 import numpy as np
+from bluesky.protocols import Readable
 from bluesky.utils import MsgGenerator
 
 from bluesky_stm.errors import SettingsError
@@ -42,6 +43,8 @@ def explore(
     tip: TipCheck | Mapping[str, object] | None = None,
     steer: Steer | None = None,
     parent: Parent | None = None,
+    hours: float | None = None,
+    beside: Sequence[Readable] = (),
     md: Mapping[str, object] | None = None,
 ) -> MsgGenerator[str]:
     """Explore one frame at the length scale of the agent, as one run.
@@ -76,6 +79,10 @@ def explore(
         Through which a person can intervene.
     parent : Parent, optional
         Image in which ``frame`` was chosen: an overview finds the place again before the topograph is taken.
+    hours : float, optional
+        Time on the clock of the microscope, in h, after which no further spectrum is begun.
+    beside : sequence of Readable
+        Devices of the facility that are read with each spectrum, into the same Event.
     md : mapping, optional
         Further metadata for the start document.
 
@@ -97,6 +104,8 @@ def explore(
         ahead,
         None if drift is None else DriftCheck.parse(drift),
         None if tip is None else TipCheck.parse(tip),
+        hours,
+        beside,
     )
     stm.scanner.check_value(place)
     if options.drift and options.drift.share > 1:
@@ -110,7 +119,7 @@ def explore(
     metadata |= {"packages": packages_of(agent.metadata, scale, stm), **(md or {})}
 
     @bpp.subs_decorator(agent.documents)
-    @bpp.stage_decorator([stm.scanner, stm.sweep, agent])
+    @bpp.stage_decorator([stm.scanner, stm.sweep, agent, *beside])
     def run() -> MsgGenerator[str]:
         return (yield from run_with_reason(exploration.run(), metadata))
 

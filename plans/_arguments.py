@@ -58,9 +58,9 @@ def _refuse(name: str, expected: str, value: object) -> NoReturn:
     raise SettingsError(f"{name} should be {expected}, not {value!r}. Nothing has moved.")
 
 
-def _count(name: str, value: object) -> int:
-    if not isinstance(value, SupportsIndex) or isinstance(value, bool) or operator.index(value) < 1:
-        _refuse(name, "a whole number of at least 1", value)
+def _count(name: str, value: object, least: int = 1) -> int:
+    if not isinstance(value, SupportsIndex) or isinstance(value, bool) or operator.index(value) < least:
+        _refuse(name, f"a whole number of at least {least}", value)
     return operator.index(value)
 
 
@@ -125,6 +125,25 @@ def _scales(name: str, value: object) -> object:
     return value
 
 
+def _hours(name: str, value: object) -> float:
+    if (hours := _number(name, value, unit="h")) == 0:
+        _refuse(name, "a finite number of h above 0", value)
+    return hours
+
+
+def _readables(name: str, value: object) -> list[object]:
+    """Take devices that can be read, each with a name of its own."""
+    if not isinstance(value, Iterable) or isinstance(value, str | Mapping):
+        _refuse(name, "a list of devices", value)
+    devices = list(value)
+    for number, device in enumerate(devices):
+        _like(("read", "describe", "name"), "a device that can be read")(f"{name}[{number}]", device)
+    names = [device.name for device in devices]
+    if len(set(names)) < len(names):
+        _refuse(name, "devices with different names", names)
+    return devices
+
+
 def _steer(name: str, value: object) -> Steer:
     if not isinstance(value, Steer):
         _refuse(name, "a Steer", value)
@@ -161,6 +180,9 @@ CHECKS: Final[Mapping[str, Check]] = {
     "shape": _shape,
     "scales": _scales,
     "budget": _or_none(_count),
+    "hours": _or_none(_hours),
+    "beside": _readables,
+    "done": partial(_count, least=0),
     "maps_every": _count,
     "times": _count,
     "children": _count,
@@ -179,5 +201,5 @@ CHECKS: Final[Mapping[str, Check]] = {
 }
 """Check of each argument, by its name."""
 
-PARSED: Final = frozenset({"drift", "tip", "settings", "step_back", "parent", "value", "plan"})
+PARSED: Final = frozenset({"drift", "tip", "settings", "step_back", "parent", "value", "plan", "earlier"})
 """Arguments that the plans check themselves: settings and parts when they are parsed, a bias by its device."""

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import bluesky.plan_stubs as bps
 import numpy as np
+from bluesky.protocols import Readable
 from bluesky.utils import MsgGenerator
 
+from bluesky_stm import units
 from bluesky_stm.geometry import Drift, Frame, Point
 from bluesky_stm.measurements import Spectrum, Topograph
 from bluesky_stm.parts import stop_rules
@@ -42,11 +45,14 @@ class Options:
     ahead: bool
     drift: DriftCheck | None
     tip: TipCheck | None
+    hours: float | None = None
+    beside: Sequence[Readable] = ()
 
     def as_dict(self) -> JSON:
         """Return them for the start document."""
         checks = {name: check and check.model_dump(mode="json") for name, check in (("drift", self.drift), ("tip", self.tip))}
-        return {"maps_every": self.maps_every, "look": self.look, "ahead": self.ahead, **checks}
+        said = {"maps_every": self.maps_every, "look": self.look, "ahead": self.ahead, "hours": self.hours}
+        return {**said, "beside": [device.name for device in self.beside], **checks}
 
 
 class Exploration:
@@ -69,6 +75,7 @@ class Exploration:
         self.watch: DriftWatch | None = None
         self.tip: TipWatch | None = None
         self.taken = self.since_tip = self.since_drift = 0
+        self._end = math.inf
         self._run_up = (0.0, 0.0)
         if scale.run_up:
             forward = np.radians(frame.angle + 45)  # fast and slow direction of the scan, both
@@ -77,6 +84,8 @@ class Exploration:
     def run(self) -> MsgGenerator[str]:
         """The whole of it; why it ended."""
         began, began_wall = self.stm.controller.now(), time.monotonic()
+        if self.options.hours is not None:
+            self._end = began + units.HOUR * self.options.hours
         yield from self._look()
         ahead: Decision | None = None
         while True:
@@ -131,6 +140,8 @@ class Exploration:
     def _over(self) -> str:
         if self.taken >= self.person.budget:
             return f"the budget of {self.person.budget} spectra is spent"
+        if self.stm.controller.now() >= self._end:
+            return f"the {self.options.hours:.3g} h that were given are over"
         return "" if self._places_left else "no candidate is left"
 
     @property
@@ -157,9 +168,11 @@ class Exploration:
         """Take a spectrum at ``point`` of the topograph; the decision that was made meanwhile, if any was."""
         ahead = None
         if self.options.ahead and not last:
-            ahead = yield from measure_and_decide(self.stm, self.agent, self._where(point), point, self._run_up)
+            ahead = yield from measure_and_decide(
+                self.stm, self.agent, self._where(point), point, self._run_up, self.options.beside
+            )
         else:
-            yield from measure_at(self.stm, self._where(point), self._run_up)
+            yield from measure_at(self.stm, self._where(point), self._run_up, self.options.beside)
         for count in ("taken", "since_tip", "since_drift"):
             setattr(self, count, getattr(self, count) + 1)
         if self.taken % self.options.maps_every == 0 and self.taken < self.person.budget:

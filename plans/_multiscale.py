@@ -12,9 +12,12 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+import bluesky.plan_stubs as bps
 import numpy as np
+from bluesky.protocols import Readable
 from bluesky.utils import MsgGenerator
 
+from bluesky_stm import units
 from bluesky_stm.errors import SettingsError
 from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.parts import child_rules, step_back_rules
@@ -23,6 +26,7 @@ from bluesky_stm.plans._child_frame import ChildFrame, ChildRule, FrameKnowledge
 from bluesky_stm.plans._drift import DriftCheck
 from bluesky_stm.plans._overview import Parent
 from bluesky_stm.plans._queue import queueable
+from bluesky_stm.plans._recalled import RecalledRun
 from bluesky_stm.plans._step_back import StepBackRule
 from bluesky_stm.plans._stubs import as_frame
 from bluesky_stm.plans._tip_check import TipCheck
@@ -53,6 +57,9 @@ def explore_multiscale(
     drift: DriftCheck | Data | None = None,
     tip: TipCheck | Data | None = None,
     steer: Steer | None = None,
+    hours: float | None = None,
+    beside: Sequence[Readable] = (),
+    earlier: Sequence[RecalledRun] = (),
     md: Data | None = None,
 ) -> MsgGenerator[list[str]]:
     """Explore from the largest scale to the smallest: each has its own agent, its own run, and a frame inside its parent's.
@@ -81,6 +88,14 @@ def explore_multiscale(
         Whether to find the place of a child again, with an image around it, before its topograph is taken.
     maps_every, ahead, drift, tip, steer
         As of `explore`, for every run.
+    hours : float, optional
+        Time for all runs together, in h, on the clock of the microscope. Each run is given a share of what is left, in
+        proportion to the spectra of its scale and of those below it.
+    beside : sequence of Readable
+        Devices of the facility that are read with each spectrum.
+    earlier : sequence of RecalledRun
+        Runs of this exploration that were made before it was broken off, in their order. What they measured is not measured
+        again; the last of them goes on.
     md : mapping, optional
         Metadata for every start document.
 
@@ -93,11 +108,13 @@ def explore_multiscale(
     _check(parsed, make_agent)
     if children < 1:
         raise SettingsError(f"A frame needs at least one child, not {children}. Nothing has moved.")
-    options = {"maps_every": maps_every, "ahead": ahead, "drift": drift, "tip": tip, "steer": steer}
+    options = {"maps_every": maps_every, "ahead": ahead, "drift": drift, "tip": tip, "steer": steer, "beside": beside}
     common = {"campaign": str(uuid.uuid4()), **(md or {})}
     left = sum(scale.budget for scale in parsed) if budget is None else budget
     rule = None if step_back is None else step_back_rules.make(step_back)
-    tree = _Tree(stm, parsed, make_agent, children, rule, left, overview, options, common)
+    tree = _Tree(stm, parsed, make_agent, children, rule, left, overview, options, common, list(earlier))
+    if hours is not None:
+        tree.end = stm.controller.now() + units.HOUR * (hours - sum(run.hours for run in earlier))
     yield from tree.visit(0, as_frame(frame), None)
     return tree.uids
 
@@ -136,6 +153,8 @@ class _Tree:
     overview: bool
     options: Data
     common: Data
+    earlier: list[RecalledRun] = field(default_factory=list)
+    end: float = math.inf
     uids: list[str] = field(default_factory=list)
 
     def visit(self, depth: int, frame: Frame | None, link: tuple[_Visit, ChildFrame] | None) -> MsgGenerator[_Visit]:
@@ -143,7 +162,7 @@ class _Tree:
         here = yield from self._explore(self.scales[depth], frame, link)
         for number in range(self.children if depth + 1 < len(self.scales) else 0):
             child = self._choose(here, self.scales[depth + 1])
-            if child is None or self.left < 1:
+            if child is None or (not self.earlier and (self.left < 1 or self._seconds_left <= 0)):
                 break
             here.tried.append(child.frame)
             below = yield from self.visit(depth + 1, child.frame, (here, child))
@@ -165,20 +184,61 @@ class _Tree:
             metadata |= {"parent_run": above.uid, "child_rule": child.rule, "child_score": child.score}
             if self.overview and above.agent.topograph is not None:
                 parent = Parent(above.agent.topograph, above.agent.drift)
-        agent, budget = self.make_agent(scale), min(scale.budget, max(self.left, 1))
-        if link and scale.inherit and (known := link[0].agent.experience):
-            agent.inherit(link[0].uid, known)
-        uid = yield from explore(self.stm, agent, budget=budget, frame=frame, parent=parent, md=metadata, **self.options)
+        if self.earlier:
+            agent, uid = yield from self._recall(parent)
+        else:
+            agent, budget = self.make_agent(scale), min(scale.budget, max(self.left, 1))
+            if link and scale.inherit and (known := link[0].agent.experience):
+                agent.inherit(link[0].uid, known)
+            options = {**self.options, "hours": self._share(scale)}
+            uid = yield from explore(self.stm, agent, budget=budget, frame=frame, parent=parent, md=metadata, **options)
         self.uids.append(uid)
         self.left -= len(agent.observations)
         seen = agent.topograph.frame if agent.topograph else self.stm.scanner.frame
         return _Visit(scale, agent, seen, uid, _inside(*link, seen) if link else ())
 
+    def _recall(self, parent: Parent | None) -> MsgGenerator[tuple[AgentDevice, str]]:
+        """Take up a run that was made before, and measure what it was not given the time for."""
+        known = self.earlier.pop(0)
+        agent = known.agent
+        if not known.left or self._seconds_left <= 0:
+            yield from bps.trigger(agent, wait=True)  # it learns, and decides once more: that is in its documents
+            return agent, known.uid
+        assert agent.scale
+        options = {
+            **self.options,
+            "hours": self._share(agent.scale),
+            "look": known.look,
+            "parent": parent if known.look else None,
+        }
+        if agent.drift is not None and not options["drift"]:
+            options["drift"] = DriftCheck(every=_NEVER, compensate=False)  # the surface has moved on since
+        md = {**self.common, **known.metadata}
+        return agent, (yield from explore(self.stm, agent, budget=known.left, frame=known.frame, md=md, **options))
+
+    @property
+    def _seconds_left(self) -> float:
+        return self.end - self.stm.controller.now()
+
+    def _share(self, scale: LengthScale) -> float | None:
+        """Return the hours of a run: of those that are left, as many as its spectra are among those that follow."""
+        if math.isinf(self.end):
+            return None
+        depth = [one.name for one in self.scales].index(scale.name)
+        following = sum(one.budget for one in self.scales[depth:])
+        return max(self._seconds_left, 1.0) / units.HOUR * self.scales[depth].budget / following
+
     def _go_on(self, here: _Visit, child: ChildFrame, below: _Visit, threshold: float) -> MsgGenerator[None]:
         """Explore a parent further, its disappointing child masked: a run that resumes the parent's."""
         assert self.step_back
-        budget, before = min(self.step_back.spectra, self.left), len(here.agent.observations)
-        if budget < 1:
+        before = len(here.agent.observations)
+        if self.earlier:
+            here.agent, here.uid = yield from self._recall(None)
+            self.uids.append(here.uid)
+            self.left -= len(here.agent.observations) - before
+            return
+        budget = min(self.step_back.spectra, self.left)
+        if budget < 1 or self._seconds_left <= 0:
             return
         best = max(below.best, below.best_below)
         why = {"rule": self.step_back.name, "threshold": threshold, "child": below.uid, "best": best, "expected": child.score}

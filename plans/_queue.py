@@ -21,6 +21,9 @@ TYPES: Final[dict[str, str]] = {
     "scales": f"typing.List[{_SETTINGS}]",
     "shape": "typing.List[int]",
     "budget": "typing.Optional[int]",
+    "hours": "typing.Optional[float]",
+    "beside": "typing.List[__READABLE__]",
+    "done": "int",
     "maps_every": "int",
     "times": "int",
     "children": "int",
@@ -38,6 +41,7 @@ TYPES: Final[dict[str, str]] = {
     "make_agent": "typing.Any",
     "steer": "typing.Any",
     "parent": "typing.Any",
+    "earlier": "typing.Any",
 }
 """Type of each parameter, by its name: the same name means the same in every plan."""
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import bluesky.plan_stubs as bps
 import bluesky.preprocessors as bpp
 import numpy as np
+from bluesky.protocols import Readable
 from bluesky.utils import MsgGenerator
 
 from bluesky_stm.errors import SettingsError
@@ -55,7 +56,13 @@ def scan_topograph(
 
 @queueable
 def spectra_at(
-    stm: STM, points: Iterable[tuple[float, float]], *, shortest: bool = False, md: Mapping[str, object] | None = None
+    stm: STM,
+    points: Iterable[tuple[float, float]],
+    *,
+    shortest: bool = False,
+    done: int = 0,
+    beside: Sequence[Readable] = (),
+    md: Mapping[str, object] | None = None,
 ) -> MsgGenerator[str]:
     """Take one spectrum at each of several places, as one run with an Event in ``primary`` for each.
 
@@ -69,6 +76,10 @@ def spectra_at(
         Places (x, y), in nm.
     shortest : bool
         True to visit them along a short way, False in the order given.
+    done : int
+        Number of places, the first ones, that an earlier run has measured: they are left out.
+    beside : sequence of Readable
+        Devices of the facility that are read with each spectrum, into the same Event.
     md : mapping, optional
         Further metadata for the start document.
 
@@ -92,19 +103,21 @@ def spectra_at(
     if shortest:
         order = short_way(np.array([stm.tip.position, *places]))
         places = [places[i - 1] for i in order[1:]]
-    arguments = {"points": [list(p) for p in places]}
+    arguments = {"points": [list(p) for p in places], "done": done, "beside": [device.name for device in beside]}
 
-    @bpp.stage_decorator([stm.sweep])
+    @bpp.stage_decorator([stm.sweep, *beside])
     @bpp.run_decorator(md={**describe_run("spectra_at", arguments, stm, stm.scanner.frame), **(md or {})})
     def run() -> MsgGenerator[None]:
-        for place in places:
-            yield from measure_at(stm, place)
+        for place in places[done:]:
+            yield from measure_at(stm, place, beside=beside)
 
     return (yield from safely(stm, run()))
 
 
 @queueable
-def spectrum_at(stm: STM, point: tuple[float, float], *, md: Mapping[str, object] | None = None) -> MsgGenerator[str]:
+def spectrum_at(
+    stm: STM, point: tuple[float, float], *, beside: Sequence[Readable] = (), md: Mapping[str, object] | None = None
+) -> MsgGenerator[str]:
     """Take one spectrum, as one run.
 
     Parameters
@@ -113,6 +126,8 @@ def spectrum_at(stm: STM, point: tuple[float, float], *, md: Mapping[str, object
         Microscope that measures.
     point : (float, float)
         Place (x, y), in nm.
+    beside : sequence of Readable
+        Devices of the facility that are read with the spectrum, into the same Event.
     md : mapping, optional
         Further metadata for the start document.
 
@@ -121,7 +136,7 @@ def spectrum_at(stm: STM, point: tuple[float, float], *, md: Mapping[str, object
     str
         uid of the run.
     """
-    return (yield from spectra_at(stm, [point], md=md))
+    return (yield from spectra_at(stm, [point], beside=beside, md=md))
 
 
 @queueable
@@ -130,6 +145,9 @@ def cits_grid(
     shape: Sequence[int],
     frame: Frame | Mapping[str, object] | None = None,
     *,
+    done: int = 0,
+    look: bool = True,
+    beside: Sequence[Readable] = (),
     md: Mapping[str, object] | None = None,
 ) -> MsgGenerator[str]:
     """Take a topograph and then a spectrum in each pixel of a coarser raster of the same frame, as one run.
@@ -145,6 +163,12 @@ def cits_grid(
         Number of rows and columns of the grid.
     frame : Frame or mapping, optional
         Region to be measured; the scanner's present frame if not given.
+    done : int
+        Number of spectra, the first ones, that an earlier run has taken: they are left out.
+    look : bool
+        True to take the topograph; False where an earlier run has taken it.
+    beside : sequence of Readable
+        Devices of the facility that are read with each spectrum, into the same Event.
     md : mapping, optional
         Further metadata for the start document.
 
@@ -157,16 +181,19 @@ def cits_grid(
     place = as_frame(frame) or stm.scanner.frame
     pixels = replace(place, pixels=(rows, columns))
     stm.scanner.check_value(place)
-    arguments = {"shape": [rows, columns], "frame": place.as_dict()}
+    arguments = {"shape": [rows, columns], "frame": place.as_dict(), "done": done, "look": look}
+    arguments["beside"] = [device.name for device in beside]
     metadata = {**describe_run("cits_grid", arguments, stm, pixels), "shape": [rows, columns], **(md or {})}
 
-    @bpp.stage_decorator([stm.scanner, stm.sweep])
+    places = [Point(*xy) for number, row in enumerate(pixels.points()) for xy in row[:: -1 if number % 2 else 1].tolist()]
+
+    @bpp.stage_decorator([stm.scanner, stm.sweep, *beside])
     @bpp.run_decorator(md=metadata)
     def run() -> MsgGenerator[None]:
-        yield from take_topograph(stm, place)
-        for number, row in enumerate(pixels.points()):
-            for x, y in row[:: -1 if number % 2 else 1]:
-                yield from measure_at(stm, Point(float(x), float(y)))
+        if look:
+            yield from take_topograph(stm, place)
+        for point in places[done:]:
+            yield from measure_at(stm, point, beside=beside)
 
     return (yield from safely(stm, run()))
 

@@ -5,11 +5,12 @@ Each ends with a checkpoint, so that what has been recorded is not repeated afte
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import bluesky.plan_stubs as bps
 import numpy as np
+from bluesky.protocols import Readable, Triggerable
 from bluesky.utils import MsgGenerator
 
 from bluesky_stm.documents import Stream
@@ -78,7 +79,9 @@ def come_to(stm: STM, point: Point, run_up: tuple[float, float] = (0.0, 0.0)) ->
     yield from bps.mv(stm.tip, point)
 
 
-def measure_at(stm: STM, point: Point, run_up: tuple[float, float] = (0.0, 0.0)) -> MsgGenerator[None]:
+def measure_at(
+    stm: STM, point: Point, run_up: tuple[float, float] = (0.0, 0.0), beside: Sequence[Readable] = ()
+) -> MsgGenerator[None]:
     """Move the tip to a place (`come_to`) and sweep the bias; emit one Event in the stream ``primary``.
 
     Parameters
@@ -89,15 +92,22 @@ def measure_at(stm: STM, point: Point, run_up: tuple[float, float] = (0.0, 0.0))
         Place to measure, in nm.
     run_up : (float, float)
         Last stretch of the move, along x and y in nm.
+    beside : sequence of Readable
+        Devices of the facility that are read with the spectrum, into the same Event.
     """
     yield from bps.checkpoint()
     yield from come_to(stm, point, run_up)
-    yield from bps.trigger_and_read([stm.sweep, stm.tip], name=Stream.PRIMARY)
+    yield from bps.trigger_and_read([stm.sweep, stm.tip, *beside], name=Stream.PRIMARY)
     yield from bps.checkpoint()
 
 
 def measure_and_decide(
-    stm: STM, agent: AgentDevice, place: Point, pending: Point, run_up: tuple[float, float] = (0.0, 0.0)
+    stm: STM,
+    agent: AgentDevice,
+    place: Point,
+    pending: Point,
+    run_up: tuple[float, float] = (0.0, 0.0),
+    beside: Sequence[Readable] = (),
 ) -> MsgGenerator[Decision | None]:
     """Measure at a place, and let the agent decide during the sweep where to go next.
 
@@ -116,6 +126,8 @@ def measure_and_decide(
         The same place as the agent knows it, in nm, which it will not suggest again.
     run_up : (float, float)
         Last stretch of the move, along x and y in nm.
+    beside : sequence of Readable
+        Devices of the facility that are read with the spectrum, into the same Event.
 
     Returns
     -------
@@ -126,9 +138,10 @@ def measure_and_decide(
     yield from come_to(stm, place, run_up)
     yield from bps.mv(agent.pending, (pending,))
     yield from bps.trigger(agent, group="ahead")
-    yield from bps.trigger(stm.sweep, group="ahead")
+    for measuring in (stm.sweep, *(one for one in beside if isinstance(one, Triggerable))):
+        yield from bps.trigger(measuring, group="ahead")
     yield from bps.wait("ahead")
-    for stream, readables in ((Stream.AGENT, [agent]), (Stream.PRIMARY, [stm.sweep, stm.tip])):
+    for stream, readables in ((Stream.AGENT, [agent]), (Stream.PRIMARY, [stm.sweep, stm.tip, *beside])):
         yield from bps.create(stream)
         for readable in readables:
             yield from bps.read(readable)

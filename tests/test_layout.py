@@ -26,6 +26,7 @@ LEVELS = [
     {"devices", "controllers", "agents", "views", "storage"},
     {"plans"},
     {"runs", "pretrain"},
+    {"night"},
     {"session"},
     {"facility"},
     {"cli"},

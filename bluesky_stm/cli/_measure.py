@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from bluesky_stm.controllers import ControllerPart
     from bluesky_stm.facility import Facility
     from bluesky_stm.parts import JSON
-    from bluesky_stm.plans import StepBackRule
     from bluesky_stm.session import Session
     from bluesky_stm.settings import LengthScale
 
@@ -37,7 +36,7 @@ def demo(
     from bluesky_stm.session import simulated
 
     with simulated(seed=seed, catalog=catalog) as session:
-        uids = _explore(session, list(session.scales.values()))
+        uids = _explore(session, {})
         same = replay_all(session.catalog, uids)
         write_report(session.catalog, uids, report or session.catalog.path / "report.html")
     out.print("Every recorded decision was reached again." if same else "Some decisions were not reached again: see above.")
@@ -47,7 +46,10 @@ def demo(
 @app.command()
 def run(
     source: Annotated[
-        str | None, typer.Argument(help="File that answers, with --controller recorded; host, with --controller nanonis.")
+        str | None,
+        typer.Argument(
+            help="A night, night.yaml; else the file of --controller recorded, or the host of --controller nanonis."
+        ),
     ] = None,
     controller: Annotated[
         str | None,
@@ -68,6 +70,10 @@ def run(
     agent: Annotated[str | None, typer.Option(help=f"Agent: what chooses the places. {chosen('agent')}")] = None,
     stop: Annotated[str | None, typer.Option(help=f"Stop rule of each scale. {chosen('stop rule')}")] = None,
     child: Annotated[str | None, typer.Option(help=f"Child rule of each scale. {chosen('child rule')}")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help='A setting of the night, its value as JSON: drift=false, tip={"every":5}, budget.hours=8.'),
+    ] = None,
     *,
     children: Annotated[int | None, typer.Option(min=1, help="Frames of the next scale inside one frame, at most.")] = None,
     step_back: Annotated[
@@ -84,33 +90,42 @@ def run(
 ) -> None:
     """Explore with any microscope: simulated, or a recorded file that answers, or Nanonis over TCP, or one of another package.
 
-    What no option says is as in the settings file, ./bluesky_stm.yaml where there is one.
+    What no option says is as in the night, and then as in the settings file, ./bluesky_stm.yaml where there is one. Drift is
+    followed, the tip checked, and withdrawn at the end, unless a setting says otherwise; with a recorded file nothing of that
+    is needed.
 
     Ctrl-C once pauses at a safe place; twice ends the run with the feedback restored. What was measured is in the catalog.
     """
     from bluesky import RunEngine
 
     from bluesky_stm.facility import open_session, read_settings
+    from bluesky_stm.night import Night
     from bluesky_stm.parts import KINDS
 
-    settings = read_settings()
+    place = read_settings()
+    night, source = (
+        (Night.read(Path(source)), None) if source and Path(source).suffix in {".yaml", ".yml"} else (Night(), source)
+    )
     named = {"scalarizer": scalarizer, "agent": agent, "stop rule": stop, "child rule": child, "step-back rule": step_back}
     for kind, choice in named.items():
         if choice is not None:
             KINDS[kind].make(choice)  # what is wrong is said before a microscope is opened
     changes = {"budget": budget, "scalarizer": scalarizer, "agent": agent, "stop": stop, "child": child}
-    told: JSON = {"microscope": _microscope(controller, source, settings), "catalog": catalog}
-    told |= {"scales": _read_scales(scales)} if scales else {}
+    told: JSON = {"microscope": _microscope(controller, source, place), "catalog": catalog}
     told |= {} if seed is None else {"seed": seed}
-    RE = RunEngine({"operator": settings.operator} if settings.operator else {})  # noqa: N806 - its name everywhere
+    asked = changed_settings(night.told, settings or ())
+    asked |= {"scales": _read_scales(scales)} if scales else {}
+    asked |= {} if children is None else {"child_frames": children}
+    asked |= {} if step_back is None else {"step_back": step_back}
+    Night.parse(asked)
     with ExitStack() as whole:
         follow = whole.enter_context(watched(live, picture))
-        session = whole.enter_context(open_session(settings.changed(**told), RE, sample=sample))
+        session = whole.enter_context(open_session(place.changed(**told), RunEngine({}), sample=sample))
         session.RE.subscribe(follow)
-        planned = [scale.chosen(**changes) for scale in session.scales.values()]
-        uids = _explore(
-            session, planned, children or settings.child_frames, settings.step_back if step_back is None else step_back
-        )
+        if sample is not None:
+            asked["sample"] = session.sample
+        asked["scales"] = [scale.chosen(**changes) for scale in session.as_night(asked).scales or session.scales.values()]
+        uids = _explore(session, asked)
         write_report(session.catalog, uids, report or session.catalog.path / "report.html")
 
 
@@ -144,27 +159,52 @@ def _microscope(controller: str | None, source: str | None, settings: Facility) 
     return {**choice, leading: source}
 
 
-def _explore(
-    session: Session, scales: Sequence[LengthScale], children: int = 1, step_back: str | StepBackRule | None = None
-) -> list[str]:
+def changed_settings(told: JSON, changes: Sequence[str]) -> JSON:
+    """Return settings with those changed that are given as texts, ``NAME=VALUE`` or ``NAME.NAME=VALUE``.
+
+    Parameters
+    ----------
+    told : dict
+        Settings by name.
+    changes : sequence of str
+        The texts; a value is JSON, or a word as it stands.
+
+    Raises
+    ------
+    SettingsError
+        When a text sets nothing.
+    """
+    from bluesky_stm.parts import Settings, read_value
+
+    changed = dict(told)
+    for text in changes:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise SettingsError(f"{text!r} sets nothing: write NAME=VALUE. Nothing has been started.")
+        outer, dot, inner = name.strip().partition(".")
+        if not dot:
+            changed[outer] = read_value(value)
+            continue
+        inside = changed.get(outer) or {}
+        inside = inside.model_dump(mode="json", exclude_unset=True) if isinstance(inside, Settings) else inside
+        if not isinstance(inside, dict):
+            inside = {}  # a switch, which is on with these settings
+        changed[outer] = {**inside, inner: read_value(value)}
+    return changed
+
+
+def _explore(session: Session, night: JSON) -> list[str]:
     from bluesky_stm.facility import estimate
-    from bluesky_stm.plans import explore_multiscale
 
     session.show_progress()
     started: list[str] = []
     session.RE.subscribe(lambda name, doc: started.append(doc["uid"]), "start")
-    out.print(f"On a real microscope {estimate(session.stm, scales)}.")
+    described = session.as_night(night)
+    care = described.care(usual=getattr(session.stm.part, "care", True))
+    expected = estimate(session.stm, described.scales or list(session.scales.values()), care)
+    out.print(f"On a real microscope {expected}.")
     began = time.monotonic()
-    plan = explore_multiscale(
-        session.stm,
-        scales,
-        session.agent,
-        frame=session.frame,
-        children=children,
-        step_back=step_back,
-        md={"sample": session.sample},
-    )
-    finished = execute(session.RE, plan, session.stm)
+    finished = execute(session.RE, session.night(described), session.stm)
     stored = f"{len(started)} run" if len(started) == 1 else f"{len(started)} runs"
     out.print(f"{stored} stored in {session.catalog.path} after {time.monotonic() - began:.0f} s.")
     if not finished:

@@ -13,9 +13,9 @@ from bluesky import RunEngine
 
 from bluesky_stm import session as sessions
 from bluesky_stm.errors import UnknownNameError
-from bluesky_stm.facility._alerts import NightWatch, handlers, logger
 from bluesky_stm.facility._metadata import PersistentMetadata
 from bluesky_stm.facility._server import publish_finished
+from bluesky_stm.night import NightWatch, alerting, logger
 from bluesky_stm.session import Session
 
 if TYPE_CHECKING:
@@ -54,10 +54,11 @@ def open_session(
         settings.microscope, sample=sample, seed=settings.seed, catalog=settings.catalog, limits=settings.limits, RE=RE
     )
     try:
-        if sample is None and settings.sample:
-            session.sample = settings.sample
+        if sample is None and settings.sample is not None:
+            session.sample = settings.sample.name
         if RE is None:
             _remember(session, settings)
+        session.usual, session.record = settings.usual, settings.record
         if settings.scales:
             session.scales = {scale.name: scale for scale in settings.scales}
         _log(session, settings)
@@ -115,11 +116,11 @@ class Agents(Mapping[str, "AgentDevice"]):
 
 
 def _remember(session: Session, settings: Facility) -> None:
-    """Metadata of all runs, kept beside the catalog: what was set at the prompt holds until the settings say otherwise."""
-    md = PersistentMetadata(session.catalog.path / "metadata.json")
-    md["versions"] = session.RE.md["versions"]  # which a RunEngine notes when it is made
-    md.update({key: value for key in ("sample", "operator") if (value := getattr(settings, key))})
-    md.setdefault("sample", session.sample)
+    """Metadata of all runs: what was set at the prompt is kept beside the catalog, the rest is as of this session alone."""
+    told = {"operator": settings.operator} if settings.operator else {}
+    told |= {} if settings.sample is None else {"sample": settings.sample.name}
+    usual = {"sample": session.sample, "versions": session.RE.md["versions"]}  # which a RunEngine notes when it is made
+    md = PersistentMetadata(session.catalog.path / "metadata.json", told, usual)
     session.sample = md["sample"]
     session.RE.md = md  # type: ignore[assignment]  # any mapping will do
 
@@ -131,8 +132,7 @@ def _log(session: Session, settings: Facility) -> None:
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     for name in ("bluesky_stm", "bluesky", "ophyd"):
         _attach(logging.getLogger(name), file, session.extras)
-    for handler in handlers(settings.alerts):
-        _attach(logger, handler, session.extras)
+    session.extras.enter_context(alerting(settings.alerts))
     logger.setLevel(logging.INFO)
     session.RE.subscribe(NightWatch())
 

@@ -23,6 +23,7 @@ from bluesky_stm.parts._kinds import (
 )
 from bluesky_stm.parts._part import Part
 from bluesky_stm.parts._registry import Parts
+from bluesky_stm.parts._text import read_value
 from bluesky_stm.validated import JSON, UNTOUCHED, Settings, setting
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "file_formats",
     "parts_of_controller",
     "profiles",
+    "read_value",
     "register",
     "samples",
     "scalarizers",

@@ -42,7 +42,7 @@ def read_settings(text: str, rest: str, leading: str, part: str) -> JSON:
     keys = ["name", *(key.strip() for key, _, _ in pairs)]
     if twice := {key for key in keys if keys.count(key) > 1}:
         raise SettingsError(f"{text!r} sets {', '.join(sorted(twice))} twice: leave one of them out. {UNTOUCHED}")
-    return dict(zip(keys[1:], (_value(value) for _, _, value in pairs), strict=True))
+    return dict(zip(keys[1:], (read_value(value) for _, _, value in pairs), strict=True))
 
 
 def _split(text: str) -> list[str]:
@@ -58,7 +58,7 @@ def _split(text: str) -> list[str]:
     return pieces
 
 
-def _value(text: str) -> object:
+def read_value(text: str) -> object:
     """Read JSON, a list of words as they stand (``[budget,time:3]``), or one word as it stands."""
     text = text.strip()
     try:
@@ -67,7 +67,7 @@ def _value(text: str) -> object:
         if isinstance(error, SettingsError):
             raise
     if text.startswith("[") and text.endswith("]"):
-        return [_value(piece) for piece in _split(text[1:-1])]
+        return [read_value(piece) for piece in _split(text[1:-1])]
     return text
 
 

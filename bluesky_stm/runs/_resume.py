@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from bluesky_stm.devices import STM, AgentDevice
     from bluesky_stm.steer import Steer
 
-_OPTIONS = ("maps_every", "ahead", "drift", "tip")
+_OPTIONS = ("maps_every", "ahead", "drift", "tip", "hours")
 """Arguments of the plan, beside its scale and its frame, that the new run takes over."""
 
 _NEEDED = ("agent", "scalarizer", "length_scale", "frame")
@@ -111,7 +111,33 @@ def resume(run: object, *, budget: int | None = None, name: str = "agent", parts
         When the run has not ended, or does not say enough.
     """
     register(*parts)
-    run = as_run(run)
+    resumed = resumption(as_run(run), budget=budget, name=name)
+    if resumed.budget < 1:
+        total = resumed.measured + resumed.budget
+        raise SettingsError(
+            f"Run {resumed.run.uid[:8]} has {resumed.measured} spectra of a budget of {total}: nothing is left. Nothing has "
+            "moved. To add some, give the number of all: resume(run, budget=...)."
+        )
+    return resumed
+
+
+def resumption(run: Run, *, budget: int | None = None, name: str = "agent") -> Resumption:
+    """Rebuild agent and budget of a run, of which nothing may be left.
+
+    Parameters
+    ----------
+    run : Run
+        A run that has ended.
+    budget : int, optional
+        Number of spectra in all; by default as the run was told.
+    name : str
+        Name of the new agent device.
+
+    Raises
+    ------
+    ReplayError
+        When the run has not ended, or does not say enough.
+    """
     if run.stop is None:
         raise ReplayError(f"{run!r} is not finished: it may be going on. Open its catalog to write, then it is ended and kept.")
     history = lineage(run)
@@ -122,11 +148,6 @@ def resume(run: object, *, budget: int | None = None, name: str = "agent", parts
         )
     measured = _measured(history)
     total = _budget(history) if budget is None else budget
-    if measured >= total:
-        raise SettingsError(
-            f"Run {run.uid[:8]} has {measured} spectra of a budget of {total}: nothing is left. Nothing has moved. "
-            "To add some, give the number of all: resume(run, budget=...)."
-        )
     metadata = {"resumes": run.uid, **{key: run.start[key] for key in _INHERITED if key in run.start}}
     frame = Frame.from_dict(run.start["frame"])
     look = not any(True for one in history for _ in one.events(Stream.TOPOGRAPH))

@@ -48,6 +48,8 @@ class ControllerPart(Part):
     kind: ClassVar[str] = "controller"
     real: ClassVar[bool] = True
     """False where no tip can be damaged. For a real microscope each document is on the disk before the next one."""
+    care: ClassVar[bool] = True
+    """False where no tip and no surface change, so that a night need not look after them."""
     same: ClassVar[tuple[str, ...]] = ()
     """Keys of what the controller says of itself that must be as they were when a stored run is to go on."""
 

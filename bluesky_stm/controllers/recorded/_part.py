@@ -20,6 +20,7 @@ class Recorded(ControllerPart):
 
     leading: ClassVar[str] = "path"
     real: ClassVar[bool] = False
+    care: ClassVar[bool] = False
     same: ClassVar[tuple[str, ...]] = ("sha256",)
 
     name: str = "recorded"

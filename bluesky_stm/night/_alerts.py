@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import math
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from logging.handlers import SMTPHandler
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from bluesky_stm.teaching import drift_from, revoked_from
 from bluesky_stm.validated import Data
 
 if TYPE_CHECKING:
-    from bluesky_stm.facility._settings import Alerts
+    from bluesky_stm.night._settings import Alerts
 
 logger = logging.getLogger("bluesky_stm.alerts")
 
@@ -112,3 +113,23 @@ def handlers(alerts: Alerts) -> list[logging.Handler]:
         handler.setLevel(alerts.level)
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     return asked
+
+
+@contextmanager
+def alerting(alerts: Alerts) -> Iterator[None]:
+    """Tell people as the settings ask for, as long as the context lasts.
+
+    Parameters
+    ----------
+    alerts : Alerts
+        The settings.
+    """
+    attached = handlers(alerts)
+    for handler in attached:
+        logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        for handler in attached:
+            logger.removeHandler(handler)
+            handler.close()

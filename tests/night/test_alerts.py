@@ -17,8 +17,8 @@ from event_model import compose_run
 
 from bluesky_stm.controllers.simulated._piezo import Piezo
 from bluesky_stm.errors import TipCrashError
-from bluesky_stm.facility import Alerts, Facility, NightWatch, open_session
-from bluesky_stm.facility._alerts import handlers
+from bluesky_stm.facility import Facility, open_session
+from bluesky_stm.night import Alerts, NightWatch, handlers
 from bluesky_stm.plans import explore
 
 

@@ -1,0 +1,192 @@
+"""What a night will do, how long it takes and what it risks: said, and rehearsed on the twin, before anything moves."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from bluesky import RunEngine
+
+from bluesky_stm import units
+from bluesky_stm.documents import Stream, StreamRouter
+from bluesky_stm.facility._estimate import Estimate, estimate
+from bluesky_stm.facility._session import open_session, rehearsal
+from bluesky_stm.night import Care, Night, check_setpoint, completed_record, with_stop
+from bluesky_stm.parts import samples
+from bluesky_stm.settings import LengthScale
+from bluesky_stm.teaching import revoked_from
+from bluesky_stm.validated import Data
+
+if TYPE_CHECKING:
+    from bluesky_stm.facility._settings import Facility
+    from bluesky_stm.session import Session
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What a night will do.
+
+    Attributes
+    ----------
+    night : Night
+        The description, with what is usual here.
+    scales : list of LengthScale
+        From large to small.
+    care : Care
+        What looks after tip and surface.
+    time : Estimate
+        Time that a real microscope needs.
+    risks : list of str
+        What may go wrong or be missed, each in a sentence.
+    """
+
+    night: Night
+    scales: list[LengthScale]
+    care: Care
+    time: Estimate
+    risks: list[str]
+
+    def __str__(self) -> str:
+        lines = [
+            f"{scale.name}: {scale.frame:g} nm, {scale.pixels} x {scale.pixels} pixels, {scale.budget} spectra by "
+            f"{scale.agent.name}, {scale.scalarizer.name} sought, ended by {scale.stop.name}"
+            for scale in self.scales
+        ]
+        budget = self.night.budget
+        ends = [f"{budget.spectra} spectra" if budget.spectra else "", f"{budget.hours:g} h" if budget.hours else ""]
+        lines.append(
+            f"Ends with the scales{''.join(f', or after {end} in all' for end in filter(None, ends))}; then the tip "
+            f"{'is withdrawn' if self.night.end == 'withdraw' else 'stays'}."
+        )
+        lines.append(f"Care: {self.care}.")
+        lines.append(f"Time: {self.time}.")
+        return "\n".join([*lines, *(f"Risk: {risk}" for risk in self.risks)])
+
+
+def outlook(session: Session, description: Night | Data) -> Outlook:
+    """Say what a night will do; nothing moves.
+
+    Parameters
+    ----------
+    session : Session
+        Where it would run.
+    description : Night or mapping
+        The night.
+
+    Raises
+    ------
+    SettingsError
+        When it would be refused.
+    """
+    night = session.as_night(description)
+    completed_record(night.about, session.record)
+    if night.sample is not None:
+        check_setpoint(night.sample, session.stm)
+    scales = with_stop(night, night.scales or session.scales.values())
+    care = night.care(usual=getattr(session.stm.part, "care", True))
+    time = estimate(session.stm, scales, care)
+    return Outlook(night, scales, care, time, _risks(session, night, care, time))
+
+
+def _risks(session: Session, night: Night, care: Care, time: Estimate) -> list[str]:
+    said = []
+    if night.budget.hours and time.total > night.budget.hours * units.HOUR:
+        share = night.budget.hours * units.HOUR / time.total
+        said.append(f"The time suffices for {100 * share:.0f} % of what the scales ask for.")
+    sweep = session.stm.sweep.settings
+    if night.sample is not None and night.sample.gap:
+        low, high = night.sample.gap
+        if not (min(sweep.start, sweep.stop) < low and max(sweep.start, sweep.stop) > high):
+            said.append(
+                f"The sweep from {sweep.start:g} to {sweep.stop:g} V does not reach beyond the gap, {low:g} to {high:g} eV: "
+                "an edge that is not seen gives no value."
+            )
+    off = [name for name in Care.model_fields if getattr(care, name) is None]
+    lost = {
+        "drift": "Drift is not followed: places, and frames within frames, are missed as the surface moves.",
+        "tip": "The tip is not checked: values of a changed tip are used.",
+        "suspend": "Nothing waits for an over-current, a lost contact or the end of the range in z.",
+    }
+    said += [lost[name] for name in off] if getattr(session.stm.part, "care", True) else []
+    if care.tip and care.tip.pulse:
+        said.append(
+            f"A changed tip is pulsed with {care.tip.pulse[0]:g} V, {care.tip.aside:g} nm outside the frame: debris stays."
+        )
+    if care.tip and care.tip.then == "pause":
+        said.append("A tip that stays changed lets the night wait for a person.")
+    if night.end == "stay":
+        said.append("The tip stays in contact when the night is over, with nobody there.")
+    if not (night.alerts.file or night.alerts.command or night.alerts.mail):
+        said.append("The night names nobody who is told when something happens (alerts); only those of the settings file are.")
+    return said
+
+
+@dataclass(eq=False)
+class Rehearsal(StreamRouter):
+    """What happened in a rehearsal.
+
+    Attributes
+    ----------
+    streams : Counter
+        Number of Events by stream.
+    ends : list of str
+        How each run has ended.
+    revoked : int
+        Spectra that were taken back with a changed tip.
+    hours : float
+        Simulated time, in h.
+    withdrawn : bool
+        True when the tip was left withdrawn.
+    """
+
+    streams: Counter[str] = field(default_factory=Counter)
+    ends: list[str] = field(default_factory=list)
+    revoked: int = 0
+    hours: float = 0.0
+    withdrawn: bool = False
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def give(self, stream: str, event: Data) -> None:
+        """Count an Event."""
+        self.streams[stream] += 1
+        if stream == Stream.TIP_CHECK:
+            self.revoked += revoked_from(event["data"])[0]
+
+    def end(self, stop: Data) -> None:
+        """Note how a run has ended."""
+        self.ends.append(f"{stop['exit_status']}: {stop.get('reason', '')}")
+
+    def __str__(self) -> str:
+        counted = ", ".join(f"{count} {stream}" for stream, count in sorted(self.streams.items()))
+        left = "withdrawn" if self.withdrawn else "in contact"
+        head = f"Rehearsed: {len(self.ends)} runs in {self.hours:.2f} h, tip left {left}; {self.revoked} spectra taken back."
+        return "\n".join([head, f"Events: {counted}", *self.ends])
+
+
+def rehearse(settings: Facility, description: Night | Data) -> Rehearsal:
+    """Run a night on the simulated twin of the microscope, in simulated time, into a folder that nobody reads.
+
+    Parameters
+    ----------
+    settings : Facility
+        Settings of the place. The sample of the night is simulated where it is one of `parts.samples`.
+    description : Night or mapping
+        The night. The devices of the facility are left out, and nobody is told.
+    """
+    silent = rehearsal(settings)
+    night = Night.taken(description, silent.usual)
+    named = night.sample.name if night.sample is not None else ""
+    if settings.microscope.real and named in samples:
+        silent = silent.changed(microscope={"name": "simulated", "sample": named})
+    with open_session(silent, RunEngine({}, context_managers=[])) as session:
+        seen = Rehearsal()
+        session.RE.subscribe(seen)
+        began = session.stm.controller.now()
+        nobody: dict[str, object] = dict.fromkeys(("beside", "baseline", "monitors"), ()) | {"alerts": {}}
+        session.RE(session.night(night.changed(**nobody)))
+        seen.hours = (session.stm.controller.now() - began) / units.HOUR
+        seen.withdrawn = session.stm.withdrawn
+    return seen

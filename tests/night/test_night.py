@@ -1,0 +1,209 @@
+"""A night is one description: it looks after tip and surface unless it says otherwise, and leaves the tip withdrawn."""
+
+import json
+import logging
+from pathlib import Path
+
+import pytest
+import yaml
+from bluesky.plan_stubs import mv
+from ophyd.sim import SynGauss, motor
+
+from bluesky_stm.controllers import ControllerPart
+from bluesky_stm.errors import SettingsError
+from bluesky_stm.facility import Facility, open_session, outlook, rehearse
+from bluesky_stm.night import Night, NightWatch
+from bluesky_stm.parts import controllers
+from bluesky_stm.plans import TipCheck
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_a_night_of_which_nothing_is_said_follows_drift_checks_the_tip_and_withdraws_it(session, docs, small):
+    session.RE(session.night({"scales": small["scales"]}))
+    streams = docs.streams()
+    assert streams["tip_check"] >= 2 * 3, "the reference of each run"
+    assert [start["plan_args"]["tip"]["then"] for start in docs.of("start")] == ["renew", "renew"]
+    assert all(start["plan_args"]["drift"]["compensate"] for start in docs.of("start"))
+    assert session.stm.withdrawn
+    assert session.RE.suspenders == (), "none is left behind"
+
+
+def test_what_is_switched_off_is_on_record(session, docs, small):
+    session.RE(session.night({**small, "drift": False, "tip": False, "suspend": False, "end": "stay"}))
+    assert set(docs.streams()) == {"topograph", "agent", "primary", "maps", "overview"}
+    for start in docs.of("start"):
+        assert [start["night"][name] for name in ("drift", "tip", "suspend", "end")] == [False, False, False, "stay"]
+    assert not session.stm.withdrawn
+
+
+@pytest.mark.parametrize("name", [name for name in controllers.names if name != "recorded"])
+def test_every_microscope_but_a_recorded_one_is_looked_after(name):
+    assert controllers[name].care is True and issubclass(controllers[name], ControllerPart)
+    care = Night().care(usual=True)
+    assert care.drift and care.tip and care.suspend
+
+
+def test_a_recorded_microscope_needs_no_care_unless_it_is_asked_for():
+    assert controllers["recorded"].care is False
+    assert str(Night().care(usual=False)) == "drift, tip, suspend off"
+    assert Night(tip={"every": 3}).care(usual=False).tip == TipCheck(every=3)
+
+
+def test_the_file_the_settings_and_the_prompt_give_the_same_night(tmp_path, small):
+    path = tmp_path / "night.yaml"
+    path.write_text(yaml.safe_dump({**small, "operator": "Ada"}))
+    assert Night.read(path) == Night.parse({**small, "operator": "Ada"}) == Night.taken(path)
+    usual = Facility.parse({"operator": "Ada", "tip": {"every": 7}, "drift": False, "alerts": {"level": "ERROR"}}).usual
+    night = Night.taken({"drift": {"every": 3}}, usual)
+    assert (night.operator, night.tip.every, night.drift.every) == ("Ada", 7, 3)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"drift": {"evry": 3}}, "The settings of a drift check cannot be used: evry: there is no such setting"),
+        ({"tip": {"then": "pray"}}, "The settings of a tip check"),
+        ({"budget": {"hours": -1}}, "hours"),
+        ({"scales": "papre"}, "Did you mean 'paper'"),
+        ({"stop": "budgt"}, "Did you mean 'budget'"),
+        ({"sample": {"name": "x", "gap": [0.4, -0.3]}}, "must lie below"),
+        ({"end": "fly away"}, "fly away"),
+        ({"overview": 3}, "overview"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_in_words(wrong, said):
+    with pytest.raises(SettingsError, match=said) as caught:
+        Night.parse(wrong)
+    assert "pydantic" not in str(caught.value) and "Nothing has been started" in str(caught.value)
+
+
+def test_a_set_point_inside_the_gap_is_refused_before_anything_moves(session, docs):
+    sample = {"name": "glass", "gap": 8}
+    with pytest.raises(SettingsError, match=r"lies inside the gap of glass, -4 to 4 eV.*Nothing has moved"):
+        session.RE(session.night({"sample": sample}))
+    assert docs == [] and session.stm.controller.now() == 0 and not session.stm.withdrawn
+
+
+def test_the_hours_of_a_night_are_shared_among_its_scales(session, docs, small):
+    many = [{**scale, "budget": 60} for scale in small["scales"]]
+    session.RE(session.night({"scales": many, "budget": {"hours": 0.08}, "tip": False, "drift": False, "suspend": False}))
+    assert session.stm.controller.now() < 1.3 * 0.08 * 3600
+    assert len(docs.reasons) == 2 and all("h that were given are over" in reason for reason in docs.reasons)
+    assert 2 <= docs.streams()["primary"] < 120
+
+
+def test_the_stop_rule_of_the_night_ends_a_scale_beside_its_own(session, docs, small):
+    session.RE(session.night({**small, "stop": {"name": "target", "value": -100}, "tip": False, "drift": False}))
+    assert all("the target -100 is found" in reason for reason in docs.reasons)
+
+
+def test_a_failed_night_withdraws_the_tip_and_tells_its_people(session, tmp_path, small):
+    def fail(name, doc):
+        if name == "event" and doc["seq_num"] == 3:
+            raise RuntimeError("the disk is full")
+
+    told = tmp_path / "alerts.log"
+    session.RE.subscribe(fail)
+    logging.getLogger("bluesky_stm.alerts").warning("before")
+    session.RE.subscribe(NightWatch())
+    with pytest.raises(RuntimeError, match="the disk is full"):
+        session.RE(session.night({**small, "alerts": {"file": str(told)}}))
+    assert session.stm.withdrawn
+    assert "the disk is full" in told.read_text() and "before" not in told.read_text()
+
+
+def test_a_night_that_a_person_ends_leaves_the_tip_to_that_person(session, small):
+    from bluesky.utils import RunEngineInterrupted
+
+    def pause(name, doc):
+        if name == "event" and doc["seq_num"] == 3:
+            session.RE.loop.create_task(session.RE._request_pause_coro(False))  # request_pause waits for the loop
+
+    session.RE.subscribe(pause)
+    with pytest.raises(RunEngineInterrupted):
+        session.RE(session.night({**small, "suspend": False}))
+    session.RE.abort()
+    assert not session.stm.withdrawn and session.stm.controller.get_feedback()
+
+
+def test_who_and_what_stand_in_every_start_document(session, docs, small):
+    sample = {"name": "EuZn2As2", "uid": "S-12", "orientation": "(0001)", "temperature": 77}
+    session.record = {
+        "beamtime": {"type": "string", "pattern": "^BT-[0-9]+$"},
+        "cryostat": {"type": "string", "default": "wet"},
+    }
+    night = {**small, "sample": sample, "operator": "Ada", "proposal": "42", "about": {"beamtime": "BT-7"}}
+    session.RE(session.night({**night, "tip": False, "drift": False}, md={"user": "grace"}))
+    for start in docs.of("start"):
+        assert start["sample"] == "EuZn2As2" and start["sample_record"] == sample
+        said = [start[key] for key in ("operator", "proposal", "beamtime", "cryostat", "user")]
+        assert said == ["Ada", "42", "BT-7", "wet", "grace"]
+
+
+@pytest.mark.parametrize(
+    ("about", "said"),
+    [
+        ({"beamtime": "monday"}, "about.beamtime = 'monday' does not fit"),
+        ({}, "have to say beamtime"),
+        ({"beamtime": "BT-1", "beemtime": 3}, "Did you mean 'beamtime'"),
+    ],
+)
+def test_what_a_facility_wants_to_know_is_asked_for(session, docs, small, about, said):
+    session.record = {"beamtime": {"type": "string", "pattern": "^BT-[0-9]+$"}}
+    with pytest.raises(SettingsError, match=said):
+        session.RE(session.night({**small, "about": about}))
+    assert docs == []
+
+
+def test_devices_are_read_beside_each_spectrum_at_both_ends_and_at_each_change(session, docs, small):
+    session.devices |= {"cryostat": SynGauss("cryostat", motor, "motor", center=0, Imax=4), "magnet": motor}
+    night = {**small, "beside": ["cryostat"], "baseline": ["magnet"], "tip": False, "drift": False}
+    session.RE(mv(motor, 1.0))
+    session.RE(session.night(night))
+    assert all("cryostat" in event for event in docs.events("primary"))
+    assert [event["motor"] for event in docs.events("baseline")] == [1.0] * 4
+
+
+def test_a_device_that_nobody_knows_is_refused_by_its_name(session, docs, small, monkeypatch, tmp_path):
+    monkeypatch.setenv("HAPPI_CFG", str(tmp_path / "none.cfg"))
+    with pytest.raises(SettingsError, match="no device named 'cryostat'"):
+        session.RE(session.night({**small, "beside": ["cryostat"]}))
+    assert docs == []
+
+
+def test_a_sample_that_nobody_named_is_not_taken_over_by_another_microscope(tmp_path):
+    """A default at one microscope once became what another one said it had under its tip."""
+    with open_session(Facility.parse({"catalog": tmp_path, "operator": "Ada"})) as first:
+        assert first.RE.md["sample"] == "EuZn2As2 (simulated)" and first.RE.md["operator"] == "Ada"
+    with open_session(Facility.parse({"catalog": tmp_path, "microscope": "fake"})) as second:
+        assert second.RE.md["sample"] == "unnamed" and "operator" not in second.RE.md
+        second.RE.md["sample"] = "Au(111)"
+    with open_session(Facility.parse({"catalog": tmp_path, "microscope": "fake"})) as third:
+        assert third.RE.md["sample"] == third.sample == "Au(111)", "what a person said is kept"
+
+
+def test_the_outlook_says_what_is_done_how_long_it_takes_and_what_is_risked(session, small):
+    said = str(outlook(session, {**small, "budget": {"hours": 0.01}, "drift": False, "tip": {"pulse": [3, 0.1]}}))
+    for words in (
+        "terrace: 40 nm",
+        "or after 0.01 h",
+        "Care: drift off",
+        "Time: about",
+        "Drift is not followed",
+        "pulsed with 3 V",
+    ):
+        assert words in said
+    assert session.stm.controller.now() == 0, "nothing has moved"
+
+
+def test_a_night_is_rehearsed_on_the_twin_and_leaves_nothing_behind(tmp_path, small):
+    place = Facility.parse({"catalog": tmp_path / "kept", "microscope": "nanonis:nobody.example"})
+    seen = rehearse(place, {**small, "beside": ["a real cryostat"], "alerts": {"file": str(tmp_path / "told")}})
+    assert len(seen.ends) == 2 and seen.streams["primary"] == 11 and seen.withdrawn
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_schema_for_editors_is_that_of_the_program():
+    committed = json.loads((ROOT / "docs" / "night.schema.json").read_text())
+    assert committed == json.loads(json.dumps(Night.model_json_schema())), "bluesky-stm schema > docs/night.schema.json"
