@@ -14,32 +14,43 @@ from bluesky_stm.protocols import Scalarizer
 from bluesky_stm.scalarizers._above_noise import OnsetsAboveNoise
 from bluesky_stm.scalarizers._base import NoValueError, ScalarizerPart
 from bluesky_stm.scalarizers._edges import ConductionEdge, Gap, ValenceEdge
+from bluesky_stm.scalarizers._inelastic import InelasticStep, StepFit
 from bluesky_stm.scalarizers._normalized import normalized_conductance
 from bluesky_stm.scalarizers._parts import Conductance, InGapWeight, Integral, PeakHeight, PeakPosition
 from bluesky_stm.scalarizers._published import AreaRatio, BandgapSlopefit, PositiveChannelArea
 from bluesky_stm.scalarizers._references import ClassDistance, PrincipalComponent, Similarity
 from bluesky_stm.scalarizers._sum import WeightedSum
+from bluesky_stm.scalarizers._superconductor import CoherencePeaks, DynesFit, SuperconductingGap
+from bluesky_stm.scalarizers._zero_bias import Kondo, ResonanceFit, ZeroBiasAnomaly
 from bluesky_stm.validated import Data
 
 __all__ = [
     "AreaRatio",
     "BandgapSlopefit",
     "ClassDistance",
+    "CoherencePeaks",
     "Conductance",
     "ConductionEdge",
+    "DynesFit",
     "Gap",
     "InGapWeight",
+    "InelasticStep",
     "Integral",
+    "Kondo",
     "NoValueError",
     "OnsetsAboveNoise",
     "PeakHeight",
     "PeakPosition",
     "PositiveChannelArea",
     "PrincipalComponent",
+    "ResonanceFit",
     "ScalarizerPart",
     "Similarity",
+    "StepFit",
+    "SuperconductingGap",
     "ValenceEdge",
     "WeightedSum",
+    "ZeroBiasAnomaly",
     "make_scalarizer",
     "normalized_conductance",
     "scalarizer_of",

@@ -81,7 +81,10 @@ def _quietest(sweep: Sweep, stretch: float) -> slice:
     """Return the stretch of samples with the least conductance and spread."""
     size = max(5, round(stretch / max(float(np.median(np.diff(sweep.bias))), 1e-12)) + 1) if len(sweep.bias) > 1 else 5
     if len(sweep.bias) < size + 2 * CONSECUTIVE:
-        raise NoValueError(f"{len(sweep.bias)} samples are too few to tell a floor from its edges")
+        raise NoValueError(
+            f"{len(sweep.bias)} samples over {np.ptp(sweep.bias):.3g} V are too few, or too narrow, "
+            f"to tell a floor of {stretch:g} V from its edges"
+        )
     windows = np.lib.stride_tricks.sliding_window_view(sweep.didv, size)
     level = np.median(windows, axis=1)
     start = int(np.argmin(level + np.ptp(windows, axis=1)))

@@ -35,6 +35,8 @@ from bluesky_stm.scalarizers._sweep import Sweep
 AROUND_ZERO: Final = 7
 """Samples nearest to zero bias through which a parabola is laid; its current at zero bias is the offset of the preamplifier."""
 
+BROADENING: Final = 1 / 60
+"""Share of the sweep over which I/V is averaged, if not said otherwise: 0.05 V of 3 V."""
 
 NOTHING: Final = 1e-12
 """I/V that counts as none, as a share of the largest of the sweep."""
@@ -49,7 +51,12 @@ class CurveScalarizer(ScalarizerPart):
     normalized: bool = setting(
         False, "", "True to take the normalised conductance (dI/dV)/(I/V), which depends little on the set point, for dI/dV."
     )
-    broadening: float = setting(0.05, units.BIAS, "Distance over which I/V is averaged where it normalises dI/dV.", gt=0)
+    broadening: float | None = setting(
+        None,
+        units.BIAS,
+        "Distance over which I/V is averaged where it normalises dI/dV; by default a sixtieth of the sweep.",
+        gt=0,
+    )
 
     def sweep(self, spectrum: Spectrum) -> Sweep:
         """Return the samples of a spectrum, with the normalised conductance for dI/dV where that is asked for.
@@ -68,15 +75,15 @@ class CurveScalarizer(ScalarizerPart):
         return "" if self.normalized else units.CONDUCTANCE
 
 
-def normalized_conductance(spectrum: Spectrum, broadening: float = 0.05) -> tuple[Floats, Floats]:
+def normalized_conductance(spectrum: Spectrum, broadening: float | None = None) -> tuple[Floats, Floats]:
     """Return the bias, in V, rising, and the normalised conductance of a spectrum, without unit.
 
     Parameters
     ----------
     spectrum : Spectrum
         A sweep in either direction; samples that were not measured, or are clipped, are left out.
-    broadening : float
-        Distance in bias over which I/V is averaged, in V.
+    broadening : float, optional
+        Distance in bias over which I/V is averaged, in V; by default a sixtieth of the sweep.
 
     Raises
     ------
@@ -87,15 +94,15 @@ def normalized_conductance(spectrum: Spectrum, broadening: float = 0.05) -> tupl
     return sweep.bias, sweep.didv
 
 
-def normalized(sweep: Sweep, broadening: float) -> Sweep:
+def normalized(sweep: Sweep, broadening: float | None) -> Sweep:
     """Return a sweep with its normalised conductance in the place of dI/dV.
 
     Parameters
     ----------
     sweep : Sweep
         Samples by increasing bias; it passes zero bias. Those that are clipped take no part in the average and stay clipped.
-    broadening : float
-        Distance in bias over which I/V is averaged, in V.
+    broadening : float or None
+        Distance in bias over which I/V is averaged, in V; None for a sixtieth of the sweep.
 
     Returns
     -------
@@ -107,6 +114,7 @@ def normalized(sweep: Sweep, broadening: float) -> Sweep:
     NoValueError
         When the sweep does not pass zero bias, or carries no current.
     """
+    broadening = BROADENING * float(np.ptp(sweep.bias)) if broadening is None else broadening
     ratio = _current_over_bias(sweep)
     clear = ~sweep.clipped
     weights = np.exp(-np.abs(sweep.bias[:, None] - sweep.bias[clear]) / broadening) * _widths(sweep.bias)[clear]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Final, Literal, Self
 
 import numpy as np
 from pydantic import model_validator
@@ -16,6 +16,9 @@ from bluesky_stm.parts import setting
 from bluesky_stm.scalarizers._base import NoValueError
 from bluesky_stm.scalarizers._normalized import CurveScalarizer
 from bluesky_stm.settings import Range
+
+WINDOW: Final = 1 / 30
+"""Share of the sweep over which a conductance is averaged, if not said otherwise: 0.1 V of 3 V."""
 
 
 class Integral(CurveScalarizer):
@@ -55,7 +58,12 @@ class Conductance(CurveScalarizer):
 
     name: str = "conductance"
     bias: float = setting(0.0, units.BIAS, "Bias at which the conductance is read; 0 V for the zero-bias conductance.")
-    width: float = setting(0.1, units.BIAS, "Full width of the window over which dI/dV is averaged.", gt=0)
+    width: float | None = setting(
+        None,
+        units.BIAS,
+        "Full width of the window over which dI/dV is averaged; by default a thirtieth of the sweep, three samples at least.",
+        gt=0,
+    )
 
     @property
     @override
@@ -70,7 +78,9 @@ class Conductance(CurveScalarizer):
         NoValueError
             When the sweep does not cover the window, or is clipped there.
         """
-        return float(self.sweep(spectrum).between(self.bias - self.width / 2, self.bias + self.width / 2).didv.mean())
+        sweep = self.sweep(spectrum)
+        width = sweep.share(WINDOW) if self.width is None else self.width
+        return float(sweep.between(self.bias - width / 2, self.bias + width / 2).didv.mean())
 
 
 class InGapWeight(CurveScalarizer):
@@ -115,7 +125,7 @@ class _Peak(CurveScalarizer):
         top = int(np.argmax(curve))
         if top in {0, len(curve) - 1}:
             raise NoValueError(f"dI/dV has no maximum inside {self.between[0]:g} to {self.between[1]:g} V")
-        return _vertex(part.bias[top - 1 : top + 2], curve[top - 1 : top + 2])
+        return vertex(part.bias[top - 1 : top + 2], curve[top - 1 : top + 2])
 
 
 class PeakPosition(_Peak):
@@ -164,6 +174,7 @@ class PeakHeight(_Peak):
         return self._peak(spectrum)[1]
 
 
-def _vertex(x: Floats, y: Floats) -> tuple[float, float]:
+def vertex(x: Floats, y: Floats) -> tuple[float, float]:
+    """Return place and height of the top of the parabola through three samples; the middle one where it has none."""
     a, b, c = np.polyfit(x - x[1], y, 2)
     return (float(x[1] - b / (2 * a)), float(c - b**2 / (4 * a))) if a < 0 else (float(x[1]), float(y[1]))

@@ -57,6 +57,32 @@ class Sweep:
         """The samples that are not clipped."""
         return self[~self.clipped]
 
+    @property
+    def reach(self) -> float:
+        """Distance from zero bias that the sweep reaches on both sides, in V.
+
+        Raises
+        ------
+        NoValueError
+            When it does not pass zero bias.
+        """
+        reach = min(self.bias[-1], -self.bias[0]) if len(self.bias) > 1 else 0.0
+        if not reach > 0:
+            raise NoValueError("the sweep does not pass zero bias, or is clipped on one side of it")
+        return float(reach)
+
+    def share(self, part: float, samples: int = 3) -> float:
+        """Return a width that is a share of the sweep, in V.
+
+        Parameters
+        ----------
+        part : float
+            Share of the whole width of the sweep.
+        samples : int
+            Number of samples that it holds at least.
+        """
+        return max(part * float(np.ptp(self.bias)), (samples - 1) * float(np.median(np.diff(self.bias))) * (1 + 1e-9))
+
     def between(self, low: float, high: float) -> Self:
         """Return the samples in a range of bias.
 
