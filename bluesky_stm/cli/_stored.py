@@ -95,23 +95,26 @@ def report(
 
 @app.command("export")
 def export_run(
-    path: Annotated[Path, typer.Argument(help="File that is not there yet: .nxs .hf5 .sxm .3ds .dat .msgpack .jsonl")],
+    path: Annotated[Path, typer.Argument(help="File that is not there yet, such as run.nxs.")],
     uid: Uid = None,
     *,
+    spectrum: Annotated[int | None, typer.Option(min=0, help="Number of the spectrum, from 0, for a .dat file.")] = None,
     catalog: Folder,
 ) -> None:
     """Write one run as a file that other programs read; the ending of its name says the format.
 
-    .nxs: NeXus, and .hf5: NSID, all that was measured.
+    .nxs: NeXus, and .hf5: NSID, all that was measured and decided, and all documents.
+
+    .nc: netCDF, as load_run. .csv: a row a sample. .parquet: a row a spectrum.
 
     .sxm, .3ds, .dat: Nanonis, the topograph, a grid, one spectrum.
 
-    .msgpack, .jsonl: all documents; import brings them back with the same uid.
+    .msgpack, .jsonl: all documents. From these, .nxs and .hf5 import brings back the run with its uid.
     """
     from bluesky_stm.storage import export, open_catalog
 
     with open_catalog(catalog, write=False) as opened:
-        out.print(f"Written: {export(opened[uid or -1], path)}")
+        out.print(f"Written: {export(opened[uid or -1], path, spectrum=spectrum)}")
 
 
 @app.command("import")

@@ -30,6 +30,7 @@ from bluesky_stm.files._header import (
 )
 from bluesky_stm.files._labels import date_of, our_factor, our_unit, split_unit, timestamp
 from bluesky_stm.files._pixels import cropped, read_pixels
+from bluesky_stm.files._provenance import UNKNOWN, Provenance, as_comment
 from bluesky_stm.geometry import Floats, Frame, Point
 from bluesky_stm.measurements import About, Grid, Quality, Setpoint
 
@@ -181,8 +182,17 @@ def read_sweeps(path: str | Path) -> Sweeps:
     )
 
 
-def write_3ds(path: str | Path, grid: Grid) -> None:
-    """A CITS grid as a file of Nanonis; what was not measured is NaN there, too.
+def write_3ds(path: str | Path, grid: Grid, provenance: Provenance = UNKNOWN) -> None:
+    """Write a CITS grid as a file of Nanonis; what was not measured is NaN there, too.
+
+    Parameters
+    ----------
+    path : str or Path
+        File to write; one that is there is overwritten.
+    grid : Grid
+        Its numbers are written in SI, in single precision.
+    provenance : mapping of str to str
+        Lines about where it comes from, written as the comment of the file.
 
     Raises
     ------
@@ -198,10 +208,10 @@ def write_3ds(path: str | Path, grid: Grid) -> None:
     limits = np.broadcast_to(grid.bias[[0, -1]], (*grid.frame.pixels, 2))
     place = units.to_si(np.concatenate([grid.frame.points(), grid.height[..., None]], axis=-1), units.LENGTH)
     pixels = np.concatenate([limits, place, *channels.values()], axis=-1)
-    Path(path).write_bytes(_header(grid, list(channels)).encode("latin-1") + _END + pixels.astype(">f4").tobytes())
+    Path(path).write_bytes(_header(grid, list(channels), provenance).encode("latin-1") + _END + pixels.astype(">f4").tobytes())
 
 
-def _header(grid: Grid, labels: list[str]) -> str:
+def _header(grid: Grid, labels: list[str], provenance: Provenance) -> str:
     (rows, columns), points, (start, stop) = grid.frame.pixels, len(grid.bias), grid.bias[[0, -1]]
     lines = {
         "Grid dim": f'"{columns} x {rows}"',
@@ -218,8 +228,8 @@ def _header(grid: Grid, labels: list[str]) -> str:
         "Experiment": '"Grid Spectroscopy"',
         "Start time": f'"{date_of(grid.time)}"',
         "End time": "",
-        "User": "",
-        "Comment": "",
+        "User": provenance.get("operator", ""),
+        "Comment": as_comment(provenance),
         "Bias Spectroscopy>Sweep Start (V)": f"{start:.9E}",
         "Bias Spectroscopy>Sweep End (V)": f"{stop:.9E}",
         **lines_of_setpoint(grid.setpoint),

@@ -18,6 +18,7 @@ from bluesky_stm import units
 from bluesky_stm.documents import SCHEMA_VERSION, Document, Stream
 from bluesky_stm.files._3ds import Sweeps
 from bluesky_stm.files._format import FileContents
+from bluesky_stm.files._provenance import provenance_of
 from bluesky_stm.files._read import fingerprint, read
 from bluesky_stm.files._recorded import RecordedRun
 from bluesky_stm.files._sxm import read_scan
@@ -31,6 +32,15 @@ Reading = dict[str, tuple[Any, str]]
 
 PLAN: Final = "import_file"
 """Name of the plan that these runs say they came from."""
+
+_KEPT: Final = {
+    "uid": "exported_from",
+    "sample": "sample",
+    "operator": "operator",
+    "proposal": "proposal",
+    "campaign": "campaign",
+}
+"""Lines that a file of ours has about its run, and the keys of the start document that take them in."""
 
 FEWEST_PIXELS: Final = 8
 """Pixels along a side below which a grid, as a line cut, is no length scale to explore."""
@@ -61,13 +71,19 @@ def documents(source: str | Path | FileContents, *, didv: str = "", **metadata: 
         recording = RecordedRun.of_grid(recording)
     if isinstance(recording, Topograph):
         recording = (recording,)
-    origin = fingerprint(source) if isinstance(source, (str, Path)) else {}
-    run = compose_run(metadata={**_start(recording, origin), **metadata})
+    known, origin = (_known(Path(source)), fingerprint(source)) if isinstance(source, (str, Path)) else ({}, {})
+    run = compose_run(metadata={**_start(recording, origin), **known, **metadata})
     yield "start", run.start_doc
     for name, readings in _streams(recording).items():
         if readings:
             yield from _stream(run, name, readings)
     yield "stop", run.compose_stop()
+
+
+def _known(path: Path) -> dict[str, str]:
+    """Return what a file of this package says of its run: the uid as ``exported_from``, and what is no part with settings."""
+    lines = provenance_of(path)
+    return {key: lines[line] for line, key in _KEPT.items() if line in lines}
 
 
 Images = tuple[Topograph, ...]

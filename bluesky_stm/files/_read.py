@@ -8,6 +8,7 @@ from typing import Final
 
 from bluesky_stm.errors import FileFormatError, SettingsError
 from bluesky_stm.files._format import FileContents, FileFormat, Writable
+from bluesky_stm.files._provenance import UNKNOWN, Provenance
 from bluesky_stm.files._recorded import RecordedRun
 from bluesky_stm.measurements import Grid, Spectrum, Topograph
 from bluesky_stm.parts import file_formats
@@ -56,11 +57,20 @@ def read(path: str | Path, form: str | Data | FileFormat | None = None, *, didv:
     return (chosen.changed(didv=didv) if didv else chosen).read(path)
 
 
-def write(path: str | Path, recording: Writable) -> None:
+def write(path: str | Path, recording: Writable, provenance: Provenance = UNKNOWN) -> None:
     """Write a measurement in the format that the end of the name says.
 
     ``.nxs`` (NeXus) and ``.hf5`` (NSID) take a run, a grid or a topograph; ``.sxm`` a topograph, or that of a run; ``.3ds`` a
     grid; ``.dat`` a spectrum. A run of scattered spectra fits into no other file of Nanonis.
+
+    Parameters
+    ----------
+    path : str or Path
+        File to write; one that is there is overwritten.
+    recording : Grid, RecordedRun, Topograph or Spectrum
+        What was measured.
+    provenance : mapping of str to str
+        Lines about where it comes from, which the file keeps: ``uid`` of the run, ``sample``, ``operator``, ``started`` ...
 
     Raises
     ------
@@ -74,7 +84,7 @@ def write(path: str | Path, recording: Writable) -> None:
         kind = _KINDS.get(type(recording), type(recording).__name__)
         choose = f"Choose {' or '.join(fitting)}." if fitting else "No format can."
         raise FileFormatError(f"A {path.suffix} file can't hold a {kind}. Nothing was written. {choose}")
-    chosen.write(path, recording)
+    chosen.write(path, recording, provenance)
 
 
 def format_for(path: str | Path) -> FileFormat:

@@ -30,7 +30,7 @@ class Plain(FileFormat):
     def read(self, path):
         return Topograph(IMAGE.frame, np.loadtxt(path), setpoint=IMAGE.setpoint)
 
-    def write(self, path, recording):
+    def write(self, path, recording, provenance):
         np.savetxt(path, recording.height, header="heights")
 
 
@@ -86,7 +86,7 @@ def test_a_format_that_only_reads_refuses_to_write(tmp_path):
         write = FileFormat.write
 
     with pytest.raises(FileFormatError, match="only read"):
-        ReadOnly().write(tmp_path / "image.plain", IMAGE)
+        ReadOnly().write(tmp_path / "image.plain", IMAGE, {})
 
 
 def test_an_hdf5_file_of_another_kind_is_left_to_the_format_that_knows_it(tmp_path):
