@@ -95,11 +95,9 @@ class _EventData(StreamRouter):
     def descriptor(self, doc: Data) -> None:
         super().descriptor(doc)
         if doc["name"] == Stream.PRIMARY:
-            keys = [*doc["data_keys"]]
-            for device, own in doc.get("object_keys", {}).items():
-                measures = f"{device}_{CHANNELS[0].name}" in own
-                keys = [key for key in keys if key not in own] if measures or device in self._tip else keys
-            self.beside |= {key: doc["data_keys"][key].get("units") or "" for key in keys}
+            for device, keys in doc.get("object_keys", {}).items():
+                if device not in self._tip and f"{device}_{CHANNELS[0].name}" not in keys:
+                    self.beside |= {key: doc["data_keys"][key].get("units") or "" for key in keys}
 
     @override
     def give(self, stream: str, event: Data) -> None:

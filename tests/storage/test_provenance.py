@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from bluesky.plans import count
 
+import bluesky_stm
 from bluesky_stm import files, load_run
 from bluesky_stm.errors import FileFormatError
 from bluesky_stm.runs import replay
@@ -126,3 +128,15 @@ def test_a_parquet_file_says_whose_run_it_is(run, tmp_path):
     parquet = pytest.importorskip("pyarrow.parquet")
     said = parquet.read_schema(export(run, tmp_path / "run.parquet")).metadata[b"bluesky_stm"]
     assert json.loads(said)["operator"] == ABOUT["operator"]
+
+
+def test_what_another_device_read_beside_a_spectrum_stays_beside_it(tmp_path):
+    from ophyd import Signal
+
+    with bluesky_stm.simulated(seed=3, catalog=tmp_path / "catalog") as s:
+        cold = Signal(name="cryostat", value=4.25)
+        s.RE(count([s.stm.sweep, cold], 3))
+        tree = load_run(s.catalog[-1])
+        table = pd.read_parquet(export(s.catalog[-1], tmp_path / "run.parquet"))
+    np.testing.assert_array_equal(tree["spectra/cryostat"], [4.25] * 3)
+    assert list(table["cryostat"]) == [4.25] * 3
