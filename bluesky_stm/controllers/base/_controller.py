@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import NoReturn
 
 from typing_extensions import override
@@ -84,7 +85,7 @@ class BaseController(BiasControl, CurrentReadout, TipControl, ZControl, Scanning
         LimitError
             Before anything has moved.
         """
-        limits = Limits.within(self.ranges)
+        limits = _limits(tuple((name, (low, high)) for name, (low, high) in self.ranges.items()))
         for quantity, value in values.items():
             limits.check(quantity, value)
 
@@ -323,3 +324,9 @@ class BaseController(BiasControl, CurrentReadout, TipControl, ZControl, Scanning
         for along in velocity:
             check_bounds(drift=along)
         self._drift.set_drift(velocity)
+
+
+@lru_cache(maxsize=16)
+def _limits(ranges: tuple[tuple[str, tuple[float, float]], ...]) -> Limits:
+    """Return the limits of a hardware, which each move and each sweep is held against."""
+    return Limits.within(dict(ranges))
