@@ -119,16 +119,33 @@ def export_run(
 
 @app.command("import")
 def import_file(
-    files: Annotated[list[Path], typer.Argument(help="Microscope files, or documents that were exported.")],
+    files: Annotated[list[Path], typer.Argument(help="Microscope files, folders, or documents that were exported.")],
+    didv: Annotated[str, typer.Option(help="Channel that becomes dI/dV; else one is looked for.")] = "",
     *,
+    separate: Annotated[bool, typer.Option("--separate", help="A run for each file, also in an image.")] = False,
     catalog: Folder,
 ) -> None:
-    """Take files of others, or exported runs, into the catalog: then they replay like our own."""
-    from bluesky_stm.storage import import_run, open_catalog
+    """Take files of others, or exported runs, into the catalog: then they replay like our own.
 
+    An image and the point spectra in it make one run. Of each run it is said which channel became dI/dV. What is there already
+    is not taken in again, and a file that cannot be read stops no other: the exit status is then 1.
+    """
+    from collections import Counter
+
+    from bluesky_stm.facility import read_settings
+    from bluesky_stm.storage import import_files, open_catalog
+
+    counted: Counter[str] = Counter()
     with open_catalog(catalog) as opened:
-        for file in files:
-            out.print(repr(import_run(opened, file)), markup=False)
+        for one in import_files(opened, files, didv=didv or read_settings().didv, separate=separate):
+            outcome = "refused" if one.run is None else "there already" if one.known else "imported"
+            counted[outcome] += 1
+            names = one.paths[0].name + (f" and {len(one.paths) - 1} spectra" if len(one.paths) > 1 else "")
+            out.print(f"{names}: {outcome if one.run is None or one.known else one.run!r}", markup=False)
+            if one.words:
+                out.print(f"  {one.words}", markup=False)
+    out.print(", ".join(f"{count} {outcome}" for outcome, count in counted.items()) + ".")
+    raise typer.Exit(1 if counted["refused"] else 0)
 
 
 def replay_all(catalog: Catalog, uids: Sequence[str]) -> bool:

@@ -119,7 +119,12 @@ class Sweeps:
             setpoint=self.setpoint or _setpoint_from(bias, arrays["current"]),
             time=self.time,
             quality=source | (Quality.GOOD if whole and not self.about.kept else Quality.INCOMPLETE),
-            about=replace(self.about, calibration=calibration, kept=", ".join(filter(None, (self.about.kept, left_out)))),
+            about=replace(
+                self.about,
+                calibration=calibration,
+                kept=", ".join(filter(None, (self.about.kept, left_out))),
+                further={**self.about.further, **_times(self.parameters)},
+            ),
         )
 
 
@@ -273,7 +278,8 @@ def _axis(name: str, header: Header, limits: list[Floats], points: int, factor: 
             f"{name} holds no spectrum, or sweeps with limits that differ from pixel to pixel, or in segments that its header "
             "does not give: that cannot be read. Record the grid with one sweep."
         )
-    return np.asarray(np.linspace(*ends[0], points) * factor)
+    start, end = (float(value) for value in ends[0])
+    return np.linspace(start, end, points) * factor
 
 
 def _segments(name: str, table: str, points: int, factor: float) -> Floats:
@@ -307,6 +313,14 @@ def _frame(header: Header, shape: tuple[int, int], rows: int, parameters: Mappin
         return frame
     offset = np.nanmean(recorded - frame.points(), axis=(0, 1))
     return replace(frame, center=Point(*(np.asarray(frame.center) + offset)))
+
+
+def _times(parameters: Mapping[str, Floats]) -> dict[str, float]:
+    """Return the times at each bias that are the same for all pixels, in s, by their names in `SweepSettings`."""
+    named = {"settle": "Settling time", "integrate": "Integration time"}
+    held = {key: parameters[name][np.isfinite(parameters[name])] for key, name in named.items() if name in parameters}
+    # To as many digits as float32 holds. Pixels of different times were not one sweep.
+    return {key: float(f"{v[0]:.6g}") for key, v in held.items() if v.size and v[0] >= 0 and np.ptp(v) <= 1e-5 * v[0]}
 
 
 def _setpoint_from(bias: Floats, current: Floats) -> Setpoint:

@@ -248,14 +248,15 @@ def _images(path: Path, begin: int, factors: list[float], shape: tuple[int, int]
                 f"there are {max(there, 0)}. Copy it again."
             )
         file.seek(begin)
-        images, zero = [], np.ones(shape[0], dtype=bool)
+        images: list[Floats] = []
+        zero = np.ones(shape[0], dtype=bool)
         for factor in factors[: -(-(there // 4) // size)]:
-            image, done = np.empty(size), 0
+            values, done = np.empty(size), 0
             while done < size and len(block := np.fromfile(file, dtype, min(BLOCK, size - done))):
-                np.multiply(block, factor, out=image[done : done + len(block)])
+                np.multiply(block, factor, out=values[done : done + len(block)])
                 done += len(block)
-            image[done:] = np.nan
-            images.append(image.reshape(shape))
+            values[done:] = np.nan
+            images.append(values.reshape(shape))
             zero &= ~images[-1].any(axis=1)
     if zero.any() and not zero.all():  # lines that were not scanned are zeros in files of old versions
         for image in images:

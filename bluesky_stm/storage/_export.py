@@ -1,8 +1,8 @@
-"""Export of runs to files and import from them: all documents, tables, or the formats of other programs."""
+"""Export of runs to files: all documents, tables, or the formats of other programs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -14,20 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bluesky_stm import files
-from bluesky_stm.documents import Document
 from bluesky_stm.errors import CatalogError, FileFormatError
 from bluesky_stm.files import RecordedRun
 from bluesky_stm.geometry import Frame
 from bluesky_stm.measurements import CHANNELS, Grid, Quality, Spectrum, Topograph
-from bluesky_stm.storage._attached import attach, attached
-from bluesky_stm.storage._catalog import Catalog
+from bluesky_stm.storage._attached import attach
 from bluesky_stm.storage._documents import documents, inlined
-from bluesky_stm.storage._plain import READERS, WRITERS
+from bluesky_stm.storage._plain import WRITERS
 from bluesky_stm.storage._provenance import provenance
 from bluesky_stm.storage._run import Run, Runs
 from bluesky_stm.storage._tables import TABLES
 from bluesky_stm.storage._xarray import load_run
-from bluesky_stm.validated import JSON
 
 UID: Final = "{uid}"
 """What stands for the uid of a run in the name of a file."""
@@ -117,36 +114,6 @@ def _export(run: Run, path: str | PathLike[str], spectrum: int | None) -> Path:
     return path
 
 
-def import_run(catalog: Catalog, source: Any, **metadata: Any) -> Run:
-    """Bring a run into a catalog: documents with the uids they have, a file of a microscope as a new run.
-
-    Parameters
-    ----------
-    catalog : Catalog
-        Catalog that takes the run in; it has to be open to write.
-    source : path, Run, or anything that `documents` takes
-        ``.msgpack`` or ``.jsonl`` of documents, or any file that `files.read` knows.
-    **metadata
-        For the start document of a microscope's file: ``sample``, ``operator`` ...
-
-    Returns
-    -------
-    Run
-        In the catalog. Documents without a stop are given one, as after a crash.
-
-    Raises
-    ------
-    CatalogError
-        When a run of this uid is there already.
-    FileFormatError
-        When the file is none of these, or damaged: then nothing has been imported.
-    """
-    stream = list(_incoming(source, metadata))
-    if [number for number, (name, _) in enumerate(stream) if name == "start"] != [0]:
-        raise FileFormatError(f"{source} is not one run with its start document first. Nothing has been imported.")
-    return catalog.insert(stream)
-
-
 def _write(run: Run, path: Path, number: int | None) -> None:
     if path.suffix in WRITERS:
         WRITERS[path.suffix](path, inlined(run.documents()))
@@ -157,16 +124,6 @@ def _write(run: Run, path: Path, number: int | None) -> None:
         files.write(path, _measured(run, form, number), provenance(run))
         if RecordedRun in form.holds and h5py.is_hdf5(path):
             attach(path, run)
-
-
-def _incoming(source: Any, metadata: JSON) -> Iterable[Document]:
-    if isinstance(source, str | PathLike):
-        path = Path(source)
-        if (inside := attached(path) if path.is_file() else None) is not None:
-            return inside
-        if path.suffix not in READERS:
-            return ((name, dict(doc)) for name, doc in files.documents(path, **metadata))
-    return documents(source)
 
 
 def _measured(run: Run, form: files.FileFormat, number: int | None) -> files.Writable:
@@ -213,6 +170,8 @@ def _one(run: Run, spectra: tuple[Spectrum, ...], number: int | None) -> Spectru
 
 def _grid(run: Run, spectra: tuple[Spectrum, ...]) -> Grid:
     """Build a grid from spectra taken row by row, in whatever direction; NaN where it was not measured."""
+    if "frame" not in run.start and not list(run.topographs):
+        raise FileFormatError(f"{run!r} has no frame: its spectra are no grid. Nothing was written. Choose .dat or .msgpack.")
     frame = Frame.from_dict(run.start["frame"]) if "frame" in run.start else run.topograph.frame
     pixels = _pixels(frame, spectra)
 

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from typing_extensions import override
 
 from bluesky_stm import units
-from bluesky_stm.documents import Stream, StreamRouter
+from bluesky_stm.documents import Document, Stream, StreamRouter
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import CHANNELS, Field, Spectrum, Topograph, declared
 from bluesky_stm.parts import register
@@ -49,6 +49,7 @@ def load_run(run: Any, parts: Iterable[Any] = ()) -> xr.DataTree:
         their names and units. Sweeps over different biases have a dimension ``point`` and ``bias`` as data.
         ``decisions``: what the agent said, one number a decision. ``maps``: ``mean``, ``std`` and,
         where it is on record, ``acquisition`` (map, candidate).
+        ``sweeps``: of a file of others that swept something else than the bias, what was ``swept`` and what was recorded.
         Every variable has its unit in ``attrs["units"]``. ``value`` and ``mean`` are the quantity itself: a gap is above zero
         also where the smallest is sought (``attrs["sought"]``) and the agent is given its negative. Where a person changed the
         scalarizer during the run, ``value`` is by the last one, and decisions and maps are by the one that held at the time:
@@ -65,6 +66,7 @@ def load_run(run: Any, parts: Iterable[Any] = ()) -> xr.DataTree:
         "spectra": _spectra([spectrum_from(data) for data in found.values[Stream.PRIMARY]], found),
         "decisions": _decisions([decision_from(data) for data in found.values[Stream.AGENT]], found.judges[Stream.AGENT]),
         "maps": _maps(found.values[Stream.MAPS], run.start, image, found.judges[Stream.MAPS]),
+        "sweeps": _sweeps(found.values[Stream.SWEEPS], run.documents()),
     }
     tree = xr.DataTree.from_dict({name: part for name, part in groups.items() if part is not None}, name=run.uid)
     tree.attrs.update(provenance(run))
@@ -156,6 +158,21 @@ def _spectra(spectra: Sequence[Spectrum], found: _EventData) -> xr.Dataset | Non
     coordinates["event_time"] = ("spectrum", np.rint(1e6 * np.array(found.times)).astype("datetime64[us]"))
     coordinates["bias"] = ("bias" if bias.ndim == 1 else ("spectrum", "point"), bias, {"units": units.BIAS})
     return xr.Dataset(data, coordinates)
+
+
+def _sweeps(events: Sequence[Data], stream: Iterable[Document]) -> xr.Dataset | None:
+    """Return sweeps of something else than the bias: ``swept`` and ``channel_...`` (sweep, point), the others (sweep)."""
+    import xarray as xr
+
+    if not events:
+        return None
+    keys = next(doc["data_keys"] for name, doc in stream if name == "descriptor" and doc["name"] == Stream.SWEEPS)
+    variables = {}
+    for key, declared_key in keys.items():
+        axes = ("sweep", "point") if declared_key["shape"] else ("sweep",)
+        values = np.stack([np.asarray(event[key], dtype=float) for event in events])
+        variables[key.removeprefix("stm_sweeps_")] = (axes, values, {"units": declared_key["units"]})
+    return xr.Dataset(variables)
 
 
 def _quantity(values: ArrayLike, judges: Sequence[Scalarizer]) -> tuple[Floats, dict[str, str]]:

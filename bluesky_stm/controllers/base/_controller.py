@@ -75,6 +75,10 @@ class BaseController(BiasControl, CurrentReadout, TipControl, ZControl, Scanning
         """Return None: a spectrum can be had anywhere."""
         return None
 
+    def only_frame(self) -> Frame | None:
+        """Return None: any frame within the ranges can be explored."""
+        return None
+
     # ---- refusals ----
 
     def check(self, **values: float) -> None:
