@@ -12,7 +12,6 @@ from bluesky_stm.files._dat import read_dat, write_dat
 from bluesky_stm.files._format import FileFormat, Writable
 from bluesky_stm.files._nexus import is_nexus, read_nexus, write_nexus
 from bluesky_stm.files._nsid import is_nsid, read_hf5, write_hf5
-from bluesky_stm.files._provenance import Provenance
 from bluesky_stm.files._recorded import RecordedRun
 from bluesky_stm.files._sxm import read_sxm, write_sxm
 from bluesky_stm.measurements import Grid, Spectrum, Topograph
@@ -45,9 +44,9 @@ class NanonisGrid(FileFormat):
         return sweeps.cits(self.didv) if sweeps.of_bias else sweeps
 
     @override
-    def write(self, path: Path, recording: Writable, provenance: Provenance) -> None:
+    def write(self, path: Path, recording: Writable) -> None:
         assert isinstance(recording, Grid)  # as `holds` says; `files.write` has asked
-        write_3ds(path, recording, provenance)
+        write_3ds(path, recording)
 
 
 class NanonisImage(FileFormat):
@@ -71,10 +70,10 @@ class NanonisImage(FileFormat):
         return read_sxm(path, self.backward, self.of_pass)
 
     @override
-    def write(self, path: Path, recording: Writable, provenance: Provenance) -> None:
+    def write(self, path: Path, recording: Writable) -> None:
         topograph = recording.topograph if isinstance(recording, RecordedRun) else recording
         assert isinstance(topograph, Topograph)
-        write_sxm(path, topograph, provenance)
+        write_sxm(path, topograph)
 
 
 class NanonisSpectrum(FileFormat):
@@ -95,9 +94,9 @@ class NanonisSpectrum(FileFormat):
         return read_dat(path, self.didv)
 
     @override
-    def write(self, path: Path, recording: Writable, provenance: Provenance) -> None:
+    def write(self, path: Path, recording: Writable) -> None:
         assert isinstance(recording, Spectrum)
-        write_dat(path, recording, provenance)
+        write_dat(path, recording)
 
 
 class NeXus(FileFormat):
@@ -116,9 +115,9 @@ class NeXus(FileFormat):
         return read_nexus(path)
 
     @override
-    def write(self, path: Path, recording: Writable, provenance: Provenance) -> None:
+    def write(self, path: Path, recording: Writable) -> None:
         assert not isinstance(recording, Spectrum)
-        write_nexus(path, recording, provenance)
+        write_nexus(path, recording)
 
 
 class NSID(FileFormat):
@@ -137,6 +136,6 @@ class NSID(FileFormat):
         return read_hf5(path)
 
     @override
-    def write(self, path: Path, recording: Writable, provenance: Provenance) -> None:
+    def write(self, path: Path, recording: Writable) -> None:
         assert not isinstance(recording, Spectrum)
-        write_hf5(path, recording, provenance)
+        write_hf5(path, recording)

@@ -7,9 +7,11 @@ finds places of a known kind; only tests and benchmarks may ask for them.
 
 from bluesky_stm.surface._barrier import Barrier
 from bluesky_stm.surface._bending import Screening
+from bluesky_stm.surface._charging import Charging
 from bluesky_stm.surface._cobalt import CobaltOnGold
 from bluesky_stm.surface._defects import Defect
 from bluesky_stm.surface._euzn2as2 import AREAS, EuZn2As2
+from bluesky_stm.surface._gaas import GaAs110
 from bluesky_stm.surface._gold import Au111
 from bluesky_stm.surface._graphene import Graphene
 from bluesky_stm.surface._metals import Resonance, Superconductor
@@ -26,9 +28,11 @@ __all__ = [
     "AREAS",
     "Au111",
     "Barrier",
+    "Charging",
     "CobaltOnGold",
     "Defect",
     "EuZn2As2",
+    "GaAs110",
     "Graphene",
     "NbSe2",
     "Resonance",

@@ -50,6 +50,8 @@ class Barrier:
         How the sample screens the bias, for bands that bend with it and with the gap; None where they do not.
     tip : TipStates or None
         Density of states of the tip, times which the exponential of ``tip_slope`` counts; None for a flat one.
+    apex : float
+        Radius of curvature of the end of the tip, in nm: how far to its side it bends the bands.
     """
 
     work_function: float
@@ -59,6 +61,7 @@ class Barrier:
     bending: float = 0.0
     screening: Screening | None = None
     tip: TipStates | None = None
+    apex: float = 10.0
 
     @property
     def thermal(self) -> float:

@@ -11,6 +11,7 @@ References
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -35,11 +36,15 @@ class Screening:
         Density of the charges that screen, in 1/cm3.
     contact : float
         Bias at which the bands are flat, in V: the difference of the work functions of tip and sample.
+    lowest, highest : float
+        Lift beyond which the bands bend no further, in eV: there carriers gather at the surface and screen what is left.
     """
 
     permittivity: float
     charge: float
     contact: float = 0.0
+    lowest: float = -math.inf
+    highest: float = math.inf
 
     def bending(self, bias: Floats, gap: Floats | float) -> Floats:
         """Return by how much the tip lifts the bands at the surface.
@@ -54,10 +59,36 @@ class Screening:
         Returns
         -------
         ndarray of shape (...)
-            In eV, with the sign of the bias from `contact`, and never more than that.
+            In eV, with the sign of the bias from `contact`, and never more than that, nor beyond `lowest` and `highest`.
         """
         voltage = np.asarray(bias) - self.contact
         # |U| = s + z sqrt(A s): what the depleted layer takes, and what its field, times the permittivity, takes over the gap.
-        across = np.maximum(gap, 0.0) * np.sqrt(_FIELD * self.permittivity * self.charge)
+        across = np.maximum(gap, 0.0) * self._field
         root = 2 * np.abs(voltage) / (across + np.sqrt(across**2 + 4 * np.abs(voltage)) + 1e-300)
-        return np.sign(voltage) * root**2
+        return np.clip(np.sign(voltage) * root**2, self.lowest, self.highest)
+
+    def threshold(self, lift: float, gap: Floats) -> tuple[Floats, Floats]:
+        """Return the bias at which the bands are lifted by a given energy: the inverse of `bending`.
+
+        Parameters
+        ----------
+        lift : float
+            In eV, between `lowest` and `highest`.
+        gap : ndarray of shape (...)
+            Distance between tip and surface, in nm.
+
+        Returns
+        -------
+        bias : ndarray of shape (...)
+            In V.
+        slope : ndarray of shape (...)
+            Bias for each eV of lift, there, in V/eV; positive.
+        """
+        root = math.sqrt(abs(lift))
+        bias = self.contact + math.copysign(1.0, lift) * (abs(lift) + gap * self._field * root)
+        return bias, 1 + gap * self._field / (2 * root)
+
+    @property
+    def _field(self) -> float:
+        """Field in the gap for the square root of each eV of lift, in V/nm."""
+        return math.sqrt(_FIELD * self.permittivity * self.charge)

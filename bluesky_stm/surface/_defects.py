@@ -6,7 +6,6 @@ the electronic region that the species prefers. The effects of neighbouring defe
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from bluesky_stm.geometry import Floats
+from bluesky_stm.surface._charging import Charging
 from bluesky_stm.surface._envelopes import Envelope
 from bluesky_stm.surface._random import SmoothField, block_rng
 from bluesky_stm.surface._regions import Regions
@@ -89,6 +89,8 @@ class Species:
         Density within the second electronic region, in units of the density outside of it.
     loose : bool
         True for what lies on the surface, so that a tip can push it away.
+    charging : Charging or None
+        Charge that the defect takes on under the field of the tip; the sample has to say how it screens.
     """
 
     name: str
@@ -99,16 +101,18 @@ class Species:
     spread: float = 0.12
     in_region: float = 1.0
     loose: bool = False
+    charging: Charging | None = None
 
     @property
     def reach(self) -> float:
         """Distance beyond which the defect has no effect, in nm.
 
-        It is the largest reach of its relief, of its influences on the states, and of what makes the atoms around it clearer; 0
-        for a species without any of these.
+        It is the largest reach of its relief, of its influences on the states, of its charge, and of what makes the atoms
+        around it clearer; 0 for a species without any of these.
         """
         envelopes = [part.envelope for part in self.relief] + [part.envelope for part in self.influences]
         envelopes += [envelope for envelope, _ in self.clearer_atoms]
+        envelopes += [self.charging.envelope] if self.charging else []
         return max((envelope.reach for envelope in envelopes), default=0.0)
 
 
@@ -140,7 +144,7 @@ class Neighbours:
     ----------
     places : int
         Number of places.
-    first : list of int, of length species + 1
+    first : ndarray of shape (species + 1,)
         Index of the first pair of each species, and as the last element the number of pairs.
     place : ndarray of shape (pairs,)
         Index of the place of each pair.
@@ -151,7 +155,7 @@ class Neighbours:
     """
 
     places: int
-    first: list[int]
+    first: NDArray[np.intp]
     place: NDArray[np.intp]
     dx: Floats
     dy: Floats
@@ -165,12 +169,12 @@ class Neighbours:
         species : int
             Index of the species, in the order of those of the sample.
         """
-        return self.first[species] < self.first[species + 1]
+        return bool(self.first[species] < self.first[species + 1])
 
     def first_places(self, count: int) -> Neighbours:
         """Return the pairs of the first ``count`` places."""
         chosen = self.place < count
-        first = np.append(0, np.cumsum(chosen))[self.first].tolist()
+        first = np.append(0, np.cumsum(chosen))[self.first]
         return Neighbours(count, first, self.place[chosen], self.dx[chosen], self.dy[chosen], self.size[chosen])
 
     def sum(self, species: int, envelope: Envelope, sized: bool = False) -> Floats:
@@ -251,30 +255,17 @@ class Population:
         The defects of the bounding box of all places, widened by the largest reach, are drawn first. Those that are outside of
         it by more than their own reach are dropped before distances are computed.
         """
+        reaches = self._reaches
         low, high = points.min(axis=0), points.max(axis=0)
-        block = (math.floor(low[0] / _BLOCK), math.floor(low[1] / _BLOCK))
-        if block == (math.floor(high[0] / _BLOCK), math.floor(high[1] / _BLOCK)):
-            # All that reaches into one block is kept: most sets of places, such as those of a spectrum, lie within.
-            defects, species, reaches = _around(self, *block)
-        else:
-            defects, species, reaches = self._with_reach(low, high)
-        if len(points) > _RUN:
-            near = np.maximum(low - defects[:, :2], defects[:, :2] - high).max(axis=1, initial=-np.inf) < reaches
-            defects, species, reaches = defects[near], species[near], reaches[near]
-        defect, place, dx, dy = _pairs(defects, points, reaches)
-        first = np.searchsorted(species[defect], self._numbers).tolist()
-        return Neighbours(len(points), first, place, dx, dy, defects[defect, 2])
-
-    def _with_reach(self, low: Floats, high: Floats) -> tuple[Floats, NDArray[np.intp], Floats]:
-        """Return the defects that may reach into a rectangle, as `within` does, the index of their species, and their reach."""
-        most = self._reaches.max()
-        defects = self.within(low - most, high + most)
+        first, last = (np.floor(corner / _BLOCK).astype(int).tolist() for corner in (low, high))
+        # All that reaches into one block is kept: most sets of places, such as those of a move or of a spectrum, lie within.
+        defects = _around(self, *first) if first == last else self.within(low - reaches.max(), high + reaches.max())
+        outside = np.maximum(low - defects[:, :2], defects[:, :2] - high).max(axis=1, initial=-np.inf)
+        defects = defects[outside < reaches[defects[:, 3].astype(int)]]
         species = defects[:, 3].astype(int)
-        return defects, species, self._reaches[species]
-
-    @cached_property
-    def _numbers(self) -> NDArray[np.intp]:
-        return np.arange(len(self.species) + 1)
+        defect, place, dx, dy = _pairs(defects[:, :2], points, reaches[species])
+        first = np.searchsorted(species[defect], np.arange(len(self.species) + 1))
+        return Neighbours(len(points), first, place, dx, dy, defects[defect, 2])
 
     def local_density(self, points: Floats, species: NDArray[np.intp]) -> Floats:
         """Return the local density of a species, in units of its mean density, at each place.
@@ -324,10 +315,10 @@ def _pairs(defects: Floats, points: Floats, reaches: Floats) -> Pairs:
     pairs.
     """
     if len(points) * len(defects) > _MANY:
-        pairs = cKDTree(defects[:, :2]).sparse_distance_matrix(cKDTree(points), reaches.max(), output_type="ndarray")
+        pairs = cKDTree(defects).sparse_distance_matrix(cKDTree(points), reaches.max(), output_type="ndarray")
         pairs = pairs[pairs["v"] < reaches[pairs["i"]]]
         pairs = pairs[np.lexsort((pairs["j"], pairs["i"]))]
-        return pairs["i"], pairs["j"], *(points[pairs["j"]] - defects[pairs["i"], :2]).T
+        return pairs["i"], pairs["j"], *(points[pairs["j"]] - defects[pairs["i"]]).T
     if len(points) % _RUN:
         dx, dy = (points[:, k] - defects[:, k, None] for k in (0, 1))
         defect, place = np.nonzero(dx * dx + dy * dy < reaches[:, None] ** 2)
@@ -343,10 +334,10 @@ def _pairs(defects: Floats, points: Floats, reaches: Floats) -> Pairs:
 
 
 @lru_cache(maxsize=1024)
-def _around(population: Population, i: int, j: int) -> tuple[Floats, NDArray[np.intp], Floats]:
-    """Return what may reach into block (i, j), as of `Population._with_reach`."""
-    low = np.array([i, j]) * _BLOCK
-    return population._with_reach(low, low + _BLOCK)  # noqa: SLF001
+def _around(population: Population, i: int, j: int) -> Floats:
+    """Return all defects that may reach into block (i, j), in rows as of `Population.within`."""
+    low, reach = np.array([i, j]) * _BLOCK, max(species.reach for species in population.species)
+    return population.within(low - reach, low + _BLOCK + reach)
 
 
 @lru_cache(maxsize=16384)

@@ -51,13 +51,15 @@ class Landscape:
     def changes(self) -> Floats:
         """Parameters of the states, shape (rows, P).
 
-        The first row is the terrace; the others are what puddles, patterns, region, edges and defects add to it, in this order.
+        The first row is the terrace; the others are what puddles, patterns, region, edges, defects and their charges add to it,
+        in this order.
         """
         sample = self.sample
         parts = [sample.terrace, *(puddle.change for puddle in sample.puddles), *(each.change for each in sample.patterns)]
         parts += [sample.band.change] if sample.band else []
         parts += [sample.edge] if sample.edge else []
         parts += [part.change for species in sample.species for part in species.influences]
+        parts += [species.charging.change for species in sample.species if species.charging]
         return np.array([parameter_row(sample.model, part) for part in parts])
 
     @cached_property

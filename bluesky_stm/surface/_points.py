@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import Setpoint
 from bluesky_stm.surface._barrier import Barrier
+from bluesky_stm.surface._charging import Charges, Pairs
 from bluesky_stm.surface._defects import Neighbours, Species
 from bluesky_stm.surface._landscape import Landscape
 from bluesky_stm.surface._random import SmoothField, smooth_fields
 from bluesky_stm.surface._setpoint import constant_current
 from bluesky_stm.surface._states import mean_states
+from bluesky_stm.surface._tunneling import SweepIntegral
 
 _EDGE = 3.0
 """Distance from a step, in widths of its change of the states, beyond which nothing is left of it: 2**-81."""
@@ -134,7 +136,36 @@ class SurfacePoints:
             In nm; ``-inf`` where no states can carry the current.
         """
         kept = constant_current(self.barrier, setpoint, self.surface.finest)
-        return kept.gap(self.states(kept.edges))
+        gap = kept.gap(self.states(kept.edges))
+        if self._charges is not None:
+            full = kept.gap(self._charges.states(kept.edges))
+            both = np.isfinite(gap) & np.isfinite(full)  # where nothing carries the current there is no gap to begin with
+            share = self._charges.share(np.where(both, gap, 0.0), np.array([setpoint.bias]))[0, :, 0]
+            gap[both] += share[both] * (full - gap)[both]
+        return gap
+
+    def carried(self, sweep: SweepIntegral, gap: Floats) -> Floats:
+        """Return the current and the modulated currents of a sweep, with the charges that it switches.
+
+        Parameters
+        ----------
+        sweep : SweepIntegral
+            Biases and modulation of the sweep.
+        gap : ndarray of shape (n,)
+            Distance between tip and surface, in nm.
+
+        Returns
+        -------
+        ndarray of shape (1 + harmonics, n, J)
+            In nA, as of `SweepIntegral`.
+        """
+        carried = sweep(self.states(sweep.edges), gap)
+        if self._charges is not None:
+            added = sweep(self._charges.states(sweep.edges), gap) - carried
+            share = self._charges.share(gap, sweep.bias, sweep.modulation, sweep.harmonics)
+            carried += share[0] * added
+            carried[1:] += share[1:] * added[0]
+        return carried
 
     def height(self, setpoint: Setpoint, slope: float = np.inf) -> Floats:
         """Return the height of the tip at constant current: `relief` and `standing`.
@@ -213,6 +244,23 @@ class SurfacePoints:
         names = self.surface.sample.model.names
         band, bottom = (self.parameters[near, names.index(name)][:, None] for name in (waves.band, waves.bottom))
         return near, self._from_edge[near][:, None], band, bottom
+
+    @cached_property
+    def _charges(self) -> Charges | None:
+        """The defects near these places that can change their charge; None when there are none."""
+        pairs: list[Pairs] = []
+        charging = [number for number, species in enumerate(self.surface.sample.species) if species.charging]
+        first = len(self.surface.changes) - len(charging)
+        parameters = self.parameters
+        for number, species in self._species if charging else ():
+            if species.charging is not None:
+                near = slice(self._neighbours.first[number], self._neighbours.first[number + 1])
+                dx, dy, place = (part[near] for part in (self._neighbours.dx, self._neighbours.dy, self._neighbours.place))
+                weight = species.charging.envelope(dx, dy)
+                pairs.append((species.charging.lift, place, np.hypot(dx, dy), weight))
+                share = np.bincount(place, weight, minlength=len(self.points))
+                parameters = parameters + np.outer(share, self.surface.changes[first + charging.index(number)])
+        return Charges(self.barrier, self.surface.sample.model, parameters, tuple(pairs)) if pairs else None
 
     @cached_property
     def _region(self) -> Floats:

@@ -8,7 +8,7 @@ from typing import Self
 
 import numpy as np
 
-from bluesky_stm.errors import UnknownNameError
+from bluesky_stm.errors import SettingsError, UnknownNameError
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import Setpoint
 from bluesky_stm.surface._bending import Screening
@@ -112,6 +112,13 @@ class Sample:
     debris: str = ""
     temperature: float = 77.0
     screening: Screening | None = None
+
+    def __post_init__(self) -> None:
+        if self.screening is None and (charging := [species.name for species in self.species if species.charging]):
+            raise SettingsError(
+                f"{self.name} has defects that charge under the field of the tip ({', '.join(charging)}), but does not say how "
+                "it screens that field. Give it a screening."
+            )
 
     def with_density(self, **per_100_nm2: float) -> Self:
         """Return the same sample with other densities of defects.

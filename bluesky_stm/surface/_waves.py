@@ -23,8 +23,8 @@ from scipy.special import j0, j1
 from bluesky_stm.geometry import Floats
 from bluesky_stm.units import ELECTRON_KINETIC
 
-_FARTHEST = 5.0
-"""Distance from an edge, in damping lengths, beyond which there are no waves: exp(-5) is less than 1 % of them."""
+_FARTHEST = 4.0
+"""Distance from an edge, in damping lengths, beyond which there are no waves: exp(-4) is 2 % of them."""
 
 _NEAREST = 1e-3
 """Least distance from an edge, in nm, for which the wave is computed: nearer it is what it is at the edge."""

@@ -34,9 +34,7 @@ class RecordedController(BaseController):
     Parameters
     ----------
     recording : path, RecordedRun, Grid or Sweeps
-        A ``.3ds`` grid of bias sweeps, a run, or a folder with an image and the point spectra in it.
-    didv : str
-        Name of the channel of a file that becomes dI/dV; empty to look for one.
+        A ``.3ds`` grid of bias sweeps (any place inside its frame answers) or a run (only the measured places answer).
     clock : Clock, optional
         Lets the time pass that each act takes; simulated time if not given.
     name : str
@@ -51,15 +49,10 @@ class RecordedController(BaseController):
     images = ("height",)
 
     def __init__(
-        self,
-        recording: str | Path | RecordedRun | Grid | Sweeps,
-        *,
-        didv: str = "",
-        clock: Clock | None = None,
-        name: str = "recorded",
+        self, recording: str | Path | RecordedRun | Grid | Sweeps, *, clock: Clock | None = None, name: str = "recorded"
     ) -> None:
         self.name = name
-        self._recording, self._acts = Recording.of(recording, didv), Acts(clock)
+        self._recording, self._acts = Recording.of(recording), Acts(clock)
         fixed = FixedJunction(self._recording.run.topograph.setpoint, self._recording.lockin)
         self._bias = self._current = self._z = self._lockin = self._drift = fixed
         self._tip = RecordedTip(self._recording, self._acts)
@@ -91,21 +84,15 @@ class RecordedController(BaseController):
         }
 
     @override
-    def locations(self) -> Floats:
-        """Return the places of the spectra, in the order in which they were measured.
+    def locations(self) -> Floats | None:
+        """Return the places of the spectra; None when every pixel has one.
 
         Returns
         -------
-        ndarray of shape (n, 2)
+        ndarray of shape (n, 2) or None
             (x, y) in nm, each place once.
         """
-        _, first = np.unique(self._recording.places, axis=0, return_index=True)
-        return self._recording.places[np.sort(first)]
-
-    @override
-    def only_frame(self) -> Frame:
-        """Return the recorded frame."""
-        return self.frame
+        return None if self._recording.run.complete else np.unique(self._recording.places, axis=0)
 
     def suggested_scale(self) -> JSON:
         """Return a length scale that fits: fields of `settings.LengthScale`, less its name."""
@@ -119,12 +106,10 @@ class RecordedController(BaseController):
         unknown = dict.fromkeys({"settle", "integrate"} - self._recording.times.keys())
         return {
             "name": self.name,
-            "answers": "once",
             **self._recording.origin,
             "spectra": len(self._recording.places),
             "sweep": {**asdict(self.sweep_settings), **unknown},
             "frame": self.frame.as_dict(),
-            **({"recorded": about} if (about := self._recording.about.as_dict()) else {}),
         }
 
     @override

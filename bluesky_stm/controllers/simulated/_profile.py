@@ -33,6 +33,12 @@ class Profile(Part):
     tip_double: float = setting(0.0, "", "Chance that a changed tip has two apexes.", ge=0, le=1)
     tip_separation: Pair = setting((0.5, 5.0), units.LENGTH, "Range of the distance of a second apex.")
     tip_weight: Pair = setting((0.1, 0.5), "", "Range of the current of a second apex in units of that of the first.")
+    tip_radius: float = setting(
+        10.0,
+        units.LENGTH,
+        "Radius of curvature of the end of the tip: how far to its side it bends bands and charges defects.",
+        gt=0,
+    )
     tip_gap: float = setting(
         0.0, units.ENERGY, "Gap of a superconducting tip at the temperature of the sample; 0 for a normal metal.", ge=0
     )

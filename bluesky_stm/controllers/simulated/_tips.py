@@ -33,6 +33,8 @@ class Tip:
         By how much it lifts the states of the sample, in eV, compared with the first one.
     gap, broadening : float
         Gap of a superconducting tip and broadening of its edges, in eV; a gap of 0 for a normal metal.
+    radius : float
+        Radius of curvature, in nm: how far to its side it bends the bands of a semiconductor.
     level : (float, float, float)
         A state of the tip itself: its height, in units of the density of a flat tip, its energy from the Fermi level of the tip
         and its half width, both in eV. A height of 0 for a tip without one.
@@ -47,6 +49,7 @@ class Tip:
     gap: float = 0.0
     broadening: float = 0.0
     level: tuple[float, float, float] = (0.0, 0.0, 1.0)
+    radius: float = 10.0
 
     @property
     def rise(self) -> float:
@@ -62,7 +65,13 @@ class Tip:
 
     def barrier(self, bare: Barrier) -> Barrier:
         """Return the barrier between sample and this tip, given that between the sample and an ideal one."""
-        return replace(bare, tip_slope=self.slope, bending=self.bending, tip=_states(self.gap, self.broadening, *self.level))
+        states = _states(self.gap, self.broadening, *self.level)
+        return replace(bare, tip_slope=self.slope, bending=self.bending, tip=states, apex=self.radius)
+
+
+def _first(profile: Profile) -> Tip:
+    """Return a good tip, as a session begins with and as conditioning makes."""
+    return Tip(profile.flank, gap=profile.tip_gap, broadening=profile.tip_broadening, radius=profile.tip_radius)
 
 
 @lru_cache(maxsize=16)
@@ -96,7 +105,7 @@ class Tips:
 
     def __init__(self, profile: Profile, noise: NoiseSource) -> None:
         self._profile, self._noise = profile, noise
-        self.tip = Tip(profile.flank, gap=profile.tip_gap, broadening=profile.tip_broadening)
+        self.tip = _first(profile)
         self.changes: list[TipChange] = []
         self._due = 0.0
         self._wait()
@@ -171,8 +180,7 @@ class Tips:
         self._due += self._noise.next("tip life").exponential(1 / rate) if rate else np.inf
 
     def _good(self, rng: np.random.Generator) -> Tip:
-        profile, longer = self._profile, self._profile.tip_length * rng.standard_normal()
-        return Tip(profile.flank, self.tip.length + longer, gap=profile.tip_gap, broadening=profile.tip_broadening)
+        return replace(_first(self._profile), length=self.tip.length + self._profile.tip_length * rng.standard_normal())
 
     def _worse(self, rng: np.random.Generator) -> Tip:
         profile = self._profile
@@ -186,4 +194,5 @@ class Tips:
         level = Tip().level
         if profile.tip_level and rng.random() < profile.tip_level:
             level = rng.uniform(*profile.level_height), rng.uniform(*profile.level_energy), rng.uniform(*profile.level_width)
-        return Tip(flank, self.tip.length + longer, second, weight, slope, bending, gap, profile.tip_broadening, level)
+        state = second, weight, slope, bending, gap, profile.tip_broadening, level, profile.tip_radius
+        return Tip(flank, self.tip.length + longer, *state)
