@@ -169,11 +169,11 @@ def _fitted(bias: Floats, current: Floats, x: Floats, phase: float) -> Calibrati
     scale = size / width
     gain = spread / (fit.slope * scale)
     offset = middle - spread * fit.floor / fit.slope
-    relative = np.sqrt(np.diag(fit.covariance)) / np.abs([fit.slope, fit.floor])
+    relative = float(np.sqrt(fit.covariance[0, 0])) / abs(fit.slope)
     along = np.array([fit.floor / fit.slope, -1.0]) * spread / fit.slope  # derivative of the offset by slope and floor
     calibration = Calibration(
         gain=float(gain),
-        gain_std=float(abs(gain) * relative[0]),
+        gain_std=float(abs(gain) * relative),
         offset=float(offset),
         offset_std=float(np.sqrt(along @ fit.covariance @ along)),
         phase=phase,
@@ -181,7 +181,7 @@ def _fitted(bias: Floats, current: Floats, x: Floats, phase: float) -> Calibrati
         uncertainty=fit.uncertainty,
     )
     beyond = BEYOND[0] + BEYOND[1] * float(np.nanmax(np.abs(current)))
-    return replace(calibration, refused=_refusal(fit, float(relative[0]), beyond))
+    return replace(calibration, refused=_refusal(fit, relative, beyond))
 
 
 def _refusal(fit: _Fit, relative: float, beyond: float) -> str:
@@ -284,11 +284,11 @@ def _covariance(samples: _Samples, normal: Floats, rest: Floats, slope: float) -
     by_noise = of_current**2 * terms.T @ terms + (slope * of_x) ** 2 * ahead.T @ ahead
     block = samples.stretch * 6 + (samples.place * 6).astype(int)
     scores = np.stack([np.bincount(block, terms[:, k] * rest) for k in (0, 1)], axis=1)
-    blocks = np.count_nonzero(np.bincount(block))
+    blocks = int(np.count_nonzero(np.bincount(block)))
     by_rest = scores.T @ scores * blocks / max(blocks - 2, 1)
     inverse = np.linalg.inv(normal)
     one, other = inverse @ by_noise @ inverse, inverse @ by_rest @ inverse
-    return one if np.trace(one) > np.trace(other) else other
+    return one if float(np.trace(one)) > float(np.trace(other)) else other
 
 
 def _deviation(samples: _Samples, rest: Floats, slope: float) -> float:

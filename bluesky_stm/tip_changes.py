@@ -17,7 +17,7 @@ the simulated instrument, which knows its jumps: ``benchmarks/results/tip_change
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -148,19 +148,17 @@ def _largest(spectrum: Spectrum, current: Floats, slope: Floats, judged: NDArray
     grown = np.zeros(len(pair))
     grown[pair] = np.log(np.abs(current[1:][pair] / current[:-1][pair]))
     explained = _explained(spectrum.bias, current, slope, pair)
-    noise = _noise(current)[0]
-    expected = np.zeros(len(pair))
-    both = np.hypot(1 / current[1:][pair], 1 / current[:-1][pair])
-    expected[pair] = np.hypot(noise * both, SLOPE_ERROR * explained[pair])
     ends = _segments(pair)
     segments = [_level(grown[s:e] - explained[s:e]) for s, e in ends]
-    errors: list[Floats] = [expected[s:e] for s, e in ends]
-    starts = [s for s, _ in ends]
-    return max(
-        (step for over in SIGNIFICANCE if (step := _step(segments, errors, starts, over))),
-        key=lambda step: step.significance,
-        default=None,
-    )
+
+    def errors() -> list[Floats]:
+        """Return what the noise and the error of the slope let each increment be off by, as of the segments."""
+        expected, both = np.zeros(len(pair)), np.hypot(1 / current[1:][pair], 1 / current[:-1][pair])
+        expected[pair] = np.hypot(_noise(current)[0] * both, SLOPE_ERROR * explained[pair])
+        return [expected[s:e] for s, e in ends]
+
+    steps = [_step(segments, errors, [s for s, _ in ends], over) for over in SIGNIFICANCE]
+    return max((step for step in steps if step), key=lambda step: step.significance, default=None)
 
 
 def _explained(bias: Floats, current: Floats, slope: Floats, pair: NDArray[np.bool_]) -> Floats:
@@ -193,26 +191,30 @@ def _level(rest: Floats) -> Floats:
     return rest - (ordered[index, (there - 1) // 2] + ordered[index, there // 2]) / 2
 
 
-def _step(segments: list[Floats], errors: list[Floats], starts: list[int], over: int) -> CurrentStep | None:
+def _step(segments: list[Floats], errors: Callable[[], list[Floats]], starts: list[int], over: int) -> CurrentStep | None:
     """Return the most significant step between means of ``over`` samples on each side, in any of the segments."""
-    sizes, spreads, indices = [], [], []
-    for rest, error, start in zip(segments, errors, starts, strict=True):
-        summed = np.concatenate([[0.0], np.cumsum(rest)])
-        if len(summed) < 2 * over:
-            continue
-        means = np.convolve(summed, np.full(over, 1 / over), "valid")
-        size = means[over:] - means[:-over]
-        sizes.append(size)
-        spreads.append(error[over - 1 : over - 1 + len(size)] / np.sqrt(over))
-        indices.append(start + over - 1 + np.arange(len(size)))
-    if not sizes:
+    summed = [np.concatenate([[0.0], np.cumsum(rest)]) for rest in segments]
+    sizes = [_apart(levels, over) for levels in summed]
+    indices = [start + over - 1 + np.arange(len(size)) for start, size in zip(starts, sizes, strict=True)]
+    if not sum(map(len, sizes)):
         return None
-    size, spread, index = (np.concatenate(parts) for parts in (sizes, spreads, indices))
+    size, index = np.concatenate(sizes), np.concatenate(indices)
+    large = np.abs(size) >= LEAST_STEP
+    if not large.any():
+        return CurrentStep(float(size[0]), int(index[0]), 0.0)
+    spreads = [error[over - 1 : over - 1 + len(some)] / np.sqrt(over) for error, some in zip(errors(), sizes, strict=True)]
+    spread = np.concatenate(spreads)
     # The scatter that the additive noise and the slope do not account for is that of the gap, the same at every current.
     gap = np.sqrt(max(normal_deviation(size) ** 2 - median(spread) ** 2, LEAST_SCATTER**2))
-    significance = np.where(np.abs(size) >= LEAST_STEP, np.abs(size) / np.hypot(gap, spread), 0.0) / SIGNIFICANCE[over]
+    significance = np.where(large, np.abs(size) / np.hypot(gap, spread), 0.0) / SIGNIFICANCE[over]
     best = int(np.argmax(significance))
     return CurrentStep(float(size[best]), int(index[best]), float(significance[best]))
+
+
+def _apart(levels: Floats, over: int) -> Floats:
+    """Return the mean of ``over`` neighbouring levels less that of as many before them, along levels (m,)."""
+    means = levels if over == 1 else np.convolve(levels, np.full(over, 1 / over), "valid")
+    return means[over:] - means[:-over] if len(means) > over else np.empty(0)
 
 
 def _hysteresis(forth: Way, back: Way) -> CurrentStep | None:

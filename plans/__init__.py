@@ -36,6 +36,7 @@ from bluesky_stm.plans._stop import (
     StopRule,
     TargetReached,
     TimeOver,
+    Warned,
 )
 from bluesky_stm.plans._stubs import decide, draw_map, measure_and_decide, measure_at, take_topograph
 from bluesky_stm.plans._tip import check_tip
@@ -65,6 +66,7 @@ __all__ = [
     "TargetReached",
     "TimeOver",
     "TipCheck",
+    "Warned",
     "approach",
     "check_tip",
     "cits_grid",

@@ -62,7 +62,7 @@ def explore(
         Number of spectra; that of the scale if not given.
     frame : Frame or mapping, optional
         Region to be explored. By default a square of the scale's size around the centre of the scanner's present frame, at its
-        angle.
+        angle; of a recording, its frame.
     maps_every : int
         Number of spectra between two Events of the stream ``maps``.
     look : bool
@@ -133,6 +133,8 @@ def _scale(agent: AgentDevice, budget: int | None) -> LengthScale:
 
 
 def _around(stm: STM, scale: LengthScale) -> Frame:
+    if (only := stm.controller.only_frame()) is not None:
+        return only
     stands = stm.scanner.frame
     return Frame.square(stands.center, scale.frame, scale.pixels, stands.angle)
 

@@ -146,6 +146,23 @@ class MapConverged(StopRule):
         return None
 
 
+class Warned(StopRule):
+    """Stop when the agent warns, decision after decision, that it is stuck, that nothing has a value, or of anything else."""
+
+    name: str = "warned"
+    leading: ClassVar[str] = "about"
+    about: str = setting("", "", "Words that the warning has to hold, as 'stuck' or 'no value'; empty for any warning.")
+    times: int = setting(5, "", "Decisions in a row with such a warning.", ge=1)
+
+    def __call__(self, state: RunState) -> str | None:
+        """Return the reason once the last ``times`` decisions came with such a warning."""
+        last = state.decisions[-self.times :]
+        found = [next((one for one in d.health.warnings.values() if self.about.lower() in one.lower()), "") for d in last]
+        if len(found) == self.times and all(found):
+            return f"the agent has warned {self.times} times in a row: {found[-1]}"
+        return None
+
+
 class AnyOf(StopRule):
     """Stop with the first of several rules that says so."""
 

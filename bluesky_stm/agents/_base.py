@@ -171,6 +171,10 @@ class BaseAgent:
         decisions: list[Decision] = []
         for _ in range(n):
             decision = self._next(free, [*pending, *(d.point for d in decisions)])
+            health, missing = decision.health, _health.without_value(self._reasons)
+            if missing and missing[0] not in health.warning:  # without a model, nobody has said so
+                warning = "; ".join(filter(None, [health.warning, *missing]))
+                decision = replace(decision, health=replace(health, warning=warning))
             decisions.append(decision)
             free[self._same(decision.point)] = False
         return decisions
@@ -291,8 +295,12 @@ class BaseAgent:
             Warnings found elsewhere.
         """
         chosen = np.array([o.point for o in self.observations[self.settings.seeds :]][-_health.RECENT :]).reshape(-1, 2)
-        failed = sum(not o.has_value for o in self.observations[-_health.RECENT :])
-        return _health.warnings(error, covered, count, chosen, self._candidates, failed, more)
+        return _health.warnings(error, covered, count, chosen, self._candidates, self._reasons, more)
+
+    @property
+    def _reasons(self) -> list[str]:
+        """One for each spectrum: why it has no value, on one line and without what separates warnings; else empty."""
+        return [o.reason.replace(";", ",") if not o.has_value else "" for o in self.observations]
 
     def _decision(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -72,8 +73,28 @@ def alike(appearance: Floats) -> bool:
     return bool(np.quantile(apart, NEARLY_ALL) < SAME_APPEARANCE)
 
 
+def without_value(reasons: Sequence[str]) -> list[str]:
+    """Return the warning that spectra have no value, or an empty list.
+
+    Parameters
+    ----------
+    reasons : sequence of str
+        One for each spectrum, in the order taken: why it has no value, else empty.
+    """
+    failed = sum(map(bool, reasons[-RECENT:]))
+    if len(reasons) > RECENT // 2 and all(reasons):
+        return [f"none of {len(reasons)} spectra has a value, mostly because: {Counter(reasons).most_common(1)[0][0]}"]
+    return [f"{failed} of the last {RECENT} spectra have no value"] if failed > RECENT // 2 else []
+
+
 def warnings(
-    error: float, covered: float, count: int, recent: Floats, candidates: Floats, failed: int, more: Sequence[str] = ()
+    error: float,
+    covered: float,
+    count: int,
+    recent: Floats,
+    candidates: Floats,
+    reasons: Sequence[str],
+    more: Sequence[str] = (),
 ) -> str:
     """Return what a person should look at; empty when all is well.
 
@@ -89,8 +110,8 @@ def warnings(
         Places chosen last, seed points left out, in nm.
     candidates : ndarray of shape (n, 2)
         All places that may be chosen, in nm.
-    failed : int
-        Number of failed spectra among the last `RECENT`.
+    reasons : sequence of str
+        One for each spectrum: why it has no value, else empty.
     more : sequence of str
         Warnings found elsewhere.
 
@@ -104,9 +125,7 @@ def warnings(
         found.append(f"the model predicts worse than a constant (leave-one-out error {error:.2f} sd)")
     if count >= FEW_VALUES and covered < TOO_NARROW:
         found.append(f"error bars too narrow ({covered:.0%} of the values in their 90 % interval)")
-    if failed > RECENT // 2:
-        found.append(f"{failed} of the last {RECENT} spectra have no value")
-    return "; ".join(found + _traps(recent, candidates))
+    return "; ".join(found + without_value(reasons) + _traps(recent, candidates))
 
 
 def _traps(recent: Floats, candidates: Floats) -> list[str]:

@@ -87,10 +87,24 @@ def _lines(run: Run) -> Iterator[tuple[str, str]]:
     yield "campaign", str(start.get("campaign", ""))[:8]
     yield "parent run", str(start.get("parent_run", ""))[:8]
     yield "goes on with", str(start.get("resumes", ""))[:8]
+    yield "file", "; ".join(filter(None, map(str, _recorded(start))))
     yield "ended", ": ".join(filter(None, (str(stop.get("exit_status", "not finished")), str(stop.get("reason") or ""))))
 
 
+def _recorded(start: Data) -> Iterator[str]:
+    """Yield what the file of others says beside the measurement."""
+    held = start.get("recorded", {})
+    yield held.get("comment", "").replace("\n", " ")
+    for name, unit in (("temperature", "K"), ("amplitude", "V"), ("frequency", "Hz")):
+        yield f"{name} {held[name]:g} {unit}" if name in held else ""
+    yield held.get("calibration", {}).get("didv", "")
+    yield held.get("kept", "")
+
+
 def _when(start: Data, stop: Data) -> str:
+    if measured := start.get("recorded", {}).get("time"):
+        imported = f"{datetime.fromtimestamp(start['time']):%Y-%m-%d %H:%M:%S}"
+        return f"{datetime.fromtimestamp(measured):%Y-%m-%d %H:%M:%S}, imported {imported}"
     begun = f"{datetime.fromtimestamp(start['time']):%Y-%m-%d %H:%M:%S}"
     return f"{begun}, {timedelta(seconds=round(stop['time'] - start['time']))}" if stop else begun
 

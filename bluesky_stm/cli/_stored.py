@@ -95,37 +95,57 @@ def report(
 
 @app.command("export")
 def export_run(
-    path: Annotated[Path, typer.Argument(help="File that is not there yet: .nxs .hf5 .sxm .3ds .dat .msgpack .jsonl")],
+    path: Annotated[Path, typer.Argument(help="File that is not there yet, such as run.nxs.")],
     uid: Uid = None,
     *,
+    spectrum: Annotated[int | None, typer.Option(min=0, help="Number of the spectrum, from 0, for a .dat file.")] = None,
     catalog: Folder,
 ) -> None:
     """Write one run as a file that other programs read; the ending of its name says the format.
 
-    .nxs: NeXus, and .hf5: NSID, all that was measured.
+    .nxs: NeXus, and .hf5: NSID, all that was measured and decided, and all documents.
+
+    .nc: netCDF, as load_run. .csv: a row a sample. .parquet: a row a spectrum.
 
     .sxm, .3ds, .dat: Nanonis, the topograph, a grid, one spectrum.
 
-    .msgpack, .jsonl: all documents; import brings them back with the same uid.
+    .msgpack, .jsonl: all documents. From these, .nxs and .hf5 import brings back the run with its uid.
     """
     from bluesky_stm.storage import export, open_catalog
 
     with open_catalog(catalog, write=False) as opened:
-        out.print(f"Written: {export(opened[uid or -1], path)}")
+        out.print(f"Written: {export(opened[uid or -1], path, spectrum=spectrum)}")
 
 
 @app.command("import")
 def import_file(
-    files: Annotated[list[Path], typer.Argument(help="Microscope files, or documents that were exported.")],
+    files: Annotated[list[Path], typer.Argument(help="Microscope files, folders, or documents that were exported.")],
+    didv: Annotated[str, typer.Option(help="Channel that becomes dI/dV; else one is looked for.")] = "",
     *,
+    separate: Annotated[bool, typer.Option("--separate", help="A run for each file, also in an image.")] = False,
     catalog: Folder,
 ) -> None:
-    """Take files of others, or exported runs, into the catalog: then they replay like our own."""
-    from bluesky_stm.storage import import_run, open_catalog
+    """Take files of others, or exported runs, into the catalog: then they replay like our own.
 
+    An image and the point spectra in it make one run. Of each run it is said which channel became dI/dV. What is there already
+    is not taken in again, and a file that cannot be read stops no other: the exit status is then 1.
+    """
+    from collections import Counter
+
+    from bluesky_stm.facility import read_settings
+    from bluesky_stm.storage import import_files, open_catalog
+
+    counted: Counter[str] = Counter()
     with open_catalog(catalog) as opened:
-        for file in files:
-            out.print(repr(import_run(opened, file)), markup=False)
+        for one in import_files(opened, files, didv=didv or read_settings().didv, separate=separate):
+            outcome = "refused" if one.run is None else "there already" if one.known else "imported"
+            counted[outcome] += 1
+            names = one.paths[0].name + (f" and {len(one.paths) - 1} spectra" if len(one.paths) > 1 else "")
+            out.print(f"{names}: {outcome if one.run is None or one.known else one.run!r}", markup=False)
+            if one.words:
+                out.print(f"  {one.words}", markup=False)
+    out.print(", ".join(f"{count} {outcome}" for outcome, count in counted.items()) + ".")
+    raise typer.Exit(1 if counted["refused"] else 0)
 
 
 def replay_all(catalog: Catalog, uids: Sequence[str]) -> bool:

@@ -51,6 +51,8 @@ class Facility(Night):
     record : dict
         Entries of the start documents that are particular to this facility, each with its JSON schema. A night gives them as
         ``about``; those without a ``default`` have to be given.
+    didv : str
+        Name of the channel that becomes dI/dV in the files of others that are imported; empty to look for one.
     """
 
     microscope: Annotated[ControllerPart, controllers] = Field("simulated", validate_default=True)
@@ -60,6 +62,7 @@ class Facility(Night):
     publish: Address = ""
     seed: Seed | None = None
     record: dict[str, JSON] = {}
+    didv: str = ""
 
     @field_validator("limits")
     @classmethod

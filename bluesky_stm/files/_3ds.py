@@ -30,6 +30,7 @@ from bluesky_stm.files._header import (
 )
 from bluesky_stm.files._labels import date_of, our_factor, our_unit, split_unit, timestamp
 from bluesky_stm.files._pixels import cropped, read_pixels
+from bluesky_stm.files._provenance import UNKNOWN, Provenance, as_comment
 from bluesky_stm.geometry import Floats, Frame, Point
 from bluesky_stm.measurements import About, Grid, Quality, Setpoint
 
@@ -118,7 +119,12 @@ class Sweeps:
             setpoint=self.setpoint or _setpoint_from(bias, arrays["current"]),
             time=self.time,
             quality=source | (Quality.GOOD if whole and not self.about.kept else Quality.INCOMPLETE),
-            about=replace(self.about, calibration=calibration, kept=", ".join(filter(None, (self.about.kept, left_out)))),
+            about=replace(
+                self.about,
+                calibration=calibration,
+                kept=", ".join(filter(None, (self.about.kept, left_out))),
+                further={**self.about.further, **_times(self.parameters)},
+            ),
         )
 
 
@@ -181,8 +187,17 @@ def read_sweeps(path: str | Path) -> Sweeps:
     )
 
 
-def write_3ds(path: str | Path, grid: Grid) -> None:
-    """A CITS grid as a file of Nanonis; what was not measured is NaN there, too.
+def write_3ds(path: str | Path, grid: Grid, provenance: Provenance = UNKNOWN) -> None:
+    """Write a CITS grid as a file of Nanonis; what was not measured is NaN there, too.
+
+    Parameters
+    ----------
+    path : str or Path
+        File to write; one that is there is overwritten.
+    grid : Grid
+        Its numbers are written in SI, in single precision.
+    provenance : mapping of str to str
+        Lines about where it comes from, written as the comment of the file.
 
     Raises
     ------
@@ -198,10 +213,10 @@ def write_3ds(path: str | Path, grid: Grid) -> None:
     limits = np.broadcast_to(grid.bias[[0, -1]], (*grid.frame.pixels, 2))
     place = units.to_si(np.concatenate([grid.frame.points(), grid.height[..., None]], axis=-1), units.LENGTH)
     pixels = np.concatenate([limits, place, *channels.values()], axis=-1)
-    Path(path).write_bytes(_header(grid, list(channels)).encode("latin-1") + _END + pixels.astype(">f4").tobytes())
+    Path(path).write_bytes(_header(grid, list(channels), provenance).encode("latin-1") + _END + pixels.astype(">f4").tobytes())
 
 
-def _header(grid: Grid, labels: list[str]) -> str:
+def _header(grid: Grid, labels: list[str], provenance: Provenance) -> str:
     (rows, columns), points, (start, stop) = grid.frame.pixels, len(grid.bias), grid.bias[[0, -1]]
     lines = {
         "Grid dim": f'"{columns} x {rows}"',
@@ -218,8 +233,8 @@ def _header(grid: Grid, labels: list[str]) -> str:
         "Experiment": '"Grid Spectroscopy"',
         "Start time": f'"{date_of(grid.time)}"',
         "End time": "",
-        "User": "",
-        "Comment": "",
+        "User": provenance.get("operator", ""),
+        "Comment": as_comment(provenance),
         "Bias Spectroscopy>Sweep Start (V)": f"{start:.9E}",
         "Bias Spectroscopy>Sweep End (V)": f"{stop:.9E}",
         **lines_of_setpoint(grid.setpoint),
@@ -263,7 +278,8 @@ def _axis(name: str, header: Header, limits: list[Floats], points: int, factor: 
             f"{name} holds no spectrum, or sweeps with limits that differ from pixel to pixel, or in segments that its header "
             "does not give: that cannot be read. Record the grid with one sweep."
         )
-    return np.asarray(np.linspace(*ends[0], points) * factor)
+    start, end = (float(value) for value in ends[0])
+    return np.linspace(start, end, points) * factor
 
 
 def _segments(name: str, table: str, points: int, factor: float) -> Floats:
@@ -297,6 +313,14 @@ def _frame(header: Header, shape: tuple[int, int], rows: int, parameters: Mappin
         return frame
     offset = np.nanmean(recorded - frame.points(), axis=(0, 1))
     return replace(frame, center=Point(*(np.asarray(frame.center) + offset)))
+
+
+def _times(parameters: Mapping[str, Floats]) -> dict[str, float]:
+    """Return the times at each bias that are the same for all pixels, in s, by their names in `SweepSettings`."""
+    named = {"settle": "Settling time", "integrate": "Integration time"}
+    held = {key: parameters[name][np.isfinite(parameters[name])] for key, name in named.items() if name in parameters}
+    # To as many digits as float32 holds. Pixels of different times were not one sweep.
+    return {key: float(f"{v[0]:.6g}") for key, v in held.items() if v.size and v[0] >= 0 and np.ptp(v) <= 1e-5 * v[0]}
 
 
 def _setpoint_from(bias: Floats, current: Floats) -> Setpoint:

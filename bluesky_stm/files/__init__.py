@@ -2,16 +2,18 @@
 
 from bluesky_stm.files._3ds import Sweeps, read_3ds, read_sweeps, write_3ds
 from bluesky_stm.files._dat import read_dat, write_dat
-from bluesky_stm.files._documents import documents
+from bluesky_stm.files._documents import IMPORT, documents
 from bluesky_stm.files._format import FileContents, FileFormat, Writable
 from bluesky_stm.files._formats import NSID, NanonisGrid, NanonisImage, NanonisSpectrum, NeXus
 from bluesky_stm.files._nexus import read_nexus, write_nexus
 from bluesky_stm.files._nsid import read_hf5, write_hf5
-from bluesky_stm.files._read import fingerprint, format_for, read, write
+from bluesky_stm.files._read import fingerprint, format_for, read, read_together, write
 from bluesky_stm.files._recorded import RecordedRun
 from bluesky_stm.files._sxm import Scan, read_scan, read_sxm, write_sxm
+from bluesky_stm.files._together import together
 
 __all__ = [
+    "IMPORT",
     "NSID",
     "FileContents",
     "FileFormat",
@@ -34,6 +36,8 @@ __all__ = [
     "read_scan",
     "read_sweeps",
     "read_sxm",
+    "read_together",
+    "together",
     "write",
     "write_3ds",
     "write_dat",

@@ -97,7 +97,7 @@ def spectroscopy(bias: Floats, channels: Mapping[str, Floats], unit_of: Mapping[
             break
         partner = signals.get(_partner(name), ())
         y = _mean([channels[part] for part in partner]) if partner else None
-        one = replace(calibrate(bias, *map(_unclipped, (current, x)), None if y is None else thinned(y)), channel=name)
+        one = replace(calibrate(bias, _unclipped(current), _unclipped(x), None if y is None else thinned(y)), channel=name)
         if not one.refused:
             arrays["lockin_x"], arrays["lockin_y"] = x, missing if y is None else y
             arrays["didv"], found = one.didv(x, y), one

@@ -12,6 +12,7 @@ from bluesky_stm.errors import FileFormatError
 from bluesky_stm.files._channels import in_si, qualities, spectroscopy, ways
 from bluesky_stm.files._header import Header, about, lines_of_setpoint, quantity, setpoint_of, split_file
 from bluesky_stm.files._labels import as_number, checked_unit, date_of, in_our_unit, split_unit, timestamp
+from bluesky_stm.files._provenance import UNKNOWN, Provenance, as_comment
 from bluesky_stm.geometry import Floats, Point
 from bluesky_stm.measurements import Quality, Setpoint, Spectrum
 
@@ -73,7 +74,7 @@ def read_dat(path: str | Path, didv: str = "") -> Spectrum:
     )
 
 
-def write_dat(path: str | Path, spectrum: Spectrum) -> None:
+def write_dat(path: str | Path, spectrum: Spectrum, provenance: Provenance = UNKNOWN) -> None:
     """Write a bias spectrum as a file of Nanonis.
 
     Parameters
@@ -82,13 +83,16 @@ def write_dat(path: str | Path, spectrum: Spectrum) -> None:
         File to write; one that is there is overwritten.
     spectrum : Spectrum
         Channels that are NaN throughout are left out; its numbers are written in SI with ten digits.
+    provenance : mapping of str to str
+        Lines about where it comes from, written as the comment of the file.
     """
     columns = {"Bias calc (V)": spectrum.bias, **in_si(spectrum)}
     place = units.to_si([*spectrum.position, spectrum.z], units.LENGTH)
     header = {
         "Experiment": "bias spectroscopy",
         "Saved Date": date_of(spectrum.time),
-        "User": "",
+        "User": provenance.get("operator", ""),
+        "Comment01": as_comment(provenance),
         **{f"{axis} (m)": f"{value:.9E}" for axis, value in zip("XYZ", place, strict=True)},
         "Start time": date_of(spectrum.time),
         "Bias Spectroscopy>Sweep Start (V)": f"{spectrum.bias[0]:.9E}",

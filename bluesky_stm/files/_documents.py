@@ -18,7 +18,8 @@ from bluesky_stm import units
 from bluesky_stm.documents import SCHEMA_VERSION, Document, Stream
 from bluesky_stm.files._3ds import Sweeps
 from bluesky_stm.files._format import FileContents
-from bluesky_stm.files._read import fingerprint, read
+from bluesky_stm.files._provenance import provenance_of
+from bluesky_stm.files._read import fingerprint, read, read_together
 from bluesky_stm.files._recorded import RecordedRun
 from bluesky_stm.files._sxm import read_scan
 from bluesky_stm.geometry import Floats
@@ -29,19 +30,29 @@ from bluesky_stm.validated import JSON
 Reading = dict[str, tuple[Any, str]]
 """Value and unit by key."""
 
-PLAN: Final = "import_file"
+IMPORT: Final = "import_file"
 """Name of the plan that these runs say they came from."""
+
+_KEPT: Final = {
+    "uid": "exported_from",
+    "sample": "sample",
+    "operator": "operator",
+    "proposal": "proposal",
+    "campaign": "campaign",
+}
+"""Lines that a file of ours has about its run, and the keys of the start document that take them in."""
 
 FEWEST_PIXELS: Final = 8
 """Pixels along a side below which a grid, as a line cut, is no length scale to explore."""
 
 
-def documents(source: str | Path | FileContents, *, didv: str = "", **metadata: Any) -> Iterator[Document]:
+def documents(source: str | Path | list[Path] | FileContents, *, didv: str = "", **metadata: Any) -> Iterator[Document]:
     """The documents of a measurement, in their order, valid by event-model; uids are new each time.
 
     Parameters
     ----------
-    source : path, or what `read` gives
+    source : path, list of Path, or what `read` gives
+        Several files are an image and the point spectra in it, which make one run.
         Of a grid that ended early only what was measured becomes Events, and each pass of a multipass scan is a topograph.
     didv : str
         Name of the channel of the file that becomes dI/dV; empty to look for one.
@@ -56,18 +67,31 @@ def documents(source: str | Path | FileContents, *, didv: str = "", **metadata: 
         that was stored with a spectrum is kept beside it, as ``stored_scalar``. A grid that swept something else than the
         bias has no spectra: its sweeps are Events of a stream ``sweeps``.
     """
-    recording: FileContents | Images = source if not isinstance(source, (str, Path)) else _contents(Path(source), didv)
+    recording: FileContents | Images
+    origin: dict[str, str] = {}
+    if isinstance(source, list):
+        recording, origin = read_together(source, didv=didv), fingerprint(source)
+    elif isinstance(source, (str, Path)):
+        recording, origin = _contents(Path(source), didv), fingerprint(source)
+    else:
+        recording = source
     if isinstance(recording, Grid) and np.isfinite(recording.height).any():
         recording = RecordedRun.of_grid(recording)
     if isinstance(recording, Topograph):
         recording = (recording,)
-    origin = fingerprint(source) if isinstance(source, (str, Path)) else {}
-    run = compose_run(metadata={**_start(recording, origin), **metadata})
+    known = _known(Path(source)) if isinstance(source, (str, Path)) and Path(source).is_file() else {}
+    run = compose_run(metadata={**_start(recording, origin), **known, **metadata})
     yield "start", run.start_doc
     for name, readings in _streams(recording).items():
         if readings:
             yield from _stream(run, name, readings)
     yield "stop", run.compose_stop()
+
+
+def _known(path: Path) -> dict[str, str]:
+    """Return what a file of this package says of its run: the uid as ``exported_from``, and what is no part with settings."""
+    lines = provenance_of(path)
+    return {key: lines[line] for line, key in _KEPT.items() if line in lines}
 
 
 Images = tuple[Topograph, ...]
@@ -88,7 +112,7 @@ def _start(recording: FileContents | Images, origin: dict[str, str]) -> JSON:
     one = recording[0] if isinstance(recording, tuple) else recording
     taken = one.topograph if isinstance(one, RecordedRun) else one
     start: JSON = {
-        "plan_name": PLAN,
+        "plan_name": IMPORT,
         "plan_args": dict(origin),
         "schema_version": SCHEMA_VERSION,
         "detectors": ["stm_sweep"],
@@ -133,13 +157,15 @@ def _streams(recording: FileContents | Images) -> dict[str, list[Reading]]:
             return {Stream.PRIMARY: [_spectrum_reading(recording.spectrum(*pixel)) for pixel in measured.tolist()]}
         case Spectrum():
             return {Stream.PRIMARY: [_spectrum_reading(recording)]}
-        case _:
+        case Sweeps():
             return {Stream.SWEEPS: _sweep_readings(recording)}
+        case _:
+            return {Stream.TOPOGRAPH: [_reading("stm_scanner", recording)]}
 
 
 def _stream(run: ComposeRunBundle, name: str, readings: list[Reading]) -> Iterator[Document]:
     """Descriptor and Events of one stream; their wall time is that of the import."""
-    keys = {key: _data_key(f"{PLAN}:{name}", *value) for key, value in readings[0].items()}
+    keys = {key: _data_key(f"{IMPORT}:{name}", *value) for key, value in readings[0].items()}
     stream = run.compose_descriptor(name=name, data_keys=keys, hints={}, configuration={})
     yield "descriptor", stream.descriptor_doc
     for reading in readings:

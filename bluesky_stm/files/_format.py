@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from bluesky_stm.errors import FileFormatError
 from bluesky_stm.files._3ds import Sweeps
+from bluesky_stm.files._provenance import Provenance
 from bluesky_stm.files._recorded import RecordedRun
 from bluesky_stm.measurements import Grid, Spectrum, Topograph
 from bluesky_stm.parts import Part
@@ -53,7 +54,7 @@ class FileFormat(Part):
             When the file is damaged.
         """
 
-    def write(self, path: Path, recording: Writable) -> None:
+    def write(self, path: Path, recording: Writable, provenance: Provenance) -> None:
         """Write a measurement.
 
         Parameters
@@ -62,6 +63,8 @@ class FileFormat(Part):
             File to write.
         recording : Grid, RecordedRun, Spectrum or Topograph
             One of the kinds that the format ``holds``; of a run, a format may keep its topograph alone.
+        provenance : mapping of str to str
+            Lines about where the measurement comes from, as far as they are known: ``uid``, ``sample``, ``started`` ...
 
         Raises
         ------

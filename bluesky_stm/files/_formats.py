@@ -12,6 +12,7 @@ from bluesky_stm.files._dat import read_dat, write_dat
 from bluesky_stm.files._format import FileFormat, Writable
 from bluesky_stm.files._nexus import is_nexus, read_nexus, write_nexus
 from bluesky_stm.files._nsid import is_nsid, read_hf5, write_hf5
+from bluesky_stm.files._provenance import Provenance
 from bluesky_stm.files._recorded import RecordedRun
 from bluesky_stm.files._sxm import read_sxm, write_sxm
 from bluesky_stm.measurements import Grid, Spectrum, Topograph
@@ -44,9 +45,9 @@ class NanonisGrid(FileFormat):
         return sweeps.cits(self.didv) if sweeps.of_bias else sweeps
 
     @override
-    def write(self, path: Path, recording: Writable) -> None:
+    def write(self, path: Path, recording: Writable, provenance: Provenance) -> None:
         assert isinstance(recording, Grid)  # as `holds` says; `files.write` has asked
-        write_3ds(path, recording)
+        write_3ds(path, recording, provenance)
 
 
 class NanonisImage(FileFormat):
@@ -70,10 +71,10 @@ class NanonisImage(FileFormat):
         return read_sxm(path, self.backward, self.of_pass)
 
     @override
-    def write(self, path: Path, recording: Writable) -> None:
+    def write(self, path: Path, recording: Writable, provenance: Provenance) -> None:
         topograph = recording.topograph if isinstance(recording, RecordedRun) else recording
         assert isinstance(topograph, Topograph)
-        write_sxm(path, topograph)
+        write_sxm(path, topograph, provenance)
 
 
 class NanonisSpectrum(FileFormat):
@@ -94,9 +95,9 @@ class NanonisSpectrum(FileFormat):
         return read_dat(path, self.didv)
 
     @override
-    def write(self, path: Path, recording: Writable) -> None:
+    def write(self, path: Path, recording: Writable, provenance: Provenance) -> None:
         assert isinstance(recording, Spectrum)
-        write_dat(path, recording)
+        write_dat(path, recording, provenance)
 
 
 class NeXus(FileFormat):
@@ -115,9 +116,9 @@ class NeXus(FileFormat):
         return read_nexus(path)
 
     @override
-    def write(self, path: Path, recording: Writable) -> None:
+    def write(self, path: Path, recording: Writable, provenance: Provenance) -> None:
         assert not isinstance(recording, Spectrum)
-        write_nexus(path, recording)
+        write_nexus(path, recording, provenance)
 
 
 class NSID(FileFormat):
@@ -136,6 +137,6 @@ class NSID(FileFormat):
         return read_hf5(path)
 
     @override
-    def write(self, path: Path, recording: Writable) -> None:
+    def write(self, path: Path, recording: Writable, provenance: Provenance) -> None:
         assert not isinstance(recording, Spectrum)
-        write_hf5(path, recording)
+        write_hf5(path, recording, provenance)

@@ -10,6 +10,7 @@ import numpy as np
 
 from bluesky_stm.errors import FileFormatError
 from bluesky_stm.files._groups import Axis, Group, LabelledArray, from_groups, to_groups
+from bluesky_stm.files._provenance import UNKNOWN, Provenance
 from bluesky_stm.files._published import read_published
 from bluesky_stm.files._recorded import RecordedRun
 from bluesky_stm.measurements import Grid, Topograph
@@ -21,7 +22,7 @@ _SPATIAL: Final = {"x", "y"}
 _TYPES: Final = {"topograph": "IMAGE", "grid": "SPECTRAL_IMAGE", "spectra": "LINE_PLOT_FAMILY"}
 
 
-def write_hf5(path: str | Path, recording: RecordedRun | Grid | Topograph) -> None:
+def write_hf5(path: str | Path, recording: RecordedRun | Grid | Topograph, provenance: Provenance = UNKNOWN) -> None:
     """Write a run, a grid or an image as an NSID file: one main dataset for each quantity.
 
     Parameters
@@ -30,8 +31,11 @@ def write_hf5(path: str | Path, recording: RecordedRun | Grid | Topograph) -> No
         File to write; one that is there is overwritten.
     recording : RecordedRun, Grid or Topograph
         Its arrays are written in our units (nm, V, nA, nS), which the file names.
+    provenance : mapping of str to str
+        Lines about where it comes from, written as attributes of the file.
     """
     with h5py.File(path, "w") as file:
+        file.attrs.update(provenance)
         for ordinal, group in enumerate(to_groups(recording)):
             measurement = file.create_group(f"Measurement_{ordinal:03d}/{group.name}")
             for field in group.fields:

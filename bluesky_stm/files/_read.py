@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from bluesky_stm.errors import FileFormatError, SettingsError
 from bluesky_stm.files._format import FileContents, FileFormat, Writable
+from bluesky_stm.files._provenance import UNKNOWN, Provenance
 from bluesky_stm.files._recorded import RecordedRun
+from bluesky_stm.files._together import digest, files_in, of_files
 from bluesky_stm.measurements import Grid, Spectrum, Topograph
 from bluesky_stm.parts import file_formats
 from bluesky_stm.validated import Data
@@ -25,7 +27,7 @@ def read(path: str | Path, form: str | Data | FileFormat | None = None, *, didv:
     Parameters
     ----------
     path : path
-        File to read.
+        File to read; or a folder with an image and the point spectra in it, which are read as one run.
     form : str, mapping or FileFormat, optional
         Its format, chosen by name. If not given, the format is told by the first bytes of the file.
     didv : str
@@ -49,6 +51,8 @@ def read(path: str | Path, form: str | Data | FileFormat | None = None, *, didv:
     FileFormatError
         When the file is absent or damaged, or no format recognises it.
     """
+    if Path(path).is_dir():
+        return read_together(files_in(Path(path)), didv=didv)
     path = _existing(path)
     chosen = file_formats.make(form) if form is not None else _recognised(path)
     if didv and "didv" not in type(chosen).model_fields:
@@ -56,11 +60,49 @@ def read(path: str | Path, form: str | Data | FileFormat | None = None, *, didv:
     return (chosen.changed(didv=didv) if didv else chosen).read(path)
 
 
-def write(path: str | Path, recording: Writable) -> None:
+def read_together(paths: Sequence[str | Path], *, didv: str = "") -> RecordedRun:
+    """Return the run that an image and the point spectra in it make, each in a file of its own.
+
+    Parameters
+    ----------
+    paths : sequence of path
+        The files; those that no format recognises are passed over, such as notes.
+    didv : str
+        Name of the channel that becomes dI/dV; empty to look for one.
+
+    Returns
+    -------
+    RecordedRun
+        The image that holds most of the spectra, and these in the order of their times.
+
+    Raises
+    ------
+    FileFormatError
+        When there is no image or no spectrum in it.
+    """
+    contents: list[FileContents] = []
+    for path in map(Path, paths):
+        form = next(iter(_recognising(path)[0]), None)
+        if form is not None:
+            contents.append((form.changed(didv=didv) if didv and "didv" in type(form).model_fields else form).read(path))
+    where = {Path(path).parent for path in paths}
+    return of_files(contents, f"The folder {where.pop()}" if len(where) == 1 else f"A choice of {len(contents)} files")
+
+
+def write(path: str | Path, recording: Writable, provenance: Provenance = UNKNOWN) -> None:
     """Write a measurement in the format that the end of the name says.
 
     ``.nxs`` (NeXus) and ``.hf5`` (NSID) take a run, a grid or a topograph; ``.sxm`` a topograph, or that of a run; ``.3ds`` a
     grid; ``.dat`` a spectrum. A run of scattered spectra fits into no other file of Nanonis.
+
+    Parameters
+    ----------
+    path : str or Path
+        File to write; one that is there is overwritten.
+    recording : Grid, RecordedRun, Topograph or Spectrum
+        What was measured.
+    provenance : mapping of str to str
+        Lines about where it comes from, which the file keeps: ``uid`` of the run, ``sample``, ``operator``, ``started`` ...
 
     Raises
     ------
@@ -74,7 +116,7 @@ def write(path: str | Path, recording: Writable) -> None:
         kind = _KINDS.get(type(recording), type(recording).__name__)
         choose = f"Choose {' or '.join(fitting)}." if fitting else "No format can."
         raise FileFormatError(f"A {path.suffix} file can't hold a {kind}. Nothing was written. {choose}")
-    chosen.write(path, recording)
+    chosen.write(path, recording, provenance)
 
 
 def format_for(path: str | Path) -> FileFormat:
@@ -91,13 +133,13 @@ def format_for(path: str | Path) -> FileFormat:
     return known[suffix]
 
 
-def fingerprint(path: str | Path) -> dict[str, str]:
+def fingerprint(path: str | Path | Sequence[Path]) -> dict[str, str]:
     """Return which file it was and what was in it, for a start document.
 
     Parameters
     ----------
-    path : str or Path
-        An existing file.
+    path : str, Path or sequence of Path
+        An existing file, or several, or a folder with all its files: they have one digest together, whatever they are called.
 
     Returns
     -------
@@ -109,8 +151,11 @@ def fingerprint(path: str | Path) -> dict[str, str]:
     FileFormatError
         When there is no such file.
     """
-    path = _existing(path)
-    return {"file": str(path.resolve()), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    if not isinstance(path, (str, Path)):
+        return {"file": str(path[0].resolve()), "sha256": digest([_existing(one) for one in path])}
+    path = Path(path)
+    held = files_in(path) if path.is_dir() else [_existing(path)]
+    return {"file": str(path.resolve()), "sha256": digest(held)}
 
 
 def _existing(path: str | Path) -> Path:
@@ -122,10 +167,7 @@ def _existing(path: str | Path) -> Path:
 
 def _recognised(path: Path) -> FileFormat:
     """Return the format that recognises a file."""
-    with path.open("rb") as file:
-        start = file.read(START)
-    formats, broken = _formats()
-    found = [form for form in formats if form.recognises(path, start)]
+    found, broken = _recognising(path)
     if len(found) > 1:
         names = " and ".join(form.name for form in found)
         raise FileFormatError(f"{path.name} is recognised by several formats, {names}. Choose one: read(path, form).")
@@ -133,6 +175,14 @@ def _recognised(path: Path) -> FileFormat:
         text = f"{path.name} is no file that can be read: no format recognises it. Known: {', '.join(file_formats.names)}."
         raise FileFormatError(" ".join([text, *broken]))
     return found[0]
+
+
+def _recognising(path: Path) -> tuple[list[FileFormat], list[str]]:
+    """Return the formats that recognise a file, and what is wrong with those that cannot be loaded."""
+    with path.open("rb") as file:
+        start = file.read(START)
+    formats, broken = _formats()
+    return [form for form in formats if form.recognises(path, start)], broken
 
 
 def _writers() -> dict[str, FileFormat]:

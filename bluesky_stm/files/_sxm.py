@@ -17,6 +17,7 @@ from bluesky_stm.files import _header as headers
 from bluesky_stm.files._header import Header, frame_from_si, number, numbers, pixels_of, si_of_frame, split_file
 from bluesky_stm.files._labels import date_of, our_factor, our_unit, si_unit, split_unit, timestamp
 from bluesky_stm.files._pixels import BLOCK, SPARE
+from bluesky_stm.files._provenance import UNKNOWN, Provenance, as_comment
 from bluesky_stm.geometry import Floats, Frame
 from bluesky_stm.measurements import About, Quality, Setpoint, Topograph
 
@@ -142,7 +143,7 @@ def read_scan(path: str | Path) -> Scan:
     )
 
 
-def write_sxm(path: str | Path, image: Topograph) -> None:
+def write_sxm(path: str | Path, image: Topograph, provenance: Provenance = UNKNOWN) -> None:
     """Write a topograph as a scan of Nanonis, upward.
 
     Parameters
@@ -151,14 +152,16 @@ def write_sxm(path: str | Path, image: Topograph) -> None:
         File to write; one that is there is overwritten.
     image : Topograph
         Its heights are the forward image, in single precision; the backward image, which readers expect, is NaN.
+    provenance : mapping of str to str
+        Lines about where it comes from, written as the comment of the file.
     """
     forward = units.to_si(image.height, units.LENGTH)
     pixels = np.stack([forward, np.full_like(forward, np.nan)])
-    header = "".join(f":{key}:\n{value}\n" for key, value in _header(image).items())
+    header = "".join(f":{key}:\n{value}\n" for key, value in _header(image, provenance).items())
     Path(path).write_bytes(header.encode("latin-1") + _END + b"\n\n\n" + _DATA + pixels.astype(">f4").tobytes())
 
 
-def _header(image: Topograph) -> dict[str, str]:
+def _header(image: Topograph, provenance: Provenance) -> dict[str, str]:
     frame, (day, time) = image.frame, date_of(image.time).split()
     x, y, width, height, angle = si_of_frame(frame)
     current = units.to_si(image.setpoint.current, units.CURRENT)
@@ -178,7 +181,7 @@ def _header(image: Topograph) -> dict[str, str]:
         "SCAN_DIR": "up",
         "BIAS": f"{image.setpoint.bias:.9E}",
         "Z-CONTROLLER": f"\tName\ton\tSetpoint\n\tlog Current\t1\t{current:.9E} A",
-        "COMMENT": "",
+        "COMMENT": as_comment(provenance),
         "DATA_INFO": "\tChannel\tName\tUnit\tDirection\tCalibration\tOffset\n\t14\tZ\tm\tboth\t1.000E+0\t0.000E+0",
     }
 
@@ -245,14 +248,15 @@ def _images(path: Path, begin: int, factors: list[float], shape: tuple[int, int]
                 f"there are {max(there, 0)}. Copy it again."
             )
         file.seek(begin)
-        images, zero = [], np.ones(shape[0], dtype=bool)
+        images: list[Floats] = []
+        zero = np.ones(shape[0], dtype=bool)
         for factor in factors[: -(-(there // 4) // size)]:
-            image, done = np.empty(size), 0
+            values, done = np.empty(size), 0
             while done < size and len(block := np.fromfile(file, dtype, min(BLOCK, size - done))):
-                np.multiply(block, factor, out=image[done : done + len(block)])
+                np.multiply(block, factor, out=values[done : done + len(block)])
                 done += len(block)
-            image[done:] = np.nan
-            images.append(image.reshape(shape))
+            values[done:] = np.nan
+            images.append(values.reshape(shape))
             zero &= ~images[-1].any(axis=1)
     if zero.any() and not zero.all():  # lines that were not scanned are zeros in files of old versions
         for image in images:

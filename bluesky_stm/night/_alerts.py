@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from typing_extensions import override
 
 from bluesky_stm.documents import Stream, StreamRouter
-from bluesky_stm.teaching import drift_from, revoked_from
+from bluesky_stm.teaching import decision_from, drift_from, revoked_from
 from bluesky_stm.validated import Data
 
 if TYPE_CHECKING:
@@ -28,16 +28,18 @@ _LEVELS = {"success": logging.INFO, "abort": logging.WARNING, "fail": logging.ER
 
 
 class NightWatch(StreamRouter):
-    """Document callback that logs to ``bluesky_stm.alerts``: begin and end, faults, a bad tip, drift."""
+    """Document callback that logs to ``bluesky_stm.alerts``: begin and end, faults, a bad tip, drift, warnings of agents."""
 
     def __init__(self) -> None:
         super().__init__()
         self._what = ""
+        self._warned: set[str] = set()
 
     @override
     def begin(self, start: Data) -> None:
         scale = (start.get("length_scale") or {}).get("name", "")
         self._what = f"{start.get('plan_name', 'run')} {scale} {start['uid'][:8]}".replace("  ", " ")
+        self._warned = set()
         logger.info("%s begins.", self._what)
 
     @override
@@ -51,6 +53,11 @@ class NightWatch(StreamRouter):
                 speed = math.hypot(*drift_from(event["data"]).velocity)
                 if not speed <= FAST:
                     logger.warning("%s: it drifts by %.3g nm/s.", self._what, speed)
+            case Stream.AGENT:
+                warnings = decision_from(event["data"]).health.warnings
+                for kind in warnings.keys() - self._warned:
+                    logger.warning("%s: the agent warns: %s.", self._what, warnings[kind])
+                self._warned = set(warnings)
 
     @override
     def end(self, stop: Data) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, Self, runtime_checkable
@@ -48,6 +49,11 @@ class Health(Declared):
     depth: float = number("", "Share of the prior variance that the learned features carry.", 0.0)
     warning: str = text("What a person should look at.", "")
     device: str = text("Where it was computed.", "", optional=True)  # runs of the first days do not say
+
+    @property
+    def warnings(self) -> dict[str, str]:
+        """The warnings one by one, by their kind: the words without the numbers, which change from decision to decision."""
+        return {re.sub(r"[\d.,%]+", "#", one): one for one in self.warning.split("; ") if one}
 
 
 @dataclass(frozen=True)

@@ -370,3 +370,6 @@ class Controller(
         ndarray of shape (n, 2) or None
             Places as (x, y), in nm; None where a spectrum can be taken anywhere.
         """
+
+    def only_frame(self) -> Frame | None:
+        """Return the only frame that can be explored, as that of a recording; None where any within the ranges can."""

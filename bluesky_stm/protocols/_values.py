@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 import numpy as np
 
@@ -136,7 +137,12 @@ class SweepSettings:
 
         They are the same where it is swept back as well: the way back is stored in the order of the way forth.
         """
-        return np.linspace(self.start, self.stop, self.points)
+        return _biases(self.start, self.stop, self.points).copy()
+
+
+@lru_cache(maxsize=16)
+def _biases(start: float, stop: float, points: int) -> Floats:
+    return np.linspace(start, stop, points)
 
 
 @dataclass(frozen=True, eq=False)

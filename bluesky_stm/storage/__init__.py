@@ -8,7 +8,9 @@
 from bluesky_stm.storage._catalog import Catalog, open_catalog
 from bluesky_stm.storage._connect import connect, is_elsewhere
 from bluesky_stm.storage._documents import documents
-from bluesky_stm.storage._export import export, import_run
+from bluesky_stm.storage._export import export
+from bluesky_stm.storage._format import StoredDocuments
+from bluesky_stm.storage._import import Imported, import_files, import_run
 from bluesky_stm.storage._index import Index
 from bluesky_stm.storage._journal import Journal, read_journal
 from bluesky_stm.storage._lookup import Branch, campaign_tree, runs
@@ -18,15 +20,18 @@ from bluesky_stm.storage._xarray import load_run
 __all__ = [
     "Branch",
     "Catalog",
+    "Imported",
     "Index",
     "Journal",
     "JournalRun",
     "Run",
     "Runs",
+    "StoredDocuments",
     "campaign_tree",
     "connect",
     "documents",
     "export",
+    "import_files",
     "import_run",
     "is_elsewhere",
     "load_run",

@@ -1,26 +1,30 @@
-"""Export of runs to files and import from them: all documents, or the formats of other programs."""
+"""Export of runs to files: all documents, tables, or the formats of other programs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final, TypeGuard, overload
 
+import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from bluesky_stm import files
-from bluesky_stm.documents import Document
 from bluesky_stm.errors import CatalogError, FileFormatError
+from bluesky_stm.files import RecordedRun
 from bluesky_stm.geometry import Frame
 from bluesky_stm.measurements import CHANNELS, Grid, Quality, Spectrum, Topograph
-from bluesky_stm.storage._catalog import Catalog
+from bluesky_stm.storage._attached import attach
 from bluesky_stm.storage._documents import documents, inlined
-from bluesky_stm.storage._plain import READERS, WRITERS
+from bluesky_stm.storage._plain import WRITERS
+from bluesky_stm.storage._provenance import provenance
 from bluesky_stm.storage._run import Run, Runs
-from bluesky_stm.validated import JSON
+from bluesky_stm.storage._tables import TABLES
+from bluesky_stm.storage._xarray import load_run
 
 UID: Final = "{uid}"
 """What stands for the uid of a run in the name of a file."""
@@ -33,14 +37,18 @@ Several = list[Run | str] | tuple[Run | str, ...]
 
 
 @overload
-def export(run: Several, path: str | PathLike[str], *, catalog: Runs | None = None) -> list[Path]: ...
+def export(
+    run: Several, path: str | PathLike[str], *, catalog: Runs | None = None, spectrum: int | None = None
+) -> list[Path]: ...
 
 
 @overload
-def export(run: Source, path: str | PathLike[str], *, catalog: Runs | None = None) -> Path: ...
+def export(run: Source, path: str | PathLike[str], *, catalog: Runs | None = None, spectrum: int | None = None) -> Path: ...
 
 
-def export(run: Source | Several, path: str | PathLike[str], *, catalog: Runs | None = None) -> Path | list[Path]:
+def export(
+    run: Source | Several, path: str | PathLike[str], *, catalog: Runs | None = None, spectrum: int | None = None
+) -> Path | list[Path]:
     """Write a run to a new file, in the format that the end of its name says; or several runs to a file each.
 
     Parameters
@@ -49,11 +57,17 @@ def export(run: Source | Several, path: str | PathLike[str], *, catalog: Runs | 
         What to write. A text is a uid where ``catalog`` is given, and otherwise the name of a file of documents.
     path : path
         ``.msgpack`` and ``.jsonl`` hold all documents, with the arrays that stood in files of their own, and can be imported
-        again with the same uid; ``.nxs`` (NeXus), ``.hf5`` (NSID) and the files of Nanonis (``.sxm`` the topograph, ``.3ds`` a
-        grid, ``.dat`` one spectrum) hold what was measured. ``{uid}`` in it stands for the uid of the run, and has to be there
+        again with the same uid. ``.nxs`` (NeXus) and ``.hf5`` (NSID) hold what was measured, valued, decided and predicted,
+        and all documents beside it: they can be imported again as well. ``.nc`` (netCDF) holds what `load_run` returns,
+        ``.csv`` a row for each sample and ``.parquet`` a row for each spectrum. The files of Nanonis hold what was measured:
+        ``.sxm`` the topograph, ``.3ds`` a grid, ``.dat`` one spectrum. Each names sample, operator, proposal, instrument,
+        agent, scalarizer, times and uid. ``{uid}`` in it stands for the uid of the run, and has to be there
         when there are several: ``"night/{uid}.nxs"``.
     catalog : Catalog, optional
         Where runs that are given by their uid are found.
+    spectrum : int, optional
+        Number of the one spectrum that is written, from 0, for a file that holds one (``.dat``). It need not be given where
+        the run has one.
 
     Returns
     -------
@@ -73,8 +87,8 @@ def export(run: Source | Several, path: str | PathLike[str], *, catalog: Runs | 
                 f"{len(run)} runs do not fit into one file {path}. Nothing has been written. Put {UID} into its name, which "
                 f"stands for the uid of each: {Path(path).with_stem(UID)}."
             )
-        return [_export(_found(one, catalog), path) for one in run]
-    return _export(_found(run, catalog), path)
+        return [_export(_found(one, catalog), path, spectrum) for one in run]
+    return _export(_found(run, catalog), path, spectrum)
 
 
 def _are_several(given: Source | Several) -> TypeGuard[Several]:
@@ -87,75 +101,44 @@ def _found(given: Source, catalog: Runs | None) -> Run:
     return given if isinstance(given, Run) else Run(list(documents(given)))
 
 
-def _export(run: Run, path: str | PathLike[str]) -> Path:
+def _export(run: Run, path: str | PathLike[str], spectrum: int | None) -> Path:
     path = Path(str(path).replace(UID, run.uid))
     if path.exists():
         raise CatalogError(f"{path} exists already. Nothing has been written; choose another name or remove it.")
     try:
         with TemporaryDirectory(dir=path.parent, prefix=".export") as folder:
-            _write(run, whole := Path(folder) / path.name)
+            _write(run, whole := Path(folder) / path.name, spectrum)
             whole.rename(path)  # under its name stands the whole file or nothing
     except OSError as error:
         raise CatalogError(f"{path} cannot be written: {error}. Nothing has been written.") from error
     return path
 
 
-def import_run(catalog: Catalog, source: Any, **metadata: Any) -> Run:
-    """Bring a run into a catalog: documents with the uids they have, a file of a microscope as a new run.
-
-    Parameters
-    ----------
-    catalog : Catalog
-        Catalog that takes the run in; it has to be open to write.
-    source : path, Run, or anything that `documents` takes
-        ``.msgpack`` or ``.jsonl`` of documents, or any file that `files.read` knows.
-    **metadata
-        For the start document of a microscope's file: ``sample``, ``operator`` ...
-
-    Returns
-    -------
-    Run
-        In the catalog. Documents without a stop are given one, as after a crash.
-
-    Raises
-    ------
-    CatalogError
-        When a run of this uid is there already.
-    FileFormatError
-        When the file is none of these, or damaged: then nothing has been imported.
-    """
-    stream = list(_incoming(source, metadata))
-    if [number for number, (name, _) in enumerate(stream) if name == "start"] != [0]:
-        raise FileFormatError(f"{source} is not one run with its start document first. Nothing has been imported.")
-    return catalog.insert(stream)
-
-
-def _write(run: Run, path: Path) -> None:
+def _write(run: Run, path: Path, number: int | None) -> None:
     if path.suffix in WRITERS:
         WRITERS[path.suffix](path, inlined(run.documents()))
+    elif path.suffix in TABLES:
+        TABLES[path.suffix](path, run)
     else:
-        files.write(path, _measured(run, files.format_for(path)))
+        form = files.format_for(path)
+        files.write(path, _measured(run, form, number), provenance(run))
+        if RecordedRun in form.holds and h5py.is_hdf5(path):
+            attach(path, run)
 
 
-def _incoming(source: Any, metadata: JSON) -> Iterable[Document]:
-    if isinstance(source, str | PathLike):
-        path = Path(source)
-        if path.suffix not in READERS:
-            return ((name, dict(doc)) for name, doc in files.documents(path, **metadata))
-    return documents(source)
-
-
-def _measured(run: Run, form: files.FileFormat) -> files.Writable:
-    """Return what was measured, as the object that the format holds.
+def _measured(run: Run, form: files.FileFormat, number: int | None) -> files.Writable:
+    """Return what was measured, as the object that the format holds, with the times of its Events.
 
     Raises
     ------
     FileFormatError
-        When the run holds no topograph and the format needs one.
+        When the run holds no topograph and the format needs one, or there is no spectrum of this number.
     """
-    spectra, topographs = tuple(run.spectra), list(run.topographs)
-    if form.holds == (Spectrum,) and len(spectra) == 1:
-        return spectra[0]
+    # the clock of a controller may begin at 0, so that a file would be of 1970: the Events know the time of day
+    spectra = tuple(replace(spectrum, time=time) for spectrum, time in run.timed_spectra())
+    topographs = [replace(topograph, time=time) for topograph, time in run.timed_topographs()]
+    if form.holds == (Spectrum,):
+        return _one(run, spectra, number)
     if form.holds == (Grid,):
         return _grid(run, spectra)
     if not topographs:
@@ -164,11 +147,31 @@ def _measured(run: Run, form: files.FileFormat) -> files.Writable:
         )
     if not spectra or form.holds == (Topograph,):
         return topographs[0]
-    return files.RecordedRun(topographs[0], spectra, complete=len(spectra) == topographs[0].height.size)
+    valued = load_run(run)["spectra"].to_dataset()
+    return RecordedRun(
+        topographs[0],
+        spectra,
+        scalars=valued["value"].values if "value" in valued else None,
+        complete=len(spectra) == topographs[0].height.size,
+    )
+
+
+def _one(run: Run, spectra: tuple[Spectrum, ...], number: int | None) -> Spectrum:
+    if number is None and len(spectra) == 1:
+        return spectra[0]
+    if number is None or not 0 <= number < len(spectra):
+        asked = "which one is not said" if number is None else f"there is no number {number}"
+        raise FileFormatError(
+            f"A .dat file holds one spectrum, {run!r} has {len(spectra)}, and {asked}. Nothing was written. Give the number of "
+            "one, from 0: export(run, path, spectrum=0) or --spectrum 0."
+        )
+    return spectra[number]
 
 
 def _grid(run: Run, spectra: tuple[Spectrum, ...]) -> Grid:
     """Build a grid from spectra taken row by row, in whatever direction; NaN where it was not measured."""
+    if "frame" not in run.start and not list(run.topographs):
+        raise FileFormatError(f"{run!r} has no frame: its spectra are no grid. Nothing was written. Choose .dat or .msgpack.")
     frame = Frame.from_dict(run.start["frame"]) if "frame" in run.start else run.topograph.frame
     pixels = _pixels(frame, spectra)
 

@@ -57,7 +57,8 @@ def runs(
     Returns
     -------
     DataFrame
-        One row for each run: ``uid``, ``time`` (local), ``plan``, ``sample``, ``length_scale``, ``frame`` (width in nm),
+        One row for each run: ``uid``, ``time`` (local, of the measurement), ``plan``, ``sample``, ``length_scale``,
+        ``frame`` (width in nm),
         ``agent``, ``scalarizer``, ``spectra``, ``status``, ``campaign``. A run whose journal is damaged has what can still be
         read, and the status ``damaged``; without even its start document it is left out, with a warning.
     """
@@ -160,7 +161,7 @@ def _row(run: Run) -> JSON:
     frame = start.get("frame") or {}
     return {
         "uid": run.uid,
-        "time": datetime.fromtimestamp(start["time"]).replace(microsecond=0),
+        "time": datetime.fromtimestamp(measured_at(start)).replace(microsecond=0),
         "plan": start.get("plan_name", ""),
         "sample": _name(start.get("sample")),
         "length_scale": _name(start.get("length_scale")),
@@ -171,6 +172,11 @@ def _row(run: Run) -> JSON:
         "status": status,
         "campaign": start.get("campaign", ""),
     }
+
+
+def measured_at(start: Data) -> float:
+    """Return when a run was measured, in s since 1970: of one that was imported, as its file says, where it does."""
+    return float(start.get("recorded", {}).get("time") or start["time"])
 
 
 def _outcome(run: Run) -> tuple[int, str]:

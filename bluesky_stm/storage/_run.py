@@ -108,9 +108,9 @@ class Run:
         for stream, event in router.events(self.documents()):
             yield stream, {**event, "data": router.data(event), "filled": {}}
 
-    def _data(self, kind: str) -> Iterator[Data]:
-        """Yield the data of the Events that are images, or spectra, in whatever stream they stand."""
-        return (event["data"] for stream, event in self._events() if stream_of(stream, event["data"]) == kind)
+    def _measured(self, kind: str) -> Iterator[Data]:
+        """Yield the Events that are images, or spectra, in whatever stream they stand."""
+        return (event for stream, event in self._events() if stream_of(stream, event["data"]) == kind)
 
     @property
     def topograph(self) -> Topograph:
@@ -131,7 +131,7 @@ class Run:
 
         Heights are in nm, row 0 at the lowest y. Documents are read anew at each call, one image at a time.
         """
-        return map(topograph_from, self._data(Stream.TOPOGRAPH))
+        return (topograph for topograph, _ in self.timed_topographs())
 
     @property
     def spectra(self) -> list[Spectrum]:
@@ -140,7 +140,15 @@ class Run:
         Places are in nm, as recorded: drift that was measured later is not taken out. Documents are read anew at
         each call.
         """
-        return [spectrum_from(data) for data in self._data(Stream.PRIMARY)]
+        return [spectrum for spectrum, _ in self.timed_spectra()]
+
+    def timed_topographs(self) -> Iterator[tuple[Topograph, float]]:
+        """Yield all topographs, each with the time of its Event, in seconds since 1970."""
+        return ((topograph_from(event["data"]), event["time"]) for event in self._measured(Stream.TOPOGRAPH))
+
+    def timed_spectra(self) -> Iterator[tuple[Spectrum, float]]:
+        """Yield all spectra, each with the time of its Event, in seconds since 1970."""
+        return ((spectrum_from(event["data"]), event["time"]) for event in self._measured(Stream.PRIMARY))
 
     @property
     def decisions(self) -> list[Decision]:

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from typing_extensions import override
 
 from bluesky_stm import units
-from bluesky_stm.documents import Stream, StreamRouter
+from bluesky_stm.documents import Document, Stream, StreamRouter
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import CHANNELS, Field, Spectrum, Topograph, declared
 from bluesky_stm.parts import register
@@ -19,6 +19,7 @@ from bluesky_stm.protocols import Decision, Observation, Scalarizer
 from bluesky_stm.scalarizers import make_scalarizer, scalarizer_of
 from bluesky_stm.spots import described
 from bluesky_stm.storage._documents import documents
+from bluesky_stm.storage._provenance import provenance
 from bluesky_stm.storage._run import Run
 from bluesky_stm.teaching import decision_from, intervention_from, spectrum_from, topograph_from
 from bluesky_stm.validated import JSON, Data
@@ -40,12 +41,15 @@ def load_run(run: Any, parts: Iterable[Any] = ()) -> xr.DataTree:
     Returns
     -------
     DataTree
+        Its attributes say who measured what, when and with what (`provenance`).
         ``topograph``: ``height`` (y, x), nm. The coordinates run along the axes of the frame and are places on the sample
         where the frame is not rotated; ``sample_x`` and ``sample_y`` are places on the sample in any case.
         ``spectra``: the channels of `Swept` (spectrum, bias) with the place and quality of each and its ``value``, NaN where
-        there is none. Sweeps over different biases have a dimension ``point`` and ``bias`` as data.
+        there is none, and ``event_time``, when its Event was made (UTC). What other devices read beside it has
+        their names and units. Sweeps over different biases have a dimension ``point`` and ``bias`` as data.
         ``decisions``: what the agent said, one number a decision. ``maps``: ``mean``, ``std`` and,
         where it is on record, ``acquisition`` (map, candidate).
+        ``sweeps``: of a file of others that swept something else than the bias, what was ``swept`` and what was recorded.
         Every variable has its unit in ``attrs["units"]``. ``value`` and ``mean`` are the quantity itself: a gap is above zero
         also where the smallest is sought (``attrs["sought"]``) and the agent is given its negative. Where a person changed the
         scalarizer during the run, ``value`` is by the last one, and decisions and maps are by the one that held at the time:
@@ -59,31 +63,51 @@ def load_run(run: Any, parts: Iterable[Any] = ()) -> xr.DataTree:
     image = topograph_from(found.values[Stream.TOPOGRAPH][0]) if found.values[Stream.TOPOGRAPH] else None
     groups = {
         "topograph": _topograph(image) if image else None,
-        "spectra": _spectra([spectrum_from(data) for data in found.values[Stream.PRIMARY]], found.judge),
+        "spectra": _spectra([spectrum_from(data) for data in found.values[Stream.PRIMARY]], found),
         "decisions": _decisions([decision_from(data) for data in found.values[Stream.AGENT]], found.judges[Stream.AGENT]),
         "maps": _maps(found.values[Stream.MAPS], run.start, image, found.judges[Stream.MAPS]),
+        "sweeps": _sweeps(found.values[Stream.SWEEPS], run.documents()),
     }
-    return xr.DataTree.from_dict({name: part for name, part in groups.items() if part is not None}, name=run.uid)
+    tree = xr.DataTree.from_dict({name: part for name, part in groups.items() if part is not None}, name=run.uid)
+    tree.attrs.update(provenance(run))
+    return tree
 
 
 class _EventData(StreamRouter):
-    """The data of the Events of a run, by stream, and the scalarizer that held at each of them; none where none is named."""
+    """The data of the Events of a run, by stream, and the scalarizer that held at each of them; none where none is named.
+
+    ``beside`` holds the units of what other devices than our own read beside a spectrum, by key.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.values: defaultdict[str, list[Data]] = defaultdict(list)
         self.judges: defaultdict[str, list[Scalarizer]] = defaultdict(list)
         self.judge: list[Scalarizer] = []
+        self.times: list[float] = []
+        self.beside: dict[str, str] = {}
+        self._tip: set[str] = set()
 
     @override
     def begin(self, start: Data) -> None:
         self.judge = [scalarizer_of(start)] if start.get("scalarizer") else []
+        self._tip = set(start.get("motors", ()))
+
+    @override
+    def descriptor(self, doc: Data) -> None:
+        super().descriptor(doc)
+        if doc["name"] == Stream.PRIMARY:
+            for device, keys in doc.get("object_keys", {}).items():
+                if device not in self._tip and f"{device}_{CHANNELS[0].name}" not in keys:
+                    self.beside |= {key: doc["data_keys"][key].get("units") or "" for key in keys}
 
     @override
     def give(self, stream: str, event: Data) -> None:
         data = self.data(event)
         self.values[stream].append(data)
         self.judges[stream] += self.judge
+        if stream == Stream.PRIMARY:
+            self.times.append(event["time"])
         asked = intervention_from(data) if stream == Stream.INTERVENTION else None
         if self.judge and asked and asked.kind == "scalarizer":
             self.judge = [make_scalarizer(asked.settings)]
@@ -110,7 +134,7 @@ def _topograph(image: Topograph) -> xr.Dataset:
     )
 
 
-def _spectra(spectra: Sequence[Spectrum], judges: Sequence[Scalarizer]) -> xr.Dataset | None:
+def _spectra(spectra: Sequence[Spectrum], found: _EventData) -> xr.Dataset | None:
     import xarray as xr
 
     if not spectra:
@@ -120,16 +144,35 @@ def _spectra(spectra: Sequence[Spectrum], judges: Sequence[Scalarizer]) -> xr.Da
     rows, fields = [spectrum.as_fields() for spectrum in spectra], declared(Spectrum)
     data: JSON = {c.name: (("spectrum", along), np.stack([row[c.name] for row in rows]), {"units": c.units}) for c in CHANNELS}
     data["quality"] = ("spectrum", [row["quality"] for row in rows])
-    for judge in judges:
+    for judge in found.judge:
         values = [Observation.of(spectrum, judge).number for spectrum in spectra]
-        data["value"] = ("spectrum", *_quantity(values, judges))
+        data["value"] = ("spectrum", *_quantity(values, found.judge))
+    for key, unit in found.beside.items():
+        read = np.stack([np.asarray(event.get(key, np.nan)) for event in found.values[Stream.PRIMARY]])
+        data[key] = (("spectrum", *(f"{key}_{i}" for i in range(read.ndim - 1))), read, {"units": unit} if unit else {})
     coordinates: JSON = {
         name: ("spectrum", [row[name] for row in rows], {"units": field.units})
         for name, field in fields.items()
         if field.form == "number"
     }
+    coordinates["event_time"] = ("spectrum", np.rint(1e6 * np.array(found.times)).astype("datetime64[us]"))
     coordinates["bias"] = ("bias" if bias.ndim == 1 else ("spectrum", "point"), bias, {"units": units.BIAS})
     return xr.Dataset(data, coordinates)
+
+
+def _sweeps(events: Sequence[Data], stream: Iterable[Document]) -> xr.Dataset | None:
+    """Return sweeps of something else than the bias: ``swept`` and ``channel_...`` (sweep, point), the others (sweep)."""
+    import xarray as xr
+
+    if not events:
+        return None
+    keys = next(doc["data_keys"] for name, doc in stream if name == "descriptor" and doc["name"] == Stream.SWEEPS)
+    variables = {}
+    for key, declared_key in keys.items():
+        axes = ("sweep", "point") if declared_key["shape"] else ("sweep",)
+        values = np.stack([np.asarray(event[key], dtype=float) for event in events])
+        variables[key.removeprefix("stm_sweeps_")] = (axes, values, {"units": declared_key["units"]})
+    return xr.Dataset(variables)
 
 
 def _quantity(values: ArrayLike, judges: Sequence[Scalarizer]) -> tuple[Floats, dict[str, str]]:

@@ -6,6 +6,7 @@ the electronic region that the species prefers. The effects of neighbouring defe
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -144,7 +145,7 @@ class Neighbours:
     ----------
     places : int
         Number of places.
-    first : ndarray of shape (species + 1,)
+    first : list of int, of length species + 1
         Index of the first pair of each species, and as the last element the number of pairs.
     place : ndarray of shape (pairs,)
         Index of the place of each pair.
@@ -155,7 +156,7 @@ class Neighbours:
     """
 
     places: int
-    first: NDArray[np.intp]
+    first: list[int]
     place: NDArray[np.intp]
     dx: Floats
     dy: Floats
@@ -169,12 +170,12 @@ class Neighbours:
         species : int
             Index of the species, in the order of those of the sample.
         """
-        return bool(self.first[species] < self.first[species + 1])
+        return self.first[species] < self.first[species + 1]
 
     def first_places(self, count: int) -> Neighbours:
         """Return the pairs of the first ``count`` places."""
         chosen = self.place < count
-        first = np.append(0, np.cumsum(chosen))[self.first]
+        first = np.append(0, np.cumsum(chosen))[self.first].tolist()
         return Neighbours(count, first, self.place[chosen], self.dx[chosen], self.dy[chosen], self.size[chosen])
 
     def sum(self, species: int, envelope: Envelope, sized: bool = False) -> Floats:
@@ -255,17 +256,30 @@ class Population:
         The defects of the bounding box of all places, widened by the largest reach, are drawn first. Those that are outside of
         it by more than their own reach are dropped before distances are computed.
         """
-        reaches = self._reaches
         low, high = points.min(axis=0), points.max(axis=0)
-        first, last = (np.floor(corner / _BLOCK).astype(int).tolist() for corner in (low, high))
-        # All that reaches into one block is kept: most sets of places, such as those of a move or of a spectrum, lie within.
-        defects = _around(self, *first) if first == last else self.within(low - reaches.max(), high + reaches.max())
-        outside = np.maximum(low - defects[:, :2], defects[:, :2] - high).max(axis=1, initial=-np.inf)
-        defects = defects[outside < reaches[defects[:, 3].astype(int)]]
-        species = defects[:, 3].astype(int)
-        defect, place, dx, dy = _pairs(defects[:, :2], points, reaches[species])
-        first = np.searchsorted(species[defect], np.arange(len(self.species) + 1))
+        block = (math.floor(low[0] / _BLOCK), math.floor(low[1] / _BLOCK))
+        if block == (math.floor(high[0] / _BLOCK), math.floor(high[1] / _BLOCK)):
+            # All that reaches into one block is kept: most sets of places, such as those of a spectrum, lie within.
+            defects, species, reaches = _around(self, *block)
+        else:
+            defects, species, reaches = self._with_reach(low, high)
+        if len(points) > _RUN:
+            near = np.maximum(low - defects[:, :2], defects[:, :2] - high).max(axis=1, initial=-np.inf) < reaches
+            defects, species, reaches = defects[near], species[near], reaches[near]
+        defect, place, dx, dy = _pairs(defects, points, reaches)
+        first = np.searchsorted(species[defect], self._numbers).tolist()
         return Neighbours(len(points), first, place, dx, dy, defects[defect, 2])
+
+    def _with_reach(self, low: Floats, high: Floats) -> tuple[Floats, NDArray[np.intp], Floats]:
+        """Return the defects that may reach into a rectangle, as `within` does, the index of their species, and their reach."""
+        most = self._reaches.max()
+        defects = self.within(low - most, high + most)
+        species = defects[:, 3].astype(int)
+        return defects, species, self._reaches[species]
+
+    @cached_property
+    def _numbers(self) -> NDArray[np.intp]:
+        return np.arange(len(self.species) + 1)
 
     def local_density(self, points: Floats, species: NDArray[np.intp]) -> Floats:
         """Return the local density of a species, in units of its mean density, at each place.
@@ -315,10 +329,10 @@ def _pairs(defects: Floats, points: Floats, reaches: Floats) -> Pairs:
     pairs.
     """
     if len(points) * len(defects) > _MANY:
-        pairs = cKDTree(defects).sparse_distance_matrix(cKDTree(points), reaches.max(), output_type="ndarray")
+        pairs = cKDTree(defects[:, :2]).sparse_distance_matrix(cKDTree(points), reaches.max(), output_type="ndarray")
         pairs = pairs[pairs["v"] < reaches[pairs["i"]]]
         pairs = pairs[np.lexsort((pairs["j"], pairs["i"]))]
-        return pairs["i"], pairs["j"], *(points[pairs["j"]] - defects[pairs["i"]]).T
+        return pairs["i"], pairs["j"], *(points[pairs["j"]] - defects[pairs["i"], :2]).T
     if len(points) % _RUN:
         dx, dy = (points[:, k] - defects[:, k, None] for k in (0, 1))
         defect, place = np.nonzero(dx * dx + dy * dy < reaches[:, None] ** 2)
@@ -334,10 +348,10 @@ def _pairs(defects: Floats, points: Floats, reaches: Floats) -> Pairs:
 
 
 @lru_cache(maxsize=1024)
-def _around(population: Population, i: int, j: int) -> Floats:
-    """Return all defects that may reach into block (i, j), in rows as of `Population.within`."""
-    low, reach = np.array([i, j]) * _BLOCK, max(species.reach for species in population.species)
-    return population.within(low - reach, low + _BLOCK + reach)
+def _around(population: Population, i: int, j: int) -> tuple[Floats, NDArray[np.intp], Floats]:
+    """Return what may reach into block (i, j), as of `Population._with_reach`."""
+    low = np.array([i, j]) * _BLOCK
+    return population._with_reach(low, low + _BLOCK)  # noqa: SLF001
 
 
 @lru_cache(maxsize=16384)

@@ -23,8 +23,8 @@ _SPLINE = np.array([[1, 4, 1, 0], [-3, 0, 3, 0], [3, -6, 3, 0], [-1, 3, -3, 1]])
 _SPLINE_RMS = 151 / 315
 """Root mean square of a cubic B-spline surface with independent unit coefficients: the integral of the squared spline."""
 
-_FEW = 512
-"""Number of places up to which several fields are evaluated together; of more, the numbers would not fit into the cache."""
+_FEW = 256
+"""Number of places up to which several fields may be evaluated together."""
 
 CORRELATION = 1.155
 """Distance over which the correlation of a `SmoothField` falls to 1/e, in units of its spacing."""
@@ -79,28 +79,19 @@ class SmoothField:
         """Return the values (n,) at the places ``points`` (n, 2), in nm."""
         return smooth_fields((self,), points)[0]
 
-    def cells(self, low: tuple[int, int], high: tuple[int, int]) -> Floats:
+    def cells(self, low: Sequence[int], high: Sequence[int]) -> Floats:
         """Return the coefficients of the bicubic cells with indices from ``low`` to ``high``; shape (16, i, j)."""
-        i, j = low[0] // _BLOCK, low[1] // _BLOCK
-        last = high[0] // _BLOCK, high[1] // _BLOCK
-        start = low[0] - i * _BLOCK, low[1] - j * _BLOCK
-        if (i, j) == last:
-            block = _block_of_cells(self.seed, self.layer, i, j)
-        else:
-            columns = [
-                np.concatenate([_block_of_cells(self.seed, self.layer, k, m) for m in range(j, last[1] + 1)], axis=2)
-                for k in range(i, last[0] + 1)
-            ]
-            block = np.concatenate(columns, axis=1)
-        return block[:, start[0] : start[0] + high[0] - low[0] + 1, start[1] : start[1] + high[1] - low[1] + 1]
+        return _some_cells(self, *low, *high)
 
 
-def smooth_fields(fields: Sequence[SmoothField], points: Floats) -> Floats:
-    """Return the values of several fields at the same places: of few places at once, as each call of numpy takes its time.
+def smooth_fields(fields: tuple[SmoothField, ...], points: Floats) -> Floats:
+    """Return the values of several fields at the same places.
+
+    Where all places lie in one cell of each field they are evaluated together, since each call of numpy takes its time.
 
     Parameters
     ----------
-    fields : sequence of SmoothField
+    fields : tuple of SmoothField
     points : ndarray of shape (n, 2)
         Places as (x, y), in nm.
 
@@ -108,29 +99,77 @@ def smooth_fields(fields: Sequence[SmoothField], points: Floats) -> Floats:
     -------
     ndarray of shape (fields, n)
     """
-    if len(fields) > 1 and len(points) > _FEW:
-        return np.concatenate([smooth_fields((field,), points) for field in fields])
-    position = np.multiply.outer([CORRELATION / field.length for field in fields], points.T)
+    if len(points) > _FEW:
+        return np.concatenate([_apart(field, points) for field in fields])
+    scales = _scales(fields)
+    ends = np.multiply.outer(scales, [points.min(axis=0), points.max(axis=0)])
+    low, high = np.floor(ends).astype(int).swapaxes(0, 1).tolist()
+    powers = np.ones((4, len(fields), 2, len(points)))
+    if low == high:
+        cell, coefficients = _cells_of(fields, tuple(map(tuple, low)))
+        np.subtract(np.multiply.outer(scales, points.T), cell, out=powers[1])
+    else:
+        position = np.multiply.outer(scales, points.T)
+        cell = np.floor(position)
+        np.subtract(position, cell, out=powers[1])
+        each = [
+            f.cells(a, b)[:, *(c - np.array(a)[:, None]).astype(int)]
+            for f, a, b, c in zip(fields, low, high, cell, strict=True)
+        ]
+        coefficients = np.array(each).reshape(-1, 4, 4, len(points)).swapaxes(1, 2)
+    np.multiply(powers[1], powers[1], out=powers[2])
+    np.multiply(powers[2], powers[1], out=powers[3])
+    along, up = powers.transpose(2, 1, 0, 3)
+    summed = coefficients @ along if low == high else (coefficients * along[:, None]).sum(axis=2)
+    return (summed * up).sum(axis=1)
+
+
+@lru_cache(maxsize=64)
+def _scales(fields: tuple[SmoothField, ...]) -> Floats:
+    """Return the number of cells of each field in a nm."""
+    return np.array([CORRELATION / field.length for field in fields])
+
+
+@lru_cache(maxsize=1024)
+def _cells_of(fields: tuple[SmoothField, ...], cells: tuple[tuple[int, int], ...]) -> tuple[Floats, Floats]:
+    """Return the indices (fields, 2, 1) of one cell of each field, and their coefficients (fields, up, along)."""
+    each = [field.cells(cell, cell).reshape(4, 4).T for field, cell in zip(fields, cells, strict=True)]
+    return np.array(cells, dtype=float)[:, :, None], np.array(each, dtype=float)
+
+
+def _apart(field: SmoothField, points: Floats) -> Floats:
+    """Return the values (1, n) of one field at places that lie in any of its cells."""
+    position = points.T * (CORRELATION / field.length)
     cell = np.floor(position)
-    position -= cell
-    low, high = cell.min(axis=2).astype(int).tolist(), cell.max(axis=2).astype(int).tolist()
-    patches = np.empty((16, *cell[:, 0].shape), np.float32)
-    for number, (field, first, last) in enumerate(zip(fields, low, high, strict=True)):
-        cells = field.cells(first, last)
-        if first == last:
-            patches[:, number] = cells[:, 0]
-        else:
-            i, j = cell[number]
-            there = ((i - first[0]) * cells.shape[2] + (j - first[1])).astype(int)
-            patches[:, number] = cells.reshape(16, -1).take(there, axis=1)
-    along, up = position.astype(np.float32).swapaxes(0, 1)
-    return _cubic(_cubic(patches.reshape(4, 4, *along.shape), along), up).astype(float)
+    along, up = (position - cell).astype(np.float32)
+    low, high = cell.min(axis=1).astype(int).tolist(), cell.max(axis=1).astype(int).tolist()
+    cells = field.cells(low, high)
+    there = ((cell[0] - low[0]) * cells.shape[2] + (cell[1] - low[1])).astype(int)
+    patches = cells.reshape(16, -1) if low == high else cells.reshape(16, -1).take(there, axis=1)
+    return _cubic(_cubic(patches.reshape(4, 4, -1), along), up).astype(float)[None]
 
 
 def _cubic(coefficients: Floats, x: Floats) -> Floats:
     """Evaluate the cubic polynomial with ``coefficients`` (4, ...), lowest power first, by Horner's rule."""
     c0, c1, c2, c3 = coefficients
     return ((c3 * x + c2) * x + c1) * x + c0
+
+
+@lru_cache(maxsize=32)
+def _some_cells(field: SmoothField, left: int, bottom: int, right: int, top: int) -> Floats:
+    """Return the cells from (left, bottom) to (right, top), which may lie in several blocks; shape (16, i, j)."""
+    i, j = left // _BLOCK, bottom // _BLOCK
+    blocks = [
+        [_block_of_cells(field.seed, field.layer, k, m) for m in range(j, top // _BLOCK + 1)]
+        for k in range(i, right // _BLOCK + 1)
+    ]
+    joined = (
+        np.concatenate([np.concatenate(column, axis=2) for column in blocks], axis=1)
+        if blocks[1:] or blocks[0][1:]
+        else blocks[0][0]
+    )
+    start = left - i * _BLOCK, bottom - j * _BLOCK
+    return joined[:, start[0] : start[0] + right - left + 1, start[1] : start[1] + top - bottom + 1]
 
 
 @lru_cache(maxsize=1024)

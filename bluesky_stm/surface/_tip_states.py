@@ -54,4 +54,7 @@ class TipStates:
             Relative to that of an ideal tip.
         """
         row = np.array([self.parameters])
-        return np.vstack([mean_states(self.model, row, at) for at in edges])
+        if not counted(self.model):
+            return np.vstack([mean_states(self.model, row, at) for at in edges])
+        at, which = np.unique(edges, return_inverse=True)  # of all biases at once, in the order in which models count
+        return np.diff(self.model.count(row, at)[0][which.reshape(edges.shape)]) / np.diff(edges)

@@ -62,6 +62,7 @@ class Teaching(StreamRouter):
         self._lessons: deque[Lesson] = deque()
         self._areas: list[Frame] = []
         self._parent = ""
+        self._once = False
         self._topograph: Topograph | None = None
         self._forget()
 
@@ -100,6 +101,7 @@ class Teaching(StreamRouter):
             )
         self._scalarizer = self._scalarizer or scalarizer_of(start)
         self._parent = start.get("parent_run", "")
+        self._once = start.get("controller", {}).get("answers") == "once"
         if "resumes" not in start:
             self._areas = []
         masked = [Frame.from_dict(area) for area in start.get("masked", ())]
@@ -222,9 +224,10 @@ class Teaching(StreamRouter):
     def _changes_first(self, spectrum: Spectrum) -> bool:
         """Return True when the tip changed within a spectrum, and did not within an earlier one of the same pixel.
 
-        A place where it changes again and again (something loose lies there) would otherwise be measured for ever.
+        A place where it changes again and again (something loose lies there) would otherwise be measured for ever; and a
+        recording answers once with what it has.
         """
-        if not spectrum.quality & Quality.TIP_CHANGED:
+        if self._once or not spectrum.quality & Quality.TIP_CHANGED:
             return False
         near = max(self._topograph.frame.pixel_size) / 2 if self._topograph else 0.0
         before = (taken.spectrum for taken in self._taken if taken.spectrum.quality & Quality.TIP_CHANGED)

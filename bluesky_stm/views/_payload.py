@@ -89,6 +89,8 @@ def run(record: RunRecord, records: Sequence[RunRecord]) -> JSON:
         "decisions": [_decision(decision, record.sign) for decision in record.decisions],
         "maps": _maps(record, MAP_VALUES // len(records)),
         "seed": start.get("agent", {}).get("seed"),
+        "warnings": [f"after {count} spectra: {text}" for count, text in record.warnings]
+        + list(filter(None, [record.failures])),
         "exit": record.stop_document.get("exit_status", "not finished"),
         "about": {key: start[key] for key in ABOUT if start.get(key)},
     }

@@ -134,6 +134,17 @@ class Pace:
 class ProgressDisplay(Protocol):
     """Something that shows a `RunProgress` to a person."""
 
+    def say(self, status: RunProgress, text: str) -> None:
+        """Say a sentence at once: a warning, or why spectra have no value.
+
+        Parameters
+        ----------
+        status : RunProgress
+            The state now.
+        text : str
+            The sentence.
+        """
+
     def show(self, status: RunProgress) -> None:
         """Show the state of a run; it is called with every document that changed it.
 
@@ -156,6 +167,18 @@ class BarDisplay:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._bars: Bars | None = None
+
+    def say(self, status: RunProgress, text: str) -> None:
+        """Write a line above the bar.
+
+        Parameters
+        ----------
+        status : RunProgress
+            The state now.
+        text : str
+            What a person should know.
+        """
+        self._console.print(f"{status.scale}: {text}")
 
     def show(self, status: RunProgress) -> None:
         """Draw the line of this run anew; when the run ends it stays.
@@ -215,9 +238,21 @@ class LineDisplay:
         ):
             self._say(status, f"{status.done} of {status.record.budget} spectra, {status.best}, {status.left}")
 
+    def say(self, status: RunProgress, text: str) -> None:
+        """Write a line at once.
+
+        Parameters
+        ----------
+        status : RunProgress
+            The state now.
+        text : str
+            What a person should know.
+        """
+        self._console.print(f"{status.scale}: {text}")
+
     def _say(self, status: RunProgress, text: str) -> None:
         self._said = status.done, status.elapsed
-        self._console.print(f"{status.scale}: {text}")
+        self.say(status, text)
 
 
 @make_class_safe(logger=logger)
@@ -240,7 +275,7 @@ class Progress:
         )
         self._record: RunRecord | None = None
         self._campaign: str | None = None
-        self._number, self._done = 0, 0
+        self._number, self._done, self._warned = 0, 0, 0
         self._pace = Pace()
 
     def __call__(self, name: str, doc: Data) -> None:
@@ -251,12 +286,19 @@ class Progress:
             return
         self._record(name, doc)
         if name in {"start", "event", "event_page", "stop"}:
-            self._display.show(self._status(self._record, _time(doc)))
+            status = self._status(self._record, _time(doc))
+            for count, warning in self._record.warnings[self._warned :]:
+                self._display.say(status, f"warning after {count} spectra: {warning}")
+            self._warned = len(self._record.warnings)
+            self._display.show(status)
+            if name == "stop" and (failures := self._record.failures):
+                self._display.say(status, failures)
 
     def _begin(self, start: Data) -> None:
         campaign = start.get("campaign", start["uid"])
         self._number = self._number + 1 if campaign == self._campaign else 1
         self._campaign, self._record, self._done = campaign, RunRecord() if "length_scale" in start else None, 0
+        self._warned = 0
 
     def _status(self, record: RunRecord, now: float) -> RunProgress:
         done = len(record.spectra)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -17,6 +19,9 @@ from bluesky_stm.scalarizers import make_scalarizer
 from bluesky_stm.spots import described
 from bluesky_stm.teaching import RunKnowledge, Teaching, decision_from
 from bluesky_stm.validated import JSON, Data
+
+MOST_REASONS = 4
+"""Reasons that are named of spectra without a value; the most frequent ones."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,15 +172,17 @@ class RunRecord(StreamRouter):
 
     @property
     def frame(self) -> Frame:
-        """The region that the run explored: as the topograph says, else as was planned.
+        """The region that the run explored: as the topograph says, else as was planned, else a box around its spectra.
 
         Centre and size are in nm, the angle in degrees counter-clockwise.
 
         Raises
         ------
         SettingsError
-            When the run has neither: it is no exploration.
+            When the run has none of them: it is no exploration.
         """
+        if self.topograph is None and "frame" not in self.start_document and self.observations:
+            return _box(self.places)
         if self.topograph is None and "frame" not in self.start_document:
             plan = self.start_document.get("plan_name", "unnamed")
             raise SettingsError(
@@ -228,6 +235,30 @@ class RunRecord(StreamRouter):
     def reasons(self) -> list[str]:
         """One for each spectrum: why there is no value, else empty."""
         return [o.reason for o in self.observations]
+
+    @property
+    def failures(self) -> str:
+        """Words on the spectra without a value, with the reasons and how often each holds; empty where all have one.
+
+        Reasons that differ in numbers only count as one.
+        """
+        counted = Counter(re.sub(r"[-+]?\d[\d.e+-]*", "#", reason) for reason in self.reasons if reason)
+        said = {re.sub(r"[-+]?\d[\d.e+-]*", "#", reason): reason for reason in reversed(self.reasons) if reason}
+        if not counted:
+            return ""
+        each = "; ".join(f"{count} x {said[kind]}" for kind, count in counted.most_common(MOST_REASONS))
+        return f"{counted.total()} of {len(self.reasons)} spectra have no value: {each}"
+
+    @property
+    def warnings(self) -> list[tuple[int, str]]:
+        """The warnings of the agent that were new: after how many spectra, and what a person should look at."""
+        found: list[tuple[int, str]] = []
+        known: set[str] = set()
+        for decision in self.decisions:
+            warnings = decision.health.warnings
+            found += [(decision.ingested, text) for kind, text in warnings.items() if kind not in known]
+            known = set(warnings)
+        return found
 
     @property
     def best(self) -> Best | None:
@@ -322,6 +353,14 @@ class Absent:
     def describe(self) -> JSON:
         """Return what the start document says."""
         return self._described
+
+
+def _box(places: Floats) -> Frame:
+    """Return a square frame around places (n, 2), in nm, for spectra of which no image is known."""
+    known = places[np.isfinite(places).all(axis=1)]
+    low, high = (known.min(axis=0), known.max(axis=0)) if len(known) else (np.zeros(2), np.zeros(2))
+    x, y = ((low + high) / 2).tolist()
+    return Frame.square((x, y), max(1.0, 1.2 * float((high - low).max())), 8)
 
 
 def _scalarizer_of(start: Data) -> Scalarizer:

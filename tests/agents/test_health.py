@@ -14,16 +14,16 @@ SPREAD = GRID[::41]
 
 
 def test_nothing_is_said_when_all_is_well():
-    assert warnings(0.4, 0.9, 40, SPREAD, GRID, failed=1) == ""
+    assert warnings(0.4, 0.9, 40, SPREAD, GRID, reasons=["clipped"]) == ""
 
 
 def test_each_trap_is_named():
-    assert "stuck" in warnings(0.4, 0.9, 40, np.tile([[3.0, 3.0]], (10, 1)), GRID, 0)
+    assert "stuck" in warnings(0.4, 0.9, 40, np.tile([[3.0, 3.0]], (10, 1)), GRID, [])
     rim = np.stack([np.zeros(10), np.linspace(1, 18, 10)], axis=1)
-    assert "100% of the last 10 places lie on the rim" in warnings(0.4, 0.9, 40, rim, GRID, 0)
-    assert "worse than a constant" in warnings(1.3, 0.9, 40, SPREAD, GRID, 0)
-    assert "too narrow" in warnings(0.4, 0.5, 40, SPREAD, GRID, 0)
-    assert "8 of the last 10 spectra have no value" in warnings(0.4, 0.9, 40, SPREAD, GRID, 8)
+    assert "100% of the last 10 places lie on the rim" in warnings(0.4, 0.9, 40, rim, GRID, [])
+    assert "worse than a constant" in warnings(1.3, 0.9, 40, SPREAD, GRID, [])
+    assert "too narrow" in warnings(0.4, 0.5, 40, SPREAD, GRID, [])
+    assert "8 of the last 10 spectra have no value" in warnings(0.4, 0.9, 40, SPREAD, GRID, [""] * 2 + ["clipped"] * 8)
 
 
 def test_nine_of_ten_normal_residuals_lie_in_the_interval():
@@ -73,6 +73,16 @@ def test_a_kernel_whose_fit_is_bad_is_left_out_and_that_is_said(bad, depth, monk
 def test_failed_spectra_are_counted():
     health = learned(lambda p, i: Failed("clipped") if i > 32 else p[0])
     assert "7 of the last 10 spectra have no value" in health.warning
+
+
+def test_nothing_but_failures_are_told_with_their_reason_from_the_seed_points_on():
+    agent = make_agent("random", candidates=[list(place) for place in GRID[:40].tolist()], seeds=20)
+    agent.observe(Topograph(Frame.square((10, 10), 25, 25), np.zeros((25, 25)), setpoint=Setpoint(-1.0, 0.1)))
+    for place in GRID[:6]:
+        agent.ingest([Observation(Point(*place), Failed("too narrow; 5 mV"))])
+    assert agent.suggest()[0].health.warning == "none of 6 spectra has a value, mostly because: too narrow, 5 mV"
+    agent.ingest([Observation(Point(*GRID[6]), 1.0)])
+    assert agent.suggest()[0].health.warning == "6 of the last 10 spectra have no value"
 
 
 def test_without_values_it_fills_space_and_says_why():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import NoReturn
 
 from typing_extensions import override
@@ -74,6 +75,10 @@ class BaseController(BiasControl, CurrentReadout, TipControl, ZControl, Scanning
         """Return None: a spectrum can be had anywhere."""
         return None
 
+    def only_frame(self) -> Frame | None:
+        """Return None: any frame within the ranges can be explored."""
+        return None
+
     # ---- refusals ----
 
     def check(self, **values: float) -> None:
@@ -84,7 +89,7 @@ class BaseController(BiasControl, CurrentReadout, TipControl, ZControl, Scanning
         LimitError
             Before anything has moved.
         """
-        limits = Limits.within(self.ranges)
+        limits = _limits(tuple((name, (low, high)) for name, (low, high) in self.ranges.items()))
         for quantity, value in values.items():
             limits.check(quantity, value)
 
@@ -323,3 +328,9 @@ class BaseController(BiasControl, CurrentReadout, TipControl, ZControl, Scanning
         for along in velocity:
             check_bounds(drift=along)
         self._drift.set_drift(velocity)
+
+
+@lru_cache(maxsize=16)
+def _limits(ranges: tuple[tuple[str, tuple[float, float]], ...]) -> Limits:
+    """Return the limits of a hardware, which each move and each sweep is held against."""
+    return Limits.within(dict(ranges))

@@ -25,6 +25,7 @@ from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import HARMONICS, Quality, Setpoint, Spectrum
 from bluesky_stm.protocols import LockInSettings, Progress, Spectroscopy, SweepSettings, TipShape
 from bluesky_stm.units import LENGTH
+from bluesky_stm.validated import JSON
 
 LOST: Final = 0.1
 """Part of the set point below which the tip hangs in the air."""
@@ -222,9 +223,9 @@ class NanonisSpectroscopy(NanonisPart, Spectroscopy):
 
 def _channels(
     lockin: LockInSettings, harmonics: Mapping[int, float], current: Floats, x: Floats, y: Floats, *further: Floats
-) -> dict[str, Floats]:
+) -> JSON:
     """Channels of a spectrum by name, from what was recorded: ``further`` has X and Y of each of the ``harmonics``."""
-    channels = {"current": current, "lockin_x": x, "lockin_y": y, HARMONICS[1]: lockin.didv(x, y)}
+    channels: JSON = {"current": current, "lockin_x": x, "lockin_y": y, HARMONICS[1]: lockin.didv(x, y)}
     for (harmonic, phase), pair in zip(harmonics.items(), zip(further[::2], further[1::2], strict=True), strict=True):
         channels[HARMONICS[harmonic]] = lockin.derivative(harmonic, *pair, phase=phase)
     return channels

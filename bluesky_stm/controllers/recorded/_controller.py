@@ -34,7 +34,9 @@ class RecordedController(BaseController):
     Parameters
     ----------
     recording : path, RecordedRun, Grid or Sweeps
-        A ``.3ds`` grid of bias sweeps (any place inside its frame answers) or a run (only the measured places answer).
+        A ``.3ds`` grid of bias sweeps, a run, or a folder with an image and the point spectra in it.
+    didv : str
+        Name of the channel of a file that becomes dI/dV; empty to look for one.
     clock : Clock, optional
         Lets the time pass that each act takes; simulated time if not given.
     name : str
@@ -49,10 +51,15 @@ class RecordedController(BaseController):
     images = ("height",)
 
     def __init__(
-        self, recording: str | Path | RecordedRun | Grid | Sweeps, *, clock: Clock | None = None, name: str = "recorded"
+        self,
+        recording: str | Path | RecordedRun | Grid | Sweeps,
+        *,
+        didv: str = "",
+        clock: Clock | None = None,
+        name: str = "recorded",
     ) -> None:
         self.name = name
-        self._recording, self._acts = Recording.of(recording), Acts(clock)
+        self._recording, self._acts = Recording.of(recording, didv), Acts(clock)
         fixed = FixedJunction(self._recording.run.topograph.setpoint, self._recording.lockin)
         self._bias = self._current = self._z = self._lockin = self._drift = fixed
         self._tip = RecordedTip(self._recording, self._acts)
@@ -84,15 +91,21 @@ class RecordedController(BaseController):
         }
 
     @override
-    def locations(self) -> Floats | None:
-        """Return the places of the spectra; None when every pixel has one.
+    def locations(self) -> Floats:
+        """Return the places of the spectra, in the order in which they were measured.
 
         Returns
         -------
-        ndarray of shape (n, 2) or None
+        ndarray of shape (n, 2)
             (x, y) in nm, each place once.
         """
-        return None if self._recording.run.complete else np.unique(self._recording.places, axis=0)
+        _, first = np.unique(self._recording.places, axis=0, return_index=True)
+        return self._recording.places[np.sort(first)]
+
+    @override
+    def only_frame(self) -> Frame:
+        """Return the recorded frame."""
+        return self.frame
 
     def suggested_scale(self) -> JSON:
         """Return a length scale that fits: fields of `settings.LengthScale`, less its name."""
@@ -106,10 +119,12 @@ class RecordedController(BaseController):
         unknown = dict.fromkeys({"settle", "integrate"} - self._recording.times.keys())
         return {
             "name": self.name,
+            "answers": "once",
             **self._recording.origin,
             "spectra": len(self._recording.places),
             "sweep": {**asdict(self.sweep_settings), **unknown},
             "frame": self.frame.as_dict(),
+            **({"recorded": about} if (about := self._recording.about.as_dict()) else {}),
         }
 
     @override

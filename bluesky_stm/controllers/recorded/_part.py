@@ -16,7 +16,7 @@ from bluesky_stm.validated import Data
 
 
 class Recorded(ControllerPart):
-    """A file that answers: a dense grid anywhere inside its frame, a published run where it was measured."""
+    """A file or folder that answers where it was measured: a dense grid, a run, an image with the point spectra in it."""
 
     leading: ClassVar[str] = "path"
     real: ClassVar[bool] = False
@@ -24,11 +24,12 @@ class Recorded(ControllerPart):
     same: ClassVar[tuple[str, ...]] = ("sha256",)
 
     name: str = "recorded"
-    path: Path = setting(..., "", "The file: a grid of bias sweeps (.3ds) or a published run (.hf5).")
+    path: Path = setting(..., "", "A grid of bias sweeps (.3ds), a run, or a folder with an image and spectra.")
+    didv: str = setting("", "", "Name of the channel that becomes dI/dV; empty to look for one that follows the current.")
 
     @override
     def open(self) -> RecordedController:
-        return RecordedController(self.path.expanduser(), name=self.name)
+        return RecordedController(self.path.expanduser(), didv=self.didv, name=self.name)
 
     @override
     def completed(self, seed: int = 0, sample: str | Data | Part | None = None) -> Self:

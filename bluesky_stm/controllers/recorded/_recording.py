@@ -12,9 +12,9 @@ import numpy as np
 from scipy.ndimage import map_coordinates
 
 from bluesky_stm.errors import FileFormatError, LimitError, NotCapableError
-from bluesky_stm.files import RecordedRun, Sweeps, fingerprint, read, read_sweeps
+from bluesky_stm.files import RecordedRun, Sweeps, fingerprint, read
 from bluesky_stm.geometry import Floats, Frame, Point
-from bluesky_stm.measurements import Grid, Spectrum
+from bluesky_stm.measurements import About, Grid, Quality, Spectrum
 from bluesky_stm.protocols import LockInSettings, SweepSettings
 
 
@@ -51,19 +51,24 @@ class Recording:
     run : RecordedRun
     origin : dict, optional
         File and hash, for the start document.
-    times : dict, optional
-        Times at each bias that were recorded, in s: ``settle`` and ``integrate`` of `SweepSettings`, or one of them.
     """
 
-    def __init__(self, run: RecordedRun, origin: dict[str, str] | None = None, times: dict[str, float] | None = None) -> None:
-        self.run = run
-        self.origin, self.times = origin or {}, times or {}
+    def __init__(self, run: RecordedRun, origin: dict[str, str] | None = None) -> None:
+        self.run, self.origin = run, origin or {}
+        self.about = run.about or About()
         self.frame = run.topograph.frame
         self.places = np.array([spectrum.position for spectrum in run.spectra])
 
     @classmethod
-    def of(cls, source: str | Path | RecordedRun | Grid | Sweeps) -> Self:
-        """Make a recording from a file, or from what was read from one.
+    def of(cls, source: str | Path | RecordedRun | Grid | Sweeps, didv: str = "") -> Self:
+        """Make a recording from a file or folder, or from what was read from one.
+
+        Parameters
+        ----------
+        source : path, RecordedRun, Grid or Sweeps
+            Whose spectra answer.
+        didv : str
+            Name of the channel of a file that becomes dI/dV; empty to look for one.
 
         Raises
         ------
@@ -71,11 +76,13 @@ class Recording:
             When it holds no spectra of different places with a topograph.
         """
         if not isinstance(source, (str, Path)):
-            return cls(_as_run(source), times=_times(source))
-        # `read` gives the grid alone, without what else was recorded at each pixel.
-        path = Path(source)
-        data = read_sweeps(path) if path.suffix.lower() == ".3ds" and path.is_file() else read(path)
-        return cls(_as_run(data), fingerprint(path), _times(data))
+            return cls(_as_run(source))
+        return cls(_as_run(read(source, didv=didv)), fingerprint(source))
+
+    @property
+    def times(self) -> dict[str, float]:
+        """Times at each bias that were recorded, in s: ``settle`` and ``integrate`` of `SweepSettings`, or one of them."""
+        return {key: self.about.further[key] for key in ("settle", "integrate") if key in self.about.further}
 
     @property
     def sweep(self) -> SweepSettings:
@@ -97,9 +104,12 @@ class Recording:
     @cached_property
     def lockin(self) -> RecordedLockIn:
         """Gain and offset between lock-in and dI/dV as recorded; what is not known is NaN."""
-        for spectrum in self.run.spectra:
+        calibration = self.about.calibration
+        if calibration and np.isfinite(calibration.gain) and not calibration.refused:
+            return RecordedLockIn(offset=calibration.offset, recorded_gain=calibration.gain, on=True)
+        for spectrum in self.run.spectra:  # what this package wrote has dI/dV beside the lock-in
             seen = np.isfinite(spectrum.lockin_x + spectrum.didv)
-            if seen.sum() > 1:
+            if seen.sum() > 1 and not spectrum.quality & Quality.OF_LOCKIN:
                 gain, offset = np.polyfit(spectrum.didv[seen], spectrum.lockin_x[seen], 1)
                 return RecordedLockIn(offset=float(offset), recorded_gain=float(gain), on=True)
         return RecordedLockIn()
@@ -156,15 +166,6 @@ class Recording:
         return map_coordinates(height, np.moveaxis(own.to_pixel(frame.points()), -1, 0), order=1, mode="nearest")
 
 
-def _times(data: object) -> dict[str, float]:
-    """Return the times at each bias that a file holds once for each pixel, in s, by their names in `SweepSettings`."""
-    named = {"settle": "Settling time", "integrate": "Integration time"}
-    parameters = data.parameters if isinstance(data, Sweeps) else {}
-    held = {key: parameters[name][np.isfinite(parameters[name])] for key, name in named.items() if name in parameters}
-    # To as many digits as float32 holds. Pixels of different times were not one sweep.
-    return {key: float(f"{v[0]:.6g}") for key, v in held.items() if v.size and v[0] >= 0 and np.ptp(v) <= 1e-5 * v[0]}
-
-
 def _as_run(data: object) -> RecordedRun:
     if isinstance(data, Sweeps):
         data = data.cits()
@@ -173,6 +174,6 @@ def _as_run(data: object) -> RecordedRun:
     if not isinstance(data, RecordedRun) or not data.spectra:
         raise FileFormatError(
             f"This is no grid and no run: a {type(data).__name__.lower()} does not hold spectra of different places. "
-            "Choose a .3ds grid of bias sweeps or a published .hf5 run."
+            "Choose a .3ds grid of bias sweeps, a run, or a folder with an image and the spectra in it."
         )
     return data

@@ -135,34 +135,33 @@ class Detection:
         preamplifier on its way, which makes it smaller and late.
         """
         profile, lockin = self.profile, self.lockin
-        vectors = np.zeros((len(harmonics), 2, *magnitude.shape))
         if not lockin.modulated:
-            return vectors
+            return np.zeros((len(harmonics), 2, *magnitude.shape))
         growth = 1 + np.minimum(profile.lockin_growth * magnitude, profile.lockin_growth_limit)
         displaced = 2 * np.pi * lockin.frequency * profile.capacitance * lockin.amplitude * PICOFARAD
-        for n, (vector, harmonic) in enumerate(zip(vectors, harmonics, strict=True), 1):
-            scale, turned = lockin.response * lockin.passed(n * lockin.frequency), math.radians(lockin.turned(n))
-            made, ahead = self._late(growth * harmonic, profile.lockin_time, back), displaced if n == 1 else 0.0
-            np.multiply(made, scale * math.cos(turned), out=vector[0])
-            np.multiply(made, -scale * math.sin(turned), out=vector[1])
-            vector[0] += scale * math.sin(turned) * ahead + (profile.lockin_offset if n == 1 else 0.0)
-            vector[1] += scale * math.cos(turned) * ahead
+        orders = range(1, 1 + len(harmonics))
+        scales = np.array([lockin.response * lockin.passed(n * lockin.frequency) for n in orders])
+        angles = np.radians([lockin.turned(n) for n in orders])
+        turns = (scales * [np.cos(angles), -np.sin(angles)]).T[..., None, None]
+        vectors: Floats = self._late(growth * harmonics, profile.lockin_time, back)[:, None] * turns
+        vectors[0] += displaced * np.array([-turns[0, 1], turns[0, 0]])
+        vectors[0, 0] += profile.lockin_offset
         return vectors
 
     def _late(self, values: Floats, time_constant: float, back: bool) -> Floats:
-        """Return what a low-pass filter averages at each bias; it has not forgotten the bias before, but for the first one."""
+        """Return what a low-pass filter averages at each bias (..., J); it remembers the bias before, but for the first one."""
         left = self._left(time_constant) if time_constant else 0.0
         if left < _FORGOTTEN:
             return values
-        values = values[:, ::-1] if back else values
+        values = values[..., ::-1] if back else values
         kept, ends = math.exp(-self.settings.dwell / time_constant), values
         if kept > _FORGOTTEN:
             from scipy.signal import lfilter
 
-            ends, _ = lfilter([1 - kept], [1, -kept], values, axis=-1, zi=kept * values[:, :1])
+            ends, _ = lfilter([1 - kept], [1, -kept], values, axis=-1, zi=kept * values[..., :1])
         late = values.copy()
-        late[:, 1:] += left * (ends[:, :-1] - values[:, 1:])
-        return late[:, ::-1] if back else late
+        late[..., 1:] += left * (ends[..., :-1] - values[..., 1:])
+        return late[..., ::-1] if back else late
 
     def _left(self, time_constant: float) -> float:
         """Share of a step that is not there yet in the mean over the time of integration."""

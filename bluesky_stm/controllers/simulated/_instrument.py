@@ -113,18 +113,18 @@ class Instrument:
         patches = [SurfacePoints(self.surface, places + apart, barrier) for apart, _ in tip.apexes]
         roughness = np.zeros(len(places))
         if rng is not None and self._wear.any:
-            around = SurfacePoints(self.surface, np.concatenate([places, *(places + apart for apart in AROUND)]), barrier)
-            roughness = np.ptp(around.relief(tip.rise)[len(places) :].reshape(len(AROUND), -1), axis=0)
-            patches[0] = around.first(len(places))
+            around = SurfacePoints(self.surface, (places + AROUND[:, None]).reshape(-1, 2), barrier)
+            patches[0], reliefs = around.first(len(places)), around.relief(tip.rise).reshape(len(AROUND), -1)
+            roughness = reliefs[1:].max(axis=0) - reliefs[1:].min(axis=0)
         gaps = [patch.gap(setpoint if z is None else self.surface.sample.reference) for patch in patches]
         heights = [patch.relief(tip.rise) + gap for patch, gap in zip(patches, gaps, strict=True)]
         height = _together(heights, tip, barrier.mean_decay)
         lift = settings.z_offset + (self._hold_errors(rng, len(places)) if z is None else z - tip.length - height)
-        carried = np.zeros((1 + harmonics, len(places), settings.points))
-        for patch, gap, own, (_, share) in zip(patches, gaps, heights, tip.apexes, strict=True):
-            part = (share * np.exp(barrier.mean_decay * (own - height)))[:, None]
-            carried += part * patch.carried(sweep, gap + lift)
-        current, modulated = carried[0], carried[1:]
+        parts = [patch.carried(sweep, gap + lift) for patch, gap in zip(patches, gaps, strict=True)]
+        if tip.weight:
+            for part, own, (_, share) in zip(parts, heights, tip.apexes, strict=True):
+                part *= (share * np.exp(barrier.mean_decay * (own - height)))[:, None]
+        current, *modulated = sum(parts[1:], start=parts[0])
         detection = Detection(self.profile, lockin, settings)
         risen = np.exp(barrier.mean_decay * rise) if rise is not None else np.ones(current.shape[1] * (1 + settings.backward))
         jumped = self._changes(rng, settings, gaps[0] + lift, current * risen[: current.shape[1]], roughness)
@@ -133,7 +133,7 @@ class Instrument:
             points = slice(way * settings.points, (way + 1) * settings.points)
             turned = slice(None, None, -1 if way else 1)  # the way back is measured from its last bias to its first
             so_far, factor = jumped[:, points][:, turned], (jumped * risen)[:, points][:, turned]
-            ways.append(detection.read(current * factor, modulated * factor, at, so_far, rng, back=bool(way)))
+            ways.append(detection.read(current * factor, np.array(modulated) * factor, at, so_far, rng, back=bool(way)))
         return ways[0].averaged(ways[1]) if settings.backward else ways[0]
 
     def _changes(
@@ -151,7 +151,7 @@ class Instrument:
             return np.ones((len(gap), ways * settings.points))
         rate = self._wear.rate(settings.bias, np.maximum(gap, LEAST_GAP), current, roughness)
         dwell = (settings.settle + settings.integrate) * settings.averages
-        return self._wear.changes(own, np.hstack([rate, rate[:, ::-1]][:ways]), dwell)
+        return self._wear.changes(own, np.hstack([rate, rate[:, ::-1]]) if settings.backward else rate, dwell)
 
     def current(self, places: Floats, bias: float, gap: Floats, tip: Tip) -> Floats:
         """Return the current at one bias, in nA, noise left out.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -21,6 +22,10 @@ INTEGRATED: Final = 0.010
 
 ELECTRON: Final = constants.e * 1e9
 """Charge of an electron, in nA s (CODATA)."""
+
+
+_SHORT: Final = 128
+"""Length of a line up to which its memory is a product with a matrix, which for one spectrum is far faster than a filter."""
 
 
 class NoiseSource:
@@ -61,11 +66,20 @@ def remembering(rng: np.random.Generator, shape: tuple[int, ...], memory: float)
     memory : float
         Correlation of neighbours, from 0 to below 1.
     """
-    from scipy.signal import lfilter
-
     drawn = rng.standard_normal(shape)
     drawn[..., 1:] *= np.sqrt(1 - memory**2)
+    if shape[-1] <= _SHORT:
+        return drawn @ _memories(memory, shape[-1])
+    from scipy.signal import lfilter
+
     return lfilter([1.0], [1.0, -memory], drawn, axis=-1)
+
+
+@lru_cache(maxsize=16)
+def _memories(memory: float, count: int) -> Floats:
+    """Return what is left of each of ``count`` numbers (rows) in each of them (columns)."""
+    late = np.arange(count) - np.arange(count)[:, None]
+    return np.where(late >= 0, memory ** np.maximum(late, 0.0), 0.0)
 
 
 def white_current(profile: Profile, current: Floats | float, seconds: float) -> Floats:

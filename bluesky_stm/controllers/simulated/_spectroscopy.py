@@ -15,6 +15,7 @@ from bluesky_stm.errors import SettingsError
 from bluesky_stm.geometry import Floats, Frame, Point
 from bluesky_stm.measurements import Grid, Quality, Setpoint, Spectrum, Topograph
 from bluesky_stm.protocols import Progress, Spectroscopy, SweepSettings, TipShape
+from bluesky_stm.validated import JSON
 
 SWEEP_OVERHEAD: Final = 0.936
 """Time for a spectrum besides its points, in s: with 121 points of 14 ms it takes 2.63 s, as published."""
@@ -188,7 +189,7 @@ class SimulatedSpectroscopy(Spectroscopy):
 
     def _gridded(self, frame: Frame, settings: SweepSettings, rng: np.random.Generator | None, started: float) -> Grid:
         setpoint = settings.setpoint or self._bench.junction.setpoint
-        channels: dict[str, Floats] = {}
+        channels: JSON = {}
         height, places = np.empty(frame.pixels), frame.points()
         band = max(1, _TOGETHER // frame.pixels[1])
         for first in range(0, frame.pixels[0], band):
@@ -225,7 +226,7 @@ class SimulatedSpectroscopy(Spectroscopy):
             backward=back,
         )
 
-    def _channels(self, reading: Reading, done: int) -> dict[str, Floats]:
+    def _channels(self, reading: Reading, done: int) -> JSON:
         """Return the channels of the first spectrum by name; NaN from point ``done`` on."""
         channels = {name: values[0].copy() for name, values in reading.channels(self._bench.lockin).items()}
         for values in channels.values():

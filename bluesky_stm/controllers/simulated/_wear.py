@@ -24,8 +24,8 @@ import numpy as np
 from bluesky_stm.controllers.simulated._profile import Profile
 from bluesky_stm.geometry import Floats
 
-AROUND = 0.7 * np.array([[np.cos(angle), np.sin(angle)] for angle in np.arange(8) * np.pi / 4])
-"""Places around the tip, in nm, where the relief that it stands over is looked at."""
+AROUND = 0.7 * np.array([[0.0, 0.0], *([np.cos(angle), np.sin(angle)] for angle in np.arange(8) * np.pi / 4)])
+"""Place of the tip and places around it, in nm, where the relief that it stands over is looked at."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,12 @@ class Wear:
             Time spent on a point, in s.
         """
         drawn, direction, size = rng.random((3, *rate.shape))
-        low, high = self.profile.jump
-        step = np.where(direction < 0.5, -1.0, 1.0) * (low + (high - low) * size)
-        return np.exp(np.cumsum(np.where(drawn < -np.expm1(-rate * dwell), step, 0.0), axis=1))
+        changed = np.nonzero(drawn < -np.expm1(-rate * dwell))
+        factors = np.ones(rate.shape)
+        if len(changed[0]):
+            low, high = self.profile.jump
+            steps = np.zeros(rate.shape)
+            steps[changed] = np.where(direction[changed] < 0.5, -1.0, 1.0) * (low + (high - low) * size[changed])
+            rows = np.unique(changed[0])
+            factors[rows] = np.exp(np.cumsum(steps[rows], axis=1))
+        return factors

@@ -53,7 +53,8 @@ class Scale {
       run.spectra.reasons.some(Boolean) && `${run.spectra.reasons.filter(Boolean).length} without a value`,
       run.exit === "success" ? null : `ended: ${run.exit}`,
     ];
-    return make("div", { class: "heading" }, make("h2", {}, run.name, make("span", {}, size)), make("p", {}, facts.filter(Boolean).join(" \u00b7 ")));
+    const warnings = run.warnings.filter(Boolean).map((text) => make("p", { class: "warning" }, text));
+    return make("div", { class: "heading" }, make("h2", {}, run.name, make("span", {}, size)), make("p", {}, facts.filter(Boolean).join(" \u00b7 ")), ...warnings);
   }
 
   makeMaps() {

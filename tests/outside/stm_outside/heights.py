@@ -30,7 +30,7 @@ class Heights(FileFormat):
         arrays = {name: np.array(held[name]) for name in ("bias", "current", "lockin_x", "lockin_y", "didv")}
         return Grid(frame=frame, height=height, setpoint=setpoint, **arrays)
 
-    def write(self, path, recording):
+    def write(self, path, recording, provenance):
         """Write a grid or a topograph."""
         one = recording.topograph if isinstance(recording, RecordedRun) else recording
         held = {

@@ -1,0 +1,184 @@
+"""Import of runs from files: exported documents with the uids they have, files of microscopes as new runs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from bluesky_stm import files
+from bluesky_stm.documents import Document
+from bluesky_stm.errors import FileFormatError, STMError
+from bluesky_stm.measurements import Spectrum, Topograph
+from bluesky_stm.storage._attached import attached
+from bluesky_stm.storage._catalog import Catalog
+from bluesky_stm.storage._documents import documents
+from bluesky_stm.storage._plain import READERS
+from bluesky_stm.storage._run import Run
+from bluesky_stm.validated import JSON
+
+NOT_TOGETHER: Final = frozenset({*READERS, ".3ds", ".hf5", ".nxs"})
+"""Ends of the names of files that are a run by themselves."""
+
+
+class Imported(NamedTuple):
+    """What has become of one file, or of several that make one run.
+
+    Attributes
+    ----------
+    paths : tuple of Path
+    run : Run or None
+        In the catalog, also where it was there before; None where the files were refused.
+    words : str
+        Which channel became dI/dV, what is missing, or why they were refused.
+    known : bool
+        True when a run of the same content was there already.
+    """
+
+    paths: tuple[Path, ...]
+    run: Run | None
+    words: str
+    known: bool = False
+
+
+def import_run(catalog: Catalog, source: Any, *, didv: str = "", **metadata: Any) -> Run:
+    """Bring a run into a catalog: documents with the uids they have, a file of a microscope as a new run.
+
+    Parameters
+    ----------
+    catalog : Catalog
+        Catalog that takes the run in; it has to be open to write.
+    source : path, Run, or anything that `documents` takes
+        ``.msgpack`` or ``.jsonl`` of documents, or any file that `files.read` knows.
+    didv : str
+        Name of the channel of a microscope's file that becomes dI/dV; empty to look for one.
+    **metadata
+        For the start document of a microscope's file: ``sample``, ``operator`` ...
+
+    Returns
+    -------
+    Run
+        In the catalog. Documents without a stop are given one, as after a crash.
+
+    Raises
+    ------
+    CatalogError
+        When a run of this uid is there already.
+    FileFormatError
+        When the file is none of these, or damaged: then nothing has been imported.
+    """
+    stream = list(_incoming(source, didv, metadata))
+    if [number for number, (name, _) in enumerate(stream) if name == "start"] != [0]:
+        raise FileFormatError(f"{source} is not one run with its start document first. Nothing has been imported.")
+    return catalog.insert(stream)
+
+
+def import_files(
+    catalog: Catalog, paths: Sequence[str | Path], *, didv: str = "", separate: bool = False, **metadata: Any
+) -> Iterator[Imported]:
+    """Bring files into a catalog, one after the other: what is refused stops none of the others.
+
+    An image and the point spectra in it make one run. Files whose content is there already, by its digest, are not taken in
+    again.
+
+    Parameters
+    ----------
+    catalog : Catalog
+        Catalog that takes the runs in; it has to be open to write.
+    paths : sequence of path
+        Files of microscopes, exported documents, and folders with an image and the spectra in it.
+    didv : str
+        Name of the channel that becomes dI/dV; empty to look for one.
+    separate : bool
+        True to make a run of each file.
+    **metadata
+        For the start documents of microscopes' files: ``sample``, ``operator`` ...
+
+    Yields
+    ------
+    Imported
+        One for each run, or for each file that was refused.
+    """
+    known = {digest: run for run in catalog for digest in _digests(run)}
+    for group in _groups([Path(path) for path in paths], separate):
+        try:
+            digest = files.fingerprint(group)["sha256"]
+            if digest in known:
+                yield Imported(group, known[digest], f"its content is that of run {known[digest].uid[:8]} already", known=True)
+                continue
+            run = import_run(catalog, group[0] if len(group) == 1 else list(group), didv=didv, **metadata)
+            known[digest] = run
+            yield Imported(group, run, said_of(run))
+        except STMError as error:
+            yield Imported(group, None, str(error))
+
+
+def said_of(run: Run) -> str:
+    """Return what is to be known of an imported run: which channel became dI/dV, and what is missing."""
+    recorded = run.start.get("recorded", {})
+    return "; ".join(filter(None, (recorded.get("calibration", {}).get("didv", ""), recorded.get("kept", ""))))
+
+
+def _incoming(source: Any, didv: str, metadata: JSON) -> Iterable[Document]:
+    if isinstance(source, list) and all(isinstance(one, PathLike) for one in source):
+        return ((name, dict(doc)) for name, doc in files.documents(source, didv=didv, **metadata))
+    if isinstance(source, str | PathLike):
+        path = Path(source)
+        if (inside := attached(path) if path.is_file() else None) is not None:
+            return inside
+        if path.suffix not in READERS:
+            return ((name, dict(doc)) for name, doc in files.documents(path, didv=didv, **metadata))
+    return documents(source)
+
+
+def _digests(run: Run) -> Iterator[str]:
+    """Yield the digest of the files that a run was imported from, if it was."""
+    try:
+        found = run.start.get("plan_args", {}).get("sha256")
+    except STMError:  # a damaged run is no reason not to import
+        return
+    if run.start.get("plan_name") == files.IMPORT and isinstance(found, str):
+        yield found
+
+
+def _groups(paths: Sequence[Path], separate: bool) -> Iterator[tuple[Path, ...]]:
+    """Yield the files that make one run together: an image and the spectra in it, any other alone."""
+    images: dict[Path, Topograph] = {}
+    spectra: dict[Path, Spectrum] = {}
+    if not separate and len(paths) > 1:
+        for path in paths:
+            try:
+                held = files.read(path) if path.is_file() and path.suffix not in NOT_TOGETHER else None
+            except STMError:
+                continue  # it is refused with its reason when it is imported
+            if isinstance(held, Topograph):
+                images[path] = held
+            elif isinstance(held, Spectrum):
+                spectra[path] = held
+    taken: set[Path] = set()
+    for path in images:
+        held = {name: one for name, one in spectra.items() if _image_of(one, images) == path}
+        sweeps = Counter(map(_sweep, held.values())).most_common(1)
+        inside = [name for name, one in held.items() if sweeps and _sweep(one) == sweeps[0][0]]
+        if inside:
+            taken |= {path, *inside}
+            yield path, *inside
+    yield from ((path,) for path in paths if path not in taken)
+
+
+def _sweep(spectrum: Spectrum) -> tuple[int, float, float]:
+    """Return what the sweeps of spectra in one run have in common: samples and ends."""
+    bias = spectrum.bias
+    return (len(bias), round(float(bias[0]), 6), round(float(bias[-1]), 6)) if len(bias) else (0, 0.0, 0.0)
+
+
+def _image_of(spectrum: Spectrum, images: dict[Path, Topograph]) -> Path | None:
+    """Return the image that a spectrum belongs to: the last before it of those that hold its place, else the first of them."""
+    known = bool(np.isfinite(spectrum.position).all())
+    inside = [path for path, image in images.items() if known and image.frame.contains(spectrum.position)]
+    before = [path for path in inside if images[path].time <= spectrum.time]
+    return max(before, key=lambda path: images[path].time) if before else next(iter(inside), None)
