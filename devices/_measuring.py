@@ -137,6 +137,7 @@ class Measuring(STMDevice):
 
 def _result(field: Field, hinted: bool) -> Cpt:
     """A component for one field: before the first measurement NaN, and its quality INCOMPLETE."""
-    value = None if field.axes else float("nan") if field.dtype == "number" else int(Quality.INCOMPLETE)
+    single = {"number": float("nan"), "integer": int(Quality.INCOMPLETE), "string": ""}
+    value = None if field.axes else single[field.dtype]
     kind = HINTED if hinted else OMITTED if field.attribute == "backward" else NORMAL
     return Cpt(Result, value=value, units=field.units, form=field.form, precision=field.precision, kind=kind, doc=field.doc)

@@ -171,7 +171,19 @@ class Scanner(Flying, Framed, measures=Topograph, hinted=("quality",)):
         frame, line_time = self.frame, self.line_time.get()
         self.check_value(frame)
         longest = self.patience + 6 * frame.pixels[0] * line_time
-        return self.stm.worker.submit(self, act, frame, line_time or None, timeout=longest, unit=self.unit, tells=True)
+        return self.stm.worker.submit(
+            self, act, frame, line_time or self._pace(frame), timeout=longest, unit=self.unit, tells=True
+        )
+
+    def _pace(self, frame: Frame) -> float | None:
+        """Return the time for a line, in s, where nobody asks for one; None for the controller's own.
+
+        That may be what the last frame, a tenth as wide, was scanned with: what the feedback cannot follow is made slower.
+        """
+        own, follows = self.controller.get_line_time(frame), self.stm.tip.follows
+        if own is None or not follows or not self.controller.get_feedback() or frame.size[0] / own <= follows:
+            return None
+        return frame.size[0] / follows
 
     def _scan(self, frame: Frame, line_time: float | None, status: ActStatus, tell: Progress | None = None) -> None:
         check_steady(self.stm, None)  # a person may have turned up the gains; an image would be an hour of noise

@@ -185,6 +185,10 @@ class STM(Device):
         """
         self.limits.check(quantity, value, what)
 
+    def allows_dose(self, seconds: float) -> bool:
+        """Return True when even the highest current may be kept for so many ``seconds``."""
+        return seconds <= self.limits.dose
+
     def check_dose(self, what: str, seconds: float, current: float = math.inf) -> None:
         """Refuse to keep more than half of the highest current for longer than the dose limit allows.
 
@@ -203,7 +207,7 @@ class STM(Device):
             When the act would last too long; nothing has been done then.
         """
         high, dose = self.limits.current[1], self.limits.dose
-        if current > high / 2 and not seconds <= dose:
+        if current > high / 2 and not self.allows_dose(seconds):
             raise LimitError(
                 f"{what} would keep {current:g} nA, more than half of {high:g} nA, for {seconds:.3g} s instead of {dose:g} s. "
                 "Nothing has been done. Be faster, or start from a lower set point."

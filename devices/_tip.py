@@ -208,14 +208,18 @@ class TipPosition(STMDevice):
                 f"{self.name} can't go to ({target.x:g}, {target.y:g}) nm: the feedback is open, and the surface may be in the "
                 "way. Nothing has moved. Close the feedback, or withdraw the tip."
             )
-        self.controller.move_tip(target, self.speed.get() or None)
-        here = self.controller.get_tip().point
+        here = self.controller.move_tip(target, self.speed.get() or None)
         off, allowed = math.dist(here, target), self.tolerance.get()
         if not off <= allowed:
             raise STMError(
                 f"{self.name} is at ({here.x:.4f}, {here.y:.4f}) nm, {off:.4g} nm from ({target.x:.4f}, {target.y:.4f}) nm, "
                 f"{allowed:g} nm are allowed. Nothing was measured there. Look at the scanner, or raise {self.tolerance.name}."
             )
+
+    @property
+    def follows(self) -> float:
+        """Return the lateral speed, in nm/s, up to which the closed feedback follows a slope of `STEEPEST_SLOPE`."""
+        return self.controller.get_gains().integral / STEEPEST_SLOPE
 
     def check_speed(self, speed: float | None = None, what: str = "") -> None:
         """Refuse a lateral speed that the closed feedback cannot follow.
@@ -224,11 +228,9 @@ class TipPosition(STMDevice):
         slope. Where no speed, or 0, is given, the controller's own counts. ``speed`` is in nm/s; ``what`` names the device that
         moves, if it is not the tip itself.
         """
-        if not self.controller.get_feedback():
-            return
         speed = (self.speed.get() if speed is None else speed) or self.controller.get_speed()
-        follows = self.controller.get_gains().integral / STEEPEST_SLOPE
-        if speed > follows:
+        follows = self.follows
+        if speed > follows and self.controller.get_feedback():
             raise LimitError(
                 f"{what or self.speed.name} = {speed:g} nm/s is faster than the {follows:g} nm/s that the feedback follows at "
                 "its integral gain. Nothing has moved. Move slower, or raise the gain."

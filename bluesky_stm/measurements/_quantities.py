@@ -24,6 +24,7 @@ from bluesky_stm.measurements._declared import (
     nested,
     not_stored,
     number,
+    text,
     whole,
 )
 from bluesky_stm.pictures import beside, curve_picture, table, topograph_picture
@@ -55,6 +56,9 @@ class Quality(IntFlag):
     """The lock-in did not modulate the bias: there is no dI/dV, and it is NaN."""
     DERIVED = 32
     """No lock-in measured dI/dV: it is the numerical derivative of the current."""
+
+    DISTURBED = 64
+    """Somebody changed meanwhile what defines it: set point, place, lock-in, drift compensation. It says what."""
 
     OF_LOCKIN = UNMODULATED | DERIVED
     """The flags that say where dI/dV comes from; of a grid they hold for each of its spectra."""
@@ -136,6 +140,10 @@ class Taken(Declared):
     time : float
         Start on the controller's clock, in s.
     quality : Quality
+    disturbed : str
+        What somebody changed while it was taken, where the quality says so.
+    native : str
+        File in which the software of the instrument keeps it, as that software names it.
     about : About or None
         What a file says beside the measurement; None for what was not read from a file of others.
     """
@@ -143,6 +151,8 @@ class Taken(Declared):
     setpoint: Setpoint = nested(Setpoint, "setpoint_")
     time: float = number(units.TIME, "Start on the controller's clock.", 0.0, precision=3)
     quality: Quality = whole(Quality, "What is wrong with it, as the sum of the flags of `Quality`.", Quality.GOOD)
+    disturbed: str = text("What somebody changed meanwhile that defines it; empty if nothing did.", "", optional=True)
+    native: str = text("File in which the software of the instrument keeps it; empty if none is known.", "", optional=True)
     about: About | None = not_stored()  # noqa: RUF009 - as every declaration
 
 

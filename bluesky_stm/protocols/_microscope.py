@@ -62,7 +62,7 @@ class TipControl(Protocol):
     def get_speed(self) -> float:
         """Return the speed of a move for which none is given, in nm/s."""
 
-    def move_tip(self, point: Point, speed: float | None = None) -> None:
+    def move_tip(self, point: Point, speed: float | None = None) -> Point:
         """Move the tip in a straight line, with the feedback as it is, and return on arrival.
 
         Parameters
@@ -71,6 +71,11 @@ class TipControl(Protocol):
             Destination on the sample, in nm.
         speed : float, optional
             In nm/s; by default that of `get_speed`.
+
+        Returns
+        -------
+        Point
+            Where the tip stands, in nm, as the instrument says it.
 
         Raises
         ------
@@ -190,6 +195,20 @@ class Scanning(Protocol):
         ------
         LimitError
             When the frame reaches beyond the range of the hardware; nothing has moved.
+        """
+
+    def get_line_time(self, frame: Frame) -> float | None:
+        """Return the time per line, forward only, in s, at which a frame is scanned where none is asked for.
+
+        Parameters
+        ----------
+        frame : Frame
+            Region (nm) and pixels.
+
+        Returns
+        -------
+        float or None
+            None where the controller does not know it.
         """
 
     def image(self, channel: str = "height") -> Floats:

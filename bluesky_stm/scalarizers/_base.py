@@ -40,7 +40,7 @@ class ScalarizerPart(Part):
         "large", "", "Values that the agent seeks: small ones come back with their sign changed."
     )
 
-    refused: ClassVar[Quality] = Quality.LOST_CONTACT | Quality.TIP_CHANGED | Quality.UNMODULATED
+    refused: ClassVar[Quality] = Quality.LOST_CONTACT | Quality.TIP_CHANGED | Quality.UNMODULATED | Quality.DISTURBED
     """Quality flags with which a spectrum has no value. Clipped or incomplete ones are refused where that part counts.
 
     A spectrum without modulation has no dI/dV, so that only a scalarizer of the current alone takes it.

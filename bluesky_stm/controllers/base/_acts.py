@@ -92,7 +92,7 @@ class Acts:
         return steps
 
 
-def travel(acts: Acts, start: Point, end: Point, speed: float, arrive: Callable[[Point], None]) -> None:
+def travel(acts: Acts, start: Point, end: Point, speed: float, arrive: Callable[[Point], None]) -> Point:
     """Move from ``start`` to ``end`` as one act.
 
     Parameters
@@ -105,6 +105,11 @@ def travel(acts: Acts, start: Point, end: Point, speed: float, arrive: Callable[
         Speed, in nm/s.
     arrive : callable
         Called with the place, in nm, that was reached; it is ``end`` unless the move was stopped.
+
+    Returns
+    -------
+    Point
+        The place that was reached, ``end``.
 
     Raises
     ------
@@ -120,6 +125,7 @@ def travel(acts: Acts, start: Point, end: Point, speed: float, arrive: Callable[
         raise MotionStoppedError(
             f"The tip was stopped at ({here.x:.3f}, {here.y:.3f}) nm, {way:.0%} of the way. Ask for the move again."
         )
+    return here
 
 
 def time_of_a_point(settings: SweepSettings) -> float:

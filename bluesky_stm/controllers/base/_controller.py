@@ -188,13 +188,13 @@ class BaseController(BiasControl, CurrentReadout, TipControl, ZControl, Scanning
         return self._tip.get_speed()
 
     @override
-    def move_tip(self, point: Point, speed: float | None = None) -> None:
+    def move_tip(self, point: Point, speed: float | None = None) -> Point:
         self.need(Capability.TIP, "move the tip")
         self.check(x=point[0], y=point[1])
         if speed is not None:
             self.check(speed=speed)
             check_bounds(speed=speed)
-        self._tip.move_tip(Point(float(point[0]), float(point[1])), speed)
+        return self._tip.move_tip(Point(float(point[0]), float(point[1])), speed)
 
     # ---- z ----
 
@@ -255,6 +255,10 @@ class BaseController(BiasControl, CurrentReadout, TipControl, ZControl, Scanning
         if line_time is not None:
             check_bounds(line_time=line_time)
         return self._scanning.scan(frame, line_time, progress)
+
+    @override
+    def get_line_time(self, frame: Frame) -> float | None:
+        return self._scanning.get_line_time(frame)
 
     @override
     def image(self, channel: str = "height") -> Floats:

@@ -59,6 +59,10 @@ class FakeScanning(FakePart, Scanning):
         return Topograph(frame=frame, height=height, setpoint=self.state.setpoint, time=begun, quality=quality)
 
     @override
+    def get_line_time(self, frame: Frame) -> None:
+        """Return None: nothing follows a surface here, so that no line is too fast."""
+
+    @override
     @asked
     def image(self, channel: str = "height") -> Floats:
         return self._images[channel].copy()

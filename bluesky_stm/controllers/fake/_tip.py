@@ -34,10 +34,11 @@ class FakeTip(FakePart, TipControl):
 
     @override
     @asked
-    def move_tip(self, point: Point, speed: float | None = None) -> None:
+    def move_tip(self, point: Point, speed: float | None = None) -> Point:
         with self.script.acting():
             for share in self.script.moves("move_tip", self._steps):
                 step = Point(*((b - a) * share for a, b in zip(self.state.place, point, strict=True)))
                 self.state.place = Point(self.state.place.x + step.x, self.state.place.y + step.y)
                 self.state.time += (step.x**2 + step.y**2) ** 0.5 / (speed or SPEED)
             self.state.place = point
+            return point

@@ -51,11 +51,35 @@ def channels_of(
             f"A sweep from {settings.start:g} to {settings.stop:g} V came back from {data[0][0]:g} to {data[0][-1]:g} V. "
             "It was not used. Look at the bias spectroscopy module."
         )
-    rows = dict(zip((name.replace(AVERAGE, "") for name in names), data, strict=True))
+    rows = dict(zip(plain(names), data, strict=True))
+    asked = wanted(channels, harmonics)
+    forth = [_padded(rows, name, settings, measured) for name in asked]
+    return forth, [_padded(rows, _backward(name), settings, measured) for name in asked if settings.backward]
+
+
+def wanted(channels: ChannelNames, harmonics: Collection[int]) -> list[str]:
+    """Return the names of what a sweep has to record.
+
+    Parameters
+    ----------
+    channels : ChannelNames
+        What the channels are called.
+    harmonics : collection of int
+        Further harmonics of the lock-in.
+    """
     further = [name for harmonic in harmonics for name in channels.harmonics[harmonic]]
-    wanted = (channels.current, channels.lockin_x, channels.lockin_y, *further)
-    forth = [_padded(rows, name, settings, measured) for name in wanted]
-    return forth, [_padded(rows, _backward(name), settings, measured) for name in wanted if settings.backward]
+    return [channels.current, channels.lockin_x, channels.lockin_y, *further]
+
+
+def plain(names: Collection[str]) -> list[str]:
+    """Return the names of channels without the mark of an average.
+
+    Parameters
+    ----------
+    names : collection of str
+        As the module answers them.
+    """
+    return [name.replace(AVERAGE, "") for name in names]
 
 
 def _padded(rows: dict[str, Floats], name: str, settings: SweepSettings, measured: int) -> Floats:

@@ -10,7 +10,7 @@ from typing_extensions import override
 from bluesky_stm.controllers.base import SLEW
 from bluesky_stm.controllers.nanonis._guard import NanonisPart
 from bluesky_stm.controllers.nanonis._link import Link
-from bluesky_stm.errors import MotionStoppedError
+from bluesky_stm.errors import LimitError, MotionStoppedError
 from bluesky_stm.protocols import BiasControl
 
 STEP: Final = 0.05
@@ -38,12 +38,21 @@ class NanonisBias(NanonisPart, BiasControl):
 
         Raises
         ------
+        LimitError
+            When the feedback is closed, and could not hold the tip at that bias or on the way there. Nothing has moved.
         MotionStoppedError
             When `stop` ended the ramp; the bias stays at the step that was sent last.
         NanonisError
             When the bias does not read back within `BIAS_TOLERANCE`.
         """
         with self._guard.act():
+            if self._guard.is_closed():
+                self._guard.check_bias("A closed feedback", bias)
+                if (here := self.get_bias()) * bias <= 0:
+                    raise LimitError(
+                        f"{bias:g} V lies beyond 0 V from {here:g} V, and the feedback is closed: it would run the tip into "
+                        "the surface on the way. Nothing has moved. Open the feedback, or withdraw the tip before."
+                    )
             self.ramp(bias, self._work)
 
     def ramp(self, bias: float, link: Link, *, stoppable: bool = True) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
+from functools import partial
 
 from bluesky_stm.controllers.base import BaseController, Clock
 from bluesky_stm.controllers.nanonis._bias import NanonisBias
@@ -85,13 +86,13 @@ class NanonisController(BaseController):
     ) -> None:
         self.name, self._closed = name, False
         self._links = Links(host, ports, timeout=timeout, read_only=read_only, announce=announce, names=channels, clock=clock)
-        self._guard = guard = TipGuard(self._links)
-        meeting = Meeting(guard, Interlocks.parse(interlocks))
+        self._guard = guard = TipGuard(self._links, Interlocks.parse(interlocks))
+        meeting = Meeting(guard)
         self._bias, self._current, self._tip = NanonisBias(guard), NanonisCurrent(guard), NanonisTip(guard)
         self._z, self._lockin, self._drift = NanonisZ(guard, self._bias), NanonisLockIn(guard), NanonisDrift(guard)
-        self._scanning = NanonisScanning(guard, self._z)
+        self._scanning = NanonisScanning(guard, self._z, self._drift)
         self._spectroscopy = NanonisSpectroscopy(
-            guard, bias=self._bias, current=self._current, tip=self._tip, z=self._z, lockin=self._lockin
+            guard, bias=self._bias, drift=self._drift, tip=self._tip, z=self._z, lockin=self._lockin
         )
         try:
             self.ranges = self._links.open()
@@ -133,14 +134,24 @@ class NanonisController(BaseController):
         return self._links.channels
 
     def read_interlocks(self) -> JSON:
-        """Return Safe Tip and z limits as they stand in the controller.
+        """Return Safe Tip, z limits and the safe conditions of sweeps as they stand in the controller.
 
         Returns
         -------
         dict
-            Currents in nA and heights in nm, by the names of `read_interlocks`; the safe conditions of sweeps cannot be read.
+            Currents in nA and heights in nm, by the names of `read_interlocks`.
         """
-        return read_interlocks(self._links.watch)
+        return read_interlocks(self._links)
+
+    def arm(self) -> None:
+        """Set the interlocks once more, and take what stands otherwise for meant: a person may have changed it on purpose.
+
+        Raises
+        ------
+        NanonisError
+            When one does not read back.
+        """
+        self._guard.interlocks.arm()
 
     def status(self) -> ZStatus:
         """Return the state of the z controller.
@@ -179,28 +190,37 @@ class NanonisController(BaseController):
                 self._stop_everything()  # over a fresh connection: it must not fail for a cable that was out for a moment
 
     def _stop_everything(self) -> None:
-        """Try all of it, and raise the first refusal only then."""
-        refusals = []
-        for command, values in (("FolMe.Stop", ()), *STOPPING.values()):
+        """Try all of it, whatever single answers look like, and say only then what was refused."""
+        steps: list[Callable[[], object]] = [
+            *(partial(self._links.watch.ask, command, *values) for command, values in (("FolMe.Stop", ()), *STOPPING.values())),
+            self._guard.wait_for_passage,
+            self._close_feedback,
+            partial(self._links.until, self._all_is_over, "The end of all acts"),
+        ]
+        refusals: list[STMError] = []
+        for step in steps:
             try:
-                self._links.watch.ask(command, *values)
-            except NanonisError as refusal:
+                step()
+            except LostConnectionError:
+                raise
+            except STMError as refusal:
                 refusals.append(refusal)
-        self._guard.wait_for_passage()
+        self._guard.check_feedback()
+        if refusals:
+            raise type(refusals[0])("; ".join(map(str, refusals)))
+
+    def _close_feedback(self) -> None:
         self._links.until(lambda: self.status() is not ZStatus.SWITCHING_OFF, "The end of switching off")
         if self.status() is ZStatus.OFF:
             self._guard.close_feedback()
-        if refusals:
-            raise refusals[0]
-        self._links.until(self._all_is_over, "The end of all acts")
-        self._guard.check_feedback()
 
     def _all_is_over(self) -> bool:
         """Return True when nothing runs any more; what the act under way began just before it saw the stop is ended, too."""
         running = [act for act, runs in self.running().items() if runs]
         for act in running:
             command, values = STOPPING[act]
-            self._links.watch.ask(command, *values)
+            with suppress(NanonisError):  # it is asked again as long as it runs
+                self._links.watch.ask(command, *values)
         return not running
 
     def close(self) -> None:

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
+from bluesky_stm.controllers.nanonis._interlocks import Armed, Interlocks
 from bluesky_stm.controllers.nanonis._link import Link
 from bluesky_stm.controllers.nanonis._links import POLL, Links
 from bluesky_stm.controllers.nanonis_wire._commands import FOREVER, ZStatus
@@ -75,9 +76,12 @@ class TipGuard:
     Parameters
     ----------
     links : Links
+    interlocks : Interlocks
+        Looked at before every act.
 
     Attributes
     ----------
+    interlocks : Armed
     left_open : bool
         True when the feedback stands open because it was asked for.
     passing : bool
@@ -88,8 +92,8 @@ class TipGuard:
         True while a withdrawal is not yet confirmed: the real-time side may not have heard of it.
     """
 
-    def __init__(self, links: Links) -> None:
-        self.links = links
+    def __init__(self, links: Links, interlocks: Interlocks) -> None:
+        self.links, self.interlocks = links, Armed(links, interlocks)
         self.left_open = self.passing = self.withdrawing = False
         self.home = math.inf
         self._acting = threading.RLock()
@@ -103,16 +107,30 @@ class TipGuard:
     # ---- acts ----
 
     @contextmanager
-    def act(self) -> Iterator[Act]:
+    def act(self, *, sweeping: bool = False, away: bool = False) -> Iterator[Act]:
         """Do one act at a time; a stop ends this one and not the next. A Safe Tip event within it is its fault.
 
-        A lost connection comes back before it begins, for then the state is read.
+        A lost connection comes back before it begins, for then the state is read; then the interlocks are looked at.
+
+        Parameters
+        ----------
+        sweeping : bool
+            True for a sweep, which safe conditions of its own end.
+        away : bool
+            True for an act that takes the tip away from the surface: no interlock has to hold for it.
+
+        Raises
+        ------
+        NanonisError
+            When an interlock is not as it was asked for. Nothing was done.
         """
         with self._acting:
             with self._turn:
                 self._turn.wait_for(lambda: not self._stops)
                 self.links.stopped.clear()
-            self.links.work.connect()
+            self.links.renew()
+            if not away:
+                self.interlocks.check(sweeping=sweeping)
             act = Act()
             try:
                 yield act
@@ -202,7 +220,7 @@ class TipGuard:
         STMError
             When nothing keeps the tip off the surface; it was withdrawn.
         """
-        state = self._state()
+        state = self._state(brief=True)
         if state.status is ZStatus.SAFE_TIP:
             raise TipCrashError(
                 f"Safe Tip has withdrawn the tip: the current was above its threshold. {refusal or ''} What was being measured "
@@ -221,13 +239,20 @@ class TipGuard:
         """
         self._check_held(self._state())
 
-    def _state(self) -> ZState:
-        """Look at the z controller, once; a hold that lasts but a moment, as at the end of a sweep, is waited for."""
+    def _state(self, *, brief: bool = False) -> ZState:
+        """Look at the z controller, once; a hold that lasts but a moment, as at the end of a sweep, is waited for.
+
+        Parameters
+        ----------
+        brief : bool
+            True after an act: a module that says that the feedback is on is then believed without the real-time side, which is
+            asked before the next act.
+        """
         end = time.monotonic() + self.links.timeout
         while True:
             # The real-time side is asked last: what it says of the feedback is newer than what the module says.
             status = self.links.status()
-            state = ZState(self.is_closed(), status)
+            state = ZState((brief and status is ZStatus.ON) or self.is_closed(), status)
             if state.status is not ZStatus.HOLD or time.monotonic() > end:
                 return state
             time.sleep(POLL)
@@ -273,6 +298,29 @@ class TipGuard:
                 "There is no bias by which the feedback could hold the tip. It was withdrawn. Set one, then approach."
             )
         self.links.until(lambda: self.withdrawing or self.passing or self.is_closed(), "Feedback on")
+
+    def check_bias(self, what: str, bias: float | None = None) -> None:
+        """Refuse a bias by which the closed feedback could not hold the tip, before anything has moved.
+
+        Parameters
+        ----------
+        what : str
+            What was not done, as in ``"An approach"``.
+        bias : float, optional
+            In V; that which stands if not given.
+
+        Raises
+        ------
+        LimitError
+            When it drives the set point through a contact only.
+        """
+        current = abs(ours(self.links.watch.ask("ZCtrl.SetpntGet")[0], CURRENT))
+        bias = self.links.watch.ask("Bias.Get")[0] if bias is None else bias
+        if current >= CONDUCTANCE_QUANTUM * abs(bias):
+            raise LimitError(
+                f"{what} at {bias:g} V would run the tip into the surface: no tunneling current of {current:g} nA flows there. "
+                "Nothing has moved. Set another bias, or withdraw the tip before."
+            )
 
     def open_feedback(self, link: Link) -> None:
         """Open the feedback, and return when the real-time side has done it.

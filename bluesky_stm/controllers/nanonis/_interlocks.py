@@ -1,19 +1,20 @@
-"""Interlocks of the controller's own, which hold when this program is gone."""
+"""Interlocks of the controller's own, which hold when this program is gone: set, read back, and looked at before every act."""
 
 from __future__ import annotations
 
 import math
+from typing import Final
 
-from bluesky_stm.controllers.nanonis._channels import Channels
-from bluesky_stm.controllers.nanonis._link import Link
+from bluesky_stm.controllers.nanonis._links import Links
+from bluesky_stm.controllers.nanonis_wire._commands import Comparison, SafeAction, SafeLogic
 from bluesky_stm.controllers.nanonis_wire._errors import NanonisError
 from bluesky_stm.controllers.nanonis_wire._si import ours, si
 from bluesky_stm.settings import Positive, Range, Settings
 from bluesky_stm.units import CURRENT, LENGTH
 from bluesky_stm.validated import JSON
 
-STOP_SWEEP, ABOVE, BELOW = 3, 0, 1
-"""Codes of the safe conditions of a sweep."""
+SAFE_TIP: Final = ("safe_tip", "safe_tip_threshold", "safe_tip_recovers", "safe_tip_pauses_scan")
+Z_LIMITS: Final = ("z_limits_enabled", "z_limits")
 
 
 class Interlocks(Settings):
@@ -33,14 +34,27 @@ class Interlocks(Settings):
     z: Range | None = None
     end_sweep: Positive | None = None
 
-    def arm(self, link: Link, channels: Channels) -> None:
-        """Set them, and read back what can be read.
+    @property
+    def wanted(self) -> JSON:
+        """How they have to read, by the names of `read_interlocks`; what was not asked for is missing."""
+        wanted: JSON = {}
+        if self.safe_tip is not None:
+            wanted |= dict(zip(SAFE_TIP, (True, self.safe_tip, False, True), strict=True))
+        if self.z is not None:
+            wanted |= {"z_limits_enabled": True, "z_limits": list(self.z)}
+        if self.end_sweep is not None:
+            wanted |= {"sweep_ends_above": self.end_sweep, "sweep_ends_below": -self.end_sweep}
+        return wanted
 
-        Raises
-        ------
-        NanonisError
-            When one does not read back.
+    def send(self, links: Links) -> None:
+        """Set those that were asked for.
+
+        Parameters
+        ----------
+        links : Links
+            Connections to the instrument; its working one is used.
         """
+        link, channel = links.work, links.channels.current
         if self.safe_tip is not None:
             link.ask("SafeTip.PropsSet", 0, 1, si(self.safe_tip, CURRENT))
             link.ask("SafeTip.OnOffSet", 1)
@@ -49,49 +63,125 @@ class Interlocks(Settings):
             link.ask("ZCtrl.LimitsSet", si(self.z[1], LENGTH), si(self.z[0], LENGTH))
         if self.end_sweep is not None:
             level = si(self.end_sweep, CURRENT)
-            link.ask("BiasSpectr.SafeCond1Set", STOP_SWEEP, level, channels.current, ABOVE)
-            link.ask("BiasSpectr.SafeCond2Set", STOP_SWEEP, -level, channels.current, BELOW)
-        self._compare(read_interlocks(link))
-
-    def _compare(self, read: JSON) -> None:
-        safe_tip = read["safe_tip_threshold"] if read["safe_tip"] else math.inf
-        z = tuple(read["z_limits"]) if read["z_limits_enabled"] else (-math.inf, math.inf)
-        asked = [self.safe_tip, *(self.z or (None, None))]
-        differ = [
-            wanted is not None and not math.isclose(wanted, found, rel_tol=1e-5, abs_tol=1e-6)
-            for wanted, found in zip(asked, [safe_tip, *z], strict=True)
-        ]
-        comes_back = self.safe_tip is not None and (read["safe_tip_recovers"] or not read["safe_tip_pauses_scan"])
-        if any(differ) or comes_back:
-            raise NanonisError(
-                f"The interlocks {self.model_dump(exclude_none=True)} were set and read back {read}. Nothing has moved. "
-                "Look at Safe Tip (its auto recovery off) and the Z limits in the Nanonis software."
-            )
+            # The second condition has no action of its own: its logic says that either of both ends the sweep.
+            link.ask("BiasSpectr.SafeCond1Set", SafeAction.STOP, level, channel, Comparison.ABOVE)
+            link.ask("BiasSpectr.SafeCond2Set", SafeLogic.OR, -level, channel, Comparison.BELOW)
 
 
-def read_interlocks(link: Link) -> JSON:
-    """Return Safe Tip and z limits as they stand in the controller.
-
-    The safe conditions of sweeps are missing, for the protocol has no question for them.
+class Armed:
+    """The interlocks as they have to stand: those that were asked for, and Safe Tip as it stood when it was armed.
 
     Parameters
     ----------
-    link : Link
-        Connection over which they are asked.
+    links : Links
+        Connections to the instrument.
+    interlocks : Interlocks
+        What was asked for.
+    """
+
+    def __init__(self, links: Links, interlocks: Interlocks) -> None:
+        self._links, self.interlocks = links, interlocks
+        self._expected: JSON = {}
+
+    def arm(self) -> None:
+        """Set the interlocks and read them back; what was not asked for is expected to stay as it stands now.
+
+        Raises
+        ------
+        NanonisError
+            When one does not read back.
+        """
+        if not self._links.read_only:
+            self.interlocks.send(self._links)
+        wanted = self.interlocks.wanted
+        read = _safe_tip(self._links)
+        self._expected = {**read, **wanted}
+        if not self._links.read_only:
+            self.check(sweeping=True, read=read)
+
+    def check(self, *, sweeping: bool, read: JSON | None = None) -> None:
+        """Refuse an act when an interlock is not as it was: a person may have changed it meanwhile.
+
+        Parameters
+        ----------
+        sweeping : bool
+            True for a sweep, which the safe conditions end.
+        read : dict, optional
+            Safe Tip as it was read just now; asked for if not given.
+
+        Raises
+        ------
+        NanonisError
+            Before anything was done.
+        """
+        links, expected = self._links, self._expected
+        if not expected:
+            return  # while it connects
+        found = _safe_tip(links) if read is None else dict(read)
+        if "z_limits" in expected:
+            found |= _z_limits(links)
+        if sweeping and "sweep_ends_above" in expected:
+            found |= _safe_conditions(links)
+        wrong = [
+            f"{name} {found[name]} instead of {wanted}"
+            for name, wanted in expected.items()
+            if name in found and not _same(wanted, found[name])
+        ]
+        if wrong:
+            raise NanonisError(
+                f"The interlocks read {'; '.join(wrong)}. Nothing was done. Look at Safe Tip (its auto recovery off), the Z "
+                "limits and the safe conditions of the bias spectroscopy, put them back, or connect again if they are meant."
+            )
+
+
+def read_interlocks(links: Links) -> JSON:
+    """Return Safe Tip, z limits and the safe conditions of sweeps as they stand in the controller.
+
+    Parameters
+    ----------
+    links : Links
+        Connections to the instrument; the watching one is asked.
 
     Returns
     -------
     dict
-        ``safe_tip``, ``safe_tip_threshold`` (nA), ``safe_tip_recovers``, ``safe_tip_pauses_scan``, ``z_limits_enabled`` and
-        ``z_limits`` (lowest and highest, nm).
+        ``safe_tip``, ``safe_tip_threshold`` (nA), ``safe_tip_recovers``, ``safe_tip_pauses_scan``, ``z_limits_enabled``,
+        ``z_limits`` (lowest and highest, nm), ``sweep_ends_above`` and ``sweep_ends_below`` (nA; infinite where no safe
+        condition on the current ends a sweep).
     """
-    recovery, pause, threshold = link.ask("SafeTip.PropsGet")
-    high, low = link.ask("ZCtrl.LimitsGet")
-    return {
-        "safe_tip": bool(link.ask("SafeTip.OnOffGet")[0]),
-        "safe_tip_threshold": ours(threshold, CURRENT),
-        "safe_tip_recovers": bool(recovery),
-        "safe_tip_pauses_scan": bool(pause),
-        "z_limits_enabled": bool(link.ask("ZCtrl.LimitsEnabledGet")[0]),
-        "z_limits": [ours(low, LENGTH), ours(high, LENGTH)],
-    }
+    return {**_safe_tip(links), **_z_limits(links), **_safe_conditions(links)}
+
+
+def _safe_tip(links: Links) -> JSON:
+    recovery, pause, threshold = links.watch.ask("SafeTip.PropsGet")
+    on = links.watch.ask("SafeTip.OnOffGet")[0]
+    return dict(zip(SAFE_TIP, (bool(on), ours(threshold, CURRENT), bool(recovery), bool(pause)), strict=True))
+
+
+def _z_limits(links: Links) -> JSON:
+    high, low = links.watch.ask("ZCtrl.LimitsGet")
+    enabled = bool(links.watch.ask("ZCtrl.LimitsEnabledGet")[0])
+    return dict(zip(Z_LIMITS, (enabled, [ours(low, LENGTH), ours(high, LENGTH)]), strict=True))
+
+
+def _safe_conditions(links: Links) -> JSON:
+    """Currents, in nA, above and below which a sweep ends: one that only both conditions together end has no such bound."""
+    action, above, signal, comparison = links.watch.ask("BiasSpectr.SafeCond1Get")
+    logic, below, signal2, comparison2 = links.watch.ask("BiasSpectr.SafeCond2Get")
+    current, bounds = links.channels.current, [math.inf, -math.inf]
+    ends = action == SafeAction.STOP - 1 and logic in {SafeLogic.OFF, SafeLogic.OR}
+    for on, level, index, compared in (
+        (ends, above, signal, comparison),
+        (ends and logic == SafeLogic.OR, below, signal2, comparison2),
+    ):
+        if on and index == current and compared in {Comparison.ABOVE, Comparison.BELOW}:
+            bounds[compared] = ours(level, CURRENT)
+    return {"sweep_ends_above": bounds[0], "sweep_ends_below": bounds[1]}
+
+
+def _same(wanted: object, found: object) -> bool:
+    if isinstance(wanted, list) and isinstance(found, list):
+        return all(map(_same, wanted, found))
+    if isinstance(wanted, bool) or not (isinstance(wanted, float | int) and isinstance(found, float | int)):
+        return wanted == found
+    return math.isclose(wanted, found, rel_tol=1e-5, abs_tol=1e-6)

@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 
 from bluesky_stm.controllers.nanonis._socket import GuardedSocket
-from bluesky_stm.controllers.nanonis_wire._commands import COMMANDS, only_reads
+from bluesky_stm.controllers.nanonis_wire._commands import COMMANDS, RELEASE, only_reads, types_of
 from bluesky_stm.controllers.nanonis_wire._errors import NanonisError, ProtocolError, ReadOnlyError
 from bluesky_stm.controllers.nanonis_wire._wire import Header, client_types, decode_answer, encode
 from bluesky_stm.errors import LostConnectionError, STMError
@@ -45,6 +45,10 @@ class Link:
     ----------
     on_connect : callable
         Called with the link after it connected, before anything else is sent: reads the state.
+    release : int
+        Host release, which says what the answers look like.
+    losses : int
+        How often the connection was lost or hung up.
     """
 
     def __init__(
@@ -59,6 +63,7 @@ class Link:
         self.host, self.ports, self.timeout, self.read_only = host, tuple(ports), timeout, read_only
         self._announce = announce
         self.on_connect: Callable[[Link], object] = bool
+        self.release, self.losses = RELEASE, 0
         self._lock = threading.RLock()
         self._socket: GuardedSocket | None = None
         self._client: Any = None
@@ -90,7 +95,7 @@ class Link:
         LostConnectionError
             There was no answer in time, or none that makes sense. Whether the command was done is not known.
         """
-        types = COMMANDS[command]
+        types = types_of(command, self.release)
         declared = encode(types.request, values)
         if not only_reads(command):
             self._permit(command, values)
@@ -126,6 +131,7 @@ class Link:
         with self._lock:
             if self._socket is not None:
                 self._socket.close()
+                self.losses += 1
             self._socket = self._client = None
 
     def close(self) -> None:

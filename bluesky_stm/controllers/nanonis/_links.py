@@ -81,13 +81,18 @@ class Links:
     work, watch : Link
     stopped : threading.Event
         Set by a stop, until the next act begins.
+    own : set of str
+        Acts of `RUNNING` that this program has begun and not yet seen the end of: those of others are left alone.
     channels : Channels
         Indexes of the signals, looked up anew at each connection.
+    recorded : list of int or None
+        Channels that the bias spectroscopy module records, where that was read at this connection.
     versions : Versions
     """
 
     channels: Channels
     versions: Versions
+    recorded: list[int] | None = None
 
     def __init__(
         self,
@@ -105,7 +110,9 @@ class Links:
         self.host, self.ports, self.timeout, self.read_only = host, tuple(ports), timeout, read_only
         self.names, self._announce, self.clock = names, announce, clock or RealClock()
         self.stopped = threading.Event()
+        self.own: set[str] = set()
         self.work, self.watch = self._link(ports[0::2]), self._link(ports[1::2])
+        self._lost: dict[Link, int] = {self.work: 0, self.watch: 0}
 
     def _link(self, ports: Sequence[int]) -> Link:
         return Link(self.host, ports, self.timeout, read_only=self.read_only, announce=self._announce)
@@ -115,7 +122,9 @@ class Links:
 
         It is for a withdrawal when both others fail; the caller closes it.
         """
-        return self._link(self.ports[::-1])
+        spare = self._link(self.ports[::-1])
+        spare.release = self.work.release
+        return spare
 
     def open(self) -> Mapping[str, tuple[float, float]]:
         """Connect, look up versions and channels, and return the ranges of the hardware.
@@ -128,10 +137,24 @@ class Links:
             When the release is too old or a channel is missing.
         """
         self.versions = self._read_versions()
+        self.work.release = self.watch.release = self.versions.host_release
         self.find_channels(self.work)
         ranges = self._read_ranges()
         self.status()
         return ranges
+
+    def renew(self) -> None:
+        """Connect both anew where one was lost since the last time: what one has noticed the other one learns only when asked.
+
+        So a restart of the software costs one act, not one for each connection.
+        """
+        lost = {link: link.losses for link in (self.work, self.watch)}
+        if lost != self._lost:
+            for link in (self.work, self.watch):
+                link.drop()
+        self.watch.connect()
+        self.work.connect()
+        self._lost = {link: link.losses for link in (self.work, self.watch)}
 
     def close(self) -> None:
         """Hang up for good."""
@@ -151,6 +174,7 @@ class Links:
         NanonisError
             When a name is not among them.
         """
+        self.recorded = None
         self.channels = Channels.find(self.names, link.ask("Signals.NamesGet")[0])
 
     def status(self) -> ZStatus:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import time
+from dataclasses import dataclass
 from typing import Final
 
 from typing_extensions import override
@@ -10,10 +13,109 @@ from bluesky_stm import units
 from bluesky_stm.controllers.nanonis._guard import NanonisPart
 from bluesky_stm.controllers.nanonis._links import confirm
 from bluesky_stm.controllers.nanonis_wire._commands import Switch
+from bluesky_stm.errors import SettingsError
 from bluesky_stm.protocols import LockInCalibration, LockInControl, LockInSettings
 
 FIRST: Final = 1
 """Number of the modulator and of the demodulator."""
+
+
+RECENT: Final = 10.0
+"""Time, in s, for which what was seen of the lock-in after a sweep is taken to hold before the next one."""
+
+SETTLED: Final = 3.0
+"""Time constants of a low-pass filter that a dwell time has to last: then 5 % of the step from the bias before are left."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """The lock-in as it stood at one moment.
+
+    Attributes
+    ----------
+    settings : LockInSettings
+        Of modulator and demodulator 1.
+    harmonics : dict of int to float
+        Phase, in degrees, of the demodulator of each further harmonic that is measured.
+    harmonic : int
+        Which demodulator 1 demodulates.
+    demodulated, modulated : int
+        Indexes of the signal that demodulator 1 demodulates, and of the output that modulator 1 modulates.
+    order : int
+        Of the low-pass filter of demodulator 1; 0 for none.
+    cutoff : float
+        Of the same, in Hz.
+    """
+
+    settings: LockInSettings
+    harmonics: dict[int, float]
+    harmonic: int
+    demodulated: int
+    modulated: int
+    order: int
+    cutoff: float
+
+    @property
+    def lag(self) -> float:
+        """Time constant of the low-pass filter, in s, all its poles together; 0 where it is off."""
+        return self.order / (2 * math.pi * self.cutoff) if self.order > 0 and self.cutoff > 0 else 0.0
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """Everything by what a person calls it, to be compared with how it stood before."""
+        settings = {
+            "modulation (V)": self.settings.amplitude,
+            "frequency of the modulation (Hz)": self.settings.frequency,
+            "phase of demodulator 1": self.settings.phase,
+            "modulation on": self.settings.on,
+            "harmonic of demodulator 1": self.harmonic,
+            "signal of demodulator 1": self.demodulated,
+            "output of modulator 1": self.modulated,
+            "order of the low-pass filter": self.order,
+            "cut-off of the low-pass filter (Hz)": self.cutoff,
+        }
+        return {**settings, **{f"phase of demodulator {n}": phase for n, phase in self.harmonics.items()}}
+
+    def settles(self, dwell: float) -> bool:
+        """Return True when the low-pass filter settles within the dwell time, in s, or when nothing is modulated."""
+        return not self.settings.modulated or dwell >= SETTLED * self.lag
+
+    def check_filter(self, dwell: float) -> None:
+        """Refuse a dwell time within which the low-pass filter does not settle.
+
+        Parameters
+        ----------
+        dwell : float
+            Time at each bias, in s.
+
+        Raises
+        ------
+        SettingsError
+            Nothing was swept.
+        """
+        if not self.settles(dwell):
+            raise SettingsError(
+                f"The low-pass filter of demodulator 1, order {self.order} at {self.cutoff:g} Hz, takes "
+                f"{SETTLED * self.lag:.2g} s to settle, and {dwell:g} s are spent at each bias: dI/dV would lag behind it. Nothing was swept. Raise the "
+                "cut-off, or let settle and integrate last longer."
+            )
+
+    def faults(self, bias: int, current: int) -> str:
+        """Return in words why this lock-in measures no dI/dV, empty where it does.
+
+        Parameters
+        ----------
+        bias, current : int
+            Indexes of the signals of bias and current.
+        """
+        wrong = []
+        if self.harmonic != 1:
+            wrong.append(f"demodulator 1 is on harmonic {self.harmonic}")
+        if self.demodulated != current:
+            wrong.append(f"demodulator 1 demodulates signal {self.demodulated}, not the current")
+        if self.modulated != bias:
+            wrong.append(f"modulator 1 modulates signal {self.modulated}, not the bias")
+        return "; ".join(wrong)
 
 
 class NanonisLockIn(NanonisPart, LockInControl):
@@ -26,6 +128,7 @@ class NanonisLockIn(NanonisPart, LockInControl):
 
     _calibration = LockInCalibration()
     _reference = 0.0
+    _seen: tuple[Look, float, int] | None = None
 
     @override
     def get_lockin(self) -> LockInSettings:
@@ -33,14 +136,70 @@ class NanonisLockIn(NanonisPart, LockInControl):
 
         It is ``on`` when the modulator is, or when the bias spectroscopy module is set to switch it on for its sweeps.
         """
+        return self._settings(on=self._modulates())
+
+    def _settings(self, *, on: bool) -> LockInSettings:
         return LockInSettings(
             **vars(self._calibration),
             amplitude=self._watch.ask("LockIn.ModAmpGet", FIRST)[0],
             frequency=self._watch.ask("LockIn.ModPhasFreqGet", FIRST)[0],
             phase=self._watch.ask("LockIn.DemodPhasGet", FIRST)[0],
             reference=self._reference,
-            on=self._modulates(),
+            on=on,
         )
+
+    def known(self, run: bool, dwell: float) -> Look:
+        """Return the lock-in as it was seen last: after the sweep of before, or read now where that was long ago.
+
+        So each sweep needs one look at it, after its end. What differs then has changed during the sweep, or in the moment
+        before it: both are told.
+
+        Parameters
+        ----------
+        run : bool
+            True when the bias spectroscopy module runs the lock-in for its sweeps.
+        dwell : float
+            Time at each bias of the sweep, in s.
+
+        Raises
+        ------
+        SettingsError
+            When a period or the low-pass filter does not pass within the dwell time. Nothing was swept.
+        """
+        look = self._recent()
+        if look is None or not look.settles(dwell):  # a person may have mended it since
+            look = self.look(run)
+        look.settings.check_dwell(dwell)
+        look.check_filter(dwell)
+        return look
+
+    def _recent(self) -> Look | None:
+        if self._seen:
+            look, when, losses = self._seen
+            if losses == self._links.watch.losses and time.monotonic() - when < RECENT:
+                return look
+        return None
+
+    def look(self, run: bool) -> Look:
+        """Read the lock-in whole, as a sweep depends on it.
+
+        Parameters
+        ----------
+        run : bool
+            True when the bias spectroscopy module runs the lock-in for its sweeps: then its own switch does not matter.
+        """
+        order, cutoff = self._watch.ask("LockIn.DemodLPFilterGet", FIRST)
+        look = Look(
+            self._settings(on=run or bool(self._watch.ask("LockIn.ModOnOffGet", FIRST)[0])),
+            harmonics=self.harmonics(),
+            harmonic=self._watch.ask("LockIn.DemodHarmonicGet", FIRST)[0],
+            demodulated=self._watch.ask("LockIn.DemodSignalGet", FIRST)[0],
+            modulated=self._watch.ask("LockIn.ModSignalGet", FIRST)[0],
+            order=order,
+            cutoff=cutoff,
+        )
+        self._seen = look, time.monotonic(), self._links.watch.losses
+        return look
 
     @override
     def set_lockin(self, settings: LockInSettings) -> None:
@@ -61,6 +220,7 @@ class NanonisLockIn(NanonisPart, LockInControl):
             When amplitude, frequency, phase or switch does not read back as it was set.
         """
         before = self.get_lockin()
+        self._seen = None
         with self._guard.act():
             self._work.ask("LockIn.ModAmpSet", FIRST, settings.amplitude)
             self._work.ask("LockIn.ModPhasFreqSet", FIRST, settings.frequency)
@@ -77,6 +237,12 @@ class NanonisLockIn(NanonisPart, LockInControl):
             turned = (read.phase - settings.phase + 180) % 360 - 180
             confirm("The phase of the demodulator", settings.phase, settings.phase + turned, units.ANGLE, 1e-3)
             confirm("The modulation's switch", settings.on, read.on, "(1 on, 0 off)", 0.0)
+
+    @property
+    def further(self) -> list[int]:
+        """Further harmonics that are recorded: those that were measured when the lock-in was seen last."""
+        look = self._recent()
+        return list(look.harmonics if look else self.harmonics())
 
     def harmonics(self) -> dict[int, float]:
         """Return the phase, in degrees, of the demodulator of each further harmonic that is measured.
@@ -103,4 +269,5 @@ class NanonisLockIn(NanonisPart, LockInControl):
         self._reference = lockin.phase + lockin.lag(lockin.frequency) if reference is None else reference
 
     def _modulates(self) -> bool:
-        return bool(self._watch.ask("LockIn.ModOnOffGet", FIRST)[0] or self._watch.ask("BiasSpectr.AdvPropsGet")[3])
+        # In this order the modulator's own switch costs no request where the module runs it for its sweeps anyway.
+        return bool(self._watch.ask("BiasSpectr.AdvPropsGet")[3] or self._watch.ask("LockIn.ModOnOffGet", FIRST)[0])

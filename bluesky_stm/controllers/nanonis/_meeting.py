@@ -6,7 +6,6 @@ import logging
 import time
 
 from bluesky_stm.controllers.nanonis._guard import RETREATING, TipGuard
-from bluesky_stm.controllers.nanonis._interlocks import Interlocks
 from bluesky_stm.controllers.nanonis._link import Link
 from bluesky_stm.controllers.nanonis._links import POLL, RUNNING, STOPPING
 from bluesky_stm.controllers.nanonis_wire._commands import ZStatus
@@ -21,13 +20,12 @@ class Meeting:
     Parameters
     ----------
     guard : TipGuard
-        Its links are not yet open.
-    interlocks : Interlocks
-        Set by `arm`, and once more when a lost connection comes back: the software may have been started anew meanwhile.
+        Its links are not yet open. Its interlocks are set by `arm`, and once more when a lost connection comes back: the
+        software may have been started anew meanwhile.
     """
 
-    def __init__(self, guard: TipGuard, interlocks: Interlocks) -> None:
-        self._guard, self._links, self._interlocks = guard, guard.links, interlocks
+    def __init__(self, guard: TipGuard) -> None:
+        self._guard, self._links = guard, guard.links
         self._armed = False
         self._links.work.on_connect = self._meet
 
@@ -43,13 +41,13 @@ class Meeting:
             When an interlock does not read back.
         """
         self._armed = True
-        self._interlocks.arm(self._links.work, self._links.channels)
+        self._guard.interlocks.arm()
 
     def _meet(self, link: Link) -> None:
         self._end_what_was_left(link)
         if self._armed:
             self._links.find_channels(link)
-            self._interlocks.arm(link, self._links.channels)
+            self._guard.interlocks.arm()
 
     def _end_what_was_left(self, link: Link) -> None:
         """End a sweep, scan or approach that nobody waits for, and withdraw a tip left without feedback.
@@ -57,11 +55,17 @@ class Meeting:
         Raises
         ------
         STMError
-            When such a tip is found after a connection was lost: what was being done cannot go on.
+            When such a tip is found after a connection was lost: what was being done cannot go on. Also while an act of
+            somebody else is running then.
         """
         running = [act for act, command in RUNNING.items() if link.ask(command)[0]]
         if self._links.read_only:
             return
+        if self._armed and (foreign := [act for act in running if act not in self._links.own]):
+            raise STMError(
+                f"Somebody else's {' and '.join(foreign)} is running, begun while the connection was lost. Nothing was done, "
+                "and it was left alone. Wait for its end, or end it in the Nanonis software."
+            )
         for act in running:
             log.warning("A %s was still running: it is stopped.", act)
             command, values = STOPPING[act]

@@ -10,7 +10,7 @@ import numpy as np
 
 from bluesky_stm.controllers.base import SLEW
 from bluesky_stm.controllers.nanonis._links import Links
-from bluesky_stm.controllers.nanonis_wire._commands import Switch
+from bluesky_stm.controllers.nanonis_wire._commands import LINEAR, DigSync, Switch
 from bluesky_stm.controllers.nanonis_wire._errors import NanonisError
 from bluesky_stm.controllers.nanonis_wire._si import si
 from bluesky_stm.protocols import SweepSettings
@@ -44,11 +44,17 @@ class _Setting:
     expect: Sequence[float]
     read: Callable[[list[Any]], Sequence[float]] = list
 
+    def reads(self, read: Sequence[float]) -> bool:
+        """Return True when the values are those that it should have."""
+        wanted = [float(value) for value in self.expect]
+        return len(read) == len(wanted) and np.allclose(read, wanted, rtol=1e-5, atol=1e-15)
 
-def set_up(links: Links, settings: SweepSettings, harmonics: Collection[int] = ()) -> None:
+
+def set_up(links: Links, settings: SweepSettings, harmonics: Collection[int] = (), base: str = "") -> bool:
     """Set up the bias spectroscopy module where it reads otherwise: a person may have changed it since the last sweep.
 
-    Only what is read back is believed, so that a setting that already reads as it should need not be sent.
+    Only what is read back is believed, so that a setting that already reads as it should need not be sent. The channels are
+    read at the first sweep only: the answer of each later one names them.
 
     Parameters
     ----------
@@ -58,44 +64,62 @@ def set_up(links: Links, settings: SweepSettings, harmonics: Collection[int] = (
         The sweep that is asked for.
     harmonics : collection of int
         Further harmonics of the lock-in that are recorded.
+    base : str
+        Beginning of the name of the file in which Nanonis saves the spectrum; empty to leave that as it stands.
+
+    Returns
+    -------
+    bool
+        True when the module runs the lock-in for its sweeps.
 
     Raises
     ------
     NanonisError
         When what was set does not read back.
     """
-    wrong = [setting for setting in _settings_of(links, settings, harmonics) if not _reads(links, setting)[0]]
+    run = False
+
+    def of(setting: _Setting) -> list[float]:
+        nonlocal run
+        read = links.work.ask(f"BiasSpectr.{setting.name}Get")
+        run = bool(read[3]) if setting.name == "AdvProps" else run
+        return [float(value) for value in setting.read(read)]
+
+    wrong = [setting for setting in _settings_of(links, settings, harmonics, base) if not setting.reads(of(setting))]
     for setting in wrong:
         links.work.ask(f"BiasSpectr.{setting.name}Set", *setting.send)
     # All are read again after the last one was sent: the z offset is one value that stands in two of them.
     for setting in wrong:
-        same, read = _reads(links, setting)
-        if not same:
+        read = of(setting)
+        if not setting.reads(read):
             raise NanonisError(
                 f"The {setting.what} of the bias spectroscopy were set to {setting.expect} and read back {read}. "
                 "Nothing was swept. Look at the module in the Nanonis software."
             )
+    links.recorded = _channels(links, harmonics)
+    return run
 
 
-def _reads(links: Links, setting: _Setting) -> tuple[bool, list[float]]:
-    """Return True when a setting reads as it should, and how it reads."""
-    read = [float(value) for value in setting.read(links.work.ask(f"BiasSpectr.{setting.name}Get"))]
-    wanted = [float(value) for value in setting.expect]
-    return len(read) == len(wanted) and np.allclose(read, wanted, rtol=1e-5, atol=1e-15), read
-
-
-def _settings_of(links: Links, settings: SweepSettings, harmonics: Collection[int]) -> list[_Setting]:
+def _channels(links: Links, harmonics: Collection[int]) -> list[int]:
     channels = [links.channels.current, links.channels.lockin_x, links.channels.lockin_y]
-    channels += [index for harmonic in harmonics for index in links.channels.harmonics[harmonic]]
+    return channels + [index for harmonic in harmonics for index in links.channels.harmonics[harmonic]]
+
+
+def _settings_of(links: Links, settings: SweepSettings, harmonics: Collection[int], base: str) -> list[_Setting]:
+    channels = _channels(links, harmonics)
     offset, points, averages = si(settings.z_offset, LENGTH), settings.points, settings.averages
     timing = (Z_AVERAGE, offset, FIRST_SETTLE, SLEW, settings.settle, settings.integrate, END_SETTLE, Z_CONTROL)
     ends, backward = (settings.start, settings.stop), settings.backward
-    props = (Switch.OFF, averages, Switch.of(backward), points, offset, Switch.KEEP, Switch.OFF)
+    saved = Switch.ON if base else Switch.KEEP
+    props = (Switch.OFF, averages, Switch.of(backward), points, offset, saved, Switch.OFF)
     found = [
-        _Setting("channels", "Chs", (channels,), channels, lambda read: read[0]),
         # Averages, backward and points, and the last one: a dialog would wait for a person at the end.
         _Setting(
-            "averages, backward, points, dialog", "Props", props, (0, averages, backward, points, 0), lambda r: [*r[:4], r[-1]]
+            "averages, backward, points, dialog",
+            "Props",
+            props,
+            (0, averages, backward, points, *((1,) if base else ()), 0),
+            lambda r: [*r[:4], *(r[-2:] if base else r[-1:])],
         ),
         _Setting("timing", "Timing", timing, timing),
         _Setting("limits", "Limits", ends, ends),
@@ -108,5 +132,13 @@ def _settings_of(links: Links, settings: SweepSettings, harmonics: Collection[in
             lambda read: read[:2],
         ),
     ]
+    # Segments, another set point or pulses that somebody left on would be applied to the junction before anything is seen.
+    found += [
+        _Setting("sweep mode", "MLSMode", (LINEAR,), (1,), lambda read: [read[0] == LINEAR]),
+        _Setting("alternate set point", "AltZCtrl", (Switch.OFF, 1e-10, 0.1), (0,), lambda read: read[:1]),
+        _Setting("synchronisation", "DigSync", (DigSync.OFF,), (DigSync.OFF - 1,)),
+    ]
+    if channels != links.recorded:
+        found.append(_Setting("channels", "Chs", (channels,), channels, lambda read: read[0]))
     # A sweep without an offset, which is read back in two of the settings, has nothing to return from: that saves a request.
     return [*found, _Setting("return from the Z offset", "ZOffRevert", (Switch.ON,), (1,))] if offset else found

@@ -9,20 +9,31 @@ import numpy as np
 from typing_extensions import override
 
 from bluesky_stm import units
+from bluesky_stm.controllers.nanonis._drift import NanonisDrift
 from bluesky_stm.controllers.nanonis._guard import NanonisPart, TipGuard, rescued
-from bluesky_stm.controllers.nanonis._links import POLL, confirm
+from bluesky_stm.controllers.nanonis._links import FASTEST, POLL, confirm
+from bluesky_stm.controllers.nanonis._witness import Standing, disturbed
 from bluesky_stm.controllers.nanonis._z import NanonisZ
 from bluesky_stm.controllers.nanonis_wire._commands import ScanAction
 from bluesky_stm.controllers.nanonis_wire._errors import NanonisError
-from bluesky_stm.controllers.nanonis_wire._si import si
-from bluesky_stm.errors import NotCapableError, STMError
+from bluesky_stm.controllers.nanonis_wire._si import ours, si
+from bluesky_stm.errors import LimitError, NotCapableError, STMError
 from bluesky_stm.geometry import Floats, Frame
-from bluesky_stm.measurements import Quality, Topograph
+from bluesky_stm.measurements import Quality, Setpoint, Topograph
 from bluesky_stm.protocols import PACKET, Progress, Scanning
 from bluesky_stm.units import CURRENT, LENGTH
 
 WAIT: Final = 250
 """How long the end of a scan is waited for before the lines are counted, in ms."""
+
+LOST: Final = 0.1
+"""Part of the set point below which an image was taken in the air."""
+
+END_OF_RANGE: Final = 1e-3
+"""Part of the z range from its ends within which the tip has come to an end."""
+
+AT_END: Final = 0.01
+"""Part of the pixels of an image that may be at an end of the z range."""
 
 BACKWARD, FORWARD, UPWARD, KEEP_TIME = 0, 1, 1, 2
 
@@ -30,9 +41,12 @@ BACKWARD, FORWARD, UPWARD, KEEP_TIME = 0, 1, 1, 2
 class NanonisScanning(NanonisPart, Scanning):
     """Fulfils `protocols.Scanning`."""
 
-    def __init__(self, guard: TipGuard, z: NanonisZ) -> None:
+    _saved = ""
+    """File of the last scan, as the software names it."""
+
+    def __init__(self, guard: TipGuard, z: NanonisZ, drift: NanonisDrift) -> None:
         super().__init__(guard)
-        self._z = z
+        self._z, self._drift = z, drift
 
     @override
     def scan(self, frame: Frame, line_time: float | None = None, progress: Progress | None = None) -> Topograph:
@@ -49,6 +63,8 @@ class NanonisScanning(NanonisPart, Scanning):
 
         Raises
         ------
+        LimitError
+            When the scan control is set to lines that are faster than the scanner; nothing was scanned.
         NotCapableError
             For a number of columns that is no multiple of 16, which Nanonis would change.
         """
@@ -56,10 +72,14 @@ class NanonisScanning(NanonisPart, Scanning):
             raise NotCapableError(
                 f"Nanonis scans multiples of {PACKET} pixels, not {frame.pixels[1]}. Nothing has moved. Ask for another frame."
             )
+        if line_time is not None:
+            _check_speed(frame, line_time, "A line is asked for")
         with self._guard.act(), rescued(self._stop_scan):
             own = self._work.ask("Scan.SpeedGet")
             self._set_frame(frame)
-            if line_time is not None:
+            if line_time is None:
+                _check_speed(frame, self.get_line_time(frame), "The scan control is set to a line")
+            else:
                 self._set_line_time(line_time)
             try:
                 return self._scan(frame, progress)
@@ -90,6 +110,12 @@ class NanonisScanning(NanonisPart, Scanning):
         _, data, upwards = self._watch.ask("Scan.FrameDataGrab", index, BACKWARD if back else FORWARD)
         return _upright(data, bool(upwards), unit)
 
+    @override
+    def get_line_time(self, frame: Frame) -> float:
+        """Return the time for a line of ``frame``, in s, forth: the scan control keeps either the time or the speed."""
+        forth, _, seconds, _, by_time, _ = self._watch.ask("Scan.SpeedGet")
+        return seconds if by_time or not forth else frame.size[0] / ours(forth, LENGTH)
+
     def _set_line_time(self, seconds: float) -> None:
         self._work.ask("Scan.SpeedSet", 0.0, 0.0, seconds, seconds, KEEP_TIME, 1.0)
         confirm("The time for a line", seconds, self._work.ask("Scan.SpeedGet")[2], units.TIME, 1e-6)
@@ -116,23 +142,54 @@ class NanonisScanning(NanonisPart, Scanning):
         rows = frame.pixels[0]
         report = _LineCount(rows, progress)
         setpoint, started = self._z.get_setpoint(), self._links.clock.now()
+        stood = self._standing(setpoint)
         *_, forth, back, _, _ = self._work.ask("Scan.SpeedGet")
         old = self._grab()[1]
         self._check_tracking()
         if not self._links.stopped.is_set():
+            self._links.own.add("scan")
             self._work.ask("Scan.Action", ScanAction.START, UPWARD)
         began = self._wait_for_end(old, 60.0 + 3 * rows * (forth + back), report)
         self._check_frame(frame)
         height = self._image(frame) if began else np.full(frame.pixels, np.nan)
         report(_lines(height))
+        self._links.own.discard("scan")
+        changes = stood.changes(self._standing(self._z.get_setpoint()))
         quality = Quality.GOOD if report.done == rows else Quality.INCOMPLETE
         return Topograph(
             frame,
             height,
             setpoint=setpoint,
             time=started,
-            quality=quality | (Quality.GOOD if self._guard.is_closed() else Quality.LOST_CONTACT),
+            quality=quality | self._contact(height, setpoint) | disturbed(changes),
+            disturbed=changes,
+            native=self._saved if began and report.done == rows else "",
         )
+
+    def _standing(self, setpoint: Setpoint) -> Standing:
+        """What defines an image beside its frame: set point, gains, and the drift compensation."""
+        gains = self._z.get_gains()
+        numbers = {"proportional gain (nm)": gains.proportional, "integral gain (nm/s)": gains.integral}
+        return Standing(setpoint, others={**numbers, **self._drift.read()})
+
+    def _contact(self, height: Floats, setpoint: Setpoint) -> Quality:
+        """Return LOST_CONTACT for an image in the air: no current flowed, the z range ended, or the feedback is open now.
+
+        Parameters
+        ----------
+        height : ndarray of shape (rows, columns)
+            The image, in nm.
+        setpoint : Setpoint
+            What the feedback kept.
+        """
+        high, low = (ours(end, LENGTH) for end in self._work.ask("ZCtrl.LimitsGet"))
+        measured = height[np.isfinite(height)]
+        at_end = np.minimum(measured - low, high - measured) <= END_OF_RANGE * (high - low)
+        current = np.abs(self.image("current"))
+        current = current[np.isfinite(current)]
+        in_air = bool(current.size) and float(np.median(current)) < LOST * setpoint.current
+        lost = in_air or (measured.size and at_end.mean() > AT_END) or not self._guard.is_closed()
+        return Quality.LOST_CONTACT if lost else Quality.GOOD
 
     def _check_tracking(self) -> None:
         """Asked just before the scan starts: the tip may have been withdrawn since, by whomever."""
@@ -158,7 +215,8 @@ class NanonisScanning(NanonisPart, Scanning):
                 raise NanonisError(
                     f"The scan did not start within {self._links.timeout:g} s. Nothing was scanned. Look at the scan control."
                 )
-            self._work.ask("Scan.WaitEndOfScan", WAIT, timeout=self._links.timeout + WAIT / 1000)
+            timed_out, path = self._work.ask("Scan.WaitEndOfScan", WAIT, timeout=self._links.timeout + WAIT / 1000)
+            self._saved = "" if timed_out else path
             if report.progress and ran:
                 report(_lines(self._grab()[1]))
             time.sleep(POLL)
@@ -176,6 +234,11 @@ class NanonisScanning(NanonisPart, Scanning):
     def _image(self, frame: Frame) -> Floats:
         """The image, in nm."""
         name, data, upwards = self._grab()
+        if name != self._links.names.height:
+            raise NanonisError(
+                f"The image that was asked for is one of {name!r}, not of {self._links.names.height!r}: the signals have "
+                "another order now. It was not used. Connect again."
+            )
         if data.shape != frame.pixels:
             raise NanonisError(f"The image of {name!r} has {data.shape} pixels, not {frame.pixels}. It was not used.")
         return _upright(data, upwards, LENGTH)
@@ -183,6 +246,26 @@ class NanonisScanning(NanonisPart, Scanning):
     def _stop_scan(self) -> None:
         if not self._links.read_only:
             self._watch.ask("Scan.Action", ScanAction.STOP, UPWARD)
+
+
+def _check_speed(frame: Frame, seconds: float, what: str) -> None:
+    """Refuse lines that are faster than the scanner.
+
+    Parameters
+    ----------
+    frame : Frame
+        Region (nm).
+    seconds : float
+        Time for a line, in s, forth.
+    what : str
+        Beginning of the sentence that says whose time that is.
+    """
+    speed = frame.size[0] / seconds
+    if speed > FASTEST:
+        raise LimitError(
+            f"{what} of {frame.size[0]:g} nm in {seconds:.3g} s: {speed:.4g} nm/s, up to {FASTEST:g} nm/s are possible. It may "
+            "be the time of a line of a smaller frame. Nothing was scanned. Give a line time that is longer."
+        )
 
 
 def _upright(data: Floats, upwards: bool, unit: str) -> Floats:

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Final
 
 import numpy as np
 from typing_extensions import override
 
-from bluesky_stm.controllers.nanonis._answer import channels_of
-from bluesky_stm.controllers.nanonis._bias import NanonisBias
-from bluesky_stm.controllers.nanonis._current import NanonisCurrent
+from bluesky_stm.controllers.nanonis._answer import channels_of, plain, wanted
+from bluesky_stm.controllers.nanonis._bias import BIAS_TOLERANCE, NanonisBias
+from bluesky_stm.controllers.nanonis._drift import NanonisDrift
 from bluesky_stm.controllers.nanonis._guard import NanonisPart, TipGuard, ZState, rescued
-from bluesky_stm.controllers.nanonis._lockin import NanonisLockIn
+from bluesky_stm.controllers.nanonis._lockin import Look, NanonisLockIn
 from bluesky_stm.controllers.nanonis._module import set_up
 from bluesky_stm.controllers.nanonis._passage import Before, Passage, patience
 from bluesky_stm.controllers.nanonis._tip import NanonisTip
+from bluesky_stm.controllers.nanonis._witness import Standing, disturbed, same
 from bluesky_stm.controllers.nanonis._z import NanonisZ
 from bluesky_stm.controllers.nanonis_wire._commands import FOREVER, Pulse, Switch
 from bluesky_stm.controllers.nanonis_wire._errors import NanonisError
-from bluesky_stm.controllers.nanonis_wire._si import si
+from bluesky_stm.controllers.nanonis_wire._si import ours, si
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import HARMONICS, Quality, Setpoint, Spectrum
-from bluesky_stm.protocols import LockInSettings, Progress, Spectroscopy, SweepSettings, TipShape
-from bluesky_stm.units import LENGTH
+from bluesky_stm.protocols import Progress, Spectroscopy, SweepSettings, TipShape
+from bluesky_stm.units import CURRENT, LENGTH
 from bluesky_stm.validated import JSON
 
 LOST: Final = 0.1
@@ -40,7 +41,7 @@ class NanonisSpectroscopy(NanonisPart, Spectroscopy):
     Parameters
     ----------
     guard : TipGuard
-    bias, current, tip, z, lockin
+    bias, drift, tip, z, lockin
         The other parts, which know where and at which set point a sweep is taken.
     """
 
@@ -49,13 +50,13 @@ class NanonisSpectroscopy(NanonisPart, Spectroscopy):
         guard: TipGuard,
         *,
         bias: NanonisBias,
-        current: NanonisCurrent,
+        drift: NanonisDrift,
         tip: NanonisTip,
         z: NanonisZ,
         lockin: NanonisLockIn,
     ) -> None:
         super().__init__(guard)
-        self._current, self._tip, self._z, self._lockin = current, tip, z, lockin
+        self._drift, self._tip, self._z, self._lockin = drift, tip, z, lockin
         self._passage = Passage(guard, bias, z)
 
     @override
@@ -70,23 +71,34 @@ class NanonisSpectroscopy(NanonisPart, Spectroscopy):
             When what was set does not read back, or what came back is not what was asked for.
         """
         guard, passage = self._guard, self._passage
-        with guard.act() as act:
+        with guard.act(sweeping=True) as act:
+            run = set_up(self._links, settings, self._lockin.further)
+            lockin = self._lockin.known(run, settings.dwell)
             state = guard.check_contact("swept")
-            lockin, harmonics = self._lockin.get_lockin(), self._lockin.harmonics()
-            lockin.check_dwell(settings.dwell)
             before = Before(self._z.get_setpoint(), state.on)
             with rescued(lambda: passage.leave_as(before)):
-                held = before.setpoint if settings.setpoint is None else passage.hold_at(settings.setpoint)
-                set_up(self._links, settings, harmonics)
-                spectrum = self._sweep(settings, lockin, harmonics, before.feedback, held, progress)
+                held = before.setpoint
+                if settings.setpoint is not None:
+                    held = passage.hold_at(settings.setpoint)
+                    guard.check_contact("swept")
+                stood = Standing(held, self._tip.place(), {**lockin.numbers, **self._drift.known()})
+                spectrum = self._sweep(settings, lockin, before.feedback, stood, progress)
                 # One look at set point and z controller after the sweep answers all that is left to ask: whether the spectrum
                 # is what it claims to be, whether the tip has touched or is gone, and what has to be restored.
-                read, state = self._check_undisturbed(held), guard.check_tip()
-                untouched = passage.restore(before, read) and state.on == before.feedback
+                read, state = self._z.get_setpoint(), guard.check_tip()
+                lockin = self._lockin.look(run)
+                stands = Standing(
+                    _without_sweep(read, held, settings, spectrum),
+                    self._tip.place(),
+                    {**lockin.numbers, **self._drift.read()},
+                )
+                untouched = passage.restore(_left(before, held, stands.setpoint), read) and state.on == before.feedback
                 if not untouched:
                     passage.restore_feedback(before)
                 act.checked = untouched  # nothing but questions was sent since the state was read
-        return replace(spectrum, quality=spectrum.quality | self._contact(state))
+        changes = stood.changes(stands)
+        quality = spectrum.quality | self._contact(state) | disturbed(changes)
+        return replace(spectrum, quality=quality, disturbed=changes)
 
     @override
     def pulse(self, bias: float, width: float) -> None:
@@ -139,10 +151,9 @@ class NanonisSpectroscopy(NanonisPart, Spectroscopy):
     def _sweep(
         self,
         settings: SweepSettings,
-        lockin: LockInSettings,
-        harmonics: Mapping[int, float],
+        lockin: Look,
         closed: bool,
-        setpoint: Setpoint,
+        stood: Standing,
         progress: Progress | None,
     ) -> Spectrum:
         """Sweep, and make a spectrum of the answer.
@@ -151,14 +162,12 @@ class NanonisSpectroscopy(NanonisPart, Spectroscopy):
         ----------
         settings : SweepSettings
             The sweep that is asked for.
-        lockin : LockInSettings
-            As it read just before.
-        harmonics : mapping of int to float
-            Phase, in degrees, of the demodulator of each further harmonic.
+        lockin : Look
+            As it was seen last.
         closed : bool
             True when the feedback was closed before, so that a current has to flow.
-        setpoint : Setpoint
-            As it read when the feedback was there.
+        stood : Standing
+            Set point and place, as they read just before.
         progress : callable or None
             Called once, with the number of points that came back.
 
@@ -166,12 +175,10 @@ class NanonisSpectroscopy(NanonisPart, Spectroscopy):
         -------
         Spectrum
         """
-        tip, started = self._tip.get_tip(), self._links.clock.now()
-        quality = self._check_ready(closed, setpoint)
-        names, data = [], np.empty((0, 0))
-        if not self._links.stopped.is_set():
-            names, data, _ = self._work.ask("BiasSpectr.Start", 1, "", timeout=patience(self._links, settings))
-        forth, back = channels_of(self._links.names, settings, names, data, harmonics)
+        started = self._links.clock.now()
+        quality, z = self._check_ready(closed, stood.setpoint)
+        names, data = self._start(settings, lockin.harmonics)
+        forth, back = channels_of(self._links.names, settings, names, data, lockin.harmonics)
         if not data.size and not self._was_ended():
             raise NanonisError("A sweep that nobody stopped gave not a single point. Look at the bias spectroscopy module.")
         mean = [np.mean(both, axis=0) for both in zip(forth, back or forth, strict=True)]
@@ -179,23 +186,58 @@ class NanonisSpectroscopy(NanonisPart, Spectroscopy):
         if progress and done:
             progress(done, settings.points)
         quality |= self._clipped([*forth[:1], *back[:1]]) | (Quality.GOOD if done == settings.points else Quality.INCOMPLETE)
-        quality |= Quality.GOOD if lockin.modulated else Quality.UNMODULATED
+        measures = lockin.settings.modulated and not lockin.faults(self._links.channels.bias, self._links.channels.current)
+        quality |= Quality.GOOD if measures else Quality.UNMODULATED
         return Spectrum(
-            position=tip.point,
+            position=stood.place,
             bias=settings.bias,
-            **_channels(lockin, harmonics, *mean),
-            setpoint=setpoint,
+            **_channels(lockin, measures, *mean),
+            setpoint=stood.setpoint,
             time=started,
-            z=tip.z + settings.z_offset,
+            z=z + settings.z_offset,
             quality=quality,
-            backward=_channels(lockin, harmonics, *back) if back else {},
+            backward=_channels(lockin, measures, *back) if back else {},
         )
 
-    def _check_ready(self, closed: bool, setpoint: Setpoint) -> Quality:
-        """Look once more just before the sweep starts, for Nanonis sweeps wherever the tip is."""
-        self._guard.check_contact("swept")
-        hanging = closed and abs(self._current.read_current()) < LOST * setpoint.current
-        return Quality.LOST_CONTACT if hanging else Quality.GOOD
+    def _start(self, settings: SweepSettings, harmonics: Collection[int]) -> tuple[list[str], Floats]:
+        """Let the module sweep, and return names and rows of what came back; nothing where a stop came before.
+
+        A person who changed the channels since they were read has them set again, and the sweep is made once more: nothing but
+        the answer tells it.
+        """
+        for _ in range(2):
+            if self._links.stopped.is_set():
+                break
+            self._links.own.add("sweep")
+            names, data, _ = self._work.ask("BiasSpectr.Start", 1, "", timeout=patience(self._links, settings))
+            self._links.own.discard("sweep")
+            if not data.size or set(wanted(self._links.names, harmonics)) <= set(plain(names)):
+                return names, data
+            self._links.recorded = None
+            set_up(self._links, settings, harmonics)
+        return [], np.empty((0, 0))
+
+    def _check_ready(self, closed: bool, setpoint: Setpoint) -> tuple[Quality, float]:
+        """Look at current and height just before the sweep starts, for Nanonis sweeps wherever the tip is.
+
+        Parameters
+        ----------
+        closed : bool
+            True when the feedback was closed, so that a current has to flow.
+        setpoint : Setpoint
+            What the feedback keeps.
+
+        Returns
+        -------
+        quality : Quality
+            LOST_CONTACT where hardly a current flows.
+        height : float
+            Of the tip, in nm.
+        """
+        channels = self._links.channels
+        ((current, height),) = self._watch.ask("Signals.ValsGet", [channels.current, channels.height], 1)
+        hanging = closed and abs(ours(current, CURRENT)) < LOST * setpoint.current
+        return Quality.LOST_CONTACT if hanging else Quality.GOOD, ours(height, LENGTH)
 
     def _was_ended(self) -> bool:
         """Return True when there is a reason why a sweep gave nothing: it was stopped, or the tip is gone."""
@@ -210,22 +252,59 @@ class NanonisSpectroscopy(NanonisPart, Spectroscopy):
         """Return LOST_CONTACT for a tip that was withdrawn meanwhile: it measured nothing."""
         return Quality.LOST_CONTACT if not state.on and self._guard.is_away(state.status) else Quality.GOOD
 
-    def _check_undisturbed(self, held: Setpoint) -> Setpoint:
-        """Read the set point after a sweep, and refuse the spectrum when it is another one than it was held at."""
-        read = self._z.get_setpoint()
-        if not np.isclose(read.current, held.current, rtol=1e-5, atol=0):
-            raise NanonisError(
-                f"Somebody changed the set point from {held.current:g} nA to {read.current:g} nA during a sweep. "
-                "The spectrum was not used. Measure again."
-            )
-        return read
+
+def _without_sweep(read: Setpoint, held: Setpoint, settings: SweepSettings, spectrum: Spectrum) -> Setpoint:
+    """Return the set point after a sweep as others left it: a bias at which the sweep itself has ended is none of theirs.
+
+    Parameters
+    ----------
+    read : Setpoint
+        As it reads after the sweep.
+    held : Setpoint
+        As it read before.
+    settings : SweepSettings
+        The sweep.
+    spectrum : Spectrum
+        What came of it; one that ended early may leave the bias anywhere.
+    """
+    ends = min(abs(read.bias - end) for end in (settings.start, settings.stop)) <= BIAS_TOLERANCE
+    return replace(read, bias=held.bias) if ends or spectrum.quality & Quality.INCOMPLETE else read
 
 
-def _channels(
-    lockin: LockInSettings, harmonics: Mapping[int, float], current: Floats, x: Floats, y: Floats, *further: Floats
-) -> JSON:
-    """Channels of a spectrum by name, from what was recorded: ``further`` has X and Y of each of the ``harmonics``."""
-    channels: JSON = {"current": current, "lockin_x": x, "lockin_y": y, HARMONICS[1]: lockin.didv(x, y)}
-    for (harmonic, phase), pair in zip(harmonics.items(), zip(further[::2], further[1::2], strict=True), strict=True):
-        channels[HARMONICS[harmonic]] = lockin.derivative(harmonic, *pair, phase=phase)
+def _left(before: Before, held: Setpoint, read: Setpoint) -> Before:
+    """Return what a sweep has to leave behind: the state of before, but for what somebody else has set meanwhile.
+
+    Parameters
+    ----------
+    before : Before
+        State that was found.
+    held : Setpoint
+        Where the feedback was held for the sweep.
+    read : Setpoint
+        As others left it.
+    """
+    bias = before.setpoint.bias if abs(read.bias - held.bias) <= BIAS_TOLERANCE else read.bias
+    current = before.setpoint.current if same(read.current, held.current) else read.current
+    return replace(before, setpoint=Setpoint(bias, current))
+
+
+def _channels(lockin: Look, measures: bool, current: Floats, x: Floats, y: Floats, *further: Floats) -> JSON:
+    """Return the channels of a spectrum by name.
+
+    Parameters
+    ----------
+    lockin : Look
+        What was recorded was recorded with it.
+    measures : bool
+        False for a lock-in that does not measure dI/dV, which is NaN then.
+    current, x, y : ndarray of shape (points,)
+        In nA.
+    *further : ndarray of shape (points,)
+        X and Y of each further harmonic, in nA.
+    """
+    settings = lockin.settings
+    didv = settings.didv(x, y) if measures else np.full(len(x), np.nan)
+    channels: JSON = {"current": current, "lockin_x": x, "lockin_y": y, HARMONICS[1]: didv}
+    for (harmonic, phase), pair in zip(lockin.harmonics.items(), zip(further[::2], further[1::2], strict=True), strict=True):
+        channels[HARMONICS[harmonic]] = settings.derivative(harmonic, *pair, phase=phase)
     return channels

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import time
+from typing import Final
 
 from typing_extensions import override
 
@@ -10,14 +12,19 @@ from bluesky_stm import units
 from bluesky_stm.controllers.nanonis._guard import ARRIVED, NanonisPart, height
 from bluesky_stm.controllers.nanonis._links import confirm
 from bluesky_stm.controllers.nanonis_wire._si import ours, si
-from bluesky_stm.errors import MotionStoppedError
+from bluesky_stm.errors import LostConnectionError, MotionStoppedError, STMError
 from bluesky_stm.geometry import Point
 from bluesky_stm.protocols import TipControl, TipState
 from bluesky_stm.units import LENGTH
 
+MOMENT: Final = 1.0
+"""Time, in s, for which the speed that was read is taken to hold: only the patience with a move depends on it."""
+
 
 class NanonisTip(NanonisPart, TipControl):
     """Fulfils `protocols.TipControl`."""
+
+    _speed = (0.0, -math.inf)
 
     @override
     def get_tip(self) -> TipState:
@@ -25,14 +32,15 @@ class NanonisTip(NanonisPart, TipControl):
 
         ``FolMe.XYPosGet`` is asked to wait for a place newer than the question; the height comes by ``ZCtrl.ZPosGet``.
         """
-        return TipState(*self._place(), height(self._watch))
+        return TipState(*self.place(), height(self._watch))
 
     @override
     def get_speed(self) -> float:
-        return ours(self._watch.ask("FolMe.SpeedGet")[0], LENGTH)
+        self._speed = ours(self._watch.ask("FolMe.SpeedGet")[0], LENGTH), time.monotonic()
+        return self._speed[0]
 
     @override
-    def move_tip(self, point: Point, speed: float | None = None) -> None:
+    def move_tip(self, point: Point, speed: float | None = None) -> Point:
         """Move the tip in a straight line by ``FolMe.XYPosSet``, and return on arrival.
 
         A speed that is given is set for this move alone: the one of the follow-me module is brought back afterwards.
@@ -49,33 +57,49 @@ class NanonisTip(NanonisPart, TipControl):
         MotionStoppedError
             When the tip stands further than `ARRIVED` from the destination, whoever stopped it.
         STMError
-            When nothing holds the tip off the surface; it was withdrawn, and the move was not begun.
+            When nothing holds the tip off the surface; it was withdrawn, and the move was not begun. Also while somebody else
+            scans.
         """
         with self._guard.act():
             self._guard.check_feedback()
+            if speed is None:
+                return self._move(point, self._own_speed())
             own = self._work.ask("FolMe.SpeedGet")
-            if speed is not None:
-                self._work.ask("FolMe.SpeedSet", si(speed, LENGTH), 1)
-                confirm("The speed of the tip", speed, ours(self._work.ask("FolMe.SpeedGet")[0], LENGTH), units.SPEED, 1e-6)
+            self._work.ask("FolMe.SpeedSet", si(speed, LENGTH), 1)
+            confirm("The speed of the tip", speed, ours(self._work.ask("FolMe.SpeedGet")[0], LENGTH), units.SPEED, 1e-6)
             try:
-                self._move(point, speed or ours(own[0], LENGTH))
+                return self._move(point, speed)
             finally:
-                if speed is not None and self._work.connected:
+                if self._work.connected:
                     self._work.ask("FolMe.SpeedSet", *own)
 
-    def _place(self) -> Point:
+    def _own_speed(self) -> float:
+        """Return the speed of the follow-me module, by which the end of a move is waited for; not asked twice in a moment."""
+        speed, when = self._speed
+        return speed if time.monotonic() - when < MOMENT else self.get_speed()
+
+    def place(self) -> Point:
         """Return where the tip is, in nm, newer than the question; a move has no use for its height."""
         x, y = self._watch.ask("FolMe.XYPosGet", 1)
         return Point(ours(x, LENGTH), ours(y, LENGTH))
 
-    def _move(self, point: Point, speed: float) -> None:
-        far = math.dist(self._place(), point)
+    def _move(self, point: Point, speed: float) -> Point:
+        far = math.dist(self.place(), point)
         longest = self._links.timeout + 3 * far / speed if speed > 0 else 3600.0
-        self._work.ask("FolMe.XYPosSet", si(point.x, LENGTH), si(point.y, LENGTH), 1, timeout=longest)
-        here = self._place()
+        try:
+            self._work.ask("FolMe.XYPosSet", si(point.x, LENGTH), si(point.y, LENGTH), 1, timeout=longest)
+        except LostConnectionError as lost:
+            if not self._links.is_running("scan"):
+                raise
+            raise STMError(
+                "Somebody else is scanning, and the move waits behind that. It was not waited for, and the scan was left "
+                "alone. End it in the Nanonis software, or wait for its end, then ask again."
+            ) from lost
+        here = self.place()
         if math.dist(here, point) > ARRIVED:
             self._guard.check_feedback()
             raise MotionStoppedError(
                 f"The tip stands at ({here.x:.3f}, {here.y:.3f}) nm, not at ({point.x:.3f}, {point.y:.3f}) nm: the move was "
                 "stopped. Ask for it again."
             )
+        return here

@@ -134,7 +134,7 @@ class NanonisZ(NanonisPart, ZControl):
                 f"Home is at z = {target:g} nm, not {CLEAR:g} nm above the tip at {here:g} nm. Nothing has moved. Set a home "
                 "position away from the surface in the Nanonis software, or withdraw."
             )
-        with self._guard.act():
+        with self._guard.act(away=True):
             self._guard.open_feedback(self._work)
             self._work.ask("ZCtrl.Home")
             self._links.until(lambda: height(self._watch) >= target - ARRIVED, f"A tip at z = {target:g} nm")
@@ -146,12 +146,16 @@ class NanonisZ(NanonisPart, ZControl):
 
         Raises
         ------
+        LimitError
+            At a bias by which the feedback could not hold the tip. Nothing has moved.
         MotionStoppedError
             When `stop` ended it.
         NanonisError
             When it is not over within `APPROACH`, or ends without the feedback on.
         """
         with self._guard.act():
+            self._guard.check_bias("An approach")
+            self._links.own.add("approach")
             self._work.ask("AutoApproach.Open")
             self._work.ask("AutoApproach.OnOffSet", 1)
             self._links.until(
@@ -160,6 +164,7 @@ class NanonisZ(NanonisPart, ZControl):
                 going_on=lambda: self._links.is_running("approach"),
                 longest=APPROACH,
             )
+            self._links.own.discard("approach")
             if self._links.stopped.is_set():
                 raise MotionStoppedError("The approach was stopped on its way. Ask for it again, or withdraw.")
             self._guard.left_open = self._guard.passing = False

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from bluesky_stm.controllers.nanonis_wire._commands import LINEAR
 from bluesky_stm.controllers.nanonis_wire._errors import NanonisError
 
 LOCKINS: Final = 8
@@ -23,6 +24,7 @@ _RULES: Final[Mapping[str, Callable[[Value, Value], Value]]] = {
     "c": lambda before, sent: sent - 1 if sent else before,  # a choice: 0 keep, 1 first, 2 second; read back as 0 and 1
     "n": lambda before, sent: sent or before,  # 0 keeps
     "m": lambda before, sent: before if sent == -1 else sent,  # -1 keeps
+    "o": lambda before, sent: before if sent == 2 else sent,  # 2 keeps
     "N": lambda before, sent: before if math.isnan(sent) else sent,  # NaN keeps
 }
 
@@ -45,13 +47,16 @@ _KEPT: Final[Mapping[str, tuple[str, Values]]] = {
     ),
     "BiasSpectr.ZOffRevert": ("s", (1,)),
     "BiasSpectr.Props": ("snsn=ss", (0, 1, 0, 121, 0.0, 1, 0)),
-    "BiasSpectr.SafeCond1": ("nNmm", (1, math.nan, 0, 0)),
-    "BiasSpectr.SafeCond2": ("nNmm", (1, math.nan, 0, 0)),
+    "BiasSpectr.SafeCond1": ("cNmo", (0, 0.0, 0, 0)),
+    "BiasSpectr.SafeCond2": ("mNmo", (0, 0.0, 0, 0)),
+    "BiasSpectr.MLSMode": ("=", (LINEAR,)),
+    "BiasSpectr.AltZCtrl": ("s==", (0, 100e-12, 0.1)),
+    "BiasSpectr.DigSync": ("c", (0,)),
     "LockIn.ModSignal": ("=", (24,)),
     "LockIn.DemodSignal": ("=", (0,)),
     "LockIn.DemodHarmonic": ("=", (1,)),
     "LockIn.DemodPhas": ("=", (0.0,)),
-    "LockIn.DemodLPFilter": ("mn", (4, 50.0)),
+    "LockIn.DemodLPFilter": ("mn", (4, 1000.0)),
     "Piezo.DriftComp": ("s====", (0, 0.0, 0.0, 0.0, 10.0)),
     "Piezo.Tilt": ("==", (0.0, 0.0)),
     "Util.AcqPeriod": ("=", (0.02,)),

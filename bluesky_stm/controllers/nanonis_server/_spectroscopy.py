@@ -7,11 +7,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bluesky_stm import units
 from bluesky_stm.controllers.nanonis_server._module import Answer, Module
 from bluesky_stm.controllers.nanonis_server._signals import SIGNALS
-from bluesky_stm.controllers.nanonis_wire._commands import CURRENT, LOCKIN_X, LOCKIN_Y, SWEPT
+from bluesky_stm.controllers.nanonis_wire._commands import BIAS, CURRENT, LOCKIN_X, LOCKIN_Y, SWEPT, Comparison, SafeLogic
 from bluesky_stm.controllers.nanonis_wire._errors import NanonisError
 from bluesky_stm.controllers.nanonis_wire._si import ours, si
 from bluesky_stm.files import write_dat
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
 
 PARAMETERS: Final = ["Sweep Start", "Sweep End"]
 FIXED_PARAMETERS: Final = ["X (m)", "Y (m)", "Z (m)", "Integration time (s)", "Settling time (s)"]
-STOP: Final = 3
-"""Action of a safe condition that ends the sweep."""
-
 LONGEST, SLOWEST = 100_000, 3600.0
 """Points and sweeps, and time for a point in s, that are still simulated."""
 
@@ -257,16 +255,37 @@ class BiasSpectrModule(Module):
         spectrum : Spectrum
             The whole sweep, as the microscope measured it.
         """
-        current, ends = spectrum.current, len(spectrum.current)
-        for number in (1, 2):
-            action, threshold, signal, below = self.registers.get(f"BiasSpectr.SafeCond{number}")
-            if action == STOP and SIGNALS[signal] == CURRENT:
-                level = ours(threshold, units.CURRENT)
-                crossed = np.flatnonzero(current < level if below else current > level)
-                ends = min([ends, *crossed])
+        current = spectrum.current
+        action, *first = self.registers.get("BiasSpectr.SafeCond1")
+        logic, *second = self.registers.get("BiasSpectr.SafeCond2")
+        one, two = self._crossed(spectrum, *first), self._crossed(spectrum, *second)
+        met = {SafeLogic.OR: one | two, SafeLogic.AND: one & two, SafeLogic.THEN: two & np.logical_or.accumulate(one)}
+        crossed = np.flatnonzero(met.get(logic, one)) if action else []
+        ends = min([len(current), *crossed])
         kept = np.arange(len(current)) < ends
         channels: JSON = {c.name: np.where(kept, getattr(spectrum, c.name), np.nan) for c in CHANNELS}
         return replace(spectrum, **channels)
+
+    def _crossed(self, spectrum: Spectrum, threshold: float, signal: int, below: int) -> NDArray[np.bool_]:
+        """Return where a signal has crossed the threshold of a safe condition.
+
+        Parameters
+        ----------
+        spectrum : Spectrum
+            The whole sweep.
+        threshold : float
+            In SI.
+        signal : int
+            Index of the signal; one that a sweep does not measure is never across.
+        below : int
+            A `Comparison`.
+        """
+        known = {**self._read({c.name: getattr(spectrum, c.name) for c in CHANNELS}), BIAS: spectrum.bias}
+        name = SIGNALS[signal]
+        if name not in known:
+            return np.zeros(len(spectrum.bias), dtype=bool)
+        values = known[name] if name == BIAS else units.to_si(known[name], units.CURRENT)
+        return values < threshold if below == Comparison.BELOW else values > threshold
 
     # ---- the answer ----
 

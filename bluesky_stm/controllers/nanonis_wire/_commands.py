@@ -12,9 +12,13 @@ PORTS: Final = (6501, 6502, 6503, 6504)
 """Ports of the vendor's software; each takes one client."""
 
 RELEASE: Final = 14718
-"""Host release whose commands these are; before 11798 channels were slots, before 14429 ``BiasSpectr.ChsGet`` had no names."""
+"""Host release (April 2025) whose commands these are; before 11798 channels were slots."""
 
-OLDEST_RELEASE: Final = 14429
+OLDEST_RELEASE: Final = 13742
+"""Oldest release (June 2024) of which the vendor's description was compared: it differs in `OLDER` and in `drift_switch`."""
+
+RELEASES: Final = (OLDEST_RELEASE, 14429, RELEASE)
+"""Releases between which something in use changes, or that are described."""
 
 
 class Types(NamedTuple):
@@ -59,6 +63,12 @@ _PAIRS: Final = {
     "BiasSpectr.Limits": _pair("f f"),
     "BiasSpectr.Timing": _pair("f f f f f f f f"),
     "BiasSpectr.ZOffRevert": _pair("H"),
+    # The first field of both differs in width as well as in meaning: an action here, a logic there.
+    "BiasSpectr.SafeCond1": _pair("H f i H"),
+    "BiasSpectr.SafeCond2": _pair("i f i H"),
+    "BiasSpectr.MLSMode": _pair("s"),
+    "BiasSpectr.AltZCtrl": _pair("H f f"),
+    "BiasSpectr.DigSync": _pair("H"),
     "LockIn.ModOnOff": _pair("I", "i"),
     "LockIn.ModAmp": _pair("f", "i"),
     "LockIn.ModPhasFreq": _pair("d", "i"),
@@ -102,8 +112,6 @@ _SINGLE: Final = {
     "BiasSpectr.ChsGet": Types("", "Ai AS"),
     "BiasSpectr.PropsSet": Types("H i H i f H H", ""),
     "BiasSpectr.PropsGet": Types("", "H i H i AS AS H H"),
-    "BiasSpectr.SafeCond1Set": Types("H f i H", ""),
-    "BiasSpectr.SafeCond2Set": Types("H f i H", ""),
     "Signals.NamesGet": Types("", "AS"),
     "Signals.ValGet": Types("i I", "f"),
     "Signals.ValsGet": Types("Ai I", "Af"),
@@ -122,8 +130,26 @@ COMMANDS: Final[dict[str, Types]] = _SINGLE | {
     f"{name}{'.' if '.' not in name else ''}{verb}": types for name, pair in _PAIRS.items() for verb, types in pair.items()
 }
 
-SETTINGS: Final = tuple(_PAIRS)
-"""What is set by ``Set`` and read back by ``Get`` in the same form."""
+OLDER: Final[dict[str, tuple[int, Types]]] = {
+    # Before it said how many names follow.
+    "BiasSpectr.ChsGet": (14429, Types("", "Ai AT")),
+}
+"""Commands whose types were others before a release."""
+
+
+def types_of(command: str, release: int = RELEASE) -> Types:
+    """Return the types of a command of `COMMANDS`, as a release of the software has them.
+
+    Parameters
+    ----------
+    command : str
+        Name of the command.
+    release : int
+        Host release.
+    """
+    since, older = OLDER.get(command, (0, None))
+    return COMMANDS[command] if older is None or release >= since else older
+
 
 _READING: Final = ("Get", "FrameDataGrab", "WaitEndOfScan", "WaitEndOfLine")
 
@@ -150,6 +176,62 @@ class Switch(IntEnum):
     def of(cls, on: bool) -> Switch:
         """The code for on or off."""
         return cls.ON if on else cls.OFF
+
+
+def drift_switch(on: bool, release: int = RELEASE) -> int:
+    """Return the code by which ``Piezo.DriftCompSet`` switches the compensation.
+
+    Release 13742 says -1 keep, 0 off, 1 on, and release 14718 says 0 keep, 1 on, 2 off. Which one holds between them is not
+    known: there off is sent as 2, with velocities of zero, which does no harm by either.
+
+    Parameters
+    ----------
+    on : bool
+        True to compensate.
+    release : int
+        Host release.
+    """
+    return int(on) if release <= OLDEST_RELEASE else Switch.of(on)
+
+
+class SafeAction(IntEnum):
+    """What ``BiasSpectr.SafeCond1Set`` does when a condition is met; ``Get`` answers one less."""
+
+    KEEP = 0
+    OFF = 1
+    REVERSE = 2
+    STOP = 3
+
+
+class SafeLogic(IntEnum):
+    """How the second safe condition is joined to the first one, by ``BiasSpectr.SafeCond2Set`` and ``Get`` alike."""
+
+    KEEP = -1
+    OFF = 0
+    OR = 1
+    AND = 2
+    THEN = 3
+
+
+class Comparison(IntEnum):
+    """How the signal of a safe condition is compared with its threshold."""
+
+    ABOVE = 0
+    BELOW = 1
+    KEEP = 2
+
+
+class DigSync(IntEnum):
+    """Synchronisation of sweeps, by the codes of ``BiasSpectr.DigSyncSet``; ``Get`` answers one less."""
+
+    KEEP = 0
+    OFF = 1
+    TTL = 2
+    PULSES = 3
+
+
+LINEAR, SEGMENTS = "Linear", "MLS"
+"""Words of ``BiasSpectr.MLSModeSet``: one sweep from start to end, or the segments of the editor."""
 
 
 class ZStatus(IntEnum):

@@ -2,8 +2,8 @@
 
 Types are written as words: ``H h I i f d`` are numbers (16, 16, 32, 32 bits, float32, float64), ``s`` is a text after its
 length in bytes, ``Ai AI Af`` are arrays after their number of elements, ``AS`` is a list of texts after its size in bytes and
-its number, ``M`` is a float32 matrix after its rows and columns. Decoding is strict: a body is understood to its last byte, or
-refused.
+its number, ``AT`` is one without its number, ``M`` is a float32 matrix after its rows and columns. Decoding is strict: a body
+is understood to its last byte, or refused.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _NUMBERS: Final = {code: struct.Struct(f">{code}") for code in "HhIifd"}
 _COUNT: Final = _NUMBERS["i"]
 _STATUS: Final = struct.Struct(">Ii")
 _ARRAYS: Final = {f"A{code}": np.dtype(f">{kind}") for code, kind in {"i": "i4", "I": "u4", "f": "f4"}.items()}
-_DEFAULTS: Final = {"s": "", "M": np.empty((0, 0))} | {code: [] for code in ("AS", *_ARRAYS)}
+_DEFAULTS: Final = {"s": "", "M": np.empty((0, 0))} | {code: [] for code in ("AS", "AT", *_ARRAYS)}
 
 
 class Header(NamedTuple):
@@ -193,6 +193,8 @@ class _Reader:
             return self._text(self._count(1))
         if code == "AS":
             return self._texts()
+        if code == "AT":
+            return self._texts_of(self._at + self._count(1) + _COUNT.size)
         if code == "M":
             rows, columns = self._count(0), self._count(0)
             return self._array(_ARRAYS["Af"], rows * columns).reshape(rows, columns)
@@ -202,11 +204,12 @@ class _Reader:
         status, length = self._unpack(_STATUS)
         text = self._text(self._fitting(length, 1))
         self.end()
-        if status > 1 or bool(status) != bool(text):
+        if status > 1:
             raise ProtocolError(
                 f"An answer ends in status {status} and the text {text!r:.200}. It was not used; connect again."
             )
-        return text
+        # A refusal without words is a refusal, and so are words of an error with a status of 0.
+        return text or ("it gives no reason" if status else "")
 
     def end(self) -> None:
         if self._at != len(self._body):
@@ -258,6 +261,15 @@ class _Reader:
             raise ProtocolError(f"A list of {count} texts should end at byte {end}, not {self._at}. It was not used.")
         return texts
 
+    def _texts_of(self, end: int) -> list[str]:
+        """Return the texts up to byte ``end``: their number is not said."""
+        texts = []
+        while self._at < end:
+            texts.append(self._text(self._count(1)))
+        if self._at != end:
+            raise ProtocolError(f"A list of texts should end at byte {end}, not {self._at}. It was not used.")
+        return texts
+
     def _array(self, kind: np.dtype[np.generic], count: int) -> np.ndarray:
         return np.frombuffer(self._bytes(count * kind.itemsize), kind).astype(float if kind.kind == "f" else int)
 
@@ -268,9 +280,9 @@ def _encode(code: str, value: Any) -> bytes:
     if code == "s":
         text = value.encode()
         return _COUNT.pack(len(text)) + text
-    if code == "AS":
+    if code in {"AS", "AT"}:
         texts = b"".join(_encode("s", text) for text in value)
-        return _COUNT.pack(len(texts)) + _COUNT.pack(len(value)) + texts
+        return _COUNT.pack(len(texts)) + (_COUNT.pack(len(value)) if code == "AS" else b"") + texts
     array = np.asarray(value).astype(_ARRAYS["Af" if code == "M" else code])
     return b"".join(map(_COUNT.pack, array.shape)) + array.tobytes()
 

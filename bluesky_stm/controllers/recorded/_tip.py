@@ -43,8 +43,8 @@ class RecordedTip(TipControl):
         return SPEED
 
     @override
-    def move_tip(self, point: Point, speed: float | None = None) -> None:
-        travel(self._acts, self.place, point, speed or SPEED, self._arrive)
+    def move_tip(self, point: Point, speed: float | None = None) -> Point:
+        return travel(self._acts, self.place, point, speed or SPEED, self._arrive)
 
     def _arrive(self, place: Point) -> None:
         self.place = place

@@ -85,7 +85,7 @@ class SimulatedScanning(Scanning):
         with acts.one():
             self._bench.check_contact()
             started = self._bench.now()
-            line = frame.pixels[1] * PIXEL_TIME if line_time is None else line_time
+            line = self.get_line_time(frame) if line_time is None else line_time
             scan = self._begin(frame, line)
             artefacts = self._artefacts(scan, "height")
             for band in self._bands(scan, started):
@@ -99,6 +99,10 @@ class SimulatedScanning(Scanning):
             self._bench.junction.arrive(Point(float(x), float(y)), self._bench.now())
             quality = Quality.INCOMPLETE if scan.lines < frame.pixels[0] else Quality.GOOD
             return Topograph(frame, self.image(), setpoint=scan.setpoint, time=started, quality=quality)
+
+    @override
+    def get_line_time(self, frame: Frame) -> float:
+        return frame.pixels[1] * PIXEL_TIME
 
     @override
     def image(self, channel: str = "height") -> Floats:

@@ -29,7 +29,7 @@ class SimulatedTip(TipControl):
         return SPEED
 
     @override
-    def move_tip(self, point: Point, speed: float | None = None) -> None:
+    def move_tip(self, point: Point, speed: float | None = None) -> Point:
         """Move in a straight line; ended by `stop`, the tip stays on the way.
 
         Raises
@@ -38,4 +38,4 @@ class SimulatedTip(TipControl):
             When the surface is in the way of an open feedback, or of one that is too slow.
         """
         junction, speed = self._bench.junction, speed or SPEED
-        travel(self._bench.acts, junction.asked, point, speed, lambda end: junction.go_to(end, self._bench.now(), speed))
+        return travel(self._bench.acts, junction.asked, point, speed, lambda end: junction.go_to(end, self._bench.now(), speed))

@@ -71,6 +71,7 @@ def test_a_crash_is_told_as_one(controller, server):
 
 def test_too_much_current_in_a_sweep_ends_it_in_a_crash(controller, server):
     server.software.registers.set("SafeTip.Props", [0, 1, 5e-9])
+    controller.arm()
     server.faults.add(Fault(FaultKind.OVERCURRENT, "BiasSpectr.Start"))
     with pytest.raises(STMError):
         controller.sweep(SHORT)

@@ -6,7 +6,6 @@ import bluesky.plan_stubs as bps
 import pytest
 from bluesky import RunEngine
 
-from bluesky_stm.controllers.nanonis import NanonisError
 from bluesky_stm.controllers.nanonis_server import Fault, FaultKind
 from bluesky_stm.devices import STM
 from bluesky_stm.errors import STMError, TipCrashError
@@ -53,7 +52,7 @@ def test_a_module_that_reads_as_it_should_is_not_set_again(controller, heard):
     heard.clear()
     controller.sweep(SHORT)
     assert not [command for command in heard if command.startswith("BiasSpectr.") and command.endswith("Set")]
-    assert {"BiasSpectr.ChsGet", "BiasSpectr.PropsGet", "BiasSpectr.TimingGet", "BiasSpectr.LimitsGet"} <= set(heard)
+    assert {"BiasSpectr.MLSModeGet", "BiasSpectr.PropsGet", "BiasSpectr.TimingGet", "BiasSpectr.LimitsGet"} <= set(heard)
 
 
 @pytest.mark.parametrize(
@@ -64,6 +63,9 @@ def test_a_module_that_reads_as_it_should_is_not_set_again(controller, heard):
         ("BiasSpectr.TimingSet", (0.05, -2e-10, 0.005, 10.0, 0.001, 0.001, 0.005, 0.05)),
         ("BiasSpectr.AdvPropsSet", (2, 2, 0, 2)),
         ("BiasSpectr.ChsSet", ([0],)),
+        ("BiasSpectr.MLSModeSet", ("MLS",)),
+        ("BiasSpectr.AltZCtrlSet", (1, 1e-9, 0.1)),
+        ("BiasSpectr.DigSyncSet", (3,)),
     ],
 )
 def test_what_a_person_changes_in_the_module_between_two_sweeps_is_set_again(controller, server, heard, command, values):
@@ -97,28 +99,56 @@ def test_a_sweep_without_an_offset_leaves_the_way_back_from_one_alone(controller
     assert server.software.answer("BiasSpectr.TimingGet", [])[0][1] == 0.0
 
 
-def test_a_spectrum_at_a_set_point_that_somebody_changed_meanwhile_is_not_used(controller, server, microscope, monkeypatch):
-    """It would say that it was taken at the set point of before."""
-    sweep = microscope.sweep
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (("ZCtrl.SetpntSet", 0.3e-9), "set point from 0.2 to 0.3 nA"),
+        (("Bias.Set", -1.2), "bias from -1.5 to -1.2 V"),
+        (("FolMe.XYPosSet", 5e-9, 0.0, 1), "tip by 5 nm"),
+        (("LockIn.ModAmpSet", 1, 0.007), "modulation (V) from 0.0164 to 0.007"),
+        (("LockIn.DemodPhasSet", 1, 45.0), "phase of demodulator 1"),
+        (("LockIn.DemodHarmonicSet", 1, 2), "harmonic of demodulator 1 from 1 to 2"),
+        (("LockIn.DemodSignalSet", 1, 30), "signal of demodulator 1 from 0 to 30"),
+        (("LockIn.ModSignalSet", 1, 30), "output of modulator 1 from 24 to 30"),
+        (("LockIn.DemodLPFilterSet", 1, 2, 0.5), "cut-off of the low-pass filter"),
+        (("Piezo.DriftCompSet", 1, 2e-12, 0.0, 0.0, 10.0), "drift compensation along x from 0 to 0.002"),
+    ],
+)
+def test_what_a_person_changes_during_a_sweep_is_said_and_left_as_it_is(
+    controller, server, microscope, monkeypatch, change, told
+):
+    """The spectrum is marked, says what it was, and the value of the person is not overwritten."""
+    controller.sweep(SHORT)
+    sweep, asked = microscope.sweep, dict.fromkeys(["once"])
 
     def meddle(settings):
-        server.software.answer("ZCtrl.SetpntSet", [0.3e-9])
+        if asked:
+            asked.clear()
+            done = sweep(settings)
+            assert not server.software.answer(change[0], list(change[1:]))[1]
+            return done
         return sweep(settings)
 
-    before = microscope.get_setpoint().current
     monkeypatch.setattr(microscope, "sweep", meddle)
-    with pytest.raises(NanonisError, match="changed the set point"):
-        controller.sweep(SHORT)
-    assert microscope.get_setpoint().current == pytest.approx(before)
+    spectrum = controller.sweep(SHORT)
+    assert spectrum.quality & Quality.DISTURBED
+    assert told in spectrum.disturbed
     assert microscope.get_feedback()
+    if change[0] == "ZCtrl.SetpntSet":
+        assert controller.get_setpoint().current == pytest.approx(0.3)
+    if change[0] == "Bias.Set":
+        assert controller.get_bias() == pytest.approx(-1.2)
+    if not change[0].startswith("LockIn"):
+        later = controller.sweep(SHORT)
+        assert not later.quality & Quality.DISTURBED
+        assert not later.disturbed
 
 
 QUESTIONS = [
-    "BiasSpectr.ChsGet",
+    "BiasSpectr.MLSModeGet",
     "BiasSpectr.ZOffRevertGet",
     "FolMe.XYPosGet",
-    "ZCtrl.ZPosGet",
-    "Signals.ValGet",
+    "Signals.ValsGet",
     "BiasSpectr.Start",
     "Signals.RangeGet",
     "LockIn.ModAmpGet",
@@ -164,6 +194,7 @@ def safe(controller, server, microscope):
 
 def test_a_crash_of_a_sweep_at_another_set_point_is_told_before_anything_is_restored(controller, server, microscope):
     server.software.registers.set("SafeTip.Props", [0, 1, 1e-9])
+    controller.arm()
     with pytest.raises(TipCrashError, match="Safe Tip"):
         controller.sweep(replace(SHORT, stop=2.0, setpoint=Setpoint(-1.4, 0.1)))
     assert microscope.is_withdrawn()

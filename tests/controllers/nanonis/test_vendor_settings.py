@@ -34,6 +34,9 @@ SETTINGS = {
         [0.1, 1e-10, 0.01, 5.0, 0.002, 0.02, 0.03, 0.04],
     ),
     "BiasSpectr.ZOffRevert": ([2], [0]),
+    "BiasSpectr.MLSMode": (["MLS"], [3, "MLS"]),
+    "BiasSpectr.AltZCtrl": ([1, 2e-10, 0.5], [1, 2e-10, 0.5]),
+    "BiasSpectr.DigSync": ([2], [1]),
     "LockIn.ModOnOff": ([1, 0], [0]),
     "LockIn.ModAmp": ([1, 0.011], [0.011]),
     "LockIn.ModPhasFreq": ([1, 761.123456789], [761.123456789]),
@@ -58,6 +61,7 @@ TESTED_BY_MEANING = {
     *("Scan.FrameDataGrab", "Scan.Save", "Scan.XYPosGet"),
     *("BiasSpectr.Open", "BiasSpectr.Start", "BiasSpectr.Stop", "BiasSpectr.StatusGet", "BiasSpectr.PropsSet"),
     *("BiasSpectr.PropsGet", "BiasSpectr.SafeCond1Set", "BiasSpectr.SafeCond2Set"),
+    *("BiasSpectr.SafeCond1Get", "BiasSpectr.SafeCond2Get"),
     *("Signals.NamesGet", "Signals.ValGet", "Signals.ValsGet", "Signals.RangeGet", "Piezo.SensGet"),
     *("Util.SessionPathGet", "Util.RTFreqGet", "Util.Lock", "Util.UnLock", "Util.VersionGet"),
 }
@@ -125,8 +129,15 @@ def test_codes_that_keep_what_stands_keep_it(client):
     client.SafeTip_OnOffSet(2)
     client.SafeTip_OnOffSet(0)
     assert client.SafeTip_OnOffGet() == [0]
-    for number in (1, 2):
-        client.quick(f"BiasSpectr.SafeCond{number}Set", [3, math.nan, -1, 2], ["H", "f", "i", "H"])
+
+
+@pytest.mark.parametrize(("number", "code", "sent", "answered", "keep"), [(1, "H", 3, 2, 0), (2, "i", 1, 1, -1)])
+def test_safe_conditions_have_codes_of_their_own(client, number, code, sent, answered, keep):
+    """The first one has an action, whose codes differ by one between setting and answer; the second one has a logic."""
+    types, name = [code, "f", "i", "H"], f"BiasSpectr.SafeCond{number}"
+    client.quick(f"{name}Set", [sent, 5e-9, 0, 1], types)
+    client.quick(f"{name}Set", [keep, math.nan, -1, 2], types)
+    assert client.quick(f"{name}Get", answer=types) == [answered, pytest.approx(5e-9), 0, 1]
 
 
 def test_what_the_software_says_of_itself(client, server):
