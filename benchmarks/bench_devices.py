@@ -48,6 +48,7 @@ class Remembering(SimulatedController):
     def move_tip(self, point, speed=None):
         self._acts.clock.sleep(0.1)
         self.tip = type(self.tip)(*point, self.tip.z)
+        return self.tip.point
 
     def get_tip(self):
         return self.tip

@@ -43,7 +43,7 @@ class IgnoresLineTime(FakeController):
 
 class IgnoresSpeed(FakeController):
     def move_tip(self, point, speed=None):
-        super().move_tip(point)
+        return super().move_tip(point)
 
 
 class ScansUpsideDown(FakeController):
@@ -68,7 +68,7 @@ class Refuses(FakeController):
     def move_tip(self, point, speed=None):
         if speed is not None:
             raise NotCapableError("no")
-        super().move_tip(point)
+        return super().move_tip(point)
 
 
 class ShowsItsParts(FakeController):

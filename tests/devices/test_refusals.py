@@ -233,13 +233,14 @@ def test_the_first_fault_is_the_one_that_is_told(stm):
 def test_a_grid_stopped_between_a_move_and_its_sweep_sweeps_no_more(stm, fake):
     stm.sweep.set(SweepSettings(-0.5, 0.5, 5, settle=0.0, integrate=0.001))
     stm.grid.set(Frame.square((0, 0), 10, 2))
-    arrived = fake.get_tip
+    move = fake.move_tip
 
-    def stopped_on_arrival():
+    def stopped_on_arrival(*asked):
+        here = move(*asked)
         stm.stop()
-        return arrived()
+        return here
 
-    fake.get_tip = stopped_on_arrival
+    fake.move_tip = stopped_on_arrival
     stm.grid.kickoff().wait(1)
     with pytest.raises(Exception, match="stopped"):
         stm.grid.complete().wait(5)

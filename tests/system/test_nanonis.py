@@ -65,7 +65,7 @@ class Rounded:
         return replace(lockin, amplitude=wire(lockin.amplitude, "V"), phase=float(np.float32(lockin.phase)))
 
     def move_tip(self, point, speed=None):
-        self.inner.move_tip(place(point), speed)
+        return place(self.inner.move_tip(place(point), speed))
 
     def get_tip(self):
         tip = self.inner.get_tip()

@@ -20,7 +20,8 @@ class Motion(Suite):
         """Everywhere, and again where it was."""
         self.needs(controller, Capability.TIP)
         for place in [*places, places[-1], places[0]]:
-            controller.move_tip(place)
+            reached = controller.move_tip(place)
+            assert math.dist(reached, place) <= HAIR
             assert math.dist(controller.get_tip().point, place) <= HAIR
 
     def test_the_bias_arrives(self, controller: Controller) -> None:

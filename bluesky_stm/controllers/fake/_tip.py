@@ -41,4 +41,4 @@ class FakeTip(FakePart, TipControl):
                 self.state.place = Point(self.state.place.x + step.x, self.state.place.y + step.y)
                 self.state.time += (step.x**2 + step.y**2) ** 0.5 / (speed or SPEED)
             self.state.place = point
-            return point
+        return self.get_tip().point  # as the instrument says it, which a script may make say something else

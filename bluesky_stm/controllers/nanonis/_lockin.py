@@ -95,9 +95,9 @@ class Look:
         """
         if not self.settles(dwell):
             raise SettingsError(
-                f"The low-pass filter of demodulator 1, order {self.order} at {self.cutoff:g} Hz, takes "
-                f"{SETTLED * self.lag:.2g} s to settle, and {dwell:g} s are spent at each bias: dI/dV would lag behind it. Nothing was swept. Raise the "
-                "cut-off, or let settle and integrate last longer."
+                f"The low-pass filter of demodulator 1, order {self.order} at {self.cutoff:g} Hz, settles within "
+                f"{SETTLED * self.lag:.2g} s, and {dwell:g} s are spent at each bias: dI/dV would lag behind it. Nothing was "
+                "swept. Raise the cut-off, or let settle and integrate last longer."
             )
 
     def faults(self, bias: int, current: int) -> str:
