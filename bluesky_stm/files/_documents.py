@@ -188,7 +188,8 @@ def _data_key(source: str, value: Any, unit: str) -> JSON:
 
 def _reading(device: str, measured: Topograph | Spectrum) -> Reading:
     fields = declared(type(measured))
-    return {f"{device}_{name}": (value, fields[name].units) for name, value in measured.as_fields().items()}
+    plain = measured.as_fields().items()
+    return {f"{device}_{name}": (value, fields[name].units) for name, value in plain if fields[name].dtype != "string"}
 
 
 def _with_scalars(readings: Iterable[Reading], scalars: Floats | None) -> list[Reading]:

@@ -18,7 +18,7 @@ from bluesky_stm import units
 from bluesky_stm.errors import FileFormatError
 from bluesky_stm.files._recorded import RecordedRun
 from bluesky_stm.geometry import Floats, Frame
-from bluesky_stm.measurements import CHANNELS, Grid, Spectrum, Topograph, declared
+from bluesky_stm.measurements import CHANNELS, Declared, Field, Grid, Spectrum, Topograph, declared
 
 FIRST: Final = sorted(CHANNELS, key=lambda channel: channel.name != "didv")
 """Channels of a spectrum or a grid, the one to look at first before the others."""
@@ -157,7 +157,7 @@ def _spectra(run: RecordedRun) -> Group:
     ordinal = Axis("ordinal", np.arange(len(run.spectra), dtype=float), "")
     rows = [spectrum.as_fields() for spectrum in run.spectra]
     stacked = {channel.name: np.stack([row[channel.name] for row in rows]) for channel in FIRST}
-    single = {name: field.units for name, field in declared(Spectrum).items() if not field.axes}
+    single = {name: field.units for name, field in _single(Spectrum).items()}
     places = [
         LabelledArray(name, np.array([row[name] for row in rows], dtype=float), unit, (ordinal,))
         for name, unit in single.items()
@@ -212,7 +212,12 @@ def _frame_axes(frame: Frame) -> tuple[Axis, Axis]:
 
 def _attributes(image: Topograph | Grid) -> dict[str, float]:
     plain = image.as_fields()
-    return {name: plain[name] for name, field in declared(type(image)).items() if not field.axes}
+    return {name: plain[name] for name in _single(type(image))}
+
+
+def _single(kind: type[Declared]) -> dict[str, Field]:
+    """Numbers of a measurement that are no arrays; these files hold no texts."""
+    return {name: field for name, field in declared(kind).items() if not field.axes and field.dtype != "string"}
 
 
 # ---- and back

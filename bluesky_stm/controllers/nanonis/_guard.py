@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
+from bluesky_stm.controllers.nanonis._height import at_retracted_end, height, is_at_rest_far_away
 from bluesky_stm.controllers.nanonis._interlocks import Armed, Interlocks
 from bluesky_stm.controllers.nanonis._link import Link
 from bluesky_stm.controllers.nanonis._links import POLL, Links
@@ -20,10 +21,7 @@ from bluesky_stm.controllers.nanonis_wire._commands import FOREVER, ZStatus
 from bluesky_stm.controllers.nanonis_wire._errors import NanonisError
 from bluesky_stm.controllers.nanonis_wire._si import ours
 from bluesky_stm.errors import LimitError, SettingsError, STMError, TipCrashError
-from bluesky_stm.units import CONDUCTANCE_QUANTUM, CURRENT, LENGTH
-
-RETRACTED: Final = 0.01
-"""Part of the z range below its retracted end within which a tip counts as withdrawn."""
+from bluesky_stm.units import CONDUCTANCE_QUANTUM, CURRENT
 
 WITHDRAWAL: Final = 120.0
 """Longest time for a withdrawal, in s."""
@@ -272,7 +270,7 @@ class TipGuard:
 
     def is_far(self, link: Link) -> bool:
         """Return True when the tip is at home, or at the retracted end of its range."""
-        return height(link) >= self.home - ARRIVED or _at_retracted_end(link)
+        return height(link) >= self.home - ARRIVED or at_retracted_end(link)
 
     # ---- closing and opening the feedback ----
 
@@ -404,7 +402,7 @@ class TipGuard:
         try:
             link.ask("ZCtrl.Withdraw", 0, FOREVER)
             self.links.until(
-                lambda: _is_at_rest_far_away(link),
+                lambda: is_at_rest_far_away(link),
                 "The withdrawal of the tip",
                 going_on=lambda: link.ask("ZCtrl.StatusGet")[0] == ZStatus.WITHDRAWING,
                 longest=WITHDRAWAL,
@@ -441,20 +439,3 @@ def rescued(rescue: Callable[[], None]) -> Iterator[None]:
         with suppress(STMError):
             rescue()
         raise
-
-
-def height(link: Link) -> float:
-    """Return the height of the tip, in nm."""
-    return ours(link.ask("ZCtrl.ZPosGet")[0], LENGTH)
-
-
-def _at_retracted_end(link: Link) -> bool:
-    high, low = (ours(end, LENGTH) for end in link.ask("ZCtrl.LimitsGet"))
-    return height(link) >= high - RETRACTED * (high - low)
-
-
-def _is_at_rest_far_away(link: Link) -> bool:
-    """Feedback off, no longer moving, and where a withdrawn tip is: none of them alone is proof."""
-    if link.ask("ZCtrl.OnOffGet")[0] or link.ask("ZCtrl.StatusGet")[0] == ZStatus.WITHDRAWING:
-        return False
-    return _at_retracted_end(link)

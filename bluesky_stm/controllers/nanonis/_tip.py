@@ -9,7 +9,8 @@ from typing import Final
 from typing_extensions import override
 
 from bluesky_stm import units
-from bluesky_stm.controllers.nanonis._guard import ARRIVED, NanonisPart, height
+from bluesky_stm.controllers.nanonis._guard import ARRIVED, NanonisPart
+from bluesky_stm.controllers.nanonis._height import height
 from bluesky_stm.controllers.nanonis._links import confirm
 from bluesky_stm.controllers.nanonis_wire._si import ours, si
 from bluesky_stm.errors import LostConnectionError, MotionStoppedError, STMError

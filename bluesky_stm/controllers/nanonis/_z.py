@@ -8,7 +8,8 @@ from typing_extensions import override
 
 from bluesky_stm import units
 from bluesky_stm.controllers.nanonis._bias import NanonisBias
-from bluesky_stm.controllers.nanonis._guard import ARRIVED, NanonisPart, TipGuard, height
+from bluesky_stm.controllers.nanonis._guard import ARRIVED, NanonisPart, TipGuard
+from bluesky_stm.controllers.nanonis._height import height
 from bluesky_stm.controllers.nanonis._links import confirm
 from bluesky_stm.controllers.nanonis_wire._commands import ZStatus
 from bluesky_stm.controllers.nanonis_wire._si import ours, si
