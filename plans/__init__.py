@@ -10,7 +10,7 @@ from bluesky_stm.plans._child_frame import (
     LargestSum,
     MostPoints,
 )
-from bluesky_stm.plans._drift import DriftCheck, measure_drift
+from bluesky_stm.plans._drift import DriftCheck, DriftFinder, measure_drift
 from bluesky_stm.plans._fields import with_fields_checked
 from bluesky_stm.plans._multiscale import explore_multiscale
 from bluesky_stm.plans._overview import Parent
@@ -52,6 +52,7 @@ __all__ = [
     "ChildRule",
     "ConfidentMaximum",
     "DriftCheck",
+    "DriftFinder",
     "ExpectedMaximum",
     "FrameKnowledge",
     "LargestSum",

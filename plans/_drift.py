@@ -81,13 +81,11 @@ class DriftCheck(Settings):
     compensate: bool = True
 
 
-class DriftWatch:
-    """Follows the surface during a run, from its first image on.
+class DriftFinder:
+    """Finds how far the surface has moved since a first image, from images that are given; it moves nothing.
 
     Parameters
     ----------
-    stm : STM
-        Microscope that scans the quick images.
     check : DriftCheck
         Settings of the measurements.
     reference : Topograph
@@ -105,6 +103,59 @@ class DriftWatch:
         Middle of its scan, in s.
     drift : Drift or None
         Drift that was found; None before the first trusted measurement.
+    """
+
+    def __init__(self, check: DriftCheck, reference: Topograph, reference_time: float, drift: Drift | None = None) -> None:
+        self.check = check
+        self.reference, self.reference_time, self.drift = reference, reference_time, drift
+
+    def register(self, image: Topograph, time: float) -> tuple[Registration, bool]:
+        """Find how far the surface has moved from the reference to an image.
+
+        Parameters
+        ----------
+        image : Topograph
+            Quick image.
+        time : float
+            Middle of its scan, in s.
+
+        Returns
+        -------
+        found : Registration
+            Shift in nm, correlation and method.
+        trusted : bool
+            True when the images agree, and on a shift that is possible.
+        """
+        expected = follow(self.drift, Point(0.0, 0.0), time)
+        found = locate(self.reference, image, expected, self._possible(image, time))
+        return found, self._believes(found, image, time)
+
+    def _believes(self, found: Registration, image: Topograph, time: float) -> bool:
+        """Return True when the images agree, and on a shift that is possible."""
+        surprise = math.dist(found.shift, follow(self.drift, Point(0, 0), time))
+        return found.trusted and surprise < self._possible(image, time)
+
+    def _possible(self, image: Topograph, time: float) -> float:
+        """Return the largest distance, in nm, of a shift from the one expected."""
+        return 2 * max(image.frame.pixel_size) + SHIFT_MARGIN * self.check.speed * (time - self._last)
+
+    @property
+    def _last(self) -> float:
+        return self.drift.last[0] if self.drift else self.reference_time
+
+
+class DriftWatch(DriftFinder):
+    """Follows the surface during a run, from its first image on.
+
+    Parameters
+    ----------
+    stm : STM
+        Microscope that scans the quick images.
+    check, reference, reference_time, drift
+        As for `DriftFinder`.
+
+    Attributes
+    ----------
     contrast : float
         Spread of the heights of the last quick image, relative to that of the reference.
     """
@@ -112,8 +163,8 @@ class DriftWatch:
     def __init__(
         self, stm: STM, check: DriftCheck, reference: Topograph, reference_time: float, drift: Drift | None = None
     ) -> None:
-        self.stm, self.check = stm, check
-        self.reference, self.reference_time, self.drift = reference, reference_time, drift
+        super().__init__(check, reference, reference_time, drift)
+        self.stm = stm
         self.contrast = 1.0
         self._side = check.share * min(reference.frame.size)
         self._path = _Path(*(drift.last if drift else (reference_time, Point(0.0, 0.0))))
@@ -175,28 +226,17 @@ class DriftWatch:
         if image is None:
             return None
         middle = max((began + self.stm.controller.now()) / 2, self._last + _INSTANT)
-        expected = follow(self.drift, Point(0.0, 0.0), middle)
-        found = locate(self.reference, image, expected, self._possible(image, middle))
-        return (yield from self._conclude(found, image, middle))
+        found, trusted = self.register(image, middle)
+        return (yield from self._conclude(found, trusted, image, middle))
 
     def _scan(self, pixels: int) -> MsgGenerator[Topograph | None]:
         center = self.where(self.reference.frame.center)
         yield from scan(self.stm, Frame.square(center, self._side, pixels, self.reference.frame.angle))
         return image_of(self.stm)
 
-    def _believes(self, found: Registration, image: Topograph, time: float) -> bool:
-        """Return True when the images agree, and on a shift that is possible."""
-        surprise = math.dist(found.shift, follow(self.drift, Point(0, 0), time))
-        return found.trusted and surprise < self._possible(image, time)
-
-    def _possible(self, image: Topograph, time: float) -> float:
-        """Return the largest distance, in nm, of a shift from the one expected."""
-        return 2 * max(image.frame.pixel_size) + SHIFT_MARGIN * self.check.speed * (time - self._last)
-
-    def _conclude(self, found: Registration, image: Topograph, time: float) -> MsgGenerator[bool]:
+    def _conclude(self, found: Registration, trusted: bool, image: Topograph, time: float) -> MsgGenerator[bool]:
         compensated: Floats = np.array(self.stm.controller.get_drift())
         left: Floats = np.zeros(2)
-        trusted = self._believes(found, image, time)
         if trusted:
             self._speed = max(math.dist(found.shift, follow(self.drift, Point(0, 0), time)) / (time - self._last), 1e-5)
             velocity = self._path.velocity(time, found.shift, compensated, 0.1 * max(image.frame.pixel_size))
@@ -223,10 +263,6 @@ class DriftWatch:
             **zip_xy("compensated_", compensated),
             "contrast": self.contrast,
         }
-
-    @property
-    def _last(self) -> float:
-        return self.drift.last[0] if self.drift else self.reference_time
 
 
 class _Path:

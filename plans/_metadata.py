@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
-from bluesky_stm.documents import SCHEMA_VERSION
+from bluesky_stm.documents import SCHEMA_VERSION, versions
 from bluesky_stm.parts import JSON, KINDS, parts_of_controller
 
 if TYPE_CHECKING:
     from bluesky_stm.devices import STM
     from bluesky_stm.geometry import Frame
     from bluesky_stm.settings import LengthScale
-
-_PACKAGES = ("bluesky-stm", "bluesky", "ophyd", "event-model", "numpy", "scipy", "scikit-image", "torch", "gpytorch")
 
 
 def describe_run(plan: str, arguments: JSON, stm: STM, frame: Frame) -> JSON:
@@ -43,7 +40,7 @@ def describe_run(plan: str, arguments: JSON, stm: STM, frame: Frame) -> JSON:
         "motors": [stm.tip.name],
         "controller": stm.describe_controller(),
         "frame": frame.as_dict(),
-        "versions": {package: found for package in _PACKAGES if (found := _version(package))},
+        "versions": versions(),
     }
 
 
@@ -63,10 +60,3 @@ def packages_of(agent: JSON, scale: LengthScale, stm: STM) -> dict[str, str]:
     named |= {"stop rule": scale.stop.name, "child rule": scale.child.name}
     named |= parts_of_controller(stm.describe_controller().get("part", {}))
     return {kind: package for kind, name in named.items() if (package := KINDS[kind].package(name))}
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:  # torch and gpytorch are not needed on the host of an instrument
-        return None

@@ -260,8 +260,9 @@ class Recorder:
 
     def decide(self, pending=()) -> Decision:
         (decision,) = self.agent.suggest(1, pending)
-        good = [value for value in self.values if isinstance(value, float)] or [float("nan")]
-        self.emit("agent", decision_data(decision, good[-1], max(good), len(pending)))
+        good = [value for value in self.values if isinstance(value, float)]
+        last = self.values[-1] if self.values and isinstance(self.values[-1], float) else float("nan")
+        self.emit("agent", decision_data(decision, last, max(good, default=float("nan")), len(pending)))
         return decision
 
     def measure(self, point: Point) -> None:

@@ -61,6 +61,31 @@ def replay(uid: Uids = None, *, catalog: Folder) -> None:
     raise typer.Exit(0 if same else 1)
 
 
+@app.command()
+def verify(
+    uid: Annotated[list[str] | None, typer.Argument(help="uids, starts of uids, or files; else all runs.")] = None,
+    key: Annotated[Path | None, typer.Option(help="Public key of the facility that must have signed them, in PEM.")] = None,
+    *,
+    catalog: Folder,
+) -> None:
+    """Check that stored runs are what was written, byte for byte, by the chain of digests that each of them carries.
+
+    The exit status is 0 only when every run is whole.
+    """
+    from bluesky_stm.storage import open_catalog
+    from bluesky_stm.storage import verify as checked
+
+    files = [Path(one) for one in uid or () if Path(one).suffix]
+    found = [checked(file, key) for file in files]
+    if not files or len(files) < len(uid or ()):
+        with open_catalog(catalog, write=False) as opened:
+            runs = [opened[one] for one in uid if not Path(one).suffix] if uid else list(opened)
+            found += [checked(run, key) for run in runs]
+    for one in found:
+        out.print(str(one), markup=False, soft_wrap=True)
+    raise typer.Exit(0 if all(one.whole for one in found) else 1)
+
+
 @app.command("what-if")
 def what_if(
     uid: Uids = None,

@@ -3,6 +3,8 @@
 from bluesky_stm.documents._external import IMAGE_DATASET, ExternalArrays
 from bluesky_stm.documents._fields import fault_of_fields, stream_of
 from bluesky_stm.documents._given import is_document, no_run
+from bluesky_stm.documents._machine import machine, version_of, versions
+from bluesky_stm.documents._packing import decode, encode, plain_type
 from bluesky_stm.documents._router import Document, StreamRouter
 from bluesky_stm.documents._streams import EVENTS, SCHEMA_VERSION, Stream
 
@@ -14,8 +16,14 @@ __all__ = [
     "ExternalArrays",
     "Stream",
     "StreamRouter",
+    "decode",
+    "encode",
     "fault_of_fields",
     "is_document",
+    "machine",
     "no_run",
+    "plain_type",
     "stream_of",
+    "version_of",
+    "versions",
 ]

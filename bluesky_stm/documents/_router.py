@@ -27,6 +27,12 @@ class _Numbers:
     def __len__(self) -> int:
         return sum(last - first + 1 for first, last in self._spans)
 
+    @property
+    def missing(self) -> int:
+        """The first number, from 1, that is missing before the last one; 0 where none is."""
+        spans = sorted(self._spans)
+        return 0 if not spans or (len(spans) == 1 and spans[0][0] == 1) else 1 if spans[0][0] > 1 else spans[0][1] + 1
+
     def add(self, number: int) -> bool:
         """Note a number, and return True when it is new."""
         if any(first <= number <= last for first, last in self._spans):
@@ -169,6 +175,12 @@ class StreamRouter(DocumentRouter):
     def counts(self) -> dict[str, int]:
         """Number of Events so far of each stream of the run that has begun last."""
         return {stream: len(numbers) for (run, stream), numbers in self._numbers.items() if run == self.run}
+
+    @property
+    def missing(self) -> dict[str, int]:
+        """The first number that no Event has, for each stream of the run that has begun last in which there is a gap."""
+        firsts = {stream: numbers.missing for (run, stream), numbers in self._numbers.items() if run == self.run}
+        return {stream: first for stream, first in firsts.items() if first}
 
     # ---- documents ---------------------------------------------------------------------------------------------------
 

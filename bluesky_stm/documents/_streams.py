@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-SCHEMA_VERSION: Final = 1
-"""Version of the contract in ``docs/documents.md``."""
+SCHEMA_VERSION: Final = 2
+"""Version of the contract in ``docs/documents.md``. Since 2 a run says its limits and settings, and its journal is chained."""
 
 
 class Stream:

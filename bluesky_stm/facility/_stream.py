@@ -11,9 +11,8 @@ from types import TracebackType
 from typing import Any, Self
 
 import msgpack
-import msgpack_numpy
 
-from bluesky_stm.documents import Document
+from bluesky_stm.documents import Document, decode, encode
 from bluesky_stm.errors import SettingsError
 
 SUBSCRIBING = 1.0
@@ -93,7 +92,7 @@ def packed(documents: Iterable[Document]) -> str:
         Name and content of each; arrays of numpy may be among the values.
     """
     listed = [[name, dict(doc)] for name, doc in documents]
-    return base64.b64encode(msgpack.packb(listed, default=msgpack_numpy.encode)).decode()
+    return base64.b64encode(msgpack.packb(listed, default=encode)).decode()
 
 
 def unpacked(text: str) -> list[Document]:
@@ -109,5 +108,5 @@ def unpacked(text: str) -> list[Document]:
     list of (str, mapping)
         Name and content of each, in their order.
     """
-    listed = msgpack.unpackb(base64.b64decode(text), object_hook=msgpack_numpy.decode, strict_map_key=False)
+    listed = msgpack.unpackb(base64.b64decode(text), object_hook=decode, strict_map_key=False)
     return [(name, doc) for name, doc in listed]

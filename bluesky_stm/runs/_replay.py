@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import math
-import platform
 import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from bluesky_stm.documents import Stream
-from bluesky_stm.errors import ReplayError, SettingsError
+from bluesky_stm.documents import Stream, machine, version_of
+from bluesky_stm.errors import FileFormatError, ReplayError, SettingsError
 from bluesky_stm.geometry import Point
 from bluesky_stm.parts import register
 from bluesky_stm.protocols import Decision, Health, Observation
+from bluesky_stm.runs._claims import NOT_COMPARED, Claims, Difference, listed, relative, same
 from bluesky_stm.runs._rebuild import as_run, lineage, prior_of, rebuild_agent, taught_documents
-from bluesky_stm.storage import Run
+from bluesky_stm.storage import Run, Verified, verify
 from bluesky_stm.teaching import Lesson, Revision, TaughtAgent, Teaching, decision_from, mask_from
 from bluesky_stm.validated import Data
 
@@ -67,7 +64,7 @@ class Compared:
         """
         if self.own is None:
             return math.inf
-        return max(_relative(getattr(self.own, name), getattr(self.recorded, name)) for name in _NUMBERS)
+        return max(relative(getattr(self.own, name), getattr(self.recorded, name)) for name in _NUMBERS)
 
     def __str__(self) -> str:
         own = f"{_words(self.own)}; {self.fit}" if self.own else f"no decision ({self.refusal})"
@@ -79,7 +76,7 @@ class Compared:
         if self.own is None:
             return "no fit"
         both = ((f.name, getattr(self.recorded.health, f.name), getattr(self.own.health, f.name)) for f in fields(Health))
-        differ = [f"{name} {_short(then)} -> {_short(now)}" for name, then, now in both if not _same(then, now)]
+        differ = [f"{name} {_short(then)} -> {_short(now)}" for name, then, now in both if not same(then, now)]
         return f"its fit: {', '.join(differ)}" if differ else "from the same fit"
 
 
@@ -94,48 +91,83 @@ class Replay:
         The agent, taught everything that the run holds.
     decisions : list of Compared
         All decisions of the run, recorded and made again.
+    claims : Claims
+        What else the documents claim, compared with what they lead to.
+    proof : Verified or None
+        What the chain of digests says; None where the bytes of the journal are not at hand.
     changed : mapping of str to (str, str)
-        Versions of packages that differ: recorded and installed.
+        What differs between then and now: versions of packages, processor, BLAS, number of threads.
     """
 
     run: Run
     agent: Agent
     decisions: list[Compared]
+    claims: Claims
+    proof: Verified | None
     changed: Mapping[str, tuple[str, str]]
 
     @property
     def reproduced(self) -> bool:
-        """True when every decision led to the same place for the same reason."""
-        return all(compared.same_place for compared in self.decisions)
+        """True when every decision led to the same place for the same reason, and no document is missing or was altered."""
+        return all(compared.same_place for compared in self.decisions) and not self.claims.gaps and not self.altered
 
     @property
     def exact(self) -> bool:
-        """True when also every prediction and acquisition value is the same, bit for bit.
+        """True when also every number is the same, bit for bit: predictions, values, bests, maps, health, drift.
 
         It can be expected with the same libraries on the same kind of machine; others may round otherwise.
         """
-        return self.reproduced and all(compared.difference == 0 for compared in self.decisions)
+        return self.reproduced and not self.claims.differences and all(compared.difference == 0 for compared in self.decisions)
+
+    @property
+    def altered(self) -> bool:
+        """True when the chain of digests does not hold: somebody, or a disk, has changed the documents."""
+        return self.proof is not None and bool(self.proof.faults)
 
     @property
     def divergence(self) -> Compared | None:
         """The first decision that led elsewhere; later ones differ in consequence. None where all led to the same places."""
         return next((compared for compared in self.decisions if not compared.same_place), None)
 
+    @property
+    def difference(self) -> Difference | None:
+        """The first claim beside the decisions that does not follow from the documents; None where all do."""
+        return self.claims.differences[0] if self.claims.differences else None
+
     def __repr__(self) -> str:
-        return f"<Replay: {self}>"
+        return f"<Replay: {self._told}>"
 
     def __str__(self) -> str:
+        why = [] if self.exact else self._reasons
+        first = [f"First difference in {self.difference}."] if self.difference else []
+        return " ".join([self._told, *first, *why, self.scope])
+
+    @property
+    def scope(self) -> str:
+        """What was compared beside the decisions and what was not, in words."""
+        proved = {
+            "whole": "which the chain of digests proves",
+            "altered": "and the chain of digests does not hold",
+            "without a chain": "which nothing proves, as the run has no chain of digests",
+            "not finished": "whose chain of digests is not closed yet",
+        }
+        state = proved[self.proof.state] if self.proof else "whose chain of digests is not at hand"
+        return f"Compared as well: {self.claims}. Not compared: {listed(NOT_COMPARED)}, {state}."
+
+    @property
+    def _told(self) -> str:
+        """How many decisions were reached again, and how far the others are off."""
         start = self.run.start
         scale = start.get("length_scale") or {}
         who = f"Run {self.run.uid[:8]} ({scale.get('name', 'no scale')}, {start.get('agent', {}).get('name', 'agent')})"
-        same = sum(compared.same_place for compared in self.decisions)
-        counted = f"{who}: {same} of {len(self.decisions)} decisions reproduced"
+        alike = sum(compared.same_place for compared in self.decisions)
+        counted = f"{who}: {alike} of {len(self.decisions)} decisions reproduced"
         if self.exact:
             return f"{counted}, bit for bit."
-        if self.divergence is None:
-            size = max(compared.difference for compared in self.decisions)
-            return " ".join([f"{counted}; their numbers differ by up to {size:.1g} of their size.", *self._remarks])
-        return " ".join([f"{counted}. First divergence at {self.divergence}. {self._why()}".rstrip(), *self._remarks])
+        if self.divergence is not None:
+            return f"{counted}. First divergence at {self.divergence}."
+        size = max(compared.difference for compared in self.decisions)
+        return f"{counted}; their numbers differ by up to {size:.1g} of their size." if size else f"{counted}."
 
     @property
     def stored_by(self) -> str:
@@ -143,9 +175,26 @@ class Replay:
         return self.changed["bluesky-stm"][0] if "bluesky-stm" in self.changed else ""
 
     @property
-    def _remarks(self) -> list[str]:
-        """What else a person should know where the numbers are not the same."""
-        return [*self._older, *self._elsewhere]
+    def _reasons(self) -> list[str]:
+        """The likely reasons, the most certain one first."""
+        if self.altered and self.proof:
+            return [f"The documents have been altered: {'; '.join(self.proof.faults)}."]
+        if self.claims.gaps:
+            return ["Documents have been removed or added."]
+        found = [*self._elsewhere, *self._older]
+        others = {what: both for what, both in self.changed.items() if what != "bluesky-stm"}
+        if others:
+            changes = ", ".join(f"{what} {then} -> {now}" for what, (then, now) in others.items())
+            return [f"It may be because something has changed since: {changes}.", *found]
+        if found:
+            return found
+        if self.divergence and self.divergence.recorded.ingested and self.divergence.difference < 1e-6:
+            return [
+                "The numbers agree to a millionth, so a near tie was broken otherwise: another processor or number of threads."
+            ]
+        if self.proof is not None and self.proof.whole:
+            return ["The documents are whole, and versions and processor the same: it is another agent, or a fault."]
+        return ["Versions are the same: altered documents, another machine or number of threads, or another agent."]
 
     @property
     def _older(self) -> list[str]:
@@ -163,19 +212,6 @@ class Replay:
         both = {(c.recorded.health.device, c.own.health.device) for c in self.decisions if c.own}
         moved = sorted(f"{then} -> {now}" for then, now in both if then and now and then != now)
         return [f"They were computed on another device ({', '.join(moved)}), whose last digits differ."] if moved else []
-
-    def _why(self) -> str:
-        others = {what: versions for what, versions in self.changed.items() if what != "bluesky-stm"}
-        if others:
-            changes = ", ".join(f"{what} {then} -> {now}" for what, (then, now) in others.items())
-            return f"It may be because something has changed since: {changes}."
-        if self.stored_by:
-            return ""
-        if self.divergence and self.divergence.recorded.ingested and self.divergence.difference < 1e-6:
-            return (
-                "The numbers agree to a millionth, so a near tie was broken otherwise: another processor or number of threads."
-            )
-        return "Versions are the same: another machine or number of threads, or another agent."
 
 
 def replay(run: object, agent: Agent | None = None, *, parts: Iterable[Any] = ()) -> Replay:
@@ -202,26 +238,49 @@ def replay(run: object, agent: Agent | None = None, *, parts: Iterable[Any] = ()
     register(*parts)
     run = as_run(run)
     agent = agent or rebuild_agent(lineage(run)[0].start)
-    decisions = list(_compare(run, TaughtAgent(agent, prior_of(run))))
+    proof = _proof(run)
+    claims = Claims()
+    decisions = list(_compare(run, TaughtAgent(agent, prior_of(run)), claims))
     if not decisions:
         raise ReplayError(f"{run!r} holds no decision of an agent: there is nothing to compare.")
-    return Replay(run, agent, decisions, _changes(run.start.get("versions", {})))
+    return Replay(run, agent, decisions, claims, proof, _changes(run.start, proof.chain if proof else {}))
 
 
-def _compare(run: Run, taught: TaughtAgent) -> Iterator[Compared]:
+def _proof(run: Run) -> Verified | None:
+    try:
+        return verify(run)
+    except FileFormatError:  # documents of another store, or from memory
+        return None
+
+
+def _compare(run: Run, taught: TaughtAgent, claims: Claims) -> Iterator[Compared]:
     """Yield each decision again, made at its moment: after as many observations as it says, with later ones kept back."""
+    claims.begin(run.start)
     teaching = Teaching()
     waiting: deque[Lesson] = deque()
     decided: list[Decision] = []
     for stream, event in teaching.events(taught_documents(run)):
         waiting.extend(teaching.take())
-        if stream == Stream.AGENT:
-            recorded = decision_from(event["data"])
-            _catch_up(taught, waiting, recorded.ingested)
-            if teaching.run == run.uid:
-                yield _again(taught, recorded, event["data"], decided)
-            decided.append(recorded)
+        mine, data = teaching.run == run.uid, event["data"]
+        match stream:
+            case Stream.AGENT:
+                recorded = decision_from(data)
+                _catch_up(taught, waiting, recorded.ingested)
+                if mine:
+                    again = _again(taught, recorded, data, decided)
+                    claims.decision(len(decided), data, again.own, taught)
+                    yield again
+                decided.append(recorded)
+            case Stream.MAPS:
+                _catch_up(taught, waiting, next(int(value) for key, value in data.items() if key.endswith("_ingested")))
+                if mine:
+                    claims.map(data, taught)
+            case Stream.DRIFT:
+                claims.drift(teaching.data(event), teaching.topograph, compare=mine)
+            case Stream.INTERVENTION if mine:
+                claims.intervention(data, taught)
     _catch_up(taught, waiting, sys.maxsize)
+    claims.counts(teaching, run.stop)
 
 
 def _catch_up(taught: TaughtAgent, waiting: deque[Lesson], until: int) -> None:
@@ -251,27 +310,15 @@ def _pending(data: Data, decided: list[Decision]) -> list[Point]:
     return [decision.point for decision in decided[len(decided) - count :]]
 
 
-def _changes(then: Mapping[str, str]) -> dict[str, tuple[str, str]]:
-    now = {name: platform.python_version() if name == "python" else _version(name) for name in then}
-    return {name: (then[name], now[name]) for name in then if then[name] != now[name]}
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "none"
-
-
-def _relative(one: float, other: float) -> float:
-    if one == other or (math.isnan(one) and math.isnan(other)):
-        return 0.0
-    gap = abs(one - other) / max(abs(one), abs(other))
-    return math.inf if np.isnan(gap) else gap
-
-
-def _same(one: float | str, other: float | str) -> bool:
-    return one == other or (one != one and other != other)  # NaN is the same as NaN
+def _changes(start: Data, chain: Data) -> dict[str, tuple[str, str]]:
+    """Return what differs between then and now: versions, and what the run was closed on where its chain says that."""
+    versions = {**chain.get("versions", {}), **start.get("versions", {})}
+    changed = {name: (str(then), now) for name, then in versions.items() if (now := version_of(name) or "none") != then}
+    there, here = chain.get("machine") or {}, machine()
+    for name in ("processor", "blas", "threads"):
+        if name in there and there[name] != here[name]:
+            changed[name] = str(there[name]), str(here[name])
+    return changed
 
 
 def _short(value: float | str) -> str:

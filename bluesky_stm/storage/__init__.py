@@ -15,6 +15,7 @@ from bluesky_stm.storage._index import Index
 from bluesky_stm.storage._journal import Journal, read_journal
 from bluesky_stm.storage._lookup import Branch, campaign_tree, runs
 from bluesky_stm.storage._run import JournalRun, Run, Runs
+from bluesky_stm.storage._verify import Verified, verify
 from bluesky_stm.storage._xarray import load_run
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "Run",
     "Runs",
     "StoredDocuments",
+    "Verified",
     "campaign_tree",
     "connect",
     "documents",
@@ -38,4 +40,5 @@ __all__ = [
     "open_catalog",
     "read_journal",
     "runs",
+    "verify",
 ]

@@ -19,8 +19,10 @@ from bluesky_stm.storage._index import Index
 from bluesky_stm.storage._journal import NEW, PART, SUFFIX, Journal
 from bluesky_stm.storage._listing import Listing
 from bluesky_stm.storage._lock import WriterLock
+from bluesky_stm.storage._quarantine import mark_origin, quarantined
 from bluesky_stm.storage._recovery import finish_torn
 from bluesky_stm.storage._run import JournalRun, Run, uid_of
+from bluesky_stm.storage._signature import signer
 from bluesky_stm.validated import Data
 
 log = logging.getLogger(__name__)
@@ -100,27 +102,39 @@ class Catalog:
         if name == "stop":
             self._index.catch_up_later()
 
-    def insert(self, stream: Iterable[Document]) -> JournalRun:
-        """Keep a whole run that was recorded elsewhere, with the uid it has.
+    def insert(self, stream: Iterable[Document], origin: Data | None = None) -> JournalRun:
+        """Keep a whole run that was recorded elsewhere, with the uid it has. It is marked as imported.
 
-        Documents without a stop are given one, as after a crash.
+        The documents are judged and written in a folder of their own; only a whole run is moved in, by one rename. Documents
+        without a stop are given one, as after a crash.
+
+        Parameters
+        ----------
+        stream : iterable of (str, mapping)
+            Name and content of each document; arrays stand in them, and not in files beside.
+        origin : mapping, optional
+            Where they came from, as plain JSON.
 
         Raises
         ------
+        FileFormatError
+            When they are not one run that can be kept: the catalog is as before then, to the last byte.
         CatalogError
-            When a run of that uid is there, or the documents do not belong together; nothing is changed then.
+            When a run of that uid is there, or the folder cannot be written.
         """
-        documents = list(stream)
-        uid = documents[0][1]["uid"]
-        if uid in self:
-            raise CatalogError(f"{self.path} holds run {uid} already. Nothing has been imported.")
+        if self._journal is None:
+            raise CatalogError(f"The catalog {self.path} was opened to read, or is closed. Nothing has been imported.")
         try:
-            for name, doc in documents:
-                self(name, doc)
-        except Exception:
-            self._drop(uid)
-            raise
-        return self._ended(uid)
+            with quarantined(self.path, stream) as (whole, start):
+                if start["uid"] in self:
+                    raise CatalogError(f"{self.path} holds run {start['uid']} already. Nothing has been imported.")
+                mark_origin(self.path, start["uid"], origin or {})
+                settled = self._journals / whole.name
+                whole.rename(settled)
+        except OSError as error:
+            raise CatalogError(f"{self.path} cannot be written: {error}. Nothing has been imported.") from error
+        self._index.catch_up_later()
+        return self._run(settled.name)
 
     def finished(self) -> list[JournalRun]:
         """Return the runs that have ended, oldest first."""
@@ -141,14 +155,15 @@ class Catalog:
         return self._with_facility(here) if self._facility else here
 
     def __contains__(self, uid: object) -> bool:
-        return any(run.uid == uid for run in self._found(str(uid)))
+        return bool(uid) and any(run.uid == uid for run in self._found(str(uid)))
 
     def __getitem__(self, key: int | str) -> Run:
         if isinstance(key, int):
             return self._numbered(key)
         found = self._found(key)
-        if len(found) == 1:
-            return found[0]
+        whole = [run for run in found if run.uid == key]  # one uid may be the beginning of others
+        if key and (len(found) == 1 or whole):
+            return (whole or found)[0]
         raise CatalogError(
             f"{len(found) or 'No'} runs of {len(self)} in {self.path} have a uid that begins with {key!r}"
             + (f": {', '.join(run.uid for run in found)}. Give more of it." if found else ".")
@@ -191,6 +206,7 @@ class Catalog:
         return f"<Catalog {self.path}: {len(self)} {'run' if len(self) == 1 else 'runs'}{faults}>"
 
     def _begin(self, fsync: bool) -> None:
+        sign = signer()
         try:
             self._journals.mkdir(parents=True, exist_ok=True)
             self._lock = WriterLock(self.path)
@@ -199,26 +215,11 @@ class Catalog:
                 f"No catalog can be kept in {self.path}: {error}. Nothing has been measured; choose a folder that can be "
                 "written."
             ) from error
-        self._journal = Journal(self._journals, fsync)
+        self._journal = Journal(self._journals, fsync, sign)
         (self._journals / NEW).unlink(missing_ok=True)
         left = [self._journals / name for name in self._names() if name.endswith(PART)]
         self.recovered = [self._run(path.name) for part in left if (path := finish_torn(part))]
         self._index.catch_up_later()
-
-    def _ended(self, uid: str) -> JournalRun:
-        """Return the run, and give it a stop document if it came without."""
-        (run,) = self._here(uid)
-        if run.stop is None and self._journal is not None:
-            self._journal.abandon(uid)
-            finish_torn(run.path)
-        return run
-
-    def _drop(self, uid: str) -> None:
-        """Remove a run of which only a part could be kept."""
-        if self._journal is not None:
-            self._journal.abandon(uid)
-        for run in self._here(uid):
-            run.path.unlink()
 
     def _numbered(self, number: int) -> Run:
         """Return a run by its place in the order of time.

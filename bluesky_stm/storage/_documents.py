@@ -63,7 +63,7 @@ def inlined(stream: Iterable[Document]) -> Iterator[Document]:
             external.resource(doc)
         elif name == "datum":
             external.datum(doc)
-        elif name == "event":
+        elif name == "event" and False in doc.get("filled", {}).values():
             yield name, {**doc, "data": dict(external.data(doc)), "filled": {}}
         elif name == "descriptor":
             yield name, {**doc, "data_keys": {key: _inside(about) for key, about in doc["data_keys"].items()}}
@@ -72,7 +72,11 @@ def inlined(stream: Iterable[Document]) -> Iterator[Document]:
 
 
 def _inside(about: Data) -> JSON:
-    return {key: value for key, value in about.items() if key != "external"}
+    """Declare a value as it is inside its Event: what a file holds as a stack of one image is the image."""
+    if "external" not in about:
+        return dict(about)
+    one = {key: about[key][1:] for key in ("shape", "dims") if about.get("shape", [0])[0] == 1 and key in about}
+    return {key: value for key, value in {**about, **one}.items() if key != "external"}
 
 
 def _stored(source: Any) -> Iterable[Document]:

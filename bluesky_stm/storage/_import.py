@@ -11,14 +11,17 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from bluesky_stm import files
-from bluesky_stm.documents import Document
-from bluesky_stm.errors import FileFormatError, STMError
+from bluesky_stm.documents import Document, no_run
+from bluesky_stm.errors import CatalogError, FileFormatError, STMError
 from bluesky_stm.measurements import Spectrum, Topograph
 from bluesky_stm.storage._attached import attached
 from bluesky_stm.storage._catalog import Catalog
-from bluesky_stm.storage._documents import documents
+from bluesky_stm.storage._documents import documents, inlined
+from bluesky_stm.storage._journal import SUFFIX
 from bluesky_stm.storage._plain import READERS
+from bluesky_stm.storage._quarantine import origin_of
 from bluesky_stm.storage._run import Run
+from bluesky_stm.storage._verify import verify
 from bluesky_stm.validated import JSON
 
 NOT_TOGETHER: Final = frozenset({*READERS, ".3ds", ".hf5", ".nxs"})
@@ -62,19 +65,29 @@ def import_run(catalog: Catalog, source: Any, *, didv: str = "", **metadata: Any
     Returns
     -------
     Run
-        In the catalog. Documents without a stop are given one, as after a crash.
+        In the catalog, marked as imported (`JournalRun.origin`): it never opens a microscope by itself. Documents without a
+        stop are given one, as after a crash.
 
     Raises
     ------
     CatalogError
         When a run of this uid is there already.
     FileFormatError
-        When the file is none of these, or damaged: then nothing has been imported.
+        When the file is none of these, damaged or altered: then nothing has been imported.
     """
-    stream = list(_incoming(source, didv, metadata))
-    if [number for number, (name, _) in enumerate(stream) if name == "start"] != [0]:
-        raise FileFormatError(f"{source} is not one run with its start document first. Nothing has been imported.")
-    return catalog.insert(stream)
+    path = Path(source) if isinstance(source, str | PathLike) else None
+    if path is not None and not path.exists():
+        raise no_run(source)
+    named = str(path or f"This {type(source).__name__}")
+    try:
+        if path is not None and path.suffix == SUFFIX and (proof := verify(path)).faults:
+            raise FileFormatError(f"It has been altered since it was closed: {'; '.join(proof.faults)}.")
+        return catalog.insert(inlined(_incoming(source, didv, metadata)), origin_of(source))
+    except CatalogError:
+        raise
+    except Exception as error:  # whatever a reader stumbles over in a file that anybody may have made
+        said = str(error) if isinstance(error, STMError) else f"It cannot be read ({type(error).__name__}: {str(error)[:200]})."
+        raise FileFormatError(f"{named}: {said} Nothing has been imported.") from error
 
 
 def import_files(
@@ -113,7 +126,7 @@ def import_files(
             run = import_run(catalog, group[0] if len(group) == 1 else list(group), didv=didv, **metadata)
             known[digest] = run
             yield Imported(group, run, said_of(run))
-        except STMError as error:
+        except (STMError, OSError) as error:
             yield Imported(group, None, str(error))
 
 

@@ -8,19 +8,23 @@ lists.
 
 from __future__ import annotations
 
+import logging
 import os
+import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import FileIO
 from pathlib import Path
 from typing import Any
 
 import msgpack
-import msgpack_numpy
-import numpy as np
 
-from bluesky_stm.documents import Document
+from bluesky_stm.documents import Document, decode, encode
 from bluesky_stm.errors import CatalogError, FileFormatError
+from bluesky_stm.storage._chain import Chain, Sign
 from bluesky_stm.validated import JSON, Data
 
 SUFFIX = ".msgpack"
@@ -33,6 +37,24 @@ STOP_RECORD = b"\x92\xa4stop"
 _LARGEST_RECORD = 2**31 - 1
 _TAIL = 2**16
 
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class _Open:
+    """The file of a run that goes on, with the chain of its documents."""
+
+    path: Path
+    file: FileIO
+    chain: Chain
+
+    def in_place(self) -> bool:
+        """Return False when the file has been removed, or its folder renamed: what is written then goes into nothing."""
+        try:
+            return os.path.samestat(os.stat(self.path), os.fstat(self.file.fileno()))
+        except OSError:
+            return False
+
 
 class Journal:
     """Writes every document of every run at once to the run's own file. Subscribe it to a RunEngine.
@@ -44,6 +66,8 @@ class Journal:
     fsync : bool
         True to force every document onto the disk. The journal then survives a power cut, for some milliseconds a document.
         Without it a run survives the death of the process, not that of the machine.
+    sign : callable, optional
+        Signs the stop document of each run.
 
     Raises
     ------
@@ -51,39 +75,36 @@ class Journal:
         When a document cannot be written. The run has to end then, for what is not in a document did not happen.
     """
 
-    def __init__(self, folder: Path, fsync: bool = False) -> None:
+    def __init__(self, folder: Path, fsync: bool = False, sign: Sign | None = None) -> None:
         self.folder = folder
         self._fsync = fsync
-        self._files: dict[str, FileIO] = {}
+        self._sign = sign
+        self._files: dict[str, _Open] = {}
         self._run_of: dict[str, str] = {}
+        self._hashing = ThreadPoolExecutor(1, thread_name_prefix="bluesky_stm chain")
 
     def __call__(self, name: str, doc: Data) -> None:
         """Write one document to the file of its run."""
-        record = pack(name, doc)
         if name == "start":
-            self._begin(doc, record)
+            self._begin(doc, pack(name, doc))
             return
         run = self._run(name, doc)
-        self._append(self._files[run], name, record)
+        opened = self._files[run]
+        record = pack(name, doc) if name != "stop" else opened.chain.closed(doc, pack, sign=self._sign)
+        if not opened.in_place():
+            self._write_again(opened)
+        self._append(opened.file, name, record)
         if name == "stop":
             self._finish(run)
+        else:
+            opened.chain.add(name, doc, record)
 
     def close(self) -> None:
         """Close the files; a run without its stop document stays a ``.part``."""
-        for file in self._files.values():
-            file.close()
+        for opened in self._files.values():
+            opened.file.close()
         self._files.clear()
-
-    def abandon(self, run: str) -> None:
-        """Close the file of one run, which stays as it is.
-
-        Parameters
-        ----------
-        run : str
-            Uid of the run; that of a run without an open file is ignored.
-        """
-        if run in self._files:
-            self._files.pop(run).close()
+        self._hashing.shutdown()
 
     def _begin(self, start: Data, record: bytes) -> None:
         """Create the file of a run.
@@ -100,8 +121,9 @@ class Journal:
             with FileIO(new, "wb") as file:
                 self._append(file, "start", record)
             new.rename(part)
-            self._files[str(start["uid"])] = FileIO(part, "ab")
+            self._files[str(start["uid"])] = opened = _Open(part, FileIO(part, "a+"), Chain(self._hashing))
             self._settle()
+            opened.chain.add("start", start, record)
         except (OSError, CatalogError) as error:
             raise CatalogError(
                 f"The journal of run {start['uid']} cannot be begun: {error}. The run has not started. Free or mend the "
@@ -130,20 +152,52 @@ class Journal:
             if self._fsync or name == "stop":
                 os.fsync(file.fileno())
         except OSError as error:
-            file.seek(whole)
-            file.truncate()  # a torn record in the middle would hide all that follows
+            with suppress(OSError):
+                file.seek(whole)
+                file.truncate()  # a torn record in the middle would hide all that follows
             raise CatalogError(
                 f"A document ({name}) cannot be written to {file.name!r}: {error}. All documents before it are kept. "
                 "Free the disk, then resume the run."
             ) from error
 
+    def _write_again(self, opened: _Open) -> None:
+        """Write the documents of a run once more where its file was: somebody has removed or renamed it, or its folder.
+
+        The open file still has them all, whatever its name is now.
+
+        Raises
+        ------
+        CatalogError
+            When that cannot be done. The run has to end then.
+        """
+        path = opened.path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = FileIO(path, "x+")
+            opened.file.seek(0)
+            shutil.copyfileobj(opened.file, file)
+            os.fsync(file.fileno())
+        except OSError as error:
+            raise CatalogError(
+                f"The journal {path} was removed while its run goes on, and cannot be written again: {error}. The run ends, "
+                "for nothing more could be kept. Bring the folder back, or open another catalog."
+            ) from error
+        opened.file.close()
+        opened.file = file
+        log.warning("The journal %s was removed while its run goes on: all of its documents have been written again.", path)
+
     def _finish(self, run: str) -> None:
-        file = self._files.pop(run)
-        file.close()
+        opened = self._files.pop(run)
+        opened.file.close()
         self._run_of = {uid: owner for uid, owner in self._run_of.items() if owner != run}
-        part = Path(os.fsdecode(file.name))
-        part.rename(part.with_suffix(""))
-        self._settle()
+        try:
+            opened.path.rename(opened.path.with_suffix(""))
+            self._settle()
+        except OSError as error:
+            raise CatalogError(
+                f"The journal {opened.path} is complete, and cannot be given its final name: {error}. Bring its folder back; "
+                "when the catalog is opened to write the next time, the run is finished."
+            ) from error
 
     def _settle(self) -> None:
         """Force the names in the folder onto the disk as well, where the system can do that."""
@@ -180,7 +234,7 @@ def pack(name: str, doc: Data) -> bytes:
         When the document holds something that is not data.
     """
     try:
-        return bytes(msgpack.packb([name, doc], default=_encode, use_bin_type=True))
+        return bytes(msgpack.packb([name, doc], default=encode, use_bin_type=True))
     except (TypeError, ValueError, OverflowError) as error:
         raise CatalogError(
             f"A document ({name}) cannot be kept: {error}. All documents before it are kept. A document holds numbers, words, "
@@ -224,19 +278,23 @@ def first_document(path: Path) -> Data | None:
 def stop_document(path: Path) -> Data | None:
     """Return the stop document, or None where there is none.
 
-    It is read from the end of the file, as fast for a long run as for a short one.
+    It is read from the end of the file, as fast for a long run as for a short one, and from further ahead where it is large.
     """
     with path.open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(0, size - _TAIL))
-        tail = file.read()
-    at = tail.rfind(STOP_RECORD)
-    while at >= 0:
-        try:
-            return msgpack.unpackb(tail[at:], object_hook=_decode, raw=False, strict_map_key=False)[1]
-        except ValueError:  # those bytes stood inside a document
-            at = tail.rfind(STOP_RECORD, 0, at)
-    return None
+        size, length = file.seek(0, os.SEEK_END), _TAIL
+        while True:
+            file.seek(max(0, size - length))
+            tail = file.read()
+            at = tail.rfind(STOP_RECORD)
+            while at >= 0:
+                with suppress(ValueError, TypeError):  # those bytes stood inside a document
+                    doc = msgpack.unpackb(tail[at:], object_hook=decode, raw=False, strict_map_key=False)[1]
+                    if isinstance(doc, dict) and "run_start" in doc:
+                        return doc
+                at = tail.rfind(STOP_RECORD, 0, at)
+            if length >= size:
+                return None
+            length *= 8
 
 
 def _opened(path: Path, **options: Any) -> Any:
@@ -255,9 +313,9 @@ def records(file: Any) -> Iterator[tuple[str, JSON, int]]:
     Raises
     ------
     FileFormatError
-        At an array of Python objects, which is never unpickled.
+        At an array of anything but plain numbers, booleans and text: Python objects are never built.
     """
-    unpacker = msgpack.Unpacker(file, object_hook=_decode, raw=False, strict_map_key=False, max_buffer_size=_LARGEST_RECORD)
+    unpacker = msgpack.Unpacker(file, object_hook=decode, raw=False, strict_map_key=False, max_buffer_size=_LARGEST_RECORD)
     while True:
         try:
             record = unpacker.unpack()
@@ -268,17 +326,3 @@ def records(file: Any) -> Iterator[tuple[str, JSON, int]]:
         if not (isinstance(record, list) and len(record) == 2 and isinstance(record[1], dict)):
             return  # zeros that a power cut left behind
         yield record[0], record[1], unpacker.tell()
-
-
-def _encode(value: Any) -> Any:
-    """Encode arrays and complex numbers; of an array of Python objects the objects, never a pickle that nobody would open."""
-    if isinstance(value, np.ndarray) and value.dtype.hasobject:
-        return value.tolist()
-    return msgpack_numpy.encode(value)
-
-
-def _decode(value: Any) -> Any:
-    """Decode arrays and complex numbers; refuse a pickle, for a journal may come from anybody."""
-    if value.get(b"kind") == b"O":
-        raise FileFormatError("A journal holds an array of Python objects: that is a program, not data, and is not opened.")
-    return msgpack_numpy.decode(value)

@@ -13,14 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from bluesky_stm.documents import Document
+from bluesky_stm.documents import Document, plain_type
 from bluesky_stm.errors import FileFormatError
+from bluesky_stm.storage._chain import chained
 from bluesky_stm.storage._journal import pack, read_journal
 from bluesky_stm.validated import JSON, Data
 
 
 def write_msgpack(path: Path, stream: Iterable[Document]) -> None:
-    """Write one record for each document, as in the journal, to a new file.
+    """Write one record for each document, as in the journal, to a new file, with the chain that they have or a new one.
 
     Parameters
     ----------
@@ -35,8 +36,8 @@ def write_msgpack(path: Path, stream: Iterable[Document]) -> None:
         When the file is there; it is not changed.
     """
     with path.open("xb") as file:
-        for name, doc in stream:
-            file.write(pack(name, doc))
+        for record in chained(stream, pack, "export"):
+            file.write(record)
 
 
 def write_jsonl(path: Path, stream: Iterable[Document]) -> None:
@@ -68,15 +69,20 @@ def read_jsonl(path: Path) -> Iterator[Document]:
         At a line that is no document.
     """
     keys: dict[str, Data] = {}
-    with path.open(encoding="utf-8") as file:
+    with path.open("rb") as file:
         for number, line in enumerate(file, 1):
-            name, doc = _record(path, number, line)
-            if name == "descriptor":
-                keys[doc["uid"]] = doc["data_keys"]
-                for about in doc.get("configuration", {}).values():
-                    about["data"] = _restored(about.get("data", {}), about.get("data_keys", {}))
-            elif name == "event":
-                doc["data"] = _restored(doc["data"], keys.get(doc["descriptor"], {}))
+            try:
+                name, doc = _record(line)
+                if name == "descriptor":
+                    keys[doc["uid"]] = doc["data_keys"]
+                    for about in doc.get("configuration", {}).values():
+                        about["data"] = _restored(about.get("data", {}), about.get("data_keys", {}))
+                elif name == "event":
+                    doc["data"] = _restored(doc["data"], keys.get(doc["descriptor"], {}))
+            except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+                raise FileFormatError(
+                    f"Line {number} of {path} is no document: {error}. The {number - 1} before it are whole."
+                ) from None
             yield name, doc
 
 
@@ -88,13 +94,10 @@ READERS: dict[str, Callable[[Path], Iterator[Document]]] = {
 WRITERS: dict[str, Callable[[Path, Iterable[Document]], None]] = {".msgpack": write_msgpack, ".jsonl": write_jsonl}
 
 
-def _record(path: Path, number: int, line: str) -> tuple[str, JSON]:
-    try:
-        name, doc = json.loads(line)
-    except ValueError as error:
-        raise FileFormatError(
-            f"Line {number} of {path} is no document: {error}. The {number - 1} before it are whole."
-        ) from None
+def _record(line: bytes) -> tuple[str, JSON]:
+    name, doc = json.loads(line)
+    if not isinstance(name, str) or not isinstance(doc, dict):
+        raise ValueError("it should be a name and a mapping")
     return name, doc
 
 
@@ -117,7 +120,7 @@ def _restored(data: Data, keys: Mapping[str, Data]) -> JSON:
 
 def _as_declared(value: Any, key: Data) -> Any:
     if key.get("dtype") == "array":
-        kind = np.dtype(key.get("dtype_numpy") or float)
+        kind = plain_type(key.get("dtype_numpy") or "<f8")
         return np.asarray(value, dtype=kind) if kind.kind == "f" or _whole(value) else value
     if key.get("dtype") == "number" and (value is None or isinstance(value, str)):
         return math.nan if value is None else float(value)

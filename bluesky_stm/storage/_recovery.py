@@ -6,10 +6,13 @@ import logging
 import os
 import time
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from bluesky_stm.documents import StreamRouter
+from bluesky_stm.errors import FileFormatError
+from bluesky_stm.storage._chain import Chain
 from bluesky_stm.storage._journal import pack, records
 from bluesky_stm.validated import JSON
 
@@ -31,10 +34,10 @@ def finish_torn(part: Path) -> Path | None:
         The finished journal. None when not even the start document was complete: there is no run, and the file is removed.
     """
     with part.open("rb+") as file:
-        stop, whole = _closing(file)
+        stop, whole, chain = _closing(file)
         if stop is not None:
             _cut(file, whole, part.with_suffix(TORN))
-            file.write(pack("stop", stop))
+            file.write(chain.closed(stop, pack, "recovery"))
             file.flush()
             os.fsync(file.fileno())
     if not whole:
@@ -53,14 +56,28 @@ def _cut(file: Any, whole: int, aside: Path) -> None:
     file.truncate()
 
 
-def _closing(file: Any) -> tuple[JSON | None, int]:
-    """Return the stop document that an unfinished run lacks (None if it has one), and how many bytes of it are complete."""
-    router, last, whole = StreamRouter(), 0.0, 0
-    for name, doc, whole in records(file):
-        if name == "stop":
-            return None, whole
-        last = doc.get("time", last)
-        router(name, doc)
+def _closing(file: Any) -> tuple[JSON | None, int, Chain]:
+    """Return the stop document that an unfinished run lacks (None if it has one), how many bytes are complete, and their chain.
+
+    What can be read ends before a record that holds no plain data.
+    """
+    router, chain, last, whole = StreamRouter(), Chain(), 0.0, 0
+    with suppress(FileFormatError, KeyError, TypeError):
+        for name, doc, end in records(file):
+            if name == "stop":
+                return None, end, chain
+            chain.add(name, doc, _bytes(file, whole, end))
+            last, whole = doc.get("time", last), end
+            router(name, doc)
     stop = {"uid": str(uuid.uuid4()), "run_start": router.run, "time": last if isinstance(last, float) else time.time()}
     reason = "the process that measured ended without a stop document"
-    return {**stop, "exit_status": "abort", "reason": reason, "num_events": router.counts}, whole
+    return {**stop, "exit_status": "abort", "reason": reason, "num_events": router.counts}, whole, chain
+
+
+def _bytes(file: Any, begin: int, end: int) -> bytes:
+    """Return a part of a file that somebody else is reading, and let that go on where it was."""
+    here = file.tell()
+    file.seek(begin)
+    part: bytes = file.read(end - begin)
+    file.seek(here)
+    return part

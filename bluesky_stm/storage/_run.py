@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from typing_extensions import override
 
@@ -19,6 +20,9 @@ from bluesky_stm.storage._documents import documents
 from bluesky_stm.storage._journal import PART, SUFFIX, first_document, stop_document
 from bluesky_stm.teaching import decision_from, spectrum_from, topograph_from
 from bluesky_stm.validated import Data
+
+ORIGINS: Final = "imported"
+"""Folder of a catalog in which stands, for each run that was imported, where it came from."""
 
 
 class Runs(Protocol):
@@ -212,8 +216,21 @@ class JournalRun(Run):
             self._path = self._path.with_suffix("")
         return self._path
 
+    @property
+    def origin(self) -> Data | None:
+        """Return where the run was imported from; None for one that was measured into this catalog."""
+        mark = self.path.parent.with_name(ORIGINS) / f"{self.uid}.json"
+        try:
+            return dict(json.loads(mark.read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, TypeError):  # it is marked, whatever else cannot be read
+            return {}
+
     def documents(self) -> Iterator[Document]:
         """Yield its documents, exactly as they were emitted; those so far while the run goes on.
+
+        The stop document holds the chain of digests besides (``chain``; see `verify`).
 
         Where the whole catalog was moved, ``root`` of a resource is the folder in which its images are now.
         """
@@ -221,10 +238,8 @@ class JournalRun(Run):
             yield name, self._moved(doc) if name == "resource" else doc
 
     def _moved(self, resource: Data) -> Data:
-        root, file = Path(resource["root"]), resource["resource_path"]
-        beside = self.path.parent.with_name(root.name)
-        moved = not (root / file).exists() and (beside / file).exists()
-        return {**resource, "root": str(beside)} if moved else resource
+        found = image_file(self.path, resource["root"], resource["resource_path"]).parent
+        return resource if found == Path(resource["root"]) else {**resource, "root": str(found)}
 
     @cached_property
     @override
@@ -243,6 +258,22 @@ class JournalRun(Run):
     def uid(self) -> str:
         """Return its uid, which is in the name of the file."""
         return uid_of(self._path.name)
+
+
+def image_file(journal: Path, root: str, file: str) -> Path:
+    """Return where a file with large images is now: as the documents say, or beside the journal where the catalog was moved.
+
+    Parameters
+    ----------
+    journal : Path
+        File of the journal.
+    root : str
+        Folder that the documents name.
+    file : str
+        Name of the file in it.
+    """
+    said, moved = Path(root) / file, journal.parent.with_name(Path(root).name) / file
+    return moved if not said.exists() and moved.exists() else said
 
 
 class StoredRun(Run):

@@ -76,6 +76,11 @@ class Teaching(StreamRouter):
         return self._scalarizer
 
     @property
+    def topograph(self) -> Topograph | None:
+        """The last topograph; None before the first."""
+        return self._topograph
+
+    @property
     def drift(self) -> Drift | None:
         """Displacement of the surface since the topograph, in nm; None before it was measured."""
         return self._drift

@@ -35,6 +35,8 @@ def test_a_stored_run_gives_back_every_document_exactly(catalog, recorder):
     recorder(both).run(6)
     stored = list(catalog[-1].documents())
     assert [name for name, _ in stored] == [name for name, _ in emitted]
+    chain = stored[-1][1].pop("chain")
+    assert chain["documents"] == len(stored) and list(stored[-1][1]) == list(emitted[-1][1])
     assert all(same(a, b) for (_, a), (_, b) in zip(stored, emitted, strict=True))
     image = stored[2][1]["data"]["stm_scanner_topograph"]
     assert image.dtype == np.float64 and image.tobytes() == emitted[2][1]["data"]["stm_scanner_topograph"].tobytes()

@@ -93,7 +93,7 @@ def test_a_file_that_is_no_run_is_refused_and_leaves_nothing(empty, tmp_path, te
 def test_documents_that_do_not_belong_together_are_refused_and_leave_nothing(catalog, empty, recorder):
     recorder(catalog).run(2)
     without = [(name, doc) for name, doc in documents(catalog[-1]) if name != "descriptor"]
-    with pytest.raises(CatalogError, match="not been declared"):
+    with pytest.raises(FileFormatError, match=r"no descriptor declares it. Nothing has been imported"):
         import_run(empty, without)
     assert len(empty) == 0
     assert import_run(empty, catalog[-1]).complete
