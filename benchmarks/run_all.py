@@ -50,6 +50,7 @@ MADE = [
     _to_file("agents_pareto", "How much of the front of two objectives is found?"),
     _to_file("agents_prior", "What is a parent scale worth to its child, where places are exact?"),
     _to_file("agents_step", "What does one step of the default agent cost in time and memory?"),
+    _to_file("exports", "What do foreign readers and validators make of exported files?"),
     _to_file("agents_peers", "What does one step cost beside gpax?"),
     _own("plans_multiscale", "How often does a descent of three scales end at a vacancy?", "--seeds", "1-20", "101-112"),
     _to_file("plans_inherit", "What is the parent's run worth to the agent of a child frame, where the microscope drifts?"),

@@ -142,6 +142,22 @@ def export_run(
         out.print(f"Written: {export(opened[uid or -1], path, spectrum=spectrum)}")
 
 
+@app.command()
+def crate(
+    path: Annotated[Path, typer.Argument(help="Folder that is not there yet, or file that ends in .zip.")],
+    uid: Uids = None,
+    *,
+    catalog: Folder,
+    license: Annotated[str, typer.Option(help="Address of the licence under which the data are given away.")] = "",
+) -> None:
+    """Pack runs, or else the newest campaign, as an RO-Crate: documents and NeXus of each, who made them when, with what."""
+    from bluesky_stm.storage import open_catalog, write_crate
+
+    with open_catalog(catalog, write=False) as opened:
+        packed = [opened[one] for one in uid or last_campaign(opened)]
+        out.print(f"Written: {write_crate(path, packed, license)}: {len(packed)} runs")
+
+
 @app.command("import")
 def import_file(
     files: Annotated[list[Path], typer.Argument(help="Microscope files, folders, or documents that were exported.")],

@@ -209,7 +209,8 @@ def write_3ds(path: str | Path, grid: Grid, provenance: Provenance = UNKNOWN) ->
         raise FileFormatError(
             "A .3ds grid has one linear sweep, and the bias of this one has unequal steps. Nothing was written."
         )
-    channels = in_si(grid)
+    # SciFiReaders 0.12.7 tells channels by their first and last word, so that lock-in Y would take the place of X
+    channels = {label.replace(" ", "_").replace("_(", " ("): values for label, values in in_si(grid).items()}
     limits = np.broadcast_to(grid.bias[[0, -1]], (*grid.frame.pixels, 2))
     place = units.to_si(np.concatenate([grid.frame.points(), grid.height[..., None]], axis=-1), units.LENGTH)
     pixels = np.concatenate([limits, place, *channels.values()], axis=-1)

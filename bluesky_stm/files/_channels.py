@@ -28,15 +28,15 @@ _FURTHER: Final = {split_unit(label)[0]: channel.name for label, channel in _LAB
 
 _LOCKIN: Final = r"(LI|Lock-?In|SR ?8\d\d)"
 _KNOWN: Final = [
-    re.compile(pattern, re.IGNORECASE)
+    re.compile(pattern.replace(" ", "[ _]"), re.IGNORECASE)
     for pattern in (
         r"d ?I ?/? ?d ?V",
-        rf"{_LOCKIN}[ _]*(Demod ?1 ?)?X ?1?( 1 ?(omega|w))?( 1)?",
+        rf"{_LOCKIN} *(Demod ?1 ?)?X ?1?( 1 ?(omega|w))?( 1)?",
         r"X ?% ?Lock-?In",
-        rf"{_LOCKIN}[ _]*(Demod ?\d ?)?X ?\d?( ?1 ?(omega|w))?( \d)?",
+        rf"{_LOCKIN} *(Demod ?\d ?)?X ?\d?( ?1 ?(omega|w))?( \d)?",
         r"X ?\d?",
         _LOCKIN,
-        rf"{_LOCKIN}[ _]*(Demod ?\d ?)?R ?\d?( ?1 ?(omega|w))?( \d)?",
+        rf"{_LOCKIN} *(Demod ?\d ?)?R ?\d?( ?1 ?(omega|w))?( \d)?",
         r"Input ?\d+",
     )
 ]

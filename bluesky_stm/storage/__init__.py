@@ -7,6 +7,7 @@
 
 from bluesky_stm.storage._catalog import Catalog, open_catalog
 from bluesky_stm.storage._connect import connect, is_elsewhere
+from bluesky_stm.storage._crate import write_crate
 from bluesky_stm.storage._documents import documents
 from bluesky_stm.storage._export import export
 from bluesky_stm.storage._format import StoredDocuments
@@ -41,4 +42,5 @@ __all__ = [
     "read_journal",
     "runs",
     "verify",
+    "write_crate",
 ]

@@ -45,8 +45,9 @@ def attach(path: Path, run: Run) -> None:
     tree = load_run(run)
     with h5py.File(path, "a") as file:
         entry = file.get("entry", file)
-        if "spectra/scalar" in entry:
-            entry["spectra/scalar"].attrs.update(_attributes(tree["spectra/value"].attrs))
+        for place in ("spectra/scalar", "Measurement_001/spectra/scalar/scalar"):  # in NeXus and in NSID
+            if place in entry:
+                entry[place].attrs.update(_attributes(tree["spectra/value"].attrs))
         for name, signal in SIGNALS.items():
             if name in tree:
                 _write(entry.create_group(name), tree[name].to_dataset(), signal)

@@ -93,6 +93,21 @@ def test_a_grid_of_nanonis_keeps_the_sample_too(tmp_path, recorder, empty):
     assert {key: import_run(empty, path).start[key] for key in ABOUT} == ABOUT
 
 
+def test_no_two_channels_of_a_grid_have_the_same_first_and_last_word(tmp_path, recorder):
+    """A reader that goes by these two would keep one of them."""
+    with open_catalog(tmp_path / "catalog") as catalog:
+        live = recorder(catalog)
+        for x, y in live.frame.points().reshape(-1, 2)[:40]:
+            live.measure(type(live.frame.center)(float(x), float(y)))
+        path = export(catalog[-1], tmp_path / "grid.3ds")
+        np.testing.assert_allclose(files.read_3ds(path).lockin_y[0, 3], catalog[-1].spectra[3].lockin_y, rtol=1e-6)
+    (line,) = [line for line in path.read_bytes().split(b"\r\n") if line.startswith(b"Channels=")]
+    names = [
+        label.rpartition(" ")[0].split() for label in line.decode("latin-1").removeprefix('Channels="').rstrip('"').split(";")
+    ]
+    assert len({(name[0], name[-1]) for name in names}) == len(names) and all(len(name) == 1 for name in names)
+
+
 def test_one_spectrum_of_many_is_written_by_its_number(run, tmp_path):
     np.testing.assert_allclose(
         files.read_dat(export(run, tmp_path / "one.dat", spectrum=4)).didv, run.spectra[4].didv, rtol=1e-8
