@@ -76,14 +76,32 @@ def _switch(name: str, value: object) -> bool:
     return bool(value)
 
 
-def _place(name: str, value: object) -> Point:
+def _place(name: str, value: object, expected: str = "a place (x, y) in nm") -> Point:
     try:
         x, y = (float(one) for one in value)  # type: ignore[attr-defined]
     except (TypeError, ValueError):
-        _refuse(name, "a place (x, y) in nm", value)
+        _refuse(name, expected, value)
     if not (math.isfinite(x) and math.isfinite(y)):
-        _refuse(name, "a place (x, y) in nm", value)
+        _refuse(name, expected, value)
     return Point(x, y)
+
+
+def _bias(name: str, value: object) -> float:
+    if not isinstance(value, Real) or isinstance(value, bool) or not math.isfinite(value):
+        _refuse(name, "a finite number of V", value)
+    return float(value)
+
+
+def _stream(name: str, value: object) -> str:
+    if not isinstance(value, str) or not value:
+        _refuse(name, "the name of a stream", value)
+    return value
+
+
+def _plan(name: str, value: object) -> object:
+    if not isinstance(value, Iterable) or isinstance(value, str | Mapping):
+        _refuse(name, "a plan, which is what a function such as spectra_at returns", value)
+    return value
 
 
 def _places(name: str, value: object) -> list[Point]:
@@ -176,7 +194,13 @@ CHECKS: Final[Mapping[str, Check]] = {
     "agent": _like(("metadata", "documents", "scale"), "an AgentDevice, as session.agent makes it"),
     "frame": _or_none(_frame),
     "point": _or_none(_place),
+    "place": _place,
+    "pending": _place,
     "points": _places,
+    "run_up": partial(_place, expected="a pair (x, y) in nm"),
+    "stream": _stream,
+    "value": _bias,
+    "plan": _plan,
     "shape": _shape,
     "scales": _scales,
     "budget": _or_none(_count),
@@ -201,5 +225,5 @@ CHECKS: Final[Mapping[str, Check]] = {
 }
 """Check of each argument, by its name."""
 
-PARSED: Final = frozenset({"drift", "tip", "settings", "step_back", "parent", "value", "plan", "earlier"})
-"""Arguments that the plans check themselves: settings and parts when they are parsed, a bias by its device."""
+PARSED: Final = frozenset({"drift", "tip", "settings", "step_back", "parent", "earlier"})
+"""Arguments that the plans check themselves: settings and parts when they are parsed."""

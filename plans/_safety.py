@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+@checked
 def safely(stm: STM, plan: MsgGenerator[T]) -> MsgGenerator[T]:
     """Run ``plan``; on any exit (end, exception, abort, stop) restore bias, set point and feedback.
 
@@ -39,6 +40,7 @@ def safely(stm: STM, plan: MsgGenerator[T]) -> MsgGenerator[T]:
     return (yield from bpp.finalize_wrapper(guarded(), come_to_rest))
 
 
+@checked
 def with_bias(stm: STM, value: float, plan: MsgGenerator[T]) -> MsgGenerator[T]:
     """Run a plan at another bias; the old bias is restored however the plan ends, the ramp included.
 

@@ -16,6 +16,7 @@ from bluesky.utils import MsgGenerator
 from bluesky_stm.documents import Stream
 from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.measurements import Spectrum, Topograph
+from bluesky_stm.plans._arguments import checked
 
 if TYPE_CHECKING:
     from bluesky_stm.devices import STM, AgentDevice
@@ -28,23 +29,27 @@ def scan(stm: STM, frame: Frame) -> MsgGenerator[None]:
     yield from bps.trigger(stm.scanner, wait=True)
 
 
-def take_topograph(stm: STM, frame: Frame, stream: str = Stream.TOPOGRAPH) -> MsgGenerator[None]:
+@checked
+def take_topograph(
+    stm: STM, frame: Frame | Mapping[str, object] | None = None, stream: str = Stream.TOPOGRAPH
+) -> MsgGenerator[None]:
     """Scan a frame and emit it as one Event of the open run.
 
     Parameters
     ----------
     stm : STM
         Microscope that scans.
-    frame : Frame
-        Region of the image.
+    frame : Frame or mapping, optional
+        Region of the image; the scanner's present frame if not given.
     stream : str
         Name of the stream.
     """
-    yield from bps.mv(stm.scanner, frame)
+    yield from bps.mv(stm.scanner, as_frame(frame) or stm.scanner.frame)
     yield from bps.trigger_and_read([stm.scanner], name=stream)
     yield from bps.checkpoint()
 
 
+@checked
 def decide(agent: AgentDevice) -> MsgGenerator[Decision | None]:
     """Let the agent learn what is new and choose the next place; emit one Event in the stream ``agent``.
 
@@ -79,8 +84,9 @@ def come_to(stm: STM, point: Point, run_up: tuple[float, float] = (0.0, 0.0)) ->
     yield from bps.mv(stm.tip, point)
 
 
+@checked
 def measure_at(
-    stm: STM, point: Point, run_up: tuple[float, float] = (0.0, 0.0), beside: Sequence[Readable] = ()
+    stm: STM, place: Point, run_up: tuple[float, float] = (0.0, 0.0), beside: Sequence[Readable] = ()
 ) -> MsgGenerator[None]:
     """Move the tip to a place (`come_to`) and sweep the bias; emit one Event in the stream ``primary``.
 
@@ -88,7 +94,7 @@ def measure_at(
     ----------
     stm : STM
         Microscope.
-    point : Point
+    place : Point
         Place to measure, in nm.
     run_up : (float, float)
         Last stretch of the move, along x and y in nm.
@@ -96,11 +102,12 @@ def measure_at(
         Devices of the facility that are read with the spectrum, into the same Event.
     """
     yield from bps.checkpoint()
-    yield from come_to(stm, point, run_up)
+    yield from come_to(stm, place, run_up)
     yield from bps.trigger_and_read([stm.sweep, stm.tip, *beside], name=Stream.PRIMARY)
     yield from bps.checkpoint()
 
 
+@checked
 def measure_and_decide(
     stm: STM,
     agent: AgentDevice,
@@ -151,6 +158,7 @@ def measure_and_decide(
     return agent.decision
 
 
+@checked
 def draw_map(agent: AgentDevice) -> MsgGenerator[None]:
     """Record what the agent predicts for every candidate; emit one Event in the stream ``maps``."""
     yield from bps.checkpoint()

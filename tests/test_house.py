@@ -1,10 +1,14 @@
 """The figures of ``benchmarks/house.py`` count what they say: sources made for this, whose figures are counted by hand."""
 
+import importlib
 import importlib.util
+import pkgutil
 import textwrap
 from pathlib import Path
 
 import pytest
+
+import bluesky_stm
 
 _SPEC = importlib.util.spec_from_file_location("house", Path(__file__).parents[1] / "benchmarks" / "house.py")
 house = importlib.util.module_from_spec(_SPEC)
@@ -204,3 +208,27 @@ def test_each_argument_of_a_command_has_a_help_text():
         if parameter.name != "help" and not getattr(parameter, "help", None)
     }
     assert silent == set()
+
+
+def _classes():
+    """Every class of the package, with the name of its module."""
+    for found in pkgutil.walk_packages(bluesky_stm.__path__, "bluesky_stm."):
+        if found.name.rpartition(".")[2] in {"__main__", "startup", "queue_startup", "happi_items"}:  # these open a session
+            continue
+        for one in vars(importlib.import_module(found.name)).values():
+            if isinstance(one, type) and one.__module__ == found.name:
+                yield one
+
+
+def test_what_overrides_without_a_docstring_has_one_in_its_base():
+    """Such a method does what its base promises; where the base promises nothing, it has to say itself what it does."""
+    silent, seen = [], 0
+    for one in _classes():
+        for name, member in vars(one).items():
+            function = getattr(member, "fget", None) or getattr(member, "func", None) or getattr(member, "__func__", member)
+            if getattr(function, "__override__", False) and not name.startswith("_") and not function.__doc__:
+                seen += 1
+                if not any(getattr(vars(base).get(name), "__doc__", None) for base in one.__mro__[1:]):
+                    silent.append(f"{one.__module__}.{one.__qualname__}.{name}")
+    assert seen > 100
+    assert not silent

@@ -170,6 +170,18 @@ def test_a_package_that_is_a_script_or_brings_no_part_is_refused_by_its_name(col
     assert colours.make("colour").hue == 500
 
 
+def test_a_package_that_is_installed_only_in_part_is_told_by_its_module(colours, monkeypatch, tmp_path):
+    """Its folder of metadata is there, with the entry points and without name and version."""
+    folder = tmp_path / "half_colours-1.0.dist-info"
+    folder.mkdir()
+    (folder / "entry_points.txt").write_text(f"[{colours.group}]\nhalf = half_colours:Thing\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    vars(colours).pop("_brought", None)
+    with pytest.raises(SettingsError, match="'half' of an unknown package with the module 'half_colours', which may be inst"):
+        colours.make("half")
+    assert "None" not in colours.package("half")
+
+
 def test_a_class_may_register_itself_and_be_brought_by_an_entry_point_too(colours, monkeypatch, tmp_path):
     """A person puts the class of a notebook into a package as it is, its decorator included."""
     monkeypatch.setattr(scalarizers, "_registered", dict(scalarizers._registered))

@@ -48,7 +48,7 @@ class AgentPart(Part):
     begin: tuple[tuple[float, float], ...] = setting(
         (),
         units.LENGTH,
-        "Places (x, y) from the centre of the frame for the first seed points and around them, unless they are random.",
+        "Places (x, y) from the centre of the frame for the first seed points and around them; the others follow `first`.",
     )
     first: Literal["spread", "random"] = setting(
         "spread",

@@ -321,10 +321,10 @@ class BaseAgent:
         ordinal = len(self.observations) + len(pending)
         if ordinal >= self.settings.seeds:
             return self._choose(free, pending)
-        if self.settings.first == "random":
-            return self._at_random(free, ordinal, "seed")
         if ordinal < len(self._begin):
             return self._nearest_free(free, self._begin[ordinal], "seed")
+        if self.settings.first == "random":
+            return self._at_random(free, ordinal, "seed")
         spot = self._next_kind(free, pending)
         return self._spread(free, ordinal, "seed") if spot is None else self._decision(spot, "seed")
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import model_validator
 from typing_extensions import override
 
+from bluesky_stm import units
 from bluesky_stm.agents._acquisition import ExpectedImprovement
 from bluesky_stm.agents._agent_part import AgentPart
 from bluesky_stm.agents._inputs import AcquisitionFunction
@@ -115,6 +116,9 @@ class PublishedDKL(AgentPart):
 
     name: str = "paper-dkl"
     first: Literal["spread", "random"] = setting("random", "", "Seed points: at random as published, or spread evenly.")
+    begin: tuple[tuple[float, float], ...] = setting(
+        (), units.LENGTH, "Not heeded where the seed points are random: the published runs began nowhere in particular."
+    )
     steps: int = setting(200, "", "Steps of the fit.", ge=1)
     start: float = setting(10.0, "", "Value of beta, the square of the bound's factor, up to 20 spectra.", ge=0)
     decay: float = setting(0.9, "", "Factor by which beta falls with each further spectrum.", gt=0, le=1)

@@ -24,13 +24,14 @@ from gpytorch.kernels import RBFKernel, ScaleKernel
 from gpytorch.priors import LogNormalPrior
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
+from typing_extensions import override
 
 from bluesky_stm.agents import _health
 from bluesky_stm.agents._appearance import alike_to
 from bluesky_stm.agents._base import BaseAgent
 from bluesky_stm.agents._computing import CPU
 from bluesky_stm.agents._fit import leave_one_out, one_thread
-from bluesky_stm.geometry import Floats, Point, extract_patches
+from bluesky_stm.geometry import Floats, Frame, Point, extract_patches
 from bluesky_stm.imaging import fill_holes
 from bluesky_stm.measurements import Topograph
 from bluesky_stm.protocols import Decision, Experience, Health, Insight, Posterior
@@ -202,6 +203,11 @@ class PublishedAgent(BaseAgent):
                 embedded = fitted[1].embedded(self._windows(self._candidates))
                 return Insight(np.where(self._measured, np.nan, self._bound(fitted)), embedded)
         return Insight.unknown(len(self._candidates))
+
+    @override
+    def _beginnings(self, frame: Frame) -> Floats:
+        # As published, random seed points begin nowhere in particular, not even at the best place of the parent.
+        return np.empty((0, 2)) if self.settings.first == "random" else super()._beginnings(frame)
 
     def _predicted(self, fitted: tuple[int, EmbeddedProcess, float, float], points: ArrayLike | None = None) -> Posterior:
         _, process, low, span = fitted

@@ -238,4 +238,7 @@ def _leads_to(point: EntryPoint, part: object) -> bool:
 
 
 def _package(point: EntryPoint) -> str:
-    return f"{point.dist.name} {point.dist.version}" if point.dist else "an unknown package"
+    # A package that was removed or installed only in part leaves entry points without a name behind.
+    if point.dist and (name := point.dist.metadata["Name"]):
+        return f"{name} {point.dist.version}"
+    return f"an unknown package with the module {point.module!r}, which may be installed only in part"

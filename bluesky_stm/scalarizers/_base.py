@@ -85,7 +85,7 @@ class ScalarizerPart(Part):
     def __call__(self, spectrum: Spectrum) -> float | Failed:
         """Return the value in ``units`` with the sign of ``prefer``, or why there is none."""
         if spectrum.quality & self.refused:
-            return Failed(f"{self.name}: the spectrum is {(spectrum.quality & self.refused).words}")
+            return Failed(f"{self.name}: the spectrum is marked: {(spectrum.quality & self.refused).words}")
         try:
             value = as_value(self.value(spectrum))
         except NoValueError as why:

@@ -274,13 +274,15 @@ class Progress:
             BarDisplay(console) if console.is_terminal or console.is_jupyter else LineDisplay(console)
         )
         self._record: RunRecord | None = None
-        self._campaign: str | None = None
+        self._run, self._campaign = "", ""
         self._number, self._done, self._warned = 0, 0, 0
         self._pace = Pace()
 
     def __call__(self, name: str, doc: Data) -> None:
         """Take in one document."""
         if name == "start":
+            if doc["uid"] == self._run:  # the stream repeats what there was before, and the record heeds it once
+                return
             self._begin(doc)
         if self._record is None:
             return
@@ -295,7 +297,7 @@ class Progress:
                 self._display.say(status, failures)
 
     def _begin(self, start: Data) -> None:
-        campaign = start.get("campaign", start["uid"])
+        self._run, campaign = start["uid"], start.get("campaign", start["uid"])
         self._number = self._number + 1 if campaign == self._campaign else 1
         self._campaign, self._record, self._done = campaign, RunRecord() if "length_scale" in start else None, 0
         self._warned = 0

@@ -133,6 +133,21 @@ def test_seed_points_differ_with_the_seed_and_not_with_the_agent(first):
     assert seeds("dkl", 1) == seeds("gp-xy", 1) != seeds("dkl", 2)
 
 
+def test_random_seed_points_follow_after_the_places_to_begin_at():
+    """Only the agent of the published runs begins at random whatever it is told."""
+
+    def begun(name, **settings):
+        agent = make_agent(name, seed=1, patch=3, step=1, seeds=20, begin=((4.0, -2.0),), **settings)
+        agent.observe(topograph())
+        return np.array([decision.point for decision in agent.suggest(20)]) - FRAME.center
+
+    away = np.hypot(*(begun("gp-xy", first="random") - (4.0, -2.0)).T)
+    assert away[0] < 1 and np.median(away[:5]) < 3 < np.max(away)
+    published = begun("paper-dkl")
+    assert not np.array_equal(published, begun("paper-dkl", first="spread"))
+    assert np.hypot(*(published[0] - (4.0, -2.0))) > 1
+
+
 def test_spread_seed_points_cover_the_frame_better_than_random_ones():
     def largest_hole(first, seed):
         agent = make_agent("space-filling", seed=seed, first=first, patch=3, step=1, seeds=20)

@@ -25,6 +25,13 @@ MEASURING = [
         "measure_drift",
         "withdraw",
         "approach",
+        "take_topograph",
+        "decide",
+        "measure_at",
+        "measure_and_decide",
+        "draw_map",
+        "safely",
+        "with_bias",
     )
 ]
 SUSPENDING = [getattr(plans, name) for name in plans.__all__ if name.startswith("suspend_")]
@@ -36,6 +43,10 @@ GOOD = {
     "speed": 1.0,
     "scales": [],
     "make_agent": print,
+    "place": (0, 0),
+    "pending": (0, 0),
+    "value": -1.0,
+    "plan": (),
 }
 
 BAD = {
@@ -66,6 +77,12 @@ BAD = {
         {"center": (0, 0), "size": (1, 1), "pixels": (4, 4), "angel": 3},
     ],
     "point": [3, "xy", (1, 2, 3), (math.nan, 0)],
+    "place": [3, None, "xy", (1, 2, 3), (math.nan, 0)],
+    "pending": [3, None, (1,)],
+    "run_up": [3, None, "xy", (1,), (0, math.inf)],
+    "stream": [3, None, ""],
+    "value": ["x", None, True, math.nan],
+    "plan": [3, None, "x", len],
     "points": [3, "xy", [(0, 0), (1,)], [(0, math.inf)]],
     "shape": [3, (2,), (0, 2), (2, 2.5), (2, 2, 2)],
     "scales": [3, "mesa", {"name": "mesa"}],

@@ -2,6 +2,7 @@
 
 import pickle
 from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 
 import numpy as np
 import pytest
@@ -144,6 +145,15 @@ def test_a_sweep_in_processes_gives_the_same(run):
 
 
 @pytest.mark.slow
+def test_a_sweep_whose_processes_die_says_so(run):
+    class Dying(ThreadPoolExecutor):
+        def submit(self, *args, **kwargs):
+            raise BrokenProcessPool
+
+    with pytest.raises(ReplayError, match="In a script, call sweep"):
+        sweep(run, [{"seed": 1}], executor=Dying(1))
+
+
 def test_a_sweep_on_a_dask_cluster_gives_the_same(run):
     distributed = pytest.importorskip("distributed", reason="sweeps on a cluster need dask.distributed")
     with distributed.Client(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as client:

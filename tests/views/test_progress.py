@@ -38,6 +38,14 @@ def test_a_log_gets_few_lines_with_count_best_place_and_time(documents):
     assert 3 <= len(lines) <= 10
 
 
+def test_documents_that_come_again_begin_no_second_record(documents):
+    """Whoever joins a run is given what there was before, and the stream may bring some of it once more."""
+    once, twice = (told(stream, io.StringIO()).splitlines() for stream in (documents, documents[:40] + documents))
+    assert twice[0] == once[0] and twice[-1] == once[-1]
+    assert sum("up to" in line for line in twice) == 1
+    assert len(twice) <= len(once) + 1
+
+
 def test_time_left_goes_by_the_spectra_and_not_by_the_topograph(documents):
     """A spectrum takes 2.6 s, a decision 0.3 s, every fifth a map of 0.1 s; the topograph took 40 s."""
     lines = told(documents, io.StringIO()).splitlines()
