@@ -92,3 +92,33 @@ class Screening:
     def _field(self) -> float:
         """Field in the gap for the square root of each eV of lift, in V/nm."""
         return math.sqrt(_FIELD * self.permittivity * self.charge)
+
+
+def share_under_gathered(screening: Screening, lift: float, mass: float, gap: float) -> float:
+    """Return how much of a potential of the crystal is left at its surface where the tip gathers carriers there.
+
+    A charge in the crystal shifts the bands at the surface by itself over the capacitance that the surface has against all
+    that screens it. With the bands lifted these are the depleted layer and the tip, ``C = sqrt(e eps N / 2 s) + eps0 / z``.
+    On the other side of the bias carriers gather in a layer of their own, whose density of states ``m / (pi hbar**2)`` is a
+    capacitance, too, and a larger one: the bands are held near the Fermi level, and the same charge shifts them less.
+
+    Parameters
+    ----------
+    screening : Screening
+        Permittivity and density of charges of the crystal.
+    lift : float
+        Lift of the bands on the side where none gather, in eV.
+    mass : float
+        Mass of the carriers that gather, in masses of the electron.
+    gap : float
+        Distance between tip and surface, in nm.
+
+    Returns
+    -------
+    float
+        Ratio of both shifts, from 0 to 1.
+    """
+    tip = constants.epsilon_0 / (gap * 1e-9)
+    depleted = math.sqrt(constants.e * constants.epsilon_0 * screening.permittivity * screening.charge * 1e6 / (2 * lift))
+    gathered = constants.e**2 * mass * constants.m_e / (math.pi * constants.hbar**2)
+    return (depleted + tip) / (gathered + tip)

@@ -148,8 +148,8 @@ class SweepIntegral:
 
     @cached_property
     def _blur(self) -> float:
-        """Variance that bins add to what they resolve, in squares of their width: of window, parts, and gathering."""
-        return float(1 / 12 + 1 / (12 * self._parts**2) + np.mean(np.abs(self._offsets) * (1 - np.abs(self._offsets))))
+        """Variance that bins add to the states, in squares of their width: by their parts, and by gathering these."""
+        return float(1 / (12 * self._parts**2) + np.mean(np.abs(self._offsets) * (1 - np.abs(self._offsets))))
 
     @cached_property
     def _remainders(self) -> tuple[float, float]:
@@ -218,7 +218,7 @@ class SweepIntegral:
                 weight = 2 / count * np.cos(np.arange(1, 1 + self.harmonics) * np.arccos(sine))
                 moved += np.multiply.outer(weight, self._kernel_at(bias, edges, self.modulation * sine))
         parts = np.concatenate([still[None], moved])
-        # Takes back the blur of the bins: half its variance times the second derivative.
+        # Takes back the blur of the states by bins: half its variance times the second derivative.
         parts[..., 1:-1] -= self._blur / 2 * np.diff(parts, 2)
         return parts.transpose(1, 3, 0, 2).reshape(still.shape[0] * still.shape[2], -1).astype(np.float32)
 
@@ -230,6 +230,8 @@ class SweepIntegral:
             lifted = self.barrier.lifted(bias + moved, self.center + away)
             if not kernel or self.barrier.screening is not None:  # without it all nodes share window and decay
                 window = self.barrier.conductance * self.barrier.window(bias + moved, edges + lifted)
+                # The window is a mean over the bin, too, the transmission is not: its own blur is taken back before they meet.
+                window[:, 1:-1] -= np.diff(window, 2) / 24
                 decay = self.barrier.decay(column + moved, energy + lifted)
                 rest = decay - self._base - self.barrier.lean * (column / 2 - energy)
                 middle = window * np.exp(-(decay - self.barrier.mean_decay) * self.center)

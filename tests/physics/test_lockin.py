@@ -222,10 +222,13 @@ def test_without_a_modulation_there_is_no_conductance(request, wing, changes):
 def test_without_a_modulation_the_current_is_not_blurred(gold):
     """The current of a sweep with and without modulation is the same: the preamplifier averages the modulation away.
 
-    The energy bins of the simulation follow the modulation, which leaves 2e-5; a blur by 16 mV would be 1e-3 and more.
+    Single precision is left, 1e-6. Where the surface state begins within 10 meV the bins of 12.5 meV of a sweep that
+    resolves no more than its steps of 50 mV are too wide for their second order: 5e-6 were found, 1e-5 are allowed.
     """
-    on = gold.sweep(SWEEP)
-    assert at(gold, on=False).current == pytest.approx(on.current, rel=1e-4)
+    on, off = gold.sweep(SWEEP).current, at(gold, on=False).current
+    clear = np.abs(SWEEP.bias + 0.48) > 0.05
+    assert off[clear] == pytest.approx(on[clear], rel=1e-6)
+    assert off == pytest.approx(on, rel=1e-5)
 
 
 NEEDS_CONDUCTANCE = (

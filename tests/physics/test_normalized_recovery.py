@@ -1,22 +1,29 @@
 """From a density of states to a number: current, lock-in, calibration and normalisation in turn, for shapes that are known.
 
+Each shape is a sample of its own under a simulated microscope with the electronics of a good day; one test goes the whole way
+of a user, through a session, a plan and the stored run.
+
 What is expected is computed by direct quadrature (`junction`) and by the definition of the normalised conductance of
 Feenstra, Phys. Rev. B 50, 4561 (1994): dI/dV over I/V, averaged with the weight ``exp(-|V - V'| / broadening)``.
 """
 
-from dataclasses import replace
 from functools import cache
 
 import numpy as np
 import pytest
-from junction import calculated, measured, trapezoid
+from junction import GAP, WORK_FUNCTION, Material, calculated, trapezoid
 
+from bluesky_stm import session as sessions
 from bluesky_stm.controllers import IDEAL, SimulatedController
-from bluesky_stm.controllers.simulated._detection import Detection
-from bluesky_stm.geometry import Point
-from bluesky_stm.measurements import Setpoint, Spectrum
+from bluesky_stm.measurements import Setpoint
+from bluesky_stm.parts import samples
+from bluesky_stm.plans import spectra_at
 from bluesky_stm.protocols import SweepSettings
 from bluesky_stm.scalarizers import make_scalarizer
+from bluesky_stm.settings import LengthScale
+from bluesky_stm.surface import Sample, SamplePart, Surface, UsualMeasurement
+from bluesky_stm.surface._sample import Lattice
+from bluesky_stm.surface._terraces import Steps
 
 BIAS = np.linspace(-1.0, 1.0, 121)
 MODULATION = 0.02
@@ -28,6 +35,9 @@ ELECTRONICS = {
     "capacitance": 0.148,
 }
 """Of a good day of the published runs, noise left out."""
+
+
+NORMALIZED = {"normalized": True, "broadening": 0.05}
 
 
 def bump(center, width):
@@ -54,17 +64,40 @@ SHAPES = {
 }
 
 
+SWEEP = SweepSettings(BIAS[0], BIAS[-1], len(BIAS))
+
+
+class KnownShape(SamplePart):
+    """A flat sample with one of the `SHAPES`, the same everywhere."""
+
+    name: str = "known shape"
+    shape: str = "metal"
+    temperature: float = 77.0
+
+    def build(self):
+        return Sample(
+            name=self.name,
+            lattice=Lattice(constant=0.3, angle=0.0, corrugation=0.0),
+            steps=Steps(layer=0.2, bunch=(1,), period=5000.0),
+            model=Material(SHAPES[self.shape]),
+            terrace={"amplitude": 1.0},
+            work_function=WORK_FUNCTION,
+            reference=Setpoint(-1.0, 0.2),
+            reference_gap=GAP,
+            temperature=self.temperature,
+        )
+
+    def usual(self):
+        scale = {"name": "all", "frame": 60, "patch": 6, "step": 2, "scalarizer": "conductance"}
+        return UsualMeasurement(SWEEP, MODULATION, (LengthScale.parse(scale),))
+
+
+@cache
 def spectrum(shape, temperature):
-    """What the electronics record of a sweep over such a sample, at a set point of 0.2 nA at -1 V."""
-    current, didv = measured(SHAPES[shape], BIAS, temperature, MODULATION)
-    scale = 0.2 / abs(current[0])
-    profile = IDEAL.changed(**ELECTRONICS)
-    lockin = replace(SimulatedController(profile=profile).get_lockin(), amplitude=MODULATION)
-    detection = Detection(profile, lockin, SweepSettings(BIAS[0], BIAS[-1], len(BIAS)))
-    modulated = scale * MODULATION * didv[None]
-    reading = detection.read(scale * current[None], [modulated], np.zeros(1), np.ones((1, 121)), None)
-    channels = {name: values[0] for name, values in reading.channels(lockin).items()}
-    return Spectrum(position=Point(0, 0), bias=BIAS, setpoint=Setpoint(-1.0, 0.2), **channels)
+    """What the microscope records of a sweep over such a sample, at a set point of 0.2 nA at -1 V."""
+    surface = Surface(KnownShape(shape=shape, temperature=temperature).build())
+    stm = SimulatedController(surface, profile=IDEAL.changed(**ELECTRONICS, modulation=MODULATION))
+    return stm.sweep(SWEEP)
 
 
 @cache
@@ -78,19 +111,35 @@ def expected(shape, temperature, broadening):
     return didv / (np.trapezoid(kernel * ratio, BIAS, axis=1) / np.trapezoid(kernel, BIAS, axis=1))
 
 
-@pytest.mark.parametrize("temperature", [4.2, 77.0, 300.0])
-@pytest.mark.parametrize("shape", SHAPES)
-def test_normalised_scalars_of_a_known_density_of_states_come_back_within_3_percent(shape, temperature):
-    """At four biases, and the integral over half a volt; broadening by 0.05 V."""
-    taken = spectrum(shape, temperature)
+def assert_recovered(taken, shape, temperature):
+    """At four biases, and the integral over half a volt, within 3 %; broadening by 0.05 V."""
     curve = expected(shape, temperature, 0.05)
     for bias in (-0.7, -0.3, 0.45, 0.8):
         inside = np.abs(BIAS - bias) <= 0.0501
-        value = make_scalarizer({"name": "conductance", "bias": bias, "normalized": True})(taken)
+        value = make_scalarizer({"name": "conductance", "bias": bias, "width": 0.1, **NORMALIZED})(taken)
         assert value == pytest.approx(curve[inside].mean(), rel=0.03)
     inside = (BIAS >= 0.249) & (BIAS <= 0.751)
-    integral = make_scalarizer({"name": "integral", "between": [0.25, 0.75], "normalized": True})(taken)
+    integral = make_scalarizer({"name": "integral", "between": [0.25, 0.75], **NORMALIZED})(taken)
     assert integral == pytest.approx(np.trapezoid(curve[inside], BIAS[inside]), rel=0.03)
+
+
+@pytest.mark.parametrize("temperature", [4.2, 77.0, 300.0])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_normalised_scalars_of_a_known_density_of_states_come_back_within_3_percent(shape, temperature):
+    assert_recovered(spectrum(shape, temperature), shape, temperature)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_they_come_back_through_a_session_a_plan_and_the_stored_run(shape, tmp_path, monkeypatch):
+    """Opened by the name of the sample, measured by the RunEngine at two places, read from the catalog: at 77 K."""
+    monkeypatch.setitem(samples._registered, "known shape", KnownShape)
+    microscope = {"sample": {"name": "known shape", "shape": shape}, "profile": {"name": "ideal", **ELECTRONICS}}
+    with sessions.open("simulated", **microscope, seed=1, catalog=tmp_path) as session:
+        session.RE(spectra_at(session.stm, [(3.0, 2.0), (-20.0, 15.0)]))
+        taken = session.catalog[-1].spectra
+    assert len(taken) == 2
+    for each in taken:
+        assert_recovered(each, shape, 77.0)
 
 
 @pytest.mark.parametrize("shape", ["slope", "three-dimensional metal"])
