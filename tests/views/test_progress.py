@@ -79,12 +79,16 @@ def test_scales_of_a_campaign_are_counted(campaign):
     assert [line.split(":")[0] for line in ends] == ["1 terraces, 200 nm", "2 mesa, 50 nm", "3 defect, 10 nm"]
 
 
-def test_a_terminal_keeps_one_line_for_each_scale(campaign):
+def test_a_terminal_keeps_one_line_for_each_scale_and_what_is_to_be_known_of_it(campaign):
     text = told(chain.from_iterable(campaign), Terminal())
     shown = [re.sub(r"\x1b\[[\d;?]*[a-zA-Z]", "", line).rpartition("\r")[2] for line in text.split("\n")]
-    lines = [line for line in shown if line.strip()]
-    assert len(lines) == 3
-    assert all("30/30" in line and "largest gap" in line and "done in" in line for line in lines)
+    bars, said = [], []
+    for line in filter(str.strip, shown):
+        (said if re.search("warning|have no value", line) else bars).append(line)
+    assert len(bars) == 3
+    assert all("30/30" in line and "largest gap" in line and "done in" in line for line in bars)
+    failed = [run for run in map(RunRecord.of, campaign) if any(run.reasons)]
+    assert len([line for line in said if "have no value" in line]) == len(failed) > 0
 
 
 def test_an_aborted_run_says_so(documents):
