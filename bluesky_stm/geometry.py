@@ -134,9 +134,16 @@ class Frame:
         up = -sin * x + cos * y
         return np.stack([(up + self.size[1] / 2) / height - 0.5, (along + self.size[0] / 2) / width - 0.5], axis=-1)
 
-    def points(self) -> Floats:
-        """Return the place of every pixel centre; shape (rows, columns, 2), nm."""
-        return self.to_sample(np.moveaxis(np.indices(self.pixels), 0, -1))
+    def points(self, rows: slice = slice(None)) -> Floats:
+        """Return the place of every pixel centre, or of those of some ``rows``; shape (rows, columns, 2), nm."""
+        height, width = self.pixel_size
+        along = (np.arange(self.pixels[1]) + 0.5) * width - self.size[0] / 2
+        up = ((np.arange(self.pixels[0])[rows] + 0.5) * height - self.size[1] / 2)[:, None]
+        cos, sin = self._rotation
+        points = np.empty((len(up), len(along), 2))
+        np.subtract(self.center.x + cos * along, sin * up, out=points[..., 0])
+        np.add(self.center.y + sin * along, cos * up, out=points[..., 1])
+        return points
 
     def contains(self, points: ArrayLike, margin: float = 0.0) -> NDArray[np.bool_]:
         """Return which places lie inside of the frame.

@@ -17,6 +17,7 @@ from bluesky_stm.surface._graphene import Graphene
 from bluesky_stm.surface._metals import Resonance, Superconductor
 from bluesky_stm.surface._nbse2 import NbSe2
 from bluesky_stm.surface._points import SurfacePoints
+from bluesky_stm.surface._random import block_rng
 from bluesky_stm.surface._sample import Sample
 from bluesky_stm.surface._sample_part import SamplePart, UsualMeasurement
 from bluesky_stm.surface._surface import Surface
@@ -45,5 +46,6 @@ __all__ = [
     "SweepIntegral",
     "TipStates",
     "UsualMeasurement",
+    "block_rng",
     "sites",
 ]

@@ -24,6 +24,9 @@ from bluesky_stm.surface._regions import Regions
 _BLOCK = 32.0
 """Side of the blocks in which defects are drawn, in nm."""
 
+_KEPT = _BLOCK / 2
+"""Side of the squares for which all that reaches into them is kept, in nm."""
+
 _MANY = 2**21
 """Number of pairs of place and defect above which a search tree is faster than comparing all pairs."""
 
@@ -257,9 +260,9 @@ class Population:
         it by more than their own reach are dropped before distances are computed.
         """
         low, high = points.min(axis=0), points.max(axis=0)
-        block = (math.floor(low[0] / _BLOCK), math.floor(low[1] / _BLOCK))
-        if block == (math.floor(high[0] / _BLOCK), math.floor(high[1] / _BLOCK)):
-            # All that reaches into one block is kept: most sets of places, such as those of a spectrum, lie within.
+        block = (math.floor(low[0] / _KEPT), math.floor(low[1] / _KEPT))
+        if block == (math.floor(high[0] / _KEPT), math.floor(high[1] / _KEPT)):
+            # All that reaches into a small square is kept: most sets of places, such as those of a spectrum, lie within one.
             defects, species, reaches = _around(self, *block)
         else:
             defects, species, reaches = self._with_reach(low, high)
@@ -349,9 +352,9 @@ def _pairs(defects: Floats, points: Floats, reaches: Floats) -> Pairs:
 
 @lru_cache(maxsize=1024)
 def _around(population: Population, i: int, j: int) -> tuple[Floats, NDArray[np.intp], Floats]:
-    """Return what may reach into block (i, j), as of `Population._with_reach`."""
-    low = np.array([i, j]) * _BLOCK
-    return population._with_reach(low, low + _BLOCK)  # noqa: SLF001
+    """Return what may reach into square (i, j), as of `Population._with_reach`."""
+    low = np.array([i, j]) * _KEPT
+    return population._with_reach(low, low + _KEPT)  # noqa: SLF001
 
 
 @lru_cache(maxsize=16384)

@@ -203,9 +203,9 @@ class SurfacePoints:
     def first(self, count: int) -> SurfacePoints:
         """Return the first ``count`` places by themselves; steps, regions and neighbours are not looked up again."""
         part = SurfacePoints(self.surface, self.points[:count], self.barrier)
-        known = {"_downhill": self._downhill[:count], "_region": self._region[:count]}
-        known["_fields"] = {field: values[:count] for field, values in self._fields.items()}
-        part.__dict__.update(known, _neighbours=self._neighbours.first_places(count))
+        fields = {field: values[:count] for field, values in self._fields.items()}
+        part.__dict__.update(_fields=fields, _downhill=self._downhill[:count], _region=self._region[:count])
+        part.__dict__.update(_neighbours=self._neighbours.first_places(count))
         return part
 
     def _corrugation(self, gap: Floats) -> Floats:
@@ -295,7 +295,7 @@ class SurfacePoints:
             present[row] = "region", self._region
             row += 1
         if sample.edge is not None:
-            if self._from_edge.min() < _EDGE * sample.edge_width:
+            if surface.staircase.clearance(self._downhill) < _EDGE * sample.edge_width:
                 present[row] = "edge", np.exp2(-((self._from_edge / sample.edge_width) ** 4))
             row += 1
         for number, species in self._species:

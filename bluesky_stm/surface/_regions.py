@@ -92,7 +92,7 @@ class Regions:
         first, last = (math.floor(end / self.band.period + 0.5) for end in ends)
         width, share = self.band.crossover / (2 * math.log(9)), np.zeros(len(points))
         far = _FAR * width
-        for tile in range(first, last + 1):
+        for tile in range(first - 1, last + 2):  # the edge of the next band may lie at the very end of its period
             low, high = _edges(self, tile)
             if ends[1] > low - far and ends[0] < high + far:
                 inside = ends[0] > low + far and ends[1] < high - far

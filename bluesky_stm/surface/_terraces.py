@@ -128,6 +128,17 @@ class Staircase:
             distance[chosen] = np.abs(downhill[chosen] - _bunch(self.steps, self.seed, tile)[0][:, None]).min(axis=0)
         return distance
 
+    def clearance(self, downhill: Floats) -> float:
+        """Return a distance, in nm, within which no step edge lies of any of the places, as of `downhill`."""
+        nearest = [
+            0.0
+            if edge.searchsorted(low) < edge.searchsorted(high)
+            else np.minimum(np.abs(edge - low), np.abs(edge - high)).min()
+            for tile, _, low, high in self._tiles(downhill)
+            for edge in (_bunch(self.steps, self.seed, tile)[0],)
+        ]
+        return float(min(nearest))
+
     def edges(self, tile: int) -> tuple[Floats, Floats]:
         """Return the edges of one period of the staircase.
 

@@ -110,5 +110,5 @@ def _modes(loop: FeedbackLoop) -> tuple[NDArray[np.complex128], NDArray[np.compl
     poles = np.roots(closed).astype(complex)
     near = np.abs(poles[:, None] - poles) < 1e-6 * np.abs(poles)
     poles = poles * (1 + 1e-6 * np.tril(near, -1).sum(axis=1))
-    residues: NDArray[np.complex128] = np.polyval(driven, poles) / np.polyval(np.polyder(closed), poles)
-    return poles, residues
+    residues = np.polyval(driven, poles) / np.polyval(np.polyder(closed), poles)
+    return poles, residues.astype(complex)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Final
 
@@ -33,7 +34,7 @@ class Instrument:
     def __init__(self, surface: Surface, profile: Profile) -> None:
         self.surface = surface
         self.profile, self._wear = profile, Wear(profile)
-        self._sweeps: Callable[..., SweepIntegral] = lru_cache(maxsize=8)(self._prepared)
+        self._middle = lru_cache(maxsize=8)(self._middle_gap)
 
     def image(self, places: Floats, setpoint: Setpoint, tip: Tip) -> Floats:
         """Return the height of the tip at constant current, in nm, noise left out.
@@ -121,9 +122,8 @@ class Instrument:
         height = _together(heights, tip, barrier.mean_decay)
         lift = settings.z_offset + (self._hold_errors(rng, len(places)) if z is None else z - tip.length - height)
         parts = [patch.carried(sweep, gap + lift) for patch, gap in zip(patches, gaps, strict=True)]
-        if tip.weight:
-            for part, own, (_, share) in zip(parts, heights, tip.apexes, strict=True):
-                part *= (share * np.exp(barrier.mean_decay * (own - height)))[:, None]
+        for part, own, (_, share) in zip(parts, heights, tip.apexes, strict=True):
+            part *= (barrier.conductance * share * np.exp(barrier.mean_decay * (own - height)))[:, None]
         current, *modulated = sum(parts[1:], start=parts[0])
         detection = Detection(self.profile, lockin, settings)
         risen = np.exp(barrier.mean_decay * rise) if rise is not None else np.ones(current.shape[1] * (1 + settings.backward))
@@ -174,30 +174,27 @@ class Instrument:
     def _sweep(
         self, settings: SweepSettings, amplitude: float, setpoint: Setpoint, barrier: Barrier, harmonics: int
     ) -> SweepIntegral:
-        bias = settings.start, settings.stop, settings.points
-        return self._sweeps(*bias, amplitude, setpoint, settings.z_offset, barrier, harmonics)
+        ends, center = (settings.start, settings.stop, settings.points), self._middle(setpoint) + settings.z_offset
+        return _kernels(*ends, round(center, 3), amplitude, replace(barrier, conductance=1.0), self.surface.finest, harmonics)
 
-    def _prepared(
-        self,
-        start: float,
-        stop: float,
-        points: int,
-        amplitude: float,
-        setpoint: Setpoint,
-        z_offset: float,
-        barrier: Barrier,
-        harmonics: int,
-    ) -> SweepIntegral:
-        """The kernels of a sweep, around the smaller of two gaps: good for places too near rather than for those too far."""
+    def _middle_gap(self, setpoint: Setpoint) -> float:
+        """Return the smaller of two gaps, in nm: good for places too near rather than for those too far."""
         gap, reference = self.surface.terrace_gap(setpoint), self.surface.sample.reference_gap
-        center = (min(gap, reference) if np.isfinite(gap) else reference) + z_offset
-        return SweepIntegral(barrier, np.linspace(start, stop, points), center, amplitude, self.surface.finest, harmonics)
+        return min(gap, reference) if np.isfinite(gap) else reference
 
     def _hold_errors(self, rng: np.random.Generator | None, count: int) -> Floats:
         """Error of the gap, in nm, at the moment when the feedback is opened."""
         if rng is None:
             return np.zeros(count)
         return -self.profile.hold_error * rng.standard_normal(count) / self.surface.barrier.mean_decay
+
+
+@lru_cache(maxsize=16)
+def _kernels(
+    start: float, stop: float, points: int, center: float, amplitude: float, unit: Barrier, finest: float, harmonics: int
+) -> SweepIntegral:
+    """Return the kernels of a sweep: those of all surfaces and tips whose barriers differ in their conductance only."""
+    return SweepIntegral(unit, np.linspace(start, stop, points), center, amplitude, finest, harmonics)
 
 
 def _together(heights: Sequence[Floats], tip: Tip, decay: float) -> Floats:

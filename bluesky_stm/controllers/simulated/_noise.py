@@ -12,6 +12,7 @@ from scipy import constants
 from bluesky_stm.controllers.base import PIXEL_TIME
 from bluesky_stm.controllers.simulated._profile import Profile
 from bluesky_stm.geometry import Floats, Frame
+from bluesky_stm.surface import block_rng
 
 CONVERTER_PERIODS: tuple[float, ...] = tuple(76.9 / 2**n for n in range(7))
 """Distances, in nm, of the lines that the carry bits of the scan converters leave, from the highest bit down."""
@@ -51,7 +52,7 @@ class NoiseSource:
         ordinal : int
             Its number among those of that kind, from 0.
         """
-        return np.random.default_rng([self._seed, *kind.encode(), ordinal])
+        return block_rng(self._seed, kind, ordinal)
 
 
 def remembering(rng: np.random.Generator, shape: tuple[int, ...], memory: float) -> Floats:
@@ -174,12 +175,21 @@ def converter_lines(places: Floats, pixel: float, profile: Profile) -> Floats:
     profile : Profile
         Height, width and angle of the lines.
     """
-    longest, width = CONVERTER_PERIODS[0], profile.converter_width / 2 * pixel
+    longest, lines = (
+        CONVERTER_PERIODS[0],
+        _lines(profile.converter_width / 2 * pixel, profile.converter, profile.converter_fall),
+    )
+    angles = np.radians([profile.converter_angle, profile.converter_angle + 90])
+    steps = (places * (len(lines) / longest)) @ np.array([np.cos(angles), np.sin(angles)])
+    return lines[np.floor(steps).astype(int) % len(lines)].sum(axis=-1)
+
+
+@lru_cache(maxsize=8)
+def _lines(width: float, highest: float, fall: float) -> Floats:
+    """Return the height of the lines of one converter over its longest period, in nm, from that of the highest bit on."""
+    longest = CONVERTER_PERIODS[0]
     count = int(8 * longest / width)
     along = np.arange(count) * (longest / count)
     off = [along - period * np.round(along / period) for period in CONVERTER_PERIODS]
-    strengths = profile.converter * profile.converter_fall ** np.arange(len(off))
-    lines = np.max([height * np.exp(-((by / width) ** 2)) for height, by in zip(strengths, off, strict=True)], axis=0)
-    angles = np.radians([profile.converter_angle, profile.converter_angle + 90])
-    steps = (places * (count / longest)) @ np.array([np.cos(angles), np.sin(angles)])
-    return lines[np.floor(steps).astype(int) % count].sum(axis=-1)
+    strengths = highest * fall ** np.arange(len(off))
+    return np.max([height * np.exp(-((by / width) ** 2)) for height, by in zip(strengths, off, strict=True)], axis=0)

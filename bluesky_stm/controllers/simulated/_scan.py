@@ -133,8 +133,9 @@ class SimulatedScanning(Scanning):
     def _settled(self, scan: ScanState, band: slice, started: float) -> Floats:
         """Heights of some lines, in nm, where drift and creep take the tip."""
         times = started + 2 * scan.line_time * np.arange(band.start, band.stop)[:, None]
-        places = scan.frame.to_sample(np.moveaxis(np.mgrid[band, : scan.frame.pixels[1]], 0, -1))
-        return self._bench.junction.followed(places + self._bench.junction.piezo.displacement(times), times)
+        places = scan.frame.points(band)
+        places += self._bench.junction.piezo.displacement(times)
+        return self._bench.junction.followed(places, times)
 
     def _traced(self, scan: ScanState, band: slice) -> Floats:
         """Heights of the tip on the way forth; each line begins settled."""
