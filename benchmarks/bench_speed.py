@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 HERE = Path(__file__).parent
@@ -40,6 +41,7 @@ ROWS = [
     Row("surface", "move", 0.5),
     *(Row("surface", f"topograph of {side} nm", 0.6) for side in (500, 200, 50, 10)),
     Row("surface", "scene", 1 / 3),
+    Row("documents", "validation of an Event", 0.15),
 ]
 
 
@@ -62,11 +64,9 @@ def report(*functions):
 # ---- the table ----
 
 
-def build(commit):
-    """Copy a build (None: the working tree) to where processes see it alone; return that folder."""
-    folder = HERE.parent / "build" / "speed" / (commit or "new")
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+def build(commit, folder):
+    """Copy a build (None: the working tree) into a folder in which processes see it alone; return that folder."""
+    folder.mkdir()
     archive = subprocess.run(["git", "archive", commit or "HEAD", *PARTS], cwd=HERE.parent, check=True, capture_output=True)
     subprocess.run(["tar", "-x", "-C", folder], input=archive.stdout, check=True)
     if not commit:
@@ -120,8 +120,9 @@ def main():
     parser.add_argument("parts", nargs="*", choices=[[], *sorted({row.part for row in ROWS})])
     asked = parser.parse_args()
     parts = asked.parts or list(dict.fromkeys(row.part for row in ROWS))
-    builds = {"new": build(None), "old": build(OLD)}
-    found = {part: compared(part, builds) for part in parts}
+    with TemporaryDirectory() as folder:
+        builds = {name: build(of, Path(folder) / name) for name, of in (("new", None), ("old", OLD))}
+        found = {part: compared(part, builds) for part in parts}
     before = asked.file.read_text().splitlines() if asked.file.exists() else []
     kept = [line for line in before if line.startswith("| ") and line.split(" | ")[0][2:] not in (*parts, "part")]
     rows = [written(row, found[row.part]) for row in ROWS if row.part in found]

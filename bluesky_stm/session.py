@@ -19,6 +19,7 @@ from bluesky.protocols import Readable
 
 from bluesky_stm.agents import make_agent
 from bluesky_stm.devices import STM, AgentDevice, ImageStore
+from bluesky_stm.documents import validate_quickly
 from bluesky_stm.errors import SettingsError, UnknownNameError
 from bluesky_stm.geometry import Frame
 from bluesky_stm.night import Night, alerting, completed_record, find_devices, plan_night
@@ -298,6 +299,7 @@ def open(
     if limits is not None:
         Limits.parse(limits)  # what makes no sense is said before a microscope is opened
     chosen = scales_named(scales) if isinstance(scales, str) else tuple(LengthScale.parse(one) for one in scales or ())
+    validate_quickly()
     with ExitStack() as undo:
         opened = part.open()
         undo.callback(opened.close)

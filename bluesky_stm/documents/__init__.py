@@ -7,6 +7,7 @@ from bluesky_stm.documents._machine import machine, version_of, versions
 from bluesky_stm.documents._packing import decode, encode, plain_type
 from bluesky_stm.documents._router import Document, StreamRouter
 from bluesky_stm.documents._streams import EVENTS, SCHEMA_VERSION, Stream
+from bluesky_stm.documents._validation import QuickValidator, validate_quickly
 
 __all__ = [
     "EVENTS",
@@ -14,6 +15,7 @@ __all__ = [
     "SCHEMA_VERSION",
     "Document",
     "ExternalArrays",
+    "QuickValidator",
     "Stream",
     "StreamRouter",
     "decode",
@@ -24,6 +26,7 @@ __all__ = [
     "no_run",
     "plain_type",
     "stream_of",
+    "validate_quickly",
     "version_of",
     "versions",
 ]
