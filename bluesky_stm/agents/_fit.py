@@ -122,8 +122,17 @@ def leave_one_out(factor: Tensor, alpha: Tensor) -> tuple[Tensor, Tensor]:
     residual, std : Tensor of shape (n,)
         Value minus prediction, and standard deviation of the prediction, noise included.
     """
-    precision = torch.cholesky_inverse(factor).diagonal()
+    return left_out(alpha, precision(factor))
+
+
+def left_out(alpha: Tensor, precision: Tensor) -> tuple[Tensor, Tensor]:
+    """Return what `leave_one_out` does, given the diagonal of the inverse of the covariance, ``precision`` (n,)."""
     return alpha / precision, precision.rsqrt()
+
+
+def precision(factor: Tensor) -> Tensor:
+    """Return the diagonal of the inverse of a covariance, (n,), given its lower Cholesky factor (n, n)."""
+    return torch.cholesky_inverse(factor).diagonal()
 
 
 def _cost(kernel: Kernel, squared: Sequence[Tensor], values: Tensor, known: Tensor, point: Floats) -> tuple[float, Floats]:

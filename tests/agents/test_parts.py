@@ -170,6 +170,22 @@ def test_leaving_one_out_is_what_refitting_without_it_predicts():
     assert float(std[4]) == pytest.approx(float((gram[4, 4] - weights @ gram[rest, 4]).sqrt()), abs=1e-9)
 
 
+def test_leaving_one_out_is_kept_up_with_each_value_and_not_computed_again(monkeypatch):
+    x, candidates = places(40), places(20, seed=1)
+    y, begun = wavy(x), [g[:20] for g in x]
+    grown = Process.conditioned(fitted(Kernel(GROUPS), squared_distances(begun, begun), y[:20]), begun, y[:20], candidates)
+    with monkeypatch.context() as patched:
+        patched.setattr(torch, "cholesky_inverse", None)  # it takes n**3
+        for i in range(20, 40):
+            grown = grown.extended([g[i : i + 1] for g in x], y[i])
+        residual, std = grown.leave_one_out()
+    whole = grown.fit.kernel.covariance(squared_distances(x, x), grown.fit.parameters) + torch.diag(grown.noise)
+    inverse = torch.linalg.inv(whole)
+    assert torch.allclose(residual, inverse @ y / inverse.diagonal(), atol=1e-10)
+    assert torch.allclose(std, inverse.diagonal().rsqrt(), atol=1e-10)
+    assert torch.allclose(grown.mean_where_measured, y - grown.noise * (inverse @ y), atol=1e-10)
+
+
 def test_a_fit_finds_which_group_matters_and_how_noisy_the_values_are():
     x = places(150)
     noise = torch.randn(150, dtype=torch.float64, generator=torch.Generator().manual_seed(5))
