@@ -197,6 +197,7 @@ class Session:
                 self.RE.preprocessors.remove(self._checked)
             for token in (self._kept, self._progress):
                 ending.callback(self.RE.unsubscribe, token)
+            # Called from the last to the first: the tip is made safe while the catalog still listens.
             ending.callback(self.catalog.close)
             ending.callback(self.stm.controller.close)
             ending.callback(self.extras.close)

@@ -291,6 +291,7 @@ class AgentDevice(Device):
         self.learn()
         pending = tuple(Point(*point) for point in self.pending.get())
         mask = self.mask.get()
+        # What the decision follows from: the same question is answered by the same decision, without a second fit.
         asked = self._lesson_count, pending, None if mask is None else np.asarray(mask, dtype=bool).tobytes()
         if self.decision is None or asked != self._answered:
             self.decision = self._taught.suggest(pending, mask)

@@ -145,6 +145,7 @@ class ConditionsKeeper(Device):
                 if not self._holds(conditions := self._found[place][1]):
                     self.set(conditions).wait()
             finally:
+                # What was staged later found the conditions of a plan inside this one: they count no more.
                 del self._found[place:]
 
     def guard(self) -> Guard:

@@ -132,6 +132,7 @@ class Measuring(STMDevice):
                 self.stm.hold_still(success=True)
             except Exception as fault:
                 self.stm.latch(fault)
+        # Also where the stop failed: the next trigger has to measure anew, never to return what was broken off.
         self._status = None
 
 

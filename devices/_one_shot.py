@@ -49,6 +49,7 @@ class OneShot(STMDevice):
 
     def __init__(self, *args: OphydValue, **kwargs: OphydValue) -> None:
         super().__init__(*args, **kwargs)
+        # Weak, because an act that no plan holds any more cannot be repeated: nothing piles up over a night.
         self._done: WeakSet[OphydValue] = WeakSet()
 
     def check_value(self, act: OphydValue) -> None:

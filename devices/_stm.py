@@ -149,6 +149,7 @@ class STM(Device):
         """
         ranges = self.controller.ranges
         asked = self._limits or Limits.within(ranges)
+        # The narrower holds: a limit that is wider than the hardware would let the controller refuse in the middle of a plan.
         inside = {
             name: (max(low, ranges[name][0]), min(high, ranges[name][1]))
             for name, (low, high) in asked.model_dump(include=set(QUANTITIES)).items()

@@ -208,6 +208,7 @@ class BiasSweep(Measuring, measures=Spectrum, hinted=("z", "quality")):
         settings = self.settings
         self.check_value(settings)
         self.check_here(settings)
+        # The controller adds settling and slews of its own between the points and around the sweep.
         timeout = self.patience + 3 * duration(settings)
         return self.stm.worker.submit(self, self._sweep, settings, timeout=timeout, unit=self.unit, tells=True)
 

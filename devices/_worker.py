@@ -121,6 +121,7 @@ class Worker:
     """
 
     def __init__(self, name: str, on_fault: FaultHandler | None = None) -> None:
+        # One thread, because there is one tip; a second one, so that a withdrawal never waits behind an image.
         self._acts = ThreadPoolExecutor(1, thread_name_prefix=f"{name}-acts")
         self._urgent = ThreadPoolExecutor(1, thread_name_prefix=f"{name}-urgent")
         self._on_fault = on_fault

@@ -154,6 +154,7 @@ class ExpectedMaximum(ChildRule):
         """Return the expected highest value inside each frame; see `ChildRule`."""
         mean, std = known.posterior.mean, np.maximum(known.posterior.std, 1e-12 * (1 + np.abs(known.posterior.mean)))
         levels = np.linspace(mean.min(), (mean + 4 * std).max(), 64)
+        # Below 1, or the logarithm of a sure candidate would be minus infinity, and 0 times that is NaN.
         chance = np.minimum(_chance(known), 1 - 1e-9)
         log_below = np.log1p(-chance * ndtr((mean - levels[:, None]) / std))  # (levels, candidates)
         inside = _inside(centers, known.candidates, side, known.frame.angle).astype(float)
@@ -238,6 +239,7 @@ def choose_child(
     """
     parent = known.frame
     places = [*known.candidates, np.asarray(parent.center)]
+    # A hair less than half a side: a child that touches the rim of its parent still lies inside.
     frames = [Frame.square(c, side, pixels, parent.angle) for c in places if parent.contains(c, side / 2 - 1e-6)]
     frames = [f for f in frames if _allowed(f, limits) and not any(f.overlaps(area) for area in masked)]
     frames = [f for f in frames if not any(earlier.contains(f.center) for earlier in tried)]
@@ -247,6 +249,7 @@ def choose_child(
     left = known.outside(tried)
     scores = rule(left, centers, side)
     distance = np.hypot(*(centers - np.asarray(parent.center)).T)
+    # The last key counts first.
     best = int(np.lexsort((distance, -scores))[0])
     return ChildFrame(frames[best], rule.name, float(scores[best]), left.best_inside(frames[best]))
 

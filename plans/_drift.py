@@ -238,7 +238,9 @@ class DriftWatch(DriftFinder):
         compensated: Floats = np.array(self.stm.controller.get_drift())
         left: Floats = np.zeros(2)
         if trusted:
+            # At least 1e-5 nm/s, a nanometre a day: a drift that was met exactly once would otherwise never be due again.
             self._speed = max(math.dist(found.shift, follow(self.drift, Point(0, 0), time)) / (time - self._last), 1e-5)
+            # A registration counts as good to a tenth of a pixel.
             velocity = self._path.velocity(time, found.shift, compensated, 0.1 * max(image.frame.pixel_size))
             if self.check.compensate and Capability.DRIFT in self.stm.controller.capabilities:
                 compensated = compensated + velocity
@@ -293,6 +295,7 @@ class _Path:
         self._shifts.append(np.array(shift) + self._undone)
         apart = np.array(self._times) - np.mean(self._times)
         slope = apart @ np.array(self._shifts) / (apart @ apart)
+        # Two standard errors of the slope: below that the compensation would follow the noise of the registration.
         return np.where(np.abs(slope - compensated) > 2 * error / math.sqrt(apart @ apart), slope - compensated, 0.0)
 
 

@@ -101,6 +101,7 @@ class Exploration:
                 return "only simulated"
             seconds, wall_seconds = self.stm.controller.now() - began, time.monotonic() - began_wall
             self.state.decided(decision, self.agent.best, seconds, wall_seconds)
+            # Asked with the decision made and not yet carried out: a rule may judge by what the agent expects there.
             if reason := self.stop(self.state) or "":
                 break
             approved = yield from self.person.approve(decision)

@@ -243,6 +243,7 @@ class _Tree:
         best = max(below.best, below.best_below)
         why = {"rule": self.step_back.name, "threshold": threshold, "child": below.uid, "best": best, "expected": child.score}
         metadata = {**self.common, "resumes": here.uid, "masked": [child.frame.as_dict()], "step_back": why}
+        # The surface has moved while the child was explored: one quick image at the beginning says by how much.
         options = {**self.options, "drift": self.options["drift"] or DriftCheck(every=_NEVER, compensate=False)}
         here.uid = yield from explore(self.stm, here.agent, budget=budget, frame=here.frame, look=False, md=metadata, **options)
         self.uids.append(here.uid)

@@ -107,6 +107,7 @@ def _around(stm: STM, frame: Frame, parent: Parent, expected: Point) -> Frame:
     offset = np.clip(turn @ (np.asarray(frame.center) - middle), -reach, reach)
     center = middle + turn.T @ offset
     packets = np.ceil(side / min(whole.pixel_size) / PACKET - 1e-6)
+    # Enough to be matched, and never as slow as the image itself.
     pixels = int(np.clip(PACKET * packets, 64, 256))
     return _moved(Frame.square((float(center[0]), float(center[1])), side, pixels, whole.angle), expected)
 

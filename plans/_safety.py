@@ -29,6 +29,7 @@ def safely(stm: STM, plan: MsgGenerator[T]) -> MsgGenerator[T]:
     guard = stm.conditions.guard()
 
     def guarded() -> MsgGenerator[T]:
+        # Staged, because halt runs no finalizer, but unstages.
         yield from bps.stage(guard)
         return (yield from plan)
 
@@ -88,6 +89,7 @@ def suspend_over_current(stm: STM, *, sleep: float = 10.0) -> SuspenderBase:
     return SuspendCeil(
         stm.watch.current,
         high,
+        # Resumed at the limit itself, it would trip again with the next noise.
         resume_thresh=high / 2,
         sleep=sleep,
         pre_plan=lambda: withdraw(stm),

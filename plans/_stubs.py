@@ -57,6 +57,7 @@ def decide(agent: AgentDevice) -> MsgGenerator[Decision | None]:
     simulated.
     """
     yield from bps.checkpoint()
+    # Between two checkpoints: after a pause only the decision is made again, not the move and the sweep before it.
     yield from bps.trigger_and_read([agent], name=Stream.AGENT)
     yield from bps.checkpoint()
     return agent.decision
@@ -79,6 +80,7 @@ def come_to(stm: STM, point: Point, run_up: tuple[float, float] = (0.0, 0.0)) ->
     """
     if any(run_up):
         low, high = stm.tip.limits
+        # Only the run-up is cut at the limits. The place itself is refused where it lies outside.
         before = Point(*np.clip(np.subtract(point, run_up), low, high).tolist())
         yield from bps.mv(stm.tip, before)
     yield from bps.mv(stm.tip, point)
@@ -143,6 +145,7 @@ def measure_and_decide(
     """
     yield from bps.checkpoint()
     yield from come_to(stm, place, run_up)
+    # Before the agent decides: else it would suggest the place that is just being measured.
     yield from bps.mv(agent.pending, (pending,))
     yield from bps.trigger(agent, group="ahead")
     for measuring in (stm.sweep, *(one for one in beside if isinstance(one, Triggerable))):

@@ -103,6 +103,7 @@ def _leaks(reference: Spectrum, now: Spectrum, allowed: float) -> str:
 def _reshaped(reference: Spectrum, now: Spectrum, allowed: float) -> str:
     before, after = np.abs(reference.current), np.abs(now.current)
     seen = (before > 0.05 * reference.setpoint.current) & ~_gap(reference) & np.isfinite(before) & np.isfinite(after)
+    # Of fewer samples the median says nothing.
     if seen.sum() < 5:
         return ""
     change = float(np.median(np.abs(np.log(np.maximum(after[seen], 1e-6) / before[seen]))))

@@ -117,6 +117,7 @@ class Thompson(AcquisitionFunction):
         if len(index) > THOMPSON_CANDIDATES:
             index = np.sort(inputs.generator.choice(index, THOMPSON_CANDIDATES, replace=False))
         mean, covariance = inputs.joint(index)
+        # Not by Cholesky: the covariance of near neighbours is singular to rounding, and some of its eigenvalues are below 0.
         variance, axes = np.linalg.eigh(covariance)
         sample = mean + axes @ (np.sqrt(np.maximum(variance, 0)) * inputs.generator.standard_normal(len(index)))
         scores = np.full(len(inputs.mean), -np.inf)

@@ -170,6 +170,7 @@ class BaseAgent:
             )
         decisions: list[Decision] = []
         for _ in range(n):
+            # Each place is pending for the next ones.
             decision = self._next(free, [*pending, *(d.point for d in decisions)])
             health, missing = decision.health, _health.without_value(self._reasons)
             if missing and missing[0] not in health.warning:  # without a model, nobody has said so
@@ -261,6 +262,7 @@ class BaseAgent:
 
     def _generator(self, ordinal: int) -> np.random.Generator:
         """Return the random generator of the decision that is made with ``ordinal`` spectra taken or pending."""
+        # Seeded anew for each decision: a question that is asked twice, or left out, shifts no later draw.
         return np.random.default_rng([abs(self.seed), ordinal])
 
     def _spread(self, free: NDArray[np.bool_], ordinal: int, why: str) -> Decision:

@@ -148,6 +148,7 @@ def _cost(kernel: Kernel, squared: Sequence[Tensor], values: Tensor, known: Tens
     gram = torch.diag((variance + noise) + known).flatten().index_copy_(0, pairs, covariance).reshape(n, n)
     factor, failed = torch.linalg.cholesky_ex(gram)  # reads the lower half only
     if int(failed):
+        # Not positive definite to rounding: so large a cost that the search steps back.
         return 1e12, np.zeros_like(point)
     inverse = torch.cholesky_inverse(factor)
     alpha = inverse @ values

@@ -312,6 +312,7 @@ class KernelAgent(BaseAgent):
         self._moved = self._moved or {group: features.to(self._device) for group, features in self._known.items()}
         known = np.zeros(len(values)) if deviations is None else deviations
         lessons = TrainingSet(self._groups(kernels), places, values, self._moved, known)
+        # Fitted anew when it is due; in between each value is one more row of the same fit.
         if model is None or model.due != lessons.due:
             model = Model.fitted(lessons, model)
         while model and model.count < len(values):

@@ -201,6 +201,7 @@ def stacking(log_density: Tensor) -> Tensor:
     -------
     Tensor of shape (k,)
     """
+    # Only the ratios between the kernels count, value by value: relative to the best none of them underflows to 0 / 0.
     density = torch.exp(log_density - log_density.max(0).values)
     weights = density.new_full((len(density),), 1 / len(density))
     for _ in range(EM_ITERATIONS):

@@ -145,6 +145,7 @@ def _robust_std(values: Floats) -> float:
         return 1.0
     shares = values / size  # squares of very large or very small values are not numbers
     low, high = np.percentile(shares, [25, 75])
+    # The quartiles of a normal distribution are 1.349 standard deviations apart.
     scales = (float(high - low) / 1.349, float(shares.std()), 1.0)
     return size * next(scale for scale in scales if scale > 1e-9)
 

@@ -148,6 +148,7 @@ class Teaching(StreamRouter):
     def take(self) -> list[Lesson]:
         """Lessons since the last call, in the order of the documents. Safe beside a thread that feeds documents."""
         lessons = []
+        # One by one, because the thread of the RunEngine may append meanwhile: a copy and a clear would lose what it appends.
         while self._lessons:
             lessons.append(self._lessons.popleft())
         return lessons

@@ -49,6 +49,7 @@ class Acts:
         After a stop the microscope rests when the act has ended.
         """
         with self._one:
+            # A stop that came before this act was meant for another one.
             self._stopped.clear()
             yield
             if self._stopped.is_set():

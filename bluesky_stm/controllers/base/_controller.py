@@ -294,6 +294,7 @@ class BaseController(BiasControl, CurrentReadout, TipControl, ZControl, Scanning
         """
         self.need(Capability.SWEEP, "sweep the bias")
         self.check_sweep(settings)
+        # One rule for all wings says whether the tip changed within it.
         return marked(self._spectroscopy.sweep(settings, progress))
 
     @override

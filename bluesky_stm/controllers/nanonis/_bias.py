@@ -13,6 +13,7 @@ from bluesky_stm.controllers.nanonis._link import Link
 from bluesky_stm.errors import LimitError, MotionStoppedError
 from bluesky_stm.protocols import BiasControl
 
+# Bias.Set jumps where the module has no slew rate, so the ramp is made of steps here.
 STEP: Final = 0.05
 """Steps of a bias ramp, in V."""
 

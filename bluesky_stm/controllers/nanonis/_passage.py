@@ -85,6 +85,7 @@ class Passage(NanonisPart):
         if moved and not self._guard.is_withdrawn():
             self._guard.begin_passage(self._watch)
         if moved:
+            # No stop ends it: half way back, perhaps near 0 V, the feedback could not be closed.
             self._bias.ramp(before.setpoint.bias, self._watch, stoppable=False)
         if changed:
             self._watch.ask("ZCtrl.SetpntSet", si(before.setpoint.current, CURRENT))

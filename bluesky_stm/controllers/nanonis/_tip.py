@@ -96,6 +96,7 @@ class NanonisTip(NanonisPart, TipControl):
                 "Somebody else is scanning, and the move waits behind that. It was not waited for, and the scan was left "
                 "alone. End it in the Nanonis software, or wait for its end, then ask again."
             ) from lost
+        # The answer says that the tip rests, and not that it has arrived: somebody may have stopped it.
         here = self.place()
         if math.dist(here, point) > ARRIVED:
             self._guard.check_feedback()
