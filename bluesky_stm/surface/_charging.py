@@ -138,9 +138,9 @@ class Charges:
         ndarray of shape (1 + harmonics, n, J)
             From 0 to 1, and its harmonics.
         """
-        summed, whole = np.zeros((1 + harmonics, len(gap), len(bias))), np.full(len(gap), 1e-300)
+        summed, whole = np.zeros((len(gap), 1 + harmonics, len(bias))), np.full(len(gap), 1e-300)
         for lift, place, distance, weight in self.pairs:
             parts = charged(self.barrier, lift, gap[place], distance, bias, modulation, harmonics) * weight[:, None]
-            np.add.at(summed, (slice(None), place), parts)
+            np.add.at(summed, place, parts.swapaxes(0, 1))
             np.add.at(whole, place, weight)
-        return summed / whole[:, None]
+        return (summed / whole[:, None, None]).swapaxes(0, 1)

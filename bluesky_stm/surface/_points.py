@@ -17,6 +17,7 @@ from bluesky_stm.surface._random import SmoothField, smooth_fields
 from bluesky_stm.surface._setpoint import constant_current
 from bluesky_stm.surface._states import mean_states
 from bluesky_stm.surface._tunneling import SweepIntegral
+from bluesky_stm.surface._waves import StandingWaves
 
 _EDGE = 3.0
 """Distance from a step, in widths of its change of the states, beyond which nothing is left of it: 2**-81."""
@@ -74,8 +75,8 @@ class SurfacePoints:
         at = energy - self.barrier.bending
         density = self.surface.sample.model.density(self.parameters, at)
         if self._waving is not None:
-            near, distance, band, bottom = self._waving
-            density[near] += self.surface.sample.waves.density(distance, band, at - bottom)
+            waves, near, distance, band, bottom = self._waving
+            density[near] += waves.density(distance, band, at - bottom)
         return density
 
     def states(self, edges: Floats) -> Floats:
@@ -93,8 +94,8 @@ class SurfacePoints:
         at = edges - self.barrier.bending
         states = mean_states(self.surface.sample.model, self.parameters, at)
         if self._waving is not None:
-            near, distance, band, bottom = self._waving
-            counted = self.surface.sample.waves.count(distance, band, at - bottom)
+            waves, near, distance, band, bottom = self._waving
+            counted = waves.count(distance, band, at - bottom)
             states[near] += np.diff(counted) / np.diff(at)
         return states
 
@@ -235,15 +236,15 @@ class SurfacePoints:
         return self.surface.staircase.distance(self._downhill)
 
     @cached_property
-    def _waving(self) -> tuple[NDArray[np.intp], Floats, Floats, Floats] | None:
-        """Places that standing waves reach (m,), their distance from the edge, density and bottom of the band, (m, 1) each."""
+    def _waving(self) -> tuple[StandingWaves, NDArray[np.intp], Floats, Floats, Floats] | None:
+        """The waves, the places that they reach (m,), and for these distance from the edge, density and bottom of the band."""
         waves = self.surface.sample.waves
         near = np.flatnonzero(self._from_edge < waves.reach) if waves is not None else np.empty(0, dtype=int)
         if waves is None or not len(near):
             return None
         names = self.surface.sample.model.names
         band, bottom = (self.parameters[near, names.index(name)][:, None] for name in (waves.band, waves.bottom))
-        return near, self._from_edge[near][:, None], band, bottom
+        return waves, near, self._from_edge[near][:, None], band, bottom
 
     @cached_property
     def _charges(self) -> Charges | None:
@@ -255,7 +256,7 @@ class SurfacePoints:
         for number, species in self._species if charging else ():
             if species.charging is not None:
                 near = slice(self._neighbours.first[number], self._neighbours.first[number + 1])
-                dx, dy, place = (part[near] for part in (self._neighbours.dx, self._neighbours.dy, self._neighbours.place))
+                dx, dy, place = self._neighbours.dx[near], self._neighbours.dy[near], self._neighbours.place[near]
                 weight = species.charging.envelope(dx, dy)
                 pairs.append((species.charging.lift, place, np.hypot(dx, dy), weight))
                 share = np.bincount(place, weight, minlength=len(self.points))
