@@ -72,7 +72,7 @@ def is_nexus(path: Path) -> bool:
     try:
         with h5py.File(path) as file:
             return file.attrs.get("NX_class") == "NXroot"
-    except OSError:
+    except (OSError, RuntimeError, KeyError):
         return False
 
 

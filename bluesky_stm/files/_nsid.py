@@ -47,7 +47,7 @@ def is_nsid(path: Path) -> bool:
     try:
         with h5py.File(path) as file:
             return any(name.startswith("Measurement_") for name in file)
-    except OSError:
+    except (OSError, RuntimeError, KeyError):
         return True
 
 

@@ -56,7 +56,9 @@ def test_a_format_that_was_registered_is_written_by_its_ending_and_read_by_its_f
 
 def test_what_is_refused_lists_the_format(tmp_path):
     (tmp_path / "notes").write_text("nothing")
-    with pytest.raises(FileFormatError, match="Known: 3ds, dat, documents, hf5, nxs, plain, sxm"):
+    with pytest.raises(
+        FileFormatError, match="Known: 3ds, createc, dat, documents, gwy, gxsm, hf5, matrix, nxs, plain, sm4, sxm"
+    ):
         files.read(tmp_path / "notes")
     with pytest.raises(FileFormatError, match=r"choose one of \.3ds, \.dat, \.hf5, \.nxs, \.plain, \.sxm"):
         files.write(tmp_path / "image.txt", IMAGE)
