@@ -1,7 +1,9 @@
 """Single cobalt atoms on Au(111) at 4 K: a magnetic impurity that the electrons of the metal screen.
 
-At an atom dI/dV dips near the Fermi level: a Fano line with q = 0.6 and a half width of kT for a Kondo temperature of about
-70 K, gone about 1 nm away from the atom [1]_, [2]_. How deep the dip is, the height of an atom and the coverage are choices.
+At an atom dI/dV dips near the Fermi level: a Fano line [1]_, [2]_. That q is 0.6, the half width that of a Kondo temperature of
+about 70 K, and the dip gone about 1 nm away stands as remembered from these papers: of the second the abstract was read, which
+tells of the line, of its change with the lateral distance and of 6.6 K, and gives none of these numbers. How deep the dip is,
+the height of an atom and the coverage are choices.
 
 References
 ----------

@@ -15,9 +15,11 @@ labelled with a termination because the data do not say which is which.
 References
 ----------
 .. [1] G. Narasimha et al., npj Comput. Mater. 11, 189 (2025), doi:10.1038/s41524-025-01642-1
-.. [2] J. Blawat et al., Unusual electrical and magnetic properties in layered EuZn2As2, arXiv:2202.05884, report crystals of
-   the structure type CaAl2Si2, P-3m1. The numbers here, a = 0.4211 nm and c = 0.7181 nm, were not compared with theirs: they
-   stand without a source of their own. Single steps in the published images are 0.70 +- 0.09 nm high.
+.. [2] J. Blawat, M. Marshall, J. Singleton et al., Unusual electrical and magnetic properties in layered EuZn2As2,
+   arXiv:2202.05884, of which the abstract was read; that the family has the structure type CaAl2Si2, P-3m1 (164), says the
+   review arXiv:2409.00531. The numbers here, a = 0.4211 nm and c = 0.7181 nm, were found in neither and stand without a source
+   of their own; EuZn2P2 and Ce(2/3)Zn2As2 of the same type have c = 0.700 and 0.704 nm. Single steps in the published images
+   are 0.70 +- 0.09 nm high.
 """
 
 from dataclasses import replace

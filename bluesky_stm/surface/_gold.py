@@ -1,9 +1,10 @@
 """Au(111) with its surface state and its herringbone: the sample on which a tip is usually checked.
 
-The reconstruction squeezes 23 rows onto 22 [1]_: pairs of ridges 6.3 nm apart and 20 pm high, which turn by 60 degrees every
-25 nm [1]_. Both ridges of a pair are one here, and kinks lie opposite to each other all over the terrace. The surface state
-begins 0.48 eV below the Fermi level at room temperature [2]_. Its electrons have 0.255 of their free mass [3]_ (this number was
-not checked against the paper) and make standing waves at step edges [4]_; how much an edge reflects and how far the waves reach
+The reconstruction squeezes 23 rows onto 22: pairs of ridges ``22 a`` = 6.3 nm apart and 20 pm high, which turn by 60 degrees
+every 25 nm [1]_ (the cell is well known; height and length of the domains stand as remembered, the paper was not read). Both
+ridges of a pair are one here, and kinks lie opposite to each other all over the terrace. The surface state begins 0.48 eV below
+the Fermi level at room temperature [2]_. Its electrons have 0.255 of their free mass [3]_ (as remembered: its abstract was
+read, which gives no number) and make standing waves at step edges [4]_; how much an edge reflects and how far the waves reach
 are choices.
 
 References

@@ -1,15 +1,18 @@
 """A twisted layer of graphene on graphite at 4 K: a Dirac cone and a moire pattern.
 
-A layer that is turned against the one below shows a pattern of period ``a / (2 sin(twist / 2))`` [1]_; with 3.5 degrees 4.0 nm.
-The Dirac point of such a layer lies 17 meV above the Fermi level [2]_, and its density of states is linear in the distance from
-it. The van Hove singularities of the pattern, phonons and Landau levels are left out: the spectra hold within 0.15 V. The floor
-stands for the layers below; heights, vacancies and the scatter of the Dirac point are choices, as is the barrier of 4.5 eV.
-One layer is 0.335 nm high.
+A layer that is turned against the one below shows a pattern of period ``a / (2 sin(twist / 2))``, by geometry; with 3.5 degrees
+4.0 nm. Above 3 degrees its electrons are those of a Dirac cone, and they move as in a single layer above 20 degrees only [3]_;
+from 1 to 3.5 degrees van Hove singularities are seen [4]_, [1]_. These are left out here, as are phonons and Landau levels: the
+spectra hold within 0.15 V. The Dirac point lies 17 meV above the Fermi level: this number stands as remembered from [2]_, which
+was not read, and its density of states is linear in the distance from it. The floor stands for the layers below; heights,
+vacancies and the scatter of the Dirac point are choices, as is the barrier of 4.5 eV. One layer is 0.335 nm high.
 
 References
 ----------
-.. [1] G. Li et al., Nat. Phys. 6, 109 (2010), doi:10.1038/nphys1463
+.. [1] G. Li et al., Nat. Phys. 6, 109 (2010), doi:10.1038/nphys1463; not read
 .. [2] G. Li, A. Luican, E. Y. Andrei, Phys. Rev. Lett. 102, 176804 (2009), doi:10.1103/PhysRevLett.102.176804
+.. [3] A. Luican et al., Phys. Rev. Lett. 106, 126802 (2011), doi:10.1103/PhysRevLett.106.126802, by its abstract
+.. [4] Spatially resolved electronic structure of twisted graphene, arXiv:1705.09083, by its abstract
 """
 
 import math

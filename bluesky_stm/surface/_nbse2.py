@@ -1,11 +1,13 @@
 """2H-NbSe2 at 1.2 K: a superconductor with a charge density wave.
 
-The selenium lattice has 0.344 nm and the charge density wave three times that [1]_. Its gap of 1.1 meV [2]_ opens below 7.2 K.
-Spectra are taken at -4 mV, 400 pA [1]_. Images at 50 mV and at -50 mV, 100 pA, show the wave in another registry [3]_; here its
-contrast is reversed. There is one gap, and a broadening of 0.1 meV stands for its anisotropy. Iron that grew into the crystal
-breaks pairs over nanometres [4]_; its bound states are not drawn, the gap is filled instead. The strength of wave and iron, the
-broadening, their density, and the barrier of 4.5 eV, as is usual between tips and surfaces, are choices. One layer is 0.627 nm,
-half of the c axis.
+The selenium lattice has 0.344 nm and the charge density wave three times that [1]_. Its gap of 1.1 meV [2]_ opens below 7.2 K
+(both numbers from memory: the abstract of [2]_ names none; [5]_ gives gaps from 0.75 to 1.2 meV over the Fermi surface at 0.1
+K). Spectra are taken at -4 mV, 400 pA [1]_. Images at 50 mV and at -50 mV, 100 pA, show the wave in another registry [3]_. Here
+its contrast is reversed across the Fermi level by construction: what the wave adds to the empty states it takes from the filled
+ones, as a gap in one band would, and nothing is derived from the bands. There is one gap, and a broadening of 0.1 meV stands
+for its anisotropy. Iron that grew into the crystal has bound states that reach tens of nm far [4]_; they are not drawn, the gap
+is filled within some nm instead. The strength of wave and iron, the broadening, their density, and the barrier of 4.5 eV, as is
+usual between tips and surfaces, are choices. One layer is 0.627 nm, half of the c axis (from memory).
 
 References
 ----------
@@ -13,7 +15,8 @@ References
 .. [2] H. F. Hess et al., Phys. Rev. Lett. 62, 214 (1989), doi:10.1103/PhysRevLett.62.214
 .. [3] Multiband charge density wave exposed in a transition metal dichalcogenide, Nat. Commun. (2021),
    doi:10.1038/s41467-021-25780-4
-.. [4] G. C. Menard et al., Nat. Phys. 11, 1013 (2015), doi:10.1038/nphys3508
+.. [4] G. C. Menard et al., Nat. Phys. 11, 1013 (2015), doi:10.1038/nphys3508, by its abstract
+.. [5] Intrinsic atomic scale modulations of the superconducting gap of 2H-NbSe2, arXiv:0711.2161, by its abstract
 """
 
 from typing import Final
