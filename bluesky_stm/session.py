@@ -92,7 +92,7 @@ class Session:
 
     def __post_init__(self) -> None:
         self._kept: int = self.RE.subscribe(self.catalog)
-        self._checked = partial(with_fields_checked, beside=self.RE.preprocessors)
+        self._checked = partial(with_fields_checked, beside=self.RE.preprocessors, ready=self.stm.check_ready)
         self.RE.preprocessors.append(self._checked)
         self._progress: int | None = None
         if sys.stdout.isatty() or "ipykernel" in sys.modules:

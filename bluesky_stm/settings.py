@@ -58,7 +58,8 @@ class Limits(Settings):
     """The interlocks, all in one place: what may be asked of tip and sample. Narrower than the hardware, never wider.
 
     Each is a pair (low, high): ``bias`` V, ``current`` nA (magnitude), ``setpoint`` nA, ``x`` ``y`` ``z`` nm, ``speed`` nm/s;
-    ``dose`` is the longest time at more than half the current limit, in s.
+    ``dose`` is the longest time at more than half the current limit, in s; ``gap`` are the biases, in V, between which the
+    sample has no states: the bias is not led there with the feedback closed. None where it is not known.
     """
 
     bias: Range = (-3.0, 3.0)
@@ -69,6 +70,7 @@ class Limits(Settings):
     z: Range = (-1000.0, 1000.0)
     speed: Range = (0.0, 1000.0)
     dose: Positive = 60.0
+    gap: Range | None = None
 
     @classmethod
     def within(cls, ranges: Mapping[str, tuple[float, float]], narrower: Data | None = None) -> Self:

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
 from ophyd import Component as Cpt
 from ophyd.status import Status
 from typing_extensions import override
@@ -15,6 +16,13 @@ from bluesky_stm.devices._positioner import Positioner
 from bluesky_stm.devices._signals import CONFIG, Parameter
 from bluesky_stm.devices._stm_device import OphydValue
 from bluesky_stm.errors import LimitError, MotionStoppedError, STMError
+from bluesky_stm.measurements import Quality
+
+HARDLY = 0.01
+"""Part of the set point below which a spectrum that was taken at it shows no states."""
+
+NO_GUIDE = Quality.CLIPPED | Quality.LOST_CONTACT | Quality.TIP_CHANGED
+"""Spectra of which nothing is learned about the gap."""
 
 CROSSING_TIMEOUT = 60.0
 """Longest time, in s of wall time, to wait for a ramp through 0 V before the tunneling conditions are restored."""
@@ -79,11 +87,60 @@ class Bias(Positioner):
             At a bias that carries no current to hold the tip, or beyond 0 V with the feedback closed.
         """
         self.check_hold(value)
+        self.check_gap(value)
         if self.crosses(value) and self.controller.get_feedback() and not self.allow_crossing.get():
             raise LimitError(
                 f"{self.name} = {value:g} V lies beyond 0 V from {self.position:g} V with the feedback closed: "
                 f"the tip would touch. Nothing has moved. Set {self.allow_crossing.name} to hold the feedback open on the way."
             )
+
+    def check_gap(self, value: float) -> None:
+        """Refuse a ramp into the gap of the sample with the feedback closed: no states carry the current, and the tip touches.
+
+        The gap is that of the limits, or what the last spectrum at this set point shows: biases on the way at which hardly a
+        current flowed.
+
+        Parameters
+        ----------
+        value : float
+            Bias to be reached, in V.
+
+        Raises
+        ------
+        LimitError
+            Nothing has moved.
+        """
+        here, gap = self.position, self.stm.limits.gap
+        low, high = sorted((here, value))
+        inside = gap is not None and low < gap[1] and high > gap[0]
+        known = "that the limits give" if inside else "that the last spectrum shows"
+        if not inside:
+            gap = self._gap_seen(low, high)
+        if gap is None or self.stm.withdrawn or not self.controller.get_feedback():
+            return
+        if low * high > 0:  # the way through 0 V is looked at by itself
+            raise LimitError(
+                f"{self.name} = {value:g} V lies in the gap of the sample, {gap[0]:g} to {gap[1]:g} V, {known}: the closed "
+                "feedback would find no current and run the tip into the surface. Nothing has moved. Stay outside, or open it."
+            )
+
+    def _gap_seen(self, low: float, high: float) -> tuple[float, float] | None:
+        """Return biases between two, in V, at which the last spectrum carried hardly a current; None where it did everywhere.
+
+        Parameters
+        ----------
+        low, high : float
+            Ends of the way, in V.
+        """
+        taken = self.stm.sweep.taken
+        if taken is None or taken.quality & NO_GUIDE or taken.setpoint.bias * low < 0:
+            return None
+        between = (taken.bias >= low) & (taken.bias <= high)
+        # Less than the ohmic part, too: in a metal a small bias carries a small current, and that is no gap.
+        ohmic = np.minimum(HARDLY, 0.1 * np.abs(taken.bias / taken.setpoint.bias))
+        empty = between & (np.abs(taken.current) < ohmic * taken.setpoint.current)
+        beyond = taken.bias[empty]
+        return (float(beyond.min()), float(beyond.max())) if beyond.size else None
 
     def check_hold(self, value: float) -> None:
         """Refuse a bias, in V, at which the feedback could not hold the tip at the surface.

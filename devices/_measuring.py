@@ -101,6 +101,8 @@ class Measuring(STMDevice):
         values : mapping of str to object
             Values by the names of the attributes.
         """
+        if "disturbed" in values:
+            self.stm.note_disturbance(str(values["disturbed"]))
         now = time.time()
         for attribute, value in values.items():
             signal: Result = getattr(self, attribute)

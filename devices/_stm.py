@@ -67,6 +67,8 @@ class STM(Device):
 
     Attributes
     ----------
+    disturbances : int
+        How many measurements in a row somebody disturbed, the last one included; ``disturbed`` says how.
     fault : BaseException or None
         First fault since `clear_fault`; while there is one, nothing is measured.
     """
@@ -101,6 +103,7 @@ class STM(Device):
         self.controller, self.part = controller, part
         self.worker = Worker(name, on_fault=self.latch)
         self.fault: BaseException | None = None
+        self.disturbances, self.disturbed = 0, ""
         self.images = images or ImageStore()
         self._limits = limits
         super().__init__(prefix, name=name, **kwargs)
@@ -292,6 +295,31 @@ class STM(Device):
         self.controller.withdraw()
         if crossing:
             self._stop_if_possible()
+
+    def note_disturbance(self, changes: str) -> None:
+        """Count the measurements in a row during which somebody changed what defines them.
+
+        Parameters
+        ----------
+        changes : str
+            What was changed during the last one, empty for nothing.
+        """
+        self.disturbances, self.disturbed = (self.disturbances + 1, changes) if changes else (0, "")
+
+    def check_ready(self) -> None:
+        """Refuse to begin a run while the microscope is not prepared for one, as its controller sees it.
+
+        Raises
+        ------
+        STMError
+            With everything that has to be seen to. Nothing has moved.
+        """
+        look = getattr(self.controller, "obstacles", None)
+        if found := look(self.sweep.settings.dwell) if look else ():
+            raise STMError(
+                f"{self.name} is not ready for a run. {' '.join(found)} Nothing has moved. See to it, or name what is meant in "
+                "despite=[...] of the controller."
+            )
 
     def require_contact(self) -> None:
         """Refuse to measure after a fault that nobody has cleared, and with the tip withdrawn.

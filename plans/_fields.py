@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from inspect import iscoroutine
 from typing import TypeVar
 
@@ -15,7 +15,9 @@ from bluesky_stm.errors import SettingsError
 Result = TypeVar("Result")
 
 
-def with_fields_checked(plan: MsgGenerator[Result], beside: Sequence[object] = ()) -> MsgGenerator[Result]:
+def with_fields_checked(
+    plan: MsgGenerator[Result], beside: Sequence[object] = (), ready: Callable[[], None] | None = None
+) -> MsgGenerator[Result]:
     """Refuse to begin a run whose devices have fields that a catalog could not keep (`documents.fault_of_fields`).
 
     Parameters
@@ -24,6 +26,8 @@ def with_fields_checked(plan: MsgGenerator[Result], beside: Sequence[object] = (
         Its devices are those that are staged when it opens a run.
     beside : sequence of object
         Preprocessors of the RunEngine. Baseline and monitored devices of a `SupplementalData` are looked at, too.
+    ready : callable, optional
+        Called when a run is to be opened; it raises where the microscope is not ready for one.
 
     Raises
     ------
@@ -40,6 +44,8 @@ def with_fields_checked(plan: MsgGenerator[Result], beside: Sequence[object] = (
         answer, error = None, None
         try:
             _look(msg, staged, beside)
+            if ready and msg.command == "open_run":
+                ready()
             answer = yield msg
         except GeneratorExit:
             plan.close()

@@ -5,8 +5,9 @@ Each ends with a checkpoint, so that what has been recorded is not repeated afte
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import bluesky.plan_stubs as bps
 import numpy as np
@@ -17,6 +18,11 @@ from bluesky_stm.documents import Stream
 from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.measurements import Spectrum, Topograph
 from bluesky_stm.plans._arguments import checked
+
+log = logging.getLogger("bluesky_stm")
+
+IN_A_ROW: Final = 2
+"""Measurements in a row that were disturbed, after which a plan pauses for a person."""
 
 if TYPE_CHECKING:
     from bluesky_stm.devices import STM, AgentDevice
@@ -47,6 +53,7 @@ def take_topograph(
     yield from bps.mv(stm.scanner, as_frame(frame) or stm.scanner.frame)
     yield from bps.trigger_and_read([stm.scanner], name=stream)
     yield from bps.checkpoint()
+    yield from pause_if_disturbed(stm)
 
 
 @checked
@@ -107,6 +114,7 @@ def measure_at(
     yield from come_to(stm, place, run_up)
     yield from bps.trigger_and_read([stm.sweep, stm.tip, *beside], name=Stream.PRIMARY)
     yield from bps.checkpoint()
+    yield from pause_if_disturbed(stm)
 
 
 @checked
@@ -158,7 +166,20 @@ def measure_and_decide(
         yield from bps.save()
     yield from bps.mv(agent.pending, ())
     yield from bps.checkpoint()
+    yield from pause_if_disturbed(stm)
     return agent.decision
+
+
+def pause_if_disturbed(stm: STM) -> MsgGenerator[None]:
+    """Pause for a person when somebody changes, during one measurement after the other, what defines them.
+
+    One such measurement is marked and says what it was; at the second one in a row somebody is working at the microscope.
+    """
+    if stm.disturbances >= IN_A_ROW:
+        log.warning("Somebody changed during %d measurements in a row: %s.", stm.disturbances, stm.disturbed)
+        stm.disturbances = 0
+        yield from bps.checkpoint()
+        yield from bps.pause()
 
 
 @checked

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import NoReturn
 
@@ -78,6 +78,16 @@ class BaseController(BiasControl, CurrentReadout, TipControl, ZControl, Scanning
     def only_frame(self) -> Frame | None:
         """Return None: any frame within the ranges can be explored."""
         return None
+
+    def obstacles(self, dwell: float) -> Sequence[str]:
+        """Return what keeps a run from beginning, as sentences that say what to do; nothing at most microscopes.
+
+        Parameters
+        ----------
+        dwell : float
+            Time at each bias of the sweeps of the run, in s.
+        """
+        return ()
 
     # ---- refusals ----
 

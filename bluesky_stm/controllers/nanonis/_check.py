@@ -5,15 +5,25 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from bluesky_stm.controllers.nanonis._controller import NanonisController
-from bluesky_stm.controllers.nanonis_wire._commands import ZStatus
+from bluesky_stm.controllers.nanonis_wire._commands import LINEAR, DigSync, ZStatus
+
+if TYPE_CHECKING:
+    from bluesky_stm.controllers.nanonis._controller import NanonisController
 
 SMALLEST_BIAS: Final = 0.01
 """In V; below it there is hardly a current to hold."""
 
 ROUND_TRIPS: Final = 20
+
+CAN_BE_OVERRIDDEN: Final = frozenset(
+    {
+        *("Safe Tip", "Safe Tip recovery", "lock-in", "demodulator", "low-pass filter", "drift compensation"),
+        *("sweep mode", "alternate set point", "synchronisation of sweeps", "running"),
+    }
+)
+"""Names of findings in spite of which a run may be begun, when a person names them one by one."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +50,7 @@ def _finding(what: str, found: str, advice: str = "") -> Finding:
     return Finding(what, found, advice, missing=bool(advice))
 
 
-def check(controller: NanonisController) -> list[Finding]:
+def check(controller: NanonisController, dwell: float = 0.014) -> list[Finding]:
     """Look at versions, signals, limits, interlocks and state of a microscope before an autonomous run.
 
     Nothing is written, so that a read-only controller is enough.
@@ -49,13 +59,28 @@ def check(controller: NanonisController) -> list[Finding]:
     ----------
     controller : NanonisController
         The microscope, connected.
+    dwell : float
+        Time at each bias of the sweeps, in s, within which the low-pass filter of the lock-in has to settle.
 
     Returns
     -------
     list of Finding
         In the order in which it looked; those that are ``missing`` must be seen to before a run.
     """
-    return [*_software(controller), *_interlocks(controller), *_state(controller), *_measuring(controller)]
+    return [*_software(controller), *_interlocks(controller), *_state(controller), *settings_of(controller, dwell)]
+
+
+def obstacles(controller: NanonisController, dwell: float) -> list[Finding]:
+    """Return what has to be seen to before a run begins: all that is missing but for the state of the tip, which runs look at.
+
+    Parameters
+    ----------
+    controller : NanonisController
+        The microscope, connected.
+    dwell : float
+        Time at each bias of the sweeps, in s.
+    """
+    return [finding for finding in (*_interlocks(controller), *settings_of(controller, dwell)) if finding.missing]
 
 
 def _software(controller: NanonisController) -> Iterator[Finding]:
@@ -92,6 +117,8 @@ def _interlocks(controller: NanonisController) -> Iterator[Finding]:
         "Safe Tip recovery", "on" if read["safe_tip_recovers"] else "off", recovers if read["safe_tip_recovers"] else ""
     )
     low, high = read["z_limits"]
+    above, below = read["sweep_ends_above"], read["sweep_ends_below"]
+    yield Finding("safe conditions of sweeps", f"end a sweep above {above:.4g} nA and below {below:.4g} nA")
     yield _finding("z limits", f"{low:.4g} to {high:.4g} nm, {'enabled' if read['z_limits_enabled'] else 'those of the piezo'}")
 
 
@@ -116,12 +143,45 @@ def _state(controller: NanonisController) -> Iterator[Finding]:
     yield _finding("gains", f"P {gains.proportional:.4g} nm, I {gains.integral:.4g} nm/s")
 
 
-def _measuring(controller: NanonisController) -> Iterator[Finding]:
-    lockin = controller.get_lockin()
+def settings_of(controller: NanonisController, dwell: float) -> Iterator[Finding]:
+    """Look at the settings of lock-in, bias spectroscopy and drift compensation.
+
+    Parameters
+    ----------
+    controller : NanonisController
+        The microscope, connected.
+    dwell : float
+        Time at each bias of the sweeps, in s.
+
+    Yields
+    ------
+    Finding
+    """
+    look, channels = controller.look_at_lockin(), controller.channels
+    lockin = look.settings
     found = f"{lockin.amplitude * 1e3:.4g} mV at {lockin.frequency:.5g} Hz, {'on' if lockin.on else 'off'} during sweeps"
     none = "There is no dI/dV without a modulation: set an amplitude, and switch the modulator or the sweep's lock-in run on."
     yield _finding("lock-in", found, "" if lockin.modulated else none)
+    wrong = look.faults(channels.bias, channels.current)
+    mend = "There is no dI/dV: set harmonic 1 of the current, and modulate the bias."
+    found = f"harmonic {look.harmonic} of signal {look.demodulated}, modulating signal {look.modulated}"
+    yield _finding("demodulator", wrong or found, mend if wrong else "")
+    slow = "" if look.settles(dwell) else f"It does not settle within the {dwell:g} s at each bias: raise the cut-off."
+    yield _finding("low-pass filter", f"order {look.order} at {look.cutoff:.4g} Hz", slow)
+    if not lockin.preamplifier:
+        unknown = "dI/dV is too small, and turned, where the preamplifier is slow: give it with preamplifier=, in s."
+        yield Finding("preamplifier's time constant", "not given", unknown)
+    mode, alternate, sync = controller.read_sweep_modes()
+    linear = "" if mode == LINEAR else "Its segments would be swept: choose the linear sweep."
+    yield _finding("sweep mode", mode, linear)
+    other = "Sweeps would begin at another set point than is recorded: switch it off." if alternate else ""
+    yield _finding("alternate set point", "on" if alternate else "off", other)
+    pulses = "" if sync == DigSync.OFF - 1 else "Pulses would go to the digital outputs in each sweep: switch it off."
+    yield _finding("synchronisation of sweeps", DigSync(sync + 1).name.lower(), pulses)
     busy = [name for name, running in controller.running().items() if running]
     yield _finding("running", ", ".join(busy) or "nothing", "Somebody is measuring: wait for the end." if busy else "")
-    vx, vy = controller.get_drift()
-    yield _finding("drift compensation", f"{vx * 1e3:.3g}, {vy * 1e3:.3g} pm/s" if vx or vy else "off")
+    drift = controller.read_drift()
+    stopped = [axis for axis in "xyz" if drift[f"saturation along {axis}"]]
+    restart = f"It has stopped along {', '.join(stopped)}: switch it off and on again." if stopped else ""
+    velocity = ", ".join(f"{1e3 * drift[f'drift compensation along {axis}']:.3g}" for axis in "xyz")
+    yield _finding("drift compensation", f"{velocity} pm/s along x, y, z", restart)

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
 
+from typing_extensions import override
+
 from bluesky_stm.controllers.base import BaseController, Clock
 from bluesky_stm.controllers.nanonis._bias import NanonisBias
 from bluesky_stm.controllers.nanonis._channels import ChannelNames, Channels
+from bluesky_stm.controllers.nanonis._check import CAN_BE_OVERRIDDEN, obstacles
 from bluesky_stm.controllers.nanonis._current import NanonisCurrent
 from bluesky_stm.controllers.nanonis._drift import NanonisDrift
 from bluesky_stm.controllers.nanonis._guard import TipGuard
 from bluesky_stm.controllers.nanonis._interlocks import Interlocks, read_interlocks
 from bluesky_stm.controllers.nanonis._link import Announce
 from bluesky_stm.controllers.nanonis._links import RUNNING, STOPPING, Links, Versions
-from bluesky_stm.controllers.nanonis._lockin import NanonisLockIn
+from bluesky_stm.controllers.nanonis._lockin import Look, NanonisLockIn
 from bluesky_stm.controllers.nanonis._meeting import Meeting
 from bluesky_stm.controllers.nanonis._scan import NanonisScanning
 from bluesky_stm.controllers.nanonis._spectroscopy import NanonisSpectroscopy
@@ -24,7 +27,7 @@ from bluesky_stm.controllers.nanonis._tip import NanonisTip
 from bluesky_stm.controllers.nanonis._z import NanonisZ
 from bluesky_stm.controllers.nanonis_wire._commands import PORTS, ZStatus
 from bluesky_stm.controllers.nanonis_wire._errors import NanonisError
-from bluesky_stm.errors import LostConnectionError, STMError
+from bluesky_stm.errors import LostConnectionError, STMError, UnknownNameError
 from bluesky_stm.protocols import Capability, LockInCalibration
 from bluesky_stm.validated import JSON, Data
 
@@ -58,6 +61,8 @@ class NanonisController(BaseController):
         Longest time, in s, for an answer beyond what the command itself takes.
     clock : Clock, optional
         Gives the times of measurements; wall time if not given.
+    despite : collection of str
+        Findings of `check`, by name, in spite of which runs may begin; they stand in the start documents.
 
     Raises
     ------
@@ -82,9 +87,12 @@ class NanonisController(BaseController):
         announce: Announce | None = None,
         timeout: float = 5.0,
         clock: Clock | None = None,
+        despite: Collection[str] = (),
         name: str = "nanonis",
     ) -> None:
-        self.name, self._closed = name, False
+        self.name, self._closed, self.despite = name, False, tuple(despite)
+        if unknown := sorted(set(despite) - CAN_BE_OVERRIDDEN):
+            raise UnknownNameError.among("finding that can be overridden", unknown[0], CAN_BE_OVERRIDDEN)
         self._links = Links(host, ports, timeout=timeout, read_only=read_only, announce=announce, names=channels, clock=clock)
         self._guard = guard = TipGuard(self._links, Interlocks.parse(interlocks))
         meeting = Meeting(guard)
@@ -121,6 +129,7 @@ class NanonisController(BaseController):
             "lockin": asdict(self.get_lockin()),
             "gains": asdict(self.get_gains()),
             "interlocks": self.read_interlocks(),
+            "despite": list(self.despite),
         }
 
     @property
@@ -152,6 +161,35 @@ class NanonisController(BaseController):
             When one does not read back.
         """
         self._guard.interlocks.arm()
+
+    def look_at_lockin(self) -> Look:
+        """Return the lock-in whole: beside its settings which harmonic, signal, output and filter it has."""
+        return self._lockin.look(run=bool(self._links.watch.ask("BiasSpectr.AdvPropsGet")[3]))
+
+    def read_sweep_modes(self) -> tuple[str, bool, int]:
+        """Return how the bias spectroscopy module sweeps: its mode, whether at another set point, and the synchronisation.
+
+        Returns
+        -------
+        tuple of str, bool and int
+            ``"Linear"`` or ``"MLS"``; True for an alternate set point; a `DigSync`, less one.
+        """
+        ask = self._links.watch.ask
+        return (
+            ask("BiasSpectr.MLSModeGet")[0],
+            bool(ask("BiasSpectr.AltZCtrlGet")[0]),
+            ask("BiasSpectr.DigSyncGet")[0],
+        )
+
+    def read_drift(self) -> dict[str, float]:
+        """Return the velocities, in nm/s, that are compensated, and on which axes the compensation has stopped."""
+        return self._drift.read()
+
+    @override
+    def obstacles(self, dwell: float) -> list[str]:
+        found = {finding.what: finding for finding in obstacles(self, dwell)}
+        left = [finding for what, finding in found.items() if what not in self.despite]
+        return [f"{finding.what}: {finding.found}. {finding.advice}" for finding in left]
 
     def status(self) -> ZStatus:
         """Return the state of the z controller.

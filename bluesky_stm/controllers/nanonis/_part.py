@@ -48,6 +48,9 @@ class Nanonis(ControllerPart):
     channels: ChannelNames = setting(ChannelNames(), "", "Names of the signals, if not as Nanonis calls them.")
     read_only: bool = setting(False, "", "True if nothing that changes anything may be sent.")
     announce: bool = setting(False, "", "True if each write is printed just before it is sent. It is sent.")
+    despite: tuple[str, ...] = setting(
+        (), "", "Red lines of nanonis-check, by name, in spite of which runs may begin: they stand in the start documents."
+    )
     timeout: float = setting(5.0, units.TIME, "Longest time for an answer beyond what the command itself takes.", gt=0, le=3600)
 
     @override
@@ -63,6 +66,7 @@ class Nanonis(ControllerPart):
             read_only=self.read_only,
             announce=_printed if self.announce else None,
             timeout=self.timeout,
+            despite=self.despite,
             name=self.name,
         )
 
