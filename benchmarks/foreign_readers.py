@@ -23,7 +23,10 @@ SCALES = {1.0: "nm, nA, nS", 1e9: "SI"}
 
 def found(name, array):
     """How an array of another program lies against ours: as it is, turned, or not found."""
-    array, truth = np.asarray(array, dtype=float), TRUTH[name]
+    array, truth = np.asarray(array), TRUTH[name]
+    if array.dtype.kind not in "iuf":
+        return None
+    array = array.astype(float)
     for axes in itertools.permutations(range(array.ndim)):
         turned = array.transpose(axes)
         if turned.shape != truth.shape:
