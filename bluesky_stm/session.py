@@ -109,18 +109,30 @@ class Session:
         if self._progress is None:
             self._progress = self.RE.subscribe(Progress())
 
-    def agent(self, scale: str | LengthScale | Data, prior: str | Iterable[str] = ()) -> AgentDevice:
-        """A fresh agent for a length scale of this session, by name, or for any other; ``prior`` are uids of earlier runs.
+    def agent(self, scale: str | LengthScale | Data, prior: str | Iterable[str] = (), seed: int | None = None) -> AgentDevice:
+        """Return a fresh agent for a length scale.
 
-        What those measured inside its frame it knows from the start.
+        Parameters
+        ----------
+        scale : str, LengthScale or mapping
+            One of this session, by its name, or any other.
+        prior : str or iterable of str
+            uids of earlier runs; what those measured inside its frame it knows from the start.
+        seed : int, optional
+            Seed of the agent; that of the session if not given.
         """
-        if isinstance(scale, str):
-            if scale not in self.scales:
-                raise UnknownNameError.among("length scale", scale, self.scales)
-            scale = self.scales[scale]
-        device = make_agent_device(LengthScale.parse(scale), self.stm.controller, self.seed)
+        seed = self.seed if seed is None else as_seed(seed)
+        device = make_agent_device(self.scale(scale), self.stm.controller, seed)
         self.tell(device, prior)
         return device
+
+    def scale(self, given: object) -> LengthScale:
+        """Return a length scale: one of this session, by its name, or any other."""
+        if isinstance(given, str):
+            if given not in self.scales:
+                raise UnknownNameError.among("length scale", given, self.scales)
+            return self.scales[given]
+        return LengthScale.parse(given)
 
     def night(
         self,

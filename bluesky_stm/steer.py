@@ -6,10 +6,13 @@ it is carried out, or refused with a reason, and either way it is an Event in th
 
 from __future__ import annotations
 
+import getpass
 import json
 import math
+import socket
 import threading
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from bluesky_stm.errors import SettingsError, UnknownNameError
@@ -21,6 +24,9 @@ from bluesky_stm.validated import Data
 
 KINDS: Final = ("mask", "unmask", "measure", "scalarizer", "agent", "budget", "approve", "accept", "reject")
 """Kinds of requests."""
+
+REQUESTS: Final = ("mask", "unmask", "measure", "scalarize", "tune", "budget", "approve_each", "accept", "reject")
+"""Methods of `Steer` by which a person asks for something."""
 
 _A_POINT: Final = 1e-6
 """Side, in nm, of the area that masks a single candidate."""
@@ -38,11 +44,20 @@ class Intervention:
         JSON-able: the area, the place, the scalarizer ...
     reason : str
         Reason in the words of the person, for the record.
+    who : str
+        Person who asked.
+    source : str
+        Where the person asked: at the prompt of a host, through the queue ...
+    asked : float
+        Time of the request, in s since 1970; 0 where that is not known.
     """
 
     kind: str
     settings: Data
     reason: str = ""
+    who: str = ""
+    source: str = ""
+    asked: float = 0.0
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -60,29 +75,73 @@ class Intervention:
         """The place of a ``measure`` or a ``reject``, in nm."""
         return Point(*map(float, self.settings["point"]))
 
-    def as_event(self) -> dict[str, str]:
+    def as_event(self) -> dict[str, str | float]:
         """Return the fields of an Event."""
-        return {"kind": self.kind, "settings": json.dumps(self.settings), "reason": self.reason}
+        said = {"kind": self.kind, "settings": json.dumps(self.settings), "reason": self.reason}
+        return {**said, "who": self.who, "source": self.source, "asked": self.asked}
 
     @classmethod
     def from_event(cls, fields: Data) -> Intervention:
         """Return the intervention that `as_event` described."""
-        return cls(str(fields["kind"]), json.loads(fields["settings"]), str(fields["reason"]))
+        who, source = (str(fields.get(name, "")) for name in ("who", "source"))
+        asked = float(fields.get("asked", 0.0))
+        return cls(str(fields["kind"]), json.loads(fields["settings"]), str(fields["reason"]), who, source, asked)
+
+
+@dataclass
+class _Requests:
+    """What was asked by anybody, and what the plan proposes."""
+
+    proposed: Decision | None = None
+    asked: list[Intervention] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
 
 class Steer:
     """The handle by which a person steers an exploration; it may be used from any thread, at any time.
 
-    Attributes
+    Parameters
     ----------
-    proposed : Decision or None
-        In approve mode: the decision that waits for `accept` or `reject`.
+    who : str, optional
+        Person who steers, for the record; by default the user of this process.
+    source : str, optional
+        Where that person is; by default the name of this host.
     """
 
-    def __init__(self) -> None:
-        self.proposed: Decision | None = None
-        self._asked: list[Intervention] = []
-        self._lock = threading.Lock()
+    def __init__(self, who: str | None = None, source: str | None = None) -> None:
+        self.who = _user() if who is None else who
+        self.source = f"a prompt at {socket.gethostname()}" if source is None else source
+        self._requests = _Requests()
+
+    def of(self, who: str, source: str) -> Steer:
+        """Return a handle to the same exploration for another person.
+
+        Parameters
+        ----------
+        who : str
+            The person.
+        source : str
+            Where the person is.
+
+        Raises
+        ------
+        SettingsError
+            When nobody is named.
+        """
+        if not isinstance(who, str) or not who.strip():
+            raise SettingsError(f"A request needs to say who asks, not {who!r}. Nothing was asked.")
+        other = Steer(who, source)
+        other._requests = self._requests
+        return other
+
+    @property
+    def proposed(self) -> Decision | None:
+        """The decision that waits for `accept` or `reject`, where each is to be approved."""
+        return self._requests.proposed
+
+    @proposed.setter
+    def proposed(self, decision: Decision | None) -> None:
+        self._requests.proposed = decision
 
     def mask(self, area: Frame, reason: str = "") -> None:
         """Exclude an area from now on.
@@ -181,10 +240,48 @@ class Steer:
             raise SettingsError("No decision waits for approval: there is nothing to reject. Ask approve_each() first.")
         self._ask("reject", {"point": list(decision.point)}, reason)
 
+    def request(self, name: str, settings: Data, reason: str = "") -> str:
+        """Make a request that is given by name, as through a queue.
+
+        Parameters
+        ----------
+        name : str
+            One of `REQUESTS`.
+        settings : mapping
+            Parameters of that method, as plain JSON.
+        reason : str
+            Reason, for the record.
+
+        Returns
+        -------
+        str
+            What was asked, and by whom.
+
+        Raises
+        ------
+        SettingsError
+            When there is no such request, or its parameters make no sense. Nothing was asked.
+        """
+        if name not in REQUESTS:
+            raise UnknownNameError.among("request", name, REQUESTS)
+        given = dict(settings)
+        try:
+            if "area" in given:
+                given["area"] = Frame.from_dict(given["area"])
+            if "point" in given:
+                x, y = given["point"]
+                given["point"] = float(x), float(y)
+            getattr(self, name)(**given, reason=reason)
+        except SettingsError:
+            raise
+        except (TypeError, ValueError, KeyError) as error:
+            raise SettingsError(f"The request {name!r} does not take {dict(settings)!r}: {error}. Nothing was asked.") from None
+        return f"{self.who} asks from {self.source}: {name} {dict(settings)!r}"
+
     def take(self) -> list[Intervention]:
         """Return what was asked since the last call, in that order. The plan calls it."""
-        with self._lock:
-            asked, self._asked = self._asked, []
+        with self._requests.lock:
+            asked, self._requests.asked = self._requests.asked, []
         return asked
 
     def _ask(self, kind: str, settings: Data, reason: str) -> None:
@@ -192,5 +289,12 @@ class Steer:
             json.dumps(settings)
         except TypeError as error:
             raise SettingsError(f"What is asked for has to be plain JSON: {error}. Nothing was asked.") from None
-        with self._lock:
-            self._asked.append(Intervention(kind, settings, reason))
+        with self._requests.lock:
+            self._requests.asked.append(Intervention(kind, settings, reason, self.who, self.source, time.time()))
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a process whose user has no name
+        return ""

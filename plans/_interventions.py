@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import bluesky.plan_stubs as bps
 from bluesky.utils import MsgGenerator
 
+from bluesky_stm import units
 from bluesky_stm.documents import Stream
 from bluesky_stm.errors import STMError
 from bluesky_stm.geometry import Point
@@ -22,10 +23,10 @@ if TYPE_CHECKING:
     from bluesky_stm.devices import AgentDevice
     from bluesky_stm.protocols import Decision
 
-INTERVENTION_FIELDS = dict.fromkeys(("kind", "settings", "reason", "refused"), STRING)
+INTERVENTION_FIELDS = dict.fromkeys(("kind", "settings", "reason", "who", "source", "refused"), STRING) | {"asked": units.TIME}
 """Fields of an Event in the stream ``intervention``.
 
-``settings`` is JSON; ``refused`` says why it was not carried out, and is empty when it was.
+``settings`` is JSON; ``asked`` is when, in s since 1970; ``refused`` says why it was not carried out, and is empty when it was.
 """
 
 _POLL_TIME = 0.1

@@ -14,7 +14,7 @@ import bluesky_stm
 ROOT = Path(__file__).resolve().parents[1]
 
 LEVELS = [
-    {"units", "errors"},
+    {"units", "errors", "submission"},
     {"validated"},
     {"geometry"},
     {"pictures"},

@@ -6,11 +6,15 @@ from bluesky_stm.facility._estimate import Estimate, estimate
 from bluesky_stm.facility._ipython import load_ipython_extension, prompt, startup_file, unload_ipython_extension
 from bluesky_stm.facility._metadata import PersistentMetadata
 from bluesky_stm.facility._outlook import Outlook, Rehearsal, outlook, rehearse
+from bluesky_stm.facility._plain import PlainPlan, plain_plan, plain_plans
 from bluesky_stm.facility._queue_files import write_queue_files
+from bluesky_stm.facility._queued import queued, who_asks
 from bluesky_stm.facility._remote import AgentHost, Mailbox, RemoteAgent
 from bluesky_stm.facility._session import Agents, open_session, rehearsal
 from bluesky_stm.facility._settings import FILE, MICROSCOPE, Facility, read_settings, settings_file
 from bluesky_stm.facility._stream import DocumentStream, packed, unpacked
+from bluesky_stm.facility._submission import check
+from bluesky_stm.facility._unfinished import carry_out
 
 __all__ = [
     "FILE",
@@ -23,8 +27,11 @@ __all__ = [
     "Mailbox",
     "Outlook",
     "PersistentMetadata",
+    "PlainPlan",
     "Rehearsal",
     "RemoteAgent",
+    "carry_out",
+    "check",
     "estimate",
     "explore_remotely",
     "known_scale",
@@ -33,7 +40,10 @@ __all__ = [
     "open_session",
     "outlook",
     "packed",
+    "plain_plan",
+    "plain_plans",
     "prompt",
+    "queued",
     "read_settings",
     "rehearsal",
     "rehearse",
@@ -42,5 +52,6 @@ __all__ = [
     "startup_file",
     "unload_ipython_extension",
     "unpacked",
+    "who_asks",
     "write_queue_files",
 ]

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 LOG_SIZE = 5_000_000
 """Size of a log file, in bytes, after which the next one begins; three are kept."""
 
+LIMITS = "limits.json"
+"""File beside the catalog that holds the limits of the microscope, as they were when it was opened last."""
+
 
 def open_session(
     settings: Facility,
@@ -62,6 +65,7 @@ def open_session(
         if settings.scales:
             session.scales = {scale.name: scale for scale in settings.scales}
         _log(session, settings)
+        keep_limits(session)
         if settings.publish:
             _publish(session, settings.publish)
         if settings.server:
@@ -70,6 +74,18 @@ def open_session(
         session.close()
         raise
     return session
+
+
+def keep_limits(session: Session) -> None:
+    """Write down the limits of a microscope, for whoever checks what is to be queued without one.
+
+    Parameters
+    ----------
+    session : Session
+        The file lies beside its catalog.
+    """
+    text = session.stm.limits.model_dump_json(indent=1)
+    (session.catalog.path / LIMITS).write_text(text, encoding="utf-8")
 
 
 def rehearsal(settings: Facility) -> Facility:

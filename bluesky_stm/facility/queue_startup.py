@@ -2,20 +2,20 @@
 
 ``bluesky-stm queue-files`` writes what else the server needs and says how to start it. Or copy this file, edit the copy and
 give it as ``--startup-script``. Where plans are only listed, no instrument is touched.
+
+What is not a plan for the queue has an underscore before its name, since the server offers each generator function that it
+finds here.
 """
 
-import re
 from multiprocessing.util import Finalize
 
 from bluesky.utils import MsgGenerator
-from bluesky_queueserver import is_re_worker_active, parameter_annotation_decorator
+from bluesky_queueserver import is_re_worker_active
 
-from bluesky_stm import parts, plans
+from bluesky_stm import runs as _runs
 from bluesky_stm.devices import AgentDevice
 from bluesky_stm.errors import CatalogError, NotCapableError
-from bluesky_stm.facility import Mailbox, RemoteAgent, open_session, packed, read_settings, rehearsal
-from bluesky_stm.geometry import Frame, Point
-from bluesky_stm.runs import taught_documents
+from bluesky_stm.facility import Mailbox, RemoteAgent, open_session, packed, plain_plans, queued, read_settings, rehearsal
 from bluesky_stm.settings import LengthScale
 
 _settings = read_settings()
@@ -25,116 +25,7 @@ _mailbox = Mailbox()
 RE, stm = _session.RE, _session.stm
 sweep, scanner, grid = stm.sweep, stm.scanner, stm.grid
 
-_SCALES = tuple(_session.scales)
-_CHOSEN = {
-    "agent": parts.agents,
-    "scalarizer": parts.scalarizers,
-    "stop": parts.stop_rules,
-    "child": parts.child_rules,
-    "step_back": parts.step_back_rules,
-}
-# A name, which a form offers; the name with settings in one text, "gap:level=0.5"; or a dict. The server evaluates the text of
-# the annotation, so pydantic has to be imported inside it. Settings are validated by the plan, before anything moves.
-_TEXT = "typing.Annotated[str, __import__('pydantic').Field(pattern={!r})]"
-_NAMED = f"typing.Union[Part, {_TEXT}, typing.Dict[str, typing.Any], None]"
-_CHOICES = {
-    **{
-        name: {
-            "annotation": _NAMED.format(f"^({'|'.join(map(re.escape, registry.names))})(:.*)?$"),
-            "enums": {"Part": tuple(registry.names)},
-        }
-        for name, registry in _CHOSEN.items()
-    },
-    "budget": {"annotation": "typing.Optional[int]", "min": 1, "max": 100_000},
-}
-_STEP_BACK = {"step_back": _CHOICES.pop("step_back"), "children": {"annotation": "typing.Optional[int]", "min": 1, "max": 100}}
-_MANY = {"scales": {"annotation": "typing.List[Scale]", "enums": {"Scale": _SCALES}, "default": list(_SCALES)}}
-_ONE = {"scale": {"annotation": "Scale", "enums": {"Scale": _SCALES}}}
-_CENTER = {"center": {"annotation": "typing.Optional[typing.List[float]]"}}
-_FRAME = {"size": {"annotation": "float", "min": 0.1, "max": 1e5}, "pixels": {"annotation": "int", "min": 8, "max": 8192}}
-
-
-@parameter_annotation_decorator({"parameters": {**_MANY, **_CHOICES, **_STEP_BACK}})
-def explore_multiscale(
-    scales: list[str] = list(_SCALES),  # noqa: B006 - the queue server wants to see it; nobody changes it
-    agent: str | dict | None = None,
-    scalarizer: str | dict | None = None,
-    stop: str | dict | None = None,
-    child: str | dict | None = None,
-    budget: int | None = None,
-    children: int | None = None,
-    step_back: str | dict | None = None,
-    *,
-    md: dict | None = None,
-) -> MsgGenerator:
-    """Explore from the largest scale to the smallest: the best region of one is the frame of the next.
-
-    Parameters
-    ----------
-    scales : list of str
-        Names, from large to small.
-    agent : str or dict
-        Who chooses the places, by name or ``{"name": ..., settings}``; as the scale says if not given.
-    scalarizer : str or dict
-        What counts, in the same way.
-    stop : str or dict
-        Stop rule, in the same way.
-    child : str or dict
-        Child rule, in the same way.
-    budget : int
-        Spectra at each scale; as the scale says if not given.
-    children : int
-        Frames of the next scale that are explored inside one frame at most; as the settings file says if not given.
-    step_back : str or dict
-        Step-back rule, in the same way.
-    md : dict
-        Metadata for the start documents.
-    """
-    chosen = [
-        _session.scales[name].chosen(agent=agent, scalarizer=scalarizer, stop=stop, child=child, budget=budget)
-        for name in scales
-    ]
-    children, rule = children or _settings.child_frames, step_back or _settings.step_back
-    plan = plans.explore_multiscale(stm, chosen, _session.agent, frame=_session.frame, children=children, step_back=rule, md=md)
-    return (yield from plan)
-
-
-@parameter_annotation_decorator({"parameters": {**_ONE, **_CENTER, **_CHOICES}})
-def explore(
-    scale: str,
-    center: list[float] | None = None,
-    agent: str | dict | None = None,
-    scalarizer: str | dict | None = None,
-    stop: str | dict | None = None,
-    child: str | dict | None = None,
-    budget: int | None = None,
-    *,
-    md: dict | None = None,
-) -> MsgGenerator:
-    """Explore one frame at one scale.
-
-    Parameters
-    ----------
-    scale : str
-        Its name.
-    center : list of float
-        x and y of the frame's centre, in nm; where the scanner stands if not given.
-    agent : str or dict
-        Who chooses the places, by name or ``{"name": ..., settings}``; as the scale says if not given.
-    scalarizer : str or dict
-        What counts, in the same way.
-    stop : str or dict
-        Stop rule, in the same way.
-    child : str or dict
-        Child rule, in the same way.
-    budget : int
-        Spectra; as the scale says if not given.
-    md : dict
-        Metadata for the start document.
-    """
-    chosen = _session.scales[scale].chosen(agent=agent, scalarizer=scalarizer, stop=stop, child=child, budget=budget)
-    frame = Frame.square(Point(*center), chosen.frame, chosen.pixels) if center else _session.frame
-    return (yield from plans.explore(stm, _session.agent(chosen), frame=frame, md=md))
+globals().update({plan.name: queued(_session, plan) for plan in plain_plans().values()})
 
 
 def explore_remotely(
@@ -155,55 +46,15 @@ def explore_remotely(
     md : dict
         Metadata for the start document.
     """
+    from bluesky_stm import plans
+    from bluesky_stm.facility import who_asks
+
     if stm.controller.locations() is not None:
         raise NotCapableError("A recorded microscope answers where it was measured only: a remote agent does not know where.")
     device = AgentDevice(RemoteAgent(agent, _mailbox), LengthScale.parse(scale), name="agent")
     _session.tell(device, prior or ())
-    return (yield from plans.explore(stm, device, frame=_session.frame, md={**(md or {}), "remote": remote}))
-
-
-@parameter_annotation_decorator({"parameters": {**_FRAME, **_CENTER}})
-def scan_topograph(
-    size: float, center: list[float] | None = None, pixels: int = 256, *, md: dict | None = None
-) -> MsgGenerator:
-    """Take a topograph.
-
-    Parameters
-    ----------
-    size : float
-        Side of the frame, in nm.
-    center : list of float
-        x and y of its centre, in nm; where the scanner stands if not given.
-    pixels : int
-        Rows and columns.
-    md : dict
-        Metadata for the start document.
-    """
-    frame = Frame.square(Point(*center) if center else stm.scanner.frame.center, size, pixels)
-    return (yield from plans.scan_topograph(stm, frame, md=md))
-
-
-def spectra_at(points: list[list[float]], *, md: dict | None = None) -> MsgGenerator:
-    """Take a spectrum at each of some places.
-
-    Parameters
-    ----------
-    points : list of [x, y]
-        In nm.
-    md : dict
-        Metadata for the start document.
-    """
-    return (yield from plans.spectra_at(stm, [Point(*point) for point in points], md=md))
-
-
-def withdraw() -> MsgGenerator:
-    """Open the feedback and pull the tip back."""
-    yield from plans.withdraw(stm)
-
-
-def approach() -> MsgGenerator:
-    """Bring a withdrawn tip back to its set point."""
-    yield from plans.approach(stm)
+    said = {**who_asks(), **(md or {}), "remote": remote}
+    return (yield from plans.explore(stm, device, frame=_session.frame, steer=_session.steer, md=said))
 
 
 def clear_fault() -> str:
@@ -213,6 +64,31 @@ def clear_fault() -> str:
     return f"There was no fault of {stm.name}." if fault is None else f"Cleared {type(fault).__name__}: {fault}"
 
 
+def steer(request: str, who: str, source: str, settings: dict | None = None, reason: str = "") -> str:
+    """Ask something of the exploration that runs; it is carried out, or refused, at its next safe place, and is an Event there.
+
+    Parameters
+    ----------
+    request : str
+        ``mask``, ``unmask``, ``measure``, ``scalarize``, ``tune``, ``budget``, ``approve_each``, ``accept`` or ``reject``.
+    who : str
+        Person who asks.
+    source : str
+        Where that person is.
+    settings : dict
+        Parameters of the request: ``{"point": [1, 2]}``, ``{"spectra": 40}`` ...
+    reason : str
+        Reason, for the record.
+    """
+    return _session.steer.of(who, source).request(request, settings or {}, reason)
+
+
+def proposed() -> dict:
+    """Return the decision that waits for approval, and an empty dict where none does; this is no plan, either."""
+    decision = _session.steer.proposed
+    return {} if decision is None else decision.as_fields()
+
+
 def take_answer(answer: dict) -> None:
     """An answer of a remote agent; not a plan, so that it comes in while one runs."""
     _mailbox.put(answer)
@@ -220,7 +96,7 @@ def take_answer(answer: dict) -> None:
 
 def documents_of(uid: str) -> str:
     """Return what a remote agent is to know of an earlier run; this is no plan, either."""
-    return packed(taught_documents(_session.catalog[uid]))
+    return packed(_runs.taught_documents(_session.catalog[uid]))
 
 
 def documents_so_far(remote: str) -> str:

@@ -12,13 +12,11 @@ from bluesky.callbacks.best_effort import BestEffortCallback
 
 from bluesky_stm.facility import Agents, estimate, open_session, read_settings
 from bluesky_stm.plans import *
-from bluesky_stm.steer import Steer
 
 session = open_session(read_settings(), RE=globals().get("RE"))  # a RunEngine that is there is used, never a second one
 RE, stm, catalog, scales = session.RE, session.stm, session.catalog, list(session.scales.values())
 sweep, scanner, grid = stm.sweep, stm.scanner, stm.grid
-agents = Agents(session)
-steer = Steer()
+agents, steer = Agents(session), session.steer
 
 bec = BestEffortCallback()
 bec.disable_plots()  # a table and what peaks there are; for pictures: RE.subscribe(bluesky_stm.views.LiveView())

@@ -2,8 +2,9 @@
 
 from bluesky_stm.runs._answers import Answers, answered_by
 from bluesky_stm.runs._rebuild import experience, prior_of, rebuild_agent, taught_documents
+from bluesky_stm.runs._recall import recall
 from bluesky_stm.runs._replay import Compared, Replay, replay
-from bluesky_stm.runs._resume import Resumption, resume
+from bluesky_stm.runs._resume import Resumption, resume, resumption
 from bluesky_stm.runs._sweep import sweep
 from bluesky_stm.runs._what_if import WhatIf, what_if
 
@@ -17,8 +18,10 @@ __all__ = [
     "experience",
     "prior_of",
     "rebuild_agent",
+    "recall",
     "replay",
     "resume",
+    "resumption",
     "sweep",
     "taught_documents",
     "what_if",

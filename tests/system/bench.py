@@ -149,8 +149,19 @@ class Bench:
     def add(self, name, **parameters):
         self.client.history_clear()
         self.client.queue_clear()  # an aborted plan goes back into the queue
-        self.client.item_add(BPlan(name, **json.loads(json.dumps(parameters))))
+        self.queue_up(BPlan(name, **json.loads(json.dumps(parameters))))
         self.client.queue_start()
+
+    def queue_up(self, item, patience=60):
+        """Submit an item, also to a server whose check of items is still starting."""
+        deadline = time.monotonic() + patience
+        while True:
+            try:
+                return self.client.item_add(item)
+            except self.client.RequestFailedError as error:
+                if "may still be starting" not in str(error) or time.monotonic() > deadline:
+                    raise
+                time.sleep(1.0)
 
     def result(self, seconds=180):
         self.client.wait_for_idle(timeout=seconds)
@@ -160,6 +171,11 @@ class Bench:
     def runs(self, uids):
         with open_catalog(self.catalog, write=False) as catalog:
             return [catalog[uid] for uid in uids]
+
+    def newest(self):
+        """The run that was begun last."""
+        with open_catalog(self.catalog, write=False) as catalog:
+            return catalog[-1]
 
     def spectra(self):
         """Spectra of the run that goes on, so far."""

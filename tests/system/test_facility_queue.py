@@ -7,6 +7,7 @@ from contextlib import ExitStack
 import pytest
 
 from bluesky_stm.geometry import Frame
+from bluesky_stm.measurements import Quality
 from bluesky_stm.runs import replay
 from bluesky_stm.storage import open_catalog
 
@@ -34,32 +35,107 @@ def _bench(tmp_path_factory):
 
 
 def test_a_multiscale_exploration_is_queued_as_plain_json_and_runs_to_its_end(bench):
-    bench.add("explore_multiscale", scales=["terrace", "defect"], scalarizer=INTEGRAL, agent="gp-xy", budget=5)
+    bench.add("explore_multiscale", scales=["terrace", "defect"], scalarizer=INTEGRAL, agent="gp-xy", each=5)
     result = bench.result()
     assert result["exit_status"] == "completed", result["traceback"]
     terrace, defect = bench.runs(result["run_uids"])
     assert defect.start["parent_run"] == terrace.uid
     assert [len(run.spectra) for run in (terrace, defect)] == [5, 5]
     assert {run.start["scalarizer"]["name"] for run in (terrace, defect)} == {"integral"}
-    assert terrace.start["operator"] == "the night shift"
+    assert terrace.start["user_group"] == "primary" and terrace.start["operator"] == terrace.start["user"], "who asked"
+    assert terrace.start["item"] == defect.start["item"] == bench.client.history_get()["items"][0]["item_uid"]
     parent, child = (Frame.from_dict(run.start["frame"]) for run in (terrace, defect))
     assert parent.contains(child.corners, margin=-1e-6).all()
 
 
 @pytest.mark.parametrize(
-    ("plan", "parameters"),
+    ("plan", "parameters", "said"),
     [
-        ("explore_multiscale", {"scales": ["atoms"]}),
-        ("explore_multiscale", {"agent": "nobody"}),
-        ("explore", {"scale": "terrace", "budget": 0}),
-        ("scan_topograph", {"size": -5.0}),
-        ("make_coffee", {}),
+        ("explore_multiscale", {"scales": ["atoms"]}, "There is no length scale named 'atoms'"),
+        ("explore_multiscale", {"agent": "nobody"}, "There is no agent named 'nobody'"),
+        ("explore", {"scale": "terrace", "budget": 0}, "budget should be a whole number of at least 1, not 0"),
+        ("spectra_at", {"points": [[1e9, 0]]}, "Nothing has moved"),
+        ("night", {"night": {"tip": {"every": 0}}}, "The settings of a tip check cannot be used"),
+        ("make_coffee", {}, "not in the list of allowed plans"),
     ],
 )
-def test_what_makes_no_sense_is_refused_before_it_is_queued(bench, plan, parameters):
-    with pytest.raises(bench.client.RequestFailedError):
-        bench.client.item_add(BPlan(plan, **parameters))
+def test_what_makes_no_sense_is_refused_before_it_is_queued(bench, plan, parameters, said):
+    """All forty of `tests/facility/test_queue_startup.py` go through the same annotations."""
+    with pytest.raises(bench.client.RequestFailedError, match=said):
+        bench.queue_up(BPlan(plan, **parameters))
     assert bench.client.status()["items_in_queue"] == 0
+
+
+def test_an_item_that_was_aborted_goes_on_where_it_stopped_and_so_does_one_whose_worker_was_killed(bench):
+    bench.add("explore", scale="defect", budget=24, agent="gp-xy")
+    uids = []
+    for spectra in (3, 4):
+        wait_for(lambda least=spectra: bench.spectra() >= least)
+        uids.append(bench.newest().uid)
+        if spectra == 3:
+            bench.client.re_pause("immediate")
+            bench.client.wait_for_idle_or_paused(timeout=60)
+            bench.client.re_abort()
+        else:
+            bench.client.environment_destroy()
+        bench.client.wait_for_idle(timeout=60)
+        if not bench.client.status(reload=True)["worker_environment_exists"]:
+            bench.client.environment_open()
+            bench.client.wait_for_idle(timeout=120)
+        assert bench.client.status(reload=True)["items_in_queue"] == 1, "it is in the queue again"
+        bench.client.queue_start()
+    bench.client.wait_for_idle(timeout=180)
+    last = bench.newest()
+    first, second = bench.runs(uids)
+    assert (second.start["resumes"], last.start["resumes"]) == (first.uid, second.uid)
+    assert [len(run.spectra) for run in (first, second, last)][2] > 0
+    assert sum(len(run.spectra) for run in (first, second, last)) == 24
+    taken = [spectrum for run in (first, second, last) for spectrum in run.spectra]
+    again = [one for n, one in enumerate(taken) if any(one.position == other.position for other in taken[n + 1 :])]
+    assert all(one.quality & Quality.TIP_CHANGED for one in again), "a place is measured again only after a changed tip"
+    assert second.stop["exit_status"] == "abort" or "reason" in second.stop, "a session that came later gave it its end"
+    bench.add("approach")  # whatever the worker left: the next test begins in contact
+    bench.result()
+
+
+def test_a_person_steers_an_item_through_the_queue_and_is_on_record(bench):
+    bench.add("explore", scale="defect", budget=40, agent="gp-xy")
+    wait_for(lambda: bench.spectra() >= 2)
+    said = bench.call("bluesky-stm", "steer", "budget", "spectra=12", "--queue", bench.queue, "--reason", "the shift ends")
+    assert "budget" in said
+    result = bench.result()
+    (run,) = bench.runs(result["run_uids"])
+    (asked,) = [event["data"] for event in run.events("intervention")]
+    assert asked["intervention_who"] and "shell at" in asked["intervention_source"] and asked["intervention_asked"] > 1e9
+    assert asked["intervention_reason"] == "the shift ends" and not asked["intervention_refused"]
+    assert 12 <= len(run.spectra) < 40 and "the budget of 12 spectra is spent" in run.stop["reason"]
+
+
+def test_a_plan_is_submitted_from_a_shell_and_refused_there_in_its_own_words(bench):
+    bench.client.queue_clear()
+    refused = subprocess.run(
+        [BIN / "bluesky-stm", "submit", "spectra_at", "points=[[1e9,0]]", "--queue", bench.queue],
+        env=bench.environment, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert refused.returncode == 2 and "outside" in refused.stderr and "Nothing has moved" in refused.stderr
+    assert "In the queue as" in bench.call("bluesky-stm", "submit", "spectra_at", "points=[[1,0]]", "--queue", bench.queue)
+    bench.client.history_clear()
+    bench.client.queue_start()
+    assert bench.result()["exit_status"] == "completed"
+
+
+def test_a_failing_item_does_not_stop_a_queue_that_is_told_so(bench):
+    bench.client.history_clear()
+    bench.client.queue_clear()
+    bench.client.queue_mode_set(mode={"ignore_failures": True})
+    bench.queue_up(BPlan("withdraw"))
+    bench.queue_up(BPlan("spectra_at", points=[[0.0, 0.0]]))  # refused when reached: the tip is withdrawn
+    bench.queue_up(BPlan("approach"))
+    bench.client.queue_start()
+    bench.client.wait_for_idle(timeout=120)
+    ended = [item["result"]["exit_status"] for item in bench.client.history_get()["items"]]
+    bench.client.queue_mode_set(mode="default")
+    assert ended == ["completed", "failed", "completed"]
 
 
 def test_a_paused_exploration_goes_on_where_it_was(bench):

@@ -1,0 +1,106 @@
+"""The way of an item from a queue server to its check: through a process of its own, so that the server goes on meanwhile.
+
+The annotations of the plans in a queue lead here. The manager of a queue server is restarted when its heart stands still for
+5 s, and to load what a check needs may take that long: this module loads nothing, and asks a process that has it loaded.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from functools import cache
+from queue import Empty, SimpleQueue
+from typing import Any
+
+PATIENCE = 3.0
+"""Longest time, in s, to wait for an answer."""
+STARTING = 0.3
+"""The same while the process is known to be still starting: two long waits in a row would stop the heart of a manager."""
+CHECKER = "bluesky_stm.facility.item_checker"
+
+
+class RefusedError(Exception):
+    """An item makes no sense. It is no ValueError, of which pydantic would make a message of its own."""
+
+
+def checks(name: str) -> list[Any]:
+    """Return what the annotation of the last parameter of a plan holds, so that all of them are checked.
+
+    Parameters
+    ----------
+    name : str
+        Name of the plan.
+    """
+    from pydantic import AfterValidator, Field, ValidationInfo
+
+    def whole(value: object, info: ValidationInfo) -> object:
+        if facility := sys.modules.get("bluesky_stm.facility"):  # as in the worker of a queue server
+            facility.check(name, {**info.data, str(info.field_name): value})
+        else:
+            _checker().ask(name, {**info.data, str(info.field_name): value})
+        return value
+
+    return [Field(validate_default=True), AfterValidator(whole)]
+
+
+class Checker:
+    """A process that checks items; it ends with the one that has started it."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", CHECKER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ}
+        )
+        self._answers: SimpleQueue[str] = SimpleQueue()
+        self._asked = 0
+        self._late = False
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def ask(self, name: str, given: dict[str, object]) -> None:
+        """Have an item checked.
+
+        Parameters
+        ----------
+        name : str
+            Name of the plan.
+        given : dict
+            Its parameters, plain JSON.
+
+        Raises
+        ------
+        RefusedError
+            In the words of the plan; or, after `PATIENCE`, because nothing was answered.
+        """
+        assert self._process.stdin
+        self._asked += 1
+        try:
+            self._process.stdin.write(json.dumps([self._asked, name, given], default=str) + "\n")
+            self._process.stdin.flush()
+            while (answer := json.loads(self._answers.get(timeout=STARTING if self._late else PATIENCE)))[0] != self._asked:
+                self._late = False  # an answer that came too late: from now on it answers at once
+            self._late = False
+        except Empty:
+            self._late = True
+            raise RefusedError(
+                f"The check of items has not answered in {PATIENCE:g} s: it may still be starting. The item was not queued. "
+                "Submit it once more in some seconds."
+            ) from None
+        except OSError as error:
+            _checker.cache_clear()
+            raise RefusedError(
+                f"The check of items has ended: {error}. The item was not queued. Submit it once more."
+            ) from None
+        if answer[1]:
+            raise RefusedError(answer[1])
+
+    def _listen(self) -> None:
+        assert self._process.stdout
+        for line in self._process.stdout:
+            self._answers.put(line)
+
+
+@cache
+def _checker() -> Checker:
+    return Checker()
