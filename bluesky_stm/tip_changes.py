@@ -11,8 +11,9 @@ by a tenth in some junctions, is thus not taken for changes. A second look compa
 two samples after, which finds lasting jumps in noisy junctions. Inside the gap the current is noise, and at the end of the
 preamplifier's range it is cut off: neither is judged.
 
-The numbers below were chosen on the published spectra of EuZn2As2 (every spectrum labelled by hand), and measured there and on
-the simulated instrument, which knows its jumps: ``benchmarks/results/tip_changes.md``.
+The thresholds were chosen on one half of the published spectra of EuZn2As2 (every spectrum labelled by hand) and of simulated
+ones, which know their jumps, and measured on the other half: ``benchmarks/results/tip_changes.md``. The other numbers below
+were chosen on all of them.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from bluesky_stm.robust import median, normal_deviation
 LEAST_STEP: Final = 0.1
 """Smallest step of the logarithm of the current that counts as a jump: about a tenth of the current."""
 
-SIGNIFICANCE: Final = {1: 4.5, 2: 5.4}
+SIGNIFICANCE: Final = {1: 5.4, 2: 6.0}
 """How many standard deviations a step has to stand out, by the samples that are averaged on each side of it."""
 
 FLOOR: Final = 20.0
