@@ -7,7 +7,7 @@ import sys
 from rich.console import Console
 from rich.markup import escape
 
-from bluesky_stm.cli import _doctor, _facility, _items, _live, _measure, _nanonis, _night, _parts, _resume, _stored  # noqa: F401 - each enters its commands
+from bluesky_stm.cli import _doctor, _facility, _inspect, _items, _live, _measure, _nanonis, _night, _parts, _resume, _stored  # noqa: F401 - each enters its commands
 from bluesky_stm.cli._app import app
 from bluesky_stm.cli._parts import words
 from bluesky_stm.errors import STMError

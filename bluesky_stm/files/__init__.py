@@ -5,6 +5,7 @@ from bluesky_stm.files._dat import read_dat, write_dat
 from bluesky_stm.files._documents import IMPORT, documents
 from bluesky_stm.files._format import FileContents, FileFormat, Writable
 from bluesky_stm.files._formats import NSID, NanonisGrid, NanonisImage, NanonisSpectrum, NeXus
+from bluesky_stm.files._inspect import inspect_file
 from bluesky_stm.files._nexus import read_nexus, write_nexus
 from bluesky_stm.files._nsid import read_hf5, write_hf5
 from bluesky_stm.files._read import fingerprint, format_for, read, read_together, write
@@ -28,6 +29,7 @@ __all__ = [
     "documents",
     "fingerprint",
     "format_for",
+    "inspect_file",
     "read",
     "read_3ds",
     "read_dat",

@@ -54,7 +54,7 @@ def read(path: str | Path, form: str | Data | FileFormat | None = None, *, didv:
     if Path(path).is_dir():
         return read_together(files_in(Path(path)), didv=didv)
     path = _existing(path)
-    chosen = file_formats.make(form) if form is not None else _recognised(path)
+    chosen = file_formats.make(form) if form is not None else recognised(path)
     if didv and "didv" not in type(chosen).model_fields:
         raise FileFormatError(f"In a {chosen.name!r} file dI/dV is as it is, and no channel is chosen. Leave {didv!r} out.")
     return (chosen.changed(didv=didv) if didv else chosen).read(path)
@@ -165,8 +165,15 @@ def _existing(path: str | Path) -> Path:
     return path
 
 
-def _recognised(path: Path) -> FileFormat:
-    """Return the format that recognises a file."""
+def recognised(path: Path) -> FileFormat:
+    """Return the format that recognises a file.
+
+    Raises
+    ------
+    FileFormatError
+        When the file is absent, or no format or several recognise it.
+    """
+    _existing(path)
     found, broken = _recognising(path)
     if len(found) > 1:
         names = " and ".join(form.name for form in found)

@@ -9,15 +9,13 @@ import numpy as np
 
 from bluesky_stm.errors import FileFormatError
 from bluesky_stm.files._channels import qualities
+from bluesky_stm.files._supported import supported_scalarizer
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import About, Grid, Quality, Spectrum, Topograph
 from bluesky_stm.validated import JSON
 
 PUBLISHED_WINDOW: Final = 30 / 512
 """Side of the window that the published agents saw, as a share of the frame; candidates lay a third of it apart."""
-
-PRISTINE_GAP: Final = 1.5
-"""Gap of EuZn2As2, in V; a sweep that does not span it can't show a gap."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +52,7 @@ class RecordedRun:
         """A length scale that fits: fields of `settings.LengthScale`, less its name.
 
         A run has the window and step of the published agents; in a grid the window is a fifth of it and every pixel a
-        candidate. A sweep wider than the gap of a pristine surface is asked for the gap, others for the zero-bias conductance.
+        candidate. The scalarizer is one that the sweep can support, see `supported_scalarizer`.
         """
         frame, count = self.topograph.frame, max(1, len(self.spectra))
         pixel, pixels = max(frame.pixel_size), min(frame.pixels)
@@ -68,7 +66,7 @@ class RecordedRun:
             "sites": "raster",
             "budget": min(60, count),
             "seeds": min(20, count),
-            "scalarizer": "gap" if np.ptp([*self.bias, 0.0]) > PRISTINE_GAP else {"name": "conductance", "bias": 0.0},
+            "scalarizer": supported_scalarizer(self.spectra, self.about),
         }
 
     @classmethod
