@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from event_model import DataKey
 from ophyd import Component as Cpt
-from ophyd import Device, Signal
+from ophyd import Device
 from ophyd.status import Status
 
 from bluesky_stm import units
-from bluesky_stm.devices._signals import OMITTED, data_key
+from bluesky_stm.devices._signals import OMITTED, InstantSignal, data_key
 from bluesky_stm.devices._worker import Worker
 from bluesky_stm.errors import SettingsError
 from bluesky_stm.geometry import Drift, Floats, Frame, Point
@@ -38,27 +38,6 @@ FIELDS = (
 """What an Event of the stream ``agent`` holds."""
 
 Key = tuple[int, tuple[Point, ...], bytes | None]
-
-
-class RequestSignal(Signal):
-    """A request of the plan to the agent, beside its lessons."""
-
-    def set(self, value: Any, *, timeout: float | None = None, settle_time: float | None = None) -> Status:
-        """Take the value now.
-
-        Parameters
-        ----------
-        value : object
-            New value of the signal.
-        timeout : float, optional
-            Not used: nothing has to be waited for.
-        settle_time : float, optional
-            Not used either.
-        """
-        self.put(value)
-        status = Status(self)
-        status.set_finished()
-        return status
 
 
 class PosteriorMap(Device):
@@ -135,9 +114,9 @@ class AgentDevice(Device):
         Longest time for one decision, in s of wall time.
     """
 
-    pending = Cpt(RequestSignal, value=(), kind=OMITTED)
+    pending = Cpt(InstantSignal, value=(), kind=OMITTED)
     """Places that are being measured and won't be suggested: ``bps.mv(agent.pending, [point])``."""
-    mask = Cpt(RequestSignal, value=None, kind=OMITTED)
+    mask = Cpt(InstantSignal, value=None, kind=OMITTED)
     """Which candidates may be suggested, as booleans; None for all. The decision's document has it."""
     map = Cpt(PosteriorMap, kind=OMITTED)
 

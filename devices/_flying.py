@@ -11,6 +11,7 @@ from ophyd.status import Status
 from typing_extensions import override
 
 from bluesky_stm.devices._measuring import Measuring
+from bluesky_stm.devices._signals import done
 from bluesky_stm.devices._stm_device import OphydValue
 from bluesky_stm.documents import Stream
 from bluesky_stm.errors import STMError
@@ -49,9 +50,7 @@ class Flying(Measuring):
         """
         if self._flight is None or self._flight.done:
             self._begin(anew=not self._resumed)
-        begun = Status(self)
-        begun.set_finished()
-        return begun
+        return done(self)
 
     def complete(self) -> Status:
         """Return the status of the act, which reports progress and carries the fault.

@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterator
 
 from ophyd import Component as Cpt
-from ophyd.status import Status
 from typing_extensions import override
 
 from bluesky_stm import units
@@ -76,38 +75,14 @@ class Framed(Measuring):
         LimitError
             Nothing has moved.
         """
-        for signal, value in self._signals_of(frame):
+        for signal, value in self.signals_of(frame):
             signal.check_value(value)
         for x, y in frame.corners:
             self.stm.check("x", x, f"{self.name} corner x")
             self.stm.check("y", y, f"{self.name} corner y")
 
-    def set(self, frame: Frame) -> Status:
-        """Take a frame for the next measurement, or refuse it as a whole; the tip does not move.
-
-        Parameters
-        ----------
-        frame : Frame
-            Region (nm, degrees) and pixels.
-
-        Returns
-        -------
-        Status
-            Has ended already.
-
-        Raises
-        ------
-        LimitError
-            Outside the limits; all signals are as they were.
-        """
-        self.check_value(frame)
-        for signal, value in self._signals_of(frame):
-            signal.put(value)
-        status = Status(self)
-        status.set_finished()
-        return status
-
-    def _signals_of(self, frame: Frame) -> Iterator[tuple[Parameter, float]]:
+    @override
+    def signals_of(self, frame: Frame) -> Iterator[tuple[Parameter, float]]:
         """Yield each signal of a frame with the value that it would take."""
         rows, columns = frame.pixels
         for name, value in {**fields_of(frame), "rows": rows, "columns": columns}.items():

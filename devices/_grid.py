@@ -9,7 +9,6 @@ from typing_extensions import override
 from bluesky_stm.devices._flying import Flying
 from bluesky_stm.devices._framed import Framed
 from bluesky_stm.devices._signals import data_key
-from bluesky_stm.devices._sweep import duration
 from bluesky_stm.devices._worker import ActStatus
 from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.measurements import Quality
@@ -59,7 +58,7 @@ class GridSpectroscopy(Flying, Framed):
         if anew or (frame, settings) != self._flown:  # a person may have changed it in a pause
             self._events.clear()
             self._pixel, self._flown = 0, (frame, settings)
-        timeout = frame.pixels[0] * frame.pixels[1] * (self.stm.sweep.patience + 3 * duration(settings))
+        timeout = frame.pixels[0] * frame.pixels[1] * (self.stm.sweep.patience + 3 * settings.seconds)
         return self.stm.worker.submit(self, self._fly, frame, settings, timeout=timeout, unit=self.unit, tells=True)
 
     @override

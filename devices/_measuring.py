@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, ClassVar
 
 from ophyd import Component as Cpt
 from ophyd.status import Status
 
-from bluesky_stm.devices._signals import HINTED, NORMAL, OMITTED, Result
+from bluesky_stm.devices._signals import HINTED, NORMAL, OMITTED, Parameter, Result, done
 from bluesky_stm.devices._stm_device import STMDevice
 from bluesky_stm.measurements import Declared, Field, Quality, declared
 from bluesky_stm.validated import JSON
@@ -119,6 +119,48 @@ class Measuring(STMDevice):
         """End the measurement under way, whatever ended the plan, and unstage the device."""
         self.break_off()
         return super().unstage()
+
+    def check_value(self, settings: Any) -> None:
+        """Refuse settings of a measurement that lie outside the limits.
+
+        Parameters
+        ----------
+        settings : object
+            What `set` was given: `SweepSettings`, a `Frame`.
+
+        Raises
+        ------
+        LimitError
+            Nothing has moved.
+        """
+        raise NotImplementedError
+
+    def signals_of(self, settings: Any) -> Iterator[tuple[Parameter, Any]]:
+        """Yield each signal that holds a part of the settings, with the value that it would take."""
+        raise NotImplementedError
+
+    def set(self, settings: Any) -> Status:
+        """Take settings for the next measurement, or refuse them as a whole; the tip does not move.
+
+        Parameters
+        ----------
+        settings : object
+            `SweepSettings` for a sweep, a `Frame` for an image and a grid.
+
+        Returns
+        -------
+        Status
+            Has ended already.
+
+        Raises
+        ------
+        LimitError
+            Outside the limits; all signals are as they were.
+        """
+        self.check_value(settings)
+        for signal, value in self.signals_of(settings):
+            signal.put(value)
+        return done(self)
 
     def under_way(self) -> bool:
         """Return True when a measurement is under way."""

@@ -9,6 +9,7 @@ from weakref import WeakSet
 from ophyd.status import Status
 from typing_extensions import override
 
+from bluesky_stm.devices._signals import done
 from bluesky_stm.devices._stm_device import OphydValue, STMDevice
 from bluesky_stm.errors import LimitError, SettingsError
 from bluesky_stm.protocols import TipShape
@@ -91,9 +92,7 @@ class OneShot(STMDevice):
         """
         self.check_value(act)
         if act in self._done:
-            status = Status(self)
-            status.set_finished()
-            return status
+            return done(self)
         self.stm.require_contact()
         # Noted before the act begins: what was interrupted has reached the surface, and is not repeated either.
         self._done.add(act)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from event_model import DataKey
 from ophyd import Kind, Signal
+from ophyd.ophydobj import OphydObject
 from ophyd.status import Status
 from ophyd.utils import ReadOnlyError
 
@@ -152,8 +153,15 @@ class DescribedSignal(Signal):
             )
 
 
-class Parameter(DescribedSignal):
-    """A setting that is held here until the next act needs it; a settable signal, so that `check_limits` sees it."""
+def done(device: OphydObject) -> Status:
+    """Return a status of a device that has ended already, and well."""
+    status = Status(device)
+    status.set_finished()
+    return status
+
+
+class InstantSignal(Signal):
+    """A signal whose value is taken at once; nothing has to be waited for."""
 
     def set(self, value: OphydValue, *, timeout: float | None = None, settle_time: float | None = None) -> Status:
         """Take the value now, or refuse it; the status has ended already.
@@ -166,9 +174,11 @@ class Parameter(DescribedSignal):
             Accepted because bluesky passes them, in s; not used.
         """
         self.put(value)
-        status = Status(self)
-        status.set_finished()
-        return status
+        return done(self)
+
+
+class Parameter(InstantSignal, DescribedSignal):
+    """A setting that is held here until the next act needs it; a settable signal, so that `check_limits` sees it."""
 
 
 class Result(DescribedSignal):

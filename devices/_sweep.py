@@ -167,41 +167,16 @@ class BiasSweep(Measuring, measures=Spectrum, hinted=("z", "quality")):
         LimitError
             Nothing has moved.
         """
-        for signal, value in self._signals_of(settings):
+        for signal, value in self.signals_of(settings):
             if isinstance(signal, OffsetParameter):
                 signal.check_from(value, settings.setpoint)  # that of these settings, not that which stands in the signal
             else:
                 signal.check_value(value)
-        if not self.stm.allows_dose(duration(settings)):  # a short sweep may have any current: it is not asked for
+        if not self.stm.allows_dose(settings.seconds):  # a short sweep may have any current: it is not asked for
             current = (settings.setpoint or self.controller.get_setpoint()).current
-            self.stm.check_dose(self.name, duration(settings), current)
+            self.stm.check_dose(self.name, settings.seconds, current)
         if after := self.setpoint_after.get():
             self.stm.bias.check_way(after.bias)
-
-    def set(self, settings: SweepSettings) -> Status:
-        """Take settings for the next sweep, or refuse them as a whole.
-
-        Parameters
-        ----------
-        settings : SweepSettings
-            Range (V), points, times (s), set point and z offset (nm).
-
-        Returns
-        -------
-        Status
-            Has ended already.
-
-        Raises
-        ------
-        LimitError
-            Outside the limits; all signals are as they were.
-        """
-        self.check_value(settings)
-        for signal, value in self._signals_of(settings):
-            signal.put(value)
-        status = Status(self)
-        status.set_finished()
-        return status
 
     @override
     def begin(self) -> Status:
@@ -209,7 +184,7 @@ class BiasSweep(Measuring, measures=Spectrum, hinted=("z", "quality")):
         self.check_value(settings)
         self.check_here(settings)
         # The controller adds settling and slews of its own between the points and around the sweep.
-        timeout = self.patience + 3 * duration(settings)
+        timeout = self.patience + 3 * settings.seconds
         return self.stm.worker.submit(self, self._sweep, settings, timeout=timeout, unit=self.unit, tells=True)
 
     def check_here(self, settings: SweepSettings) -> None:
@@ -297,7 +272,8 @@ class BiasSweep(Measuring, measures=Spectrum, hinted=("z", "quality")):
             name: value for name, value in values.items() if self.fields[name] not in WAY_BACK or self.fields[name] in wanted
         }
 
-    def _signals_of(self, settings: SweepSettings) -> Iterator[tuple[Parameter, Any]]:
+    @override
+    def signals_of(self, settings: SweepSettings) -> Iterator[tuple[Parameter, Any]]:
         """Each signal of a sweep with the value that it would take."""
         for field in fields(settings):
             yield getattr(self, "end" if field.name == "stop" else field.name), getattr(settings, field.name)
@@ -309,16 +285,3 @@ class BiasSweep(Measuring, measures=Spectrum, hinted=("z", "quality")):
             self.stm.bias.go(after.bias)
             self.stm.bias.forget_setpoint()
             self.controller.set_setpoint_current(after.current)
-
-
-def duration(settings: SweepSettings) -> float:
-    """Return the time that a sweep takes, in s, with all averages and the way back.
-
-    What the controller adds between the points is not in it.
-
-    Parameters
-    ----------
-    settings : SweepSettings
-        The sweep.
-    """
-    return settings.points * (settings.settle + settings.integrate) * settings.averages * (1 + settings.backward)

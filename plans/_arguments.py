@@ -98,12 +98,6 @@ def _stream(name: str, value: object) -> str:
     return value
 
 
-def _plan(name: str, value: object) -> object:
-    if not isinstance(value, Iterable) or isinstance(value, str | Mapping):
-        _refuse(name, "a plan, which is what a function such as spectra_at returns", value)
-    return value
-
-
 def _places(name: str, value: object) -> list[Point]:
     if not isinstance(value, Iterable) or isinstance(value, str | Mapping):
         _refuse(name, "a list of places (x, y) in nm", value)
@@ -137,9 +131,9 @@ def _mapping(name: str, value: object) -> Mapping[str, object]:
     return value
 
 
-def _scales(name: str, value: object) -> object:
+def _several(name: str, value: object, expected: str) -> object:
     if not isinstance(value, Iterable) or isinstance(value, str | Mapping):
-        _refuse(name, "a list of length scales, from large to small", value)
+        _refuse(name, expected, value)
     return value
 
 
@@ -200,9 +194,9 @@ CHECKS: Final[Mapping[str, Check]] = {
     "run_up": partial(_place, expected="a pair (x, y) in nm"),
     "stream": _stream,
     "value": _bias,
-    "plan": _plan,
+    "plan": partial(_several, expected="a plan, which is what a function such as spectra_at returns"),
     "shape": _shape,
-    "scales": _scales,
+    "scales": partial(_several, expected="a list of length scales, from large to small"),
     "budget": _or_none(_count),
     "hours": _or_none(_hours),
     "beside": _readables,

@@ -194,7 +194,7 @@ class StreamRouter(DocumentRouter):
     def descriptor(self, doc: Data) -> None:
         """A stream of a run is declared, or declared again with another configuration: its numbers go on."""
         name = doc["name"]
-        kind = stream_of(name, doc["data_keys"])
+        kind = stream_of(name, doc.get("data_keys", ()))
         self._streams[doc["uid"]] = name, kind, self._numbers.setdefault((doc["run_start"], name), _Numbers())
 
     def event(self, doc: Data) -> Any:

@@ -132,6 +132,16 @@ class SweepSettings:
         return self.settle + self.integrate
 
     @property
+    def point_time(self) -> float:
+        """Time at each bias, in s, with all averages and the way back."""
+        return self.dwell * self.averages * (1 + self.backward)
+
+    @property
+    def seconds(self) -> float:
+        """Time of the whole sweep, in s; what a controller adds between the points is not in it."""
+        return self.points * self.point_time
+
+    @property
     def bias(self) -> Floats:
         """The bias values of the sweep, in V, from ``start`` to ``stop``; shape (points,).
 

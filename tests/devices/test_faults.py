@@ -200,8 +200,8 @@ def test_under_a_bare_plan_of_others_every_fault_ends_safe_and_stored_too(
     assert stored() or fault in NOT_MET
 
 
-def test_a_clipped_spectrum_is_kept_and_never_a_number(RE, stm, fake, agent, toy, docs):
-    fake.answer("sweep", clipped(fake, {"quality": Quality.CLIPPED}))
+def test_a_spectrum_that_is_clipped_where_it_counts_is_kept_and_never_a_number(RE, stm, fake, agent, toy, docs):
+    fake.answer("sweep", clipped(fake, {"quality": Quality.CLIPPED, "current": np.full(SHORT.points, 10.0)}))
     stm.sweep.set(SHORT)
     RE(experiment(stm, agent, budget=1))
     assert docs.events()[0]["stm_sweep_quality"] == Quality.CLIPPED

@@ -1,6 +1,6 @@
 """Ranges and refusals, clocks, and acts that take time and can be stopped: the part that all wings share."""
 
-from bluesky_stm.controllers.base._acts import HOME, PIXEL_TIME, SLEW, SPEED, Acts, time_of_a_point, travel
+from bluesky_stm.controllers.base._acts import HOME, PIXEL_TIME, SLEW, SPEED, Acts, travel
 from bluesky_stm.controllers.base._bounds import BOUNDS, check_bounds
 from bluesky_stm.controllers.base._clock import Clock, InstantClock, RealClock
 from bluesky_stm.controllers.base._controller import BaseController
@@ -22,6 +22,5 @@ __all__ = [
     "RealClock",
     "check_bounds",
     "predates_parts",
-    "time_of_a_point",
     "travel",
 ]

@@ -11,7 +11,7 @@ from typing import Final
 from bluesky_stm.controllers.base._clock import Clock, InstantClock
 from bluesky_stm.errors import MotionStoppedError
 from bluesky_stm.geometry import Point
-from bluesky_stm.protocols import Progress, SweepSettings
+from bluesky_stm.protocols import Progress
 
 SPEED: Final = 62.6
 """Speed of the tip, in nm/s, where none is asked for: that of the published 250 nm images."""
@@ -127,14 +127,3 @@ def travel(acts: Acts, start: Point, end: Point, speed: float, arrive: Callable[
             f"The tip was stopped at ({here.x:.3f}, {here.y:.3f}) nm, {way:.0%} of the way. Ask for the move again."
         )
     return here
-
-
-def time_of_a_point(settings: SweepSettings) -> float:
-    """Return the time for a point of a sweep, in s, with all its averages and the way back.
-
-    Parameters
-    ----------
-    settings : SweepSettings
-        The sweep.
-    """
-    return (settings.settle + settings.integrate) * settings.averages * (1 + settings.backward)

@@ -8,7 +8,6 @@ from typing import NoReturn
 
 from typing_extensions import override
 
-from bluesky_stm.controllers.base._acts import time_of_a_point
 from bluesky_stm.controllers.base._bounds import check_bounds
 from bluesky_stm.errors import NotCapableError
 from bluesky_stm.geometry import Floats, Frame, Point
@@ -134,7 +133,7 @@ class BaseController(BiasControl, CurrentReadout, TipControl, ZControl, Scanning
             Before anything has moved.
         """
         check_bounds(**{name: getattr(settings, name) for name in ("points", "averages", "settle", "integrate", "z_offset")})
-        check_bounds(sweep_time=settings.points * time_of_a_point(settings))
+        check_bounds(sweep_time=settings.seconds)
         self.check_sweep_ranges(settings)
 
     def check_sweep_ranges(self, settings: SweepSettings) -> None:

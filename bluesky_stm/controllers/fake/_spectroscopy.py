@@ -55,7 +55,7 @@ class FakeSpectroscopy(FakePart, Spectroscopy):
                     break
                 state.bias = bias[point]
                 current[point] = conductance * bias[point]
-                state.time += (settings.settle + settings.integrate) * settings.averages * (1 + settings.backward)
+                state.time += settings.point_time
                 if progress:
                     progress(point + 1, settings.points)
         x, y = state.lockin.demodulated(1, np.where(np.isnan(current), np.nan, conductance))

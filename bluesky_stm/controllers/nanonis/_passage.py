@@ -7,7 +7,6 @@ from typing import Final
 
 import numpy as np
 
-from bluesky_stm.controllers.base import time_of_a_point
 from bluesky_stm.controllers.nanonis._bias import BIAS_TOLERANCE, NanonisBias
 from bluesky_stm.controllers.nanonis._guard import NanonisPart, TipGuard
 from bluesky_stm.controllers.nanonis._links import Links, confirm
@@ -24,7 +23,7 @@ OVERHEAD: Final = 10.0
 
 def patience(links: Links, settings: SweepSettings | None = None) -> float:
     """Return the longest time, in s, until a sweep of these settings answers; until one that is stopped answers for None."""
-    swept = 3 * settings.points * time_of_a_point(settings) if settings else 0.0
+    swept = 3 * settings.seconds if settings else 0.0
     return links.timeout + OVERHEAD + swept
 
 

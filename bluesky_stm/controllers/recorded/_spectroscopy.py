@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from typing_extensions import override
 
-from bluesky_stm.controllers.base import Acts, time_of_a_point
+from bluesky_stm.controllers.base import Acts
 from bluesky_stm.controllers.recorded._fixed import refuse
 from bluesky_stm.controllers.recorded._recording import Recording
 from bluesky_stm.controllers.recorded._tip import RecordedTip
@@ -49,7 +49,7 @@ class RecordedSpectroscopy(Spectroscopy):
         found = self._recording.spectrum_at(self._tip.place)
         with self._acts.one():
             started = self._acts.clock.now()
-            done = self._acts.take(settings.points * time_of_a_point(settings), settings.points, progress)
+            done = self._acts.take(settings.seconds, settings.points, progress)
         return replace(_cut(found, done), time=started, z=self._tip.get_tip().z)
 
     @override

@@ -8,7 +8,6 @@ from typing import Final
 import numpy as np
 from typing_extensions import override
 
-from bluesky_stm.controllers.base import time_of_a_point
 from bluesky_stm.controllers.simulated._bench import Bench
 from bluesky_stm.controllers.simulated._detection import Reading
 from bluesky_stm.errors import SettingsError
@@ -50,15 +49,13 @@ class SimulatedSpectroscopy(Spectroscopy):
             point, place, setpoint = junction.asked, junction.place(started), junction.setpoint
             z = None if junction.feedback else junction.undrifted(started)
             height = junction.height_drift
-            open_for = (
-                time_of_a_point(settings) / (1 + settings.backward) * np.arange((1 + settings.backward) * settings.points)
-            )
+            open_for = settings.point_time / (1 + settings.backward) * np.arange((1 + settings.backward) * settings.points)
             rise = height.rise(started + open_for) - height.rise(started)
             reading = self._read(place, settings, setpoint, started, rng, z, rise)
             junction.check_apart(float(reading.gap[0]), f"A z offset of {settings.z_offset:g} nm", started)
             junction.check_field(max(settings.start, settings.stop, key=abs), float(reading.gap[0]), started)
             bench.acts.take(SWEEP_OVERHEAD)
-            done = bench.acts.take(settings.points * time_of_a_point(settings), settings.points, progress)
+            done = bench.acts.take(settings.seconds, settings.points, progress)
             if change := float(reading.change(done)[0]):
                 junction.wear(change, bench.now())
             return self._spectrum(point, settings, reading, setpoint, started, done)
@@ -132,7 +129,7 @@ class SimulatedSpectroscopy(Spectroscopy):
         with self._bench.acts.one():
             self._bench.check_contact()
             started, rng = self._bench.now(), self._bench.noise.next("grid")
-            spectrum = SWEEP_OVERHEAD + settings.points * time_of_a_point(settings)
+            spectrum = SWEEP_OVERHEAD + settings.seconds
             self._bench.acts.clock.sleep(math.prod(frame.pixels) * spectrum)
             return self._gridded(frame, settings, rng, started)
 
