@@ -17,7 +17,14 @@ _TRIES = {"terrace": 15, "region": 15, "edge": 80}
 """Number of random places that are tried for each one wanted."""
 
 
-def sites(surface: Surface, kind: str, count: int, reach: float = 400.0, spread: float = 0.0) -> Floats:
+def sites(
+    surface: Surface,
+    kind: str,
+    count: int,
+    reach: float = 400.0,
+    spread: float = 0.0,
+    center: tuple[float, float] = (0.0, 0.0),
+) -> Floats:
     """Return places where a surface shows one kind of thing and hardly anything else.
 
     Parameters
@@ -29,9 +36,11 @@ def sites(surface: Surface, kind: str, count: int, reach: float = 400.0, spread:
     count : int
         Largest number of places; they are chosen at random.
     reach : float
-        Half the side of the square around the origin in which they are searched, in nm.
+        Half the side of the square in which they are searched, in nm.
     spread : float
         Largest distance of a site from the centre of its defect, in nm.
+    center : (float, float)
+        Middle of that square, (x, y) in nm.
 
     Returns
     -------
@@ -46,13 +55,16 @@ def sites(surface: Surface, kind: str, count: int, reach: float = 400.0, spread:
     rng = np.random.default_rng(surface.seed)
     found: Floats
     if kind in _TRIES:
-        found = rng.uniform(-reach, reach, (_TRIES[kind] * count, 2))
+        found = rng.uniform(-reach, reach, (_TRIES[kind] * count, 2)) + center
     else:
-        found = _around_defects(surface, kind, count, reach, spread, rng)
+        low, high = np.array(center) - reach, np.array(center) + reach
+        found = _around_defects(surface, kind, count, (low, high), spread, rng)
     return found[_shows(surface, found, kind)][:count]
 
 
-def _around_defects(surface: Surface, kind: str, count: int, reach: float, spread: float, rng: np.random.Generator) -> Floats:
+def _around_defects(
+    surface: Surface, kind: str, count: int, corners: tuple[Floats, Floats], spread: float, rng: np.random.Generator
+) -> Floats:
     centers = {
         f"{species.name} {part.part}".strip(): (species.name, getattr(part.envelope, "offset", (0.0, 0.0)))
         for species in surface.sample.species
@@ -61,8 +73,10 @@ def _around_defects(surface: Surface, kind: str, count: int, reach: float, sprea
     if kind not in centers:
         raise UnknownNameError.among("kind of site", kind, [*_TRIES, *centers])
     name, offset = centers[kind]
-    defects = [(d.x, d.y) for d in surface.defects((-reach, -reach), (reach, reach)) if d.species == name]
-    found = np.array(defects).reshape(-1, 2)[rng.integers(len(defects), size=4 * count)] + offset
+    defects = [(d.x, d.y) for d in surface.defects(*corners) if d.species == name]
+    if not defects:
+        return np.empty((0, 2))
+    found = np.array(defects)[rng.integers(len(defects), size=4 * count)] + offset
     angle, distance = rng.uniform(0, 2 * np.pi, len(found)), spread * np.sqrt(rng.random(len(found)))
     return found + np.column_stack([distance * np.cos(angle), distance * np.sin(angle)])
 

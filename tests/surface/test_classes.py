@@ -65,6 +65,32 @@ def test_the_median_current_is_that_of_the_published_class(reference, figure, na
         assert found[1] - found[0] == pytest.approx(edges[1] - edges[0], abs=0.1)
 
 
+FRAMES = {"3": 250.0, "4": 10.0, "5": 5.0, "6": 4.0, "7a": 200.0, "7c": 20.0}
+"""Side of the published frames, in nm."""
+
+OTHER_SPREAD = ("terrace lower (dark patch)", "step bunch (left)", "big adsorbate centre", "bright triangle core", "dark pit 1")
+"""Kinds of places whose currents scatter otherwise than the published ones (benchmarks/results/surface_classes.md)."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("figure", "name", "kind", "spread"),
+    [one[:4] for one in CLASSES if one[1] not in OTHER_SPREAD and one[:2] != ("4", "terrace")],
+)
+def test_the_current_scatters_within_a_frame_as_in_the_published_one(reference, figure, name, kind, spread):
+    """From the 10th to the 90th percentile, as a factor, within 2 of the published one; median over biases and frames."""
+    bias, published, _, p10, p90, _ = reference[figure, name]
+    clear = (np.abs(published) >= 0.003) & (np.abs(published) <= 9)
+    surface = Surface(f"EuZn2As2:figure {figure}", seed=5)
+    stm, ratios = SimulatedController(surface, seed=2, profile="good_day" if figure in GOOD else "bad_day"), []
+    for x, y in sites(surface, kind, 12, reach=600.0, spread=spread):
+        places = sites(surface, kind, 20, reach=FRAMES[figure] / 2, spread=spread, center=(float(x), float(y)))
+        low, high = np.percentile(np.abs(stm.spectra(places, SweepSettings(bias[0], bias[-1], len(bias))).current), [10, 90], 0)
+        ratios.append(high[clear] / low[clear])
+    low, high = np.sort(np.abs([p10, p90]), axis=0)[:, clear]
+    assert 0.5 < np.median(ratios) / np.median(high / low) < 2
+
+
 @pytest.mark.parametrize("area", ["3", "4", "5", "6", "7a", "7c"])
 def test_no_kind_of_place_has_more_than_twelve_numbers(area):
     """A class is its band edges, powers, ratio and levels: what is not zero in its row."""
