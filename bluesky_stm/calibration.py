@@ -24,13 +24,19 @@ from numpy.typing import NDArray
 
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import Calibration
-from bluesky_stm.robust import normal_deviation
+from bluesky_stm.robust import NORMAL_MEDIAN_DEVIATIONS
 
 LINEAR_CURRENT: Final = 0.3
 """Current, in nA, below which the lock-in gain is constant; it grows by a third towards 10 nA (measured on EuZn2As2)."""
 
-MOST_SPECTRA: Final = 128
-"""Spectra of a grid that are fitted, evenly spread: more of them make the gain no better than its drift."""
+MOST_SPECTRA: Final = (32, 400)
+"""Spectra of a grid that are fitted, evenly spread: so many first, and so many where these leave dI/dV uncertain."""
+
+CERTAIN: Final = 0.005
+"""Standard deviation of dI/dV by that of gain and offset, as a share of dI/dV, below which no more spectra are fitted."""
+
+ENOUGH: Final = 2000
+"""Values that give a standard deviation to better than 3 %."""
 
 FEWEST: Final = 16
 """Samples below which nothing is fitted."""
@@ -108,19 +114,37 @@ def calibrate(bias: Floats, current: Floats, x: Floats, y: Floats | None = None)
     -------
     Calibration
     """
-    current, x = (thinned(values) for values in (current, x))
-    turned = [0.0]
-    if y is not None and np.isfinite(y := thinned(y)).any():
-        turned.insert(0, _phase(_used(current, x), x, y))
-    found = [_fitted(bias, current, x if y is None else _turned(x, y, angle), angle) for angle in turned]
-    # Where the current has no preference, the turned channel has the larger signal.
-    return next((one for one in found if not one.refused), found[-1])
+    for most in MOST_SPECTRA:
+        found = _calibrated(bias, thinned(current, most), thinned(x, most), None if y is None else thinned(y, most))
+        if most >= np.size(current) // len(bias) or (not found.refused and found.uncertainty < CERTAIN):
+            break
+    return found
 
 
-def thinned(values: Floats) -> Floats:
-    """Return at most `MOST_SPECTRA` of some spectra (..., n), evenly spread, of shape (m, n)."""
+def thinned(values: Floats, most: int = MOST_SPECTRA[-1]) -> Floats:
+    """Return at most so many of some spectra (..., n), evenly spread, of shape (m, n).
+
+    Parameters
+    ----------
+    values : ndarray of shape (..., n)
+        Samples of all spectra.
+    most : int
+        Number of spectra that are enough.
+    """
     spectra = np.reshape(values, (-1, np.shape(values)[-1]))
-    return spectra[:: max(1, -(-len(spectra) // MOST_SPECTRA))]
+    return spectra[:: max(1, -(-len(spectra) // most))].astype(float)
+
+
+def _calibrated(bias: Floats, current: Floats, x: Floats, y: Floats | None) -> Calibration:
+    """Return the calibration of a few spectra, with the channels turned, or as recorded where the current prefers that."""
+    turned = [0.0]
+    if y is not None and np.isfinite(y).any():
+        turned.insert(0, _phase(_used(current, x), x, y))
+    for angle in turned:  # where the current has no preference, the turned channel has the larger signal
+        found = _fitted(bias, current, x if y is None else _turned(x, y, angle), angle)
+        if not found.refused:
+            break
+    return found
 
 
 def _turned(x: Floats, y: Floats, degrees: float) -> Floats:
@@ -136,8 +160,14 @@ def _used(current: Floats, x: Floats) -> NDArray[np.bool_]:
 
 def _noise(values: Floats) -> float:
     """Return the standard deviation of the noise from sample to sample; a smooth curve has none."""
-    bends = np.diff(values, 2, axis=-1)
-    return normal_deviation(bends[np.isfinite(bends)]) / np.sqrt(6) if np.isfinite(bends).any() else 0.0
+    bends = values[:, 2:] - 2 * values[:, 1:-1] + values[:, :-2]
+    return _deviation_of(bends[np.isfinite(bends)]) / np.sqrt(6)
+
+
+def _deviation_of(values: Floats) -> float:
+    """Return the robust standard deviation of values around 0, (n,); of many, that of some are enough."""
+    some = np.abs(values[:: 1 + len(values) // ENOUGH])
+    return float(np.median(some)) * NORMAL_MEDIAN_DEVIATIONS if len(some) else 0.0
 
 
 def _phase(use: NDArray[np.bool_], x: Floats, y: Floats) -> float:
@@ -252,7 +282,7 @@ def _fit(samples: _Samples, whole: _Samples) -> _Fit | None:
         normal[0, 0] -= walk
         solution = np.linalg.solve(normal, (terms * weights[:, None]).T @ current)
         rest = current - terms @ solution
-        limit = OUTLYING * max(normal_deviation(rest), 1e-30)
+        limit = OUTLYING * max(_deviation_of(rest), 1e-30)
         weights = limit / np.maximum(np.abs(rest), limit)
     slope, floor = (float(v) for v in solution)
     large = float(np.sqrt(np.mean((slope * whole.x + floor) ** 2)))

@@ -21,12 +21,12 @@ from bluesky_stm.files._header import (
     Header,
     frame_from_si,
     lines_of_setpoint,
-    number,
     numbers,
     pixels_of,
     setpoint_of,
     si_of_frame,
     split_file,
+    whole_number,
 )
 from bluesky_stm.files._labels import date_of, our_factor, our_unit, split_unit, timestamp
 from bluesky_stm.files._pixels import cropped, read_pixels
@@ -35,6 +35,9 @@ from bluesky_stm.geometry import Floats, Frame, Point
 from bluesky_stm.measurements import About, Grid, Quality, Setpoint
 
 _END = b":HEADER_END:\r\n"
+
+ENOUGH: Final = 2000
+"""Pixels, evenly spread, that say where a grid lies and from which current it was measured."""
 
 _SEGMENTS: Final = "Segment Start (V), Segment End (V), Settling (s), Integration (s), Steps (xn)"
 
@@ -161,7 +164,7 @@ def read_sweeps(path: str | Path) -> Sweeps:
     header = _parse(text)
     shape = pixels_of(header, "Grid dim")
     names = [name for key in ("Fixed parameters", "Experiment parameters") for name in _listed(header, key)]
-    labels, points = _listed(header, "Channels"), int(number(header, "Points"))
+    labels, points = _listed(header, "Channels"), whole_number(header, "Points")
     if not (labels and points > 0):
         raise FileFormatError(f"{path.name} is damaged: its header gives {points} points in {len(labels)} channels.")
     kept = cropped(path, begin, shape, len(names) + len(labels) * points)
@@ -272,23 +275,23 @@ def _axis(name: str, header: Header, limits: list[Floats], points: int, factor: 
     segmented = header.get("Filetype", "Linear") != "Linear" or header.get("Bias Spectroscopy>Sweep mode", "").upper() == "MLS"
     if segmented and table and "Bias" in header.get("Sweep Signal", "Bias"):
         return _segments(name, table, points, factor)
-    ends = np.stack([values.ravel() for values in limits], axis=1) if len(limits) == 2 else np.empty((0, 2))
-    ends = ends[np.isfinite(ends).all(axis=1)]
-    if segmented or not len(ends) or np.ptp(ends, axis=0).any():
+    low, high = ([float(way(v, axis=None)) for v in limits] for way in (np.fmin.reduce, np.fmax.reduce))  # NaN is left out
+    if segmented or len(limits) != 2 or low != high:
         raise FileFormatError(
             f"{name} holds no spectrum, or sweeps with limits that differ from pixel to pixel, or in segments that its header "
             "does not give: that cannot be read. Record the grid with one sweep."
         )
-    start, end = (float(value) for value in ends[0])
-    return np.linspace(start, end, points) * factor
+    return np.linspace(*low, points) * factor
 
 
 def _segments(name: str, table: str, points: int, factor: float) -> Floats:
     """Return the values of a sweep in segments; two of them share the value between them, or hold it twice."""
     try:
         rows = [[headers.as_number(part) for part in row.split(",")] for row in table.split(";") if row.strip()]
+        if sum(steps for *_, steps in rows) > 2 * points:
+            raise ValueError
         lines = [np.linspace(start, end, int(steps)) for start, end, _, _, steps in rows]
-    except (ValueError, MemoryError):
+    except (ValueError, OverflowError, MemoryError):
         raise FileFormatError(f"{name} gives the segments of its sweep as {table!r}, which is damaged.") from None
     if len(lines) > 1 and sum(map(len, lines)) == points + len(lines) - 1:
         lines = [lines[0], *(line[1:] for line in lines[1:])]
@@ -309,10 +312,12 @@ def _frame(header: Header, shape: tuple[int, int], rows: int, parameters: Mappin
         frame = replace(frame, center=Point(*centre.tolist()), size=size, pixels=(rows, shape[1]))
     if not {"X", "Y"} <= parameters.keys():
         return frame
-    recorded = np.stack([parameters["X"], parameters["Y"]], axis=-1)
-    if not np.isfinite(recorded).all(axis=-1).any():
+    pixels = np.arange(0, rows * shape[1], 1 + rows * shape[1] // ENOUGH)
+    x, y = (parameters[name].ravel()[pixels] for name in "XY")
+    if not np.isfinite(x + y).any():
         return frame
-    offset = np.nanmean(recorded - frame.points(), axis=(0, 1))
+    places = frame.to_sample(np.stack(np.divmod(pixels, shape[1]), axis=-1))
+    offset = np.nanmean(x - places[:, 0]), np.nanmean(y - places[:, 1])
     return replace(frame, center=Point(*(np.asarray(frame.center) + offset)))
 
 
@@ -326,4 +331,7 @@ def _times(parameters: Mapping[str, Floats]) -> dict[str, float]:
 
 def _setpoint_from(bias: Floats, current: Floats) -> Setpoint:
     """Return what the feedback held when it was opened, from the first sample of every sweep."""
-    return Setpoint(float(bias[0]), float(np.abs(np.nanmedian(current[..., 0]))))
+    first = current[..., 0].ravel()
+    some = first[:: 1 + len(first) // ENOUGH]
+    known = some[np.isfinite(some)]
+    return Setpoint(float(bias[0]), float(abs(np.median(known))) if len(known) else float("nan"))

@@ -18,8 +18,8 @@ from bluesky_stm.measurements import About, Setpoint
 Header = Mapping[str, str]
 
 
-MOST_HEADER: Final = 4 << 20
-"""Bytes within which a header ends."""
+USUAL_HEADER, MOST_HEADER = 1 << 16, 4 << 20
+"""Bytes within which a header usually ends, and within which it ends in any case."""
 
 
 def split_file(path: Path, end: bytes, kind: str, advice: str) -> tuple[str, int]:
@@ -49,7 +49,8 @@ def split_file(path: Path, end: bytes, kind: str, advice: str) -> tuple[str, int
         When the mark is not there.
     """
     with path.open("rb") as file:
-        head, mark, _ = file.read(MOST_HEADER).partition(end)
+        start = file.read(USUAL_HEADER)
+        head, mark, _ = (start if end in start else start + file.read(MOST_HEADER)).partition(end)
     if not mark:
         raise FileFormatError(f"{path.name} is no {kind}: it has no {end.decode(errors='replace').strip()!r}. {advice}")
     return head.decode("latin-1"), len(head) + len(mark)
@@ -78,6 +79,20 @@ def number(header: Header, key: str, default: float | None = None) -> float:
 
 def _why(error: Exception) -> str:
     return f": {error}" if "comma" in str(error) else ": the file is damaged"
+
+
+def whole_number(header: Header, key: str) -> int:
+    """Return a whole number of the header.
+
+    Raises
+    ------
+    FileFormatError
+        When it is none, or larger than any file.
+    """
+    value = number(header, key)
+    if not abs(value) < 2**53:
+        raise FileFormatError(f"The header should give a whole number for {key!r}, not {value:g}: the file is damaged.")
+    return int(value)
 
 
 def quantity(header: Header, key: str, default: float | None = None) -> float:
@@ -149,10 +164,10 @@ def pixels_of(header: Header, key: str) -> tuple[int, int]:
     key : str
         Entry that holds the two numbers.
     """
-    columns, rows = (int(n) for n in numbers(header, key, 2))
-    if not (rows > 0 and columns > 0):
-        raise FileFormatError(f"The header gives {columns} x {rows} pixels for {key!r}: the file is damaged.")
-    return rows, columns
+    columns, rows = numbers(header, key, 2)
+    if not (0 < rows < 2**31 and 0 < columns < 2**31):
+        raise FileFormatError(f"The header gives {columns:g} x {rows:g} pixels for {key!r}: the file is damaged.")
+    return int(rows), int(columns)
 
 
 def si_of_frame(frame: Frame) -> list[str]:

@@ -16,6 +16,7 @@ import numpy as np
 from bluesky_stm import units
 from bluesky_stm.errors import FileFormatError
 from bluesky_stm.files._groups import Axis, Group, LabelledArray, from_groups, to_groups
+from bluesky_stm.files._hdf5 import DAMAGED, in_words, is_sound, written
 from bluesky_stm.files._provenance import UNKNOWN, Provenance
 from bluesky_stm.files._recorded import RecordedRun
 from bluesky_stm.measurements import Grid, Topograph
@@ -65,14 +66,15 @@ def write_nexus(path: str | Path, recording: RecordedRun | Grid | Topograph, pro
         entry["definition"].attrs["version"] = DEFINITIONS
         for group in groups:
             write_group(entry.create_group(group.name), group)
+    written(Path(path))
 
 
 def is_nexus(path: Path) -> bool:
     """Return True when an HDF5 file says that it is a NeXus file; False for what is no HDF5 file."""
     try:
         with h5py.File(path) as file:
-            return file.attrs.get("NX_class") == "NXroot"
-    except (OSError, RuntimeError, KeyError):
+            return is_sound(path) and file.attrs.get("NX_class") == "NXroot"
+    except DAMAGED:
         return False
 
 
@@ -88,8 +90,8 @@ def read_nexus(path: str | Path) -> RecordedRun | Grid | Topograph:
         with h5py.File(path) as file:
             entry = file["entry"]
             return from_groups([_read(entry[name], conditions) for name, conditions in entry[CONDITIONS].items()])
-    except (OSError, KeyError) as error:
-        raise FileFormatError(f"{Path(path).name} is no NeXus file of this package or is damaged ({error}).") from None
+    except DAMAGED as error:
+        raise FileFormatError(f"{Path(path).name} is no NeXus file of this package or is damaged{in_words(error)}.") from None
 
 
 def write_group(target: h5py.Group, group: Group) -> None:

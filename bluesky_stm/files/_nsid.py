@@ -10,6 +10,7 @@ import numpy as np
 
 from bluesky_stm.errors import FileFormatError
 from bluesky_stm.files._groups import Axis, Group, LabelledArray, from_groups, to_groups
+from bluesky_stm.files._hdf5 import DAMAGED, in_words, is_sound, written
 from bluesky_stm.files._provenance import UNKNOWN, Provenance
 from bluesky_stm.files._published import read_published
 from bluesky_stm.files._recorded import RecordedRun
@@ -40,14 +41,15 @@ def write_hf5(path: str | Path, recording: RecordedRun | Grid | Topograph, prove
             measurement = file.create_group(f"Measurement_{ordinal:03d}/{group.name}")
             for field in group.fields:
                 _write(measurement.create_group(field.name), field, group)
+    written(Path(path))
 
 
 def is_nsid(path: Path) -> bool:
     """Return True when an HDF5 file holds measurements as NSID names them, or is torn, so that nobody can say."""
     try:
         with h5py.File(path) as file:
-            return any(name.startswith("Measurement_") for name in file)
-    except (OSError, RuntimeError, KeyError):
+            return not is_sound(path) or any(name.startswith("Measurement_") for name in file)
+    except DAMAGED:
         return True
 
 
@@ -60,13 +62,15 @@ def read_hf5(path: str | Path) -> RecordedRun | Grid | Topograph:
         When the file is neither or is damaged.
     """
     path = Path(path)
+    if not is_sound(path):
+        raise FileFormatError(f"{path.name} is damaged: the HDF5 library does not come back from it. Copy it again.")
     try:
         with h5py.File(path) as file:
             measurements = [item for item in file.values() if isinstance(item, h5py.Group)]
             groups = [_read(item) for measurement in measurements for name, item in measurement.items() if name in _TYPES]
             return from_groups(groups) if groups else read_published(path, file)
-    except (OSError, KeyError) as error:
-        raise FileFormatError(f"{path.name} is no NSID file or is damaged ({error}). Copy it again.") from None
+    except DAMAGED as error:
+        raise FileFormatError(f"{path.name} is no NSID file or is damaged{in_words(error)}. Copy it again.") from None
 
 
 def _write(target: h5py.Group, field: LabelledArray, group: Group) -> None:

@@ -1,4 +1,8 @@
-"""The numbers of a grid, read block by block: a file takes no more memory than its channels do in our units."""
+"""The numbers of a grid, read block by block into our units.
+
+Channels stay in single precision, in which the file has them, so that a grid takes no more memory than its file; a spectrum of
+it is in double precision.
+"""
 
 from __future__ import annotations
 
@@ -117,7 +121,7 @@ def read_pixels(path: Path, begin: int, kept: Cropped, points: int, *factors: li
     of_parameters, of_channels = factors
     total, count = kept.rows * kept.columns, len(of_parameters)
     parameters = [np.empty(total) for _ in of_parameters]
-    channels = [np.empty((total, points)) for _ in of_channels]
+    channels = [np.empty((total, points), dtype=np.float32) for _ in of_channels]
     zeros = np.zeros(kept.measured, dtype=bool)
     at_once = max(1, BLOCK // kept.floats)
     with path.open("rb") as file:
@@ -125,17 +129,19 @@ def read_pixels(path: Path, begin: int, kept: Cropped, points: int, *factors: li
         for start in range(0, kept.measured, at_once):
             here = slice(start, min(start + at_once, kept.measured))
             block = np.fromfile(file, ">f4", (here.stop - start) * kept.floats).reshape(-1, kept.floats)
-            zeros[here] = ~block[:, : count + 1].any(axis=1)
-            if zeros[here].any():
-                zeros[here] &= ~block.any(axis=1)
+            bits = block.view(np.uint32)  # of a zero all are 0, in either byte order
+            empty = (bits[:, 0] | bits[:, min(1, count)] | bits[:, count]) == 0
+            if empty.any():
+                zeros[here] = empty & ~bits.any(axis=1)
             for k, factor in enumerate(of_parameters):
                 np.multiply(block[:, k], factor, out=parameters[k][here])
             for k, factor in enumerate(of_channels):
                 first = count + k * points
-                np.multiply(block[:, first : first + points], factor, out=channels[k][here])
+                np.multiply(block[:, first : first + points], np.float32(factor), out=channels[k][here])
     for values in (*parameters, *channels):
         values[kept.measured :] = np.nan
-        values[: kept.measured][zeros] = np.nan
+        if zeros.any():
+            values[: kept.measured][zeros] = np.nan
     shape = kept.rows, kept.columns
     return Pixels(
         [values.reshape(shape) for values in parameters],

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+
 from bluesky_stm.errors import FileFormatError, SettingsError
 from bluesky_stm.files._format import FileContents, FileFormat, Writable
 from bluesky_stm.files._provenance import UNKNOWN, Provenance
@@ -57,7 +59,11 @@ def read(path: str | Path, form: str | Data | FileFormat | None = None, *, didv:
     chosen = file_formats.make(form) if form is not None else recognised(path)
     if didv and "didv" not in type(chosen).model_fields:
         raise FileFormatError(f"In a {chosen.name!r} file dI/dV is as it is, and no channel is chosen. Leave {didv!r} out.")
-    return (chosen.changed(didv=didv) if didv else chosen).read(path)
+    try:
+        with np.errstate(all="ignore"):  # numbers of a damaged file may be of any size
+            return (chosen.changed(didv=didv) if didv else chosen).read(path)
+    except SettingsError as error:  # what is read makes no frame, no set point ...
+        raise FileFormatError(f"{path.name} is damaged: {error}") from None
 
 
 def read_together(paths: Sequence[str | Path], *, didv: str = "") -> RecordedRun:

@@ -85,7 +85,7 @@ class Scan:
             raise FileFormatError(
                 f"This scan has no channel {names[0]!r}, only {sorted(self.channels)}: it holds no topograph."
             )
-        height = self.channels[name]
+        height = self.channels[name].astype(float)
         quality = Quality.INCOMPLETE if np.isnan(height).any() else Quality.GOOD
         setpoint = replace(self.setpoint, bias=self.biases.get(of_pass, self.setpoint.bias))
         further = {**self.about.further, "image": name, **({"passes": self.passes} if self.passes > 1 else {})}
@@ -251,9 +251,9 @@ def _images(path: Path, begin: int, factors: list[float], shape: tuple[int, int]
         images: list[Floats] = []
         zero = np.ones(shape[0], dtype=bool)
         for factor in factors[: -(-(there // 4) // size)]:
-            values, done = np.empty(size), 0
+            values, done = np.empty(size, dtype=np.float32), 0
             while done < size and len(block := np.fromfile(file, dtype, min(BLOCK, size - done))):
-                np.multiply(block, factor, out=values[done : done + len(block)])
+                np.multiply(block, np.float32(factor), out=values[done : done + len(block)])
                 done += len(block)
             values[done:] = np.nan
             images.append(values.reshape(shape))

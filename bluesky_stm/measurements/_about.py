@@ -53,10 +53,12 @@ class Calibration:
         y : ndarray of shape (...), optional
             The channel in quadrature, in nA; needed where the phase is not 0.
         """
-        if not self.phase or y is None:
-            return (x - self.offset) / self.gain
-        angle = np.radians(self.phase)
-        return (x * np.cos(angle) + y * np.sin(angle) - self.offset) / self.gain
+        angle = np.radians(self.phase if y is not None else 0.0)
+        conductance = x * float(np.cos(angle) / self.gain)  # in place from here on: a grid is large
+        if y is not None and self.phase:
+            conductance += y * float(np.sin(angle) / self.gain)
+        conductance -= self.offset / self.gain
+        return np.asarray(conductance)
 
     def __str__(self) -> str:
         if self.refused:

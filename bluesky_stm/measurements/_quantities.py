@@ -214,7 +214,7 @@ class Swept(Taken):
 
     def __post_init__(self) -> None:
         for name in {f.attribute for f in CHANNELS if f.optional and getattr(self, f.attribute) is None}:
-            object.__setattr__(self, name, np.full(np.shape(self.current), np.nan))
+            object.__setattr__(self, name, np.broadcast_to(np.nan, np.shape(self.current)))
 
 
 CHANNELS: Final[tuple[Field, ...]] = tuple(f for f in declared(Swept).values() if f.axes and f.attribute != "bias")
@@ -313,7 +313,7 @@ class Grid(Swept):
             Its place is the centre of the pixel, its time that of the whole grid.
         """
         x, y = self.frame.to_sample((row, column))
-        channels: JSON = {channel.name: getattr(self, channel.name)[row, column] for channel in CHANNELS}
+        channels: JSON = {c.name: np.array(getattr(self, c.name)[row, column], dtype=float) for c in CHANNELS}
         return Spectrum(
             position=Point(float(x), float(y)),
             bias=self.bias,

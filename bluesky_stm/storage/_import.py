@@ -174,9 +174,9 @@ def _groups(paths: Sequence[Path], separate: bool) -> Iterator[tuple[Path, ...]]
                 spectra[path] = held
     taken: set[Path] = set()
     for path in images:
-        held = {name: one for name, one in spectra.items() if _image_of(one, images) == path}
-        sweeps = Counter(map(_sweep, held.values())).most_common(1)
-        inside = [name for name, one in held.items() if sweeps and _sweep(one) == sweeps[0][0]]
+        its_own = {name: one for name, one in spectra.items() if _image_of(one, images) == path}
+        sweeps = Counter(map(_sweep, its_own.values())).most_common(1)
+        inside = [name for name, one in its_own.items() if sweeps and _sweep(one) == sweeps[0][0]]
         if inside:
             taken |= {path, *inside}
             yield path, *inside
