@@ -142,7 +142,7 @@ class NanonisScanning(NanonisPart, Scanning):
         rows = frame.pixels[0]
         report = _LineCount(rows, progress)
         setpoint, started = self._z.get_setpoint(), self._links.clock.now()
-        stood = self._standing(setpoint)
+        stood, self._saved = self._standing(setpoint), ""
         *_, forth, back, _, _ = self._work.ask("Scan.SpeedGet")
         old = self._grab()[1]
         self._check_tracking()
@@ -154,6 +154,8 @@ class NanonisScanning(NanonisPart, Scanning):
         height = self._image(frame) if began else np.full(frame.pixels, np.nan)
         report(_lines(height))
         self._links.own.discard("scan")
+        if began and not self._saved:  # it was over before anybody waited for its end
+            self._wait()
         changes = stood.changes(self._standing(self._z.get_setpoint()))
         quality = Quality.GOOD if report.done == rows else Quality.INCOMPLETE
         return Topograph(
@@ -215,12 +217,16 @@ class NanonisScanning(NanonisPart, Scanning):
                 raise NanonisError(
                     f"The scan did not start within {self._links.timeout:g} s. Nothing was scanned. Look at the scan control."
                 )
-            timed_out, path = self._work.ask("Scan.WaitEndOfScan", WAIT, timeout=self._links.timeout + WAIT / 1000)
-            self._saved = "" if timed_out else path
+            self._wait()
             if report.progress and ran:
                 report(_lines(self._grab()[1]))
             time.sleep(POLL)
         raise NanonisError(f"The scan did not end within {longest:g} s. It was stopped. Look at the scan control.")
+
+    def _wait(self) -> None:
+        """Wait for the end of the scan for a moment; that says which file the software has written."""
+        timed_out, path = self._work.ask("Scan.WaitEndOfScan", WAIT, timeout=self._links.timeout + WAIT / 1000)
+        self._saved = "" if timed_out else path
 
     def _is_new(self, old: Floats) -> bool:
         """Return True when there is a whole image, and another one than before."""

@@ -6,6 +6,7 @@ from contextlib import suppress
 
 from bluesky_stm.controllers.nanonis_server._module import Answer, Module
 from bluesky_stm.controllers.nanonis_wire._commands import CURRENT, Pulse
+from bluesky_stm.controllers.nanonis_wire._errors import NanonisError
 from bluesky_stm.controllers.nanonis_wire._si import ours, si
 from bluesky_stm.errors import MotionStoppedError
 from bluesky_stm.geometry import Point
@@ -27,6 +28,15 @@ class BiasModule(Module):
             In V.
         """
         self.controller.ramp_bias(bias)
+
+    def _range_get(self) -> Answer:
+        """Answer ``Bias.RangeGet`` with the one range of the output that there is."""
+        return [["10 V"], 0]
+
+    def _range_set(self, index: int) -> None:
+        """Answer ``Bias.RangeSet``."""
+        if index:
+            raise NanonisError(f"There is no bias range {index}, only 0.")
 
     def _get(self) -> Answer:
         """Answer ``Bias.Get``.
@@ -62,6 +72,13 @@ class CurrentModule(Module):
     """The preamplifier."""
 
     name = "Current"
+    gain = 0
+
+    def _gain_set(self, gain: int, filtered: int) -> None:
+        """Answer ``Current.GainSet`` with the index of a gain, and of a filter, of which there is one."""
+        if gain not in {-1, 0, 1}:
+            raise NanonisError(f"There is no gain {gain} of the preamplifier, only 0 and 1.")
+        self.gain = self.gain if gain < 0 else gain
 
     def _get(self) -> Answer:
         """Answer ``Current.Get``.
@@ -82,7 +99,7 @@ class CurrentModule(Module):
         list
             Names of the gains, the index of the present one, names of the filters, the index of the present one.
         """
-        return [["1 nA/V", "10 nA/V"], 0, ["full bandwidth"], 0]
+        return [["1 nA/V", "10 nA/V"], self.gain, ["full bandwidth"], 0]
 
 
 class FolMeModule(Module):

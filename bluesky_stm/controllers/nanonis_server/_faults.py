@@ -11,7 +11,7 @@ from typing import Any, Final, Self
 
 import numpy as np
 
-from bluesky_stm.controllers.nanonis_wire._commands import COMMANDS
+from bluesky_stm.controllers.nanonis_server._further import ANSWERED
 from bluesky_stm.controllers.nanonis_wire._wire import HEADER, Header
 from bluesky_stm.errors import SettingsError, UnknownNameError
 
@@ -89,8 +89,8 @@ class Fault:
         kind, command, at, seconds = [*text.split(":"), "", "", ""][:4]
         if kind not in set(FaultKind):
             raise UnknownNameError.among("fault", kind, FaultKind)
-        if command not in {"", "*", CONNECT, *COMMANDS}:
-            raise UnknownNameError.among("command", command, COMMANDS)
+        if command not in {"", "*", CONNECT, *ANSWERED}:
+            raise UnknownNameError.among("command", command, ANSWERED)
         try:
             return cls(FaultKind(kind), command or "*", int(at or 1), float(seconds or 1.0))
         except ValueError:

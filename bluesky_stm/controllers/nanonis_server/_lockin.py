@@ -9,15 +9,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bluesky_stm.controllers.nanonis_server._module import Answer, Module
-from bluesky_stm.controllers.nanonis_server._signals import DEMODULATORS
-from bluesky_stm.controllers.nanonis_wire._commands import demodulated
+from bluesky_stm.controllers.nanonis_server._signals import DEMODULATORS, SIGNALS
+from bluesky_stm.controllers.nanonis_wire._commands import BIAS, CURRENT, demodulated
 from bluesky_stm.controllers.nanonis_wire._errors import NanonisError
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import HARMONICS
-from bluesky_stm.protocols import LockInSettings
+from bluesky_stm.protocols import LockInSettings, SweepSettings
 
 if TYPE_CHECKING:
     from bluesky_stm.controllers.nanonis_server._software import Software
+
+
+SETTLED = 1e-2
+"""Part of a step that a filter may leave of it and still count as settled."""
 
 
 class LockInModule(Module):
@@ -143,6 +147,24 @@ class LockInModule(Module):
         """
         return [self._settings(1).phase] if number == 1 else self.registers.handle("LockIn.DemodPhasGet", [number])
 
+    def standing(self, name: str) -> float:
+        """Return what X or Y of a demodulator reads where the tip stands, in nA; 0 without a modulation.
+
+        Parameters
+        ----------
+        name : str
+            Name of the signal, as in ``"LI Demod 1 X (A)"``.
+        """
+        controller = self.controller
+        lockin, spectra = controller.get_lockin(), getattr(controller, "spectra", None)
+        if not lockin.on or spectra is None or self.software.z.withdrawn:
+            return 0.0
+        bias, tip = controller.get_bias(), controller.get_tip()
+        dwell = max(0.02, 2 / lockin.frequency)
+        around = SweepSettings(bias - 0.01, bias + 0.01, 3, settle=0.0, integrate=dwell)
+        found = spectra(np.array([tip.point]), around).channels(lockin)
+        return float(self.read({key: values[0] for key, values in found.items()}).get(name, np.zeros(3))[1])
+
     def read(self, channels: Mapping[str, Floats]) -> dict[str, Floats]:
         """Return X and Y of each demodulator by their names, in nA.
 
@@ -169,5 +191,32 @@ class LockInModule(Module):
             else:
                 derivative = np.nan_to_num(channels.get(HARMONICS.get(harmonic, ""), 0 * channels["current"]))
                 pair = lockin.demodulated(harmonic, derivative, lockin.phase if number == 1 else phase)
-            read |= dict(zip(demodulated(number), pair, strict=True))
+            right = self._on_the_current(number)
+            for key, values in zip(demodulated(number), pair, strict=True):
+                read[key] = self._filtered(number, values) if right else 0 * values
         return read
+
+    def _on_the_current(self, number: int) -> bool:
+        """Return True when a demodulator sees the current, and modulator 1 drives the bias."""
+        (signal,), (output,) = self.registers.get("LockIn.DemodSignal", number), self.registers.get("LockIn.ModSignal", 1)
+        return SIGNALS[signal] == CURRENT and SIGNALS[output] == BIAS
+
+    def _filtered(self, number: int, values: Floats) -> Floats:
+        """Return what the low-pass filter of a demodulator leaves of the values at one bias after the other.
+
+        Parameters
+        ----------
+        number : int
+            Number of the demodulator.
+        values : ndarray of shape (points,)
+            In nA.
+        """
+        order, cutoff = self.registers.get("LockIn.DemodLPFilter", number)
+        *_, settle, integrate, _, _ = self.registers.get("BiasSpectr.Timing")
+        left = float(np.exp(-2 * np.pi * cutoff * (settle + integrate))) if order and cutoff else 0.0
+        for _ in range(int(order) if left > SETTLED else 0):
+            out = np.array(values)
+            for point in range(1, len(out)):
+                out[point] += left * (out[point - 1] - out[point])
+            values = out
+        return values

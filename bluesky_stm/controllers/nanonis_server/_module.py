@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from bluesky_stm.controllers.nanonis_wire._commands import COMMANDS
+from bluesky_stm.controllers.nanonis_server._further import ANSWERED
 
 if TYPE_CHECKING:
     from bluesky_stm.controllers.nanonis_server._registers import Registers
@@ -22,7 +22,7 @@ _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 class Module:
     """A module of the software: a command ``Scan.FrameSet`` is the method ``_frame_set`` of the module ``Scan``.
 
-    It is called with the values of the request and returns those of the answer, by the types of `COMMANDS`. Commands without
+    It is called with the values of the request and returns those of the answer, by the types of `ANSWERED`. Commands without
     a method are settings that are only kept.
 
     Parameters
@@ -56,6 +56,6 @@ class Module:
         dict of str to callable
             By the name of the command, as in ``"Scan.FrameSet"``.
         """
-        own = [command for command in COMMANDS if command.startswith(f"{self.name}.")]
+        own = [command for command in ANSWERED if command.startswith(f"{self.name}.")]
         methods = {command: f"_{_WORDS.sub('_', command.partition('.')[2]).lower()}" for command in own}
         return {command: getattr(self, method) for command, method in methods.items() if hasattr(self, method)}

@@ -9,8 +9,10 @@ from typing import Any, Final
 
 import numpy as np
 
+from bluesky_stm.controllers.nanonis_server._further import KEPT
 from bluesky_stm.controllers.nanonis_wire._commands import LINEAR
 from bluesky_stm.controllers.nanonis_wire._errors import NanonisError
+from bluesky_stm.controllers.nanonis_wire._wire import defaults
 
 LOCKINS: Final = 8
 """Modulators, and demodulators."""
@@ -24,6 +26,7 @@ _RULES: Final[Mapping[str, Callable[[Value, Value], Value]]] = {
     "c": lambda before, sent: sent - 1 if sent else before,  # a choice: 0 keep, 1 first, 2 second; read back as 0 and 1
     "n": lambda before, sent: sent or before,  # 0 keeps
     "m": lambda before, sent: before if sent == -1 else sent,  # -1 keeps
+    "t": lambda before, sent: sent or before,  # an empty text keeps
     "o": lambda before, sent: before if sent == 2 else sent,  # 2 keeps
     "N": lambda before, sent: before if math.isnan(sent) else sent,  # NaN keeps
 }
@@ -42,11 +45,11 @@ _KEPT: Final[Mapping[str, tuple[str, Values]]] = {
     "BiasSpectr.Limits": ("==", (-1.5, 1.5)),
     # As float32, which these are on the wire: then it makes no difference whether a client that reads them writes them again.
     "BiasSpectr.Timing": (
-        "========",
+        "NNNNNNNN",
         tuple(np.array([0.05, 0.0, 0.005, 10.0, 0.004, 0.010, 0.005, 0.05], dtype=np.float32).tolist()),
     ),
     "BiasSpectr.ZOffRevert": ("s", (1,)),
-    "BiasSpectr.Props": ("snsn=ss", (0, 1, 0, 121, 0.0, 1, 0)),
+    "BiasSpectr.Props": ("snsnNss", (0, 1, 0, 121, 0.0, 1, 0)),
     "BiasSpectr.SafeCond1": ("cNmo", (0, 0.0, 0, 0)),
     "BiasSpectr.SafeCond2": ("mNmo", (0, 0.0, 0, 0)),
     "BiasSpectr.MLSMode": ("=", (LINEAR,)),
@@ -60,6 +63,11 @@ _KEPT: Final[Mapping[str, tuple[str, Values]]] = {
     "Piezo.DriftComp": ("s====", (0, 0.0, 0.0, 0.0, 10.0)),
     "Piezo.Tilt": ("==", (0.0, 0.0)),
     "Util.AcqPeriod": ("=", (0.02,)),
+    "UserOut.Val": ("=", (0.0,)),
+    "AtomTrack.Ctrl": ("=", (0,)),
+    "GenSwp.Limits": ("==", (-1.0, 1.0)),
+    "BiasSwp.Limits": ("==", (-1.5, -1.0)),
+    "ZSpectr.Range": ("==", (0.0, 1e-9)),
 }
 
 
@@ -73,11 +81,12 @@ class Registers:
     """
 
     def __init__(self, more: Mapping[str, Values]) -> None:
-        self._kept = {**_KEPT, **{name: ("=" * len(values), values) for name, values in more.items()}}
+        further = {name: (rules, tuple(defaults(types))) for name, (_, types, rules) in KEPT.items()}
+        self._kept = {**further, **_KEPT, **{name: ("=" * len(values), values) for name, values in more.items()}}
         self._values: dict[tuple[str, int], Values] = {}
         self._lock = threading.Lock()
 
-    def handle(self, command: str, values: list[Value]) -> Values:
+    def handle(self, command: str, values: list[Value], index_type: str = "") -> Values:
         """Set a value or get it, as the end of the command says. Of modulators and demodulators the first value says which.
 
         Parameters
@@ -86,6 +95,8 @@ class Registers:
             Name of a command that ends in ``Set`` or ``Get``.
         values : list
             Values of the request, in SI and in the codes of the wire.
+        index_type : str
+            Type of the first value where that says of which; empty where none does.
 
         Returns
         -------
@@ -102,6 +113,8 @@ class Registers:
             index, *values = values
             if not 1 <= index <= LOCKINS:
                 raise NanonisError(f"There is no modulator or demodulator {index}, only 1 to {LOCKINS}.")
+        elif index_type:
+            index, *values = values
         if command.endswith("Get"):
             return self.get(name, index)
         self.set(name, values, index)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from bluesky_stm.controllers.nanonis_server._module import Answer, Module
-from bluesky_stm.controllers.nanonis_wire._si import si
+from bluesky_stm.controllers.nanonis_wire._si import ours, si
 from bluesky_stm.errors import STMError
-from bluesky_stm.units import CURRENT
+from bluesky_stm.protocols import TipShape
+from bluesky_stm.units import CURRENT, LENGTH
+
+if TYPE_CHECKING:
+    from bluesky_stm.controllers.nanonis_server._software import Software
 
 SAFE_TIP_PERIOD: Final = 0.02
 """How often Safe Tip looks at the current, in s."""
@@ -121,10 +125,18 @@ class AutoApproachModule(Module):
         return [self.software.is_doing("approach")]
 
 
+TOWARDS, COARSE_STEP = 5, 100.0
+"""Direction of a step of the coarse motor towards the sample, and its length in nm."""
+
+
 class MotorModule(Module):
-    """The coarse motor; nothing follows from its steps."""
+    """The coarse motor: steps towards the sample bring a tip that stands in contact into it."""
 
     name = "Motor"
+
+    def __init__(self, software: Software) -> None:
+        super().__init__(software)
+        self.drive: dict[int, tuple[float, float]] = {}
 
     def _start_move(self, direction: int, steps: int, group: int, waited_for: int) -> None:
         """Answer ``Motor.StartMove``, which is refused while the feedback is on; nothing else follows from it.
@@ -141,6 +153,20 @@ class MotorModule(Module):
             1 to answer when the motor stands.
         """
         self.software.z.require_open()
+        if direction == TOWARDS and steps and not self.software.z.withdrawn:
+            self.software.z.go_to(self.software.z.height - COARSE_STEP * steps)
+
+    def _freq_amp_set(self, frequency: float, amplitude: float, axis: int) -> None:
+        """Answer ``Motor.FreqAmpSet``: frequency (Hz) and amplitude (V) of the steps along an axis."""
+        self.drive[axis] = (frequency, amplitude)
+
+    def _freq_amp_get(self, axis: int) -> Answer:
+        """Answer ``Motor.FreqAmpGet``."""
+        return list(self.drive.get(axis, (1000.0, 100.0)))
+
+    def _pos_get(self, group: int, timeout: int) -> Answer:
+        """Answer ``Motor.PosGet``: the motor has no sensor, and reads 0."""
+        return [0.0, 0.0, 0.0]
 
     def _stop_move(self) -> None:
         """A step is over at once."""
@@ -167,6 +193,13 @@ class TipShaperModule(Module):
         timeout : int
             Longest time to wait, in ms; -1 for ever.
         """
-        _, change, bias, _, first, lifted, *_ = self.registers.get("TipShaper.Props")
-        pulse = bias if change else lifted
-        self.software.perform("pulse", lambda: self.controller.pulse(pulse, first), waited_for, timeout)
+        _, change, bias, lift, first, lifted, hold, *_ = self.registers.get("TipShaper.Props")
+        pulse, depth = (bias if change else lifted), -ours(lift, LENGTH)
+
+        def shape() -> None:
+            if depth > 0:
+                self.controller.shape_tip(TipShape(depth, bias=pulse, hold=hold))
+            else:
+                self.controller.pulse(pulse, first)
+
+        self.software.perform("pulse", shape, waited_for, timeout)

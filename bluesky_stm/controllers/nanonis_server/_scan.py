@@ -34,6 +34,13 @@ LARGEST: Final = 4096
 SLOWEST: Final = 3600.0
 """Time for a line, in s."""
 
+WITH_PASTING: Final = 14573
+"""Release from which the properties of scans say whether images are pasted."""
+
+
+SAVES_NOTHING: Final = 2
+"""Code of images that are not saved."""
+
 
 class ScanModule(Module):
     """The scan control.
@@ -54,6 +61,7 @@ class ScanModule(Module):
     """
 
     name = "Scan"
+    props: tuple[Any, ...] = (0, 0, 0, "image", "", [], 2)
 
     def __init__(self, software: Software) -> None:
         super().__init__(software)
@@ -116,8 +124,34 @@ class ScanModule(Module):
             raise NanonisError(
                 f"No image of {pixels} x {lines} pixels and channels {list(channels)}: at most {LARGEST} a side."
             )
+        if (lines, columns) != self.frame.pixels:
+            self.images = {}  # a buffer of another size is empty
         self.frame = replace(self.frame, pixels=(lines, columns))
         self.channels = [int(c) for c in channels]
+
+    def frame_in_si(self) -> tuple[float, ...]:
+        """Return centre and sizes of the frame, in m, and its angle in degrees, clockwise."""
+        return tuple(self._frame_get())
+
+    def _props_set(self, *asked: object) -> None:
+        """Answer ``Scan.PropsSet``: switches (0 keep, 1 on, 2 off), saving (0 keep, 1 all, 2 next, 3 off), name and comment."""
+        continuous, bouncy, saving, series, comment, modules, *pasting = asked
+        before = self.props
+        self.props = (
+            *({1: 1, 2: 0}.get(int(sent), old) for sent, old in zip((continuous, bouncy), before[:2], strict=True)),
+            int(saving) - 1 if saving else before[2],
+            series or before[3],
+            comment or before[4],
+            list(modules) or before[5],
+            int(pasting[0]) - 1 if pasting and pasting[0] else before[6],
+        )
+
+    def _props_get(self) -> Answer:
+        """Answer ``Scan.PropsGet``; parameters of the modules are none."""
+        *props, pasting = self.props
+        modules = self.props[5]
+        end = [pasting] if self.software.release >= WITH_PASTING else []
+        return [*props, [0] * len(modules), 0, 0, *end]
 
     def _buffer_get(self) -> Answer:
         """Answer ``Scan.BufferGet`` with the indexes of the signals, the pixels of a line, and the number of lines.
@@ -198,7 +232,7 @@ class ScanModule(Module):
             self.going.set()
         elif action == ScanAction.CENTER:
             self.software.begin("move", lambda: self.software.folme.move(self.frame.center))
-        else:
+        elif action not in {ScanAction.FREEZE, ScanAction.UNFREEZE}:  # nobody looks at the display
             raise NanonisError(f"Action {action} is none that this simulated scan knows.")
 
     def _begin(self, upwards: bool) -> None:
@@ -245,7 +279,9 @@ class ScanModule(Module):
     def _write(self, setpoint: Setpoint) -> None:
         assert self.taken is not None
         rows = self.images["height"] if self.upwards else self.images["height"][::-1]
-        path = self.software.util.saved_path("image", ".sxm")
+        if self.props[2] == SAVES_NOTHING:
+            return
+        path = self.software.util.saved_path(str(self.props[3]), ".sxm")
         write_sxm(path, Topograph(self.taken, rows, setpoint=setpoint, time=time.time()))
         self.saved = str(path)
 

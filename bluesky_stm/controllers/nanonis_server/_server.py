@@ -14,8 +14,9 @@ from types import TracebackType
 from typing import Final, Self
 
 from bluesky_stm.controllers.nanonis_server._faults import CONNECT, PIECE, Fault, FaultKind, Faults, pieces, punched
+from bluesky_stm.controllers.nanonis_server._further import answered_types
 from bluesky_stm.controllers.nanonis_server._software import Software
-from bluesky_stm.controllers.nanonis_wire._commands import COMMANDS, PORTS, RELEASE, only_reads
+from bluesky_stm.controllers.nanonis_wire._commands import PORTS, RELEASE, only_reads
 from bluesky_stm.controllers.nanonis_wire._errors import ProtocolError
 from bluesky_stm.controllers.nanonis_wire._wire import (
     HEADER,
@@ -209,7 +210,7 @@ class NanonisServer:
         fault : Fault or None
             What goes wrong with it.
         """
-        types = COMMANDS.get(command)
+        types = answered_types(command, self.software.release)
         if types is None:
             return encode_answer("", [], f"{command} is not a command that this simulation knows.")
         try:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from bluesky_stm.controllers.nanonis_server._module import Answer, Module
-from bluesky_stm.controllers.nanonis_wire._commands import BIAS, CURRENT, HEIGHT, demodulated
+from bluesky_stm.controllers.nanonis_wire._commands import BIAS, CURRENT, HEIGHT, OLDEST_RELEASE, demodulated
 from bluesky_stm.controllers.nanonis_wire._errors import NanonisError
 from bluesky_stm.controllers.nanonis_wire._si import ours, si
 from bluesky_stm.units import CURRENT as NANOAMPERE
@@ -21,6 +21,7 @@ DEMODULATORS: Final = (1, 2)
 
 SIGNALS: Final = tuple(
     {
+        **{31 + number: f"Output {number} (V)" for number in range(1, 5)},
         **{0: CURRENT, 24: BIAS, 28: "X (m)", 29: "Y (m)", 30: HEIGHT},
         **{86 + i: name for i, name in enumerate(name for number in DEMODULATORS for name in demodulated(number))},
     }.get(i, f"Signal {i} (V)")
@@ -99,14 +100,44 @@ class SignalsModule(Module):
         """
         if not 0 <= index < len(SIGNALS):
             raise NanonisError(f"There is no signal {index}, only 0 to {len(SIGNALS) - 1}.")
+        name = SIGNALS[index]
+        return self.publish(f"signal {index}", lambda: self.fresh(index), newest) if name else 0.0
+
+    def value(self, index: int, *, newest: bool) -> float:
+        """Return the value of a signal, in SI.
+
+        Parameters
+        ----------
+        index : int
+            Index among `SIGNALS`.
+        newest : bool
+            True to wait for a value that is published after the question; otherwise it is read now, as a sweep does.
+        """
+        return self._read(index, newest) if newest else self.fresh(index)
+
+    def fresh(self, index: int) -> float:
+        """Return the value of a signal as it is now, in SI; the one of a name that stands for nothing is 0."""
+        name = SIGNALS[index]
+        if name.startswith("Output"):
+            return float(self.registers.get("UserOut.Val", int(name.split()[1]))[0])
+        if name.startswith("LI Demod"):
+            return si(self.software.lockin.standing(name), NANOAMPERE)
         read = {
             CURRENT: lambda: si(self.current(), NANOAMPERE),
             BIAS: self.controller.get_bias,
             HEIGHT: lambda: si(self.software.z.height, LENGTH),
             "X (m)": lambda: si(self.controller.get_tip().x, LENGTH),
             "Y (m)": lambda: si(self.controller.get_tip().y, LENGTH),
-        }.get(SIGNALS[index], lambda: 0.0)
-        return self.publish(f"signal {index}", read, newest)
+        }.get(name, lambda: 0.0)
+        return float(read())
+
+    def _calibr_get(self, index: int) -> Answer:
+        """Answer ``Signals.CalibrGet`` with calibration and offset; every signal is in its unit already."""
+        return [1.0, 0.0]
+
+    def _meas_names_get(self) -> Answer:
+        """Answer ``Signals.MeasNamesGet`` with the names of the signals that stand for something."""
+        return [[name for name in SIGNALS if not name.startswith("Signal")]]
 
     def _names_get(self) -> Answer:
         """Answer ``Signals.NamesGet``.
@@ -166,6 +197,7 @@ class PiezoModule(Module):
     """The scanner."""
 
     name = "Piezo"
+    _began = 0.0
 
     def _sens_get(self) -> Answer:
         """Answer ``Piezo.SensGet`` with the sensitivity of the piezo along x, y and z, in m/V.
@@ -183,9 +215,36 @@ class PiezoModule(Module):
             Switch (0 keep, 1 on, 2 off); velocities along x, y and z, in m/s, of which that along z is only kept; and the
             saturation limit, which is only kept.
         """
+        old = self.software.release <= OLDEST_RELEASE  # there -1 keeps, 0 is off and 1 on
+        self.compensate(({-1: 0, 0: 2, 1: 1}.get(int(asked[0]), 0) if old else asked[0], *asked[1:]))
+
+    def compensate(self, asked: Sequence[float]) -> None:
+        """Set the drift compensation, in the codes of the release that is described.
+
+        Parameters
+        ----------
+        asked : sequence of float
+            Switch (0 keep, 1 on, 2 off); velocities along x, y and z (m/s); saturation limit, in percent of the range.
+        """
         self.registers.set("Piezo.DriftComp", asked)
+        self._began = self.controller.now()
+        self._apply((False,) * 3)
+
+    def _saturated(self) -> tuple[bool, ...]:
+        """Where the compensation has come to its limit, since it was set last: there it has stopped."""
+        on, *velocities, percent = self.registers.get("Piezo.DriftComp")
+        spans = self.registers.get("Piezo.Range")
+        passed = self.controller.now() - self._began
+        return tuple(
+            bool(on) and abs(velocity) * passed > percent / 100 * span for velocity, span in zip(velocities, spans, strict=True)
+        )
+
+    def _apply(self, stopped: Sequence[bool]) -> None:
         on, vx, vy, *_ = self.registers.get("Piezo.DriftComp")
-        self.controller.set_drift((ours(vx, LENGTH), ours(vy, LENGTH)) if on else (0.0, 0.0))
+        wanted = tuple(
+            ours(velocity, LENGTH) if on and not at_end else 0.0 for velocity, at_end in zip((vx, vy), stopped, strict=False)
+        )
+        self.controller.set_drift((wanted[0], wanted[1]))
 
     def _drift_comp_get(self) -> Answer:
         """Answer ``Piezo.DriftCompGet``.
@@ -193,9 +252,11 @@ class PiezoModule(Module):
         Returns
         -------
         list
-            1 for on; velocities along x, y and z, in m/s; 0 three times, for no axis saturates here; the saturation limit.
+            1 for on; velocities along x, y and z, in m/s, as they were set; 1 for each axis that has come to the limit and
+            therefore stands still; the saturation limit, in percent of the range.
         """
         on, vx, vy, vz, saturation = self.registers.get("Piezo.DriftComp")
-        if on:
-            vx, vy = (si(v, LENGTH) for v in self.controller.get_drift())
-        return [on, vx, vy, vz, 0, 0, 0, saturation]
+        stopped = self._saturated()
+        if any(stopped):
+            self._apply(stopped)
+        return [on, vx, vy, vz, *stopped, saturation]

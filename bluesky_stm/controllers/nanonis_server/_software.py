@@ -12,17 +12,27 @@ from typing_extensions import override
 from bluesky_stm import units
 from bluesky_stm.controllers.nanonis_server._acts import ACTS, ServerActs
 from bluesky_stm.controllers.nanonis_server._bias import BiasModule, CurrentModule, FolMeModule
+from bluesky_stm.controllers.nanonis_server._further import ANSWERED, KEPT
 from bluesky_stm.controllers.nanonis_server._lag import Lag
 from bluesky_stm.controllers.nanonis_server._lockin import LockInModule
 from bluesky_stm.controllers.nanonis_server._module import Module
 from bluesky_stm.controllers.nanonis_server._registers import Registers
+from bluesky_stm.controllers.nanonis_server._rest import (
+    AtomTrackModule,
+    MarksModule,
+    Osci1TModule,
+    PLLModule,
+    RFModule,
+    UserOutModule,
+)
 from bluesky_stm.controllers.nanonis_server._safe_tip import AutoApproachModule, MotorModule, SafeTipModule, TipShaperModule
 from bluesky_stm.controllers.nanonis_server._scan import ScanModule
 from bluesky_stm.controllers.nanonis_server._signals import PiezoModule, SignalsModule
 from bluesky_stm.controllers.nanonis_server._spectroscopy import BiasSpectrModule
+from bluesky_stm.controllers.nanonis_server._sweepers import BiasSwpModule, GenSwpModule, PatternModule, ZSpectrModule
 from bluesky_stm.controllers.nanonis_server._util import UtilModule
 from bluesky_stm.controllers.nanonis_server._zctrl import ZCtrlModule
-from bluesky_stm.controllers.nanonis_wire._commands import COMMANDS, RELEASE
+from bluesky_stm.controllers.nanonis_wire._commands import RELEASE
 from bluesky_stm.controllers.nanonis_wire._errors import NanonisError
 from bluesky_stm.controllers.nanonis_wire._si import si
 from bluesky_stm.controllers.nanonis_wire._wire import defaults
@@ -31,7 +41,8 @@ from bluesky_stm.protocols import Controller
 
 OTHERS: Final[tuple[type[Module], ...]] = (
     *(BiasModule, CurrentModule, AutoApproachModule, MotorModule),
-    *(TipShaperModule, BiasSpectrModule, PiezoModule),
+    *(TipShaperModule, UserOutModule, MarksModule, AtomTrackModule, Osci1TModule),
+    *(GenSwpModule, BiasSwpModule, ZSpectrModule, PatternModule, PLLModule, RFModule),
 )
 """Modules that no other module asks."""
 
@@ -52,7 +63,7 @@ class Software(ServerActs):
     lag : Lag
     closing : threading.Event
         Set when the server is to close.
-    z, safe_tip, signals, folme, scan, util, lockin
+    z, safe_tip, signals, folme, scan, util, lockin, piezo, spectroscopy
         The modules that others ask.
     """
 
@@ -63,9 +74,10 @@ class Software(ServerActs):
         self.closing = threading.Event()
         self.z, self.safe_tip, self.signals = ZCtrlModule(self), SafeTipModule(self), SignalsModule(self)
         self.folme, self.scan, self.util = FolMeModule(self), ScanModule(self), UtilModule(self)
-        self.lockin = LockInModule(self)
+        self.lockin, self.piezo, self.spectroscopy = LockInModule(self), PiezoModule(self), BiasSpectrModule(self)
         others = (kind(self) for kind in OTHERS)
-        modules = [self.z, self.safe_tip, self.signals, self.folme, self.scan, self.util, self.lockin, *others]
+        asked = (self.z, self.safe_tip, self.signals, self.folme, self.scan, self.util, self.lockin, self.piezo)
+        modules: list[Module] = [*asked, self.spectroscopy, *others]
         self._handlers = {command: handler for module in modules for command, handler in module.handlers().items()}
 
     def answer(self, command: str, values: list[Any]) -> tuple[Sequence[Any], str]:
@@ -74,7 +86,7 @@ class Software(ServerActs):
         Parameters
         ----------
         command : str
-            Name of a command of `COMMANDS`.
+            Name of a command of `ANSWERED`.
         values : list
             Values of the request, in SI, by the types of the command.
 
@@ -91,10 +103,10 @@ class Software(ServerActs):
                 return stale, ""
             if command in self._handlers:
                 return self._handlers[command](*values) or (), ""
-            return self.registers.handle(command, values), ""
+            return self.registers.handle(command, values, KEPT.get(command[:-3], ("",))[0]), ""
         except STMError as error:
             self.note(error)
-            return defaults(COMMANDS[command].answer), str(error)
+            return defaults(ANSWERED[command].answer), str(error)
 
     @override
     def halt(self, *acts: str, patience: float = 10.0) -> None:
@@ -134,10 +146,14 @@ class Software(ServerActs):
         self._pool.shutdown()
 
 
+KEEPING: Final = ("BiasSpectr.SafeCond", "BiasSpectr.TimingSet", "BiasSpectr.PropsSet")
+"""Commands in which NaN keeps what stands, as the vendor's text and its examples have it; a slew rate may be infinite."""
+
+
 def _check_finite(command: str, values: Sequence[Any]) -> None:
     """Refuse NaN and infinity, but where NaN means to keep what stands."""
     odd = [value for value in values if isinstance(value, float) and not math.isfinite(value)]
-    if odd and not command.startswith("BiasSpectr.SafeCond"):
+    if odd and not command.startswith(KEEPING):
         raise NanonisError(f"{command} takes no {odd[0]}. Nothing was done.")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
@@ -12,7 +13,16 @@ from numpy.typing import NDArray
 from bluesky_stm import units
 from bluesky_stm.controllers.nanonis_server._module import Answer, Module
 from bluesky_stm.controllers.nanonis_server._signals import SIGNALS
-from bluesky_stm.controllers.nanonis_wire._commands import BIAS, CURRENT, LOCKIN_X, LOCKIN_Y, SWEPT, Comparison, SafeLogic
+from bluesky_stm.controllers.nanonis_wire._commands import (
+    BIAS,
+    CURRENT,
+    HEIGHT,
+    LOCKIN_X,
+    LOCKIN_Y,
+    SWEPT,
+    Comparison,
+    SafeLogic,
+)
 from bluesky_stm.controllers.nanonis_wire._errors import NanonisError
 from bluesky_stm.controllers.nanonis_wire._si import ours, si
 from bluesky_stm.files import write_dat
@@ -163,8 +173,7 @@ class BiasSpectrModule(Module):
             (m), save spectra (0, 1, 2), ask in a dialog (0, 1, 2).
         """
         self.registers.set("BiasSpectr.Props", asked)
-        average, _, *rest = self.registers.get("BiasSpectr.Timing")
-        self.registers.set("BiasSpectr.Timing", (average, asked[4], *rest))
+        self.registers.set("BiasSpectr.Timing", (math.nan, asked[4], *(math.nan,) * 6))
 
     def _settings(self) -> SweepSettings:
         """Return what the module is set to, as our sweep.
@@ -204,6 +213,10 @@ class BiasSpectrModule(Module):
         if self.registers.get("BiasSpectr.Props")[5]:
             write_dat(software.util.saved_path(self.base_name, ".dat"), replace(spectrum, time=time.time()))
         return spectrum
+
+    def measure(self) -> Spectrum:
+        """Sweep as the module is set, where the tip stands, and save the spectrum: a grid experiment does it at each place."""
+        return self._measure()
 
     def _swept(self, settings: SweepSettings) -> Spectrum:
         """Sweep with the microscope behind it.
@@ -322,4 +335,10 @@ class BiasSpectrModule(Module):
 
 
 def _of_channel(known: dict[str, Floats], name: str, spectrum: Spectrum) -> Floats:
-    return units.to_si(known.get(name, np.zeros_like(spectrum.bias)), units.CURRENT)
+    si_values = {
+        BIAS: spectrum.bias,
+        HEIGHT: np.full(len(spectrum.bias), si(spectrum.z, units.LENGTH)),
+        "X (m)": np.full(len(spectrum.bias), si(spectrum.position.x, units.LENGTH)),
+        "Y (m)": np.full(len(spectrum.bias), si(spectrum.position.y, units.LENGTH)),
+    }
+    return si_values[name] if name in si_values else units.to_si(known.get(name, np.zeros_like(spectrum.bias)), units.CURRENT)

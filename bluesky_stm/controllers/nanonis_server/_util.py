@@ -43,6 +43,18 @@ class UtilModule(Module):
         self._saved += 1
         return self.folder / f"{kind}{self._saved:04d}{suffix}"
 
+    def _settings_load(self, path: str, session: int) -> None:
+        """Answer ``Util.SettingsLoad``; there are no settings beyond what the commands set."""
+
+    def _settings_save(self, path: str, session: int) -> None:
+        """Answer ``Util.SettingsSave``."""
+
+    def _layout_load(self, path: str, session: int) -> None:
+        """There is no window to lay out."""
+
+    def _layout_save(self, path: str, session: int) -> None:
+        """There is no window to lay out."""
+
     def _acq_period_set(self, period: float) -> None:
         """Answer ``Util.AcqPeriodSet``: set how often the signals are published.
 

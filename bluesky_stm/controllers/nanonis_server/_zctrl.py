@@ -10,6 +10,9 @@ from bluesky_stm.controllers.nanonis_wire._si import ours, si
 from bluesky_stm.protocols import FeedbackGains
 from bluesky_stm.units import CURRENT, LENGTH
 
+CONTROLLERS = ("log Current", "Current", "Frequency (neg)")
+"""Names of the z controllers."""
+
 
 class ZCtrlModule(Module):
     """The z controller.
@@ -21,6 +24,8 @@ class ZCtrlModule(Module):
     withdrawn : bool
     held : bool
         True when somebody holds the feedback: it counts as on, and does not move the tip.
+    active : int
+        Index of the z controller that is active.
     lift : float
         Height, in nm, of the tip above where the feedback was opened.
     """
@@ -28,6 +33,7 @@ class ZCtrlModule(Module):
     name = "ZCtrl"
     tip_event = withdrawn = held = False
     lift = 0.0
+    active = 0
 
     @property
     def height(self) -> float:
@@ -79,7 +85,8 @@ class ZCtrlModule(Module):
             if not self.withdrawn:
                 self.held = False
                 self.controller.set_feedback(False)
-                self.lift = ours(lift, LENGTH)
+                if lift:
+                    self.go_to(self.controller.get_tip().z + ours(lift, LENGTH))
 
         if (self.held or self.controller.get_feedback()) and not self.software.is_doing("switch off"):
             self.software.begin("switch off", release)
@@ -125,7 +132,31 @@ class ZCtrlModule(Module):
             When the feedback is closed. Nothing has moved.
         """
         self.require_open()
-        self.lift = ours(z, LENGTH) - self.controller.get_tip().z
+        self.go_to(ours(z, LENGTH))
+
+    def go_to(self, height: float) -> None:
+        """Bring a tip without feedback to a height, as far as the z limits let it.
+
+        Parameters
+        ----------
+        height : float
+            In nm; larger is further from the surface.
+
+        Raises
+        ------
+        TipCrashError
+            When it touches the surface on its way.
+        """
+        (enabled,) = self.registers.get("ZCtrl.LimitsEnabled")
+        if enabled:
+            high, low = (ours(end, LENGTH) for end in self.registers.get("ZCtrl.Limits"))
+            height = min(max(height, low), high)
+        move = getattr(self.controller, "set_height", None)
+        if move is None or self.withdrawn:  # a microscope that knows nothing of heights, or a tip in the air
+            self.lift = height - self.controller.get_tip().z
+        else:
+            self.lift = 0.0
+            move(height)
 
     def _home(self) -> None:
         """Answer ``ZCtrl.Home``: open the feedback and bring the tip to its home height.
@@ -134,8 +165,27 @@ class ZCtrlModule(Module):
         """
         relative, home = self.registers.get("ZCtrl.HomeProps")
         self.controller.set_feedback(False)
-        here = self.height if relative else 0.0
-        self.lift = here + ours(home, LENGTH) - self.controller.get_tip().z
+        self.go_to((self.height if relative else 0.0) + ours(home, LENGTH))
+
+    def _limits_set(self, high: float, low: float) -> None:
+        """Answer ``ZCtrl.LimitsSet``, in m, which has no effect while the limits are not enabled."""
+        if self.registers.get("ZCtrl.LimitsEnabled")[0]:
+            self.registers.set("ZCtrl.Limits", (high, low))
+
+    def _limits_get(self) -> Answer:
+        """Answer ``ZCtrl.LimitsGet``, in m, with those of the piezo while the limits are not enabled."""
+        (enabled,), span = self.registers.get("ZCtrl.LimitsEnabled"), self.registers.get("Piezo.Range")[2]
+        return list(self.registers.get("ZCtrl.Limits")) if enabled else [span / 2, -span / 2]
+
+    def _ctrl_list_get(self) -> Answer:
+        """Answer ``ZCtrl.CtrlListGet`` with the controllers and the index of the active one."""
+        return [list(CONTROLLERS), self.active]
+
+    def _active_ctrl_set(self, index: int) -> None:
+        """Answer ``ZCtrl.ActiveCtrlSet``; only one on the logarithm of the current holds this tip."""
+        if not 0 <= index < len(CONTROLLERS):
+            raise NanonisError(f"There is no Z-Controller {index}, only 0 to {len(CONTROLLERS) - 1}.")
+        self.active = index
 
     def _on_off_set(self, on: int) -> None:
         """Answer ``ZCtrl.OnOffSet``: close or open the feedback.

@@ -1,9 +1,9 @@
 """The bytes of the Nanonis TCP protocol: a header of 40 bytes and a body of typed values, big-endian.
 
 Types are written as words: ``H h I i f d`` are numbers (16, 16, 32, 32 bits, float32, float64), ``s`` is a text after its
-length in bytes, ``Ai AI Af`` are arrays after their number of elements, ``AS`` is a list of texts after its size in bytes and
-its number, ``AT`` is one without its number, ``M`` is a float32 matrix after its rows and columns. Decoding is strict: a body
-is understood to its last byte, or refused.
+length in bytes, ``Ai AI Af Ad`` are arrays after their number of elements, ``AS`` is a list of texts after its size in bytes
+and its number, ``AT`` is one without its number, ``M`` is a float32 matrix after its rows and columns. Decoding is strict: a
+body is understood to its last byte, or refused.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ LONGEST_ANSWER: Final = 1 << 27
 _NUMBERS: Final = {code: struct.Struct(f">{code}") for code in "HhIifd"}
 _COUNT: Final = _NUMBERS["i"]
 _STATUS: Final = struct.Struct(">Ii")
-_ARRAYS: Final = {f"A{code}": np.dtype(f">{kind}") for code, kind in {"i": "i4", "I": "u4", "f": "f4"}.items()}
+_ARRAYS: Final = {f"A{code}": np.dtype(f">{kind}") for code, kind in {"i": "i4", "I": "u4", "f": "f4", "d": "f8"}.items()}
 _DEFAULTS: Final = {"s": "", "M": np.empty((0, 0))} | {code: [] for code in ("AS", "AT", *_ARRAYS)}
 
 

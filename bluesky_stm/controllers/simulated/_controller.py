@@ -104,6 +104,17 @@ class SimulatedController(BaseController):
 
     # ---- beyond the protocol ----
 
+    def set_height(self, height: float) -> None:
+        """Bring a tip without feedback to a height, in nm: by hand, as the software of an instrument allows it.
+
+        Raises
+        ------
+        TipCrashError
+            When it touches the surface.
+        """
+        with self._acts.one():
+            self._junction.move_height(height, self.now())
+
     def grid(self, frame: Frame, settings: SweepSettings) -> Grid:
         """Measure a CITS grid as one act that cannot be stopped; drift, creep and changes of the tip are left out."""
         self.check_frame(frame)

@@ -185,6 +185,25 @@ class SimulatedJunction:
             self.height_drift.move(float(self.followed(self.place(time), time)[0]) - self.z, time)
         self.close_feedback(time)
 
+    def move_height(self, height: float, time: float) -> None:
+        """Bring a tip without feedback to a height.
+
+        Parameters
+        ----------
+        height : float
+            In nm; larger is further from the surface.
+        time : float
+            When, in s of the controller's clock.
+
+        Raises
+        ------
+        TipCrashError
+            When less than `CONTACT` is left to the surface there.
+        """
+        self.z = height
+        if not self.withdrawn:
+            self.check_apart(self.undrifted(time), "The tip, moved by hand,", time)
+
     def lift_home(self, time: float) -> None:
         """Open the feedback, lift the tip to its home height.
 

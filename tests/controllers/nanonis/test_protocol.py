@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from bluesky_stm.controllers.nanonis_server._further import FURTHER
 from bluesky_stm.controllers.nanonis_wire._commands import (
     COMMANDS,
     RELEASES,
@@ -101,6 +102,14 @@ def test_codes_mean_what_the_description_says(release):
         ("Bias.Pulse", 4): {"keep": 0, "relative": Pulse.RELATIVE, "absolute": Pulse.ABSOLUTE},
         ("Scan.Action", 0): words(ScanAction),
     }
+
+
+@pytest.mark.parametrize("release", RELEASES[-1:])
+def test_what_the_simulated_software_answers_beyond_has_the_types_of_the_description_too(release):
+    known = transcribed(release)
+    beyond = {command: types for command, types in FURTHER.items() if command in known}
+    assert len(beyond) > 0.95 * len(FURTHER)
+    assert beyond == {command: known[command] for command in beyond}
 
 
 @pytest.mark.parametrize("wrong", ["H f i H", "i f i", "i f H i", "f i i H"])

@@ -108,8 +108,8 @@ def test_a_paused_scan_stands_still_until_it_is_resumed(slow):
 
 
 def test_what_a_scan_cannot_be_told_is_refused(client):
-    with pytest.raises(RuntimeError, match="Action 4"):
-        client.Scan_Action(4, 0)
+    with pytest.raises(RuntimeError, match="Action 7"):
+        client.Scan_Action(7, 0)
 
 
 def test_a_withdrawn_tip_is_scanned_all_the_same(client):

@@ -90,6 +90,8 @@ def single(value):
 def test_what_is_set_is_what_is_read_back(client, name):
     """To the last bit of float32, of the frequency of float64, in the codes of ``Get``."""
     sent, expected = SETTINGS[name]
+    if name == "ZCtrl.Limits":
+        client.ZCtrl_LimitsEnabledSet(1)  # without that the vendor's text gives the limits no effect
     method = name.removesuffix("Set").replace(".", "_") + ("_" if "." not in name else "")
     getattr(client, f"{method}Set")(*[list(v) if isinstance(v, list) else v for v in sent])
     index = sent[:1] if name.startswith("LockIn") else []

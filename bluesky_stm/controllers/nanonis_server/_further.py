@@ -1,0 +1,211 @@
+"""Commands that others send and this package does not: types, as the vendor's client packs them, and what keeps a value.
+
+They are answered by the simulated software alone; the transcription of the vendor's description in the tests is compared with
+them as with `COMMANDS`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bluesky_stm.controllers.nanonis_wire._commands import COMMANDS, OLDER, Types
+
+_PAIRS: Final = """
+APRFGen.FreqSwpLimits | | f f | ==
+APRFGen.FreqSwpProps | | H f f H i f H | c==c==c
+APRFGen.PowerSwpLimits | | f f | ==
+APRFGen.PowerSwpProps | | f f H i f H | ==c==c
+APRFGen.RFOutOnOff | | I | =
+APRFGen.TrigProps | | H f H H H H | c=cc=c
+AtomTrack.Props | | f f f f f | =====
+Bias.Calibr | | f f | ==
+BiasSpectr.MLSLockinPerSeg | | I | =
+BiasSpectr.PulseSeqSync | | H I | n=
+BiasSpectr.TTLSync | | H H f f | cc==
+BiasSwp.Limits | | f f | ==
+Current.Calibr | i | d d | ==
+DataLog.Chs | | Ai | =
+FolMe.PSOnOff | | I | =
+FolMe.PSProps | | I I s s f | nn===
+GenPICtrl.AOProps | | s s f f f f | ======
+GenPICtrl.AOVal | | f | =
+GenPICtrl.ModCh | | i | =
+GenPICtrl.OnOff | | I | =
+GenPICtrl.Props | | f f f H | ===c
+GenSwp.Limits | | f f | ==
+GenSwp.SwpSignal | | s | =
+KelvinCtrl.BiasLimits | | f f | ==
+KelvinCtrl.CtrlOnOff | | I | =
+KelvinCtrl.CtrlSignal | | i | =
+KelvinCtrl.Gain | | f f H | ==c
+KelvinCtrl.ModOnOff | | H H | s=
+KelvinCtrl.ModParams | | f f f | ===
+KelvinCtrl.Setpnt | | f | =
+LockIn.DemodHPFilter | i | i f | mn
+LockIn.DemodPhasReg | i | i | =
+LockIn.DemodRTSignals | i | I | =
+LockIn.DemodSyncFilter | i | I | =
+LockIn.ModHarmonic | i | i | =
+LockIn.ModPhasReg | i | i | =
+LockIn.ModPhas | i | f | =
+LockInFreqSwp.Limits | | f f | ==
+LockInFreqSwp.Props | | H H f H f I I s | ========
+LockInFreqSwp.Signal | | i | =
+OsciHR.CalibrMode | i | H | =
+OsciHR.Ch | i | i | =
+OsciHR.Oversampl | | i | =
+OsciHR.PSDAvrgCount | | i | =
+OsciHR.PSDAvrgType | | H | =
+OsciHR.PSDWeight | | H | =
+OsciHR.PSDWindow | | H | =
+OsciHR.Samples | | i | =
+OsciHR.TrigArmMode | | H | =
+OsciHR.TrigDigCh | | i | =
+OsciHR.TrigDigSlope | | H | =
+OsciHR.TrigLevCh | | i | =
+OsciHR.TrigLevHyst | | d | =
+OsciHR.TrigLevSlope | | H | =
+OsciHR.TrigLevVal | | d | =
+OsciHR.TrigMode | | H | =
+PICtrl.CtrlChProps | i | f f | ==
+PICtrl.OnOff | i | I | =
+PICtrl.Props | i | f f f H | ===c
+PLL.AddOnOff | i | I | =
+PLL.AmpCtrlBandwidth | i | f | =
+PLL.AmpCtrlOnOff | i | I | =
+PLL.AmpCtrlSetpnt | i | f | =
+PLL.CenterFreq | i | d | =
+PLL.DemodFilter | H | H | =
+PLL.DemodHarmonic | H | H | =
+PLL.DemodInput | H | H H | nn
+PLL.DemodPhasRef | H | f | =
+PLL.ExcRange | i | H | =
+PLL.Excitation | i | f | =
+PLL.FreqExcOverwrite | i | i i | nn
+PLL.FreqRange | i | f | =
+PLL.FreqShift | i | f | =
+PLL.InpCalibr | i | f | =
+PLL.InpProps | i | H H | ==
+PLL.InpRange | i | f | =
+PLL.OutOnOff | i | I | =
+PLL.PhasCtrlBandwidth | i | f | =
+PLL.PhasCtrlOnOff | i | I | =
+Piezo.HystOnOff | | I | =
+Piezo.XYZLimits | | H f f f f f f | s======
+SpectrumAnlzr.ACCoupling | i | I | =
+SpectrumAnlzr.Averag | i | H H I | ===
+SpectrumAnlzr.Ch | i | i | =
+SpectrumAnlzr.FFTWindow | i | H | =
+TipRec.BufferSize | | i | =
+UserOut.CalcSignalName | i | s | =
+UserOut.Mode | i | H | =
+UserOut.MonitorCh | i | i | =
+Util.RTOversampl | | i | =
+ZSpectr.AdvProps | | f H H H | =s==
+ZSpectr.DigSync | | H | c
+ZSpectr.PulseSeqSync | | H I | n=
+ZSpectr.Range | | f f | ==
+ZSpectr.RetractDelay | | f | =
+ZSpectr.Retract | | H f i H | s==c
+ZSpectr.TTLSync | | H H f f | cc==
+ZSpectr.Timing | | f f f f f f f | =======
+"""
+"""Settings: name without ``Set`` or ``Get``, type of the number that says of which, types of the values, rule of each value."""
+
+_OTHERS: Final = """
+AtomTrack.CtrlSet | H H |
+AtomTrack.StatusGet | H | H
+AtomTrack.DriftComp | |
+APRFGen.FreqSet | I f |
+APRFGen.FreqSwpStart | I |
+APRFGen.TrigRearm | |
+Bias.RangeGet | | AS H
+Bias.RangeSet | H |
+BiasSwp.Open | |
+BiasSwp.PropsSet | H H H H |
+BiasSwp.Start | I I I s I | AS M
+Current.GainSet | i i |
+GenSwp.AcqChsGet | | Ai AS
+GenSwp.AcqChsSet | Ai AS |
+GenSwp.Open | |
+GenSwp.PropsGet | | f f i H I I f
+GenSwp.PropsSet | f f i H i i f |
+GenSwp.Start | I I s I H | AS M
+GenSwp.Stop | |
+GenSwp.SwpSignalListGet | | AS
+Marks.LineDraw | f f f f I |
+Marks.LinesErase | i |
+Marks.LinesVisibleSet | i H |
+Marks.PointDraw | f f s I |
+Marks.PointsErase | i |
+Marks.PointsVisibleSet | i H |
+Motor.FreqAmpGet | H | f f
+Motor.FreqAmpSet | f f H |
+Motor.PosGet | I I | d d d
+Osci1T.ChGet | | i
+Osci1T.ChSet | i |
+Osci1T.DataGet | H | d d Ad
+Osci1T.Run | |
+PLL.FreqShiftAutoCenter | i |
+Pattern.ExpOpen | |
+Pattern.ExpStart | H |
+Pattern.ExpStatusGet | | I
+Pattern.ExpStop | |
+Pattern.GridGet | | i i f f f f f
+Pattern.GridSet | I i i I f f f f f |
+Scan.PropsGet | | I I I s s AS Ai i i I
+Scan.PropsSet | I I I s s AS I |
+Signals.CalibrGet | i | f f
+Signals.MeasNamesGet | | AS
+UserOut.ValSet | i f |
+Util.LayoutLoad | s I |
+Util.LayoutSave | s I |
+Util.SettingsLoad | s I |
+Util.SettingsSave | s I |
+ZCtrl.ActiveCtrlSet | i |
+ZCtrl.CtrlListGet | | AS i
+ZSpectr.ChsGet | | Ai AS
+ZSpectr.ChsSet | Ai |
+ZSpectr.Open | |
+ZSpectr.Start | I s | AS M Af
+ZSpectr.StatusGet | | I
+ZSpectr.Stop | |
+"""
+"""Whatever else is answered: name, types of the request, types of the answer."""
+
+
+def _rows(text: str) -> list[list[str]]:
+    return [[cell.strip() for cell in line.split("|")] for line in text.strip().splitlines()]
+
+
+KEPT: Final = {name: (index, types, rules) for name, index, types, rules in _rows(_PAIRS)}
+"""Settings that are only kept: type of the index, empty for none; types and rules of the values."""
+
+FURTHER: Final[dict[str, Types]] = {
+    **{f"{name}Set": Types(f"{index} {types}".strip(), "") for name, (index, types, _) in KEPT.items()},
+    **{f"{name}Get": Types(index, types) for name, (index, types, _) in KEPT.items()},
+    **{name: Types(request, answer) for name, request, answer in _rows(_OTHERS)},
+}
+
+ANSWERED: Final = COMMANDS | FURTHER
+"""Every command that the simulated software answers, by its name."""
+
+_SINCE: Final = {
+    **OLDER,
+    "Scan.PropsSet": (14573, Types("I I I s s AS", "")),
+    "Scan.PropsGet": (14573, Types("", "I I I s s AS Ai i i")),
+}
+
+
+def answered_types(command: str, release: int) -> Types | None:
+    """Return the types of a command as a release has them; None for one that is not answered.
+
+    Parameters
+    ----------
+    command : str
+        Name of the command.
+    release : int
+        Host release.
+    """
+    since, older = _SINCE.get(command, (0, None))
+    return ANSWERED.get(command) if older is None or release >= since else older

@@ -1,0 +1,230 @@
+"""The modules GenSwp, BiasSwp, ZSpectr and Pattern: something is set point by point, and the channels are read at each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from bluesky_stm.controllers.nanonis_server._module import Answer, Module
+from bluesky_stm.controllers.nanonis_server._signals import SIGNALS
+from bluesky_stm.controllers.nanonis_wire._commands import BIAS, CURRENT, HEIGHT
+from bluesky_stm.controllers.nanonis_wire._errors import NanonisError
+from bluesky_stm.controllers.nanonis_wire._si import ours, si
+from bluesky_stm.geometry import Floats, Frame, Point
+from bluesky_stm.units import LENGTH
+
+if TYPE_CHECKING:
+    from bluesky_stm.controllers.nanonis_server._software import Software
+
+MOST: Final = 100_000
+"""Points of a sweep that are still simulated."""
+
+
+class SweeperModule(Module):
+    """A module that sweeps something and records channels.
+
+    Attributes
+    ----------
+    channels : list of int
+        Indexes of the signals that are recorded.
+    """
+
+    def __init__(self, software: Software) -> None:
+        super().__init__(software)
+        self.channels = [SIGNALS.index(CURRENT)]
+
+    def sweep(self, name: str, values: Floats, put: Callable[[float], object]) -> tuple[list[str], Floats]:
+        """Set each value, read the channels, and return names and rows, the swept one first.
+
+        Parameters
+        ----------
+        name : str
+            What is swept.
+        values : ndarray of shape (points,)
+            In SI.
+        put : callable
+            Sets a value.
+        """
+        if len(values) > MOST:
+            raise NanonisError(f"A sweep of {len(values)} points is too long.")
+        rows = []
+        with self.software.doing("sweep"):
+            for value in values:
+                if self.software.closing.is_set():
+                    break
+                put(float(value))
+                rows.append([float(value), *(self.software.signals.value(index, newest=False) for index in self.channels)])
+        return [name, *(SIGNALS[index] for index in self.channels)], np.array(rows).T
+
+    def _open(self) -> None:
+        """There is no window to open."""
+
+    def _stop(self) -> None:
+        """Answer a ``Stop``: a sweep under way is ended."""
+        self.software.halt("sweep")
+
+    def _chs_set(self, channels: Sequence[int]) -> None:
+        """Answer a ``ChsSet``: set which signals are recorded."""
+        if not all(0 <= channel < len(SIGNALS) for channel in channels):
+            raise NanonisError(f"Channels {list(channels)} are not all among the {len(SIGNALS)} signals.")
+        self.channels = [int(channel) for channel in channels]
+
+    def _chs_get(self) -> Answer:
+        """Answer a ``ChsGet`` with indexes and names of the signals that are recorded."""
+        return [self.channels, [SIGNALS[channel] for channel in self.channels]]
+
+
+class GenSwpModule(SweeperModule):
+    """The generic sweeper: it sweeps the bias, or an output; any other signal is only counted through."""
+
+    name = "GenSwp"
+    props = (300.0, 20.0, 10, 100, 1, 0, 200.0)
+
+    def _acq_chs_set(self, channels: Sequence[int], names: Sequence[str]) -> None:
+        """Answer ``GenSwp.AcqChsSet``; the names are those of the signals, and are not needed."""
+        self._chs_set(channels)
+
+    def _acq_chs_get(self) -> Answer:
+        """Answer ``GenSwp.AcqChsGet``."""
+        return self._chs_get()
+
+    def _swp_signal_list_get(self) -> Answer:
+        """Answer ``GenSwp.SwpSignalListGet`` with what can be swept."""
+        return [[BIAS, *(name for name in SIGNALS if name.startswith("Output")), "Power (dBm)"]]
+
+    def _props_set(self, *asked: float) -> None:
+        """Answer ``GenSwp.PropsSet``: times (ms), slew rate, steps (0 keep), saving and dialog."""
+        steps = int(asked[2]) or self.props[2]
+        switches = tuple({1: 1, 2: 0}.get(int(sent), before) for sent, before in zip(asked[4:6], self.props[4:6], strict=True))
+        self.props = (asked[0], asked[1], steps, int(asked[3]) or self.props[3], *switches, asked[6])
+
+    def _props_get(self) -> Answer:
+        """Answer ``GenSwp.PropsGet``."""
+        return list(self.props)
+
+    def _start(self, *asked: object) -> Answer:
+        """Answer ``GenSwp.Start``: sweep between the limits, up or down, and return names and rows, the swept signal first."""
+        start, stop = self.registers.get("GenSwp.Limits")
+        (signal,) = self.registers.get("GenSwp.SwpSignal")
+        values = np.linspace(start, stop, max(int(self.props[2]), 2))
+        before = self.controller.get_bias()
+        try:
+            swept = self.sweep(signal or BIAS, values if asked[1] else values[::-1], self._setter(signal))
+        finally:
+            if signal in {"", BIAS}:
+                self.controller.ramp_bias(before)
+        return list(swept) if asked[0] else [[], np.empty((0, 0))]
+
+    def _setter(self, signal: str) -> Callable[[float], object]:
+        if signal in {"", BIAS}:
+            return self.controller.ramp_bias
+        if signal.startswith("Output"):
+            return lambda value: self.registers.set("UserOut.Val", [value], int(signal.split()[1]))
+        return lambda value: None
+
+
+class BiasSwpModule(SweeperModule):
+    """The bias sweep: the feedback as it is, or off, and the bias point by point."""
+
+    name = "BiasSwp"
+    steps = 100
+
+    def _props_set(self, *asked: int) -> None:
+        """Answer ``BiasSwp.PropsSet``: steps (0 keep), period, saving and dialog, of which only the first one matters."""
+        self.steps = int(asked[0]) or self.steps
+
+    def _start(self, *asked: object) -> Answer:
+        """Answer ``BiasSwp.Start``: data wanted, upwards, feedback off (1), name of the file, bias reset afterwards."""
+        low, high = self.registers.get("BiasSwp.Limits")
+        values, before = np.linspace(low, high, max(self.steps, 2)), self.controller.get_bias()
+        if asked[2] == 1:
+            self.controller.set_feedback(False)
+        swept = self.sweep(BIAS, values if asked[1] else values[::-1], self.controller.ramp_bias)
+        if asked[4]:
+            self.controller.ramp_bias(before)
+        return list(swept) if asked[0] else [[], np.empty((0, 0))]
+
+
+class ZSpectrModule(SweeperModule):
+    """The z spectroscopy: the feedback is held open, the tip goes through the range, and comes back."""
+
+    name = "ZSpectr"
+    points = 64
+
+    def _props_set(self, *asked: int) -> None:
+        """Answer ``ZSpectr.PropsSet``: of its values only the number of points matters, 0 keeps it."""
+        self.points = int(asked[1]) or self.points
+
+    def _status_get(self) -> Answer:
+        """Answer ``ZSpectr.StatusGet`` with 1 while a sweep is under way."""
+        return [self.software.is_doing("sweep")]
+
+    def _start(self, get_data: int, base_name: str) -> Answer:
+        """Answer ``ZSpectr.Start``: sweep the height by the distance of ``ZSpectr.RangeSet``, from its offset on.
+
+        A withdrawn tip sweeps in the air. One that touches on its way is withdrawn, and the command refused.
+        """
+        offset, distance = self.registers.get("ZSpectr.Range")
+        z, was = self.software.z, self.controller.get_feedback()
+        if was:
+            self.controller.set_feedback(False)
+        here = si(z.height, LENGTH)
+        values = here + offset + np.linspace(0.0, distance, max(self.points, 2))
+        try:
+            names, rows = self.sweep(HEIGHT, values, lambda height: z.go_to(ours(height, LENGTH)))
+        finally:
+            if not z.withdrawn:
+                z.go_to(ours(here, LENGTH))
+                self.controller.set_feedback(was)
+        return [names, rows, [here]] if get_data else [[], np.empty((0, 0)), []]
+
+
+class PatternModule(Module):
+    """The grid experiments: a sweep at each place of a grid, without anybody in between."""
+
+    name = "Pattern"
+
+    def __init__(self, software: Software) -> None:
+        super().__init__(software)
+        self.grid: tuple[float, ...] = (4, 4, 0.0, 0.0, 10e-9, 10e-9, 0.0)
+        self.done: list[object] = []
+
+    def _grid_set(self, *asked: float) -> None:
+        """Answer ``Pattern.GridSet``: active, points along x and y, 1 for the scan frame, centre, sizes (m), angle."""
+        _, nx, ny, scan_frame, *region = asked
+        region = list(self.software.scan.frame_in_si()) if scan_frame else list(region)
+        self.grid = (int(nx), int(ny), *region)
+
+    def _grid_get(self) -> Answer:
+        """Answer ``Pattern.GridGet``."""
+        return list(self.grid)
+
+    def _exp_open(self) -> None:
+        """There is no window to open."""
+
+    def _exp_start(self, pattern: int) -> None:
+        """Answer ``Pattern.ExpStart``: begin the experiment over the grid, for which nobody waits."""
+        nx, ny, x, y, width, height, angle = self.grid
+        frame = Frame(
+            Point(ours(x, LENGTH), ours(y, LENGTH)), (ours(width, LENGTH), ours(height, LENGTH)), (int(ny), int(nx)), -angle
+        )
+        self.done = []
+
+        def measure() -> None:
+            for place in frame.points().reshape(-1, 2):
+                if self.software.closing.is_set():
+                    break
+                self.software.folme.move(Point(float(place[0]), float(place[1])))
+                self.done.append(self.software.spectroscopy.measure())
+
+        self.software.begin("grid", measure)
+
+    def _exp_stop(self) -> None:
+        """Answer ``Pattern.ExpStop``."""
+        self.software.halt("grid")
+
+    def _exp_status_get(self) -> Answer:
+        """Answer ``Pattern.ExpStatusGet`` with 1 while the experiment is under way."""
+        return [self.software.is_doing("grid")]
