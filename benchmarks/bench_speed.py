@@ -42,6 +42,10 @@ ROWS = [
     *(Row("surface", f"topograph of {side} nm", 0.6) for side in (500, 200, 50, 10)),
     Row("surface", "scene", 1 / 3),
     Row("documents", "validation of an Event", 0.15),
+    Row("agent", "quiet agent step, n = 1000", 0.15, "exact GP, n = 1000"),
+    Row("agent", "quiet agent step, n = 1000", 1.0),
+    Row("agent", "agent step, n = 50", 0.5),
+    Row("agent", "agent step, n = 25", 0.5),
 ]
 
 

@@ -12,7 +12,6 @@ from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.ndimage import distance_transform_edt, gaussian_filter, map_coordinates
 
 from bluesky_stm.errors import SettingsError
 from bluesky_stm.geometry import Floats, Frame
@@ -99,6 +98,8 @@ def fill_holes(image: ArrayLike) -> Floats:
     ndarray of shape (rows, columns)
         All zeros if nothing was measured.
     """
+    from scipy.ndimage import distance_transform_edt
+
     image = np.array(image)
     holes = ~np.isfinite(image)
     if holes.all():
@@ -240,6 +241,8 @@ def band_passed(image: Topograph, finest: float, coarsest: float) -> Topograph:
     Topograph
         Filtered heights, NaN where nothing was measured.
     """
+    from scipy.ndimage import gaussian_filter
+
     height = level(image.height)
     seen = np.isfinite(height)
     filled = np.where(seen, height, 0.0)
@@ -284,6 +287,8 @@ def resample(image: Topograph, frame: Frame) -> Floats:
     ndarray of shape ``frame.pixels``
         In nm; NaN outside of the image.
     """
+    from scipy.ndimage import map_coordinates
+
     if frame == image.frame:
         return np.array(image.height, dtype=float)
     places = np.moveaxis(image.frame.to_pixel(frame.points()), -1, 0)

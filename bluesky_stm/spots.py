@@ -10,9 +10,6 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
-from scipy.spatial import KDTree
-from skimage.feature import peak_local_max
 
 from bluesky_stm.geometry import Floats, Frame, patch_centers
 from bluesky_stm.imaging import fill_holes, remove_tilt
@@ -93,6 +90,8 @@ def on_spots(topograph: Topograph, patch: float, step: float) -> tuple[Floats, N
     spot : ndarray of bool of shape (n,)
         True for the candidates that sit on a spot.
     """
+    from scipy.spatial import KDTree
+
     frame, places = topograph.frame, patch_centers(topograph.frame, patch, step)
     spot = np.zeros(len(places), dtype=bool)
     stride = np.maximum(1, np.round(step / np.array(frame.pixel_size)))
@@ -133,6 +132,8 @@ def described(settings: Data, frame: Frame | None, topograph: Topograph | None) 
 
 def _peaks(topograph: Topograph, patch: float) -> NDArray[np.int_]:
     """Return the pixels (k, 2) of the conspicuous spots, the strongest first."""
+    from skimage.feature import peak_local_max
+
     strength = np.abs(curvature(topograph, patch)).max(axis=0)
     apart = max(1, round(WIDTHS[1] * patch / max(topograph.frame.pixel_size)))
     return peak_local_max(strength, min_distance=apart, threshold_abs=CONSPICUOUS, exclude_border=False)
@@ -140,6 +141,8 @@ def _peaks(topograph: Topograph, patch: float) -> NDArray[np.int_]:
 
 def _least_curvature(height: Floats, width: Floats, pixel: Floats) -> Floats:
     """Return the smaller principal curvature of the image smoothed by ``width`` pixels (rows, columns), positive on a bump."""
+    from scipy.ndimage import gaussian_filter
+
     along, across, mixed = (gaussian_filter(height, width, order=order, mode="reflect") for order in ((2, 0), (0, 2), (1, 1)))
     along, across, mixed = along / pixel[0] ** 2, across / pixel[1] ** 2, mixed / pixel.prod()
     middle, apart = (along + across) / 2, np.hypot((along - across) / 2, mixed)
@@ -148,6 +151,8 @@ def _least_curvature(height: Floats, width: Floats, pixel: Floats) -> Floats:
 
 def _third_harmonic(height: Floats, width: Floats, pixel: Floats) -> Floats:
     """Return the modulus of ``(d/dx + i d/dy)**3`` of the image smoothed by ``width`` pixels (rows, columns)."""
+    from scipy.ndimage import gaussian_filter
+
     yyy, yyx, yxx, xxx = (
         gaussian_filter(height, width, order=(3 - k, k), mode="reflect") / (pixel[0] ** (3 - k) * pixel[1] ** k)
         for k in range(4)

@@ -12,7 +12,6 @@ from typing import Annotated, ClassVar, Self
 
 import numpy as np
 from pydantic import model_validator
-from scipy.spatial import KDTree
 from scipy.special import log_ndtr, ndtr
 from typing_extensions import override
 
@@ -263,6 +262,8 @@ def expected_novelty(mean: Floats, std: Floats, known: Floats, neighbours: int) 
     -------
     ndarray of shape (m,)
     """
+    from scipy.spatial import KDTree
+
     distances, _ = KDTree(known).query(mean, [*range(1, min(neighbours, len(known)) + 1)])
     return np.asarray(np.sqrt((distances**2).mean(axis=1) + (std**2).sum(axis=1)))
 

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.spatial import KDTree
 
 from bluesky_stm.agents import _health
 from bluesky_stm.agents._agent_part import AgentPart
@@ -110,6 +109,8 @@ class BaseAgent:
             none. They take no place of its own seed points, and the places where they were taken may be measured again. An
             agent without a model ignores them.
         """
+        from scipy.spatial import KDTree
+
         frame = topograph.frame
         self._kinds = SpotKinds(topograph, *self.settings.windows(frame)) if self.settings.on_spots else None
         self._candidates = self._kinds.candidates if self._kinds else self.settings.layout(frame)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from bluesky_stm.geometry import Floats
 from bluesky_stm.imaging import fill_holes
@@ -78,7 +78,7 @@ class ImageWindow:
             Multiplied by the square root of the weights, so that the distance of two rows is the weighted one.
         """
         places = pixels[:, None, :] + self.offsets
-        raw = ndimage.map_coordinates(self.image, np.moveaxis(places, -1, 0), order=1, mode="reflect")
+        raw = scipy.ndimage.map_coordinates(self.image, np.moveaxis(places, -1, 0), order=1, mode="reflect")
         mean = raw @ self.weights / self.weights.sum()
         return (raw - mean[:, None]) * np.sqrt(self.weights)
 
@@ -107,7 +107,7 @@ class ImageFeatures:
         pixels = self._frame.to_pixel(candidates[:: -(-len(candidates) // LEARNED_FROM)])
         pixel_size = np.array(self._frame.pixel_size)
         self._windows = {name: _window(image, pixels, share * patch / pixel_size) for name, share in WINDOWS.items()}
-        self._heights = ndimage.gaussian_filter(image, _sigma(WINDOWS["near"] * patch / pixel_size), mode="reflect")
+        self._heights = scipy.ndimage.gaussian_filter(image, _sigma(WINDOWS["near"] * patch / pixel_size), mode="reflect")
         raw = self._raw(pixels)
         self._scale = {name: np.sqrt(2 * part.var(axis=0).sum()) for name, part in raw.items()}
         self.groups = tuple(name for name, scale in self._scale.items() if scale > 1e-9)
@@ -121,7 +121,7 @@ class ImageFeatures:
         return [raw[name] / self._scale[name] for name in self.groups]
 
     def _raw(self, pixels: Floats) -> dict[str, Floats]:
-        height = ndimage.map_coordinates(self._heights, pixels.T, order=1, mode="reflect")
+        height = scipy.ndimage.map_coordinates(self._heights, pixels.T, order=1, mode="reflect")
         return {name: window(pixels) for name, window in self._windows.items()} | {"height": height[:, None]}
 
 
@@ -152,7 +152,7 @@ def _window(image: Floats, pixels: Floats, width: Floats) -> ImageWindow:
     steps = np.linspace(-WINDOW_REACH, WINDOW_REACH, RASTER)
     offsets = np.stack(np.meshgrid(steps * width[0], steps * width[1], indexing="ij"), axis=-1).reshape(-1, 2)
     weights = np.exp(-4 * np.log(2) * ((offsets / width) ** 2).sum(axis=1))
-    smooth = ndimage.gaussian_filter(image, 0.5 * (steps[1] - steps[0]) * width, mode="reflect")
+    smooth = scipy.ndimage.gaussian_filter(image, 0.5 * (steps[1] - steps[0]) * width, mode="reflect")
     bare = ImageWindow(smooth, offsets, weights, np.zeros(RASTER**2), np.eye(RASTER**2))
     samples = bare.samples(pixels)
     center = samples.mean(axis=0)

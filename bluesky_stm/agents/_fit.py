@@ -14,7 +14,6 @@ from functools import cache, lru_cache
 
 import numpy as np
 import torch
-from scipy.optimize import minimize
 from threadpoolctl import ThreadpoolController
 from torch import Tensor
 
@@ -85,6 +84,8 @@ def fitted(kernel: Kernel, squared: Sequence[Tensor], values: Tensor, known: Ten
     -------
     Fit
     """
+    from scipy.optimize import minimize
+
     known = torch.zeros_like(values) if known is None else known
     first, spread = kernel.expected
     bounds = np.column_stack([first - PRIOR_DEVIATIONS * spread, first + PRIOR_DEVIATIONS * spread])

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import map_coordinates
-from scipy.spatial import KDTree
 
 from bluesky_stm.measurements import Topograph
 from bluesky_stm.spots import curvature, on_spots, threefold
@@ -35,6 +33,8 @@ class SpotKinds:
     """
 
     def __init__(self, topograph: Topograph, patch: float, step: float) -> None:
+        from scipy.ndimage import map_coordinates
+
         self.candidates, self._spots = on_spots(topograph, patch, step)
         pixels = topograph.frame.to_pixel(self.candidates).T
         shapes = (*curvature(topograph, patch), *threefold(topograph, patch))
@@ -62,6 +62,8 @@ class SpotKinds:
         int or None
             Index of the candidate; None where no spot is left.
         """
+        from scipy.spatial import KDTree
+
         index = np.flatnonzero(free & self._spots)
         if not len(index):
             return None

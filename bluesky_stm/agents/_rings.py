@@ -11,7 +11,7 @@ of the frame in nm, tell the net what kind of scene it is.
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from bluesky_stm.agents._features import LEARNED_FROM, PLACES_AT_ONCE, standardized
 from bluesky_stm.geometry import Floats
@@ -50,7 +50,7 @@ class Rings:
         side, pixel_size = min(topograph.frame.size), np.array(topograph.frame.pixel_size)
         image, least, greatest = _compressed(standardized(topograph.height)), SHARES[0] * side, SHARES[1] * side
         self._radii = [np.clip(radius, least, greatest) / pixel_size for radius in RADII]
-        self._images = [ndimage.gaussian_filter(image, SMOOTHING * radius, mode="reflect") for radius in self._radii]
+        self._images = [scipy.ndimage.gaussian_filter(image, SMOOTHING * radius, mode="reflect") for radius in self._radii]
         raw = self._raw(candidates[:: -(-len(candidates) // LEARNED_FROM)])
         self._usual = np.sqrt((raw**2).mean(axis=0))
         total = np.sqrt((self._usual**2).sum()) or 1.0
@@ -68,14 +68,14 @@ class Rings:
         rings = np.stack([self._ring(i, pixels) for i in range(len(RADII))], axis=1)  # (n, radii, harmonics)
         widest = rings[:, -1:, 0].copy()
         rings[:, :, 0] -= widest
-        rings[:, -1, 0] = ndimage.map_coordinates(self._images[0], pixels.T, order=1, mode="reflect") - widest[:, 0]
+        rings[:, -1, 0] = scipy.ndimage.map_coordinates(self._images[0], pixels.T, order=1, mode="reflect") - widest[:, 0]
         return np.concatenate([rings.reshape(len(points), -1), widest], axis=1)
 
     def _ring(self, i: int, pixels: Floats) -> Floats:
         angle = 2 * np.pi * np.arange(ANGLES) / ANGLES
         offsets = self._radii[i] * np.stack([np.sin(angle), np.cos(angle)], axis=-1)
         places = np.moveaxis(pixels[:, None, :] + offsets, -1, 0)
-        values = ndimage.map_coordinates(self._images[i], places, order=1, mode="reflect")
+        values = scipy.ndimage.map_coordinates(self._images[i], places, order=1, mode="reflect")
         waves = np.fft.rfft(values, axis=1)[:, :HARMONICS] / ANGLES
         return np.concatenate([waves[:, :1].real, np.abs(waves[:, 1:])], axis=1)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
@@ -12,28 +12,26 @@ from rich.markup import escape
 from rich.table import Table
 
 from bluesky_stm.validated import Data
-from bluesky_stm.views import RunRecord
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from bluesky_stm.storage import Run
+    from bluesky_stm.views import RunRecord
 
 _BY_WEIGHT = ("uid", "time", "length_scale", "spectra", "status", "sample", "agent", "scalarizer", "frame", "plan")
 _SHORT = {"length_scale": "scale", "frame": "nm"}
 
 
-def listing(table: pd.DataFrame, width: int) -> Table:
-    """Return the table of `storage.runs` with as many of its columns as fit, each run in one line.
+def listing(rows: Sequence[Data], width: int) -> Table:
+    """Return the rows of `storage.listed` as a table with as many columns as fit, each run in one line.
 
     Parameters
     ----------
-    table : DataFrame
-        One row for each run.
+    rows : sequence of mapping
+        One for each run.
     width : int
         Width of the terminal, in characters. Columns are taken by their weight, the uid first.
     """
-    words = {name: _words(table, name) for name in _BY_WEIGHT}
+    words = {name: _words([row[name] for row in rows], name) for name in _BY_WEIGHT}
     widths = [1 + max(map(len, [_SHORT.get(name, name), *column])) for name, column in words.items()]
     chosen = [name for name, end in zip(words, accumulate(widths), strict=True) if end <= width + 1]
     shown = Table(*(_SHORT.get(name, name) for name in chosen), box=None, padding=(0, 1, 0, 0), pad_edge=False)
@@ -57,8 +55,7 @@ def page(run: Run) -> Table:
     return shown
 
 
-def _words(table: pd.DataFrame, name: str) -> list[str]:
-    column = table[name]
+def _words(column: list[Any], name: str) -> list[str]:
     if name == "uid":
         return [uid[:8] for uid in column]
     if name == "time":
@@ -69,6 +66,8 @@ def _words(table: pd.DataFrame, name: str) -> list[str]:
 
 
 def _lines(run: Run) -> Iterator[tuple[str, str]]:
+    from bluesky_stm.views import RunRecord
+
     start, stop = run.start, run.stop or {}
     record = RunRecord.of(run.documents())
     yield "run", run.uid

@@ -21,13 +21,13 @@ def ls(
 ) -> None:
     """List the stored runs, the newest last, with as many columns as the terminal is wide."""
     from bluesky_stm.cli._pages import listing
-    from bluesky_stm.storage import open_catalog, runs
+    from bluesky_stm.storage import listed, open_catalog
 
     with open_catalog(catalog, write=False) as opened:
-        listed, all_of_them = runs(opened, newest=newest), len(opened)
-        out.print(listing(listed, out.width))
-    if len(listed) < all_of_them:
-        out.print(f"The newest {len(listed)} of {all_of_them} runs; more with --newest.")
+        rows, all_of_them = listed(opened, newest=newest), len(opened)
+        out.print(listing(rows, out.width))
+    if len(rows) < all_of_them:
+        out.print(f"The newest {len(rows)} of {all_of_them} runs; more with --newest.")
 
 
 @app.command()

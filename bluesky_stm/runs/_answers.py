@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import KDTree
 
 from bluesky_stm.geometry import Floats, Point
 from bluesky_stm.measurements import Spectrum
@@ -52,6 +51,8 @@ class Archive:
     """
 
     def __init__(self, observations: list[Observation], candidates: Floats) -> None:
+        from scipy.spatial import KDTree
+
         places = np.array([observation.point for observation in observations])
         tree = KDTree(candidates)
         spacing = np.median(tree.query(candidates, k=min(2, len(candidates)))[0].reshape(len(candidates), -1)[:, -1])

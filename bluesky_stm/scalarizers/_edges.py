@@ -23,16 +23,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar, Final, Literal, Self
 
 import numpy as np
-from scipy.stats import norm, t
+from scipy.special import ndtr, stdtrit
 from typing_extensions import override
 
 from bluesky_stm import units
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import Spectrum
 from bluesky_stm.parts import setting
+from bluesky_stm.robust import median
 from bluesky_stm.scalarizers._above_noise import OnsetsAboveNoise
 from bluesky_stm.scalarizers._base import NoValueError, ScalarizerPart
 from bluesky_stm.scalarizers._slope import LEAST_REACH, ChannelNoise, FittedSlope
@@ -119,14 +121,17 @@ class _Edges(ScalarizerPart):
         NoValueError
             When the sweep has too few samples or no gap, or when its noise hides the conductance at which the edges are.
         """
+        return _found(self, spectrum)
+
+    def _find(self, spectrum: Spectrum) -> BandEdges:
         sweep = Sweep.of(spectrum).clear
         quiet = _quietest(sweep)
         scale = _at_setpoint(spectrum, sweep, quiet)
         level, reach = self.level * scale, self._reach(sweep)
         slope, gap, noise = self._gap(sweep, quiet, scale, level, reach)
         # So few samples do not tell their noise well: Student's factor instead of the normal one
-        factor = float(t.isf(norm.sf(self.sigmas), noise.samples))
-        limit = factor * float(np.median(slope.std[gap]))
+        factor = -float(stdtrit(noise.samples, ndtr(-self.sigmas)))
+        limit = factor * median(slope.std[gap])
         if limit > level:
             asked = spectrum.setpoint.current
             raise NoValueError(
@@ -140,7 +145,7 @@ class _Edges(ScalarizerPart):
 
     def _reach(self, sweep: Sweep) -> int:
         window = np.ptp(sweep.bias) * WINDOW if self.window is None else self.window
-        return max(LEAST_REACH, round(window / 2 / max(float(np.median(np.diff(sweep.bias))), 1e-12)))
+        return max(LEAST_REACH, round(window / 2 / max(median(np.diff(sweep.bias)), 1e-12)))
 
     def _gap(
         self, sweep: Sweep, quiet: slice, scale: float, level: float, reach: int
@@ -190,6 +195,12 @@ class _Edges(ScalarizerPart):
                 f"{found.level:.2g} nS, {self.level:g} of that at the set point of {spectrum.setpoint.bias:g} V"
             )
         return edge
+
+
+@lru_cache(maxsize=2)
+def _found(part: _Edges, spectrum: Spectrum) -> BandEdges:
+    """Return the edges of a spectrum, which are asked for twice: for a value and for its deviation."""
+    return part._find(spectrum)  # noqa: SLF001
 
 
 class Gap(_Edges):
@@ -277,7 +288,7 @@ def _at_setpoint(spectrum: Spectrum, sweep: Sweep, quiet: slice) -> float:
     """
     bias, current = spectrum.setpoint.bias, abs(spectrum.setpoint.current)
     if sweep.bias[0] <= bias + 1e-9 and bias - 1e-9 <= sweep.bias[-1]:
-        current = abs(float(np.interp(bias, sweep.bias, sweep.current) - np.median(sweep.current[quiet])))
+        current = abs(float(np.interp(bias, sweep.bias, sweep.current) - median(sweep.current[quiet])))
     if not (bias != 0 and np.isfinite(bias) and current > 0 and np.isfinite(current)):
         raise NoValueError(f"there is no conductance at the set point of {bias:g} V, {current:g} nA to compare with")
     return current / abs(bias)

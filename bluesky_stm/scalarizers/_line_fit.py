@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from scipy.optimize import least_squares, nnls
 
 from bluesky_stm.geometry import Floats
 from bluesky_stm.scalarizers._base import NoValueError
@@ -109,6 +108,8 @@ def fit_line(values: Floats, current: Floats, design: Design, background: Floats
     NoValueError
         When there are too few samples for the unknowns, or the columns do not differ.
     """
+    from scipy.optimize import least_squares, nnls
+
     unknowns = len(starts[0]) + design(starts[0]).shape[1]
     if (free := len(values) - unknowns) < LEAST_FREE:
         raise NoValueError(f"{len(values)} samples are too few for a line with {unknowns} unknowns")

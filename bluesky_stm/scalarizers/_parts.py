@@ -6,7 +6,6 @@ from typing import Final, Literal, Self
 
 import numpy as np
 from pydantic import model_validator
-from scipy.signal import savgol_filter
 from typing_extensions import override
 
 from bluesky_stm import units
@@ -120,6 +119,8 @@ class _Peak(CurveScalarizer):
     smoothing: int = setting(5, "", "Samples of the parabola with which dI/dV is smoothed.", ge=3)
 
     def _peak(self, spectrum: Spectrum) -> tuple[float, float]:
+        from scipy.signal import savgol_filter
+
         part = self.sweep(spectrum).between(*self.between)
         curve = savgol_filter(part.didv, self.smoothing, 2) if len(part.didv) > self.smoothing else part.didv
         top = int(np.argmax(curve))

@@ -20,7 +20,6 @@ from itertools import product
 from typing import Final, Literal
 
 import numpy as np
-from scipy.signal import find_peaks, savgol_filter
 from typing_extensions import override
 
 from bluesky_stm import units
@@ -152,6 +151,8 @@ class CoherencePeaks(ScalarizerPart):
         NoValueError
             When the sweep does not pass zero bias, or no peak stands out on one side of it.
         """
+        from scipy.signal import savgol_filter
+
         sweep = Sweep.of(spectrum).clear
         if sweep.reach <= 0 or len(sweep.bias) < LEAST_SAMPLES:
             raise NoValueError(f"{len(sweep.bias)} samples are too few to show two peaks")
@@ -165,6 +166,8 @@ class CoherencePeaks(ScalarizerPart):
 
     def _peak(self, bias: Floats, curve: Floats, noise: Floats, side: int) -> float:
         """Return the bias of the first peak that stands out of the noise around it, from zero bias to one side."""
+        from scipy.signal import find_peaks
+
         here = np.flatnonzero(side * bias >= 0)[::side]
         tops, about = find_peaks(curve[here], prominence=1e-9 * float(np.ptp(curve)))
         rise = np.minimum(about["prominences"], curve[here[tops]] - curve[here[0]])

@@ -14,7 +14,7 @@ from bluesky_stm.storage._format import StoredDocuments
 from bluesky_stm.storage._import import Imported, import_files, import_run
 from bluesky_stm.storage._index import Index
 from bluesky_stm.storage._journal import Journal, read_journal
-from bluesky_stm.storage._lookup import Branch, campaign_tree, runs
+from bluesky_stm.storage._lookup import Branch, campaign_tree, listed, runs
 from bluesky_stm.storage._run import JournalRun, Run, Runs
 from bluesky_stm.storage._verify import Verified, verify
 from bluesky_stm.storage._xarray import load_run
@@ -37,6 +37,7 @@ __all__ = [
     "import_files",
     "import_run",
     "is_elsewhere",
+    "listed",
     "load_run",
     "open_catalog",
     "read_journal",

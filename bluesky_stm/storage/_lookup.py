@@ -25,6 +25,26 @@ log = logging.getLogger(__name__)
 Moment = str | datetime | timedelta | float
 
 
+def listed(
+    catalog: Catalog, wanted: Mapping[str, str | None] | None = None, since: Moment | None = None, newest: int | None = None
+) -> list[JSON]:
+    """Return the rows of the table of `runs`, without pandas, which takes longer to load than most catalogs to list.
+
+    Parameters
+    ----------
+    catalog : Catalog
+        Catalog to search.
+    wanted : mapping of str to str or None, optional
+        What is looked for in ``sample``, ``length_scale``, ``campaign`` and ``plan``, as `runs` takes it.
+    since : str, datetime, timedelta or float, optional
+        Earliest begin of a run.
+    newest : int, optional
+        Largest number of runs, the newest ones.
+    """
+    found = islice((row for row in _rows(catalog, _moment(since)) if _fits(row, wanted or {})), newest)
+    return list(found)[::-1]
+
+
 def runs(
     catalog: Catalog,
     *,
@@ -65,8 +85,7 @@ def runs(
     import pandas as pd
 
     wanted = {"sample": sample, "length_scale": length_scale, "campaign": campaign, "plan": plan}
-    found = islice((row for row in _rows(catalog, _moment(since)) if _fits(row, wanted)), newest)
-    return pd.DataFrame(list(found)[::-1], columns=_COLUMNS)
+    return pd.DataFrame(listed(catalog, wanted, since, newest), columns=_COLUMNS)
 
 
 @dataclass

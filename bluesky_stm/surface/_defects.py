@@ -13,7 +13,6 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from bluesky_stm.geometry import Floats
 from bluesky_stm.surface._charging import Charging
@@ -332,6 +331,8 @@ def _pairs(defects: Floats, points: Floats, reaches: Floats) -> Pairs:
     pairs.
     """
     if len(points) * len(defects) > _MANY:
+        from scipy.spatial import cKDTree
+
         pairs = cKDTree(defects[:, :2]).sparse_distance_matrix(cKDTree(points), reaches.max(), output_type="ndarray")
         pairs = pairs[pairs["v"] < reaches[pairs["i"]]]
         pairs = pairs[np.lexsort((pairs["j"], pairs["i"]))]

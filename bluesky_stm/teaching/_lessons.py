@@ -8,7 +8,6 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import KDTree
 from typing_extensions import override
 
 from bluesky_stm.errors import SettingsError, STMError
@@ -204,6 +203,8 @@ class TaughtAgent(RunKnowledge):
 
         A candidate whose spectrum was taken back counts as not measured.
         """
+        from scipy.spatial import KDTree
+
         free = np.ones(len(self.candidates), dtype=bool) if self.mask is None else self.mask.copy()
         done = [o.point for o in self.observations if not o.taken_back]
         if done:

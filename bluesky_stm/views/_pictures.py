@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.ndimage import grey_closing
-from scipy.spatial import KDTree
 
 from bluesky_stm.geometry import Floats, Frame
+
+if TYPE_CHECKING:
+    from scipy.spatial import KDTree
 
 COLORS = {"height": "gray", "value": "viridis", "small": "viridis_r", "std": "cividis", "gain": "magma"}
 """Perceptually uniform colour maps: of a topograph, of values (large or small ones sought: bright), of the uncertainty, and of
@@ -81,6 +83,8 @@ class Mosaic:
     """
 
     def __init__(self, frame: Frame, candidates: Floats, pixels: int = 128) -> None:
+        from scipy.spatial import KDTree
+
         width, height = frame.size
         raster = Frame(frame.center, frame.size, (max(1, round(pixels * height / width)), pixels), frame.angle)
         self._raster, self._tree = raster, (tree := KDTree(raster.to_pixel(candidates)))
@@ -121,6 +125,8 @@ class Mosaic:
 
 def _closed(known: NDArray[np.bool_], pixels: int) -> NDArray[np.bool_]:
     """``known`` without gaps that are at most ``pixels`` wide; what borders on the outside is none."""
+    from scipy.ndimage import grey_closing
+
     padded = np.pad(known, pixels).astype(np.uint8)
     return grey_closing(padded, size=pixels + 1, mode="constant")[pixels:-pixels, pixels:-pixels].astype(bool)
 

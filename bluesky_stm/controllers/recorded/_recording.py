@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
-from scipy.ndimage import map_coordinates
 
 from bluesky_stm.errors import FileFormatError, LimitError, NotCapableError
 from bluesky_stm.files import RecordedRun, Sweeps, fingerprint, read
@@ -152,6 +151,8 @@ class Recording:
         LimitError
             When the frame reaches outside the recorded one.
         """
+        from scipy.ndimage import map_coordinates
+
         own, height = self.frame, self.run.topograph.height
         if frame == own:
             return height.copy()
