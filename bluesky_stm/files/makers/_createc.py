@@ -19,11 +19,10 @@ from typing_extensions import override
 
 from bluesky_stm.errors import FileFormatError
 from bluesky_stm.files._format import FileFormat
-from bluesky_stm.files.makers._reading import beginning, damage_of, image, reader
+from bluesky_stm.files.makers._reading import ANGSTROM, beginning, damage_of, image, reader
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import About, Setpoint, Topograph
 
-ANGSTROM: Final = 1e-10
 _MARKS: Final = (b"[Paramco32]", b"[Paramet32]", b"[ParVERT")
 
 

@@ -16,13 +16,12 @@ from typing_extensions import override
 
 from bluesky_stm.errors import FileFormatError
 from bluesky_stm.files._format import FileFormat
-from bluesky_stm.files.makers._reading import beginning, damage_of, image
+from bluesky_stm.files.makers._reading import ANGSTROM, beginning, damage_of, image
 from bluesky_stm.measurements import About, Setpoint, Topograph
 
 if TYPE_CHECKING:
     import xarray
 
-ANGSTROM: Final = 1e-10
 ANGSTROMS: Final = ("AA", "Ang", "A", "\xc5", "\xc3\x85")
 """What a height is called; whatever the unit of the display, it is recorded in angstrom."""
 _IMAGES: Final = ("FloatField", "DoubleField", "H")

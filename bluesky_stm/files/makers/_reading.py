@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from math import nan
 from pathlib import Path
 from types import ModuleType
+from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,6 +18,9 @@ from bluesky_stm.errors import FileFormatError, SettingsError
 from bluesky_stm.files._labels import si_unit
 from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.measurements import About, Quality, Setpoint, Topograph
+
+ANGSTROM: Final = 1e-10
+"""In m."""
 
 
 def reader(module: str, maker: str) -> ModuleType:
