@@ -147,7 +147,7 @@ def _measured(run: Run, form: files.FileFormat, number: int | None) -> files.Wri
         )
     if not spectra or form.holds == (Topograph,):
         return topographs[0]
-    valued = load_run(run)["spectra"].to_dataset()
+    valued = load_run(run, without=["topograph", "decisions", "maps"])["spectra"].to_dataset()
     return RecordedRun(
         topographs[0],
         spectra,

@@ -92,7 +92,7 @@ TABLES: Final[Mapping[str, Callable[[Path, Run], None]]] = {
 
 
 def _spectra(run: Run) -> xr.Dataset:
-    tree = load_run(run)
+    tree = load_run(run, without=["topograph", "decisions", "maps"])
     if "spectra" not in tree:
         raise FileFormatError(f"{run!r} holds no spectrum, of which a table is made. Nothing was written. Choose .nc.")
     return tree["spectra"].to_dataset()

@@ -8,12 +8,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from bluesky_stm.documents import Document, fault_of_fields
+from bluesky_stm.documents import Document, fault_of_fields, validate_quickly
 from bluesky_stm.errors import CatalogError
 from bluesky_stm.storage._run import StoredRun
 
 ROOT_SPEC = {"name": "CatalogOfBlueskyRuns", "version": "3.0"}
-BATCH = 500
+BATCH = 2000
 """Number of Events that go into the tables at once: one by one they become thousands of little files, all at once they fill
 the memory.
 """
@@ -61,6 +61,7 @@ class TiledStore:
         """
         from bluesky_tiled_plugins import TiledWriter
 
+        validate_quickly()
         writer = TiledWriter(self._root, batch_size=BATCH)
         for name, doc in stream:
             if name == "descriptor" and (fault := fault_of_fields(doc["data_keys"])):

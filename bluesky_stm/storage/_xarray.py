@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -28,7 +28,19 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
-def load_run(run: Any, parts: Iterable[Any] = ()) -> xr.DataTree:
+_STREAMS: Final = {
+    "topograph": Stream.TOPOGRAPH,
+    "spectra": Stream.PRIMARY,
+    "decisions": Stream.AGENT,
+    "maps": Stream.MAPS,
+    "sweeps": Stream.SWEEPS,
+}
+"""Groups of a loaded run, and the streams whose data they hold."""
+
+
+def load_run(
+    run: Any, parts: Iterable[Any] = (), *, spectra: slice = slice(None), without: Collection[str] = ()
+) -> xr.DataTree:
     """Return everything that a run measured and decided, as a tree of Datasets; what it does not hold is not there.
 
     Parameters
@@ -37,6 +49,10 @@ def load_run(run: Any, parts: Iterable[Any] = ()) -> xr.DataTree:
         The stored run.
     parts : iterable
         Parts of one's own that the run names: classes or objects, which are registered in this process.
+    spectra : slice
+        Which of the spectra are loaded, by their numbers from 0, as ``slice(-100, None)`` for the last hundred.
+    without : collection of str
+        Names of groups that are left out: of a long run the maps take most of the memory.
 
     Returns
     -------
@@ -59,7 +75,9 @@ def load_run(run: Any, parts: Iterable[Any] = ()) -> xr.DataTree:
 
     register(*parts)
     run = run if isinstance(run, Run) else Run(list(documents(run)))
-    found = _EventData().read(run.documents())
+    streams = {_STREAMS[name] for name in _STREAMS if name not in without}
+    chosen = None if spectra == slice(None) else range(*spectra.indices(len(run.spectra)))
+    found = _EventData(streams, chosen).read(run.documents())
     image = topograph_from(found.values[Stream.TOPOGRAPH][0]) if found.values[Stream.TOPOGRAPH] else None
     groups = {
         "topograph": _topograph(image) if image else None,
@@ -77,16 +95,25 @@ class _EventData(StreamRouter):
     """The data of the Events of a run, by stream, and the scalarizer that held at each of them; none where none is named.
 
     ``beside`` holds the units of what other devices than our own read beside a spectrum, by key.
+
+    Parameters
+    ----------
+    streams : set of str
+        Streams whose data are kept.
+    spectra : range or None
+        Numbers, from 0, of the spectra that are kept; None for all.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, streams: set[Stream], spectra: range | None) -> None:
         super().__init__()
+        self._streams_kept, self._spectra = streams, spectra
         self.values: defaultdict[str, list[Data]] = defaultdict(list)
         self.judges: defaultdict[str, list[Scalarizer]] = defaultdict(list)
         self.judge: list[Scalarizer] = []
         self.times: list[float] = []
         self.beside: dict[str, str] = {}
         self._tip: set[str] = set()
+        self._number = 0
 
     @override
     def begin(self, start: Data) -> None:
@@ -103,12 +130,16 @@ class _EventData(StreamRouter):
 
     @override
     def give(self, stream: str, event: Data) -> None:
-        data = self.data(event)
-        self.values[stream].append(data)
-        self.judges[stream] += self.judge
+        kept = stream in self._streams_kept
         if stream == Stream.PRIMARY:
+            kept &= self._spectra is None or self._number in self._spectra
+            self._number += 1
+        if kept:
+            self.values[stream].append(self.data(event))
+            self.judges[stream] += self.judge
+        if kept and stream == Stream.PRIMARY:
             self.times.append(event["time"])
-        asked = intervention_from(data) if stream == Stream.INTERVENTION else None
+        asked = intervention_from(self.data(event)) if stream == Stream.INTERVENTION else None
         if self.judge and asked and asked.kind == "scalarizer":
             self.judge = [make_scalarizer(asked.settings)]
 

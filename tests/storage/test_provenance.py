@@ -155,3 +155,15 @@ def test_what_another_device_read_beside_a_spectrum_stays_beside_it(tmp_path):
         table = pd.read_parquet(export(s.catalog[-1], tmp_path / "run.parquet"))
     np.testing.assert_array_equal(tree["spectra/cryostat"], [4.25] * 3)
     assert list(table["cryostat"]) == [4.25] * 3
+
+
+def test_a_part_of_a_run_is_the_same_part_of_the_whole(run):
+    whole, part = load_run(run), load_run(run, spectra=slice(-3, None), without=["maps", "decisions"])
+    xr.testing.assert_identical(part["spectra"].to_dataset(), whole["spectra"].to_dataset().isel(spectrum=slice(-3, None)))
+    assert list(part.children) == ["topograph", "spectra"]
+
+
+def test_a_part_of_a_run_that_has_not_ended_is_counted_from_its_end_too(run):
+    so_far = [pair for pair in run.documents() if pair[0] != "stop"]
+    part = load_run(so_far, spectra=slice(-2, None))
+    np.testing.assert_array_equal(part["spectra/didv"], [spectrum.didv for spectrum in run.spectra[-2:]])
