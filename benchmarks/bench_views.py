@@ -53,12 +53,14 @@ def elsewhere(documents, folder):
     """Over 0MQ: CPU time a spectrum of the process that publishes, and of the one that shows."""
     from bluesky.callbacks.zmq import Publisher
 
+    from bluesky_stm.facility import packed_one
+
     entry, leave = free_port(), free_port()
     ends = ["--in-address", f"tcp://127.0.0.1:{entry}", "--out-address", f"tcp://127.0.0.1:{leave}"]
     proxy = subprocess.Popen([BIN / "bluesky-0MQ-proxy", *ends], stdout=subprocess.DEVNULL)
     live = ["live", "--subscribe", f"tcp://127.0.0.1:{leave}", "--picture", f"{folder}/live.png"]
     viewer = subprocess.Popen([BIN / "bluesky-stm", *live])
-    publisher = Publisher(f"127.0.0.1:{entry}")
+    publisher = Publisher(f"127.0.0.1:{entry}", serializer=packed_one)
     time.sleep(20)
     before = used_by(viewer.pid)
 

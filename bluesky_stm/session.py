@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -28,7 +28,7 @@ from bluesky_stm.plans import RecalledRun, with_fields_checked
 from bluesky_stm.scales import scales_named
 from bluesky_stm.settings import LengthScale, Limits, as_seed
 from bluesky_stm.steer import Steer
-from bluesky_stm.storage import Catalog, open_catalog
+from bluesky_stm.storage import Catalog, feeding, open_catalog
 from bluesky_stm.validated import Data
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ class Session:
         night = self.as_night(description)
         about = completed_record(night.about, self.record)
         devices = find_devices((*night.beside, *night.baseline, *night.monitors), self.devices)
-        with alerting(night.alerts):
+        with alerting(night.alerts), self.feeding(night.sinks):
             plan = plan_night(
                 self.stm,
                 night,
@@ -184,6 +184,10 @@ class Session:
                 },
             )
             return (yield from plan)
+
+    def feeding(self, sinks: Sequence[Any]) -> AbstractContextManager[object]:
+        """Send the documents of this session to sinks (`storage.DocumentSink`) as long as the context lasts."""
+        return feeding(self.catalog.path, sinks, self.RE)
 
     def as_night(self, description: Night | str | Path | Data) -> Night:
         """Return a night with what is usual here filled in.

@@ -12,7 +12,7 @@ from bluesky_stm.facility._queued import queued, who_asks
 from bluesky_stm.facility._remote import AgentHost, Mailbox, RemoteAgent
 from bluesky_stm.facility._session import Agents, open_session, rehearsal
 from bluesky_stm.facility._settings import FILE, MICROSCOPE, Facility, read_settings, settings_file
-from bluesky_stm.facility._stream import DocumentStream, packed, unpacked
+from bluesky_stm.facility._stream import DocumentStream, packed, packed_one, unpacked
 from bluesky_stm.facility._submission import check
 from bluesky_stm.facility._unfinished import carry_out
 
@@ -40,6 +40,7 @@ __all__ = [
     "open_session",
     "outlook",
     "packed",
+    "packed_one",
     "plain_plan",
     "plain_plans",
     "prompt",

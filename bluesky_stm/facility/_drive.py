@@ -58,7 +58,7 @@ def explore_remotely(
     seed : int
         Seed of the agent.
     subscribe : str
-        Out-address of the 0MQ proxy that the instrument publishes to. Documents are unpickled: only from hosts one trusts.
+        Out-address of the 0MQ proxy that the instrument publishes to.
     queue : str
         Control address of the queue server, whose environment is open.
     tell : callable
@@ -98,7 +98,7 @@ def rejoin(subscribe: str, queue: str, tell: Tell = print) -> Data:
     Parameters
     ----------
     subscribe : str
-        Out-address of the 0MQ proxy that the instrument publishes to. Documents are unpickled: only from hosts one trusts.
+        Out-address of the 0MQ proxy that the instrument publishes to.
     queue : str
         Control address of the queue server, where the exploration runs.
     tell : callable

@@ -185,7 +185,7 @@ def rehearse(settings: Facility, description: Night | Data) -> Rehearsal:
         seen = Rehearsal()
         session.RE.subscribe(seen)
         began = session.stm.controller.now()
-        nobody: dict[str, object] = dict.fromkeys(("beside", "baseline", "monitors"), ()) | {"alerts": {}}
+        nobody: dict[str, object] = dict.fromkeys(("beside", "baseline", "monitors", "sinks"), ()) | {"alerts": {}}
         session.RE(session.night(night.changed(**nobody)))
         seen.hours = (session.stm.controller.now() - began) / units.HOUR
         seen.withdrawn = session.stm.withdrawn

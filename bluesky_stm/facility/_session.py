@@ -15,6 +15,7 @@ from bluesky_stm import session as sessions
 from bluesky_stm.errors import UnknownNameError
 from bluesky_stm.facility._metadata import PersistentMetadata
 from bluesky_stm.facility._server import publish_finished
+from bluesky_stm.facility._stream import packed_one
 from bluesky_stm.night import NightWatch, alerting, logger
 from bluesky_stm.session import Session
 
@@ -66,6 +67,7 @@ def open_session(
             session.scales = {scale.name: scale for scale in settings.scales}
         _log(session, settings)
         keep_limits(session)
+        session.extras.enter_context(session.feeding(settings.sinks))
         if settings.publish:
             _publish(session, settings.publish)
         if settings.server:
@@ -98,7 +100,7 @@ def rehearsal(settings: Facility) -> Facility:
         published, and nobody is alerted.
     """
     chosen = {"microscope": "simulated"} if settings.microscope.real else {}
-    silent = {"catalog": mkdtemp(prefix="bluesky_stm-"), "server": "", "publish": "", "alerts": {}}
+    silent = {"catalog": mkdtemp(prefix="bluesky_stm-"), "server": "", "publish": "", "alerts": {}, "sinks": ()}
     return settings.changed(**chosen, **silent)
 
 
@@ -151,6 +153,12 @@ def _log(session: Session, settings: Facility) -> None:
     session.extras.enter_context(alerting(settings.alerts))
     logger.setLevel(logging.INFO)
     session.RE.subscribe(NightWatch())
+    for run in session.catalog.recovered:
+        logger.error(
+            "Run %s was left behind by a process that died, after %d spectra; it has ended now. Look at the tip, then go on.",
+            run.uid[:8],
+            len(run.spectra),
+        )
 
 
 def _attach(target: logging.Logger, handler: logging.Handler, extras: ExitStack) -> None:
@@ -162,6 +170,6 @@ def _attach(target: logging.Logger, handler: logging.Handler, extras: ExitStack)
 def _publish(session: Session, address: str) -> None:
     from bluesky.callbacks.zmq import Publisher
 
-    publisher = Publisher(address.removeprefix("tcp://"))
+    publisher = Publisher(address.removeprefix("tcp://"), serializer=packed_one)
     session.RE.subscribe(publisher)
     session.extras.callback(publisher.close)

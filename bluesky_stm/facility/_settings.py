@@ -73,7 +73,7 @@ class Facility(Night):
     @property
     def usual(self) -> JSON:
         """The settings of a night that this facility has decided, which hold where a night says nothing."""
-        return {name: value for name, value in self.told.items() if name != "alerts"}
+        return {name: value for name, value in self.told.items() if name not in {"alerts", "sinks"}}
 
 
 def settings_file(environment: Mapping[str, str] = os.environ) -> Path | None:

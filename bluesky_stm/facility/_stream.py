@@ -14,13 +14,14 @@ import msgpack
 
 from bluesky_stm.documents import Document, decode, encode
 from bluesky_stm.errors import SettingsError
+from bluesky_stm.validated import Data
 
 SUBSCRIBING = 1.0
 """Time, in s, that a subscription may take to reach the publisher: documents sent before that are lost."""
 
 
 class DocumentStream:
-    """The documents that a 0MQ proxy gives out, from now on, in a queue. They are pickled: only from hosts one trusts.
+    """The documents that a 0MQ proxy gives out, from now on, in a queue, as msgpack: plain data, never an object.
 
     Parameters
     ----------
@@ -37,7 +38,7 @@ class DocumentStream:
                 f"A stream has an address like tcp://127.0.0.1:5578, not {address!r}. Nothing has been started."
             )
         self._waiting: SimpleQueue[Document] = SimpleQueue()
-        self._dispatcher: Any = RemoteDispatcher((host, int(port)))
+        self._dispatcher: Any = RemoteDispatcher((host, int(port)), deserializer=unpacked_one)
         self._dispatcher.subscribe(lambda name, doc: self._waiting.put((name, doc)))
         self._thread = threading.Thread(target=self._listen, daemon=True)
         self._thread.start()
@@ -81,6 +82,17 @@ class DocumentStream:
 
         with suppress(CancelledError):
             self._dispatcher.start()
+
+
+def packed_one(doc: Data) -> bytes:
+    """Return a document as msgpack, for 0MQ."""
+    return bytes(msgpack.packb(dict(doc), default=encode))
+
+
+def unpacked_one(record: bytes) -> Data:
+    """Return the document that `packed_one` has made into bytes."""
+    doc: Data = msgpack.unpackb(record, object_hook=decode, raw=False, strict_map_key=False)
+    return doc
 
 
 def packed(documents: Iterable[Document]) -> str:

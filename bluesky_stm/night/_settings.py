@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 
 from bluesky_stm import units
 from bluesky_stm.errors import SettingsError
-from bluesky_stm.parts import setting, step_back_rules, stop_rules
+from bluesky_stm.parts import Part, document_sinks, setting, step_back_rules, stop_rules
 from bluesky_stm.plans import DriftCheck, StepBackRule, StopRule, TipCheck
 from bluesky_stm.scales import scales_named
 from bluesky_stm.settings import LengthScale, Positive, Range
@@ -142,6 +142,9 @@ class Night(Settings):
         "withdraw", "", "The tip when the night is over or has failed. Where a person ends it, the tip stays in contact."
     )
     alerts: Alerts = setting(Alerts(), "", "How people are told.")
+    sinks: tuple[Annotated[Part, document_sinks], ...] = setting(
+        (), "", "Where the documents go beside the catalog, each by the name of a document sink."
+    )
 
     @field_validator("scales", mode="before")
     @classmethod
@@ -216,8 +219,8 @@ class Night(Settings):
         )
 
     def describe(self) -> JSON:
-        """Return the description for a start document; how people are told is nobody's business there."""
-        return self.model_dump(mode="json", exclude={"alerts", "about"})
+        """Return the description for a start document; addresses, which may hold passwords, are left out."""
+        return self.model_dump(mode="json", exclude={"alerts", "about", "sinks"})
 
 
 class Care(Settings):

@@ -25,6 +25,7 @@ samples: Final = _kind("sample", "bluesky_stm.samples")
 profiles: Final = _kind("instrument profile", "bluesky_stm.profiles")
 controllers: Final = _kind("controller", "bluesky_stm.controllers")
 file_formats: Final = _kind("file format", "bluesky_stm.file_formats")
+document_sinks: Final = _kind("document sink", "bluesky_stm.document_sinks")
 
 KINDS: Final[Mapping[str, Parts[Any]]] = {
     parts.kind: parts
@@ -39,6 +40,7 @@ KINDS: Final[Mapping[str, Parts[Any]]] = {
         profiles,
         controllers,
         file_formats,
+        document_sinks,
     )
 }
 """The registry of each kind."""

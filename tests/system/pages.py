@@ -18,7 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 BLOCK = re.compile(r"(?:^<!-- not run: ([^>]*) -->\n)?^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 PORT = re.compile(r"(?<=127\.0\.0\.1:)\d+|(?<=--port )\d+")
-SHORTER = {"--budget 20": "--budget 2", "--budget 40": "--budget 3", "budget=40": "budget=3"}
+SHORTER = {"--budget 20": "--budget 2", "--budget 40": "--budget 3", "budget=40": "budget=3", "each=40": "each=3"}
 LOG = Path("servers.log")
 
 
