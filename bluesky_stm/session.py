@@ -5,6 +5,7 @@ Nothing is built at import, nothing is global: two sessions in one program do no
 
 from __future__ import annotations
 
+import platform
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, ExitStack
@@ -28,7 +29,7 @@ from bluesky_stm.plans import RecalledRun, with_fields_checked
 from bluesky_stm.scales import scales_named
 from bluesky_stm.settings import LengthScale, Limits, as_seed
 from bluesky_stm.steer import Steer
-from bluesky_stm.storage import Catalog, feeding, open_catalog
+from bluesky_stm.storage import Catalog, JournalRun, Run, feeding, open_catalog
 from bluesky_stm.validated import Data
 
 if TYPE_CHECKING:
@@ -394,13 +395,23 @@ def nanonis(host: str = "127.0.0.1", seed: int = 0, catalog: str | Path = FOLDER
     return open("nanonis", host=host, seed=seed, catalog=catalog, **others)
 
 
-def reopened(start: Data, catalog: str | Path = FOLDER, *, parts: Iterable[Any] = (), **others: Any) -> Session:
+def reopened(
+    run: Run | Data,
+    catalog: str | Path = FOLDER,
+    *,
+    microscope: str | Data | ControllerPart | None = None,
+    parts: Iterable[Any] = (),
+    **others: Any,
+) -> Session:
     """Open a session at the microscope of a stored run, as its start document describes it, to go on with the run.
 
     Parameters
     ----------
-    start : mapping
-        Start document.
+    run : Run or mapping
+        The run, or its start document.
+    microscope : str, mapping or ControllerPart, optional
+        The microscope, named by a person: needed for a run that was imported or comes from another host, as a document from
+        elsewhere never decides what is opened here.
     catalog : path
         As for `open`.
     parts : iterable, optional
@@ -412,11 +423,13 @@ def reopened(start: Data, catalog: str | Path = FOLDER, *, parts: Iterable[Any] 
     ------
     SettingsError
         When the microscope was not opened by a part, or a version stored the run that did not record the part; when the part
-        is not known here, or what answers now is not what answered then. Nothing has moved.
+        is not known here, or what answers now is not what answered then; when the run comes from elsewhere and no microscope
+        was named. Nothing has moved.
     """
     from bluesky_stm.controllers.base import WITHOUT_PARTS, predates_parts
 
     register(*parts)
+    start = run.start if isinstance(run, Run) else run
     described = start.get("controller", {})
     if predates_parts(start):
         raise SettingsError(
@@ -429,10 +442,20 @@ def reopened(start: Data, catalog: str | Path = FOLDER, *, parts: Iterable[Any] 
             f"Run {start['uid']} does not say how its controller, {described.get('name', 'an unknown one')!r}, is opened: a "
             "person has put it together by hand. Nothing has moved. Do the same, then RE(resume(run).plan(stm))."
         )
+    if microscope is None and (elsewhere := _comes_from(run, start)):
+        raise SettingsError(
+            f"Run {start['uid']} {elsewhere}, and names the microscope {described.get('name')!r}: a document from elsewhere "
+            "opens none here. Nothing has moved. Name the microscope yourself: bluesky-stm resume --microscope, or "
+            "reopened(run, microscope=...)."
+        )
     for kind, name in parts_of_controller(described["part"]).items():
-        if name not in KINDS[kind]:
+        if microscope is None and name not in KINDS[kind]:
             raise UnknownNameError.in_run(kind, name, start)
-    part: ControllerPart = controllers.make(described["part"]).again(described)
+    part: ControllerPart = (
+        controllers.make(described["part"]).again(described)
+        if microscope is None
+        else controllers.make(microscope).completed(start.get("agent", {}).get("seed", 0))
+    )
     session = open(part, seed=start.get("agent", {}).get("seed", 0), catalog=catalog, **others)
     try:
         part.check_same(session.stm.controller, start)
@@ -441,3 +464,13 @@ def reopened(start: Data, catalog: str | Path = FOLDER, *, parts: Iterable[Any] 
         raise
     session.sample = str(start.get("sample", session.sample))
     return session
+
+
+def _comes_from(run: Run | Data, start: Data) -> str:
+    """Return why a run comes from elsewhere, in words; empty for one that was measured on this host into the catalog."""
+    if isinstance(run, Run) and not isinstance(run, JournalRun):
+        return "is kept elsewhere"
+    if isinstance(run, JournalRun) and (origin := run.origin) is not None:
+        return f"was imported from {origin.get('file') or 'elsewhere'}"
+    host = start.get("host", "")
+    return "" if host == platform.node() else f"was measured on {host or 'a host that it does not name'}"

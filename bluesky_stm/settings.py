@@ -200,6 +200,12 @@ class LengthScale(Settings):
     def _sizes_fit(self) -> Self:
         if self.patch > self.frame:
             raise ValueError(f"a patch of {self.patch:g} nm does not fit into a frame of {self.frame:g} nm")
+        pixel = self.frame / self.pixels
+        if self.step < pixel / 2:
+            raise ValueError(f"a step of {self.step:g} nm is less than half a pixel, {pixel:g} nm")
+        for x, y in self.begin:
+            if not math.hypot(x, y) <= self.frame / math.sqrt(2):
+                raise ValueError(f"the place ({x:g}, {y:g}) nm to begin at lies outside of a frame of {self.frame:g} nm")
         if self.seeds > self.budget:
             raise ValueError(f"{self.seeds} seed points do not fit into a budget of {self.budget} spectra")
         return self

@@ -9,6 +9,7 @@ from bluesky_stm.devices._images import ImageStore
 from bluesky_stm.devices._lockin import LockIn
 from bluesky_stm.devices._one_shot import BiasPulse, TipPulse, TipShaper
 from bluesky_stm.devices._scanner import Scanner
+from bluesky_stm.devices._settled import changes, narrower
 from bluesky_stm.devices._stm import STM
 from bluesky_stm.devices._sweep import BiasSweep
 from bluesky_stm.devices._tip import TipPosition
@@ -34,4 +35,6 @@ __all__ = [
     "TunnelingCurrent",
     "Watch",
     "ZController",
+    "changes",
+    "narrower",
 ]

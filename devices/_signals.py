@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable
 
+import numpy as np
 from event_model import DataKey
 from ophyd import Kind, Signal
 from ophyd.ophydobj import OphydObject
@@ -64,6 +65,25 @@ def data_key(
     if dims:
         key["dims"] = list(dims)
     return key  # type: ignore[return-value]
+
+
+def check_switch(name: str, value: object) -> None:
+    """Refuse what is neither True nor False, nor 1 or 0: of a word the truth would be taken, and "off" would switch on.
+
+    Parameters
+    ----------
+    name : str
+        Name of the signal, for the message.
+    value : object
+        What was asked for.
+
+    Raises
+    ------
+    LimitError
+        Nothing has moved then.
+    """
+    if not isinstance(value, bool | np.bool_) and not (isinstance(value, int | np.integer) and value in (0, 1)):
+        raise LimitError(f"{name} should be True or False, not {value!r}. Nothing has moved. Give one of them.")
 
 
 class DescribedSignal(Signal):
@@ -140,8 +160,11 @@ class DescribedSignal(Signal):
         Raises
         ------
         LimitError
-            With the value, the bounds and the unit; nothing has moved then.
+            With the value, the bounds and the unit, or where a switch is neither True nor False; nothing has moved then.
         """
+        if self.form == "boolean":
+            check_switch(self.name, value)
+            return
         if self.quantity:
             stm_of(self).check(self.quantity, value, self.name)
         low, high = self._bounds

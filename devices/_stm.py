@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cached_property
 from typing import Final
 
@@ -21,6 +22,7 @@ from bluesky_stm.devices._images import ImageStore
 from bluesky_stm.devices._lockin import LockIn
 from bluesky_stm.devices._one_shot import TipPulse, TipShaper
 from bluesky_stm.devices._scanner import Scanner
+from bluesky_stm.devices._settled import settled
 from bluesky_stm.devices._signals import CONFIG, NORMAL, OMITTED
 from bluesky_stm.devices._stm_device import OphydValue
 from bluesky_stm.devices._sweep import BiasSweep
@@ -116,6 +118,10 @@ class STM(Device):
         """Return what the controller says of itself, and the ``part`` by which it can be opened again."""
         return {**self.controller.describe(), **({"part": self.part.describe()} if self.part else {})}
 
+    def describe_settings(self) -> JSON:
+        """Return what is measured with, for a start document: limits, sweep, lock-in, and the time per line of images."""
+        return settled(self)
+
     @property
     def withdrawn(self) -> bool:
         """Return True when the tip is out of reach of the surface, as the controller reports it."""
@@ -159,6 +165,22 @@ class STM(Device):
             if name in ranges
         }
         return Limits.parse({**asked.model_dump(), **inside})
+
+    @contextmanager
+    def within(self, limits: Limits) -> Iterator[None]:
+        """Let other limits hold for a while: those of a run that is resumed.
+
+        Parameters
+        ----------
+        limits : Limits
+            They reach nowhere beyond those in force.
+        """
+        before = self.limits
+        self.limits = limits
+        try:
+            yield
+        finally:
+            self.limits = before
 
     def limits_of(self, quantity: str) -> tuple[float, float]:
         """Return the lowest and the highest value of a quantity.

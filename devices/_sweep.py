@@ -179,8 +179,19 @@ class BiasSweep(Measuring, measures=Spectrum, hinted=("z", "quality")):
             self.stm.bias.check_way(after.bias)
 
     @override
+    def stage(self) -> list[object]:
+        """Make ready for a run, whose first sweep decides how many points each has."""
+        self._kept = self._read = None
+        return super().stage()
+
+    @override
     def begin(self) -> Status:
         settings = self.settings
+        if self._kept not in (None, settings.points):
+            raise LimitError(
+                f"{self.points.name} = {settings.points} in a run whose spectra have {self._kept} points: all Events of a "
+                "stream have one shape. Nothing was measured. Take the other spectra in a run of their own, staged by itself."
+            )
         self.check_value(settings)
         self.check_here(settings)
         # The controller adds settling and slews of its own between the points and around the sweep.
@@ -220,6 +231,9 @@ class BiasSweep(Measuring, measures=Spectrum, hinted=("z", "quality")):
         for name in self.arrays:
             signal = getattr(self, name)
             signal.array_shape, signal.dims = (int(self.points.get()),), (f"{self.name}_step",)
+        # bluesky describes a device once in a run: when it has read it for the first time
+        self._kept = self._read and int(self.points.get())
+        self._read = None
         return super().describe()
 
     def describe_spectrum(self, name: str) -> dict[str, DataKey]:
@@ -236,7 +250,13 @@ class BiasSweep(Measuring, measures=Spectrum, hinted=("z", "quality")):
         """The last spectrum; before the first, NaN and ``Quality.INCOMPLETE``."""
         if self.bias.get() is None:
             self.fill(dict.fromkeys(self.arrays, np.full(int(self.points.get()), np.nan)))
+        self._read = len(self.bias.get())
         return super().read()
+
+    _read: int | None = None
+    """Points of the spectrum that was read last, until the device is described."""
+    _kept: int | None = None
+    """Points that a run has been promised; None before its first spectrum."""
 
     def measure(self, settings: SweepSettings, progress: Progress | None = None) -> Spectrum:
         """Sweep where the tip stands; blocks.

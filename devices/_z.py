@@ -7,7 +7,6 @@ from operator import methodcaller
 
 from ophyd import Component as Cpt
 from ophyd.status import Status
-from typing_extensions import override
 
 from bluesky_stm import units
 from bluesky_stm.devices._signals import CONFIG, HINTED, NORMAL, ControllerSignal, DescribedSignal
@@ -21,10 +20,6 @@ class Contact(DescribedSignal):
     def get(self, **kwargs: OphydValue) -> bool:
         """Return False after a withdrawal."""
         return not self.parent.stm.withdrawn
-
-    @override
-    def check_value(self, value: bool) -> None:
-        """Refuse nothing: both may be asked for at any time."""
 
     def set(self, value: bool, *, timeout: float | None = None, settle_time: float | None = None) -> Status:
         """Withdraw the tip, or approach the surface.
@@ -40,7 +35,13 @@ class Contact(DescribedSignal):
         -------
         Status
             Ends on arrival, or with the fault.
+
+        Raises
+        ------
+        LimitError
+            For anything but True and False.
         """
+        self.check_value(value)
         return self.parent.approach() if value else self.parent.withdraw()
 
     def stop(self, *, success: bool = False) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from typing import TYPE_CHECKING
 
 from bluesky_stm.documents import SCHEMA_VERSION, versions
@@ -30,7 +31,8 @@ def describe_run(plan: str, arguments: JSON, stm: STM, frame: Frame) -> JSON:
     Returns
     -------
     dict
-        ``plan_name``, ``plan_args``, ``schema_version``, ``detectors``, ``motors``, ``controller``, ``frame`` and ``versions``.
+        ``plan_name``, ``plan_args``, ``schema_version``, ``detectors``, ``motors``, ``controller``, ``frame``, ``versions``,
+        ``host``, and what is measured with: ``limits``, ``sweep``, ``lockin``, ``line_time``.
     """
     return {
         "plan_name": plan,
@@ -41,6 +43,8 @@ def describe_run(plan: str, arguments: JSON, stm: STM, frame: Frame) -> JSON:
         "controller": stm.describe_controller(),
         "frame": frame.as_dict(),
         "versions": versions(),
+        "host": platform.node(),
+        **stm.describe_settings(),
     }
 
 

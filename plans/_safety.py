@@ -18,6 +18,26 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+class _Ceiling(SuspendCeil):
+    """Suspends above a threshold, and at what is no number: a comparison with NaN would let it pass."""
+
+    def _should_suspend(self, value: float) -> bool:
+        return not value <= self._suspend_thresh
+
+    def _should_resume(self, value: float) -> bool:
+        return value <= self._resume_thresh
+
+
+class _Floor(SuspendFloor):
+    """Suspends below a threshold, and at what is no number."""
+
+    def _should_suspend(self, value: float) -> bool:
+        return not value >= self._suspend_thresh
+
+    def _should_resume(self, value: float) -> bool:
+        return value >= self._resume_thresh
+
+
 @checked
 def safely(stm: STM, plan: MsgGenerator[T]) -> MsgGenerator[T]:
     """Run ``plan``; on any exit (end, exception, abort, stop) restore bias, set point and feedback.
@@ -86,7 +106,7 @@ def suspend_over_current(stm: STM, *, sleep: float = 10.0) -> SuspenderBase:
     It approaches again ``sleep`` seconds after the current fell to half of the limit.
     """
     high = stm.limits.current[1]
-    return SuspendCeil(
+    return _Ceiling(
         stm.watch.current,
         high,
         # Resumed at the limit itself, it would trip again with the next noise.
@@ -131,7 +151,7 @@ def suspend_z_near_end(stm: STM, margin: float = 10.0, *, sleep: float = 10.0) -
     SuspenderBase
         To be installed in a RunEngine.
     """
-    return SuspendFloor(
+    return _Floor(
         stm.watch.z_margin,
         margin,
         sleep=sleep,
@@ -159,6 +179,6 @@ def suspend_drift(stm: STM, speed: float, *, sleep: float = 60.0) -> SuspenderBa
     SuspenderBase
         To be installed in a RunEngine.
     """
-    return SuspendCeil(
+    return _Ceiling(
         stm.watch.drift, speed, sleep=sleep, tripped_message=f"The drift exceeds {speed:g} nm/s: waiting for it to decay."
     )

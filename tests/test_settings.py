@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from bluesky_stm.agents import RandomPlaces
@@ -96,5 +96,6 @@ def test_a_changed_scale_is_validated_again():
 
 @given(st.floats(5, 500), st.integers(16, 300), st.floats(0.02, 0.5), st.floats(0.01, 0.2))
 def test_a_scale_knows_how_many_candidates_it_has(frame, pixels, patch, step):
+    assume(step >= 0.5 / pixels)
     scale = LengthScale(name="any", frame=frame, pixels=pixels, patch=patch * frame, step=step * frame)
     assert scale.candidates == len(patch_centers(Frame.square((0, 0), frame, pixels), scale.patch, scale.step))

@@ -46,6 +46,11 @@ def queue_files(
     command = write_queue_files(folder)
     out.print(f"Written to {folder.absolute()}. Start the server, with Redis running, by:", soft_wrap=True)
     out.print(command, soft_wrap=True)
+    out.print(
+        "It listens on this host alone. For other hosts make keys with qserver-zmq-keys, and set "
+        "QSERVER_ZMQ_PRIVATE_KEY_FOR_SERVER here and QSERVER_ZMQ_PUBLIC_KEY there: whoever reaches it may send it programs.",
+        soft_wrap=True,
+    )
 
 
 @app.command()

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
+import stat
+import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
+from queue import Empty, SimpleQueue
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +31,10 @@ class _ShortTurns:
             pass
 
 
+ENDING = (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM))
+"""Signals that end a run at once; the second comes when the terminal is closed, which Windows does not know."""
+
+
 class Interrupts:
     """Ctrl-C once: pause at the next safe place. Twice: end the run now, safely.
 
@@ -36,26 +44,31 @@ class Interrupts:
     def __init__(self, engine: RunEngine) -> None:
         self.engine = engine
         self.pressed = 0
-        self._asking = False
+        self.ending = False
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Take every Ctrl-C, also the one between the engine's pause and the question; a SIGTERM ends the run at once."""
+        """Take every Ctrl-C, also the one between the engine's pause and the question; a SIGTERM ends the run at once.
+
+        After a run that a person has ended, further Ctrl-C are not heeded any more: the tip is being brought to rest, and the
+        catalog closed.
+        """
         engine: Any = self.engine  # how it waits can be set otherwise only when it is made
         waiting, engine._during_task = engine._during_task, _ShortTurns()  # noqa: SLF001
-        before = {number: signal.signal(number, self._handle) for number in (signal.SIGINT, signal.SIGTERM)}
+        before = {number: signal.signal(number, self._handle) for number in {signal.SIGINT, *ENDING}}
         try:
             yield
         finally:
             engine._during_task = waiting  # noqa: SLF001
             for number, handler in before.items():
-                signal.signal(number, handler)
+                signal.signal(number, signal.SIG_IGN if self.ending else handler)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        self.pressed += 2 if number == signal.SIGTERM else 1
-        if self._asking:
-            raise KeyboardInterrupt
-        if self.engine.state not in {"idle", "paused"}:
+        """Note a signal. Nothing is raised: whatever runs just then might swallow it, as ``input`` does while it prompts."""
+        self.pressed += 2 if number in ENDING else 1
+        if number == getattr(signal, "SIGHUP", None):
+            _leave_terminal()
+        if not self.ending:
             # The engine's own thread takes the request: a signal handler must not wait for it.
             self.engine.loop.call_soon_threadsafe(self._pause, self.pressed == 1)
 
@@ -67,21 +80,32 @@ class Interrupts:
         bool
             False when the person has ended the run: by Ctrl-C or the end of the input here, or by a second Ctrl-C before.
         """
-        self._asking = True
-        try:
-            if self.pressed < 2:
-                input("Paused at a safe place. Enter goes on, Ctrl-C ends the run: ")
-                self.pressed = 0
-                return True
-        except (KeyboardInterrupt, EOFError):
-            pass
-        finally:
-            self._asking = False
+        asked = self.pressed
+        if asked < 2:
+            say("Paused at a safe place. Enter goes on, Ctrl-C ends the run: ")
+            answer: SimpleQueue[bytes] = SimpleQueue()
+            threading.Thread(target=lambda: answer.put(_read_line()), daemon=True).start()
+            while self.pressed == asked:
+                with suppress(Empty):
+                    if answer.get(timeout=0.1):
+                        self.pressed = 0
+                        return True
+                    break  # the end of the input
+        self.ending = True
         return False
 
     def _pause(self, defer: bool) -> None:
-        out.print("\nPausing at the next safe place; Ctrl-C again ends the run." if defer else "\nEnding the run.")
+        """Ask the engine to pause; it runs in the thread of the engine, which may have paused or ended meanwhile."""
+        if self.ending or not self.engine.state.can_pause:
+            return
+        say("\nPausing at the next safe place; Ctrl-C again ends the run." if defer else "\nEnding the run.")
         self.engine.loop.create_task(self.engine._request_pause_coro(defer))  # noqa: SLF001 - request_pause() would wait for us
+
+
+def say(text: str) -> None:
+    """Print a text for a person, unless the terminal has been closed."""
+    with suppress(OSError):
+        out.print(text)
 
 
 def execute(engine: RunEngine, plan: MsgGenerator[Any], stm: STM) -> bool:
@@ -114,9 +138,30 @@ def execute(engine: RunEngine, plan: MsgGenerator[Any], stm: STM) -> bool:
             except RunEngineInterrupted:
                 if not interrupts.go_on():
                     engine.abort(reason="ended by a person")
-                    out.print(f"Ended: {_state(stm)}; what was measured is in the catalog.")
+                    say(f"Ended: {_state(stm)}; what was measured is in the catalog.")
                     return False
                 act = engine.resume
+
+
+def _read_line() -> bytes:
+    """Read a line from the terminal; nothing at the end of the input, and where there is none.
+
+    It reads without Python's buffer, whose lock a thread that still waits at the end of the process would hold.
+    """
+    try:
+        return os.read(sys.stdin.fileno(), 4096)
+    except (OSError, ValueError, AttributeError):
+        return b""
+
+
+def _leave_terminal() -> None:
+    """Let nothing be read from or written to a terminal that has been closed: each attempt would be an error."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for number in range(3):
+        with suppress(OSError):
+            if stat.S_ISCHR(os.fstat(number).st_mode):
+                os.dup2(nowhere, number)
+    os.close(nowhere)
 
 
 @contextmanager

@@ -13,6 +13,8 @@ from bluesky_stm.errors import STMError
 STARTUP_MODULE = "bluesky_stm.facility.queue_startup"
 PERMISSIONS = Path(__file__).with_name("user_group_permissions.yaml")
 _LISTING = "from bluesky_queueserver.manager.gen_lists import gen_list_of_plans_and_devices_cli as listing; listing()"
+CONTROL = "tcp://127.0.0.1:60615"
+"""Where the server listens: on this host alone. Its own default is every interface, without a key."""
 LISTED = "existing_plans_and_devices.yaml"
 
 
@@ -34,5 +36,5 @@ def write_queue_files(folder: Path) -> str:
     shutil.copy(PERMISSIONS, folder)
     return (
         f"start-re-manager --startup-module {STARTUP_MODULE} --existing-plans-devices {folder.absolute() / LISTED} "
-        f"--user-group-permissions {folder.absolute() / PERMISSIONS.name}"
+        f"--user-group-permissions {folder.absolute() / PERMISSIONS.name} --zmq-control-addr {CONTROL}"
     )

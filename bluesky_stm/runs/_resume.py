@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,9 +13,12 @@ from bluesky_stm.geometry import Frame
 from bluesky_stm.parts import JSON, KINDS, register
 from bluesky_stm.runs._rebuild import as_run, lineage, prior_of, rebuild_agent
 from bluesky_stm.scalarizers import scalarizer_of
-from bluesky_stm.settings import LengthScale
+from bluesky_stm.settings import LengthScale, Limits
 from bluesky_stm.storage import Run
 from bluesky_stm.teaching import intervention_from, mask_from
+from bluesky_stm.validated import Data
+
+log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from bluesky.utils import MsgGenerator
@@ -76,7 +80,8 @@ class Resumption:
         Raises
         ------
         SettingsError
-            When the session of ``stm`` was opened at another microscope than that of the run. Nothing has moved.
+            When the session of ``stm`` was opened at another microscope than that of the run, or limits and settings of the run
+            cannot be had. Nothing has moved.
         """
         from bluesky_stm.controllers.base import ControllerPart
         from bluesky_stm.plans import explore
@@ -86,7 +91,58 @@ class Resumption:
         asked = self.run.start.get("plan_args", {})
         options = {name: asked[name] for name in _OPTIONS if name in asked}
         known: JSON = {"budget": self.budget, "frame": self.frame, "look": self.look, "md": self.metadata}
-        return explore(stm, self.agent, steer=steer, **options, **known)
+        limits = self._limits(stm)[0]
+        for said in self.differences(stm):
+            log.warning("Run %s goes on with %s.", self.run.uid[:8], said)
+        return _as_then(stm, self.run.start, limits, explore(stm, self.agent, steer=steer, **options, **known))
+
+    def differences(self, stm: STM) -> list[str]:
+        """Return the limits and settings that the run takes along and that are others at this microscope now, in words.
+
+        Parameters
+        ----------
+        stm : STM
+            The microscope; it is asked, and nothing is changed.
+
+        Raises
+        ------
+        SettingsError
+            When they cannot be had.
+        """
+        from bluesky_stm.devices import changes
+
+        limits, said = self._limits(stm)
+        with stm.within(limits):
+            return [*said, *(f"{name} {then} instead of {now}" for name, _, then, now in changes(stm, self.run.start))]
+
+    def _limits(self, stm: STM) -> tuple[Limits, list[str]]:
+        from bluesky_stm.devices import narrower
+
+        if "limits" not in self.run.start:
+            return stm.limits, ["the limits of today, as it says nothing of its own"]
+        return narrower(self.run.start["limits"], stm.limits)
+
+
+def _as_then(stm: STM, start: Data, limits: Limits, plan: MsgGenerator[str]) -> MsgGenerator[str]:
+    """Run a plan within limits, and with sweep, lock-in and time per line as a start document says; put these back then."""
+    import bluesky.plan_stubs as bps
+    import bluesky.preprocessors as bpp
+
+    from bluesky_stm.devices import changes
+
+    with stm.within(limits):
+        others = list(changes(stm, start))
+
+        def there_and_on() -> MsgGenerator[str]:
+            for _, device, then, _ in others:
+                yield from bps.mv(device, then)
+            return (yield from plan)
+
+        def back() -> MsgGenerator[None]:
+            for _, device, _, now in reversed(others):
+                yield from bps.mv(device, now)
+
+        return (yield from bpp.finalize_wrapper(there_and_on(), back))
 
 
 def resume(run: object, *, budget: int | None = None, name: str = "agent", parts: Iterable[Any] = ()) -> Resumption:

@@ -82,7 +82,9 @@ def import_run(catalog: Catalog, source: Any, *, didv: str = "", **metadata: Any
     try:
         if path is not None and path.suffix == SUFFIX and (proof := verify(path)).faults:
             raise FileFormatError(f"It has been altered since it was closed: {'; '.join(proof.faults)}.")
-        return catalog.insert(inlined(_incoming(source, didv, metadata)), origin_of(source))
+        stream = _incoming(source, didv, metadata)
+        # only a run of a catalog may lead to files beside it: a file from elsewhere could name any
+        return catalog.insert(inlined(stream) if isinstance(source, Run) else stream, origin_of(source))
     except CatalogError:
         raise
     except Exception as error:  # whatever a reader stumbles over in a file that anybody may have made

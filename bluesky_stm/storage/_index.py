@@ -23,6 +23,8 @@ from bluesky_stm.storage._run import JournalRun
 
 log = logging.getLogger(__name__)
 
+DATABASE = "catalog.db"
+"""File of the Tiled catalog in the folder of an index."""
 LOCK_TIMEOUT = 120.0
 """Longest time, in s, to wait for another process that is indexing the same runs."""
 
@@ -66,6 +68,8 @@ class Index:
         with self._opening:
             if self._opened is None:
                 self._folder.mkdir(parents=True, exist_ok=True)
+                if self._connect is None and not (self._folder / DATABASE).exists():
+                    self._list.unlink(missing_ok=True)  # of what was in it nothing is left
                 self._opened = self._connect() if self._connect else _embedded(self._folder)
         return self._opened
 

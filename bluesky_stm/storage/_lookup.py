@@ -158,9 +158,15 @@ _COLUMNS = ("uid", "time", "plan", "sample", "length_scale", "frame", "agent", "
 def _rows(catalog: Catalog, since: float) -> Iterator[JSON]:
     """Yield the rows of the runs, newest first, and no further back than ``since``, in s since 1970."""
     for run in _legible(reversed(catalog)):
-        if run.start["time"] < since:
-            return
-        yield _row(run)
+        try:
+            if run.start["time"] < since:
+                return
+            row = _row(run)
+        except Exception as error:  # one odd run is no reason to show none
+            log.warning("Run %s cannot be listed: %s: %s", run.uid, type(error).__name__, error)
+            row = {**dict.fromkeys(_COLUMNS, ""), "uid": run.uid, "time": datetime.fromtimestamp(0), "status": "damaged"}
+            row |= {"frame": float("nan"), "spectra": 0}
+        yield row
 
 
 def _legible(found: Iterable[Run]) -> Iterator[Run]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from bluesky_stm.documents import Document, fault_of_fields, validate_quickly
 from bluesky_stm.errors import CatalogError
+from bluesky_stm.storage._index import DATABASE
 from bluesky_stm.storage._run import StoredRun
 
 ROOT_SPEC = {"name": "CatalogOfBlueskyRuns", "version": "3.0"}
@@ -108,7 +109,7 @@ def embedded(folder: Path) -> TiledStore:
     from tiled.server.app import build_app
 
     (folder / "data").mkdir(exist_ok=True)
-    database = folder / "catalog.db"
+    database = folder / DATABASE
     tree = from_uri(
         str(database),
         init_if_not_exists=not database.exists(),
