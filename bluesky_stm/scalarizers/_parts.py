@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal, Self
+from typing import Literal, Self
 
 import numpy as np
 from pydantic import model_validator
@@ -13,11 +13,9 @@ from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import Spectrum
 from bluesky_stm.parts import setting
 from bluesky_stm.scalarizers._base import NoValueError
+from bluesky_stm.scalarizers._edges import WINDOW
 from bluesky_stm.scalarizers._normalized import CurveScalarizer
 from bluesky_stm.settings import Range
-
-WINDOW: Final = 1 / 30
-"""Share of the sweep over which a conductance is averaged, if not said otherwise: 0.1 V of 3 V."""
 
 
 class Integral(CurveScalarizer):
