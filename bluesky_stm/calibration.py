@@ -26,8 +26,9 @@ from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import Calibration
 from bluesky_stm.robust import NORMAL_MEDIAN_DEVIATIONS
 
-LINEAR_CURRENT: Final = 0.3
-"""Current, in nA, below which the lock-in gain is constant; it grows by a third towards 10 nA (measured on EuZn2As2)."""
+LINEAR_CURRENT, LARGE_CURRENT = 0.3, 3.0
+"""Where a current exceeds the second, in nA, only those below the first are fitted: the gain of a lock-in grows by a third
+towards 10 nA (measured on EuZn2As2)."""
 
 MOST_SPECTRA: Final = (32, 400)
 """Spectra of a grid that are fitted, evenly spread: so many first, and so many where these leave dI/dV uncertain."""
@@ -155,7 +156,9 @@ def _used(current: Floats, x: Floats) -> NDArray[np.bool_]:
     """Return where current and lock-in count; large currents, where the gain grows, do not."""
     magnitude = np.abs(current)
     measured = np.isfinite(current) & np.isfinite(x)
-    return measured & (magnitude <= max(LINEAR_CURRENT, float(np.median(magnitude[measured])) if measured.any() else 0.0))
+    if not measured.any() or magnitude[measured].max() <= LARGE_CURRENT:
+        return measured
+    return measured & (magnitude <= max(LINEAR_CURRENT, float(np.median(magnitude[measured]))))
 
 
 def _noise(values: Floats) -> float:

@@ -5,6 +5,7 @@ import os
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
+from scipy.signal import savgol_filter
 from scipy.stats import spearmanr
 
 from bluesky_stm import files
@@ -46,6 +47,19 @@ def test_the_lock_in_of_a_grid_agrees_with_the_slope_of_its_current(data_file):
     slope = np.gradient(grid.current.mean(axis=(0, 1)), grid.bias)
     assert np.corrcoef(slope, grid.didv.mean(axis=(0, 1)))[0, 1] > 0.99
     assert np.trapezoid(grid.didv, grid.bias).mean() == pytest.approx(np.ptp(grid.current.mean(axis=(0, 1))), rel=0.1)
+
+
+def test_the_calibration_of_a_real_grid_is_that_of_the_smoothed_slope_of_its_mean_current(data_file):
+    """Another method: the mean of 900 spectra can be differentiated; gain and offset then follow by regression."""
+    grid = files.read(data_file(CITS))
+    current, lockin = (values.mean(axis=(0, 1), dtype=float) for values in (grid.current, grid.lockin_x))
+    inner = slice(7, -7)  # where the filter is whole
+    slope = savgol_filter(current, 7, 3, deriv=1, delta=grid.bias[1] - grid.bias[0])
+    gain, offset = np.polyfit(slope[inner], savgol_filter(lockin, 7, 3)[inner], 1)
+    calibration = grid.about.calibration
+    assert calibration.gain == pytest.approx(gain, rel=0.02)
+    assert calibration.offset == pytest.approx(offset, abs=0.02 * np.ptp(lockin))
+    assert (grid.didv.mean(axis=(0, 1))[inner] - slope[inner]).std() < 0.02 * np.ptp(slope)
 
 
 def test_the_dense_grid_of_the_published_campaign():

@@ -1,0 +1,92 @@
+"""Calibration of the lock-in of a microscope, by the integral of what it measures against the current."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import bluesky.plan_stubs as bps
+import bluesky.preprocessors as bpp
+import numpy as np
+from bluesky.utils import MsgGenerator
+
+from bluesky_stm.calibration import calibrate
+from bluesky_stm.documents import Stream
+from bluesky_stm.errors import SettingsError
+from bluesky_stm.measurements import Calibration, Quality, Spectrum
+from bluesky_stm.plans._metadata import describe_run
+from bluesky_stm.plans._safety import safely
+from bluesky_stm.plans._stubs import spectrum_of
+from bluesky_stm.protocols import LockInSettings
+
+if TYPE_CHECKING:
+    from bluesky_stm.devices import STM
+
+
+def calibrate_lockin(stm: STM, spectra: int = 3, *, md: Mapping[str, object] | None = None) -> MsgGenerator[Calibration | None]:
+    """Sweep the bias where the tip stands, and calibrate the lock-in by these spectra, as one run.
+
+    Response, offset and reference phase of ``stm.lockin`` are set, so that dI/dV of the spectra from then on is the slope of
+    their current: the same calibration as that of files.
+
+    Parameters
+    ----------
+    stm : STM
+        Microscope, its lock-in on; the sweep is that of ``stm.sweep``.
+    spectra : int
+        Number of sweeps, of which those that are clipped or incomplete do not count.
+    md : mapping, optional
+        Further metadata for the start document.
+
+    Returns
+    -------
+    Calibration or None
+        None where the plan is only simulated.
+
+    Raises
+    ------
+    SettingsError
+        When the lock-in is off, or the data refuse the calibration; its settings are then as before.
+    """
+    held = stm.controller.get_lockin()
+    if not held.modulated:
+        raise SettingsError("The lock-in does not modulate the bias. Nothing has moved. Switch it on.")
+    taken: list[Spectrum] = []
+
+    @bpp.stage_decorator([stm.sweep])
+    @bpp.run_decorator(md={**describe_run("calibrate_lockin", {"spectra": spectra}, stm, stm.scanner.frame), **(md or {})})
+    def run() -> MsgGenerator[None]:
+        for _ in range(spectra):
+            yield from bps.checkpoint()
+            yield from bps.trigger_and_read([stm.sweep, stm.tip], name=Stream.PRIMARY)
+            if (one := spectrum_of(stm)) is not None and not one.quality & (Quality.CLIPPED | Quality.INCOMPLETE):
+                taken.append(one)
+
+    yield from safely(stm, run())
+    if not taken:
+        return None
+    current, x, y = (np.stack([getattr(one, name) for one in taken]) for name in ("current", "lockin_x", "lockin_y"))
+    found = calibrate(taken[0].bias, current, x, y)
+    if found.refused:
+        raise SettingsError(f"{len(taken)} spectra do not calibrate the lock-in: {found.refused}. It is set as before.")
+    settings = recalibrated(held, found)
+    for name in ("response", "offset", "reference"):
+        yield from bps.mv(getattr(stm.lockin, name), getattr(settings, name))
+    return found
+
+
+def recalibrated(settings: LockInSettings, found: Calibration) -> LockInSettings:
+    """Return the settings of a lock-in with response, offset and reference phase as a calibration has found them.
+
+    Parameters
+    ----------
+    settings : LockInSettings
+        As the lock-in was set during the calibration.
+    found : Calibration
+        Gain (V), offset (nA) and phase (degrees).
+    """
+    reference = settings.phase + settings.lag(settings.frequency) + found.phase
+    offset = found.offset / math.cos(math.radians(found.phase))
+    return replace(settings, response=settings.response * found.gain / settings.length(), offset=offset, reference=reference)
