@@ -20,7 +20,7 @@ from bluesky.protocols import Readable
 
 from bluesky_stm.agents import make_agent
 from bluesky_stm.devices import STM, AgentDevice, ImageStore
-from bluesky_stm.documents import validate_quickly
+from bluesky_stm.documents import fault_of_metadata, validate_quickly
 from bluesky_stm.errors import SettingsError, UnknownNameError
 from bluesky_stm.geometry import Frame
 from bluesky_stm.night import Night, alerting, completed_record, find_devices, plan_night
@@ -93,11 +93,17 @@ class Session:
 
     def __post_init__(self) -> None:
         self._kept: int = self.RE.subscribe(self.catalog)
-        self._checked = partial(with_fields_checked, beside=self.RE.preprocessors, ready=self.stm.check_ready)
+        self._checked = partial(with_fields_checked, beside=self.RE.preprocessors, ready=self._check_ready)
         self.RE.preprocessors.append(self._checked)
         self._progress: int | None = None
         if sys.stdout.isatty() or "ipykernel" in sys.modules:
             self.show_progress()
+
+    def _check_ready(self) -> None:
+        """Refuse a run that could not be begun: for its metadata, or for the microscope."""
+        if fault := fault_of_metadata(self.RE.md):
+            raise SettingsError(f"{fault} No run has begun. Take it out of RE.md, or give it another name.")
+        self.stm.check_ready()
 
     def __repr__(self) -> str:
         scales = ", ".join(f"{scale.name} ({scale.frame:g} nm)" for scale in self.scales.values())

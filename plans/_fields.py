@@ -9,7 +9,7 @@ from typing import TypeVar
 from bluesky.preprocessors import SupplementalData
 from bluesky.utils import Msg, MsgGenerator
 
-from bluesky_stm.documents import fault_of_fields
+from bluesky_stm.documents import fault_of_fields, fault_of_metadata
 from bluesky_stm.errors import SettingsError
 
 Result = TypeVar("Result")
@@ -61,6 +61,8 @@ def _look(msg: Msg, staged: list[object], beside: Sequence[object]) -> None:
         case "unstage" if msg.obj in staged:
             staged.remove(msg.obj)
         case "open_run":
+            if fault := fault_of_metadata(msg.kwargs):
+                raise SettingsError(f"{fault} No run has begun. Give it another name.")
             supplements = [one for one in beside if isinstance(one, SupplementalData)]
             monitored = [[device] for one in supplements for device in one.monitors]
             for devices in (staged, *(one.baseline for one in supplements), *monitored):

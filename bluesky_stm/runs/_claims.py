@@ -20,6 +20,9 @@ from bluesky_stm.steer import Intervention
 from bluesky_stm.teaching import RunKnowledge, TaughtAgent, drift_from, refusal, topograph_from
 from bluesky_stm.validated import JSON, Data
 
+KINDS: Final = {"best": "highest values so far", "ingested": "numbers of observations"}
+"""What is compared of a decision, by the name of the field, where its plural does not say it."""
+
 NOT_COMPARED: Final = ("images", "currents and lock-in channels of the spectra", "tip checks", "overviews", "times")
 """What follows from no other document: only the chain of digests proves it."""
 
@@ -108,7 +111,7 @@ class Claims:
         prefix = next(key.removesuffix("candidate") for key in data if key.endswith("_candidate"))
         for name, value in now.items():
             if (key := f"{prefix}{name}") in data and name != "health_device":
-                kind = "health of the model" if name.startswith("health") else f"{name}s" if name in ("value", "best") else name
+                kind = "numbers of the model's health" if name.startswith("health") else KINDS.get(name, f"{name}s")
                 self._compare(kind, f"{name.replace('health_', 'health, ')} of decision {ordinal}", data[key], value)
 
     def map(self, data: Data, taught: TaughtAgent) -> None:
