@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Mapping
+from numbers import Real
 from typing import Annotated, Any, Final, Literal, Self, SupportsIndex
 
 from pydantic import AfterValidator, Field, model_validator
@@ -119,8 +120,14 @@ class Limits(Settings):
         ------
         LimitError
             With ``what`` (the name of the signal) in the message.
+        SettingsError
+            For what is no number at all; a truth value is none.
         """
         low, high = getattr(self, quantity)
+        if not isinstance(value, Real) or isinstance(value, bool):
+            raise SettingsError(
+                f"{what or quantity} should be a number of {QUANTITIES[quantity]}, not {value!r}. Nothing has moved."
+            )
         if not (math.isfinite(value) and low <= value <= high):
             unit = QUANTITIES[quantity]
             raise LimitError(

@@ -12,7 +12,7 @@ from ophyd import Device
 from ophyd.status import Status
 
 from bluesky_stm import units
-from bluesky_stm.devices._signals import data_key
+from bluesky_stm.devices._signals import data_key, refusal
 from bluesky_stm.devices._stm_device import OphydValue
 from bluesky_stm.protocols import Controller
 
@@ -103,7 +103,7 @@ class ConditionsKeeper(Device):
         return TunnelingConditions.of(self.stm.controller)
 
     def check_value(self, conditions: TunnelingConditions) -> None:
-        """Refuse nothing: these conditions were in force before.
+        """Refuse nothing but what are no conditions: these were in force before.
 
         What brings them back checks each step, and withdraws the tip where one fails.
 
@@ -112,12 +112,15 @@ class ConditionsKeeper(Device):
         conditions : TunnelingConditions
             Bias (V), set point (nA) and feedback.
         """
+        if not isinstance(conditions, TunnelingConditions):
+            raise refusal(self.name, "TunnelingConditions, as its position is", conditions)
 
     def set(self, conditions: TunnelingConditions) -> Status:
         """End what is under way, then restore ``conditions``.
 
         After a fault, or where restoring fails, the tip is withdrawn. The status ends when this is done.
         """
+        self.check_value(conditions)
         self.stm.worker.stopping(success=True)
         return self.stm.worker.submit(self, self._bring_back, conditions, timeout=self.timeout, urgent=True)
 

@@ -8,9 +8,8 @@ from operator import methodcaller
 from typing_extensions import override
 
 from bluesky_stm import units
-from bluesky_stm.devices._signals import ControllerSignal
+from bluesky_stm.devices._signals import ControllerSignal, pair_of
 from bluesky_stm.devices._stm_device import OphydValue, stm_of
-from bluesky_stm.errors import LimitError
 
 
 class DriftCompensation(ControllerSignal):
@@ -44,8 +43,6 @@ class DriftCompensation(ControllerSignal):
         LimitError
             Nothing has moved.
         """
-        if len(velocity) != 2:
-            raise LimitError(f"{self.name} = {velocity} has no x and y. Nothing has moved. Give two speeds, in nm/s.")
-        stm, speed = stm_of(self), math.hypot(*velocity)
+        stm, speed = stm_of(self), math.hypot(*pair_of(self.name, velocity, "two speeds (along x, along y) in nm/s"))
         stm.check("speed", speed, self.name)
         stm.tip.check_speed(speed, self.name)

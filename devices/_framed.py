@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from bluesky_stm import units
 from bluesky_stm.devices._measuring import Measuring
-from bluesky_stm.devices._signals import CONFIG, NORMAL, Parameter
+from bluesky_stm.devices._signals import CONFIG, NORMAL, Parameter, refusal
 from bluesky_stm.devices._stm_device import stm_of
 from bluesky_stm.errors import LimitError
 from bluesky_stm.geometry import Frame, Point
@@ -75,6 +75,8 @@ class Framed(Measuring):
         LimitError
             Nothing has moved.
         """
+        if not isinstance(frame, Frame):
+            raise refusal(self.name, "a Frame", frame)
         for signal, value in self.signals_of(frame):
             signal.check_value(value)
         for x, y in frame.corners:

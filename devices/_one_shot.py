@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 from weakref import WeakSet
 
 from ophyd.status import Status
 from typing_extensions import override
 
-from bluesky_stm.devices._signals import done
+from bluesky_stm.devices._signals import done, refusal
 from bluesky_stm.devices._stm_device import OphydValue, STMDevice
 from bluesky_stm.errors import LimitError, SettingsError
 from bluesky_stm.protocols import TipShape
@@ -45,6 +45,8 @@ class OneShot(STMDevice):
     has been done is not done again. To do it twice, make two objects.
     """
 
+    act: ClassVar[type]
+    """Class of what it is set to."""
     timeout = 60.0
     """Longest time for an act, in s of wall time."""
 
@@ -54,7 +56,7 @@ class OneShot(STMDevice):
         self._done: WeakSet[OphydValue] = WeakSet()
 
     def check_value(self, act: OphydValue) -> None:
-        """Refuse an act that lies outside the limits, before anything moves.
+        """Refuse what is no such act, or lies outside the limits, before anything moves.
 
         Parameters
         ----------
@@ -65,8 +67,11 @@ class OneShot(STMDevice):
         ------
         LimitError
             Outside the limits.
+        SettingsError
+            For anything else than an act.
         """
-        raise NotImplementedError
+        if not isinstance(act, self.act):
+            raise refusal(self.name, f"a {self.act.__name__}", act)
 
     def perform(self, act: OphydValue) -> None:
         """Let the controller do the act, and return when it is done.
@@ -102,6 +107,8 @@ class OneShot(STMDevice):
 class TipPulse(OneShot):
     """Fires bias pulses at the tip: ``bps.mv(stm.pulse, BiasPulse(4.0, 0.05))``."""
 
+    act = BiasPulse
+
     @override
     def check_value(self, pulse: BiasPulse) -> None:
         """Refuse a bias outside the limits, or a pulse that may carry a high current for longer than the dose limit allows.
@@ -116,6 +123,7 @@ class TipPulse(OneShot):
         LimitError
             Nothing was done.
         """
+        super().check_value(pulse)
         self.stm.check("bias", pulse.bias, f"{self.name} bias")
         self.stm.check_dose(self.name, pulse.width)
 
@@ -126,6 +134,8 @@ class TipPulse(OneShot):
 
 class TipShaper(OneShot):
     """Dips the tip into the surface: ``bps.mv(stm.shaper, TipShape(depth=1.0))``."""
+
+    act = TipShape
 
     @override
     def check_value(self, shape: TipShape) -> None:
@@ -143,6 +153,7 @@ class TipShaper(OneShot):
         LimitError
             Nothing has moved.
         """
+        super().check_value(shape)
         if not shape.depth <= DEEPEST_DIP:
             raise LimitError(
                 f"{self.name} depth = {shape.depth:g} nm is more than {DEEPEST_DIP:g} nm: that breaks the tip. Nothing has "

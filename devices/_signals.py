@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from numbers import Integral, Real
+from typing import Final
 
 import numpy as np
 from event_model import DataKey
@@ -14,7 +16,7 @@ from ophyd.status import Status
 from ophyd.utils import ReadOnlyError
 
 from bluesky_stm.devices._stm_device import OphydValue, stm_of
-from bluesky_stm.errors import LimitError
+from bluesky_stm.errors import LimitError, SettingsError
 from bluesky_stm.parts import JSON
 from bluesky_stm.protocols import Controller
 
@@ -67,23 +69,61 @@ def data_key(
     return key  # type: ignore[return-value]
 
 
-def check_switch(name: str, value: object) -> None:
-    """Refuse what is neither True nor False, nor 1 or 0: of a word the truth would be taken, and "off" would switch on.
+FORMS: Final[Mapping[str, tuple[type | tuple[type, ...], str]]] = {
+    "number": (Real, "a number"),
+    "integer": (Integral, "a whole number"),
+    "boolean": ((bool, np.bool_), "True or False"),
+}
+"""Types of the values of a signal by its form, and how a message calls them. A truth value is no number."""
+
+
+def has_form(value: object, form: str) -> bool:
+    """Return True when a value is of the form; any value is of a form that is not in `FORMS`.
+
+    A switch takes 1 and 0, too, but no word: of any word the truth would be taken, and "off" would switch on.
+    """
+    kinds, _ = FORMS.get(form, (object, ""))
+    if form == "boolean" and isinstance(value, Integral):
+        return value in (0, 1)
+    return isinstance(value, kinds) and (form not in NUMBERS or not isinstance(value, bool))
+
+
+def refusal(name: str, expected: str, value: object) -> SettingsError:
+    """Return the error for a value that a signal or a device cannot be set to.
 
     Parameters
     ----------
     name : str
-        Name of the signal, for the message.
+        Name of the signal or device.
+    expected : str
+        What it can be set to, in words.
     value : object
-        What was asked for.
+        What was given.
+    """
+    return SettingsError(f"{name} should be {expected}, not {value!r}. Nothing has moved.")
+
+
+def pair_of(name: str, value: object, expected: str) -> tuple[float, float]:
+    """Return a value as a pair of numbers.
+
+    Parameters
+    ----------
+    name : str
+        Name of the signal or device, for the message.
+    value : object
+        What was given.
+    expected : str
+        What it should be, for the message, such as ``"a place (x, y) in nm"``.
 
     Raises
     ------
-    LimitError
-        Nothing has moved then.
+    SettingsError
+        When it is none; nothing has moved then.
     """
-    if not isinstance(value, bool | np.bool_) and not (isinstance(value, int | np.integer) and value in (0, 1)):
-        raise LimitError(f"{name} should be True or False, not {value!r}. Nothing has moved. Give one of them.")
+    numbers = list(value) if isinstance(value, Iterable) and not isinstance(value, str | Mapping) else []
+    if len(numbers) != 2 or not all(has_form(number, "number") for number in numbers):
+        raise refusal(name, expected, value)
+    return float(numbers[0]), float(numbers[1])
 
 
 class DescribedSignal(Signal):
@@ -155,16 +195,15 @@ class DescribedSignal(Signal):
         }
 
     def check_value(self, value: OphydValue) -> None:
-        """Refuse a value outside the limits or the bounds, and one that is not finite where a number is wanted.
+        """Refuse a value outside the limits or the bounds, one that is not finite, and one of another kind than is wanted.
 
         Raises
         ------
-        LimitError
-            With the value, the bounds and the unit, or where a switch is neither True nor False; nothing has moved then.
+        LimitError, SettingsError
+            With the value, and the bounds and the unit or what it should be; nothing has moved then.
         """
-        if self.form == "boolean":
-            check_switch(self.name, value)
-            return
+        if not has_form(value, self.form):
+            raise refusal(self.name, f"{FORMS[self.form][1]}{f' of {self.egu}' if self.egu else ''}", value)
         if self.quantity:
             stm_of(self).check(self.quantity, value, self.name)
         low, high = self._bounds

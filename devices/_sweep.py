@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from bluesky_stm import units
 from bluesky_stm.devices._measuring import Measuring
-from bluesky_stm.devices._signals import CONFIG, Parameter
+from bluesky_stm.devices._signals import CONFIG, Parameter, pair_of, refusal
 from bluesky_stm.devices._stm_device import OphydValue, stm_of
 from bluesky_stm.devices._worker import ActStatus
 from bluesky_stm.errors import LimitError, NotCapableError, SettingsError
@@ -57,13 +57,7 @@ class SetpointParameter(Parameter):
     def _setpoint(self, value: Setpoint | Sequence[float] | None) -> Setpoint | None:
         if value is None or isinstance(value, Setpoint):
             return value
-        try:
-            bias, current = map(float, value)
-        except (TypeError, ValueError):
-            raise SettingsError(
-                f"{self.name} should be a Setpoint or a pair (bias in V, current in nA), not {value!r}. Nothing has moved."
-            ) from None
-        return Setpoint(bias, current)
+        return Setpoint(*pair_of(self.name, value, "a Setpoint or a pair (bias in V, current in nA)"))
 
     def read(self) -> dict[str, JSON]:
         """Read an array of bias and current, NaN for what stands."""
@@ -167,6 +161,8 @@ class BiasSweep(Measuring, measures=Spectrum, hinted=("z", "quality")):
         LimitError
             Nothing has moved.
         """
+        if not isinstance(settings, SweepSettings):
+            raise refusal(self.name, "SweepSettings", settings)
         for signal, value in self.signals_of(settings):
             if isinstance(signal, OffsetParameter):
                 signal.check_from(value, settings.setpoint)  # that of these settings, not that which stands in the signal

@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from bluesky_stm import units
 from bluesky_stm.devices._positioner import Positioner
-from bluesky_stm.devices._signals import CONFIG, HINTED, Parameter, data_key
+from bluesky_stm.devices._signals import CONFIG, HINTED, Parameter, data_key, pair_of
 from bluesky_stm.devices._stm_device import OphydValue, STMDevice, stm_of
 from bluesky_stm.errors import LimitError, STMError
 from bluesky_stm.geometry import Point
@@ -74,6 +74,7 @@ class TipAxis(Positioner):
         timeout : float, optional
             Longest time for the move, in s of wall time; that of the tip if not given.
         """
+        self.check_value(value)
         target = self.parent.target._replace(**{self.attr_name: float(value)})
         return self.parent.set(target, timeout=timeout)
 
@@ -146,7 +147,7 @@ class TipPosition(STMDevice):
         LimitError
             Nothing has moved.
         """
-        for axis, value in zip((self.x, self.y), point, strict=True):
+        for axis, value in zip((self.x, self.y), pair_of(self.name, point, "a place (x, y) in nm"), strict=True):
             self.stm.check(axis.quantity, value, axis.name)
         self.check_speed()
 
@@ -158,8 +159,8 @@ class TipPosition(STMDevice):
         LimitError
             Outside the limits, or too fast for the feedback; nothing has moved then.
         """
+        self.check_value(point)
         target = Point(*map(float, point))
-        self.check_value(target)
         self._asked = target
         self._last = self.stm.worker.submit(self, self.go, target, timeout=timeout or self.timeout)
         return self._last

@@ -38,7 +38,7 @@ class Contact(DescribedSignal):
 
         Raises
         ------
-        LimitError
+        SettingsError
             For anything but True and False.
         """
         self.check_value(value)
@@ -118,7 +118,7 @@ class ZController(STMDevice):
         ------
         STMError
             After a fault, which a person has to clear first.
-        LimitError
+        SettingsError
             At a bias at which no current would hold the tip.
         """
         self.stm.require_no_fault("approached")

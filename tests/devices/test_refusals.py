@@ -5,11 +5,12 @@ import time
 
 import bluesky.plan_stubs as bps
 import bluesky.plans as bp
+import numpy as np
 import pytest
 from ophyd.utils import ReadOnlyError
 
 from bluesky_stm.devices import BiasPulse
-from bluesky_stm.errors import LimitError, LostConnectionError, SettingsError, TipCrashError
+from bluesky_stm.errors import LimitError, LostConnectionError, SettingsError, STMError, TipCrashError
 from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.measurements import Setpoint
 from bluesky_stm.plans import safely
@@ -81,12 +82,19 @@ def test_the_tip_is_not_dragged_over_the_surface_with_the_feedback_open(stm, fak
     assert stm.tip.position == Point(3, 0)
 
 
-@pytest.mark.parametrize("velocity", [(math.nan, 0.0), (0.0, math.inf), (0.0, -1001.0), (0.0,), (1.0, 2.0, 3.0)])
+@pytest.mark.parametrize("velocity", [(math.nan, 0.0), (0.0, math.inf), (0.0, -1001.0)])
 def test_a_drift_that_no_feedback_follows_is_not_compensated(stm, fake, velocity, check_limits):
     """The tip moves with it, without end."""
     with pytest.raises(LimitError, match="stm_drift"):
         check_limits(bps.mv(stm.drift, velocity))
     with pytest.raises(LimitError, match="stm_drift"):
+        stm.drift.set(velocity)
+    assert fake.get_drift() == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("velocity", [(0.0,), (1.0, 2.0, 3.0)])
+def test_a_drift_without_two_components_is_none(stm, fake, velocity):
+    with pytest.raises(SettingsError, match="stm_drift should be two speeds"):
         stm.drift.set(velocity)
     assert fake.get_drift() == (0.0, 0.0)
 
@@ -272,3 +280,44 @@ def test_a_drift_is_described_as_it_is(RE, stm, docs):
     (descriptor,) = docs.of("descriptor")
     assert descriptor["data_keys"]["stm_drift"]["shape"] == [2]
     assert list(docs.events()[0]["stm_drift"]) == [0.0, 0.0]
+
+
+# ---- what is of another kind than is wanted ----
+
+WRONG = ["x", "1", "False", None, float("nan"), (1,), [1, 2, 3], {}, object(), BiasPulse]
+FITS = {"feedback", "contact", "on", "allow_crossing", "backward"}
+"""Signals of truth values."""
+
+
+def settable(stm):
+    """Every device and signal that a plan can set, by its name."""
+    devices = [stm.tip, stm.tip.x, stm.bias, stm.sweep, stm.scanner, stm.grid, stm.pulse, stm.shaper, stm.drift, stm.conditions]
+    parts = [
+        getattr(device, name)
+        for device in (stm.sweep, stm.scanner, stm.grid, stm.tip, stm.bias, stm.z, stm.lockin)
+        for name in device.component_names
+    ]
+    return {one.name: one for one in [*devices, *(part for part in parts if getattr(part, "write_access", True))]}
+
+
+def test_what_is_of_another_kind_is_refused_by_its_name_in_one_sentence(RE, stm, unmoved):
+    """A text "False" would open an interlock, as every text counts as true."""
+    taken = []
+    for name, one in settable(stm).items():
+        number = not any(name.endswith(f"_{fits}") for fits in FITS)
+        for wrong in [*WRONG, *([True] if number else [2, 1.0])]:
+            if wrong is None and name.endswith(("_setpoint", "_setpoint_after")) and name.startswith("stm_sweep"):
+                continue  # what stands
+            try:
+                RE(bps.mv(one, wrong))
+                taken.append((name, wrong))
+            except STMError as refused:
+                assert name in str(refused) and "Nothing has moved" in str(refused)
+    assert not taken
+    assert unmoved() and stm.fault is None
+
+
+def test_numbers_of_numpy_are_numbers(RE, stm):
+    RE(bps.mv(stm.tip.x, np.float32(1.5), stm.sweep.points, np.int64(7), stm.bias.allow_crossing, np.bool_(True)))
+    RE(bps.mv(stm.tip, np.array([1.0, 2.0]), stm.drift, np.array([0.0, 0.01])))
+    assert stm.tip.position == Point(1.0, 2.0) and stm.sweep.settings.points == 7

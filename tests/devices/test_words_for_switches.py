@@ -5,7 +5,7 @@ import bluesky.preprocessors as bpp
 import numpy as np
 import pytest
 
-from bluesky_stm.errors import LimitError
+from bluesky_stm.errors import LimitError, SettingsError
 from bluesky_stm.plans import suspend_drift, suspend_over_current, suspend_z_near_end
 
 
@@ -18,7 +18,7 @@ def switches(stm):
 def test_a_switch_takes_no_word_nothing_or_number_for_a_truth_value(stm, switches, value):
     before = [switch.get() for switch in switches]
     for switch in switches:
-        with pytest.raises(LimitError, match="should be True or False"):
+        with pytest.raises(SettingsError, match="should be True or False"):
             switch.set(value)
     assert [switch.get() for switch in switches] == before
 
