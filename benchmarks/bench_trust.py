@@ -80,7 +80,7 @@ def edited(documents, draw):
     elif kind == "array":
         at = draw.choice(arrays)
         key = draw.choice([key for key, value in documents[at][1]["data"].items() if np.ndim(value)])
-        documents[at][1]["data"] = {**documents[at][1]["data"], key: documents[at][1]["data"][key] * 10 + 1}
+        documents[at][1]["data"] = {**documents[at][1]["data"], key: np.nan_to_num(documents[at][1]["data"][key]) * 10 + 1}
     elif kind == "stream":
         documents = [one for one in documents if one[0] != "event" or "agent_map_ingested" not in one[1]["data"]]
     else:

@@ -61,7 +61,8 @@ def narrower(then: Data, now: Limits) -> tuple[Limits, list[str]]:
     SettingsError
         When nothing is allowed by both, or the limits of the run make no sense.
     """
-    said, both = [], {}
+    said: list[str] = []
+    both: dict[str, tuple[float, float]] = {}
     run = Limits.parse({name: value for name, value in then.items() if name in Limits.model_fields})
     for name in QUANTITIES:
         (low, high), (lowest, highest) = getattr(run, name), getattr(now, name)
@@ -75,8 +76,7 @@ def narrower(then: Data, now: Limits) -> tuple[Limits, list[str]]:
             said.append(
                 f"{name} {both[name][0]:g} to {both[name][1]:g} {QUANTITIES[name]} instead of {lowest:g} to {highest:g}"
             )
-    both["dose"] = min(run.dose, now.dose)
-    return Limits.parse(both), said
+    return Limits.parse({**both, "dose": min(run.dose, now.dose)}), said
 
 
 def sweep_of(described: Data) -> SweepSettings:
