@@ -3,17 +3,28 @@
 ``python benchmarks/bench_nanonis.py`` writes ``results/nanonis_overhead.*``; as a test it asks that the overhead stays below a
 tenth of what a real spectrum takes. Simulated time takes none: what is left are the commands (set, read back, swept, left as
 before), the waiting for signals that are newer than the question, once for each published period, and the simulation. Client
-and server are one process, so that the processor's time is that of both.
+and server are one process, so that the processor's time is that of both. ``--beside CHECKOUT`` measures another
+checkout, too, in turns with this one.
 """
 
+import json
 import os
+import shutil
 import statistics
+import subprocess
+import sys
+import tempfile
 import time
 from collections import Counter
+from pathlib import Path
 
 from bluesky_stm.controllers import SimulatedController
 from bluesky_stm.controllers.nanonis import NanonisController
-from bluesky_stm.controllers.nanonis_server import NanonisServer
+
+try:
+    from bluesky_stm.controllers.nanonis_server import NanonisServer
+except ImportError:  # as it was called in an older checkout
+    from bluesky_stm.controllers.nanonis import NanonisServer
 from bluesky_stm.geometry import Point
 from bluesky_stm.protocols import SweepSettings
 
@@ -52,6 +63,34 @@ def side_by_side(period):
     return {"period": period, "commands": sent.total(), "overhead": medians["tcp"] - medians["direct"], **medians}
 
 
+def beside(checkout):
+    """Processor time of a spectrum over TCP, in s, of a checkout and of this one: medians of rounds in turns."""
+    here = Path(__file__).parent.parent
+    with tempfile.TemporaryDirectory() as folder:
+        trees = {name: Path(folder) / name for name in ("other", "this")}
+        for tree, source in zip(trees.values(), (Path(checkout), here), strict=True):
+            shutil.copytree(source / "bluesky_stm", tree / "bluesky_stm")
+            for part in ("devices", "plans"):
+                shutil.copytree(source / part, tree / "bluesky_stm" / part)
+        times = {name: [] for name in trees}
+        for _ in range(ROUNDS):
+            for name, tree in trees.items():
+                paths = [str(tree), str(here / "benchmarks")]
+                script = f"import sys; sys.path[:0] = {paths}; import bench_nanonis as b; b.tell()"
+                told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+                times[name].append(json.loads(told.stdout.splitlines()[-1]))
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def tell():
+    """Print the processor time of a spectrum over TCP, in s, after one round to warm up."""
+    with NanonisServer(SimulatedController(seed=1), (0,) * 4) as server:
+        server.software.registers.set("Util.AcqPeriod", [0.001])
+        controller = NanonisController(ports=server.ports)
+        print(json.dumps([per_spectrum(controller, n) for n in range(2)][-1][1]))
+        controller.close()
+
+
 def test_tcp_costs_little_beside_a_spectrum():
     assert side_by_side(PERIODS["1 ms"])["overhead"] < REAL / 10
 
@@ -72,6 +111,13 @@ def main():
         f"{row['overhead'] / REAL:.1%} | {row['direct_processor'] * 1e3:.1f} | {row['tcp_processor'] * 1e3:.1f} |"
         for row in rows
     ]
+    if "--beside" in sys.argv:
+        times = beside(sys.argv[sys.argv.index("--beside") + 1])
+        told = (
+            f"{times['other'] * 1e3:.1f} ms of processor time for a spectrum over TCP there, {times['this'] * 1e3:.1f} ms here"
+        )
+        lines += ["", f"Beside the checkout {Path(sys.argv[-1]).name}: {told}, {times['this'] / times['other']:.2f} of it."]
+        rows.append({"name": "beside", **times})
     write("nanonis_overhead", lines, rows)
 
 

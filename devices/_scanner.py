@@ -180,10 +180,10 @@ class Scanner(Flying, Framed, measures=Topograph, hinted=("quality",)):
 
         That may be what the last frame, a tenth as wide, was scanned with: what the feedback cannot follow is made slower.
         """
-        own, follows = self.controller.get_line_time(frame), self.stm.tip.follows
-        if own is None or not follows or not self.controller.get_feedback() or frame.size[0] / own <= follows:
+        own, gains = self.controller.get_line_time(frame), self.controller.get_gains()
+        if own is None or not gains.scans or frame.size[0] / own <= gains.scans or not self.controller.get_feedback():
             return None
-        return frame.size[0] / follows
+        return gains.line_time(frame.size[0])
 
     def _scan(self, frame: Frame, line_time: float | None, status: ActStatus, tell: Progress | None = None) -> None:
         check_steady(self.stm, None)  # a person may have turned up the gains; an image would be an hour of noise

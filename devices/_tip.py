@@ -21,9 +21,6 @@ from bluesky_stm.geometry import Point
 if TYPE_CHECKING:
     from bluesky.protocols import Reading
 
-STEEPEST_SLOPE = 1.0
-"""Slope of the surface, in nm/nm, that a moving tip has to follow: facets and step edges, seen by a blunt tip."""
-
 
 class TipAxis(Positioner):
     """One coordinate of the tip, in nm; the other one stays what was asked for last."""
@@ -217,11 +214,6 @@ class TipPosition(STMDevice):
                 f"{allowed:g} nm are allowed. Nothing was measured there. Look at the scanner, or raise {self.tolerance.name}."
             )
 
-    @property
-    def follows(self) -> float:
-        """Return the lateral speed, in nm/s, up to which the closed feedback follows a slope of `STEEPEST_SLOPE`."""
-        return self.controller.get_gains().integral / STEEPEST_SLOPE
-
     def check_speed(self, speed: float | None = None, what: str = "") -> None:
         """Refuse a lateral speed that the closed feedback cannot follow.
 
@@ -230,7 +222,7 @@ class TipPosition(STMDevice):
         moves, if it is not the tip itself.
         """
         speed = (self.speed.get() if speed is None else speed) or self.controller.get_speed()
-        follows = self.follows
+        follows = self.controller.get_gains().follows
         if speed > follows and self.controller.get_feedback():
             raise LimitError(
                 f"{what or self.speed.name} = {speed:g} nm/s is faster than the {follows:g} nm/s that the feedback follows at "

@@ -21,6 +21,9 @@ def nanonis_sim(
     speed: Annotated[float, typer.Option(min=0, help="How many times as fast as a real one; 0: acts take no time.")] = 1.0,
     folder: Annotated[Path | None, typer.Option(help="Session path: images and spectra are saved there.")] = None,
     fault: Annotated[list[str] | None, typer.Option(help="kind:command:at:seconds, as in drop:BiasSpectr.Start:3.")] = None,
+    release: Annotated[
+        int, typer.Option(help="Host release of the software that it is: 13742 speaks otherwise in places.")
+    ] = 14718,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     anywhere: Annotated[bool, typer.Option("--anywhere", help="Allow an address that others reach: no password!")] = False,
 ) -> None:
@@ -29,7 +32,7 @@ def nanonis_sim(
     from bluesky_stm.controllers.nanonis_server import Fault, NanonisServer
 
     microscope = SimulatedController(seed=seed, profile=profile, clock=RealClock(speed) if speed else InstantClock())
-    server = NanonisServer(microscope, numbers(ports, int), host=host, anywhere=anywhere, folder=folder)
+    server = NanonisServer(microscope, numbers(ports, int), host=host, anywhere=anywhere, folder=folder, release=release)
     for text in fault or []:
         server.faults.add(Fault.parse(text))
     with server:

@@ -33,6 +33,7 @@ from bluesky_stm.files._pixels import cropped, read_pixels
 from bluesky_stm.files._provenance import UNKNOWN, Provenance, as_comment
 from bluesky_stm.geometry import Floats, Frame, Point
 from bluesky_stm.measurements import About, Grid, Quality, Setpoint
+from bluesky_stm.validated import JSON
 
 _END = b":HEADER_END:\r\n"
 
@@ -112,6 +113,7 @@ class Sweeps:
         if back:
             channels = {name: (values + self.channels[name][..., back][..., ::-1]) / 2 for name, values in channels.items()}
         bias = self.values[forth]
+        arrays: JSON
         arrays, source, calibration = spectroscopy(bias, channels, recorded, didv)
         whole = bool(np.isfinite(arrays["current"].min()))  # NaN anywhere is the minimum
         return Grid(

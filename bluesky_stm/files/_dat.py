@@ -15,6 +15,7 @@ from bluesky_stm.files._labels import as_number, checked_unit, date_of, in_our_u
 from bluesky_stm.files._provenance import UNKNOWN, Provenance, as_comment
 from bluesky_stm.geometry import Floats, Point
 from bluesky_stm.measurements import Quality, Setpoint, Spectrum
+from bluesky_stm.validated import JSON
 
 
 def read_dat(path: str | Path, didv: str = "") -> Spectrum:
@@ -52,6 +53,7 @@ def read_dat(path: str | Path, didv: str = "") -> Spectrum:
     bias = columns.pop(parts[0][0])
     forth, back, left_out = ways(bias)
     found = spectroscopy(bias[forth], {name: values[forth] for name, values in columns.items()}, dict(parts), didv)
+    arrays: JSON
     arrays, backward, calibration = found.arrays, {}, found.calibration
     if back is not None:
         return_way = spectroscopy(bias[back], {name: values[back] for name, values in columns.items()}, dict(parts), didv)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -21,6 +22,15 @@ IMAGES = ("height", "height_backward", "current", "current_backward")
 
 PACKET = 16
 """Scan controllers take the pixels of a line in packets of so many: frames whose columns are a multiple of it fit them all."""
+
+
+STEEPEST_SLOPE = 1.0
+"""Slope of the surface, in nm/nm, that a moving tip has to follow: facets and step edges, seen by a blunt tip."""
+
+
+SCANNED_SLOPE = 0.1
+"""Slope, in nm/nm, that the lines of an image have to follow where nobody gives their time: terraces with steps of a unit cell,
+over the width of a tip. A line that takes a moving tip's care for each facet would make every image ten times as long."""
 
 
 class Capability(StrEnum):
@@ -81,6 +91,23 @@ class FeedbackGains:
 
     proportional: float
     integral: float
+
+    @property
+    def follows(self) -> float:
+        """Return the lateral speed, in nm/s, up to which the closed feedback follows a slope of `STEEPEST_SLOPE`."""
+        return self.integral / STEEPEST_SLOPE
+
+    @property
+    def scans(self) -> float:
+        """Return the speed of a line, in nm/s, up to which the closed feedback follows a slope of `SCANNED_SLOPE`."""
+        return self.integral / SCANNED_SLOPE
+
+    def line_time(self, width: float) -> float:
+        """Return the time for a line of ``width`` nm, in s, at the speed of `scans`.
+
+        It is in whole 1024ths of a second, which single precision holds exactly: every instrument scans at the same pace.
+        """
+        return math.ceil(1024 * width / self.scans) / 1024
 
 
 @dataclass(frozen=True)

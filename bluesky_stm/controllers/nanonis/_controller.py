@@ -72,6 +72,8 @@ class NanonisController(BaseController):
         When the release is too old, or a channel is missing.
     """
 
+    _lockin: NanonisLockIn
+    _drift: NanonisDrift
     capabilities = frozenset(Capability)
 
     def __init__(

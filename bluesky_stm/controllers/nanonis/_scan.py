@@ -57,14 +57,14 @@ class NanonisScanning(NanonisPart, Scanning):
         frame : Frame
             Region to scan.
         line_time : float, optional
-            Time for a line, forth, in s; the controller's own if not given.
+            Time for a line, forth, in s; if not given, the controller's own, or what the feedback follows where that is longer.
         progress : callable, optional
             Called with the number of lines done and of all lines.
 
         Raises
         ------
         LimitError
-            When the scan control is set to lines that are faster than the scanner; nothing was scanned.
+            When the line time asks for more than the scanner's speed; nothing was scanned.
         NotCapableError
             For a number of columns that is no multiple of 16, which Nanonis would change.
         """
@@ -73,13 +73,12 @@ class NanonisScanning(NanonisPart, Scanning):
                 f"Nanonis scans multiples of {PACKET} pixels, not {frame.pixels[1]}. Nothing has moved. Ask for another frame."
             )
         if line_time is not None:
-            _check_speed(frame, line_time, "A line is asked for")
+            _check_speed(frame, line_time)
         with self._guard.act(), rescued(self._stop_scan):
             own = self._work.ask("Scan.SpeedGet")
             self._set_frame(frame)
-            if line_time is None:
-                _check_speed(frame, self.get_line_time(frame), "The scan control is set to a line")
-            else:
+            line_time = self._pace(frame) if line_time is None else line_time
+            if line_time is not None:
                 self._set_line_time(line_time)
             try:
                 return self._scan(frame, progress)
@@ -111,10 +110,18 @@ class NanonisScanning(NanonisPart, Scanning):
         return _upright(data, bool(upwards), unit)
 
     @override
-    def get_line_time(self, frame: Frame) -> float:
-        """Return the time for a line of ``frame``, in s, forth: the scan control keeps either the time or the speed."""
-        forth, _, seconds, _, by_time, _ = self._watch.ask("Scan.SpeedGet")
-        return seconds if by_time or not forth else frame.size[0] / ours(forth, LENGTH)
+    def get_line_time(self, frame: Frame) -> None:
+        """Return None: the scan control says it for the frame that is set, and `scan` looks then itself."""
+
+    def _pace(self, frame: Frame) -> float | None:
+        """Return the time for a line of the frame that is set, in s, where its own is too short; None to leave it.
+
+        The scan control may keep the time of a line of a smaller frame, which the feedback cannot follow in this one.
+        """
+        own, gains = self._work.ask("Scan.SpeedGet")[2], self._z.get_gains()
+        if not own > 0 or not gains.scans or frame.size[0] / own <= gains.scans:
+            return None
+        return gains.line_time(frame.size[0])
 
     def _set_line_time(self, seconds: float) -> None:
         self._work.ask("Scan.SpeedSet", 0.0, 0.0, seconds, seconds, KEEP_TIME, 1.0)
@@ -254,23 +261,13 @@ class NanonisScanning(NanonisPart, Scanning):
             self._watch.ask("Scan.Action", ScanAction.STOP, UPWARD)
 
 
-def _check_speed(frame: Frame, seconds: float, what: str) -> None:
-    """Refuse lines that are faster than the scanner.
-
-    Parameters
-    ----------
-    frame : Frame
-        Region (nm).
-    seconds : float
-        Time for a line, in s, forth.
-    what : str
-        Beginning of the sentence that says whose time that is.
-    """
+def _check_speed(frame: Frame, seconds: float) -> None:
+    """Refuse lines, of so many ``seconds``, that are faster than the scanner."""
     speed = frame.size[0] / seconds
     if speed > FASTEST:
         raise LimitError(
-            f"{what} of {frame.size[0]:g} nm in {seconds:.3g} s: {speed:.4g} nm/s, up to {FASTEST:g} nm/s are possible. It may "
-            "be the time of a line of a smaller frame. Nothing was scanned. Give a line time that is longer."
+            f"A line of {frame.size[0]:g} nm in {seconds:.3g} s is {speed:.4g} nm/s, and up to {FASTEST:g} nm/s are possible. "
+            "Nothing was scanned. Give a line time that is longer."
         )
 
 

@@ -177,6 +177,7 @@ class NanonisSpectroscopy(NanonisPart, Spectroscopy):
         """
         started = self._links.clock.now()
         quality, z = self._check_ready(closed, stood.setpoint)
+        place = stood.place or self._tip.place()
         names, data = self._start(settings, lockin.harmonics)
         forth, back = channels_of(self._links.names, settings, names, data, lockin.harmonics)
         if not data.size and not self._was_ended():
@@ -189,7 +190,7 @@ class NanonisSpectroscopy(NanonisPart, Spectroscopy):
         measures = lockin.settings.modulated and not lockin.faults(self._links.channels.bias, self._links.channels.current)
         quality |= Quality.GOOD if measures else Quality.UNMODULATED
         return Spectrum(
-            position=stood.place,
+            position=place,
             bias=settings.bias,
             **_channels(lockin, measures, *mean),
             setpoint=stood.setpoint,

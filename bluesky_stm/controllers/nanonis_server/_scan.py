@@ -131,9 +131,9 @@ class ScanModule(Module):
 
     def frame_in_si(self) -> tuple[float, ...]:
         """Return centre and sizes of the frame, in m, and its angle in degrees, clockwise."""
-        return tuple(self._frame_get())
+        return tuple(self._frame_get() or ())
 
-    def _props_set(self, *asked: object) -> None:
+    def _props_set(self, *asked: Any) -> None:
         """Answer ``Scan.PropsSet``: switches (0 keep, 1 on, 2 off), saving (0 keep, 1 all, 2 next, 3 off), name and comment."""
         continuous, bouncy, saving, series, comment, modules, *pasting = asked
         before = self.props

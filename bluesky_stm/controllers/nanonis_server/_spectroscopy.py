@@ -273,7 +273,7 @@ class BiasSpectrModule(Module):
         logic, *second = self.registers.get("BiasSpectr.SafeCond2")
         one, two = self._crossed(spectrum, *first), self._crossed(spectrum, *second)
         met = {SafeLogic.OR: one | two, SafeLogic.AND: one & two, SafeLogic.THEN: two & np.logical_or.accumulate(one)}
-        crossed = np.flatnonzero(met.get(logic, one)) if action else []
+        crossed: list[int] = np.flatnonzero(met.get(logic, one)).tolist() if action else []
         ends = min([len(current), *crossed])
         kept = np.arange(len(current)) < ends
         channels: JSON = {c.name: np.where(kept, getattr(spectrum, c.name), np.nan) for c in CHANNELS}

@@ -80,7 +80,7 @@ class GenSwpModule(SweeperModule):
     """The generic sweeper: it sweeps the bias, or an output; any other signal is only counted through."""
 
     name = "GenSwp"
-    props = (300.0, 20.0, 10, 100, 1, 0, 200.0)
+    props: tuple[float, ...] = (300.0, 20.0, 10, 100, 1, 0, 200.0)
 
     def _acq_chs_set(self, channels: Sequence[int], names: Sequence[str]) -> None:
         """Answer ``GenSwp.AcqChsSet``; the names are those of the signals, and are not needed."""
