@@ -3,8 +3,8 @@
     python benchmarks/bench_speed.py benchmarks/results/speed.md [surface ...]
 
 Both builds are copied into folders of their own, and measured in turn by processes that see one of them only, one thread each,
-with the same packages of others. A figure is processor time, the median of five such processes. Rows of parts of the table that
-were not asked for stay as they are in the file.
+with the same packages of others. A figure is processor time, the median of five such processes (``--repeats``). Rows of parts
+of the table that were not asked for stay as they are in the file.
 """
 
 import argparse
@@ -90,10 +90,10 @@ def measures(part, folder):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def compared(part, builds):
+def compared(part, builds, repeats):
     """Return the medians of each measure of a part, for each build."""
     found = {name: [] for name in builds}
-    for _ in range(REPEATS):
+    for _ in range(repeats):
         for name, folder in builds.items():
             found[name].append(measures(part, folder))
     return {name: {key: statistics.median(run[key] for run in runs) for key in runs[0]} for name, runs in found.items()}
@@ -121,16 +121,19 @@ def main():
     """Measure what is asked for, and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", type=Path)
+    parser.add_argument("--repeats", type=int, default=REPEATS)
     parser.add_argument("parts", nargs="*", choices=[[], *sorted({row.part for row in ROWS})])
     asked = parser.parse_args()
     parts = asked.parts or list(dict.fromkeys(row.part for row in ROWS))
     with TemporaryDirectory() as folder:
         builds = {name: build(of, Path(folder) / name) for name, of in (("new", None), ("old", OLD))}
-        found = {part: compared(part, builds) for part in parts}
+        found = {part: compared(part, builds, asked.repeats) for part in parts}
     before = asked.file.read_text().splitlines() if asked.file.exists() else []
     kept = [line for line in before if line.startswith("| ") and line.split(" | ")[0][2:] not in (*parts, "part")]
     rows = [written(row, found[row.part]) for row in ROWS if row.part in found]
-    made = [f"Rows of {', '.join(parts)}: beside commit {OLD}, Python {sys.version.split()[0]}, by commit {commit()}."]
+    made = [
+        f"Rows of {', '.join(parts)}: beside commit {OLD}, Python {sys.version.split()[0]}, median of {asked.repeats}, by commit {commit()}."
+    ]
     made += [
         line for line in before if line.startswith("Rows of ") and not set(line[8:].split(":")[0].split(", ")) & set(parts)
     ]

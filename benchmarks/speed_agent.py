@@ -69,10 +69,10 @@ def exact(count):
 def steps():
     """Processor time of a step at 25, 50 and 1000 values, and of an exact Gaussian process with 1000, in s."""
     torch.set_num_threads(1)
-    late, again = timed(1000, 8)
+    late, again = timed(1000, 4)
     return {
-        "agent step, n = 25": float(np.median(timed(22, 6)[0])),
-        "agent step, n = 50": float(np.median(timed(48, 6)[0])),
+        "agent step, n = 25": float(np.median(timed(22, 4)[0])),
+        "agent step, n = 50": float(np.median(timed(48, 4)[0])),
         "quiet agent step, n = 1000": float(np.median(late[~again])),
         "exact GP, n = 1000": exact(1000),
     }

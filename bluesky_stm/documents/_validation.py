@@ -14,7 +14,7 @@ from event_model import DocumentNames, schema_validators, schemas
 
 from bluesky_stm.validated import Data
 
-_KEYS: Final = {
+_KEYS: Final[dict[str, type | tuple[type, ...]]] = {
     "uid": str,
     "descriptor": str,
     "seq_num": int,
