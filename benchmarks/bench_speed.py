@@ -131,9 +131,8 @@ def main():
     before = asked.file.read_text().splitlines() if asked.file.exists() else []
     kept = [line for line in before if line.startswith("| ") and line.split(" | ")[0][2:] not in (*parts, "part")]
     rows = [written(row, found[row.part]) for row in ROWS if row.part in found]
-    made = [
-        f"Rows of {', '.join(parts)}: beside commit {OLD}, Python {sys.version.split()[0]}, median of {asked.repeats}, by commit {commit()}."
-    ]
+    version = f"Python {sys.version.split()[0]}, median of {asked.repeats}"
+    made = [f"Rows of {', '.join(parts)}: beside commit {OLD}, {version}, by commit {commit()}."]
     made += [
         line for line in before if line.startswith("Rows of ") and not set(line[8:].split(":")[0].split(", ")) & set(parts)
     ]
