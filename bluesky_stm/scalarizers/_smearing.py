@@ -172,11 +172,17 @@ class ResolvedScalarizer(ScalarizerPart):
         NoValueError
             When the spectrum does not carry it.
         """
-        return float(getattr(self.fit(spectrum), self.which))
+        return float(getattr(_fitted(self, spectrum), self.which))
 
     def deviation(self, spectrum: Spectrum) -> float:
         """Return the standard deviation of the value by the noise, as the fit knows it."""
         try:
-            return float(getattr(self.fit(spectrum), f"{self.which}_std"))
+            return float(getattr(_fitted(self, spectrum), f"{self.which}_std"))
         except NoValueError:
             return math.nan
+
+
+@lru_cache(maxsize=2)
+def _fitted(part: ResolvedScalarizer, spectrum: Spectrum) -> object:
+    """Return the fit of a spectrum, which is asked for twice: for a value and for its deviation."""
+    return part.fit(spectrum)

@@ -151,6 +151,17 @@ class CoherencePeaks(ScalarizerPart):
         NoValueError
             When the sweep does not pass zero bias, or no peak stands out on one side of it.
         """
+        return self._distance(spectrum)[0]
+
+    def deviation(self, spectrum: Spectrum) -> float:
+        """Return the standard deviation of the distance, in V, by the noise of the slope at both peaks."""
+        try:
+            return self._distance(spectrum)[1]
+        except NoValueError:
+            return math.nan
+
+    def _distance(self, spectrum: Spectrum) -> tuple[float, float]:
+        """Return the distance of the peaks and its standard deviation, in V."""
         from scipy.signal import savgol_filter
 
         sweep = Sweep.of(spectrum).clear
@@ -158,14 +169,20 @@ class CoherencePeaks(ScalarizerPart):
             raise NoValueError(f"{len(sweep.bias)} samples are too few to show two peaks")
         size = max(5, round(self.smoothing * len(sweep.bias)) | 1)
         curve = savgol_filter(sweep.didv, size, 2)
-        noise = math.sqrt(9 / 4 / size) * deviations(sweep.didv)  # what the parabola leaves of it
-        low, high = (self._peak(sweep.bias, curve, noise, side) for side in (-1, +1))
+        noise = deviations(sweep.didv)
+        left = math.sqrt(9 / 4 / size)  # what the parabola leaves of it
+        tops = [self._peak(sweep.bias, curve, left * noise, side) for side in (-1, +1)]
+        low, high = (vertex(sweep.bias[top - 1 : top + 2], curve[top - 1 : top + 2])[0] for top in tops)
         if abs(low + high) > ASKEW * (high - low):
             raise NoValueError(f"the peaks at {low * 1e3:.3g} and {high * 1e3:.3g} mV do not lie on both sides of one gap")
-        return high - low
+        # noise of the slope of a parabola through so many samples, over the curvature of the peak
+        slope = noise[tops] * math.sqrt(12 / (size * (size**2 - 1)))
+        bend = np.abs([curve[top - 1] - 2 * curve[top] + curve[top + 1] for top in tops])
+        step = float(np.median(np.diff(sweep.bias)))
+        return high - low, step * float(np.hypot(*np.minimum(slope / np.maximum(bend, 1e-300), size)))
 
-    def _peak(self, bias: Floats, curve: Floats, noise: Floats, side: int) -> float:
-        """Return the bias of the first peak that stands out of the noise around it, from zero bias to one side."""
+    def _peak(self, bias: Floats, curve: Floats, noise: Floats, side: int) -> int:
+        """Return the sample of the first peak that stands out of the noise around it, from zero bias to one side."""
         from scipy.signal import find_peaks
 
         here = np.flatnonzero(side * bias >= 0)[::side]
@@ -177,7 +194,7 @@ class CoherencePeaks(ScalarizerPart):
             raise NoValueError(
                 f"no coherence peak stands out of the noise of {np.median(noise[here]):.2g} nS {where} zero bias"
             )
-        return vertex(bias[clear[0] - 1 : clear[0] + 2], curve[clear[0] - 1 : clear[0] + 2])[0]
+        return int(clear[0])
 
 
 def _energies(parameters: Floats) -> Floats:

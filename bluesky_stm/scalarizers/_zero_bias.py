@@ -156,8 +156,9 @@ class Kondo(ResolvedScalarizer):
         def design(parameters: Floats) -> Floats:
             width = reach * math.exp(min(max(parameters[1], -20.0), 5.0))
             counted = _COUNTED[self.line]((smeared.edges - parameters[0] * reach) / width)
-            line = smeared.weights @ (np.diff(counted) * width / np.diff(smeared.edges))
-            return np.column_stack([background, line.real, line.imag])
+            line = np.diff(counted) * width / np.diff(smeared.edges)
+            # two products of real numbers: one of complex ones copies the weights each time and wakes all threads of BLAS
+            return np.column_stack([background, smeared.weights @ line.real.copy(), smeared.weights @ line.imag.copy()])
 
         starts = [np.array([energy, math.log(width)]) for energy, width in product(*STARTS)]
         found = fit_line(sweep.didv, sweep.current, design, background, starts)

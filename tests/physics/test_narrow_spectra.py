@@ -1,6 +1,7 @@
 """Gap, resonance and steps come back from spectra that were calculated by direct quadrature, within what is stated."""
 
 import time
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -116,7 +117,10 @@ def test_the_coherence_peaks_are_where_the_largest_conductance_is():
     )
     noisy = spectrum_of(*superconductor(), noise=0.03)
     assert make_scalarizer("coherence_peaks")(noisy) == pytest.approx(expected, rel=0.1)
-    assert 0 < make_scalarizer("coherence_peaks").deviation(noisy) < 0.2e-3
+    peaks = make_scalarizer("coherence_peaks")
+    again = [spectrum_of(*superconductor(), noise=0.02, seed=seed) for seed in range(60)]
+    stated = np.median([peaks.deviation(spectrum) for spectrum in again])  # that of one depends on a few samples around a peak
+    assert stated == pytest.approx(np.std([peaks(spectrum) for spectrum in again]), rel=0.4)
 
 
 @pytest.mark.parametrize("q", [0.0, 0.6, 2.0, 20.0])
@@ -208,23 +212,23 @@ def test_constants_of_wide_sweeps_follow_a_narrow_one():
 
 
 def test_a_fit_takes_the_time_of_a_few_gaps_at_most():
-    """20 ms of processor time on a machine of today, asked for as a multiple of `gap` on 121 points."""
+    """Value and deviation: 8 ms of processor time on a machine of today, asked for as a multiple of `gap` on 121 points."""
     curve, line = spectrum_of(*superconductor(), noise=0.03), spectrum_of(*resonance(fano()), noise=0.01)
     wide = np.linspace(-1.5, 1.5, 121)
     bands = np.clip(-1.1 - wide, 0, None) ** 2 + np.clip(wide - 0.4, 0, None) ** 2
     gapped = spectrum_of(wide, np.cumsum(bands), bands)
 
     def cost(choice, spectrum):
-        scalarizer = make_scalarizer(choice)
+        scalarizer, fresh = make_scalarizer(choice), [replace(spectrum) for _ in range(10)]  # none is known already
         scalarizer(spectrum)
         started = time.process_time()
-        for _ in range(10):
-            scalarizer(spectrum)
+        for each in fresh:
+            assert isinstance(scalarizer(each), float) and scalarizer.deviation(each) >= 0
         return time.process_time() - started
 
     gap = min(cost("gap", gapped) for _ in range(3))
     for choice, spectrum in ((LINES[0], curve), ({"name": "kondo", **KELVIN_4}, line)):
-        assert min(cost(choice, spectrum) for _ in range(3)) < 20 * gap
+        assert min(cost(choice, spectrum) for _ in range(3)) < 10 * gap
 
 
 def explored(session, scale, choice, frame=None):
