@@ -61,6 +61,7 @@ MADE = [
     Result("devices", "What do the devices cost beside plain ones?", ("-m", "pytest", "-q", "benchmarks/bench_devices.py")),
     _own("nanonis_overhead", "What does TCP cost for each spectrum?", script="bench_nanonis"),
     Result("storage", "What does storage cost?", ("-m", "pytest", "-q", "benchmarks/bench_storage.py")),
+    _to_file("trust", "Which alterations of stored runs are found, and what does the chain of digests cost?"),
     _own("reading", "What does reading a file of others cost beside its numbers alone?"),
     _own("views", "What does the live view cost?"),
     _to_file("surface_speed", "How fast does the simulated microscope measure?", script="bench_surface"),

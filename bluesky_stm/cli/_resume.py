@@ -27,8 +27,7 @@ def resume(
     run, or narrower.
     """
     from bluesky_stm import runs
-    from bluesky_stm.facility import read_settings
-    from bluesky_stm.session import reopened
+    from bluesky_stm.facility import read_settings, reopened
     from bluesky_stm.storage import open_catalog
     from bluesky_stm.views import Progress
 

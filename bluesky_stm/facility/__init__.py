@@ -10,6 +10,7 @@ from bluesky_stm.facility._plain import PlainPlan, plain_plan, plain_plans
 from bluesky_stm.facility._queue_files import write_queue_files
 from bluesky_stm.facility._queued import queued, who_asks
 from bluesky_stm.facility._remote import AgentHost, Mailbox, RemoteAgent
+from bluesky_stm.facility._reopened import reopened
 from bluesky_stm.facility._session import Agents, open_session, rehearsal
 from bluesky_stm.facility._settings import FILE, MICROSCOPE, Facility, read_settings, settings_file
 from bluesky_stm.facility._stream import DocumentStream, packed, packed_one, unpacked
@@ -49,6 +50,7 @@ __all__ = [
     "rehearsal",
     "rehearse",
     "rejoin",
+    "reopened",
     "settings_file",
     "startup_file",
     "unload_ipython_extension",

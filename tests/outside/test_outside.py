@@ -19,8 +19,8 @@ import pytest
 import yaml
 
 from bluesky_stm.errors import UnknownNameError
+from bluesky_stm.facility import reopened
 from bluesky_stm.runs import replay
-from bluesky_stm.session import reopened
 from bluesky_stm.storage import open_catalog
 
 pytestmark = [
@@ -149,7 +149,7 @@ def test_a_run_goes_on_in_a_new_process_at_the_same_microscope(call, explored, r
     uid = runs[0].uid
     code = f"""
 from bluesky_stm import runs
-from bluesky_stm.session import reopened
+from bluesky_stm.facility import reopened
 from bluesky_stm.storage import open_catalog
 with open_catalog("catalog", write=False) as catalog:
     start = catalog[{uid!r}].start

@@ -6,10 +6,11 @@ import platform
 import pytest
 
 from bluesky_stm.errors import LimitError, SettingsError
+from bluesky_stm.facility import reopened
 from bluesky_stm.plans import explore
 from bluesky_stm.protocols import SweepSettings
 from bluesky_stm.runs import resume
-from bluesky_stm.session import reopened, simulated
+from bluesky_stm.session import simulated
 from bluesky_stm.storage import export, import_run, open_catalog
 
 

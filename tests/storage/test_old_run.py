@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from bluesky_stm.errors import SettingsError
+from bluesky_stm.facility import reopened
 from bluesky_stm.measurements import Quality
 from bluesky_stm.runs import replay, resume
-from bluesky_stm.session import reopened, simulated
+from bluesky_stm.session import simulated
 from bluesky_stm.storage import Run, import_run, load_run, open_catalog, runs
 
 OLD = {1: Path(__file__).parents[1] / "data" / "run_schema1.msgpack"}

@@ -8,9 +8,10 @@ from typer.testing import CliRunner
 
 import bluesky_stm.cli
 from bluesky_stm.errors import SettingsError
+from bluesky_stm.facility import reopened
 from bluesky_stm.plans import explore
 from bluesky_stm.runs import replay
-from bluesky_stm.session import recorded, reopened, simulated
+from bluesky_stm.session import recorded, simulated
 from bluesky_stm.storage import open_catalog
 
 pytestmark = pytest.mark.system

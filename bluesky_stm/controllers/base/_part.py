@@ -128,7 +128,7 @@ class ControllerPart(Part):
                 )
             raise SettingsError(
                 f"Run {start['uid']} cannot go on here: the {what} that answered then is not what answers now. Nothing has "
-                "moved. Open the microscope of the run: bluesky_stm.session.reopened(run.start), or bluesky-stm resume."
+                "moved. Open the microscope of the run: bluesky_stm.facility.reopened(run), or bluesky-stm resume."
             )
 
     def sample_name(self, sample: str | Data | Part | None = None) -> str:
