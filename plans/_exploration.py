@@ -106,6 +106,8 @@ class Exploration:
                 break
             approved = yield from self.person.approve(decision)
             ahead = (yield from self._measure(decision.point, last=self._last)) if approved else None
+        if self.tip and self.since_tip:  # else values of a tip that changed since the last check would be kept
+            yield from self.tip.look_back(self.since_tip)
         if self._places_left:
             yield from decide(self.agent)  # the last spectrum is learned too, and where one would go on is on record
         yield from self._draw()

@@ -124,6 +124,17 @@ class TipWatch:
                 return ""
         return (yield from self._give_up(reason)) if reason else ""
 
+    def look_back(self, revocable: int) -> MsgGenerator[None]:
+        """Check the tip when a run is over, and take back what a changed one has measured; nothing is done about the tip.
+
+        Parameters
+        ----------
+        revocable : int
+            Number of spectra that were taken since the last time that the tip was good.
+        """
+        if (yield from self._ask(0, 0, confirmed=False)):
+            yield from self._ask(0, revocable, confirmed=True)
+
     def begin(self) -> MsgGenerator[None]:
         """Take the spectrum of reference: the middle one of three."""
         yield from self._renew("reference", "")
