@@ -283,7 +283,7 @@ def _axis(name: str, header: Header, limits: list[Floats], points: int, factor: 
             f"{name} holds no spectrum, or sweeps with limits that differ from pixel to pixel, or in segments that its header "
             "does not give: that cannot be read. Record the grid with one sweep."
         )
-    return np.linspace(*low, points) * factor
+    return np.linspace(low[0], low[1], points) * factor
 
 
 def _segments(name: str, table: str, points: int, factor: float) -> Floats:
@@ -315,11 +315,11 @@ def _frame(header: Header, shape: tuple[int, int], rows: int, parameters: Mappin
     if not {"X", "Y"} <= parameters.keys():
         return frame
     pixels = np.arange(0, rows * shape[1], 1 + rows * shape[1] // ENOUGH)
-    x, y = (parameters[name].ravel()[pixels] for name in "XY")
-    if not np.isfinite(x + y).any():
+    along, up = (parameters[name].ravel()[pixels] for name in "XY")
+    if not np.isfinite(along + up).any():
         return frame
     places = frame.to_sample(np.stack(np.divmod(pixels, shape[1]), axis=-1))
-    offset = np.nanmean(x - places[:, 0]), np.nanmean(y - places[:, 1])
+    offset = np.nanmean(along - places[:, 0]), np.nanmean(up - places[:, 1])
     return replace(frame, center=Point(*(np.asarray(frame.center) + offset)))
 
 

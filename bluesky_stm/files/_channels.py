@@ -22,6 +22,7 @@ from bluesky_stm.errors import FileFormatError
 from bluesky_stm.files._labels import Label, checked_unit, si_unit, split_unit
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import CHANNELS, Calibration, Grid, Quality, Spectrum
+from bluesky_stm.validated import JSON
 
 _LABELS: Final = {channel.label: channel for channel in CHANNELS}
 _FURTHER: Final = {split_unit(label)[0]: channel.name for label, channel in _LABELS.items() if channel.optional}
@@ -56,7 +57,7 @@ class Swept(NamedTuple):
         Which channel became dI/dV, and how; or why none did.
     """
 
-    arrays: dict[str, Floats]
+    arrays: JSON
     quality: Quality
     calibration: Calibration
 
@@ -87,7 +88,7 @@ def spectroscopy(bias: Floats, channels: Mapping[str, Floats], unit_of: Mapping[
     current = _mean([channels[name] for name in signals[current_name]])
     checked_unit(current_name, unit_of[signals[current_name][0]], units.CURRENT)
     missing = np.broadcast_to(np.nan, current.shape)
-    arrays: dict[str, Floats] = {"current": current, "lockin_x": missing, "lockin_y": missing}
+    arrays: JSON = {"current": current, "lockin_x": missing, "lockin_y": missing}
     refused = Calibration()
     found = None
     for name in _named(signals, didv) if didv else _candidates(signals, unit_of):

@@ -138,7 +138,8 @@ def read_pixels(path: Path, begin: int, kept: Cropped, points: int, *factors: li
             for k, factor in enumerate(of_channels):
                 first = count + k * points
                 np.multiply(block[:, first : first + points], np.float32(factor), out=channels[k][here])
-    for values in (*parameters, *channels):
+    everything: list[Floats] = [*parameters, *channels]
+    for values in everything:
         values[kept.measured :] = np.nan
         if zeros.any():
             values[: kept.measured][zeros] = np.nan
