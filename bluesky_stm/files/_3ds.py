@@ -113,8 +113,8 @@ class Sweeps:
         if back:
             channels = {name: (values + self.channels[name][..., back][..., ::-1]) / 2 for name, values in channels.items()}
         bias = self.values[forth]
-        arrays: JSON
-        arrays, source, calibration = spectroscopy(bias, channels, recorded, didv)
+        found, source, calibration = spectroscopy(bias, channels, recorded, didv)
+        arrays: JSON = {**found}
         whole = bool(np.isfinite(arrays["current"].min()))  # NaN anywhere is the minimum
         return Grid(
             frame=self.frame,
