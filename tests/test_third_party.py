@@ -9,7 +9,8 @@ ROOT = Path(__file__).resolve().parents[1]
 
 HOMES = {
     "ophyd": {"devices"},
-    "socket": {"controllers", "storage"},  # storage asks whether a server is there, and says on which host it writes
+    # storage asks whether a server is there, and says on which host it writes; steer and cli say on which host a person sits
+    "socket": {"controllers", "storage", "steer", "cli"},
     "nanonis_spm": {"controllers"},
     "torch": {"agents", "pretrain", "cli"},  # the command line asks it for a GPU
     "gpytorch": {"agents"},
@@ -18,13 +19,13 @@ HOMES = {
     "tiled": {"storage"},
     "bluesky_tiled_plugins": {"storage"},
     "pandas": {"storage"},
-    "xarray": {"storage"},
+    "xarray": {"storage", "files"},  # files of GXSM are netCDF
     "skimage": {"imaging", "spots"},
     "h5py": {"files", "devices", "documents"},  # the two open images that are too large for a document
-    "bluesky": {"plans", "views", "session", "facility", "cli"},
+    "bluesky": {"plans", "night", "runs", "views", "session", "facility", "cli"},  # a run that is resumed is a plan
     "bluesky_queueserver": {"plans", "facility"},
-    "bluesky_queueserver_api": {"facility"},
-    "happi": {"facility"},
+    "bluesky_queueserver_api": {"facility", "cli"},
+    "happi": {"facility", "night"},
     "IPython": {"facility"},
     "typer": {"cli", "pretrain"},
     "rich": {"cli", "views"},

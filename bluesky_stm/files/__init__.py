@@ -1,6 +1,7 @@
 """Files of others: read into our measurements and units, row 0 at the lowest y; SI and their axes stop here."""
 
 from bluesky_stm.files._3ds import Sweeps, read_3ds, read_sweeps, write_3ds
+from bluesky_stm.files._attached import attach, attached
 from bluesky_stm.files._dat import read_dat, write_dat
 from bluesky_stm.files._documents import IMPORT, documents
 from bluesky_stm.files._format import FileContents, FileFormat, Writable
@@ -26,6 +27,8 @@ __all__ = [
     "Scan",
     "Sweeps",
     "Writable",
+    "attach",
+    "attached",
     "documents",
     "fingerprint",
     "format_for",

@@ -9,7 +9,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final, TypeGuard, overload
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,8 +17,8 @@ from bluesky_stm.errors import CatalogError, FileFormatError
 from bluesky_stm.files import RecordedRun
 from bluesky_stm.geometry import Frame
 from bluesky_stm.measurements import CHANNELS, Grid, Quality, Spectrum, Topograph
-from bluesky_stm.storage._attached import attach
 from bluesky_stm.storage._documents import documents, inlined
+from bluesky_stm.storage._journal import pack
 from bluesky_stm.storage._plain import WRITERS
 from bluesky_stm.storage._provenance import provenance
 from bluesky_stm.storage._run import Run, Runs
@@ -122,8 +121,8 @@ def _write(run: Run, path: Path, number: int | None) -> None:
     else:
         form = files.format_for(path)
         files.write(path, _measured(run, form, number), provenance(run))
-        if RecordedRun in form.holds and h5py.is_hdf5(path):
-            attach(path, run)
+        if isinstance(form, files.NeXus | files.NSID):
+            files.attach(path, load_run(run), b"".join(pack(name, doc) for name, doc in inlined(run.documents())))
 
 
 def _measured(run: Run, form: files.FileFormat, number: int | None) -> files.Writable:

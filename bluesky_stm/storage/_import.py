@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from os import PathLike
@@ -13,11 +14,11 @@ import numpy as np
 from bluesky_stm import files
 from bluesky_stm.documents import Document, no_run
 from bluesky_stm.errors import CatalogError, FileFormatError, STMError
+from bluesky_stm.files import attached
 from bluesky_stm.measurements import Spectrum, Topograph
-from bluesky_stm.storage._attached import attached
 from bluesky_stm.storage._catalog import Catalog
 from bluesky_stm.storage._documents import documents, inlined
-from bluesky_stm.storage._journal import SUFFIX
+from bluesky_stm.storage._journal import SUFFIX, records
 from bluesky_stm.storage._plain import READERS
 from bluesky_stm.storage._quarantine import origin_of
 from bluesky_stm.storage._run import Run
@@ -144,7 +145,7 @@ def _incoming(source: Any, didv: str, metadata: JSON) -> Iterable[Document]:
     if isinstance(source, str | PathLike):
         path = Path(source)
         if (inside := attached(path) if path.is_file() else None) is not None:
-            return inside
+            return ((name, doc) for name, doc, _ in records(io.BytesIO(inside)))
         if path.suffix not in READERS:
             return ((name, dict(doc)) for name, doc in files.documents(path, didv=didv, **metadata))
     return documents(source)

@@ -5,19 +5,14 @@ The documents stand in the file as they stand in a journal, so that an import br
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import h5py
 import numpy as np
 
-from bluesky_stm.documents import Document
-from bluesky_stm.storage._documents import inlined
-from bluesky_stm.storage._journal import pack, records
-from bluesky_stm.storage._run import Run
-from bluesky_stm.storage._xarray import load_run
+from bluesky_stm.files._hdf5 import is_sound, written
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -32,17 +27,18 @@ SIGNALS: Final = {"decisions": "mean", "maps": "mean"}
 """What a viewer shows of each of the further groups."""
 
 
-def attach(path: Path, run: Run) -> None:
+def attach(path: Path, tree: xr.DataTree, documents: bytes) -> None:
     """Add to a NeXus or NSID file of a run's measurements what else the run holds.
 
     Parameters
     ----------
     path : Path
         File that holds the measurements; ``spectra/scalar`` in it is given the unit of the values.
-    run : Run
-        The run of which it is made.
+    tree : DataTree
+        The run, as `load_run` returns it.
+    documents : bytes
+        All documents of the run, as they stand in a journal.
     """
-    tree = load_run(run)
     with h5py.File(path, "a") as file:
         entry = file.get("entry", file)
         for place in ("spectra/scalar", "Measurement_001/spectra/scalar/scalar"):  # in NeXus and in NSID
@@ -55,29 +51,25 @@ def attach(path: Path, run: Run) -> None:
         note.attrs["NX_class"] = "NXcollection"
         note["type"] = "application/x-msgpack"
         note["description"] = "All documents of the run: records of msgpack, [name, document]"
-        note["data"] = np.frombuffer(b"".join(pack(name, doc) for name, doc in inlined(run.documents())), dtype=np.uint8)
+        note["data"] = np.frombuffer(documents, dtype=np.uint8)
+    written(path)
 
 
-def attached(path: Path) -> Iterable[Document] | None:
-    """Return the documents that `attach` put into a file; None where there are none.
+def attached(path: Path) -> bytes | None:
+    """Return the documents that `attach` put into a file, as they stand in a journal; None where there are none.
 
     Parameters
     ----------
     path : Path
-        Any file.
-
-    Raises
-    ------
-    FileFormatError
-        When they hold something that is not data.
+        Any file; a damaged one has none.
     """
-    if not h5py.is_hdf5(path):
+    if not h5py.is_hdf5(path) or not is_sound(path):
         return None
     with h5py.File(path) as file:
         data = file.get("entry", file).get(f"{DOCUMENTS}/data")
         if not isinstance(data, h5py.Dataset) or data.dtype != np.uint8 or data.ndim != 1:
             return None
-        return [(name, doc) for name, doc, _ in records(io.BytesIO(data[()].tobytes()))]
+        return bytes(data[()].tobytes())
 
 
 def _attributes(about: Mapping[Any, Any]) -> dict[str, str]:
