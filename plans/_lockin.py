@@ -17,6 +17,7 @@ from bluesky_stm.documents import Stream
 from bluesky_stm.errors import SettingsError
 from bluesky_stm.measurements import Calibration, Quality, Spectrum
 from bluesky_stm.plans._metadata import describe_run
+from bluesky_stm.plans._queue import queueable
 from bluesky_stm.plans._safety import safely
 from bluesky_stm.plans._stubs import spectrum_of
 from bluesky_stm.protocols import LockInSettings
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     from bluesky_stm.devices import STM
 
 
-def calibrate_lockin(stm: STM, spectra: int = 3, *, md: Mapping[str, object] | None = None) -> MsgGenerator[Calibration | None]:
+@queueable
+def calibrate_lockin(stm: STM, times: int = 3, *, md: Mapping[str, object] | None = None) -> MsgGenerator[Calibration | None]:
     """Sweep the bias where the tip stands, and calibrate the lock-in by these spectra, as one run.
 
     Response, offset and reference phase of ``stm.lockin`` are set, so that dI/dV of the spectra from then on is the slope of
@@ -35,7 +37,7 @@ def calibrate_lockin(stm: STM, spectra: int = 3, *, md: Mapping[str, object] | N
     ----------
     stm : STM
         Microscope, its lock-in on; the sweep is that of ``stm.sweep``.
-    spectra : int
+    times : int
         Number of sweeps, of which those that are clipped or incomplete do not count.
     md : mapping, optional
         Further metadata for the start document.
@@ -56,9 +58,9 @@ def calibrate_lockin(stm: STM, spectra: int = 3, *, md: Mapping[str, object] | N
     taken: list[Spectrum] = []
 
     @bpp.stage_decorator([stm.sweep])
-    @bpp.run_decorator(md={**describe_run("calibrate_lockin", {"spectra": spectra}, stm, stm.scanner.frame), **(md or {})})
+    @bpp.run_decorator(md={**describe_run("calibrate_lockin", {"times": times}, stm, stm.scanner.frame), **(md or {})})
     def run() -> MsgGenerator[None]:
-        for _ in range(spectra):
+        for _ in range(times):
             yield from bps.checkpoint()
             yield from bps.trigger_and_read([stm.sweep, stm.tip], name=Stream.PRIMARY)
             if (one := spectrum_of(stm)) is not None and not one.quality & (Quality.CLIPPED | Quality.INCOMPLETE):

@@ -33,6 +33,7 @@ MEASURING: Final = (
     "cits_grid",
     "measure_drift",
     "check_tip",
+    "calibrate_lockin",
     "move_frame",
     "withdraw",
     "approach",

@@ -37,7 +37,7 @@ from bluesky_stm.validated import JSON
 
 _END = b":HEADER_END:\r\n"
 
-ENOUGH: Final = 2000
+MOST_PIXELS: Final = 2000
 """Pixels, evenly spread, that say where a grid lies and from which current it was measured."""
 
 _SEGMENTS: Final = "Segment Start (V), Segment End (V), Settling (s), Integration (s), Steps (xn)"
@@ -314,7 +314,7 @@ def _frame(header: Header, shape: tuple[int, int], rows: int, parameters: Mappin
         frame = replace(frame, center=Point(*centre.tolist()), size=size, pixels=(rows, shape[1]))
     if not {"X", "Y"} <= parameters.keys():
         return frame
-    pixels = np.arange(0, rows * shape[1], 1 + rows * shape[1] // ENOUGH)
+    pixels = np.arange(0, rows * shape[1], 1 + rows * shape[1] // MOST_PIXELS)
     along, up = (parameters[name].ravel()[pixels] for name in "XY")
     if not np.isfinite(along + up).any():
         return frame
@@ -334,6 +334,6 @@ def _times(parameters: Mapping[str, Floats]) -> dict[str, float]:
 def _setpoint_from(bias: Floats, current: Floats) -> Setpoint:
     """Return what the feedback held when it was opened, from the first sample of every sweep."""
     first = current[..., 0].ravel()
-    some = first[:: 1 + len(first) // ENOUGH]
+    some = first[:: 1 + len(first) // MOST_PIXELS]
     known = some[np.isfinite(some)]
     return Setpoint(float(bias[0]), float(abs(np.median(known))) if len(known) else float("nan"))

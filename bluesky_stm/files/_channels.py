@@ -44,7 +44,7 @@ _KNOWN: Final = [
 """Names of lock-in channels, the surest first; X before the magnitude R, and inputs that anything may be connected to last."""
 
 
-class Swept(NamedTuple):
+class SweptChannels(NamedTuple):
     """What the channels of a file make of a sweep.
 
     Attributes
@@ -62,7 +62,7 @@ class Swept(NamedTuple):
     calibration: Calibration
 
 
-def spectroscopy(bias: Floats, channels: Mapping[str, Floats], unit_of: Mapping[str, str], didv: str = "") -> Swept:
+def spectroscopy(bias: Floats, channels: Mapping[str, Floats], unit_of: Mapping[str, str], didv: str = "") -> SweptChannels:
     """Return the arrays of a `Spectrum` or `Grid` from the channels of a file, and where their dI/dV comes from.
 
     Parameters
@@ -111,7 +111,7 @@ def spectroscopy(bias: Floats, channels: Mapping[str, Floats], unit_of: Mapping[
     if found is None:
         arrays |= _raw(signals, channels, missing) | {"didv": derivative(bias, current)}
     arrays |= {own: channels[name] for name, own in _FURTHER.items() if name in channels}
-    return Swept(arrays, Quality.GOOD if found else Quality.DERIVED, found or refused)
+    return SweptChannels(arrays, Quality.GOOD if found else Quality.DERIVED, found or refused)
 
 
 def derivative(bias: Floats, current: Floats) -> Floats:

@@ -104,7 +104,7 @@ class _EventData(StreamRouter):
         Numbers, from 0, of the spectra that are kept; None for all.
     """
 
-    def __init__(self, streams: set[Stream], spectra: range | None) -> None:
+    def __init__(self, streams: set[str], spectra: range | None) -> None:
         super().__init__()
         self._streams_kept, self._spectra = streams, spectra
         self.values: defaultdict[str, list[Data]] = defaultdict(list)

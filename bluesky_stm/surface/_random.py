@@ -94,12 +94,14 @@ def smooth_fields(fields: tuple[SmoothField, ...], points: Floats) -> Floats:
     Parameters
     ----------
     fields : tuple of SmoothField
+        Fields to evaluate.
     points : ndarray of shape (n, 2)
         Places as (x, y), in nm.
 
     Returns
     -------
     ndarray of shape (fields, n)
+        In the units of the fields.
     """
     if len(points) > _FEW:
         return np.concatenate([_apart(field, points) for field in fields])

@@ -23,6 +23,7 @@ MEASURING = [
         "move_frame",
         "check_tip",
         "measure_drift",
+        "calibrate_lockin",
         "withdraw",
         "approach",
         "take_topograph",

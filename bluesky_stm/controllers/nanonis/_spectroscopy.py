@@ -28,7 +28,7 @@ from bluesky_stm.protocols import Progress, Spectroscopy, SweepSettings, TipShap
 from bluesky_stm.units import CURRENT, LENGTH
 from bluesky_stm.validated import JSON
 
-LOST: Final = 0.1
+HANGS_FREE: Final = 0.1
 """Part of the set point below which the tip hangs in the air."""
 
 RAMP: Final = 0.1
@@ -237,7 +237,7 @@ class NanonisSpectroscopy(NanonisPart, Spectroscopy):
         """
         channels = self._links.channels
         ((current, height),) = self._watch.ask("Signals.ValsGet", [channels.current, channels.height], 1)
-        hanging = closed and abs(ours(current, CURRENT)) < LOST * setpoint.current
+        hanging = closed and abs(ours(current, CURRENT)) < HANGS_FREE * setpoint.current
         return Quality.LOST_CONTACT if hanging else Quality.GOOD, ours(height, LENGTH)
 
     def _was_ended(self) -> bool:
