@@ -40,6 +40,9 @@ RIVAL: Final = 2 / 3
 APART: Final = 0.1
 """Least distance of that other place, as a share of the image."""
 
+ONE_FEATURE: Final = 2.5
+"""Radius of what counts as one feature, relative to the coarsest size that is compared: the band-pass leaves a halo."""
+
 _UPSAMPLING: Final = 20
 
 
@@ -132,17 +135,24 @@ class Registration:
     rival : float
         Likeness of the images at the next best place elsewhere, as a share of that of the match; 1 where the match lies at the
         end of the searched range. Only `register_features` computes it; `register` leaves it at 0.
+    rest : float
+        Correlation of both images without the feature on which they agree best; 1 where it was not computed, since no other
+        place was searched.
     """
 
     shift: Shift
     correlation: float
     method: str
     rival: float = 0.0
+    rest: float = 1.0
 
     @property
     def trusted(self) -> bool:
-        """True when the images agree well enough, and at no other place nearly as well, for the shift to be used."""
-        return self.correlation >= LEAST_CORRELATION and self.rival <= RIVAL
+        """True when the images agree well enough, and at no other place nearly as well, for the shift to be used.
+
+        They have to agree in more than one feature where it could have been another one: a spot fits onto any other spot.
+        """
+        return min(self.correlation, self.rest) >= LEAST_CORRELATION and self.rival <= RIVAL
 
 
 def register(reference: Topograph, image: Topograph) -> Registration:
@@ -223,7 +233,11 @@ def register_features(
     whole, rival = _best_match(_likeness(before, after), pixels, within / np.array(image.frame.pixel_size))
     moved = whole + [_peak(before, after, whole, axis) for axis in np.eye(2)]
     there, here = image.frame.to_sample(moved), image.frame.to_sample((0.0, 0.0))
-    return Registration(Shift(*(float(v) for v in there - here)), _correlation(before, after, moved), "features", rival)
+    # Within a shorter distance there is no place for another feature; a single one may be followed there.
+    elsewhere = within > APART * min(image.frame.size)
+    rest = _rest(before, after, whole, ONE_FEATURE * coarsest / finest) if elsewhere else 1.0
+    shift = Shift(*(float(v) for v in there - here))
+    return Registration(shift, _correlation(before, after, moved), "features", rival, rest)
 
 
 def band_passed(image: Topograph, finest: float, coarsest: float) -> Topograph:
@@ -393,6 +407,15 @@ def _correlation(before: Floats, after: Floats, moved: Floats) -> float:
     if seen.sum() < LEAST_OVERLAP**2 * before.size or not (np.ptp(first[seen]) and np.ptp(second[seen])):
         return 0.0
     return float(np.corrcoef(first[seen], second[seen])[0, 1])
+
+
+def _rest(before: Floats, after: Floats, moved: Floats, radius: float) -> float:
+    """Return the correlation of the overlap without the pixels, within a radius, around where both images agree best."""
+    first, second = _overlap(before, after, moved.astype(int))
+    agreement = np.nan_to_num(first * second)  # a band-passed image has a mean of about zero
+    best = np.array(np.unravel_index(int(np.argmax(agreement)), agreement.shape)) + np.maximum(-moved, 0)
+    apart = np.hypot(*(np.indices(before.shape) - best[:, None, None]))
+    return _correlation(np.where(apart < radius, np.nan, before), after, moved)
 
 
 def _overlap(before: Floats, after: Floats, moved: Floats) -> tuple[Floats, Floats]:

@@ -166,6 +166,17 @@ def test_strangers_with_a_handful_of_features_are_not_trusted(seed):
     assert not register_features(view(first), view(second)).trusted
 
 
+def test_a_single_spot_is_followed_but_not_looked_for_far_away():
+    """It fits onto any other spot; only where it cannot have come from farther is it known to be the same."""
+    places, noise = np.stack(np.indices((400, 400)), axis=-1), np.random.default_rng(6).normal(0, 0.01, (2, 400, 400))
+    before, after = (
+        view(n + np.exp(-((places - p) ** 2).sum(axis=-1) / 18)) for n, p in zip(noise, ((150, 170), (156, 170)), strict=True)
+    )
+    near, far = register_features(before, after, within=1.0), register_features(before, after)
+    assert near.shift == pytest.approx((0.0, 0.6), abs=0.2 * PIXEL) and near.trusted
+    assert far.shift == near.shift and far.correlation > 0.9 and far.rival < 0.5 and not far.trusted
+
+
 def test_a_high_step_that_hysteresis_displaced_does_not_outweigh_the_spots_beside_it():
     """The spots stand still; the step, forty times as high, leans, and seems to lie three pixels farther to the right."""
     places, rng = np.stack(np.indices((400, 400)), axis=-1), np.random.default_rng(4)
