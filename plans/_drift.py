@@ -153,6 +153,9 @@ class DriftWatch(DriftFinder):
         Microscope that scans the quick images.
     check, reference, reference_time, drift
         As for `DriftFinder`.
+    run_up : (float, float)
+        Last stretch of the way to the first pixel of a quick image, along x and y in nm, as for the reference. Hysteresis
+        would otherwise be taken for drift.
 
     Attributes
     ----------
@@ -161,10 +164,16 @@ class DriftWatch(DriftFinder):
     """
 
     def __init__(
-        self, stm: STM, check: DriftCheck, reference: Topograph, reference_time: float, drift: Drift | None = None
+        self,
+        stm: STM,
+        check: DriftCheck,
+        reference: Topograph,
+        reference_time: float,
+        drift: Drift | None = None,
+        run_up: tuple[float, float] = (0.0, 0.0),
     ) -> None:
         super().__init__(check, reference, reference_time, drift)
-        self.stm = stm
+        self.stm, self._run_up = stm, run_up
         self.contrast = 1.0
         self._side = check.share * min(reference.frame.size)
         self._path = _Path(*(drift.last if drift else (reference_time, Point(0.0, 0.0))))
@@ -231,7 +240,7 @@ class DriftWatch(DriftFinder):
 
     def _scan(self, pixels: int) -> MsgGenerator[Topograph | None]:
         center = self.where(self.reference.frame.center)
-        yield from scan(self.stm, Frame.square(center, self._side, pixels, self.reference.frame.angle))
+        yield from scan(self.stm, Frame.square(center, self._side, pixels, self.reference.frame.angle), self._run_up)
         return image_of(self.stm)
 
     def _conclude(self, found: Registration, trusted: bool, image: Topograph, time: float) -> MsgGenerator[bool]:

@@ -23,7 +23,7 @@ from bluesky_stm.plans._interventions import Interventions
 from bluesky_stm.plans._matching import follow
 from bluesky_stm.plans._overview import Parent, find_again
 from bluesky_stm.plans._stop import RunState, StopRule
-from bluesky_stm.plans._stubs import come_to, decide, draw_map, measure_and_decide, measure_at, spectrum_of, take_topograph
+from bluesky_stm.plans._stubs import begin_scan, decide, draw_map, measure_and_decide, measure_at, spectrum_of, take_topograph
 from bluesky_stm.plans._tip import TipWatch
 from bluesky_stm.plans._tip_check import TipCheck
 from bluesky_stm.plans._tip_places import smoothest
@@ -115,11 +115,10 @@ class Exploration:
 
     def _look(self) -> MsgGenerator[None]:
         if self.parent:
-            self.frame = yield from find_again(self.stm, self.frame, self.parent)
+            self.frame = yield from find_again(self.stm, self.frame, self.parent, self._run_up)
         began = self.stm.controller.now()
         if self.options.look:
-            if any(self._run_up):
-                yield from come_to(self.stm, Point(*self.frame.to_sample((0, 0)).tolist()), self._run_up)
+            yield from begin_scan(self.stm, self.frame, self._run_up)
             yield from take_topograph(self.stm, self.frame)
         yield from bps.trigger(self.agent.map, wait=True)  # the agent looks, too: masks are judged by its candidates
         image = self.agent.topograph
@@ -129,7 +128,7 @@ class Exploration:
 
     def _begin_watches(self, image: Topograph, middle: float) -> MsgGenerator[None]:
         if self.options.drift:
-            self.watch = DriftWatch(self.stm, self.options.drift, image, middle, deepcopy(self.agent.drift))
+            self.watch = DriftWatch(self.stm, self.options.drift, image, middle, deepcopy(self.agent.drift), self._run_up)
             if self.options.look:
                 yield from self.watch.begin()
             else:

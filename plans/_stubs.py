@@ -29,10 +29,27 @@ if TYPE_CHECKING:
     from bluesky_stm.protocols import Decision
 
 
-def scan(stm: STM, frame: Frame) -> MsgGenerator[None]:
-    """Take an image of ``frame``; it stays in the scanner until it is read, and no Event is emitted."""
+def scan(stm: STM, frame: Frame, run_up: tuple[float, float] = (0.0, 0.0)) -> MsgGenerator[None]:
+    """Take an image of ``frame``; it stays in the scanner until it is read, and no Event is emitted.
+
+    Parameters
+    ----------
+    stm : STM
+        Microscope that scans.
+    frame : Frame
+        Region of the image.
+    run_up : (float, float)
+        Last stretch of the way to its first pixel, along x and y in nm (`come_to`); zeros for none.
+    """
+    yield from begin_scan(stm, frame, run_up)
     yield from bps.mv(stm.scanner, frame)
     yield from bps.trigger(stm.scanner, wait=True)
+
+
+def begin_scan(stm: STM, frame: Frame, run_up: tuple[float, float]) -> MsgGenerator[None]:
+    """Come to the first pixel of ``frame`` with a run-up, if there is one, so that images show the same hysteresis."""
+    if any(run_up):
+        yield from come_to(stm, Point(*frame.to_sample((0, 0)).tolist()), run_up)
 
 
 @checked

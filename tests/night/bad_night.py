@@ -10,6 +10,7 @@ import logging
 import tempfile
 from copy import deepcopy
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 from bluesky import RunEngine
@@ -31,8 +32,8 @@ PROFILE = BAD_DAY.changed(drift=(0.8 * HOUR, -0.6 * HOUR), creep=0.01, tip_chang
 FOUND = {"scalarizer": {"name": "gap", "prefer": "small"}, "child": "confident"}
 SCALES = (
     {"name": "mesa", "frame": 200, "pixels": 512, "patch": 8, "step": 4, "seeds": 60, "budget": 80, "run_up": 80},
-    {"name": "terrace", "frame": 50, "patch": 3, "step": 1, "seeds": 40, "budget": 60},
-    {"name": "defect", "frame": 10, "patch": 1.2, "step": 0.2, "seeds": 20, "budget": 40},
+    {"name": "terrace", "frame": 50, "patch": 3, "step": 1, "seeds": 40, "budget": 60, "run_up": 80},
+    {"name": "defect", "frame": 10, "patch": 1.2, "step": 0.2, "seeds": 20, "budget": 40, "run_up": 80},
 )
 CARE = {
     True: {
@@ -59,10 +60,12 @@ class BadNight(SimulatedController):
         self.sweeps, self.spoilt, self.pulses = 0, False, 0
         self.poisoned = set()
 
-    def scan(self, *args, **kwargs):
+    def scan(self, frame, *args, **kwargs):
         began, piezo = self.now(), deepcopy(self._junction.piezo)
-        image = super().scan(*args, **kwargs)
-        self.middle = piezo.displacement((began + self.now()) / 2)
+        image = super().scan(frame, *args, **kwargs)
+        took, rows = self.now() - began, frame.pixels[0]
+        # A place of the image was seen when its line was scanned: the tip creeps and drifts while an image is taken.
+        self.shown = lambda place: piezo.displacement(began + took * (frame.to_pixel(place)[0] + 0.5) / rows)
         return image
 
     def pulse(self, bias, width):
@@ -91,7 +94,7 @@ class BadNight(SimulatedController):
 
 
 class Truth(StreamRouter):
-    """Where the tip really was less where it was asked to be, at each image and spectrum."""
+    """Where the tip really was less where it was asked to be: at each spectrum, and at each place of an image."""
 
     def __init__(self, controller):
         super().__init__()
@@ -99,7 +102,7 @@ class Truth(StreamRouter):
 
     def give(self, stream, event):
         now = self.controller._junction.piezo.displacement(self.controller.now())
-        self.off[event["uid"]] = self.controller.middle if stream == "topograph" else now
+        self.off[event["uid"]] = self.controller.shown if stream == "topograph" else now
 
 
 def night(seed, care, scales=SCALES, folder=None):
@@ -143,11 +146,15 @@ def frame_of(event):
 
 
 def judged(runs, off, controller):
-    """Compare what is in the documents with the truth."""
-    origins, errors, poisoned, twice, spectra, last = {}, [], 0, 0, 0, None
+    """Compare what is in the documents with the truth.
+
+    A run that goes on with another one is counted with it. A spectrum was measured twice where the same candidate was asked
+    for again and the tip stood, less than half a step away, on the same place of the surface.
+    """
+    known, errors, last = {}, [], None
     for run in runs:
-        step, router, point, taken = run.start["length_scale"]["step"], StreamRouter(), None, []
-        origin = origins.get(run.start.get("resumes"))
+        step, router, point = run.start["length_scale"]["step"], StreamRouter(), None
+        origin, taken = known.get(run.start.get("resumes"), (None, []))
         for stream, event in router.events(run.documents()):
             data = router.data(event)
             if stream == "topograph":
@@ -155,23 +162,24 @@ def judged(runs, off, controller):
             elif stream == "agent":
                 point = np.array([data["agent_x"], data["agent_y"]]), data["agent_candidate"]
             elif stream == "primary":
-                reached = np.array([data["stm_sweep_x"], data["stm_sweep_y"]]) + off[event["uid"]] - origin
-                errors.append(np.hypot(*(reached - point[0])) / step)
+                reached = np.array([data["stm_sweep_x"], data["stm_sweep_y"]]) + off[event["uid"]]
+                errors.append(np.hypot(*(reached - origin(point[0]) - point[0])) / step)
                 bad = bool(data["stm_sweep_quality"])
-                taken.append([point[1], data["stm_sweep_time"] in controller.poisoned, bad])
+                taken.append([point[1], data["stm_sweep_time"] in controller.poisoned, bad, reached / step])
             elif stream == "tip_check" and data["tip_check_revoked"]:
                 for one in taken[-data["tip_check_revoked"] :]:
                     one[2] = True
-        origins[run.uid] = origin
-        used = [one for one in taken if not one[2]]
-        poisoned += sum(one[1] for one in used)
-        twice += len(used) - len({one[0] for one in used})
-        spectra += len(taken)
-    (center, side), there, name = last
+        known[run.uid] = origin, taken
+    chains = {id(taken): [one for one in taken if not one[2]] for _, taken in known.values()}.values()
+    poisoned = sum(one[1] for used in chains for one in used)
+    twice = sum(a[0] == b[0] and np.hypot(*(a[3] - b[3])) < 0.5 for used in chains for a, b in combinations(used, 2))
+    (center, side), shown, name = last
+    there = shown(center)
     found = controller.surface.defects(center + there - side / 2, center + there + side / 2)
     holds = name == "defect" and any("triangle" in defect.species for defect in found)
     within = float(np.mean(np.array(errors) <= 1))
-    return {"spectra": spectra, "runs": len(runs), "within": within, "used": poisoned, "twice": twice, "vacancy": bool(holds)}
+    said = {"spectra": len(errors), "runs": len(runs), "within": within, "used": poisoned}
+    return said | {"twice": int(twice), "vacancy": bool(holds)}
 
 
 def table(rows):

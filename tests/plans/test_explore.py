@@ -7,7 +7,7 @@ import pytest
 
 from bluesky_stm.errors import LimitError, SettingsError
 from bluesky_stm.geometry import Frame
-from bluesky_stm.plans import explore
+from bluesky_stm.plans import Parent, explore
 from bluesky_stm.runs import replay
 from bluesky_stm.settings import LengthScale
 
@@ -123,6 +123,29 @@ def test_with_a_run_up_each_place_is_come_to_the_way_the_image_was_scanned(RE, d
     corner = went[1]
     assert corner == pytest.approx((9.79, -9.79), abs=0.01) and np.subtract(corner, went[0]) == pytest.approx((-5, 5))
     assert replay(docs).exact
+
+
+def test_with_a_run_up_quick_images_and_overviews_begin_as_the_topograph_did(RE, docs, stm, agent_for, scale, monkeypatch):
+    """So that hysteresis is not taken for drift."""
+    acts, move, image = [], stm.controller.move_tip, stm.controller.scan
+    monkeypatch.setattr(stm.controller, "move_tip", lambda point, *more: (acts.append(point), move(point, *more))[1])
+    monkeypatch.setattr(stm.controller, "scan", lambda frame, *more: (acts.append(frame), image(frame, *more))[1])
+    parent = Parent(image(Frame.square((0, 0), 50, 96)))
+    RE(
+        explore(
+            stm,
+            agent_for(scale.changed(run_up=5.0)),
+            budget=4,
+            frame=Frame.square((2, 1), 20, 48),
+            parent=parent,
+            drift={"every": 2},
+        )
+    )
+    scans = [n for n, act in enumerate(acts) if isinstance(act, Frame)]
+    assert {"overview", "topograph", "drift"} <= set(docs.order()) and len(scans) >= 3
+    for n in scans:
+        assert acts[n - 1] == pytest.approx(acts[n].to_sample((0, 0)), abs=1e-6)
+        assert np.subtract(acts[n - 1], acts[n - 2]) == pytest.approx((5, 5))
 
 
 def test_a_run_up_goes_only_as_far_as_the_limits_leave_room(RE, docs, stm, agent_for, scale):
