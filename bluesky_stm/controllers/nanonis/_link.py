@@ -49,6 +49,8 @@ class Link:
         Host release, which says what the answers look like.
     losses : int
         How often the connection was lost or hung up.
+    sent : int
+        How many commands other than questions were sent.
     """
 
     def __init__(
@@ -63,7 +65,7 @@ class Link:
         self.host, self.ports, self.timeout, self.read_only = host, tuple(ports), timeout, read_only
         self._announce = announce
         self.on_connect: Callable[[Link], object] = bool
-        self.release, self.losses = RELEASE, 0
+        self.release, self.losses, self.sent = RELEASE, 0, 0
         self._lock = threading.RLock()
         self._socket: GuardedSocket | None = None
         self._client: Any = None
@@ -99,6 +101,7 @@ class Link:
         declared = encode(types.request, values)
         if not only_reads(command):
             self._permit(command, values)
+            self.sent += 1
         with self._lock:
             connection = self._connected()
             body = self._exchange(connection, command, values, declared, timeout or self.timeout)

@@ -191,6 +191,11 @@ class Links:
         except ValueError:
             raise NanonisError(f"The z controller is in state {code}, which is not known. Look at the microscope.") from None
 
+    @property
+    def since(self) -> tuple[int, ...]:
+        """Counts that stay the same as long as nothing but questions is sent and no connection is lost."""
+        return (self.work.sent, self.watch.sent, self.work.losses, self.watch.losses)
+
     def is_running(self, act: str) -> bool:
         """Return True while an act is under way, whoever began it.
 

@@ -149,10 +149,11 @@ class NanonisLockIn(NanonisPart, LockInControl):
         )
 
     def known(self, run: bool, dwell: float) -> Look:
-        """Return the lock-in as it was seen last: after the sweep of before, or read now where that was long ago.
+        """Return the lock-in as it stands before a sweep.
 
-        So each sweep needs one look at it, after its end. What differs then has changed during the sweep, or in the moment
-        before it: both are told.
+        What people turn between two sweeps, and what the numbers of a spectrum follow from, is read each time: the amplitude,
+        the phases, the switch. Where it stands as it was seen after the sweep of before, the rest is taken to stand, too: one
+        whole look at the lock-in, after the sweep, tells what else has changed during the sweep or before it.
 
         Parameters
         ----------
@@ -167,11 +168,21 @@ class NanonisLockIn(NanonisPart, LockInControl):
             When a period or the low-pass filter does not pass within the dwell time. Nothing was swept.
         """
         look = self._recent()
-        if look is None or not look.settles(dwell):  # a person may have mended it since
+        if look is None or not look.settles(dwell) or not self._stands(look, run):  # a person may have mended it since
             look = self.look(run)
         look.settings.check_dwell(dwell)
         look.check_filter(dwell)
         return look
+
+    def _stands(self, look: Look, run: bool) -> bool:
+        """Return True when amplitude, phases and switch read as they did in that look."""
+        ask = self._watch.ask
+        return (
+            look.settings.on == (run or bool(ask("LockIn.ModOnOffGet", FIRST)[0]))
+            and ask("LockIn.ModAmpGet", FIRST)[0] == look.settings.amplitude
+            and ask("LockIn.DemodPhasGet", FIRST)[0] == look.settings.phase
+            and all(ask("LockIn.DemodPhasGet", n)[0] == phase for n, phase in look.harmonics.items())
+        )
 
     def _recent(self) -> Look | None:
         if self._seen:

@@ -16,7 +16,7 @@ from bluesky_stm.controllers.nanonis._guard import NanonisPart, TipGuard, ZState
 from bluesky_stm.controllers.nanonis._lockin import Look, NanonisLockIn
 from bluesky_stm.controllers.nanonis._module import set_up
 from bluesky_stm.controllers.nanonis._passage import Before, Passage, patience
-from bluesky_stm.controllers.nanonis._tip import NanonisTip
+from bluesky_stm.controllers.nanonis._tip import MOMENT, NanonisTip
 from bluesky_stm.controllers.nanonis._witness import Standing, disturbed, same
 from bluesky_stm.controllers.nanonis._z import NanonisZ
 from bluesky_stm.controllers.nanonis_wire._commands import FOREVER, Pulse, Switch
@@ -81,7 +81,7 @@ class NanonisSpectroscopy(NanonisPart, Spectroscopy):
                 if settings.setpoint is not None:
                     held = passage.hold_at(settings.setpoint)
                     guard.check_contact("swept")
-                stood = Standing(held, self._tip.place(), {**lockin.numbers, **self._drift.known()})
+                stood = Standing(held, self._tip.place(MOMENT), {**lockin.numbers, **self._drift.known()})
                 spectrum = self._sweep(settings, lockin, before.feedback, stood, progress)
                 # One look at set point and z controller after the sweep answers all that is left to ask: whether the spectrum
                 # is what it claims to be, whether the tip has touched or is gone, and what has to be restored.

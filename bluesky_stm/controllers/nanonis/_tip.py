@@ -19,21 +19,29 @@ from bluesky_stm.protocols import TipControl, TipState
 from bluesky_stm.units import LENGTH
 
 MOMENT: Final = 1.0
-"""Time, in s, for which the speed that was read is taken to hold: only the patience with a move depends on it."""
+"""Time, in s, for which the speed that was read is taken to hold: only the patience with a move depends on it.
+
+A sweep takes the place at which a move has ended within it for its own, and compares that with the place after the sweep.
+"""
+
+LATELY, NOW = 10.0, 0.1
+"""Age, in s, of a place from which the patience with a move is reckoned, and of one that is answered as the present one."""
 
 
 class NanonisTip(NanonisPart, TipControl):
     """Fulfils `protocols.TipControl`."""
 
     _speed = (0.0, -math.inf)
+    _seen: tuple[Point, float, tuple[int, ...]] | None = None
 
     @override
     def get_tip(self) -> TipState:
         """Return the position of the tip, in nm.
 
-        ``FolMe.XYPosGet`` is asked to wait for a place newer than the question; the height comes by ``ZCtrl.ZPosGet``.
+        ``FolMe.XYPosGet`` is asked to wait for a place newer than the question, unless it was asked just before; the height
+        comes by ``ZCtrl.ZPosGet``.
         """
-        return TipState(*self.place(), height(self._watch))
+        return TipState(*self.place(NOW), height(self._watch))
 
     @override
     def get_speed(self) -> float:
@@ -79,13 +87,22 @@ class NanonisTip(NanonisPart, TipControl):
         speed, when = self._speed
         return speed if time.monotonic() - when < MOMENT else self.get_speed()
 
-    def place(self) -> Point:
-        """Return where the tip is, in nm, newer than the question; a move has no use for its height."""
+    def place(self, age: float = 0.0) -> Point:
+        """Return where the tip is, in nm, newer than the question; a move has no use for its height.
+
+        With an ``age``, in s, one that was read that lately will do, where nothing but questions was sent since.
+        """
+        # Time and counts of before the question: what another thread sends meanwhile makes the answer old.
+        now, since = time.monotonic(), self._links.since
+        if self._seen and self._seen[2] == since and now - self._seen[1] < age:
+            return self._seen[0]
         x, y = self._watch.ask("FolMe.XYPosGet", 1)
-        return Point(ours(x, LENGTH), ours(y, LENGTH))
+        here = Point(ours(x, LENGTH), ours(y, LENGTH))
+        self._seen = here, now, since
+        return here
 
     def _move(self, point: Point, speed: float) -> Point:
-        far = math.dist(self.place(), point)
+        far = math.dist(self.place(LATELY), point)
         longest = self._links.timeout + 3 * far / speed if speed > 0 else 3600.0
         try:
             self._work.ask("FolMe.XYPosSet", si(point.x, LENGTH), si(point.y, LENGTH), 1, timeout=longest)

@@ -52,9 +52,9 @@ class Standing:
         if self.place and later.place and (moved := math.dist(self.place, later.place)) > ARRIVED:
             found.append(f"tip by {moved:.3g} nm")
         found += [
-            f"{name} from {before:g} to {later.others[name]:g}"
+            f"{name} from {before:g} to {later.others[name]:g}" if name in later.others else f"{name} counts no longer"
             for name, before in self.others.items()
-            if name in later.others and not same(before, later.others[name])
+            if name not in later.others or not same(before, later.others[name])
         ]
         return "; ".join(found)
 

@@ -1,11 +1,13 @@
 """A spectrum takes few requests, and each check that is asked of the z controller is still made."""
 
+import time
 from dataclasses import replace
 
 import bluesky.plan_stubs as bps
 import pytest
 from bluesky import RunEngine
 
+from bluesky_stm.controllers.nanonis._tip import NOW
 from bluesky_stm.controllers.nanonis_server import Fault, FaultKind
 from bluesky_stm.devices import STM
 from bluesky_stm.errors import STMError, TipCrashError
@@ -111,6 +113,8 @@ def test_a_sweep_without_an_offset_leaves_the_way_back_from_one_alone(controller
         (("LockIn.DemodSignalSet", 1, 30), "signal of demodulator 1 from 0 to 30"),
         (("LockIn.ModSignalSet", 1, 30), "output of modulator 1 from 24 to 30"),
         (("LockIn.DemodLPFilterSet", 1, 2, 0.5), "cut-off of the low-pass filter"),
+        (("LockIn.ModPhasFreqSet", 1, 2000.0), "frequency of the modulation (Hz)"),
+        (("LockIn.DemodHarmonicSet", 2, 3), "phase of demodulator 2 counts no longer"),
         (("Piezo.DriftCompSet", 1, 2e-12, 0.0, 0.0, 10.0), "drift compensation along x from 0 to 0.002"),
     ],
 )
@@ -142,6 +146,34 @@ def test_what_a_person_changes_during_a_sweep_is_said_and_left_as_it_is(
         later = controller.sweep(SHORT)
         assert not later.quality & Quality.DISTURBED
         assert not later.disturbed
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (("LockIn.ModAmpSet", 1, 0.007), ""),
+        (("LockIn.DemodPhasSet", 1, 45.0), ""),
+        (("LockIn.DemodPhasSet", 2, 90.0), ""),
+        (("LockIn.ModPhasFreqSet", 1, 2000.0), "frequency of the modulation (Hz)"),
+        (("LockIn.DemodHarmonicSet", 2, 3), "phase of demodulator 2 counts no longer"),
+        (("FolMe.XYPosSet", 5e-9, 0.0, 1), "tip by 5 nm"),
+    ],
+)
+def test_what_a_person_changes_just_before_a_sweep_is_heeded_or_said(controller, server, change, told):
+    """Amplitude and phases are read before each sweep, and count for it; of the rest a look afterwards tells."""
+    controller.sweep(SHORT)
+    controller.move_tip(Point(0.0, 0.0))
+    assert not server.software.answer(change[0], list(change[1:]))[1]
+    spectrum = controller.sweep(SHORT)
+    assert bool(spectrum.quality & Quality.DISTURBED) == bool(told)
+    assert told in spectrum.disturbed
+
+
+def test_where_somebody_else_takes_the_tip_is_read_anew_after_a_moment(controller, server):
+    controller.move_tip(Point(1.0, 1.0))
+    server.software.answer("FolMe.XYPosSet", [5e-9, 1e-9, 1])
+    time.sleep(2 * NOW)
+    assert controller.get_tip().point == pytest.approx((5.0, 1.0))
 
 
 QUESTIONS = [
