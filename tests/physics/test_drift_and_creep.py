@@ -59,6 +59,25 @@ def test_a_piezo_creeps_by_the_same_part_in_each_decade(ideal_but):
     assert np.diff(places) == pytest.approx([1.0, 1.0], rel=0.15)
 
 
+def test_a_piezo_creeps_in_a_scan_as_around_the_middle_of_its_lines(ideal_but):
+    """A fast axis that goes to and fro stands in the middle on average; the slow one is late by g v tau (1 - exp(-t / tau)).
+
+    These are summed over the relaxations tau of 1, 10, 100 and 1000 s, where the creep of g in a decade is the sum of them.
+    """
+    stm = ideal_but(creep=0.01)
+    wait(stm, 20 * HOUR)
+    frame = Frame.square((0, 0), 40, 32)
+    stm.move_tip(frame.to_sample((0, 15.5)))
+    wait(stm, 20 * HOUR)  # the move to the first line is over
+    stm.scan(frame, line_time=5.0)
+    off, times = stm._scanning._scan.off, 10.0 * np.arange(32)
+    late = sum(0.01 * (40 / 32 / 10.0) * tau * (1 - np.exp(-times / tau)) for tau in (1.0, 10.0, 100.0, 1000.0))
+    assert off[:, 0] == pytest.approx(np.zeros(32), abs=1e-6)
+    assert off[:, 1] == pytest.approx(-late, abs=1e-3)
+    wait(stm, 20 * HOUR)
+    assert stm._junction.piezo.displacement(stm.now()) == pytest.approx((0, 0), abs=1e-3)
+
+
 def test_after_an_approach_the_height_creeps_less_and_less(ideal_but):
     """The z piezo has come 450 nm or more: a thousandth of that in each decade, with the feedback following."""
     stm = ideal_but(z_creep=0.001)

@@ -35,8 +35,9 @@ class Creep:
     def __init__(self, share: float, axes: int) -> None:
         self._share, self._time = share, 0.0
         self._late = np.zeros((len(RELAXATIONS), axes))
+        self._velocity: Floats = np.zeros(axes)
 
-    def move(self, way: ArrayLike, time: float) -> None:
+    def move(self, way: ArrayLike, time: float, velocity: ArrayLike = 0.0) -> None:
         """Take note of a move.
 
         Parameters
@@ -45,9 +46,11 @@ class Creep:
             How far it went along each direction, in nm.
         time : float
             When it ended, in s.
+        velocity : array_like of shape (axes,)
+            Velocity at which it goes on slowly from there, in nm/s.
         """
-        self._late = self._late * np.exp(-(time - self._time) / RELAXATIONS)[:, None] - self._share * np.asarray(way)
-        self._time = time
+        self._late = self._each(time) - self._share * np.asarray(way)
+        self._time, self._velocity = time, np.broadcast_to(np.asarray(velocity, dtype=float), self._late.shape[1:])
 
     def behind(self, time: ArrayLike) -> Floats:
         """Return the real place less the place asked for, in nm; shape (..., axes).
@@ -57,7 +60,12 @@ class Creep:
         time : array_like of shape (...)
             In s, after the last move.
         """
-        return np.exp(-(np.asarray(time, dtype=float)[..., None] - self._time) / RELAXATIONS) @ self._late
+        return self._each(time).sum(axis=-2)
+
+    def _each(self, time: ArrayLike) -> Floats:
+        """Return what each relaxation adds, in nm; shape (..., relaxations, axes)."""
+        left = np.exp(-(np.asarray(time, dtype=float)[..., None] - self._time) / RELAXATIONS)[..., None]
+        return left * self._late - (1 - left) * self._share * RELAXATIONS[:, None] * self._velocity
 
 
 class HeightDrift:
@@ -120,6 +128,7 @@ class Piezo:
         self._drifted = np.zeros(2)
         self._slack = np.zeros(2)
         self._time = 0.0
+        self._scans: tuple[Floats, Floats, float] | None = None
 
     @property
     def compensation(self) -> tuple[float, float]:
@@ -150,9 +159,26 @@ class Piezo:
             When it ended, in s.
         """
         self._pass_to(time)
-        way = np.subtract(end, start)
-        self._creep.move(way, time)
-        self._slack = np.clip(self._slack + way, -self._play, self._play)
+        self._creep.move(end - self._creeps_from(start, time), time)
+        self._scans = None
+        self._slack = np.clip(self._slack + np.subtract(end, start), -self._play, self._play)
+
+    def scan(self, start: Point, first: Floats, velocity: Floats, time: float) -> None:
+        """Take note that a scan begins: the tip goes to and fro, so that it creeps as if it stood in the middle of the lines.
+
+        Parameters
+        ----------
+        start : Point
+            Place asked for before it, in nm.
+        first : ndarray of shape (2,)
+            Middle of the first line, in nm.
+        velocity : ndarray of shape (2,)
+            Velocity along the slow direction, in nm/s.
+        time : float
+            When it begins, in s.
+        """
+        self._creep.move(first - self._creeps_from(start, time), time, velocity)
+        self._scans = first, velocity, time
 
     def displacement(self, time: ArrayLike) -> Floats:
         """Return the real place less the place asked for, in nm; shape (..., 2).
@@ -183,6 +209,13 @@ class Piezo:
         play = min(self._play, length / 2)
         forth, back = np.minimum(along - play, play), np.maximum(play - (length - along), -play)
         return self._hysteresis * (forth - back)
+
+    def _creeps_from(self, start: Point, time: float) -> Floats:
+        """Return the place around which the tip was until now, in nm."""
+        if self._scans is None:
+            return np.asarray(start)
+        first, velocity, began = self._scans
+        return first + velocity * (time - began)
 
     def _pass_to(self, time: float) -> None:
         later = time - self._time

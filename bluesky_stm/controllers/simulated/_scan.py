@@ -38,6 +38,8 @@ class ScanState:
         Where the tip would be if it had the time, in nm.
     height : ndarray of shape (rows, columns)
         The topograph, in nm.
+    off : ndarray of shape (rows, 2)
+        Where the tip really was less where it was asked to be, at each line, in nm.
     lines : int
         How many lines are measured.
     """
@@ -48,6 +50,7 @@ class ScanState:
     number: int
     settled: Floats
     height: Floats
+    off: Floats
     lines: int = 0
 
     @property
@@ -87,6 +90,8 @@ class SimulatedScanning(Scanning):
             started = self._bench.now()
             line = self.get_line_time(frame) if line_time is None else line_time
             scan = self._begin(frame, line)
+            first, second = frame.to_sample([(row, (frame.pixels[1] - 1) / 2) for row in (0, 1)])
+            self._bench.junction.piezo.scan(self._bench.junction.asked, first, (second - first) / (2 * line), started)
             artefacts = self._artefacts(scan, "height")
             for band in self._bands(scan, started):
                 scan.settled[band] = self._settled(scan, band, started)
@@ -117,7 +122,8 @@ class SimulatedScanning(Scanning):
     def _begin(self, frame: Frame, line_time: float) -> ScanState:
         number = self._scan.number + 1 if self._scan else 0
         blank = np.full((2, *frame.pixels), np.nan)
-        self._scan = ScanState(frame, line_time, self._bench.junction.setpoint, number, blank[0], blank[1])
+        off = np.full((frame.pixels[0], 2), np.nan)
+        self._scan = ScanState(frame, line_time, self._bench.junction.setpoint, number, blank[0], blank[1], off)
         return self._scan
 
     def _bands(self, scan: ScanState, started: float) -> Iterator[slice]:
@@ -134,7 +140,9 @@ class SimulatedScanning(Scanning):
         """Heights of some lines, in nm, where drift and creep take the tip."""
         times = started + 2 * scan.line_time * np.arange(band.start, band.stop)[:, None]
         places = scan.frame.points(band)
-        places += self._bench.junction.piezo.displacement(times)
+        off = self._bench.junction.piezo.displacement(times)
+        scan.off[band] = off[:, 0]
+        places += off
         return self._bench.junction.followed(places, times)
 
     def _traced(self, scan: ScanState, band: slice) -> Floats:
