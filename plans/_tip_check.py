@@ -107,7 +107,11 @@ def _reshaped(reference: Spectrum, now: Spectrum, allowed: float) -> str:
     if seen.sum() < 5:
         return ""
     change = float(np.median(np.abs(np.log(np.maximum(after[seen], 1e-6) / before[seen]))))
-    return f"the current changed by a factor {np.exp(change):.2f}, {np.exp(allowed):.2f} is allowed" if change > allowed else ""
+    return (
+        f"the current changed by a factor {np.exp(change):.3g}, more than the {np.exp(allowed):.3g} that is allowed"
+        if change > allowed
+        else ""
+    )
 
 
 def _gap(spectrum: Spectrum) -> np.ndarray:

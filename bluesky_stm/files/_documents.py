@@ -79,7 +79,9 @@ def documents(source: str | Path | list[Path] | FileContents, *, didv: str = "",
         recording = RecordedRun.of_grid(recording)
     if isinstance(recording, Topograph):
         recording = (recording,)
-    known = _known(Path(source)) if isinstance(source, (str, Path)) and Path(source).is_file() else {}
+    known: dict[str, str] = {}
+    for path in source if isinstance(source, list) else [source]:
+        known |= _known(Path(path)) if isinstance(path, (str, Path)) and Path(path).is_file() else {}
     run = compose_run(metadata={**_start(recording, origin), **known, **metadata})
     yield "start", run.start_doc
     for name, readings in _streams(recording).items():

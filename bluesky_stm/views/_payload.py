@@ -111,7 +111,7 @@ def pack(values: ArrayLike, kind: str = "f4") -> JSON:
 
 
 def numbers(values: ArrayLike) -> list[float | None]:
-    """Return numbers for JSON, with five significant figures.
+    """Return numbers for JSON, with seven significant figures: the page writes four, and five rounded twice are not the number.
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ def numbers(values: ArrayLike) -> list[float | None]:
     list of float or None
         Flat; None, which is null in JSON, for what is not finite.
     """
-    return [float(f"{value:.5g}") if math.isfinite(value) else None for value in np.asarray(values, dtype=float).ravel()]
+    return [float(f"{value:.7g}") if math.isfinite(value) else None for value in np.asarray(values, dtype=float).ravel()]
 
 
 def _topograph(record: RunRecord, most: int) -> JSON | None:
