@@ -162,7 +162,8 @@ class Rehearsal(StreamRouter):
     def __str__(self) -> str:
         counted = ", ".join(f"{count} {stream}" for stream, count in sorted(self.streams.items()))
         left = "withdrawn" if self.withdrawn else "in contact"
-        head = f"Rehearsed: {len(self.ends)} run{'s'[: len(self.ends) - 1]} in {self.hours:.2f} h, tip left {left}; {self.revoked} spectra taken back."
+        runs = f"{len(self.ends)} {'run' if len(self.ends) == 1 else 'runs'}"
+        head = f"Rehearsed: {runs} in {self.hours:.2f} h, tip left {left}; {self.revoked} spectra taken back."
         return "\n".join([head, f"Events: {counted}", *self.ends])
 
 

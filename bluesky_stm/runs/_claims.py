@@ -49,7 +49,7 @@ class Difference:
     @property
     def size(self) -> float:
         """Relative difference of two numbers; infinite where they are none, or one of them is NaN."""
-        both = [value for value in (self.recorded, self.now) if isinstance(value, int | float)]
+        both = [side for side in (self.recorded, self.now) if isinstance(side, int | float)]
         return relative(*both) if len(both) == 2 else math.inf
 
 
@@ -243,8 +243,8 @@ def relative(one: float, other: float) -> float:
     return math.inf if math.isnan(gap) else gap
 
 
-def _short(value: object) -> str:
-    return f"{value:.17g}" if isinstance(value, float) else repr(value) if isinstance(value, str) else str(value)
+def _short(said: object) -> str:
+    return f"{said:.17g}" if isinstance(said, float) else repr(said) if isinstance(said, str) else str(said)
 
 
 def listed(words: Iterable[str]) -> str:

@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from bluesky_stm import units
 from bluesky_stm.documents import Document, Stream, StreamRouter
+from bluesky_stm.errors import CatalogError
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import CHANNELS, Field, Spectrum, Topograph, declared
 from bluesky_stm.parts import register
@@ -86,6 +87,8 @@ def load_run(
         "maps": _maps(found.values[Stream.MAPS], run.start, image, found.judges[Stream.MAPS]),
         "sweeps": _sweeps(found.values[Stream.SWEEPS], run.documents()),
     }
+    if not any(part is not None for part in groups.values()) and not without:
+        raise CatalogError(f"{run!r} holds no image, spectrum or decision: no device of this package has measured in it.")
     tree = xr.DataTree.from_dict({name: part for name, part in groups.items() if part is not None}, name=run.uid)
     tree.attrs.update(provenance(run))
     return tree

@@ -143,7 +143,7 @@ class SurfaceState:
 
 @dataclass(frozen=True)
 class Superconductor:
-    """A superconductor with one gap and a lifetime of its quasiparticles [1]_, and a charge density wave above the gap.
+    """A superconductor with one gap and a lifetime of its quasiparticles, and a charge density wave above the gap.
 
     The parameters of a place are ``metal`` (density in the normal state), ``gap`` and ``broadening`` (eV), ``charge``: by how
     much states above the Fermi level exceed those below it, relative to their mean, far from it, and the amplitude of each
@@ -158,7 +158,7 @@ class Superconductor:
 
     References
     ----------
-    .. [1] R. C. Dynes, V. Narayanamurti, J. P. Garno, Phys. Rev. Lett. 41, 1509 (1978), doi:10.1103/PhysRevLett.41.1509
+    R. C. Dynes, V. Narayanamurti, J. P. Garno, Phys. Rev. Lett. 41, 1509 (1978), doi:10.1103/PhysRevLett.41.1509
     """
 
     charge_energy: float

@@ -234,7 +234,7 @@ def test_nanonispy2_reads_our_grid(written):
     assert grid.header["angle"] == pytest.approx(-25.0)
     assert grid.signals["sweep_signal"] == pytest.approx(GRID.bias)
     assert grid.signals["Current (A)"] == pytest.approx(expected.current * 1e-9, rel=1e-6, nan_ok=True)
-    assert grid.signals["LI Demod 1 X (A)"] == pytest.approx(expected.lockin_x * 1e-9, rel=1e-6, nan_ok=True)
+    assert grid.signals["LI_Demod_1_X (A)"] == pytest.approx(expected.lockin_x * 1e-9, rel=1e-6, nan_ok=True)
     assert grid.signals["topo"] == pytest.approx(expected.height * 1e-9, rel=1e-6, nan_ok=True)
 
 
