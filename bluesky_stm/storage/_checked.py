@@ -11,7 +11,7 @@ from typing import Any, Final
 import event_model
 import numpy as np
 
-from bluesky_stm.documents import Document, plain_type
+from bluesky_stm.documents import Document, Stream, plain_type
 from bluesky_stm.errors import FileFormatError, STMError
 from bluesky_stm.geometry import Frame
 from bluesky_stm.validated import JSON, Data
@@ -128,6 +128,8 @@ class Checked:
         if not 1 <= number <= self._counts[stream] + 1:
             raise FileFormatError(f"it is number {number} of {stream!r:.40}, after number {self._counts[stream]}.")
         self._counts[stream] = max(number, self._counts[stream])
+        if stream == Stream.DRIFT:  # holds quick and whole images, and is declared by the first of them
+            keys = {key: _of_any_size(about) for key, about in keys.items()}
         self._check_values(event["data"], keys)
 
     def _check_values(self, data: Data, keys: Mapping[str, Data]) -> None:
@@ -193,13 +195,16 @@ def _check_time(moment: Any) -> None:
         raise FileFormatError(f"its time, {moment!r:.40} s since 1970, is not between 1980 and now.")
 
 
+def _of_any_size(declared: Data) -> Data:
+    """Return the declaration of an image without its numbers of pixels."""
+    return {**declared, "shape": [None, None]} if len(declared.get("shape") or []) == 2 else declared
+
+
 def _fits(value: Any, declared: Data) -> bool:
     shape, kind = list(declared.get("shape") or []), declared["dtype"]
     if kind == "array":
         array = value if isinstance(value, np.ndarray) else np.array(value)
         same = len(shape) == array.ndim and all(size in (have, None, -1) for size, have in zip(shape, array.shape, strict=True))
-        # quick images of one stream may have other numbers of pixels than the first, by which the stream was declared
-        same = same or (len(shape) == array.ndim == 2 and array.size > 0)
         wanted = declared.get("dtype_numpy")
         kinds = np.dtype(wanted).kind if isinstance(wanted, str) else array.dtype.kind
         return same and (array.dtype.kind in _NUMERIC if kinds in _NUMERIC else array.dtype.kind == kinds)
