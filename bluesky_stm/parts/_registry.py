@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar
@@ -239,6 +240,8 @@ def _leads_to(point: EntryPoint, part: object) -> bool:
 
 def _package(point: EntryPoint) -> str:
     # A package that was removed or installed only in part leaves entry points without a name behind.
-    if point.dist and (name := point.dist.metadata["Name"]):
-        return f"{name} {point.dist.version}"
+    # Without metadata the backport importlib_metadata, once it is imported, raises; the standard library returns None.
+    with suppress(FileNotFoundError):
+        if point.dist and (name := point.dist.metadata["Name"]):
+            return f"{name} {point.dist.version}"
     return f"an unknown package with the module {point.module!r}, which may be installed only in part"

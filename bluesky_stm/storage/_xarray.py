@@ -88,7 +88,10 @@ def load_run(
         "sweeps": _sweeps(found.values[Stream.SWEEPS], run.documents()),
     }
     if not any(part is not None for part in groups.values()) and not without:
-        raise CatalogError(f"{run!r} holds no image, spectrum or decision: no device of this package has measured in it.")
+        raise CatalogError(
+            f"{run!r} holds no image, spectrum or decision: no device of this package has measured one. "
+            "What other devices read is in run.events(stream)."
+        )
     tree = xr.DataTree.from_dict({name: part for name, part in groups.items() if part is not None}, name=run.uid)
     tree.attrs.update(provenance(run))
     return tree

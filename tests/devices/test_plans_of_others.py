@@ -14,7 +14,7 @@ from bluesky.simulators import summarize_plan
 from bluesky.utils import ProgressBarManager
 from ophyd import Kind
 
-from bluesky_stm.errors import LimitError
+from bluesky_stm.errors import CatalogError, LimitError
 from bluesky_stm.geometry import Frame
 from bluesky_stm.protocols import SweepSettings
 from bluesky_stm.storage import Run, load_run
@@ -58,7 +58,7 @@ def measured(RE, stm, docs):
 
 
 def test_what_a_plan_of_others_read_is_loaded_as_what_it_is(measured, stm):
-    """An image of ``count`` is a topograph; a current alone is neither an image nor a spectrum, and no reason to fail."""
+    """An image of ``count`` is a topograph; a current alone is neither, and its run says where it is."""
     runs = {}
     for name, device in {"image": stm.scanner, "spectrum": stm.sweep, "current": stm.current}.items():
         runs[name] = Run(measured(bp.count([device])).runs()[-1])
@@ -67,7 +67,8 @@ def test_what_a_plan_of_others_read_is_loaded_as_what_it_is(measured, stm):
     assert [len(spectrum.bias) for spectrum in runs["spectrum"].spectra] == [7]
     assert set(load_run(runs["spectrum"]).children) == {"spectra"}
     assert runs["current"].spectra == [] and not list(runs["current"].topographs)
-    assert not load_run(runs["current"]).children
+    with pytest.raises(CatalogError, match=r"holds no image.*run\.events"):
+        load_run(runs["current"])
     assert [event["data"]["stm_current"] for event in runs["current"].events("primary")] == [pytest.approx(-0.1)]  # nA, at -1 V
 
 
