@@ -5,17 +5,24 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 DATA ?= bluesky_stm_data
 
-.PHONY: demo test experiments lint house types docs wheel benchmarks results notebooks clean
+# uv installs where it is there, and pip else; both take the versions of locks/, which `make lock` makes anew.
+UV ?= $(shell command -v uv 2>/dev/null)
+LOCKED = 3.11 3.12 3.13
+LOCK = $(wildcard locks/$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])').txt)
+INSTALL = $(if $(UV),$(UV) pip install -q --python $(BIN)/python,$(BIN)/pip install -q) -c constraints.txt $(addprefix -c ,$(LOCK))
+
+.PHONY: lock demo test experiments lint house types docs wheel benchmarks speed results notebooks vendor-examples clean
 
 demo: $(VENV)/bin/bluesky-stm
 	$(BIN)/bluesky-stm demo --catalog $(DATA)
 
+# One thread for each of the processes that share the processors: threads that wait for each other cost a quarter more.
 test: $(VENV)/installed
-	$(BIN)/python -m pytest -n auto --dist loadfile -rs -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile -rs -m "not slow"
 
 # The long forms of the tests: every message of a plan interrupted, thirty killed runs, a thousand faults.
 experiments: $(VENV)/installed $(VENV)/databroker1/installed
-	BLUESKY_STM_DATABROKER1=$${BLUESKY_STM_DATABROKER1:-$(abspath $(VENV))/databroker1/bin/python} \
+	BLUESKY_STM_DATABROKER1=$${BLUESKY_STM_DATABROKER1:-$(abspath $(VENV))/databroker1/bin/python} OMP_NUM_THREADS=1 \
 	$(BIN)/python -m pytest -n auto --dist loadfile -m slow --timeout 3600
 
 lint: $(VENV)/installed
@@ -47,23 +54,43 @@ wheel: $(VENV)/installed
 notebooks: $(VENV)/installed
 	$(BIN)/python examples/execute.py
 
+# The vendor's example scripts, which its source package alone holds: tests/controllers/nanonis/vendor runs them unchanged.
+vendor-examples: $(VENV)/installed
+	$(BIN)/pip download -q --no-deps --no-binary :all: -d build/vendor nanonis-spm==1.0.9
+	tar xzf build/vendor/nanonis_spm-1.0.9.tar.gz -C build/vendor
+	$(BIN)/python -m pytest -q tests/controllers/nanonis/vendor
+
+# What is held against a bar: tests, and the processor time beside an older build, about an hour. A part: `make speed PARTS=start`.
 benchmarks: $(VENV)/installed
 	$(BIN)/python -m pytest $$(grep -l "def test_" benchmarks/bench_*.py)
+	$(MAKE) speed
+
+speed: $(VENV)/installed
+	$(BIN)/python benchmarks/bench_speed.py benchmarks/results/speed.md $(PARTS)
+
+# The pictures of README and documentation, of a run of the demo; needs Chromium.
+pictures: $(VENV)/installed demo
+	$(BIN)/python docs/pictures.py $(DATA)
 
 # Every result in benchmarks/results made anew, and the page that lists them: many hours. One of them: `make results NAME=storage`.
 results: $(VENV)/installed
 	$(BIN)/python benchmarks/run_all.py $(NAME)
 
 # A recent pip resolves so many packages in a fraction of the time that the one of an older Python takes.
-$(VENV)/bin/bluesky-stm: setup.cfg pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(VENV) && $(BIN)/pip install -q --upgrade pip
-	$(BIN)/pip install -q -c constraints.txt -e .
+$(VENV)/bin/bluesky-stm: setup.cfg pyproject.toml constraints.txt $(LOCK)
+	$(PYTHON) -m venv $(VENV) $(if $(UV),,&& $(BIN)/pip install -q --upgrade pip)
+	$(INSTALL) -e .
 	touch $@
 
-$(VENV)/installed: setup.cfg pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(VENV) && $(BIN)/pip install -q --upgrade pip
-	$(BIN)/pip install -q -c constraints.txt -e '.[test]'
+$(VENV)/installed: setup.cfg pyproject.toml constraints.txt $(LOCK)
+	$(PYTHON) -m venv $(VENV) $(if $(UV),,&& $(BIN)/pip install -q --upgrade pip)
+	$(INSTALL) -e '.[test]'
 	touch $@ $(BIN)/bluesky-stm
+
+# The newest versions that setup.cfg allows, for each version of Python; needs uv.
+lock:
+	for version in $(LOCKED); do uv pip compile -q --upgrade setup.cfg --all-extras -c constraints.txt --python-version $$version \
+		--no-header --no-annotate --no-emit-index-url -o locks/$$version.txt || exit 1; done
 
 $(VENV)/databroker1/installed: tests/storage/databroker1.txt | $(VENV)/installed
 	$(PYTHON) -m venv $(VENV)/databroker1 && $(VENV)/databroker1/bin/pip install -q --upgrade pip

@@ -39,6 +39,8 @@ SIDES = (250.0, 50.0, 10.0)
 SIDE, PATCH = 48, 30 / 512
 SWEEP = SweepSettings(-1.5, 2.4, 79)
 FIRST_SEED = 3_000_000
+DAY = "good_day"
+"""Usual state of the instrument."""
 FULL_SCALE = 10.0
 """Of the preamplifier, in nA."""
 
@@ -111,14 +113,15 @@ class Scene:
             yield taken
 
 
-def simulated(side: float, seed: int) -> Scene:
-    """The scene of a frame and a seed."""
-    path = Path(tempfile.gettempdir()) / "bluesky_stm_scenes" / f"{side:g}_{seed}.pickle"
+def simulated(side: float, seed: int, profile: str = DAY) -> Scene:
+    """The scene of a frame and a seed, in a state of the instrument."""
+    of_day = "" if profile == DAY else f"_{profile}"
+    path = Path(tempfile.gettempdir()) / "bluesky_stm_scenes" / f"{side:g}_{seed}{of_day}.pickle"
     if path.is_file():
         return pickle.loads(path.read_bytes())
     path.parent.mkdir(exist_ok=True)
     own = path.with_suffix(f".{os.getpid()}")
-    own.write_bytes(pickle.dumps(one := _simulated(side, seed)))
+    own.write_bytes(pickle.dumps(one := _simulated(side, seed, profile)))
     own.replace(path)  # whole at once: another process may be looking for it
     return one
 
@@ -129,9 +132,10 @@ def recorded() -> Scene:
     return scene_of("recorded", 0, Topograph(grid.frame, grid.height, setpoint=grid.setpoint), grid, grid, RECORDED_SCALARS)
 
 
-def scenes(side: float, scalar: str, count: int) -> list[Scene]:
+def scenes(side: float, scalar: str, count: int, profile: str = DAY) -> list[Scene]:
     """The first ``count`` scenes that offer a scalar."""
-    return list(islice((s for s in (simulated(side, seed) for seed in itertools.count(FIRST_SEED)) if s.offers(scalar)), count))
+    every = (simulated(side, seed, profile) for seed in itertools.count(FIRST_SEED))
+    return list(islice((s for s in every if s.offers(scalar)), count))
 
 
 def up_to(grid: Grid, bias: float) -> Grid:
@@ -151,6 +155,12 @@ def spectrum(grid: Grid, place: int) -> Spectrum:
     """The one of a place, with what a grid does not keep of each: whether it reached the end of the preamplifier."""
     one = grid.spectrum(*divmod(place, grid.frame.pixels[1]))
     return replace(one, quality=one.quality | Quality.CLIPPED) if np.abs(one.current).max() >= FULL_SCALE else one
+
+
+def map_r2(mean: Floats, truth: Floats, taken: Sequence[int]) -> float:
+    """R2 of a map over the places not measured, below -1 counted as -1."""
+    rest = np.setdiff1d(np.flatnonzero(np.isfinite(truth)), taken)
+    return max(float(1 - np.mean((truth[rest] - mean[rest]) ** 2) / truth[rest].var()), -1.0)
 
 
 def numbers(found: list[float | Failed]) -> Floats:
@@ -174,16 +184,16 @@ def scene_of(name: str, seed: int, topograph: Topograph, measured: Grid, truth: 
     return Scene(name, seed, topograph, measured, truth, both)
 
 
-def _simulated(side: float, seed: int) -> Scene:
+def _simulated(side: float, seed: int, profile: str) -> Scene:
     """Drawn again where the variation went too far: no states to hold the tip."""
     rng = np.random.default_rng(seed)
     while True:
         with suppress(TipCrashError), np.errstate(over="ignore", invalid="ignore"):
-            return _drawn(side, seed, rng)
+            return _drawn(side, seed, rng, profile)
 
 
-def _drawn(side: float, seed: int, rng: np.random.Generator) -> Scene:
-    controller = SimulatedController(Surface(varied(EuZn2As2().build(), side, rng), seed), seed=seed, profile="good_day")
+def _drawn(side: float, seed: int, rng: np.random.Generator, profile: str) -> Scene:
+    controller = SimulatedController(Surface(varied(EuZn2As2().build(), side, rng), seed), seed=seed, profile=profile)
     center = Point(*rng.uniform(-500, 500, 2))
     inside = Frame(center, (0.92 * side, 0.92 * side), (SIDE, SIDE))
     topograph = controller.scan(Frame.square(center, side, 256))

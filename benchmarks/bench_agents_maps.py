@@ -13,8 +13,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from agents_scenes import SCALARS, SIDES, Scene, mean_of, scenes
-from bench_agents_loop import map_r2
+from agents_scenes import SCALARS, SIDES, Scene, map_r2, mean_of, scenes
 
 from bluesky_stm.geometry import Floats
 

@@ -16,8 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
-from agents_scenes import FIRST_SEED, SCALARS, SIDE, SWEEP, Scene, numbers, scene_of
-from bench_agents_loop import map_r2
+from agents_scenes import FIRST_SEED, SCALARS, SIDE, SWEEP, Scene, map_r2, numbers, scene_of
 
 from bluesky_stm.controllers import SimulatedController
 from bluesky_stm.errors import TipCrashError

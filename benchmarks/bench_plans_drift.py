@@ -56,7 +56,8 @@ def errors(seed, drift):
     times = [e["stm_sweep_time"] for e in spectra]
     true = raw + np.array(run["off"]["primary"]) - controller.first
     track = None
-    for event in run["events"]["drift"]:
+    measured = [*run["events"]["drift"], *run["events"]["drift_fine"]]
+    for event in sorted(measured, key=lambda event: event["drift_time"]):
         if event["drift_trusted"]:
             track = track or Drift(event["drift_reference_time"])
             velocity = event["drift_velocity_x"], event["drift_velocity_y"]

@@ -17,8 +17,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from agents_scenes import FIRST_SEED, SCALARS, SIDE, SWEEP, numbers, values
-from bench_agents_loop import map_r2
+from agents_scenes import FIRST_SEED, SCALARS, SIDE, SWEEP, map_r2, numbers, values
 from bluesky import RunEngine
 
 from bluesky_stm.controllers import SimulatedController

@@ -1,10 +1,11 @@
 """What everything around physics and linear algebra costs, beside the build of commit 2037f2f.
 
+    make speed [PARTS="surface start"]
     python benchmarks/bench_speed.py benchmarks/results/speed.md [surface ...]
 
-Both builds are copied into folders of their own, and measured in turn by processes that see one of them only, one thread each,
-with the same packages of others. A figure is processor time, the median of five such processes (``--repeats``). Rows of parts
-of the table that were not asked for stay as they are in the file.
+Both builds are installed into folders of their own, and measured in turn by processes that see one of them only, with one
+thread each and the same packages of others. A figure is processor time, the median of five such processes (``--repeats``).
+Rows of parts of the table that were not asked for stay as they are in the file.
 """
 
 import argparse
@@ -22,7 +23,7 @@ from typing import NamedTuple
 HERE = Path(__file__).parent
 OLD = "2037f2f"
 REPEATS = 5
-PARTS = ("bluesky_stm", "devices", "plans")
+TREE = ("bluesky_stm", "devices", "plans", "setup.cfg", "pyproject.toml", "README.md", "LICENSE")
 
 
 class Row(NamedTuple):
@@ -42,10 +43,23 @@ ROWS = [
     *(Row("surface", f"topograph of {side} nm", 0.6) for side in (500, 200, 50, 10)),
     Row("surface", "scene", 1 / 3),
     Row("documents", "validation of an Event", 0.15),
+    Row("storage", "load_run of 3,000 spectra", 1 / 3),
+    Row("storage", "report of 3,000 spectra", 1 / 3),
     Row("agent", "quiet agent step, n = 1000", 0.15, "exact GP, n = 1000"),
     Row("agent", "quiet agent step, n = 1000", 1.0),
     Row("agent", "agent step, n = 50", 0.5),
     Row("agent", "agent step, n = 25", 0.5),
+    Row("start", "ls of 3 runs", 3.0, "import msgpack, msgpack_numpy, rich"),
+    Row("start", "simulated()", 1.5, "import bluesky, ophyd"),
+    Row("start", "--help", 1.2, "import typer, rich"),
+    Row("demo", "demo", 0.4),
+    Row("demo", "memory of the demo", 0.7),
+    Row("demo", "replay of the demo", 0.5),
+    Row("index", "index, a run of 10 Events", 0.1),
+    Row("index", "index, a run of 500 Events", 0.2),
+    Row("index", "index, 1,000 runs of 10 Events", 1.0, "3 minutes"),
+    Row("setup", "size of the default environment", 1.0, "1.2 GB"),
+    Row("setup", "packages of the default environment", 1.0, "110 packages"),
 ]
 
 
@@ -60,6 +74,16 @@ def measured(function, times):
     return (time.process_time() - begun) / times
 
 
+def ran(command):
+    """Run a command; return its processor time, in s, and the most memory that it held, in GB."""
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    return used.ru_utime + used.ru_stime, used.ru_maxrss / 2**20
+
+
 def report(*functions):
     """Print what the functions found, by the names of the measures."""
     print(json.dumps({name: seconds for function in functions for name, seconds in function().items()}))
@@ -69,16 +93,17 @@ def report(*functions):
 
 
 def build(commit, folder):
-    """Copy a build (None: the working tree) into a folder in which processes see it alone; return that folder."""
-    folder.mkdir()
-    archive = subprocess.run(["git", "archive", commit or "HEAD", *PARTS], cwd=HERE.parent, check=True, capture_output=True)
-    subprocess.run(["tar", "-x", "-C", folder], input=archive.stdout, check=True)
+    """Install a build (None: the working tree) into a folder in which processes see it alone; return that folder."""
+    source = folder.with_suffix(".source")
+    source.mkdir()
+    archive = subprocess.run(["git", "archive", commit or "HEAD", *TREE], cwd=HERE.parent, check=True, capture_output=True)
+    subprocess.run(["tar", "-x", "-C", source], input=archive.stdout, check=True)
     if not commit:
-        for part in PARTS:
-            shutil.copytree(HERE.parent / part, folder / part, dirs_exist_ok=True)
-    for part in PARTS[1:]:
-        (folder / part).rename(folder / PARTS[0] / part)
-    subprocess.run([sys.executable, "-m", "compileall", "-q", folder], check=True)
+        for part in TREE:
+            copy = shutil.copytree if (HERE.parent / part).is_dir() else shutil.copy
+            copy(HERE.parent / part, source / part, **({"dirs_exist_ok": True} if copy is shutil.copytree else {}))
+    command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--target", folder, source]
+    subprocess.run(command, check=True)
     return folder
 
 
@@ -104,17 +129,25 @@ def written(row, found):
     new, old = found["new"], found["old"]
     over = new[row.over] if row.over else old[row.measure]
     ratio = new[row.measure] / over
-    beside = f"{row.over}: {over * 1e3:.3g} ms" if row.over else f"{over * 1e3:.3g} ms"
+    beside = (row.over if row.over[:1].isdigit() else f"{row.over}: {said('', over)}") if row.over else said(row.measure, over)
     verdict = "" if ratio <= row.most else " **missed**"
-    return (
-        f"| {row.part} | {row.measure} | {new[row.measure] * 1e3:.3g} ms | {beside} | {ratio:.2f}{verdict} | {row.most:.2g} |"
-    )
+    mine = said(row.measure, new[row.measure])
+    return f"| {row.part} | {row.measure} | {mine} | {beside} | {ratio:.2f}{verdict} | {row.most:.2g} |"
+
+
+def said(measure, value):
+    """Return a value with its unit, which the name of its measure tells."""
+    if "packages" in measure:
+        return f"{value:.0f}"
+    if "memory" in measure or "size" in measure:
+        return f"{value:.3g} GB"
+    return f"{value * 1e3:.3g} ms" if value < 1 else f"{value:.3g} s"
 
 
 def commit():
     """Return the commit of the working tree, with ``+`` where it was changed since."""
     say = lambda *asked: subprocess.run(["git", *asked], cwd=HERE.parent, capture_output=True, text=True).stdout.strip()  # noqa: E731
-    return say("rev-parse", "--short", "HEAD") + "+" * bool(say("status", "--porcelain", "--", *PARTS))
+    return say("rev-parse", "--short", "HEAD") + "+" * bool(say("status", "--porcelain", "--", *TREE))
 
 
 def main():

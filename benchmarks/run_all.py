@@ -5,7 +5,7 @@
     python benchmarks/run_all.py --index         the page alone, results/README.md
 
 A script that fails does not stop the others; at the end the failed ones are named. Some need more than the package: agents_real
-and surface_* need published files (``BLUESKY_STM_DATA``), agents_peers a network, from which it installs gpax.
+and surface_* need published files (``BLUESKY_STM_DATA``), and arena others, without which their entries are left out.
 """
 
 import argparse
@@ -41,7 +41,7 @@ def _own(name: str, question: str, *more: str, script: str = "") -> Result:
 
 MADE = [
     _to_file("agents_real", "How well is predicted what was not measured, on published runs?"),
-    _to_file("agents_loop", "How soon does each agent find the best places of a dense map?", "20", ending=""),
+    _own("arena", "Who finds the best places and draws the truest map in the same hours?", script="arena"),
     _to_file("agents_acquisition", "What does each acquisition function find with the same model?"),
     _to_file("agents_maps", "How few spectra draw the map?"),
     _to_file("agents_depth", "What is the net worth on scenes that no training has seen?", "60"),
@@ -51,19 +51,40 @@ MADE = [
     _to_file("agents_prior", "What is a parent scale worth to its child, where places are exact?"),
     _to_file("agents_step", "What does one step of the default agent cost in time and memory?"),
     _to_file("exports", "What do foreign readers and validators make of exported files?"),
-    _to_file("agents_peers", "What does one step cost beside gpax?"),
     _own("plans_multiscale", "How often does a descent of three scales end at a vacancy?", "--seeds", "1-20", "101-112"),
     _to_file("plans_inherit", "What is the parent's run worth to the agent of a child frame, where the microscope drifts?"),
     _own("plans_stop", "Where does each stop rule end a run, and what is missed by it?"),
     _own("plans_drift", "Where were the spectra taken, with drift corrected and not?", "--seeds", "12"),
     _own("plans_tip", "How soon is a changed tip noticed, and how often for nothing?", "--seeds", "20"),
+    _own(
+        "bad_night",
+        "Where are spectra taken when everything goes wrong, and how many such nights end at a vacancy that is in reach?",
+        "--seeds",
+        "12",
+        "--nights",
+        "on",
+        "good",
+    ),
+    _own(
+        "bad_night_full",
+        "The same in whole nights of three scales?",
+        "--full",
+        "--first",
+        "201",
+        "--seeds",
+        "8",
+        script="bench_bad_night",
+    ),
     _own("plans_dead_time", "How long does the microscope wait for decisions?"),
     Result("devices", "What do the devices cost beside plain ones?", ("-m", "pytest", "-q", "benchmarks/bench_devices.py")),
     _own("nanonis_overhead", "What does TCP cost for each spectrum?", script="bench_nanonis"),
     Result("storage", "What does storage cost?", ("-m", "pytest", "-q", "benchmarks/bench_storage.py")),
+    _to_file("interferences", "Is a program at a Nanonis misled by people, faults, restarts and other programs?"),
     _to_file("trust", "Which alterations of stored runs are found, and what does the chain of digests cost?"),
     _own("reading", "What does reading a file of others cost beside its numbers alone?"),
     _own("views", "What does the live view cost?"),
+    _to_file("report", "What does opening a report of a thousand spectra cost?"),
+    _to_file("desk", "What do the desk and its door for language-model agents stand, and what does watching cost?"),
     _to_file("surface_speed", "How fast does the simulated microscope measure?", script="bench_surface"),
     _to_file("surface_classes", "Has the simulated surface the published spectra?", script="surface_classes"),
     _to_file("surface_learning", "Is the simulated surface as hard to learn as the real one?"),

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from bluesky_stm.data import Data
 from bluesky_stm.errors import SettingsError
-from bluesky_stm.validated import Data
 
 Floats = NDArray[np.floating[Any]]
 

@@ -7,6 +7,7 @@ NaN unless a function says otherwise.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
@@ -134,7 +135,8 @@ class Registration:
         ``"phase correlation"``, ``"masked correlation"`` where that had failed, or ``"features"`` (`register_features`).
     rival : float
         Likeness of the images at the next best place elsewhere, as a share of that of the match; 1 where the match lies at the
-        end of the searched range. Only `register_features` computes it; `register` leaves it at 0.
+        end of the searched range, or is no peak of the correlation. Only `register_features` computes it; `register` leaves it
+        at 0.
     rest : float
         Correlation of both images without the feature on which they agree best; 1 where it was not computed, since no other
         place was searched.
@@ -231,7 +233,10 @@ def register_features(
     _check_coverage(before, after)
     pixels = image.frame.to_pixel(np.asarray(image.frame.center) + expected) - image.frame.to_pixel(image.frame.center)
     whole, rival = _best_match(_likeness(before, after), pixels, within / np.array(image.frame.pixel_size))
-    moved = whole + [_peak(before, after, whole, axis) for axis in np.eye(2)]
+    beside = np.array([_peak(before, after, whole, axis) for axis in np.eye(2)])
+    moved = whole + beside
+    if np.abs(beside).max() >= 0.5:  # no peak: the images fit as well farther on, as along a step
+        rival = 1.0
     there, here = image.frame.to_sample(moved), image.frame.to_sample((0.0, 0.0))
     # Within a shorter distance there is no place for another feature; a single one may be followed there.
     elsewhere = within > APART * min(image.frame.size)
@@ -334,22 +339,30 @@ def _likeness(before: Floats, after: Floats) -> Floats:
 
     No shift is in the middle. The value is -1 where the overlap is too small.
     """
-    one, two = (np.isfinite(image).astype(float) for image in (before, after))
-    first, second = (np.nan_to_num(image) for image in (before, after))
-    overlap = np.maximum(_over(one, two), 1e-6)
-    sums, others = _over(first, two), _over(one, second)
-    spread = (_over(first**2, two) - sums**2 / overlap) * (_over(one, second**2) - others**2 / overlap)
-    common = _over(first, second) - sums * others / overlap
+    over = _products(before, after)
+    overlap = np.maximum(over(0, 0), 1e-6)
+    sums, others = over(1, 0), over(0, 1)
+    spread = (over(2, 0) - sums**2 / overlap) * (over(0, 2) - others**2 / overlap)
+    common = over(1, 1) - sums * others / overlap
     enough = (overlap >= LEAST_OVERLAP**2 * before.size) & (spread > 1e-12 * spread.max())
     share = np.sqrt(overlap / before.size)
     return np.where(enough, common / np.sqrt(np.where(enough, spread, 1.0)) * share, -1.0)
 
 
-def _over(first: Floats, second: Floats) -> Floats:
-    """Return the sum of the products of both images for each shift of the second against the first."""
-    from scipy.signal import fftconvolve  # with all of scipy.stats, which agents need not load
+def _products(before: Floats, after: Floats) -> Callable[[int, int], Floats]:
+    """Sums (2 * rows - 1, 2 * columns - 1) of the products of a power of each image, for each shift of the second; holes are 0.
 
-    return fftconvolve(second, first[::-1, ::-1])
+    They are those of ``scipy.signal.fftconvolve``, bit for bit, but each power is transformed once, and scipy.signal is not
+    loaded, which brings all of scipy.stats.
+    """
+    from scipy.fft import irfftn, next_fast_len, rfftn
+
+    rows, columns = (b + a - 1 for b, a in zip(before.shape, after.shape, strict=True))
+    fast = [next_fast_len(length, real=True) for length in (rows, columns)]
+    powers = [(np.isfinite(one).astype(float), np.nan_to_num(one), np.nan_to_num(one) ** 2) for one in (before, after)]
+    turned = [rfftn(image[::-1, ::-1], fast) for image in powers[0]]
+    straight = [rfftn(image, fast) for image in powers[1]]
+    return lambda first, second: irfftn(straight[second] * turned[first], fast)[:rows, :columns]
 
 
 def _best_match(likeness: Floats, expected: Floats, within: Floats) -> tuple[Floats, float]:

@@ -35,19 +35,18 @@ from bluesky_stm.errors import UnknownNameError
 from bluesky_stm.settings import LengthScale
 from bluesky_stm.validated import JSON
 
-SMALLEST_GAP: Final = {"name": "gap", "prefer": "small"}
-"""The narrowest gap wins: the signature of the defects that matter (EuZn2As2 narrows its gap at vacancies)."""
-
 RATIO: Final = {"name": "area_ratio", "offset": 0.005}
 GAP: Final = {"name": "bandgap_slopefit", "failed": "published"}
 
 DEFAULT: Final[tuple[JSON, ...]] = (
     # On the wide frame most spectra go to one kind of spot after another.
-    {"name": "mesa", "frame": 200, "pixels": 512, "patch": 8, "step": 4, "seeds": 40, "run_up": 80, "scalarizer": SMALLEST_GAP},
-    {"name": "terrace", "frame": 50, "patch": 3, "step": 1, "scalarizer": SMALLEST_GAP},
-    {"name": "defect", "frame": 10, "patch": 1.2, "step": 0.2, "scalarizer": SMALLEST_GAP},
+    {"name": "mesa", "frame": 200, "pixels": 512, "patch": 8, "step": 4, "seeds": 40, "run_up": 80},
+    {"name": "terrace", "frame": 50, "patch": 3, "step": 1, "entry": 80},
+    {"name": "defect", "frame": 10, "patch": 1.2, "step": 0.2, "entry": 80},
 )
-"""Three length scales, from a step bunch down to one defect: the hierarchy of the paper, and the pixels of its wide image."""
+"""Three length scales, from a step bunch down to one defect: the hierarchy of the paper, and the pixels of its wide image.
+
+They name no scalarizer: `settings.SOUGHT` holds."""
 
 
 def published(name: str, frame: float, budget: int, scalarizer: str | JSON) -> JSON:

@@ -5,6 +5,7 @@ Nothing is built at import, nothing is global: two sessions in one program do no
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, ExitStack
@@ -12,15 +13,17 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from bluesky import RunEngine
 from bluesky.protocols import Readable
+from bluesky.utils import PlanHalt, RequestAbort
 
 from bluesky_stm.agents import make_agent
 from bluesky_stm.devices import STM, AgentDevice, ImageStore
-from bluesky_stm.documents import fault_of_metadata, validate_quickly
-from bluesky_stm.errors import SettingsError, UnknownNameError
+from bluesky_stm.documents import fault_of_given, fault_of_metadata, validate_quickly
+from bluesky_stm.engine import make_plans_quickly, run_engine
+from bluesky_stm.errors import LimitError, NotCapableError, SettingsError, UnknownNameError
 from bluesky_stm.geometry import Frame
 from bluesky_stm.night import Night, alerting, completed_record, find_devices, plan_night
 from bluesky_stm.parts import UNTOUCHED, Part, controllers
@@ -29,6 +32,7 @@ from bluesky_stm.scales import scales_named
 from bluesky_stm.settings import LengthScale, Limits, as_seed
 from bluesky_stm.steer import Steer
 from bluesky_stm.storage import Catalog, feeding, open_catalog
+from bluesky_stm.teaching import Marking, Marks
 from bluesky_stm.validated import Data
 
 if TYPE_CHECKING:
@@ -83,7 +87,7 @@ class Session:
     sample: str
     seed: int = 0
     frame: Frame | None = None
-    RE: RunEngine = field(default_factory=RunEngine)
+    RE: RunEngine = field(default_factory=run_engine)
     extras: ExitStack = field(default_factory=ExitStack)
     usual: Data = field(default_factory=dict)
     record: Data = field(default_factory=dict)
@@ -91,17 +95,27 @@ class Session:
     steer: Steer = field(default_factory=Steer)
 
     def __post_init__(self) -> None:
-        self._kept: int = self.RE.subscribe(self.catalog)
-        self._checked = partial(with_fields_checked, beside=self.RE.preprocessors, ready=self._check_ready)
+        self._kept: list[int] = [self.RE.subscribe(self.catalog)]
+        if isinstance(self.stm.controller, Marks):
+            self._kept.append(self.RE.subscribe(Marking(self.stm.controller)))
+        self._brief = partial(_without_needless_trace)  # an object of this session: another one's filter stays
+        self.RE.log.logger.addFilter(self._brief)
+        self._checked = self._with_checks
         self.RE.preprocessors.append(self._checked)
         self._progress: int | None = None
         if sys.stdout.isatty() or "ipykernel" in sys.modules:
             self.show_progress()
 
+    def _with_checks(self, plan: MsgGenerator[Any]) -> MsgGenerator[Any]:
+        """Refuse a plan with metadata that no run could hold before it begins; what it does later is looked at as it comes."""
+        if fault := fault_of_metadata(self.RE.md) or fault_of_given(getattr(self.RE, "_metadata_per_call", {})):
+            raise SettingsError(f"{fault} The plan has not begun. Change it, in RE(plan, ...) or in RE.md.")
+        return with_fields_checked(plan, beside=self.RE.preprocessors, ready=self._check_ready)
+
     def _check_ready(self) -> None:
         """Refuse a run that could not be begun: for its metadata, or for the microscope."""
         if fault := fault_of_metadata(self.RE.md):
-            raise SettingsError(f"{fault} No run has begun. Take it out of RE.md, or give it another name.")
+            raise SettingsError(f"{fault} No run has begun. Take it out of RE.md, or change it.")
         self.stm.check_ready()
 
     def __repr__(self) -> str:
@@ -113,9 +127,16 @@ class Session:
         from bluesky_stm.views import Progress
 
         if self._progress is None:
-            self._progress = self.RE.subscribe(Progress())
+            self._progress = self.RE.subscribe(Progress(catalog=self.catalog))
 
-    def agent(self, scale: str | LengthScale | Data, prior: str | Iterable[str] = (), seed: int | None = None) -> AgentDevice:
+    def agent(
+        self,
+        scale: str | LengthScale | Data,
+        prior: str | Iterable[str] = (),
+        seed: int | None = None,
+        *,
+        scalarizer: str | Data | Part | None = None,
+    ) -> AgentDevice:
         """Return a fresh agent for a length scale.
 
         Parameters
@@ -126,9 +147,11 @@ class Session:
             uids of earlier runs; what those measured inside its frame it knows from the start.
         seed : int, optional
             Seed of the agent; that of the session if not given.
+        scalarizer : str, mapping or Part, optional
+            What counts, in the place of the scalarizer of the scale.
         """
         seed = self.seed if seed is None else as_seed(seed)
-        device = make_agent_device(self.scale(scale), self.stm.controller, seed)
+        device = make_agent_device(self.scale(scale).chosen(scalarizer=scalarizer), self.stm.controller, seed)
         self.tell(device, prior)
         return device
 
@@ -217,7 +240,8 @@ class Session:
         with ExitStack() as ending:
             if self._checked in self.RE.preprocessors:  # closed for the first time
                 self.RE.preprocessors.remove(self._checked)
-            for token in (self._kept, self._progress):
+                self.RE.log.logger.removeFilter(self._brief)
+            for token in (*self._kept, self._progress):
                 ending.callback(self.RE.unsubscribe, token)
             # Called from the last to the first: the tip is made safe while the catalog still listens.
             ending.callback(self.catalog.close)
@@ -229,6 +253,20 @@ class Session:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+
+REFUSALS: Final = SettingsError | LimitError | NotCapableError
+"""Errors before which nothing has moved: what they say is all that a person needs, and the engine raises them as well."""
+
+
+def _without_needless_trace(record: logging.LogRecord) -> bool:
+    """Take the traceback off "Run aborted" where a person has ended the run, or where it was refused in words."""
+    cause = record.exc_info[1] if record.exc_info else None
+    if isinstance(cause, RequestAbort | PlanHalt | REFUSALS):
+        record.exc_info = None
+        if isinstance(cause, REFUSALS):
+            record.msg, record.args = "%s: %s", (record.getMessage(), cause)
+    return True
 
 
 def make_agent_device(scale: LengthScale, controller: Controller, seed: int) -> AgentDevice:
@@ -288,7 +326,7 @@ def open(
         ``{"name": "nanonis", "host": ...}``. At a real one every document is on the disk before the next one.
     sample : str, mapping or Part, optional
         Sample under the tip. A simulated microscope builds it: one of `parts.samples`. Others keep its name for the start
-        documents.
+        documents; a recording keeps that in its file if not given.
     seed : int, optional
         Seed of the agents, and of a microscope that draws random numbers and was told no seed. If not given, that of the
         microscope, or 0.
@@ -323,9 +361,12 @@ def open(
         Limits.parse(limits)  # what makes no sense is said before a microscope is opened
     chosen = scales_named(scales) if isinstance(scales, str) else tuple(LengthScale.parse(one) for one in scales or ())
     validate_quickly()
+    make_plans_quickly()
     with ExitStack() as undo:
         opened = part.open()
         undo.callback(opened.close)
+        said = part.stated(opened)
+        named = named if sample is not None else said.get("sample", named)
         begin = part.suggest(opened)
         narrower = Limits.within(opened.ranges, limits)
         kept = open_catalog(catalog, fsync=part.real)
@@ -334,8 +375,10 @@ def open(
         stm = STM(controller=opened, limits=narrower, images=images, part=part, name="stm")
         if begin.sweep is not None:
             stm.sweep.settings = begin.sweep
+        if begin.z_sweep is not None:
+            stm.z_sweep.settings = begin.z_sweep
         by_name = {scale.name: scale for scale in chosen or begin.scales or SCALES}
-        session = Session(stm, kept, by_name, named, seed, begin.frame, RunEngine({"sample": named}) if RE is None else RE)
+        session = Session(stm, kept, by_name, named, seed, begin.frame, RE or run_engine({**said, "sample": named}))
         undo.pop_all()  # from here on the session closes them
     return session
 

@@ -9,6 +9,7 @@ from numbers import Real
 from typing import Annotated, Any, Final, Literal, Self, SupportsIndex
 
 from pydantic import AfterValidator, Field, model_validator
+from typing_extensions import override
 
 from bluesky_stm import units
 from bluesky_stm.errors import LimitError, SettingsError
@@ -136,6 +137,13 @@ class Limits(Settings):
             )
 
 
+ATOM: Final = 0.1
+"""Length, in nm, below which no frame makes sense: about the radius of an atom."""
+
+SOUGHT: Final[JSON] = {"name": "gap", "prefer": "small"}
+"""What an exploration seeks that was told nothing: the narrowest gap, the signature of the defects that matter (EuZn2As2
+narrows its gap at vacancies)."""
+
 LAYOUT: Final = ("patch", "step", "sites", "candidates", "seeds", "begin")
 """Settings of an agent that say where it may measure; what another agent takes over."""
 
@@ -157,6 +165,10 @@ class LengthScale(Settings):
     run_up : float
         How far, in nm, the tip comes to each place the way a scan does, from before it and from below it: the hysteresis of
         the piezo is then that of the image. Needed where frames are wide; at least twice the range of the hysteresis.
+    entry : float
+        Length, in nm along both directions of the scan, of the loop around the frame by which the tip enters it: before an
+        image, and after it was led elsewhere. Within the range of the hysteresis a piezo goes the same way to and fro, so that
+        a small frame needs no run-up, after which the tip would creep. At least twice that range, and longer than the frame.
     budget : int
         Spectra to take, the seed points included.
     seeds : int
@@ -169,7 +181,8 @@ class LengthScale(Settings):
         find the place again, it does not.
     scalarizer, agent, child, stop
         Chosen by name, each with its settings: what is predicted, who predicts it, the rule that places the frame of the
-        next scale, and the rule that ends this scale before its budget.
+        next scale, and the rule that ends this scale before its budget. Without a scalarizer the scale seeks what `SOUGHT`
+        says; one that is named seeks large values unless it is told ``prefer="small"``.
     """
 
     name: str
@@ -179,11 +192,12 @@ class LengthScale(Settings):
     step: Positive
     sites: Literal["raster", "spots"] = "spots"
     run_up: float = Field(0.0, ge=0, allow_inf_nan=False)
+    entry: float = Field(0.0, ge=0, allow_inf_nan=False)
     budget: int = Field(60, ge=1)
     seeds: int = Field(20, ge=1)
     begin: tuple[tuple[float, float], ...] = ()
     inherit: bool = True
-    scalarizer: Annotated[Part, scalarizers] = Field("gap", validate_default=True)
+    scalarizer: Annotated[Part, scalarizers] = Field(SOUGHT, validate_default=True)
     agent: Annotated[Part, agents] = Field("dkl", validate_default=True)
     child: Annotated[Part, child_rules] = Field("confident", validate_default=True)
     stop: Annotated[Part, stop_rules] = Field("budget", validate_default=True)
@@ -205,6 +219,8 @@ class LengthScale(Settings):
 
     @model_validator(mode="after")
     def _sizes_fit(self) -> Self:
+        if self.frame < ATOM:
+            raise ValueError(f"a frame of {self.frame:g} nm is smaller than an atom. Lengths are in nm: 20 nm is 20, not 20e-9")
         if self.patch > self.frame:
             raise ValueError(f"a patch of {self.patch:g} nm does not fit into a frame of {self.frame:g} nm")
         pixel = self.frame / self.pixels
@@ -221,12 +237,16 @@ class LengthScale(Settings):
         named = f"{self.scalarizer.name}, {self.agent.name}, {self.child.name}, {self.stop.name}"
         return f"<LengthScale {self.name!r}: {self.frame:g} nm, {self.pixels} pixels, {self.budget} spectra, {named}>"
 
+    @override
+    def changed(self, **changes: Any) -> Self:
+        """Return the same scale with some settings changed; where only its budget becomes smaller, its seed points fit it."""
+        budget = changes.get("budget")
+        fewer = {"seeds": budget} if type(budget) is int and 0 < budget < self.seeds else {}
+        return super().changed(**{**fewer, **changes})
+
     def chosen(self, **choices: Any) -> Self:
-        """The same scale with those choices that are not None; its seed points fit a smaller budget."""
-        given = {name: value for name, value in choices.items() if value is not None}
-        if "budget" in given:
-            given.setdefault("seeds", min(self.seeds, given["budget"]))
-        return self.changed(**given)
+        """Return the same scale with those choices that are not None."""
+        return self.changed(**{name: value for name, value in choices.items() if value is not None})
 
     @property
     def layout(self) -> JSON:

@@ -67,7 +67,7 @@ def threefold(topograph: Topograph, patch: float) -> Floats:
     return np.array([_usual(_third_harmonic(height, np.maximum(share * patch / pixel, 1.0), pixel)) for share in WIDTHS[:2]])
 
 
-def on_spots(topograph: Topograph, patch: float, step: float) -> tuple[Floats, NDArray[np.bool_]]:
+def on_spots(topograph: Topograph, patch: float, step: float, bent: Floats | None = None) -> tuple[Floats, NDArray[np.bool_]]:
     """Return the candidates of the raster, moved onto the conspicuous spots of the image.
 
     Each spot, the most conspicuous first, takes the nearest place of the raster that no other spot has taken, if it is less
@@ -82,6 +82,8 @@ def on_spots(topograph: Topograph, patch: float, step: float) -> tuple[Floats, N
         Side of the window around a candidate, in nm, as in `geometry.patch_centers`.
     step : float
         Distance between candidates of the raster, in nm.
+    bent : ndarray of shape (widths, rows, columns), optional
+        The `curvature` of the image, where it is known.
 
     Returns
     -------
@@ -95,7 +97,7 @@ def on_spots(topograph: Topograph, patch: float, step: float) -> tuple[Floats, N
     frame, places = topograph.frame, patch_centers(topograph.frame, patch, step)
     spot = np.zeros(len(places), dtype=bool)
     stride = np.maximum(1, np.round(step / np.array(frame.pixel_size)))
-    peaks = _peaks(topograph, patch)
+    peaks = _peaks(topograph, patch, curvature(topograph, patch) if bent is None else bent)
     near = KDTree(frame.to_pixel(places) / stride).query(peaks / stride, [1, 2, 3, 4], p=np.inf, distance_upper_bound=1.0)[1]
     for peak, homes in zip(frame.to_sample(peaks), near, strict=True):
         free = [home for home in homes if home < len(places) and not spot[home]]  # len(places) stands for none
@@ -130,11 +132,11 @@ def described(settings: Data, frame: Frame | None, topograph: Topograph | None) 
     return None if topograph is None else on_spots(topograph, settings["patch"], settings["step"])[0]
 
 
-def _peaks(topograph: Topograph, patch: float) -> NDArray[np.int_]:
+def _peaks(topograph: Topograph, patch: float, bent: Floats) -> NDArray[np.int_]:
     """Return the pixels (k, 2) of the conspicuous spots, the strongest first."""
     from skimage.feature import peak_local_max
 
-    strength = np.abs(curvature(topograph, patch)).max(axis=0)
+    strength = np.abs(bent).max(axis=0)
     apart = max(1, round(WIDTHS[1] * patch / max(topograph.frame.pixel_size)))
     return peak_local_max(strength, min_distance=apart, threshold_abs=CONSPICUOUS, exclude_border=False)
 

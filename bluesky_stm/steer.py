@@ -7,11 +7,15 @@ it is carried out, or refused with a reason, and either way it is an Event in th
 from __future__ import annotations
 
 import getpass
+import inspect
 import json
+import logging
 import math
 import socket
 import threading
 import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -20,13 +24,28 @@ from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.parts import Part
 from bluesky_stm.protocols import Decision
 from bluesky_stm.scalarizers import make_scalarizer
-from bluesky_stm.validated import Data
+from bluesky_stm.validated import Data, plain_numbers
 
-KINDS: Final = ("mask", "unmask", "measure", "scalarizer", "agent", "budget", "approve", "accept", "reject")
-"""Kinds of requests."""
+log = logging.getLogger(__name__)
 
-REQUESTS: Final = ("mask", "unmask", "measure", "scalarize", "tune", "budget", "approve_each", "accept", "reject")
+KINDS: Final = (
+    *("mask", "unmask", "measure", "scalarizer", "agent", "budget", "approve", "accept", "reject"),
+    *("pause", "resume", "stop", "withdraw", "refused"),
+)
+"""Kinds of requests; ``refused`` is one that made no sense, and is on record all the same."""
+
+REQUESTS: Final = (
+    *("mask", "unmask", "measure", "scalarize", "tune", "budget", "approve_each", "accept", "reject"),
+    *("pause", "resume", "stop", "withdraw"),
+)
 """Methods of `Steer` by which a person asks for something."""
+
+MOST_WAITING: Final = 100
+"""Requests that may wait for an exploration; further ones are refused."""
+
+MOST_SPECTRA: Final = 1_000_000
+_MOST_TOLD: Final = 300
+"""Characters of a refused request that are kept on record."""
 
 _A_POINT: Final = 1e-6
 """Side, in nm, of the area that masks a single candidate."""
@@ -50,6 +69,8 @@ class Intervention:
         Where the person asked: at the prompt of a host, through the queue ...
     asked : float
         Time of the request, in s since 1970; 0 where that is not known.
+    refused : str
+        Why it was refused where it was asked; empty where the plan decides.
     """
 
     kind: str
@@ -58,6 +79,7 @@ class Intervention:
     who: str = ""
     source: str = ""
     asked: float = 0.0
+    refused: str = ""
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -72,7 +94,7 @@ class Intervention:
 
     @property
     def point(self) -> Point:
-        """The place of a ``measure`` or a ``reject``, in nm."""
+        """The place of a ``measure``, a ``reject`` or an ``accept`` that names one, in nm."""
         return Point(*map(float, self.settings["point"]))
 
     def as_event(self) -> dict[str, str | float]:
@@ -90,9 +112,11 @@ class Intervention:
 
 @dataclass
 class _Requests:
-    """What was asked by anybody, and what the plan proposes."""
+    """What was asked by anybody, what the plan proposes, whether a run attends, and why a person has ended the whole."""
 
     proposed: Decision | None = None
+    attending: int = 0
+    ended: str = ""
     asked: list[Intervention] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -143,6 +167,31 @@ class Steer:
     def proposed(self, decision: Decision | None) -> None:
         self._requests.proposed = decision
 
+    @property
+    def attended(self) -> bool:
+        """True while an exploration goes on that carries out what is asked."""
+        return self._requests.attending > 0
+
+    @contextmanager
+    def attending(self) -> Iterator[None]:
+        """Say that an exploration attends as long as the context lasts; what nobody has attended to by its end is dropped."""
+        self._requests.attending += 1
+        try:
+            yield
+        finally:
+            self._requests.attending -= 1
+            if not self._requests.attending and (left := self.take()):
+                log.warning("The exploration is over: %s came too late.", ", ".join(one.kind for one in left))
+
+    @property
+    def ended(self) -> str:
+        """Why a person has ended the exploration, on all scales; empty while nobody has."""
+        return self._requests.ended
+
+    @ended.setter
+    def ended(self, reason: str) -> None:
+        self._requests.ended = reason
+
     def mask(self, area: Frame, reason: str = "") -> None:
         """Exclude an area from now on.
 
@@ -176,9 +225,7 @@ class Steer:
         SettingsError
             When the place is not finite.
         """
-        if not all(map(math.isfinite, point)):
-            raise SettingsError(f"A spectrum needs a place that is finite, not {tuple(point)}. Nothing was asked.")
-        self._ask("measure", {"point": [float(point[0]), float(point[1])]}, reason)
+        self._ask("measure", {"point": _place(point)}, reason)
 
     def scalarize(self, choice: str | Data, reason: str = "") -> None:
         """Evaluate all spectra, earlier ones too, by another scalarizer.
@@ -215,30 +262,70 @@ class Steer:
         reason : str
             Reason, for the record.
         """
-        if spectra < 1:
-            raise SettingsError(f"A budget needs at least one spectrum, not {spectra}. Nothing was asked.")
-        self._ask("budget", {"spectra": int(spectra)}, reason)
+        if not isinstance(spectra, int) or isinstance(spectra, bool) or not 1 <= spectra <= MOST_SPECTRA:
+            raise SettingsError(f"A budget is a whole number of at least one spectrum, not {spectra!r}. Nothing was asked.")
+        self._ask("budget", {"spectra": spectra}, reason)
 
     def approve_each(self, on: bool = True, reason: str = "") -> None:
         """Wait for a person before each spectrum, or (``on=False``) no longer."""
-        self._ask("approve", {"on": bool(on)}, reason)
+        if not isinstance(on, bool):
+            raise SettingsError(f"Approval is switched by true or false, not {on!r}. Nothing was asked.")
+        self._ask("approve", {"on": on}, reason)
 
-    def accept(self, reason: str = "") -> None:
-        """Measure at the place that the agent proposes."""
-        self._ask("accept", {}, reason)
+    def accept(self, reason: str = "", *, point: tuple[float, float] | None = None) -> None:
+        """Measure at the place that the agent proposes.
 
-    def reject(self, reason: str = "") -> None:
-        """Refuse the place that the agent proposes, now and later; the agent decides anew.
+        Parameters
+        ----------
+        reason : str
+            Reason, for the record.
+        point : (float, float), optional
+            Place that the person saw, in nm: where another one is proposed by then, nothing is accepted.
 
         Raises
         ------
         SettingsError
-            When no decision waits for approval.
+            When the place is not finite.
+        """
+        self._ask("accept", {} if point is None else {"point": _place(point)}, reason)
+
+    def reject(self, reason: str = "", *, point: tuple[float, float] | None = None) -> None:
+        """Refuse the place that the agent proposes, now and later; the agent decides anew.
+
+        Parameters
+        ----------
+        reason : str
+            Reason, for the record.
+        point : (float, float), optional
+            Place that the person saw, in nm: where another one is proposed by now, nothing is rejected.
+
+        Raises
+        ------
+        SettingsError
+            When no decision waits for approval, or another one does.
         """
         decision = self.proposed
         if decision is None:
             raise SettingsError("No decision waits for approval: there is nothing to reject. Ask approve_each() first.")
+        if point is not None and not same_place(_place(point), decision.point):
+            raise SettingsError(f"Another place is proposed by now, {told(decision.point)}. Nothing was asked.")
         self._ask("reject", {"point": list(decision.point)}, reason)
+
+    def pause(self, reason: str = "") -> None:
+        """Hold still at the next safe place, with the tip in contact, until somebody resumes; requests are heeded meanwhile."""
+        self._ask("pause", {}, reason)
+
+    def resume(self, reason: str = "") -> None:
+        """Go on after `pause`."""
+        self._ask("resume", {}, reason)
+
+    def stop(self, reason: str = "") -> None:
+        """End the exploration at the next safe place, on all scales, with what was measured stored."""
+        self._ask("stop", {}, reason)
+
+    def withdraw(self, reason: str = "") -> None:
+        """Withdraw the tip at the next safe place and end the exploration, on all scales."""
+        self._ask("withdraw", {}, reason)
 
     def request(self, name: str, settings: Data, reason: str = "") -> str:
         """Make a request that is given by name, as through a queue.
@@ -260,23 +347,51 @@ class Steer:
         Raises
         ------
         SettingsError
-            When there is no such request, or its parameters make no sense. Nothing was asked.
+            When there is no such request, or its parameters make no sense. Nothing was asked; where an exploration goes on,
+            the refusal is an Event in it.
         """
+        try:
+            self._request(name, settings, reason)
+        except SettingsError as error:
+            self.note_refusal(name, settings, str(error), reason)
+            raise
+        return f"{self.who} asks from {self.source}: {name} {dict(settings)!r}"
+
+    def note_refusal(self, name: object, settings: object, why: str, reason: str = "") -> None:
+        """Put on record, where an exploration goes on, that something was asked and refused before it reached the plan.
+
+        Parameters
+        ----------
+        name, settings : object
+            What was asked; it is kept as text, cut where it is long.
+        why : str
+            Why it was refused.
+        reason : str
+            Reason of the person.
+        """
+        if not self.attended:
+            return
+        told = {"request": _cut(name), "given": _cut(settings)}
+        asked = Intervention("refused", told, _cut(reason), self.who, self.source, time.time(), _cut(why))
+        with self._requests.lock:
+            if len(self._requests.asked) < MOST_WAITING:
+                self._requests.asked.append(asked)
+
+    def _request(self, name: str, settings: Data, reason: str) -> None:
         if name not in REQUESTS:
             raise UnknownNameError.among("request", name, REQUESTS)
+        if not isinstance(settings, Mapping) or not isinstance(reason, str):
+            raise SettingsError(f"The request {name!r} takes settings by name, not {settings!r}, and a reason in words.")
         given = dict(settings)
         try:
             if "area" in given:
-                given["area"] = Frame.from_dict(given["area"])
-            if "point" in given:
-                x, y = given["point"]
-                given["point"] = float(x), float(y)
+                given["area"] = _area(given["area"])
             getattr(self, name)(**given, reason=reason)
         except SettingsError:
             raise
-        except (TypeError, ValueError, KeyError) as error:
-            raise SettingsError(f"The request {name!r} does not take {dict(settings)!r}: {error}. Nothing was asked.") from None
-        return f"{self.who} asks from {self.source}: {name} {dict(settings)!r}"
+        except (TypeError, ValueError, KeyError, AttributeError) as error:
+            takes = ", ".join(inspect.signature(getattr(self, name)).parameters)
+            raise SettingsError(f"The request {name!r} takes {takes}, not {given!r}: {error}. Nothing was asked.") from None
 
     def take(self) -> list[Intervention]:
         """Return what was asked since the last call, in that order. The plan calls it."""
@@ -290,7 +405,42 @@ class Steer:
         except TypeError as error:
             raise SettingsError(f"What is asked for has to be plain JSON: {error}. Nothing was asked.") from None
         with self._requests.lock:
+            if len(self._requests.asked) >= MOST_WAITING and kind not in {"pause", "stop", "withdraw"}:
+                raise SettingsError(
+                    f"{MOST_WAITING} requests wait already for the exploration to attend to them. Nothing was asked. Ask later."
+                )
             self._requests.asked.append(Intervention(kind, settings, reason, self.who, self.source, time.time()))
+
+
+def same_place(one: Sequence[float], other: Sequence[float]) -> bool:
+    """Return True for places, (x, y) in nm, that are the same for a person: within 1 pm."""
+    return math.dist(one, other) < 1e-3
+
+
+def told(point: Sequence[float]) -> str:
+    """Return a place for a message."""
+    return f"({point[0]:.6g}, {point[1]:.6g}) nm"
+
+
+def _place(point: object) -> list[float]:
+    """Return a place as plain numbers; what only counts as a number is refused."""
+    x, y = plain_numbers(point, 2, "A spectrum needs a place, two numbers in nm that are finite")
+    return [x, y]
+
+
+def _area(given: object) -> Frame:
+    if not isinstance(given, Mapping) or not {"center", "size"} <= given.keys() <= {"center", "size", "pixels", "angle"}:
+        raise SettingsError(f"An area has a center and a size, in nm, and perhaps an angle in degrees, not {given!r}.")
+    center, size = (
+        plain_numbers(given[name], 2, f"The {name} of an area is two finite numbers in nm") for name in ("center", "size")
+    )
+    (angle,) = plain_numbers([given.get("angle", 0.0)], 1, "The angle of an area is a finite number of degrees")
+    return Frame(Point(*center), (size[0], size[1]), (1, 1), angle)
+
+
+def _cut(given: object) -> str:
+    text = given if isinstance(given, str) else repr(given)
+    return text if len(text) <= _MOST_TOLD else f"{text[:_MOST_TOLD]} ..."
 
 
 def _user() -> str:

@@ -11,19 +11,47 @@ import os
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Callable
 from functools import cache
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import Any, TypeVar
 
 PATIENCE = 3.0
 """Longest time, in s, to wait for an answer."""
 STARTING = 0.3
 """The same while the process is known to be still starting: two long waits in a row would stop the heart of a manager."""
+STILL_STARTING = "it may still be starting"
+"""Words by which a client knows that an item was refused for no fault of its own."""
+LONGEST = 120.0
+"""Longest time, in s, for which a client submits such an item again and again."""
+Answer = TypeVar("Answer")
 CHECKER = "bluesky_stm.facility.item_checker"
 
 
 class RefusedError(Exception):
     """An item makes no sense. It is no ValueError, of which pydantic would make a message of its own."""
+
+
+def when_ready(add: Callable[[], Answer], sleep: Callable[[float], None] = time.sleep) -> Answer:
+    """Submit an item, once more each second while the check of the server is still starting, as for the first item it does.
+
+    Parameters
+    ----------
+    add : callable
+        Submits it. What it returns or raises is returned or raised, but for that refusal, within `LONGEST`.
+    sleep : callable
+        Waits for so many seconds.
+    """
+    waited = 0.0
+    while True:
+        try:
+            return add()
+        except Exception as error:  # each client has a class of its own for a refusal
+            if STILL_STARTING not in str(error) or waited >= LONGEST:
+                raise
+        sleep(1.0)
+        waited += 1.0
 
 
 def checks(name: str) -> list[Any]:
@@ -84,7 +112,7 @@ class Checker:
         except Empty:
             self._late = True
             raise RefusedError(
-                f"The check of items has not answered in {PATIENCE:g} s: it may still be starting. The item was not queued. "
+                f"The check of items has not answered in {PATIENCE:g} s: {STILL_STARTING}. The item was not queued. "
                 "Submit it once more in some seconds."
             ) from None
         except OSError as error:

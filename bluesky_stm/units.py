@@ -6,11 +6,24 @@ and in the files of others; the code at that border converts with `from_si` and 
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import constants
+
+# In SI, of which the three of the definition are exact, the others of CODATA 2022. They stand here and not in an import of
+# scipy.constants, whose values change with its version, so that a replay may have another one; a test compares both.
+ELEMENTARY_CHARGE: Final = 1.602176634e-19
+"""Charge of an electron without its sign, in C (exact)."""
+PLANCK: Final = 6.62607015e-34
+"""Planck constant, in J s (exact)."""
+HBAR: Final = PLANCK / (2 * math.pi)
+"""Reduced Planck constant, in J s (exact)."""
+ELECTRON_MASS: Final = 9.1093837139e-31
+"""Mass of an electron, in kg (CODATA 2022)."""
+VACUUM_PERMITTIVITY: Final = 8.8541878188e-12
+"""Electric constant, in F/m (CODATA 2022)."""
 
 LENGTH: Final = "nm"
 SPEED: Final = "nm/s"
@@ -33,20 +46,20 @@ SI_FACTOR: Final[dict[str, float]] = {
     BIAS: 1.0,
     CURRENT: 1e-9,
     CONDUCTANCE: 1e-9,
-    ENERGY: constants.e,
+    ENERGY: ELEMENTARY_CHARGE,
     TIME: 1.0,
     FREQUENCY: 1.0,
     TEMPERATURE: 1.0,
 }
 """The SI value of each unit: 1 nm is ``SI_FACTOR["nm"]`` m; `si_factor` knows quotients of them, too."""
 
-BOLTZMANN: Final = constants.k / constants.e
+BOLTZMANN: Final = 1.380649e-23 / ELEMENTARY_CHARGE
 """Boltzmann constant, in eV/K (CODATA)."""
 
-ELECTRON_KINETIC: Final = constants.hbar**2 / (2 * constants.m_e * constants.e) * 1e18
+ELECTRON_KINETIC: Final = HBAR**2 / (2 * ELECTRON_MASS * ELEMENTARY_CHARGE) * 1e18
 """Kinetic energy of an electron of unit wave number, in eV nm**2 (CODATA)."""
 
-CONDUCTANCE_QUANTUM: Final = 2 * constants.e**2 / constants.h * 1e9
+CONDUCTANCE_QUANTUM: Final = 2 * ELEMENTARY_CHARGE**2 / PLANCK * 1e9
 """Conductance of one spin-degenerate channel, in nS (CODATA)."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -9,22 +10,18 @@ from typing import Any, Final, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from bluesky_stm.data import JSON as JSON  # both are given on to whoever declares settings
+from bluesky_stm.data import Data as Data
 from bluesky_stm.errors import SettingsError
 
 UNTOUCHED: Final = "Nothing has been started."
 """The end of each message that refuses settings."""
 
-JSON = dict[str, Any]
-"""A JSON object: text, numbers, booleans, None, lists and objects."""
-
-Data = Mapping[str, Any]
-"""Values by name that are only read: a document, the data of an Event, settings as they come from JSON or YAML."""
-
 
 class Settings(BaseModel):
     """Settings that cannot change, with no field unknown; `parse` turns what is wrong into one readable `SettingsError`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
     def __init__(self, **values: Any) -> None:
         try:
@@ -75,11 +72,14 @@ class Settings(BaseModel):
             if isinstance(ours, SettingsError):  # it says already what was given
                 text = str(ours).removesuffix(UNTOUCHED).rstrip(". ")
             elif fault["type"] == "extra_forbidden":
-                text = f"there is no such setting; known: {', '.join(sorted(cls.model_fields))}"
+                near = difflib.get_close_matches(str(fault["loc"][-1]), cls.model_fields, n=1)
+                meant = f" Did you mean {near[0]!r}?" if near else ""
+                text = f"there is no such setting.{meant} Known: {', '.join(sorted(cls.model_fields))}"
             elif fault["type"] == "missing":
                 text = "this setting has to be given"
             else:
-                text = fault["msg"].removeprefix("Value error, ") + (f" (got {fault['input']!r})" if place else "")
+                said_there = fault["msg"].removeprefix("Value error, ").replace("Input should be", "it has to be")
+                text = said_there + (f" (got {fault['input']!r})" if place else "")
             said.append(f"{place}: {text}" if place else text)
         return "; ".join(said)
 
@@ -120,8 +120,10 @@ def read_yaml(path: Path) -> object:
     try:
         with path.open(encoding="utf-8") as file:
             return yaml.load(file, Strict)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise SettingsError(f"{path} cannot be read: {error}. {UNTOUCHED}") from None
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read: {error.strerror}. {UNTOUCHED} Name a file that is there.") from None
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        raise SettingsError(f"{path} is no YAML: {error}. {UNTOUCHED}") from None
 
 
 def setting(default: Any, units: str, about: str, **bounds: Any) -> Any:
@@ -143,3 +145,31 @@ def setting(default: Any, units: str, about: str, **bounds: Any) -> Any:
     pydantic.fields.FieldInfo
     """
     return Field(default, description=about, json_schema_extra={"units": units} if units else None, **bounds)
+
+
+_HUGE = 1e300
+"""Larger numbers are refused: whole ones may not even be numbers of 64 bits."""
+
+
+def plain_numbers(given: object, count: int, needed: str) -> list[float]:
+    """Return numbers that were given as plain JSON; text and switches that would only count as numbers are refused.
+
+    Parameters
+    ----------
+    given : object
+        A list, or one number.
+    count : int
+        Number of numbers that it should hold.
+    needed : str
+        Beginning of the message that refuses it: what should stand there.
+
+    Raises
+    ------
+    SettingsError
+        When it holds another number of them, or something that is no finite number.
+    """
+    listed = list(given) if isinstance(given, list | tuple) else [given]
+    numbers = [float(n) for n in listed if isinstance(n, int | float) and not isinstance(n, bool) and -_HUGE < n < _HUGE]
+    if len(listed) != count or len(numbers) != count:
+        raise SettingsError(f"{needed}, not {given!r}. Nothing was asked.")
+    return numbers

@@ -15,6 +15,7 @@ from bluesky_stm.devices._sweep import BiasSweep
 from bluesky_stm.devices._tip import TipPosition
 from bluesky_stm.devices._watch import Watch
 from bluesky_stm.devices._z import ZController
+from bluesky_stm.devices._z_sweep import ZSweep
 
 __all__ = [
     "STM",
@@ -35,6 +36,7 @@ __all__ = [
     "TunnelingCurrent",
     "Watch",
     "ZController",
+    "ZSweep",
     "changes",
     "narrower",
 ]

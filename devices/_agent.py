@@ -22,7 +22,7 @@ from bluesky_stm.measurements import OF_VALUE, Field, Topograph, declared
 from bluesky_stm.protocols import Agent, Decision, Experience, Insight, Insightful, Observation, Posterior, Scalarizer
 from bluesky_stm.scalarizers import make_scalarizer
 from bluesky_stm.settings import LengthScale
-from bluesky_stm.teaching import Lesson, TaughtAgent, Teaching, mask_as_text, refusal
+from bluesky_stm.teaching import Lesson, MeasuredDrift, TaughtAgent, Teaching, TipReference, mask_as_text, refusal
 from bluesky_stm.validated import JSON, Data
 
 FIELDS = (
@@ -206,6 +206,21 @@ class AgentDevice(Device):
     def drift(self) -> Drift | None:
         """Motion of the surface since that topograph; None before it was measured."""
         return self._teaching.drift
+
+    @property
+    def drift_history(self) -> list[MeasuredDrift]:
+        """The measurements of that motion, oldest first."""
+        return self._teaching.drift_history
+
+    @property
+    def drift_reference(self) -> Topograph | None:
+        """The image to which they were registered, where it was not the topograph."""
+        return self._teaching.drift_reference
+
+    @property
+    def tip(self) -> TipReference | None:
+        """What the tip was compared with; None before the first check."""
+        return self._teaching.tip
 
     @property
     def scalarizer(self) -> Scalarizer:

@@ -76,7 +76,16 @@ def narrower(then: Data, now: Limits) -> tuple[Limits, list[str]]:
             said.append(
                 f"{name} {both[name][0]:g} to {both[name][1]:g} {QUANTITIES[name]} instead of {lowest:g} to {highest:g}"
             )
-    return Limits.parse({**both, "dose": min(run.dose, now.dose)}), said
+    dose = min(run.dose, now.dose)
+    if dose != now.dose:
+        said.append(f"a dose of at most {dose:g} s instead of {now.dose:g} s")
+    # Forbidden is what one of them forbids: where the gaps leave something between them, that is forbidden, too.
+    gaps = [limits.gap for limits in (run, now) if limits.gap is not None]
+    gap = (min(low for low, _ in gaps), max(high for _, high in gaps)) if gaps else None
+    if gap is not None and gap != now.gap:
+        before = f"{now.gap[0]:g} to {now.gap[1]:g} V" if now.gap else "none"
+        said.append(f"a gap of {gap[0]:g} to {gap[1]:g} V instead of {before}")
+    return Limits.parse({**both, "dose": dose, "gap": gap}), said
 
 
 def sweep_of(described: Data) -> SweepSettings:

@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cached_property
-from typing import Final
 
 from ophyd import Component as Cpt
 from ophyd import Device
@@ -30,15 +29,12 @@ from bluesky_stm.devices._tip import TipPosition
 from bluesky_stm.devices._watch import Watch
 from bluesky_stm.devices._worker import Worker
 from bluesky_stm.devices._z import ZController
+from bluesky_stm.devices._z_sweep import ZSweep
 from bluesky_stm.errors import LimitError, MotionStoppedError, NotCapableError, OscillationError, SettingsError, STMError
 from bluesky_stm.measurements import Setpoint
 from bluesky_stm.parts import JSON, Part
-from bluesky_stm.protocols import Controller
+from bluesky_stm.protocols import STEEPEST_DECAY, Controller
 from bluesky_stm.settings import QUANTITIES, Limits
-
-STEEPEST_DECAY: Final = 25.0
-"""How steeply the logarithm of a tunneling current grows at most towards the surface, in 1/nm: a barrier of 6 eV, which is more
-than the work function of any metal (platinum 5.9 eV)."""
 
 HARMLESS = (MotionStoppedError, LimitError, NotCapableError, OscillationError, SettingsError)
 """Faults that leave the tip as it was, and therefore do not call for a withdrawal."""
@@ -47,8 +43,9 @@ HARMLESS = (MotionStoppedError, LimitError, NotCapableError, OscillationError, S
 class STM(Device):
     """A scanning tunneling microscope, with one component for each thing that it can do.
 
-    The components are ``tip``, ``bias``, ``sweep``, ``current``, ``z``, ``lockin``, ``scanner``, ``grid``, ``pulse``,
-    ``shaper``, ``drift``, ``watch`` (values for suspenders) and ``conditions`` (bias, set point and feedback together).
+    The components are ``tip``, ``bias``, ``sweep``, ``z_sweep``, ``current``, ``z``, ``lockin``, ``scanner``, ``grid``,
+    ``pulse``, ``shaper``, ``drift``, ``watch`` (values for suspenders) and ``conditions`` (bias, set point and
+    feedback together).
 
     Parameters
     ----------
@@ -78,6 +75,7 @@ class STM(Device):
     tip = Cpt(TipPosition, kind=NORMAL, labels={"motors"})
     bias = Cpt(Bias, kind=NORMAL, labels={"motors"})
     sweep = Cpt(BiasSweep, kind=OMITTED, labels={"detectors"})
+    z_sweep = Cpt(ZSweep, kind=OMITTED, labels={"detectors"})
     current = Cpt(TunnelingCurrent, kind=NORMAL, labels={"detectors"})
     z = Cpt(ZController, kind=NORMAL)
     lockin = Cpt(LockIn, kind=CONFIG)
@@ -146,7 +144,7 @@ class STM(Device):
         # Called in the reverse order: all measurements are ended before the conditions are restored.
         with ExitStack() as whatever_happens:
             whatever_happens.callback(self.conditions.leave, self)
-            for measuring in (self.sweep, self.scanner, self.grid):
+            for measuring in (self.sweep, self.z_sweep, self.scanner, self.grid):
                 whatever_happens.callback(measuring.break_off)
             return super().unstage()
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import fields
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from event_model import DataKey
@@ -13,11 +11,11 @@ from ophyd.status import Status
 from typing_extensions import override
 
 from bluesky_stm import units
-from bluesky_stm.devices._measuring import Measuring
 from bluesky_stm.devices._signals import CONFIG, Parameter, pair_of, refusal
+from bluesky_stm.devices._stepped import Stepped
 from bluesky_stm.devices._stm_device import OphydValue, stm_of
 from bluesky_stm.devices._worker import ActStatus
-from bluesky_stm.errors import LimitError, NotCapableError, SettingsError
+from bluesky_stm.errors import NotCapableError, SettingsError
 from bluesky_stm.measurements import Setpoint, Spectrum, declared
 from bluesky_stm.protocols import Progress, SweepSettings
 from bluesky_stm.validated import JSON
@@ -106,16 +104,13 @@ class OffsetParameter(Parameter):
             stm.check_gap(self.name, value, setpoint or stm.controller.get_setpoint())
 
 
-class BiasSweep(Measuring, measures=Spectrum, hinted=("z", "quality")):
+class BiasSweep(Stepped, measures=Spectrum, hinted=("z", "quality")):
     """I(V) and dI/dV where the tip stands: a detector. The controller holds and restores the feedback as one act.
 
     ``start`` to ``end`` in ``points`` steps; what is swept is in settable signals, so that `check_limits` sees it. Swept
     ``backward`` as well, the arrays are the average of both ways; ``stm.sweep.current_backward.kind = "normal"`` (likewise
     the other channels) puts the way back by itself into the documents, too.
     """
-
-    patience = 60.0
-    """Wall time, in s, that a sweep may take beyond three times what it should."""
 
     start = Cpt(Parameter, value=DEFAULT.start, units=units.BIAS, precision=4, quantity="bias", kind=CONFIG)
     end = Cpt(Parameter, value=DEFAULT.stop, units=units.BIAS, precision=4, quantity="bias", kind=CONFIG)
@@ -175,19 +170,9 @@ class BiasSweep(Measuring, measures=Spectrum, hinted=("z", "quality")):
             self.stm.bias.check_way(after.bias)
 
     @override
-    def stage(self) -> list[object]:
-        """Make ready for a run, whose first sweep decides how many points each has."""
-        self._kept = self._read = None
-        return super().stage()
-
-    @override
     def begin(self) -> Status:
         settings = self.settings
-        if self._kept not in (None, settings.points):
-            raise LimitError(
-                f"{self.points.name} = {settings.points} in a run whose spectra have {self._kept} points: all Events of a "
-                "stream have one shape. Nothing was measured. Take the other spectra in a run of their own, staged by itself."
-            )
+        self.check_promised(settings.points)
         self.check_value(settings)
         self.check_here(settings)
         # The controller adds settling and slews of its own between the points and around the sweep.
@@ -216,21 +201,7 @@ class BiasSweep(Measuring, measures=Spectrum, hinted=("z", "quality")):
             )
         if settings.z_offset:
             self.stm.check("z", self.controller.get_tip().z + settings.z_offset, f"{self.name} z with its offset")
-        if settings.setpoint and self.stm.bias.crosses(settings.setpoint.bias):
-            raise LimitError(
-                f"{self.setpoint.name} = {settings.setpoint.bias:g} V lies beyond 0 V from {self.stm.bias.position:g} V. "
-                f"Nothing was measured. Bring the bias to that side before, by {self.stm.bias.name}."
-            )
-
-    def describe(self) -> dict[str, DataKey]:
-        """Complete without a sweep: the arrays are as long as ``points`` says."""
-        for name in self.arrays:
-            signal = getattr(self, name)
-            signal.array_shape, signal.dims = (int(self.points.get()),), (f"{self.name}_step",)
-        # bluesky describes a device once in a run: when it has read it for the first time
-        self._kept = self._read and int(self.points.get())
-        self._read = None
-        return super().describe()
+        self.check_side(settings.setpoint)
 
     def describe_spectrum(self, name: str) -> dict[str, DataKey]:
         """Return the keys of a spectrum that stands under another device's name.
@@ -242,18 +213,6 @@ class BiasSweep(Measuring, measures=Spectrum, hinted=("z", "quality")):
         """
         return {f"{name}{key.removeprefix(self.name)}": declared for key, declared in self.describe().items()}
 
-    def read(self) -> dict[str, JSON]:
-        """The last spectrum; before the first, NaN and ``Quality.INCOMPLETE``."""
-        if self.bias.get() is None:
-            self.fill(dict.fromkeys(self.arrays, np.full(int(self.points.get()), np.nan)))
-        self._read = len(self.bias.get())
-        return super().read()
-
-    _read: int | None = None
-    """Points of the spectrum that was read last, until the device is described."""
-    _kept: int | None = None
-    """Points that a run has been promised; None before its first spectrum."""
-
     def measure(self, settings: SweepSettings, progress: Progress | None = None) -> Spectrum:
         """Sweep where the tip stands; blocks.
 
@@ -263,11 +222,7 @@ class BiasSweep(Measuring, measures=Spectrum, hinted=("z", "quality")):
             When the controller gives another number of points than was asked for.
         """
         spectrum = self.controller.sweep(settings, progress)
-        if len(spectrum.bias) != settings.points:
-            raise NotCapableError(
-                f"{self.controller.name} gave {len(spectrum.bias)} points of the {settings.points} asked for. The spectrum is "
-                f"not used. Set {self.points.name} to what it can do."
-            )
+        self.check_given(len(spectrum.bias), settings.points)
         return spectrum
 
     def values_of(self, spectrum: Spectrum) -> JSON:
@@ -287,12 +242,6 @@ class BiasSweep(Measuring, measures=Spectrum, hinted=("z", "quality")):
         return {
             name: value for name, value in values.items() if self.fields[name] not in WAY_BACK or self.fields[name] in wanted
         }
-
-    @override
-    def signals_of(self, settings: SweepSettings) -> Iterator[tuple[Parameter, Any]]:
-        """Each signal of a sweep with the value that it would take."""
-        for field in fields(settings):
-            yield getattr(self, "end" if field.name == "stop" else field.name), getattr(settings, field.name)
 
     def _sweep(self, settings: SweepSettings, status: ActStatus) -> None:
         self.fill(self.values_of(self.measure(settings, status.report)))

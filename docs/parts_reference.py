@@ -5,7 +5,7 @@ The same descriptions are what ``bluesky-stm parts`` prints, so the page cannot 
 
 import re
 
-from bluesky_stm.cli import words
+from bluesky_stm.cli._parts import words
 from bluesky_stm.parts import JSON, KINDS
 
 INTRODUCTION = """# Parts

@@ -1,5 +1,6 @@
 """Write the reference from the rooms, so that none is missing: ``python docs/reference_pages.py`` prints it."""
 
+from functools import cache
 from importlib import import_module
 
 import rooms
@@ -8,7 +9,8 @@ WITHOUT = {"cli"}
 """Rooms whose commands are described by ``--help``, and which nobody imports."""
 
 
-def modules() -> list[str]:
+@cache
+def modules() -> tuple[str, ...]:
     """Return the public modules and packages, the rooms of the highest level first, each followed by its own packages."""
     found = []
     for level in reversed(rooms.levels()):
@@ -18,7 +20,7 @@ def modules() -> list[str]:
             if first.name == "__init__.py":
                 inner = (file.parent.name for file in sorted(first.parent.glob("*/__init__.py")))
                 found += [f"{room}.{name}" for name in inner if not name.startswith("_") and name != "page"]
-    return found
+    return tuple(found)
 
 
 def home(thing: type) -> str:

@@ -26,7 +26,15 @@ from bluesky_stm.plans._safety import (
     with_bias,
     withdraw,
 )
-from bluesky_stm.plans._spectroscopy import cits_grid, move_frame, scan_topograph, short_way, spectra_at, spectrum_at
+from bluesky_stm.plans._spectroscopy import (
+    cits_grid,
+    move_frame,
+    scan_topograph,
+    short_way,
+    spectra_at,
+    spectrum_at,
+    z_spectra_at,
+)
 from bluesky_stm.plans._step_back import BelowExpected, BelowParent, BelowValue, StepBackRule
 from bluesky_stm.plans._stop import (
     AnyOf,
@@ -39,7 +47,7 @@ from bluesky_stm.plans._stop import (
     TimeOver,
     Warned,
 )
-from bluesky_stm.plans._stubs import decide, draw_map, measure_and_decide, measure_at, take_topograph
+from bluesky_stm.plans._stubs import decide, draw_map, measure_and_decide, measure_at, take_topograph, take_z_spectrum
 from bluesky_stm.plans._tip import check_tip
 from bluesky_stm.plans._tip_check import TipCheck, judge
 
@@ -92,7 +100,9 @@ __all__ = [
     "suspend_over_current",
     "suspend_z_near_end",
     "take_topograph",
+    "take_z_spectrum",
     "with_bias",
     "with_fields_checked",
     "withdraw",
+    "z_spectra_at",
 ]

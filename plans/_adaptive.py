@@ -20,6 +20,7 @@ from bluesky_stm.plans._overview import Parent
 from bluesky_stm.plans._queue import queueable
 from bluesky_stm.plans._runs import run_with_reason
 from bluesky_stm.plans._safety import safely
+from bluesky_stm.plans._scalarizer import beside_of, check_scalarizer
 from bluesky_stm.plans._stubs import as_frame
 from bluesky_stm.plans._tip_check import TipCheck
 from bluesky_stm.steer import Steer
@@ -108,9 +109,11 @@ def explore(
         beside,
     )
     stm.scanner.check_value(place)
+    stm.sweep.check_value(stm.sweep.settings)
     if options.drift and options.drift.share > 1:
         stm.scanner.check_value(replace(place, size=(options.drift.share * place.size[0], options.drift.share * place.size[1])))
     check_budget(scale, place, agent)
+    check_scalarizer(stm, agent.scalarizer)
     _check_inside(place, agent)
     exploration = Exploration(stm, agent, scale, place, options, steer, parent)
     arguments = {"stm": stm.name, "agent": agent.name, "budget": scale.budget, "frame": place.as_dict(), **options.as_dict()}
@@ -119,7 +122,7 @@ def explore(
     metadata |= {"packages": packages_of(agent.metadata, scale, stm), **(md or {})}
 
     @bpp.subs_decorator(agent.documents)
-    @bpp.stage_decorator([stm.scanner, stm.sweep, agent, *beside])
+    @bpp.stage_decorator([stm.scanner, stm.sweep, agent, *beside_of(stm, agent.scalarizer), *beside])
     def run() -> MsgGenerator[str]:
         return (yield from run_with_reason(exploration.run(), metadata))
 
@@ -129,7 +132,7 @@ def explore(
 def _scale(agent: AgentDevice, budget: int | None) -> LengthScale:
     if agent.scale is None:
         raise SettingsError(f"The agent {agent.name!r} knows no length scale. Nothing has moved; make it with scale=.")
-    return agent.scale if budget is None else agent.scale.changed(budget=budget, seeds=min(agent.scale.seeds, budget))
+    return agent.scale if budget is None else agent.scale.changed(budget=budget)
 
 
 def _around(stm: STM, scale: LengthScale) -> Frame:

@@ -13,7 +13,7 @@ from typing import Final, NoReturn, SupportsIndex, TypeVar
 import numpy as np
 from bluesky.utils import MsgGenerator
 
-from bluesky_stm.documents import fault_of_metadata
+from bluesky_stm.documents import fault_of_given
 from bluesky_stm.errors import SettingsError
 from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.steer import Steer
@@ -129,8 +129,8 @@ def _frame(name: str, value: object) -> Frame:
 def _mapping(name: str, value: object) -> Mapping[str, object]:
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
         _refuse(name, "a mapping of texts to values", value)
-    if fault := fault_of_metadata(value):
-        raise SettingsError(f"{fault} Nothing has moved. Give it another name.")
+    if fault := fault_of_given(value):
+        raise SettingsError(f"{fault} Nothing has moved. Change the metadata.")
     return value
 
 

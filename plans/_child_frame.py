@@ -7,14 +7,13 @@ that is known of.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr
 
 from bluesky_stm.geometry import Floats, Frame, Point
 from bluesky_stm.parts import Part, setting
@@ -152,6 +151,8 @@ class ExpectedMaximum(ChildRule):
 
     def __call__(self, known: FrameKnowledge, centers: Floats, side: float) -> Floats:
         """Return the expected highest value inside each frame; see `ChildRule`."""
+        from scipy.special import ndtr
+
         mean, std = known.posterior.mean, np.maximum(known.posterior.std, 1e-12 * (1 + np.abs(known.posterior.mean)))
         levels = np.linspace(mean.min(), (mean + 4 * std).max(), 64)
         # Below 1, or the logarithm of a sure candidate would be minus infinity, and 0 times that is NaN.
@@ -186,8 +187,12 @@ class ConfidentMaximum(ChildRule):
         relied = np.where(np.isfinite(bounds), least + _chance(known) * (bounds - least), least)
         places, worth = np.concatenate([points, known.candidates]), np.concatenate([values, relied])
         hair = 1e-3 * np.ptp(worth) / side
-        off = np.hypot(*np.moveaxis(places - centers[:, None], -1, 0))  # (centers, places)
-        return np.where(_inside(centers, places, side, known.frame.angle), worth - hair * off, -np.inf).max(axis=1)
+        scores = np.empty(len(centers))
+        for some in _blocks(len(centers), len(places)):
+            off = np.hypot(*np.moveaxis(places - centers[some, None], -1, 0))  # (centers, places)
+            inside = _inside(centers[some], places, side, known.frame.angle)
+            scores[some] = np.where(inside, worth - hair * off, -np.inf).max(axis=1)
+        return scores
 
 
 def _valued(observations: Sequence[Observation]) -> tuple[Floats, Floats]:
@@ -238,9 +243,10 @@ def choose_child(
         None where no place is left.
     """
     parent = known.frame
-    places = [*known.candidates, np.asarray(parent.center)]
+    places = np.concatenate([known.candidates.reshape(-1, 2), [parent.center]])
     # A hair less than half a side: a child that touches the rim of its parent still lies inside.
-    frames = [Frame.square(c, side, pixels, parent.angle) for c in places if parent.contains(c, side / 2 - 1e-6)]
+    places = places[parent.contains(places, side / 2 - 1e-6)]
+    frames = [Frame.square(c, side, pixels, parent.angle) for c in places]
     frames = [f for f in frames if _allowed(f, limits) and not any(f.overlaps(area) for area in masked)]
     frames = [f for f in frames if not any(earlier.contains(f.center) for earlier in tried)]
     if not frames:
@@ -262,4 +268,13 @@ def _allowed(frame: Frame, limits: Limits) -> bool:
 def _inside(centers: Floats, points: Floats, side: float, angle: float) -> NDArray[np.bool_]:
     """Return which points (m, 2) lie in the square around which centre (k, 2); boolean (k, m)."""
     unit = Frame(Point(0, 0), (side, side), (1, 1), angle)
-    return unit.contains(points[None, :, :] - centers[:, None, :])
+    inside = np.empty((len(centers), len(points)), dtype=bool)
+    for some in _blocks(*inside.shape):
+        inside[some] = unit.contains(points[None, :, :] - centers[some, None, :])
+    return inside
+
+
+def _blocks(rows: int, columns: int) -> Iterator[slice]:
+    """Yield the rows of a table, a few at a time, so that it is never whole in memory: 2 MB of numbers each."""
+    some = max(1, 2**18 // max(1, columns))
+    return (slice(first, first + some) for first in range(0, rows, some))

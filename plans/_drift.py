@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import bluesky.plan_stubs as bps
@@ -14,10 +14,11 @@ from pydantic import Field
 
 from bluesky_stm import units
 from bluesky_stm.documents import Stream
-from bluesky_stm.geometry import Drift, Floats, Frame, Point
+from bluesky_stm.geometry import Drift, Frame, Point
 from bluesky_stm.imaging import Registration, Shift
 from bluesky_stm.measurements import Topograph
 from bluesky_stm.parts import JSON
+from bluesky_stm.plans._drift_estimate import DriftEstimate
 from bluesky_stm.plans._matching import contrast, follow, locate, zip_xy
 from bluesky_stm.plans._metadata import describe_run
 from bluesky_stm.plans._queue import queueable
@@ -29,6 +30,8 @@ from bluesky_stm.settings import Positive, Settings
 
 if TYPE_CHECKING:
     from bluesky_stm.devices import STM
+    from bluesky_stm.plans._approach import Approach
+    from bluesky_stm.teaching import MeasuredDrift
 
 DRIFT_FIELDS = {
     "x": units.LENGTH,
@@ -43,11 +46,27 @@ DRIFT_FIELDS = {
     "compensated_x": units.SPEED,
     "compensated_y": units.SPEED,
     "contrast": "",
+    "registration_error": units.LENGTH,
+    "used_x": units.LENGTH,
+    "used_y": units.LENGTH,
+    "used_error": units.LENGTH,
 }
-"""Fields of an Event in the stream ``drift``, beside the image: the shift since the first image, and what follows from it."""
+"""Fields of an Event in the stream ``drift``, beside the image: the shift since the first image, and what follows from it.
+
+``used`` is the shift that this one and those before it make the most likely; the errors are standard deviations.
+"""
 
 SHIFT_MARGIN = 2.0
-"""Largest shift that is believed, beyond two pixels: the drift possible in the time since the last image, times this factor."""
+"""Largest shift that is believed, from the one expected, in standard deviations of both."""
+
+REGISTRATION_ERROR = 0.25
+"""Standard deviation of a registration, in pixels of the quick image: measured on simulated surfaces of a bad day."""
+
+STANDS_OUT = 1.5
+"""Velocity, in its standard errors along one axis, from which on it is compensated."""
+
+FINEST = 128
+"""Pixels of an image that is taken where a quicker one cannot be registered; with more, the surface drifts on meanwhile."""
 
 _INSTANT = 1e-3
 """Shortest time between two images, in s, also where the clock stands still, as that of a recorded microscope does."""
@@ -61,9 +80,11 @@ class DriftCheck(Settings):
     every : int
         Number of spectra between two measurements.
     tolerance : float, optional
-        Measure also when the error of the position may have grown beyond this length, in nm.
+        Measure also when the standard deviation of a position has grown beyond this length, in nm; half a step of the
+        candidates if not given, as far as a quick image can tell that.
     speed : float
-        Drift that is possible, in nm/s; a shift far beyond it counts as an error of the registration.
+        Drift that is possible, in nm/s: two such drifts are a standard deviation of what is expected before it is measured. A
+        shift far beyond it counts as an error of the registration.
     pixels : int
         Rows and columns of the quick image.
     share : float
@@ -92,8 +113,8 @@ class DriftFinder:
         First image, to which all others are registered.
     reference_time : float
         Middle of its scan, in s on the clock of the controller.
-    drift : Drift, optional
-        Drift that an earlier part of the run has found.
+    history : sequence of MeasuredDrift
+        What an earlier part of the run has measured, oldest first.
 
     Attributes
     ----------
@@ -105,9 +126,15 @@ class DriftFinder:
         Drift that was found; None before the first trusted measurement.
     """
 
-    def __init__(self, check: DriftCheck, reference: Topograph, reference_time: float, drift: Drift | None = None) -> None:
+    def __init__(
+        self, check: DriftCheck, reference: Topograph, reference_time: float, history: Sequence[MeasuredDrift] = ()
+    ) -> None:
         self.check = check
-        self.reference, self.reference_time, self.drift = reference, reference_time, drift
+        self.reference, self.reference_time = reference, reference_time
+        self.drift: Drift | None = None
+        self._estimate = DriftEstimate(reference_time, 2 * check.speed)
+        for earlier in history:
+            self.take(earlier)
 
     def register(self, image: Topograph, time: float) -> tuple[Registration, bool]:
         """Find how far the surface has moved from the reference to an image.
@@ -127,21 +154,26 @@ class DriftFinder:
             True when the images agree, and on a shift that is possible.
         """
         expected = follow(self.drift, Point(0.0, 0.0), time)
-        found = locate(self.reference, image, expected, self._possible(image, time))
-        return found, self._believes(found, image, time)
+        possible = SHIFT_MARGIN * math.hypot(self._estimate.error(time), _registration_error(image))
+        # Beyond that, too, so that a better match there is seen and the one within is not taken for it.
+        found = locate(self.reference, image, expected, possible + 2 * max(image.frame.pixel_size))
+        return found, found.trusted and math.dist(found.shift, expected) < possible
 
-    def _believes(self, found: Registration, image: Topograph, time: float) -> bool:
-        """Return True when the images agree, and on a shift that is possible."""
-        surprise = math.dist(found.shift, follow(self.drift, Point(0, 0), time))
-        return found.trusted and surprise < self._possible(image, time)
+    def take(self, measured: MeasuredDrift) -> None:
+        """Take in a measurement that was made before, as its document tells it."""
+        if measured.trusted:
+            self._estimate.measured(measured.time, measured.shift, measured.registration)
+            self._enter(measured.used, measured.velocity)
 
-    def _possible(self, image: Topograph, time: float) -> float:
-        """Return the largest distance, in nm, of a shift from the one expected."""
-        return 2 * max(image.frame.pixel_size) + SHIFT_MARGIN * self.check.speed * (time - self._last)
+    def _enter(self, shift: tuple[float, float], left: tuple[float, float]) -> None:
+        """Take a shift for the true one, and ``left`` for the velocity that is not compensated."""
+        self._estimate.velocity = np.array(left)
+        self.drift = self.drift or Drift(self.reference_time)
+        self.drift.measured(self._estimate.time, shift, left)
 
     @property
     def _last(self) -> float:
-        return self.drift.last[0] if self.drift else self.reference_time
+        return self._estimate.time
 
 
 class DriftWatch(DriftFinder):
@@ -151,11 +183,12 @@ class DriftWatch(DriftFinder):
     ----------
     stm : STM
         Microscope that scans the quick images.
-    check, reference, reference_time, drift
+    check, reference, reference_time, history
         As for `DriftFinder`.
-    run_up : (float, float)
-        Last stretch of the way to the first pixel of a quick image, along x and y in nm, as for the reference. Hysteresis
-        would otherwise be taken for drift.
+    approach : Approach, optional
+        The way to the beginning of a quick image, as for the reference. Hysteresis would otherwise be taken for drift.
+    tolerance : float, optional
+        Error of a position, in nm, beyond which drift is measured again, where the check itself names none.
 
     Attributes
     ----------
@@ -169,29 +202,31 @@ class DriftWatch(DriftFinder):
         check: DriftCheck,
         reference: Topograph,
         reference_time: float,
-        drift: Drift | None = None,
-        run_up: tuple[float, float] = (0.0, 0.0),
+        history: Sequence[MeasuredDrift] = (),
+        approach: Approach | None = None,
+        tolerance: float | None = None,
     ) -> None:
-        super().__init__(check, reference, reference_time, drift)
-        self.stm, self._run_up = stm, run_up
+        super().__init__(check, reference, reference_time, history)
+        self.stm, self._approach = stm, approach
         self.contrast = 1.0
         self._side = check.share * min(reference.frame.size)
-        self._path = _Path(*(drift.last if drift else (reference_time, Point(0.0, 0.0))))
-        self._speed = check.speed
-        self._readable = PlanReadable(Stream.DRIFT, DRIFT_FIELDS)
+        self._tolerance = (tolerance or math.inf) if check.tolerance is None else check.tolerance
+        self._bearable = self._tolerance
+        self._quick = PlanReadable(Stream.DRIFT, DRIFT_FIELDS)
+        self._fine = PlanReadable(Stream.DRIFT, DRIFT_FIELDS, Stream.DRIFT_FINE)
 
     @property
     def error(self) -> float:
-        """Return how far off positions may be now, in nm.
-
-        This is the time since the last measurement times the drift that the last one found beyond what was expected.
-        """
-        since = self.drift.last[0] if self.drift else self.reference_time
-        return self._speed * max(self.stm.controller.now() - since, 0.0)
+        """Return how far off positions may be now, in nm: the standard deviation of the shift along one axis."""
+        return self._estimate.error(self.stm.controller.now())
 
     def due(self, spectra: int) -> bool:
-        """Return True when drift is to be measured again, ``spectra`` after the last time."""
-        return spectra >= self.check.every or (self.check.tolerance is not None and self.error > self.check.tolerance)
+        """Return True when drift is to be measured again, ``spectra`` after the last time.
+
+        That is after a number of spectra, and when the error of positions has grown beyond the tolerance, unless an image
+        could not tell more than is known: then when it is twice as large as after the last one.
+        """
+        return spectra >= self.check.every or (spectra > 0 and self.error > self._bearable)
 
     def where(self, point: Point) -> Point:
         """Return the place to which the tip has to go now to stand on ``point`` of the first image."""
@@ -208,25 +243,25 @@ class DriftWatch(DriftFinder):
         image = yield from self._scan(self.check.pixels)
         if image is not None:
             self.reference, self.reference_time = image, (began + self.stm.controller.now()) / 2
-            self._path = _Path(self.reference_time, (0.0, 0.0))
-            nothing: Floats = np.zeros(2)
-            found, compensated = Registration(Shift(0.0, 0.0), 1.0, "reference"), np.array(self.stm.controller.get_drift())
-            said = self._fields(found, False, self.reference_time, nothing, compensated)
-            yield from record(self._readable, self.stm.scanner, **said)
+            self._estimate = DriftEstimate(self.reference_time, 2 * self.check.speed)
+            nothing = Registration(Shift(0.0, 0.0), 1.0, "reference")
+            yield from self._write(image, nothing, False, self.reference_time, (0.0, 0.0))
 
     def measure(self) -> MsgGenerator[bool]:
         """Take a quick image and register it; return True when the result can be trusted.
 
-        One Event in the stream ``drift`` is emitted for each image. Where the quick image cannot be registered, one with all
-        pixels of the reference is taken. Where that fails, too, the drift stays as it was expected. A trusted drift is
-        compensated by the controller, if the settings ask for that and the controller can.
+        One Event is emitted for each image, in the stream ``drift``. Where the quick image cannot be registered, one with more
+        pixels is taken (`FINEST`); its Event stands in the stream ``drift_fine``, as it is of another shape. Where that fails,
+        too, the drift stays as it was expected. A trusted drift is compensated by the controller, if the settings ask
+        for that and the controller can.
         """
-        finest = min(self.reference.frame.pixels)
-        for pixels in dict.fromkeys((min(self.check.pixels, finest), finest)):
+        there = min(self.reference.frame.pixels)
+        for pixels in dict.fromkeys((min(self.check.pixels, there), min(max(self.check.pixels, FINEST), there))):
             trusted = yield from self._try(pixels)
             if trusted is None or trusted:
-                return bool(trusted)
-        return False
+                break
+        self._bearable = max(self._tolerance, 2 * self.error)
+        return bool(trusted)
 
     def _try(self, pixels: int) -> MsgGenerator[bool | None]:
         """Measure once; return None where the plan is only simulated."""
@@ -240,30 +275,29 @@ class DriftWatch(DriftFinder):
 
     def _scan(self, pixels: int) -> MsgGenerator[Topograph | None]:
         center = self.where(self.reference.frame.center)
-        yield from scan(self.stm, Frame.square(center, self._side, pixels, self.reference.frame.angle), self._run_up)
+        yield from scan(self.stm, Frame.square(center, self._side, pixels, self.reference.frame.angle), self._approach)
         return image_of(self.stm)
 
     def _conclude(self, found: Registration, trusted: bool, image: Topograph, time: float) -> MsgGenerator[bool]:
-        compensated: Floats = np.array(self.stm.controller.get_drift())
-        left: Floats = np.zeros(2)
+        left = (0.0, 0.0)
         if trusted:
-            # At least 1e-5 nm/s, a nanometre a day: a drift that was met exactly once would otherwise never be due again.
-            self._speed = max(math.dist(found.shift, follow(self.drift, Point(0, 0), time)) / (time - self._last), 1e-5)
-            # A registration counts as good to a tenth of a pixel.
-            velocity = self._path.velocity(time, found.shift, compensated, 0.1 * max(image.frame.pixel_size))
-            if self.check.compensate and Capability.DRIFT in self.stm.controller.capabilities:
-                compensated = compensated + velocity
-                yield from bps.mv(self.stm.drift, tuple(compensated.tolist()))
+            used, velocity = self._estimate.measured(time, found.shift, _registration_error(image)), self._estimate.velocity
+            can = self.check.compensate and Capability.DRIFT in self.stm.controller.capabilities
+            # Below that the compensation would follow the noise of the registration.
+            if can and math.hypot(*velocity) > STANDS_OUT * self._estimate.velocity_error:
+                yield from bps.mv(self.stm.drift, tuple((velocity + self.stm.controller.get_drift()).tolist()))
             else:
-                left = velocity
-            self.drift = self.drift or Drift(self.reference_time)
-            self.drift.measured(time, found.shift, (float(left[0]), float(left[1])))
+                left = float(velocity[0]), float(velocity[1])
+            self._enter(used, left)
         self.contrast = contrast(self.reference, image)
-        yield from record(self._readable, self.stm.scanner, **self._fields(found, trusted, time, left, compensated))
+        yield from self._write(image, found, trusted, time, left)
         return trusted
 
-    def _fields(self, found: Registration, trusted: bool, time: float, left: Floats, compensated: Floats) -> JSON:
-        return {
+    def _write(
+        self, image: Topograph, found: Registration, trusted: bool, time: float, left: tuple[float, float]
+    ) -> MsgGenerator[None]:
+        compensated = np.array(self.stm.controller.get_drift())
+        said: JSON = {
             **zip_xy("", found.shift),
             "correlation": found.correlation,
             "method": found.method,
@@ -273,39 +307,17 @@ class DriftWatch(DriftFinder):
             **zip_xy("velocity_", left),
             **zip_xy("compensated_", compensated),
             "contrast": self.contrast,
+            "registration_error": _registration_error(image),
+            **zip_xy("used_", follow(self.drift, Point(0.0, 0.0), time)),
+            "used_error": self._estimate.error(time),
         }
+        readable = self._fine if min(image.frame.pixels) > self.check.pixels else self._quick
+        yield from record(readable, self.stm.scanner, **said)
 
 
-class _Path:
-    """Shifts as they would be without compensation, and their velocity."""
-
-    def __init__(self, time: float, shift: tuple[float, float]) -> None:
-        self._times, self._shifts = [time], [np.array(shift)]
-        self._undone = np.zeros(2)
-
-    def velocity(self, time: float, shift: tuple[float, float], compensated: Floats, error: float) -> Floats:
-        """Return the velocity, in nm/s, that the compensation leaves; zero where it does not stand out of the error.
-
-        A straight line is fitted through all shifts, because two of them alone would turn their error into drift.
-
-        Parameters
-        ----------
-        time : float
-            Time of the shift, in s.
-        shift : (float, float)
-            Shift along x and y since the first image, in nm.
-        compensated : ndarray of shape (2,)
-            Velocity that has been compensated since the last shift, in nm/s.
-        error : float
-            Error of one shift, in nm.
-        """
-        self._undone = self._undone + compensated * (time - self._times[-1])
-        self._times.append(time)
-        self._shifts.append(np.array(shift) + self._undone)
-        apart = np.array(self._times) - np.mean(self._times)
-        slope = apart @ np.array(self._shifts) / (apart @ apart)
-        # Two standard errors of the slope: below that the compensation would follow the noise of the registration.
-        return np.where(np.abs(slope - compensated) > 2 * error / math.sqrt(apart @ apart), slope - compensated, 0.0)
+def _registration_error(image: Topograph) -> float:
+    """Return the standard deviation of a shift that an image shows, along one axis, in nm."""
+    return REGISTRATION_ERROR * max(image.frame.pixel_size)
 
 
 @queueable

@@ -5,25 +5,25 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import bluesky.plan_stubs as bps
-import numpy as np
 from bluesky.protocols import Readable
-from bluesky.utils import MsgGenerator
+from bluesky.utils import MsgGenerator, RunEngineControlException
 
 from bluesky_stm import units
 from bluesky_stm.geometry import Drift, Frame, Point
 from bluesky_stm.measurements import Spectrum, Topograph
 from bluesky_stm.parts import stop_rules
+from bluesky_stm.plans._approach import Approach
 from bluesky_stm.plans._drift import DriftCheck, DriftWatch
 from bluesky_stm.plans._interventions import Interventions
 from bluesky_stm.plans._matching import follow
 from bluesky_stm.plans._overview import Parent, find_again
+from bluesky_stm.plans._scalarizer import beside_of
 from bluesky_stm.plans._stop import RunState, StopRule
-from bluesky_stm.plans._stubs import begin_scan, decide, draw_map, measure_and_decide, measure_at, spectrum_of, take_topograph
+from bluesky_stm.plans._stubs import decide, draw_map, measure_and_decide, measure_at, spectrum_of, take_topograph
 from bluesky_stm.plans._tip import TipWatch
 from bluesky_stm.plans._tip_check import TipCheck
 from bluesky_stm.plans._tip_places import smoothest
@@ -69,20 +69,30 @@ class Exploration:
         parent: Parent | None,
     ) -> None:
         self.stm, self.agent, self.frame, self.options, self.parent = stm, agent, frame, options, parent
-        self.person = Interventions(steer, agent, scale.budget, self._check_place)
+        self.person = Interventions(stm, steer, agent, scale.budget, self._check_place)
         self.stop: StopRule = stop_rules.make(scale.stop)
         self.state = RunState()
         self.watch: DriftWatch | None = None
         self.tip: TipWatch | None = None
         self.taken = self.since_tip = self.since_drift = 0
         self._end = math.inf
-        self._run_up = (0.0, 0.0)
-        if scale.run_up:
-            forward = np.radians(frame.angle + 45)  # fast and slow direction of the scan, both
-            self._run_up = (scale.run_up * math.sqrt(2) * math.cos(forward), scale.run_up * math.sqrt(2) * math.sin(forward))
+        self._scale, self._approach = scale, Approach(stm, scale, frame)
+        self._beside = (*beside_of(stm, agent.scalarizer), *options.beside)
 
     def run(self) -> MsgGenerator[str]:
         """The whole of it; why it ended."""
+        with self.person.attending():
+            try:
+                return (yield from self._run())
+            except RunEngineControlException:
+                raise
+            except Exception:
+                # A tip that a person has withdrawn in the middle of an act lets that act fail.
+                if reason := (yield from self.person.last_words()):
+                    return reason
+                raise
+
+    def _run(self) -> MsgGenerator[str]:
         began, began_wall = self.stm.controller.now(), time.monotonic()
         if self.options.hours is not None:
             self._end = began + units.HOUR * self.options.hours
@@ -106,7 +116,9 @@ class Exploration:
                 break
             approved = yield from self.person.approve(decision)
             ahead = (yield from self._measure(decision.point, last=self._last)) if approved else None
-        if self.tip and self.since_tip:  # else values of a tip that changed since the last check would be kept
+        if (
+            self.tip and self.since_tip and not self.stm.withdrawn
+        ):  # else values of a tip that changed since the last check would be kept
             yield from self.tip.look_back(self.since_tip)
         if self._places_left:
             yield from decide(self.agent)  # the last spectrum is learned too, and where one would go on is on record
@@ -115,20 +127,26 @@ class Exploration:
 
     def _look(self) -> MsgGenerator[None]:
         if self.parent:
-            self.frame = yield from find_again(self.stm, self.frame, self.parent, self._run_up)
+            self.frame = yield from find_again(self.stm, self.frame, self.parent, self._approach)
+            self._approach = Approach(self.stm, self._scale, self.frame)
         began = self.stm.controller.now()
         if self.options.look:
-            yield from begin_scan(self.stm, self.frame, self._run_up)
+            yield from self._approach.begin(self.frame)
             yield from take_topograph(self.stm, self.frame)
         yield from bps.trigger(self.agent.map, wait=True)  # the agent looks, too: masks are judged by its candidates
         image = self.agent.topograph
         if image is not None:
-            earlier = self.agent.drift.first if self.agent.drift else image.time
-            yield from self._begin_watches(image, (began + self.stm.controller.now()) / 2 if self.options.look else earlier)
+            yield from self._begin_watches(image, (began + self.stm.controller.now()) / 2 if self.options.look else None)
 
-    def _begin_watches(self, image: Topograph, middle: float) -> MsgGenerator[None]:
+    def _begin_watches(self, image: Topograph, middle: float | None) -> MsgGenerator[None]:
         if self.options.drift:
-            self.watch = DriftWatch(self.stm, self.options.drift, image, middle, deepcopy(self.agent.drift), self._run_up)
+            known = self.agent.drift_history
+            if middle is None:  # a run that goes on: everything that was measured still holds
+                line = self.stm.controller.get_line_time(image.frame) or 0.0  # forth: half of the time of a line
+                scanned = line * image.frame.pixels[0]
+                middle = known[0].reference_time if known else image.time + scanned
+            seen = self.agent.drift_reference or image
+            self.watch = DriftWatch(self.stm, self.options.drift, seen, middle, known, self._approach, self._scale.step / 2)
             if self.options.look:
                 yield from self.watch.begin()
             else:
@@ -136,10 +154,14 @@ class Exploration:
         if self.options.tip:
             place = Point(*self.options.tip.at) if self.options.tip.at else smoothest(image)
             spared = self.parent.image.frame if self.parent else None
-            self.tip = TipWatch(self.stm, self.options.tip, place, self._where, spared)
+            earlier = self.agent.tip
+            self.tip = TipWatch(self.stm, self.options.tip, place, self._where, spared, earlier)
+            self.since_tip = earlier.since if earlier else 0
             yield from self.tip.begin()
 
     def _over(self) -> str:
+        if self.person.ending:
+            return self.person.ending
         if self.taken >= self.person.budget:
             return f"the budget of {self.person.budget} spectra is spent"
         if self.stm.controller.now() >= self._end:
@@ -164,6 +186,9 @@ class Exploration:
         if self.tip and self.tip.due(self.since_tip, self._spectrum, self.watch.contrast if self.watch else 1.0):
             reason = yield from self.tip.look(self.since_tip)
             self.since_tip, changed = 0, True
+            if self.tip.away:
+                yield from self._approach.enter()
+                self.tip.away = False
         return reason, changed
 
     def _measure(self, point: Point, last: bool = True) -> MsgGenerator[Decision | None]:
@@ -171,10 +196,10 @@ class Exploration:
         ahead = None
         if self.options.ahead and not last:
             ahead = yield from measure_and_decide(
-                self.stm, self.agent, self._where(point), point, self._run_up, self.options.beside
+                self.stm, self.agent, self._where(point), point, self._approach.run_up, self._beside
             )
         else:
-            yield from measure_at(self.stm, self._where(point), self._run_up, self.options.beside)
+            yield from measure_at(self.stm, self._where(point), self._approach.run_up, self._beside)
         for count in ("taken", "since_tip", "since_drift"):
             setattr(self, count, getattr(self, count) + 1)
         if self.taken % self.options.maps_every == 0 and self.taken < self.person.budget:

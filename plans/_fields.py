@@ -62,7 +62,7 @@ def _look(msg: Msg, staged: list[object], beside: Sequence[object]) -> None:
             staged.remove(msg.obj)
         case "open_run":
             if fault := fault_of_metadata(msg.kwargs):
-                raise SettingsError(f"{fault} No run has begun. Give it another name.")
+                raise SettingsError(f"{fault} No run has begun. Change the metadata.")
             supplements = [one for one in beside if isinstance(one, SupplementalData)]
             monitored = [[device] for one in supplements for device in one.monitors]
             for devices in (staged, *(one.baseline for one in supplements), *monitored):

@@ -6,6 +6,7 @@ Each emits an Event in the stream ``intervention``.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 import bluesky.plan_stubs as bps
@@ -16,12 +17,14 @@ from bluesky_stm.documents import Stream
 from bluesky_stm.errors import STMError
 from bluesky_stm.geometry import Point
 from bluesky_stm.plans._readable import STRING, PlanReadable, record
+from bluesky_stm.plans._safety import withdraw
+from bluesky_stm.plans._scalarizer import check_scalarizer, needs_distance
 from bluesky_stm.scalarizers import make_scalarizer
-from bluesky_stm.steer import Intervention, Steer
+from bluesky_stm.steer import Intervention, Steer, same_place, told
 
 if TYPE_CHECKING:
-    from bluesky_stm.devices import AgentDevice
-    from bluesky_stm.protocols import Decision
+    from bluesky_stm.devices import STM, AgentDevice
+    from bluesky_stm.protocols import Decision, Scalarizer
 
 INTERVENTION_FIELDS = dict.fromkeys(("kind", "settings", "reason", "who", "source", "refused"), STRING) | {"asked": units.TIME}
 """Fields of an Event in the stream ``intervention``.
@@ -41,6 +44,8 @@ class Interventions:
 
     Parameters
     ----------
+    stm : STM
+        Microscope, whose tip a person may want withdrawn.
     steer : Steer or None
         Through which a person asks; None for nobody.
     agent : AgentDevice
@@ -58,21 +63,31 @@ class Interventions:
         True when a person wants to be asked before each spectrum.
     forced : list of Point
         Places, on the topograph, that come before those of the agent.
+    held : bool
+        True while a person wants the run to hold still.
+    ending : str
+        Why a person has ended the run; empty while nobody has.
     """
 
-    def __init__(self, steer: Steer | None, agent: AgentDevice, budget: int, check_point: Callable[[Point], None]) -> None:
-        self.budget, self.approving = budget, False
+    def __init__(
+        self, stm: STM, steer: Steer | None, agent: AgentDevice, budget: int, check_point: Callable[[Point], None]
+    ) -> None:
+        self.budget, self.approving, self.held, self.ending = budget, False, False, ""
         self.forced: list[Point] = []
+        self._stm = stm
         self._steer, self._agent, self._check_point = steer, agent, check_point
         self._readable = PlanReadable(Stream.INTERVENTION, INTERVENTION_FIELDS)
 
     def attend(self) -> MsgGenerator[bool]:
         """Carry out what was asked since the last time; return True when the agent has to decide anew."""
-        asked = self._steer.take() if self._steer else []
-        answers = []
-        for one in asked:
-            answers.append((yield from self._carry_out(one)))
-        return any(kind in _OF_THE_AGENT for kind in answers)
+        changed = False
+        while True:
+            for one in self._steer.take() if self._steer else ():
+                changed |= (yield from self._carry_out(one)) in _OF_THE_AGENT
+            if not self.held:
+                return changed
+            yield from bps.checkpoint()
+            yield from bps.sleep(_POLL_TIME)
 
     def approve(self, decision: Decision) -> MsgGenerator[bool]:
         """Wait until a person accepts ``decision``; return False where the person wants something else."""
@@ -82,8 +97,8 @@ class Interventions:
         try:
             while True:
                 for one in self._steer.take():
-                    kind = yield from self._carry_out(one)
-                    if kind in _OF_THE_AGENT or self.forced:
+                    kind = yield from self._carry_out(one, decision)
+                    if kind in _OF_THE_AGENT or self.forced or self.held or self.ending:
                         return False
                     if kind == "accept" or not self.approving:
                         return True
@@ -92,12 +107,24 @@ class Interventions:
         finally:
             self._steer.proposed = None
 
-    def _carry_out(self, asked: Intervention) -> MsgGenerator[str]:
+    def attending(self) -> AbstractContextManager[None]:
+        """Let it be known, as long as the context lasts, that a run attends to what is asked."""
+        return self._steer.attending() if self._steer else nullcontext()
+
+    def last_words(self) -> MsgGenerator[str]:
+        """Record what was asked and not attended to when the run failed; why a person wanted it to end, if so."""
+        for one in self._steer.take() if self._steer else ():
+            yield from self._carry_out(one)
+        return self.ending
+
+    def _carry_out(self, asked: Intervention, decision: Decision | None = None) -> MsgGenerator[str]:
         """Carry out one intervention and record it; return its kind, empty where it was refused."""
-        refused = self._refusal(asked)
+        refused = asked.refused or self._refusal(asked, decision)
         if not refused:
             self._take_in(asked)
         yield from record(self._readable, **asked.as_event(), refused=refused)
+        if asked.kind == "withdraw" and not refused:
+            yield from withdraw(self._stm)
         return "" if refused else asked.kind
 
     def _take_in(self, asked: Intervention) -> None:
@@ -109,18 +136,42 @@ class Interventions:
                 self.budget = int(asked.settings["spectra"])
             case "approve":
                 self.approving = bool(asked.settings["on"])
+            case "pause" | "resume":
+                self.held = asked.kind == "pause"
+            case "stop" | "withdraw":
+                words = "ended" if asked.kind == "stop" else "ended, with the tip withdrawn,"
+                self.ending = f"{words} by {asked.who or 'a person'}{f': {asked.reason}' if asked.reason else ''}"
+                self.held = False
+                if self._steer:
+                    self._steer.ended = self.ending
 
-    def _refusal(self, asked: Intervention) -> str:
+    def _refusal(self, asked: Intervention, decision: Decision | None) -> str:
         try:
             match asked.kind:
+                case "accept" if decision is None:
+                    return "no decision waits for approval"
+                case "accept" if decision and "point" in asked.settings and not same_place(asked.point, decision.point):
+                    return f"another place is proposed by now, {told(decision.point)}"
+                case "resume" if not self.held:
+                    return "the run is not paused"
                 case "measure":
                     self._check_point(asked.point)
                 case "mask" if asked.area.contains(self._agent.candidates).all():
                     return "the area holds every candidate: nothing would be left to measure"
                 case "agent":
                     return self._agent.refusal(asked.settings)
-                case "scalarizer" if (unit := make_scalarizer(asked.settings).units) != self._agent.scalarizer.units:
-                    return f"its values are in {unit}, those of this run in {self._agent.scalarizer.units}: start another run"
+                case "scalarizer":
+                    return self._refusal_of(make_scalarizer(asked.settings))
         except STMError as error:
             return str(error)
+        return ""
+
+    def _refusal_of(self, wanted: Scalarizer) -> str:
+        """Why a run can't go on with another scalarizer; what one is asked at the beginning of a run holds here, too."""
+        now = self._agent.scalarizer
+        if wanted.units != now.units:
+            return f"its values are in {wanted.units}, those of this run in {now.units}: start another run"
+        if needs_distance(wanted) and not needs_distance(now):
+            return "it needs I(z), which is not taken in this run: start another run"
+        check_scalarizer(self._stm, wanted)
         return ""

@@ -55,6 +55,7 @@ def calibrate_lockin(stm: STM, times: int = 3, *, md: Mapping[str, object] | Non
     held = stm.controller.get_lockin()
     if not held.modulated:
         raise SettingsError("The lock-in does not modulate the bias. Nothing has moved. Switch it on.")
+    stm.sweep.check_value(stm.sweep.settings)
     taken: list[Spectrum] = []
 
     @bpp.stage_decorator([stm.sweep])

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import uuid
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -27,6 +28,7 @@ from bluesky_stm.plans._drift import DriftCheck
 from bluesky_stm.plans._overview import Parent
 from bluesky_stm.plans._queue import queueable
 from bluesky_stm.plans._recalled import RecalledRun
+from bluesky_stm.plans._scalarizer import check_scalarizer
 from bluesky_stm.plans._step_back import StepBackRule
 from bluesky_stm.plans._stubs import as_frame
 from bluesky_stm.plans._tip_check import TipCheck
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
     from bluesky_stm.devices import STM, AgentDevice
 
 _NEVER = 1_000_000
+_INSTANT = 1e-6
+"""A time in h in which nothing is measured."""
 
 
 @queueable
@@ -105,7 +109,7 @@ def explore_multiscale(
         uids of the runs, in the order they were made.
     """
     parsed = [LengthScale.parse(scale) for scale in scales]
-    _check(parsed, make_agent)
+    _check(stm, parsed, make_agent)
     if children < 1:
         raise SettingsError(f"A frame needs at least one child, not {children}. Nothing has moved.")
     options = {"maps_every": maps_every, "ahead": ahead, "drift": drift, "tip": tip, "steer": steer, "beside": beside}
@@ -115,7 +119,10 @@ def explore_multiscale(
     tree = _Tree(stm, parsed, make_agent, children, rule, left, overview, options, common, list(earlier))
     if hours is not None:
         tree.end = stm.controller.now() + units.HOUR * (hours - sum(run.hours for run in earlier))
-    yield from tree.visit(0, as_frame(frame), None)
+    with steer.attending() if steer else nullcontext():
+        if steer is not None:
+            steer.ended = ""  # of this exploration nobody has said so yet
+        yield from tree.visit(0, as_frame(frame), None)
     return tree.uids
 
 
@@ -162,12 +169,12 @@ class _Tree:
         here = yield from self._explore(self.scales[depth], frame, link)
         for number in range(self.children if depth + 1 < len(self.scales) else 0):
             child = self._choose(here, self.scales[depth + 1])
-            if child is None or (not self.earlier and (self.left < 1 or self._seconds_left <= 0)):
+            if child is None or (not self.earlier and (self.left < 1 or self._seconds_left <= 0)) or self._ended:
                 break
             here.tried.append(child.frame)
             below = yield from self.visit(depth + 1, child.frame, (here, child))
             here.best_below = max(here.best_below, below.best, below.best_below)
-            if self.step_back is None:
+            if self.step_back is None or self._ended:
                 continue
             threshold = self.step_back.threshold(child, here.best)
             if max(below.best, below.best_below) >= threshold:
@@ -201,20 +208,27 @@ class _Tree:
         """Take up a run that was made before, and measure what it was not given the time for."""
         known = self.earlier.pop(0)
         agent = known.agent
-        if not known.left or self._seconds_left <= 0:
+        unchecked = bool(self.options["tip"]) and known.broken_off and agent.tip is not None and agent.tip.since > 0
+        if (not known.left and not unchecked) or self._seconds_left <= 0:
             yield from bps.trigger(agent, wait=True)  # it learns, and decides once more: that is in its documents
             return agent, known.uid
         assert agent.scale
         options = {
             **self.options,
-            "hours": self._share(agent.scale),
+            # With nothing left to measure only the tip is checked, and what a changed one has measured is taken back.
+            "hours": self._share(agent.scale) if known.left else _INSTANT,
             "look": known.look,
             "parent": parent if known.look else None,
         }
         if agent.drift is not None and not options["drift"]:
             options["drift"] = DriftCheck(every=_NEVER, compensate=False)  # the surface has moved on since
         md = {**self.common, **known.metadata}
-        return agent, (yield from explore(self.stm, agent, budget=known.left, frame=known.frame, md=md, **options))
+        return agent, (yield from explore(self.stm, agent, budget=max(known.left, 1), frame=known.frame, md=md, **options))
+
+    @property
+    def _ended(self) -> bool:
+        """True when a person has ended the exploration."""
+        return bool(self.options["steer"] and self.options["steer"].ended)
 
     @property
     def _seconds_left(self) -> float:
@@ -266,12 +280,14 @@ def _inside(above: _Visit, child: ChildFrame, seen: Frame) -> list[Observation]:
     return [o.moved(Point(x, y)) for o in known]
 
 
-def _check(scales: Sequence[LengthScale], make_agent: Callable[[LengthScale], AgentDevice]) -> None:
+def _check(stm: STM, scales: Sequence[LengthScale], make_agent: Callable[[LengthScale], AgentDevice]) -> None:
     """Refuse what would fail at a later scale before the first one moves anything."""
     if not scales:
         raise SettingsError("An exploration needs at least one length scale. Nothing has moved.")
     for scale in scales:
-        check_budget(scale, Frame.square((0, 0), scale.frame, scale.pixels), make_agent(scale))
+        agent = make_agent(scale)
+        check_budget(scale, Frame.square((0, 0), scale.frame, scale.pixels), agent)
+        check_scalarizer(stm, agent.scalarizer)
     for large, small in pairwise(scales):
         if small.frame >= large.frame:
             raise SettingsError(

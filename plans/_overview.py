@@ -21,6 +21,7 @@ from bluesky_stm.protocols import PACKET
 
 if TYPE_CHECKING:
     from bluesky_stm.devices import STM
+    from bluesky_stm.plans._approach import Approach
 
 OVERVIEW_FIELDS = {
     "x": units.LENGTH,
@@ -58,7 +59,7 @@ class Parent:
     drift: Drift | None = None
 
 
-def find_again(stm: STM, frame: Frame, parent: Parent, run_up: tuple[float, float] = (0.0, 0.0)) -> MsgGenerator[Frame]:
+def find_again(stm: STM, frame: Frame, parent: Parent, approach: Approach | None = None) -> MsgGenerator[Frame]:
     """Find the place that ``frame`` has in the parent's image, and return the frame as it lies now.
 
     An overview is scanned and matched to that image; it emits one Event in the stream ``overview``. Where the images do not
@@ -72,8 +73,8 @@ def find_again(stm: STM, frame: Frame, parent: Parent, run_up: tuple[float, floa
         Region as it lay in the parent's image.
     parent : Parent
         That image, and the drift since.
-    run_up : (float, float)
-        Last stretch of the way to the first pixel of the overview, along x and y in nm; zeros for none.
+    approach : Approach, optional
+        The way to the beginning of the overview.
 
     Returns
     -------
@@ -81,7 +82,7 @@ def find_again(stm: STM, frame: Frame, parent: Parent, run_up: tuple[float, floa
         The same region where it lies now.
     """
     expected = follow(parent.drift, Point(0.0, 0.0), stm.controller.now())
-    yield from scan(stm, _around(stm, frame, parent, expected), run_up)
+    yield from scan(stm, _around(stm, frame, parent, expected), approach)
     image = image_of(stm)
     if image is None:  # the plan is only simulated
         return frame

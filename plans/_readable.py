@@ -27,12 +27,14 @@ class PlanReadable:
         Name of the stream, with which the keys of the Event begin, too.
     fields : mapping of str to str
         Unit of each value, or `BOOLEAN`, `STRING`, `INTEGER`.
+    stream : str
+        Name of the stream, where it is not that with which the keys begin.
     """
 
     parent = None
 
-    def __init__(self, name: str, fields: Mapping[str, str]) -> None:
-        self.name = name
+    def __init__(self, name: str, fields: Mapping[str, str], stream: str = "") -> None:
+        self.name, self.stream = name, stream or name
         self._fields = dict(fields)
         self._values: Mapping[str, object] = {}
         self._written = 0.0
@@ -64,7 +66,7 @@ def record(readable: PlanReadable, *devices: Readable, **values: object) -> MsgG
     Parameters
     ----------
     readable : PlanReadable
-        Takes the values; the stream has its name.
+        Takes the values, and names the stream.
     *devices : Readable
         Devices whose last measurement goes into the same Event; they are not triggered.
     **values
@@ -72,7 +74,7 @@ def record(readable: PlanReadable, *devices: Readable, **values: object) -> MsgG
     """
     readable.write(**values)
     yield from bps.checkpoint()
-    yield from bps.create(readable.name)
+    yield from bps.create(readable.stream)
     for one in (*devices, readable):
         yield from bps.read(one)
     yield from bps.save()

@@ -30,6 +30,8 @@ class RecalledRun:
         True when no topograph was taken yet.
     hours : float
         Time that it took, in h, on the clock of the microscope.
+    broken_off : bool
+        True where it did not come to its end, so that the tip was not checked after its last spectra.
     metadata : dict
         Entries of the start document of the run that goes on with it.
     """
@@ -40,4 +42,5 @@ class RecalledRun:
     left: int
     look: bool = False
     hours: float = 0.0
+    broken_off: bool = False
     metadata: JSON = field(default_factory=dict)

@@ -17,7 +17,7 @@ from bluesky_stm.geometry import Floats, Frame, Point
 from bluesky_stm.plans._metadata import describe_run
 from bluesky_stm.plans._queue import queueable
 from bluesky_stm.plans._safety import safely
-from bluesky_stm.plans._stubs import as_frame, measure_at, take_topograph
+from bluesky_stm.plans._stubs import as_frame, measure_at, take_topograph, take_z_spectrum
 
 if TYPE_CHECKING:
     from bluesky_stm.devices import STM
@@ -95,11 +95,8 @@ def spectra_at(
     LimitError
         When a place lies outside the limits; nothing has moved then.
     """
-    places = [Point(*point) for point in points]
-    if not places:
-        raise SettingsError("No place was given. Nothing has moved. Give at least one (x, y) in nm.")
-    for place in places:
-        stm.tip.check_value(place)
+    places = _checked(stm, points)
+    stm.sweep.check_value(stm.sweep.settings)
     if shortest:
         order = short_way(np.array([stm.tip.position, *places]))
         places = [places[i - 1] for i in order[1:]]
@@ -112,6 +109,16 @@ def spectra_at(
             yield from measure_at(stm, place, beside=beside)
 
     return (yield from safely(stm, run()))
+
+
+def _checked(stm: STM, points: Iterable[tuple[float, float]]) -> list[Point]:
+    """Return places that the tip may go to, all of them checked; see `spectra_at` for what is refused."""
+    places = [Point(*point) for point in points]
+    if not places:
+        raise SettingsError("No place was given. Nothing has moved. Give at least one (x, y) in nm.")
+    for place in places:
+        stm.tip.check_value(place)
+    return places
 
 
 @queueable
@@ -140,6 +147,57 @@ def spectrum_at(
 
 
 @queueable
+def z_spectra_at(
+    stm: STM,
+    points: Iterable[tuple[float, float]],
+    *,
+    beside: Sequence[Readable] = (),
+    md: Mapping[str, object] | None = None,
+) -> MsgGenerator[str]:
+    """Take I(z) at each of several places, as one run with an Event in ``sweeps`` for each.
+
+    The feedback is opened as ``stm.z_sweep`` is set, the tip drawn back and brought back, and the feedback restored. Places,
+    range of z, and the current at the nearest point are checked before anything moves. The barrier height that follows stands
+    in ``load_run(run)["sweeps"]``.
+
+    Parameters
+    ----------
+    stm : STM
+        Microscope that measures.
+    points : iterable of (float, float)
+        Places (x, y), in nm.
+    beside : sequence of Readable
+        Devices of the facility that are read with each, into the same Event.
+    md : mapping, optional
+        Further metadata for the start document.
+
+    Returns
+    -------
+    str
+        uid of the run.
+
+    Raises
+    ------
+    SettingsError
+        When there is no place.
+    LimitError
+        When a place lies outside the limits, or the sweep may carry too much current; nothing has moved then.
+    """
+    places = _checked(stm, points)
+    stm.z_sweep.check_value(stm.z_sweep.settings)
+    arguments = {"points": [list(p) for p in places], "beside": [device.name for device in beside]}
+    described = describe_run("z_spectra_at", arguments, stm, stm.scanner.frame)
+
+    @bpp.stage_decorator([stm.z_sweep, *beside])
+    @bpp.run_decorator(md={**described, "detectors": [stm.z_sweep.name], **(md or {})})
+    def run() -> MsgGenerator[None]:
+        for place in places:
+            yield from take_z_spectrum(stm, place, beside)
+
+    return (yield from safely(stm, run()))
+
+
+@queueable
 def cits_grid(
     stm: STM,
     shape: Sequence[int],
@@ -162,7 +220,9 @@ def cits_grid(
     shape : (int, int)
         Number of rows and columns of the grid.
     frame : Frame or mapping, optional
-        Region to be measured; the scanner's present frame if not given.
+        Region to be measured; the scanner's present frame if not given. As a mapping ``{"center": [x, y], "size": [width,
+        height], "pixels": [rows, columns], "angle": 0}``, in nm and degrees counter-clockwise; the pixels are those of the
+        topograph.
     done : int
         Number of spectra, the first ones, that an earlier run has taken: they are left out.
     look : bool
@@ -181,6 +241,7 @@ def cits_grid(
     place = as_frame(frame) or stm.scanner.frame
     pixels = replace(place, pixels=(rows, columns))
     stm.scanner.check_value(place)
+    stm.sweep.check_value(stm.sweep.settings)
     arguments = {"shape": [rows, columns], "frame": place.as_dict(), "done": done, "look": look}
     arguments["beside"] = [device.name for device in beside]
     metadata = {**describe_run("cits_grid", arguments, stm, pixels), "shape": [rows, columns], **(md or {})}

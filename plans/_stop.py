@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
+from typing_extensions import override
 
 from bluesky_stm import units
 from bluesky_stm.geometry import Floats
@@ -62,6 +63,13 @@ class StopRule(Part):
     def __call__(self, state: RunState) -> str | None:
         """Return the reason why to stop, or None to go on."""
         raise NotImplementedError
+
+    @property
+    def words(self) -> str:
+        """The rule with the settings that it was given, for people: ``"target (value 0.7)"``."""
+        told = self.model_dump(exclude={"name"}, exclude_unset=True)
+        given = ", ".join(f"{name} {value}" for name, value in told.items())
+        return f"{self.name} ({given})" if given else self.name
 
 
 class BudgetSpent(StopRule):
@@ -168,6 +176,11 @@ class AnyOf(StopRule):
 
     name: str = "any"
     of: tuple[Annotated[StopRule, stop_rules], ...] = setting(..., "", "The rules, each chosen by name.", min_length=1)
+
+    @property
+    @override
+    def words(self) -> str:
+        return " or ".join(rule.words for rule in self.of)
 
     def __call__(self, state: RunState) -> str | None:
         """Return the reason of the first rule that has one."""

@@ -26,10 +26,11 @@ IN_A_ROW: Final = 2
 
 if TYPE_CHECKING:
     from bluesky_stm.devices import STM, AgentDevice
+    from bluesky_stm.plans._approach import Approach
     from bluesky_stm.protocols import Decision
 
 
-def scan(stm: STM, frame: Frame, run_up: tuple[float, float] = (0.0, 0.0)) -> MsgGenerator[None]:
+def scan(stm: STM, frame: Frame, approach: Approach | None = None) -> MsgGenerator[None]:
     """Take an image of ``frame``; it stays in the scanner until it is read, and no Event is emitted.
 
     Parameters
@@ -38,18 +39,13 @@ def scan(stm: STM, frame: Frame, run_up: tuple[float, float] = (0.0, 0.0)) -> Ms
         Microscope that scans.
     frame : Frame
         Region of the image.
-    run_up : (float, float)
-        Last stretch of the way to its first pixel, along x and y in nm (`come_to`); zeros for none.
+    approach : Approach, optional
+        The way to its beginning; a direct one if not given.
     """
-    yield from begin_scan(stm, frame, run_up)
+    if approach:
+        yield from approach.begin(frame)
     yield from bps.mv(stm.scanner, frame)
     yield from bps.trigger(stm.scanner, wait=True)
-
-
-def begin_scan(stm: STM, frame: Frame, run_up: tuple[float, float]) -> MsgGenerator[None]:
-    """Come to the first pixel of ``frame`` with a run-up, if there is one, so that images show the same hysteresis."""
-    if any(run_up):
-        yield from come_to(stm, Point(*frame.to_sample((0, 0)).tolist()), run_up)
 
 
 @checked
@@ -127,9 +123,32 @@ def measure_at(
     beside : sequence of Readable
         Devices of the facility that are read with the spectrum, into the same Event.
     """
+    yield from _swept(stm, place, [stm.sweep, stm.tip, *beside], Stream.PRIMARY, run_up)
+
+
+@checked
+def take_z_spectrum(stm: STM, place: Point, beside: Sequence[Readable] = ()) -> MsgGenerator[None]:
+    """Move the tip to a place and sweep its height as ``stm.z_sweep`` is set; emit one Event in the stream ``sweeps``.
+
+    Parameters
+    ----------
+    stm : STM
+        Microscope.
+    place : Point
+        Place to measure, in nm.
+    beside : sequence of Readable
+        Devices of the facility that are read with it, into the same Event.
+    """
+    yield from _swept(stm, place, [stm.z_sweep, stm.tip, *beside], Stream.SWEEPS)
+
+
+def _swept(
+    stm: STM, place: Point, devices: Sequence[Readable], stream: str, run_up: tuple[float, float] = (0.0, 0.0)
+) -> MsgGenerator[None]:
+    """Come to a place and measure there with several devices, the first of which sweeps, into one Event of a stream."""
     yield from bps.checkpoint()
     yield from come_to(stm, place, run_up)
-    yield from bps.trigger_and_read([stm.sweep, stm.tip, *beside], name=Stream.PRIMARY)
+    yield from bps.trigger_and_read(devices, name=stream)
     yield from bps.checkpoint()
     yield from pause_if_disturbed(stm)
 

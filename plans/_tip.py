@@ -25,6 +25,7 @@ from bluesky_stm.plans._tip_places import places_around
 
 if TYPE_CHECKING:
     from bluesky_stm.devices import STM
+    from bluesky_stm.teaching import TipReference
 
 TIP_CHECK_FIELDS = {
     "verdict": STRING,
@@ -39,6 +40,10 @@ TIP_CHECK_FIELDS = {
 ``verdict`` is ``reference`` (the first), ``good``, ``doubtful`` (to be confirmed), ``changed`` or ``renewed`` (taken as the new
 reference). ``revoked`` is the number of spectra, the last ones, that are taken back with it.
 """
+
+
+REFERENCES = 3
+"""Spectra without a mark of which the middle one is the reference."""
 
 
 class TipWatch:
@@ -57,11 +62,15 @@ class TipWatch:
     spared : Frame, optional
         Region that pulses keep out of, if it is more than the present frame: one above it, to which the exploration may come
         back.
+    known : TipReference, optional
+        What the tip was compared with in the part of the run with which this one goes on: it may have changed since.
 
     Attributes
     ----------
     reference : Spectrum or None
         Spectrum with which others are compared; None before `begin`.
+    away : bool
+        True when the tip was led out of the frame since somebody set this to False.
     """
 
     def __init__(
@@ -71,9 +80,13 @@ class TipWatch:
         place: Point,
         where: Callable[[Point], Point] = lambda p: p,
         spared: Frame | None = None,
+        known: TipReference | None = None,
     ) -> None:
-        self.stm, self.check, self.place, self.where = stm, check, place, where
-        self.reference: Spectrum | None = None
+        self.stm, self.check, self.where = stm, check, where
+        self.place = known.place if known else place
+        self.reference: Spectrum | None = _middle(known.spectra) if known else None
+        self.away = False
+        self._unsure = known is not None
         self._readable = PlanReadable(Stream.TIP_CHECK, TIP_CHECK_FIELDS)
         self._clean = places_around(spared or stm.scanner.frame, check.aside, place)
 
@@ -91,7 +104,7 @@ class TipWatch:
         """
         suspicious = last is not None and bool(last.quality & SUSPICIOUS)
         changed = not 1 / self.check.contrast < contrast < self.check.contrast
-        return spectra >= self.check.every or (spectra > 0 and (suspicious or changed))
+        return self._unsure or spectra >= self.check.every or (spectra > 0 and (suspicious or changed))
 
     def look(self, revocable: int) -> MsgGenerator[str]:
         """Check the tip, and pulse it where it has changed and the settings allow that.
@@ -109,6 +122,22 @@ class TipWatch:
         str
             Why the run has to end; empty if it may go on.
         """
+        self._unsure = False
+        reason = yield from self._compare(revocable)
+        return (yield from self._give_up(reason)) if reason else ""
+
+    def look_back(self, revocable: int) -> MsgGenerator[None]:
+        """Check the tip when a run is over, and pulse a changed one, so that the next run begins with a good one.
+
+        Parameters
+        ----------
+        revocable : int
+            Number of spectra that were taken since the last time that the tip was good.
+        """
+        yield from self._compare(revocable)
+
+    def _compare(self, revocable: int) -> MsgGenerator[str]:
+        """Compare the tip with the reference and condition a changed one; why it stays changed, or nothing."""
         reason = yield from self._ask(0, 0, confirmed=False)
         if not reason:
             return ""
@@ -122,21 +151,12 @@ class TipWatch:
             reason = yield from self._ask(attempt, 0, confirmed=True)
             if not reason:
                 return ""
-        return (yield from self._give_up(reason)) if reason else ""
-
-    def look_back(self, revocable: int) -> MsgGenerator[None]:
-        """Check the tip when a run is over, and take back what a changed one has measured; nothing is done about the tip.
-
-        Parameters
-        ----------
-        revocable : int
-            Number of spectra that were taken since the last time that the tip was good.
-        """
-        if (yield from self._ask(0, 0, confirmed=False)):
-            yield from self._ask(0, revocable, confirmed=True)
+        return reason
 
     def begin(self) -> MsgGenerator[None]:
-        """Take the spectrum of reference: the middle one of three."""
+        """Take the spectrum of reference, the middle one of three without a mark, where there is none."""
+        if self.reference is not None:
+            return
         yield from self._renew("reference", "")
 
     def _give_up(self, reason: str) -> MsgGenerator[str]:
@@ -149,8 +169,8 @@ class TipWatch:
         return ""
 
     def _renew(self, verdict: str, reason: str) -> MsgGenerator[None]:
-        taken = []
-        for _ in range(3):
+        taken: list[Spectrum] = []
+        for _ in range(2 * REFERENCES):
             yield from self._sweep()
             spectrum = spectrum_of(self.stm)
             if spectrum is None:  # the plan is only simulated
@@ -158,16 +178,26 @@ class TipWatch:
             taken.append(spectrum)
             self.reference = _middle(taken)
             yield from self._write(verdict, reason, 0, 0)
+            if sum(not one.quality & SUSPICIOUS for one in taken) >= REFERENCES:
+                return
 
     def _ask(self, attempt: int, revocable: int, *, confirmed: bool) -> MsgGenerator[str]:
-        """Take a spectrum at the place of reference; return why the tip has changed, or nothing."""
-        yield from self._sweep()
-        spectrum = spectrum_of(self.stm)
-        if spectrum is None or self.reference is None:
-            return ""
-        reason = judge(self.reference, spectrum, self.check)
-        verdict = "good" if not reason else "changed" if confirmed else "doubtful"
-        yield from self._write(verdict, reason, revocable if verdict == "changed" else 0, attempt)
+        """Take a spectrum at the place of reference; return why the tip has changed, or nothing.
+
+        One that is marked itself says little of the tip: before it counts, some more are taken.
+        """
+        reason = ""
+        for left in range(REFERENCES - 1 if confirmed else 0, -1, -1):
+            yield from self._sweep()
+            spectrum = spectrum_of(self.stm)
+            if spectrum is None or self.reference is None:
+                return ""
+            reason = judge(self.reference, spectrum, self.check)
+            again = left > 0 and bool(spectrum.quality & SUSPICIOUS)
+            verdict = "good" if not reason else "changed" if confirmed and not again else "doubtful"
+            yield from self._write(verdict, reason, revocable if verdict == "changed" else 0, attempt)
+            if not again:
+                break
         return reason
 
     def _sweep(self) -> MsgGenerator[None]:
@@ -190,6 +220,7 @@ class TipWatch:
     def _pulse(self, place: Point) -> MsgGenerator[None]:
         """Fire at ``place``, away from what is measured."""
         assert self.check.pulse
+        self.away = True
         yield from bps.checkpoint()
         yield from bps.mv(self.stm.tip, place)
         yield from bps.mv(self.stm.pulse, BiasPulse(*self.check.pulse))
@@ -233,6 +264,7 @@ def check_tip(
     """
     place = Point(*(stm.tip.position if point is None else point))
     stm.tip.check_value(place)
+    stm.sweep.check_value(stm.sweep.settings)
     check = TipCheck.parse(settings or {})
     arguments = {"point": list(place), "times": times, "settings": check.model_dump(mode="json")}
 
@@ -249,6 +281,7 @@ def check_tip(
 
 
 def _middle(spectra: Sequence[Spectrum]) -> Spectrum:
-    """Return the spectrum whose current lies nearest to the median of all."""
+    """Return the spectrum whose current lies nearest to the median of all; of those that are not marked, if there are any."""
+    spectra = [one for one in spectra if not one.quality & SUSPICIOUS] or spectra
     currents = np.array([spectrum.current for spectrum in spectra])
     return spectra[int(np.argmin(np.abs(currents - np.median(currents, axis=0)).sum(axis=1)))]

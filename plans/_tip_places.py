@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Callable
 
-from bluesky_stm.geometry import Floats, Frame, Point, extract_patches
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from bluesky_stm.geometry import Floats, Frame, Point
 from bluesky_stm.imaging import level
 from bluesky_stm.measurements import Topograph
 
@@ -16,9 +19,11 @@ def smoothest(image: Topograph, margin: float = 0.1) -> Point:
     """Return the place with the least relief around it, at least ``margin`` (share of the frame) away from its edges."""
     height = level(np.where(np.isfinite(image.height), image.height, np.nanmean(image.height)))
     size = max(3, round(0.04 * min(height.shape)))
-    pixels = np.stack(np.meshgrid(*(_inner(n, size, margin) for n in height.shape), indexing="ij"), axis=-1).reshape(-1, 2)
-    relief = np.ptp(extract_patches(height, pixels, size), axis=(1, 2))
-    x, y = image.frame.to_sample(pixels[np.argmin(relief)])
+    rows, columns = (_inner(n, size, margin) for n in height.shape)
+    first = [np.floor(at - (size - 1) / 2 + 0.5).astype(int) for at in (rows, columns)]  # pixels of the windows around them
+    relief = (_extreme(np.max, height, size) - _extreme(np.min, height, size))[np.ix_(*first)]
+    row, column = np.unravel_index(np.argmin(relief), relief.shape)
+    x, y = image.frame.to_sample((rows[row], columns[column]))
     return Point(float(x), float(y))
 
 
@@ -49,3 +54,10 @@ def places_around(frame: Frame, aside: float, kept: Point) -> list[Point]:
 def _inner(pixels: int, size: int, margin: float) -> Floats:
     away = max(margin * pixels, size / 2)
     return np.arange(away, pixels - away)
+
+
+def _extreme(extreme: Callable[..., Floats], height: Floats, size: int) -> Floats:
+    """Largest or smallest height in each square window of so many pixels, by the indices of its first pixel."""
+    for axis in (0, 1):
+        height = extreme(sliding_window_view(height, size, axis=axis), axis=-1)
+    return height

@@ -38,6 +38,24 @@ def _data_file():
     return data_file
 
 
+def pytest_configure(config):
+    """Files are shared out in the order of `pytest_collection_modifyitems`, not those with the most tests first."""
+    if hasattr(config.option, "loadscopereorder"):
+        config.option.loadscopereorder = False
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers():
+    """One process more than there are processors: many tests wait for a server, a browser or a line."""
+    return (os.cpu_count() or 1) + 1
+
+
+def pytest_collection_modifyitems(items):
+    """Whole experiments first: where files are shared out among processes, none of them is left over at the end."""
+    long = {item.path for item in items if item.get_closest_marker("system")}
+    items.sort(key=lambda item: item.path not in long)
+
+
 class Documents(list):
     """All documents, each validated by event-model as it comes."""
 

@@ -7,12 +7,19 @@ from importlib.metadata import EntryPoint
 
 import pytest
 import typer
+from rich.console import Console
 from typer.testing import CliRunner
 
 from bluesky_stm.cli import app
 from bluesky_stm.cli._parts import registry_of
 from bluesky_stm.errors import SettingsError, UnknownNameError
 from bluesky_stm.parts import KINDS
+
+
+@pytest.fixture(autouse=True)
+def narrow(monkeypatch):
+    """A terminal of 80 columns, whatever standard output is here."""
+    monkeypatch.setattr("bluesky_stm.cli._parts.out", Console(highlight=False, width=80))
 
 
 def said(*arguments):
@@ -24,15 +31,15 @@ def said(*arguments):
 def test_every_part_of_every_kind_is_listed_within_the_width_of_a_terminal():
     text = said()
     for kind, registry in KINDS.items():
-        assert kind in text
+        assert f"{kind} (entry points: {registry.group})" in re.sub(r"\s+", " ", text)
         for name in registry.names:
             assert re.search(rf"^{re.escape(name)}\b|^{re.escape(name)} ", text, re.MULTILINE), name
     assert max(map(len, text.splitlines())) <= 80
 
 
 def test_one_part_is_shown_with_its_settings_their_units_and_defaults():
-    text = said("acquisition-functions", "per-time")
-    assert re.search(r"speed +50\.0 +nm/s +Speed of the tip", text)
+    text = said("acquisition-functions", "near")
+    assert re.search(r"share +0\.8 +Share of the largest", text)
     assert re.search(r"of +ei ", text)
     assert "to be given" in said("stop rule", "target")
     assert "takes no settings" in said("stop_rule", "budget")

@@ -1,5 +1,7 @@
 """``bluesky-stm run`` and the commands about stored runs heed the settings file of the folder; an option goes before it."""
 
+import json
+
 import pytest
 from typer.testing import CliRunner
 
@@ -36,8 +38,10 @@ def start(catalog):
 
 
 def test_a_run_is_as_the_settings_file_says(place):
-    said("run")
+    told = json.loads(CliRunner().invoke(app, ["run", "--json"], catch_exceptions=False).stdout)
     found = start(place / "kept")
+    (row,) = told["runs"]
+    assert told["finished"] and (row["uid"], row["spectra"], row["status"]) == (found["uid"], 2, "success")
     assert found["controller"]["part"] == {"name": "fake", "steps": 3}
     assert (found["sample"], found["operator"], found["agent"]["seed"]) == ("copper", "Ada", 5)
     assert found["length_scale"]["name"] == "s"

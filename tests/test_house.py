@@ -224,7 +224,7 @@ def test_what_overrides_without_a_docstring_has_one_in_its_base():
     """Such a method does what its base promises; where the base promises nothing, it has to say itself what it does."""
     silent, seen = [], 0
     for one in _classes():
-        for name, member in vars(one).items():
+        for name, member in list(vars(one).items()):
             function = getattr(member, "fget", None) or getattr(member, "func", None) or getattr(member, "__func__", member)
             if getattr(function, "__override__", False) and not name.startswith("_") and not function.__doc__:
                 seen += 1

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
+from scipy.signal import fftconvolve
 
-from bluesky_stm import files
+from bluesky_stm import files, imaging
 from bluesky_stm.errors import SettingsError
 from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.imaging import fill_holes, level, register, register_features, resample, small_features
@@ -199,3 +200,13 @@ def test_a_shift_beyond_what_is_possible_is_not_trusted():
     small = view(image, row=100 - 68, size=256), view(image, row=100, size=256)
     far = register_features(*small, (0.0, 20.0), 6.6)
     assert not far.trusted
+
+
+def test_the_products_of_two_images_are_those_of_a_convolution_bit_for_bit():
+    rng = np.random.default_rng(8)
+    before, after = rng.standard_normal((2, 37, 52))
+    before[rng.random(before.shape) < 0.1] = np.nan
+    over = imaging._products(before, after)
+    filled, known = np.nan_to_num(before), np.isfinite(before).astype(float)
+    for power, image in enumerate((known, filled, filled**2)):
+        np.testing.assert_array_equal(over(power, 1), fftconvolve(after, image[::-1, ::-1]))

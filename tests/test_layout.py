@@ -14,21 +14,22 @@ import bluesky_stm
 ROOT = Path(__file__).resolve().parents[1]
 
 LEVELS = [
-    {"units", "errors", "submission"},
+    {"data", "units", "errors", "submission", "engine", "processes"},
     {"validated"},
     {"geometry"},
     {"pictures"},
     {"measurements", "parts", "robust"},
-    {"documents", "protocols", "settings", "tip_changes", "calibration"},
+    {"documents", "protocols", "settings", "tip_changes", "calibration", "barrier"},
     {"surface", "scalarizers", "imaging", "valued", "files"},
     {"steer", "spots", "scales"},
     {"teaching"},
     {"devices", "controllers", "agents", "views", "storage"},
     {"plans"},
-    {"runs", "pretrain"},
+    {"runs", "pretrain", "layers"},
     {"night"},
     {"session"},
     {"facility"},
+    {"desk"},
     {"cli"},
 ]
 FORBIDDEN = {("agents", "teaching"), ("plans", "teaching"), ("plans", "agents"), ("plans", "controllers"), ("plans", "storage")}

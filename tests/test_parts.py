@@ -67,12 +67,16 @@ def test_one_part_is_named_in_many_ways(colours, choice, hue, ends, word):
     ("choice", "error", "said"),
     [
         ("color", UnknownNameError, "Did you mean 'colour'"),
-        ("colour:hue=-1", SettingsError, "hue: Input should be greater than 0"),
-        ("colour:hues=1,word=x", SettingsError, "hues: there is no such setting; known: ends, hue, name, word"),
+        ("colour:hue=-1", SettingsError, "hue: it has to be greater than 0"),
+        (
+            "colour:hues=1,word=x",
+            SettingsError,
+            r"hues: there is no such setting. Did you mean .hue.\? Known: ends, hue, name, word",
+        ),
         ("colour:ends=[1,2],loud", SettingsError, "'loud' in 'colour:ends=.*SETTING=VALUE"),
-        ("colour:hue=NaN", SettingsError, "hue: Input should be a finite number"),
-        ("colour:hue=1e400", SettingsError, "hue: Input should be a finite number"),
-        ("colour:ends=[0,-Infinity]", SettingsError, "ends.1: Input should be a finite number"),
+        ("colour:hue=NaN", SettingsError, "hue: it has to be a finite number"),
+        ("colour:hue=1e400", SettingsError, "hue: it has to be a finite number"),
+        ("colour:ends=[0,-Infinity]", SettingsError, "ends.1: it has to be a finite number"),
         ("colour:hue=4,hue=5", SettingsError, "sets hue twice"),
         ("colour:name=other", SettingsError, "sets name twice"),
         ('colour:word={"a":1,"a":2}', SettingsError, "a is set twice"),
@@ -148,7 +152,7 @@ def test_a_preset_has_a_name_and_a_text_of_its_own_and_is_changed_like_a_class(c
     assert colours.make(json.loads(json.dumps(red.describe()))) == red
     said = colours.describe("red")
     assert said["about"] == "The colour of a cherry." and said["settings"][0]["default"] == 620
-    with pytest.raises(SettingsError, match="hue: Input should be greater than 0"):
+    with pytest.raises(SettingsError, match="hue: it has to be greater than 0"):
         colours.make("red:hue=-1")
 
 

@@ -1,12 +1,18 @@
 """A session is put together around a RunEngine and leaves it as it was."""
 
+import logging
+import subprocess
+import sys
+
 import pytest
 from bluesky import RunEngine
+from bluesky import plan_stubs as bps
 from bluesky.plans import count
+from bluesky.utils import RunEngineInterrupted
 
 from bluesky_stm import session as sessions
 from bluesky_stm.controllers import FakeController
-from bluesky_stm.errors import CatalogError, SettingsError
+from bluesky_stm.errors import CatalogError, LimitError, SettingsError
 from bluesky_stm.plans import explore
 from bluesky_stm.runs import replay, resume
 from bluesky_stm.session import simulated
@@ -23,6 +29,60 @@ def test_a_runengine_that_is_there_already_goes_on_without_the_session(tmp_path)
     RE(count([]))
     with simulated(catalog=tmp_path, RE=RE) as later:
         assert len(later.catalog) == 1 and later.catalog[-1].complete
+
+
+@pytest.mark.parametrize("given", [{"a.b": 1}, {"note": [{"deep": {"a/b": 1}}]}])
+def test_metadata_that_no_run_could_hold_are_refused_in_a_sentence_before_the_plan_begins(tmp_path, given):
+    begun = []
+
+    def plan():
+        begun.append("begun")
+        yield from bps.null()
+
+    with simulated(catalog=tmp_path) as s:
+        with pytest.raises(SettingsError, match=r"without '\.' and '/'\. The plan has not begun"):
+            s.RE(plan(), **given)
+        assert not begun and s.RE.state == "idle"
+        s.RE(plan(), sample="another")
+        assert begun
+
+
+def test_a_run_that_a_person_has_aborted_is_told_without_a_traceback_and_one_that_failed_with_it(tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("bluesky"), "propagate", True)  # which bluesky's own set-up of logging ends
+
+    def paused():
+        yield from bps.open_run()
+        yield from bps.pause()
+
+    def failing():
+        yield from bps.open_run()
+        raise OSError("no helium")
+
+    with simulated(catalog=tmp_path) as session:
+        with simulated(catalog=tmp_path / "other"):
+            pass  # its end changes nothing here
+        with pytest.raises(RunEngineInterrupted):
+            session.RE(paused())
+        session.RE.abort()
+        with pytest.raises(OSError, match="no helium"):
+            session.RE(failing())
+    asked, failed = [record for record in caplog.records if record.getMessage() == "Run aborted"]
+    assert asked.exc_info is None and failed.exc_info[0] is OSError
+
+
+def test_a_refusal_within_a_plan_is_logged_as_the_sentence_that_it_says(tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("bluesky"), "propagate", True)
+    with simulated(catalog=tmp_path) as session, pytest.raises(LimitError, match="is outside"):
+        session.RE(bps.mv(session.stm.bias, 1000))
+    (told,) = [record for record in caplog.records if record.getMessage().startswith("Run aborted")]
+    assert "1000 V is outside" in told.getMessage() and told.exc_info is None
+
+
+def test_an_agent_of_a_session_is_told_what_counts_in_the_place_of_the_scalarizer_of_its_scale(tmp_path):
+    with simulated(catalog=tmp_path) as session:
+        agent = session.agent("terrace", scalarizer="conductance:bias=0.5")
+        assert agent.scalarizer.describe()["bias"] == 0.5 and agent.scale.name == "terrace"
+        assert session.agent("terrace").scalarizer.name == "gap"
 
 
 def test_an_agent_of_a_session_can_be_told_of_earlier_runs_of_its_catalog(tmp_path):
@@ -96,7 +156,7 @@ def opened(monkeypatch):
         ({"sample": 3}, "A sample is given by its name"),
         ({"sample": ""}, "A sample is given by its name"),
         ({"limits": [1]}, "The limits cannot be used"),
-        ({"limits": {"bias": (float("nan"), 1)}}, "bias.0: Input should be a finite number"),
+        ({"limits": {"bias": (float("nan"), 1)}}, "bias.0: it has to be a finite number"),
         ({"limits": {"bias": (-1000, 1000)}}, "beyond what the hardware can do"),
         ({"RE": 3}, "RE should be a RunEngine"),
         ({"steps": True}, "not a switch"),
@@ -126,3 +186,73 @@ def test_two_samples_are_refused_with_both_names(tmp_path):
     with pytest.raises(SettingsError, match="profile = 'ideal' and profile = 'bad_day'"):
         sessions.open("simulated:profile=ideal", profile="bad_day", catalog=tmp_path / "none")
     assert not (tmp_path / "none").exists()
+
+
+NOTED = """
+import sys
+from bluesky import RunEngine
+from bluesky_stm.engine import run_engine
+quick = run_engine({"sample": "Au"})
+assert "ophyd_async" not in sys.modules
+slow = RunEngine({"sample": "Au"})
+assert "ophyd_async.core" in sys.modules
+assert quick.md == slow.md and "ophyd_async" in quick.md["versions"]
+"""
+
+
+def test_an_engine_notes_the_version_of_ophyd_async_without_loading_it_while_that_of_bluesky_still_loads_it():
+    """When the second assertion fails, Bluesky no longer imports a package to know its version: `run_engine` is needless."""
+    done = subprocess.run([sys.executable, "-c", NOTED], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_whoever_asks_for_more_than_a_version_while_an_engine_is_made_gets_the_package():
+    """In a process of its own, since nothing may have loaded the package before."""
+    code = """
+import sys
+from bluesky_stm.engine import _Version
+stand_in = sys.modules["ophyd_async"] = _Version("ophyd_async", "0")
+import ophyd_async
+assert ophyd_async is stand_in and ophyd_async.__version__ == "0"
+import ophyd_async.core
+from ophyd_async.core import StandardReadable
+assert sys.modules["ophyd_async"] is not stand_in and ophyd_async.core.StandardReadable is StandardReadable
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_session_that_measured_nothing_computes_nothing(tmp_path):
+    """What the physics needs of scipy is loaded by the first act."""
+    code = "import sys, bluesky_stm; bluesky_stm.simulated(catalog=sys.argv[1]).close(); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=True)
+    assert not {"scipy.special", "torch", "matplotlib", "bluesky_queueserver", "ophyd_async"} & set(done.stdout.split())
+
+
+FORGOTTEN = """
+import warnings
+from bluesky import plan_stubs
+from bluesky_stm.engine import make_plans_quickly
+
+def forget():
+    plan_stubs.null()
+
+def said():
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        forget()
+    return str(caught[0].message)
+
+messages = []
+for act in (lambda: None, make_plans_quickly):
+    act()
+    print(type(plan_stubs.null()._stack) is list)
+    messages.append(said())
+print(messages[0] == messages[1], "in forget" in messages[1], messages[1].endswith("did you mean to use `yield from`?"))
+"""
+
+
+def test_a_plan_that_nobody_iterates_warns_in_the_words_of_bluesky_which_writes_them_down_for_each_plan():
+    """When the first word is False, Bluesky no longer writes a text for each plan: `make_plans_quickly` is needless."""
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", FORGOTTEN], capture_output=True, text=True)
+    assert done.stdout.split() == ["True", "False", "True", "True", "True"], done.stderr

@@ -35,7 +35,7 @@ def test_limits_are_never_wider_than_the_hardware():
 @pytest.mark.parametrize(
     ("limits", "said"),
     [
-        ({"bias": (math.nan, 1)}, r"The limits cannot be used: bias.0: Input should be a finite number"),
+        ({"bias": (math.nan, 1)}, r"The limits cannot be used: bias.0: it has to be a finite number"),
         ({"bias": 3}, "bias"),
         ({"bias": (True, 3)}, "not a switch"),
         ({"temperature": (0, 300)}, "no such setting"),
@@ -73,6 +73,7 @@ def test_a_name_alone_is_a_choice_without_settings():
     [
         ({"frame": -1}, "greater than 0"),
         ({"patch": 60}, "does not fit into a frame of 50 nm"),
+        ({"frame": 20e-9, "patch": 2e-9, "step": 1e-9}, "Lengths are in nm: 20 nm is 20"),
         ({"budget": 5, "seeds": 9}, "9 seed points do not fit"),
         ({"framesize": 3}, "framesize"),
         ({"frame": math.nan}, "finite"),
@@ -99,3 +100,11 @@ def test_a_scale_knows_how_many_candidates_it_has(frame, pixels, patch, step):
     assume(step >= 0.5 / pixels)
     scale = LengthScale(name="any", frame=frame, pixels=pixels, patch=patch * frame, step=step * frame)
     assert scale.candidates == len(patch_centers(Frame.square((0, 0), frame, pixels), scale.patch, scale.step))
+
+
+def test_a_scale_with_a_smaller_budget_has_no_more_seed_points_than_that():
+    scale = LengthScale(name="s", frame=50, patch=3, step=1, budget=60, seeds=20)
+    assert (scale.changed(budget=14).budget, scale.changed(budget=14).seeds) == (14, 14)
+    assert scale.changed(budget=30).seeds == 20
+    with pytest.raises(SettingsError, match="15 seed points do not fit into a budget of 14"):
+        scale.changed(budget=14, seeds=15)

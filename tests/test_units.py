@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import constants
 
 from bluesky_stm import units
 
@@ -11,6 +12,14 @@ def test_constants_are_the_codata_ones_in_our_units():
     assert units.BOLTZMANN == pytest.approx(8.617333262e-5, rel=1e-9)
     assert units.CONDUCTANCE_QUANTUM == pytest.approx(77480.91729, rel=1e-9)
     assert units.ELECTRON_KINETIC == pytest.approx(0.0380998, rel=1e-6)
+
+
+def test_the_constants_in_si_are_those_of_scipy():
+    """scipy.constants moves on with CODATA: a newer set may differ by what the uncertainties allow, about 1e-9."""
+    assert (units.ELEMENTARY_CHARGE, units.PLANCK, units.HBAR) == (constants.e, constants.h, constants.hbar)
+    assert pytest.approx(units.ELECTRON_MASS, rel=3e-9) == constants.m_e
+    assert pytest.approx(units.VACUUM_PERMITTIVITY, rel=3e-9) == constants.epsilon_0
+    assert pytest.approx(units.BOLTZMANN, rel=1e-15) == constants.k / constants.e
 
 
 def test_the_decay_constant_of_the_textbooks_comes_out():

@@ -12,16 +12,11 @@ from typing import Annotated, ClassVar, Self
 
 import numpy as np
 from pydantic import model_validator
-from scipy.special import log_ndtr, ndtr
 from typing_extensions import override
 
-from bluesky_stm import units
-from bluesky_stm.agents._inputs import AcquisitionFunction, AcquisitionInputs, Scale
+from bluesky_stm.agents._inputs import AcquisitionFunction, AcquisitionInputs
 from bluesky_stm.geometry import Floats
 from bluesky_stm.parts import acquisition_functions, setting
-
-THOMPSON_CANDIDATES = 2048
-"""Number of candidates, drawn at random, on which a Thompson sample is drawn; the cost grows with their cube."""
 
 
 class ExpectedImprovement(AcquisitionFunction):
@@ -34,47 +29,16 @@ class ExpectedImprovement(AcquisitionFunction):
         return inputs.expected(np.exp(log_expected_improvement(inputs.mean, inputs.std, inputs.best)))
 
 
-class LogExpectedImprovement(AcquisitionFunction):
-    """Logarithm of `ExpectedImprovement`, which ranks candidates where the improvement itself underflows.
-
-    It is accurate for any distance below the best: an asymptotic series takes over where two nearly equal numbers are
-    subtracted.
-    """
-
-    name: str = "log-ei"
-    scale: ClassVar[Scale] = "logarithm"
-
-    @override
-    def __call__(self, inputs: AcquisitionInputs) -> Floats:
-        return log_expected_improvement(inputs.mean, inputs.std, inputs.best) + np.log(inputs.chance)
-
-
 class UpperConfidenceBound(AcquisitionFunction):
     """Posterior mean plus ``sqrt(beta)`` standard deviations."""
 
     name: str = "ucb"
-    scale: ClassVar[Scale] = "level"
+    gain: ClassVar[bool] = False
     beta: float = setting(4.0, "", "Square of the number of standard deviations that are added to the mean.", ge=0)
 
     @override
     def __call__(self, inputs: AcquisitionInputs) -> Floats:
         return inputs.expected(inputs.mean + math.sqrt(self.beta) * inputs.std, inputs.least)
-
-
-class AnnealedBound(AcquisitionFunction):
-    """`UpperConfidenceBound` as in the published runs: beta = ``start`` * ``decay`` ** (n - ``after``), not below ``least``."""
-
-    name: str = "annealed-ucb"
-    scale: ClassVar[Scale] = "level"
-    start: float = setting(10.0, "", "Value of beta up to ``after`` spectra.", ge=0)
-    decay: float = setting(0.9, "", "Factor by which beta falls with each further spectrum.", gt=0, le=1)
-    after: int = setting(20, "", "Spectra after which beta begins to fall.", ge=0)
-    least: float = setting(0.001, "", "Value below which beta does not fall.", ge=0)
-
-    @override
-    def __call__(self, inputs: AcquisitionInputs) -> Floats:
-        beta = max(self.start * self.decay ** max(inputs.count - self.after, 0), self.least)
-        return inputs.expected(inputs.mean + math.sqrt(beta) * inputs.std, inputs.least)
 
 
 class MaximumVariance(AcquisitionFunction):
@@ -86,42 +50,6 @@ class MaximumVariance(AcquisitionFunction):
     @override
     def __call__(self, inputs: AcquisitionInputs) -> Floats:
         return inputs.expected(inputs.std)
-
-
-class Thompson(AcquisitionFunction):
-    """One sample of the posterior, drawn anew for each decision.
-
-    The sample covers at most `THOMPSON_CANDIDATES` of the free candidates.
-    """
-
-    name: str = "thompson"
-    scale: ClassVar[Scale] = "level"
-
-    def __call__(self, inputs: AcquisitionInputs) -> Floats:
-        """Return the sample, in warped values.
-
-        It is minus infinity for candidates that may not be chosen, and beyond `THOMPSON_CANDIDATES` for those that were not
-        drawn.
-
-        Parameters
-        ----------
-        inputs : AcquisitionInputs
-            Its generator draws the candidates and the sample.
-
-        Returns
-        -------
-        ndarray of shape (m,)
-        """
-        index = np.flatnonzero(inputs.free)
-        if len(index) > THOMPSON_CANDIDATES:
-            index = np.sort(inputs.generator.choice(index, THOMPSON_CANDIDATES, replace=False))
-        mean, covariance = inputs.joint(index)
-        # Not by Cholesky: the covariance of near neighbours is singular to rounding, and some of its eigenvalues are below 0.
-        variance, axes = np.linalg.eigh(covariance)
-        sample = mean + axes @ (np.sqrt(np.maximum(variance, 0)) * inputs.generator.standard_normal(len(index)))
-        scores = np.full(len(inputs.mean), -np.inf)
-        scores[index] = sample
-        return inputs.expected(scores, inputs.least)
 
 
 class Novelty(AcquisitionFunction):
@@ -158,6 +86,8 @@ class WithinRange(AcquisitionFunction):
 
     @override
     def __call__(self, inputs: AcquisitionInputs) -> Floats:
+        from scipy.special import ndtr
+
         low, high = (np.inf * sign if end is None else float(inputs.warp(np.array(end))) for end, sign in self._ends)
         return inputs.expected(ndtr((high - inputs.mean) / inputs.std) - ndtr((low - inputs.mean) / inputs.std))
 
@@ -166,22 +96,25 @@ class WithinRange(AcquisitionFunction):
         return (self.low, -1), (self.high, 1)
 
 
-class CostAware(AcquisitionFunction):
-    """Base of acquisition functions that relate the score ``of`` a spectrum to the way of the tip.
+class Near(AcquisitionFunction):
+    """The nearest of the candidates whose score ``of`` is at least ``share`` of the largest, which saves travel of the tip.
 
-    Only a score with a meaningful zero can be divided: levels such as a confidence bound are refused.
+    Only of a score with a meaningful zero is there a share: levels such as a confidence bound are refused.
     """
 
+    name: str = "near"
+    gain: ClassVar[bool] = False
     of: Annotated[AcquisitionFunction, acquisition_functions] = setting(
         ExpectedImprovement(), "", "The acquisition function that gives the worth of a spectrum, chosen by name."
     )
+    share: float = setting(0.8, "", "Share of the largest worth at which a candidate is good enough.", gt=0, le=1)
 
     @model_validator(mode="after")
     def _of_a_gain(self) -> Self:
-        if self.of.scale == "level":
+        if not self.of.gain:
             raise ValueError(
-                f"{self.of.name!r} gives levels whose zero means nothing, so that a share of one, or one per second, means "
-                "nothing: take 'ei', 'log-ei', 'variance', 'novelty' or 'target'"
+                f"{self.of.name!r} gives levels whose zero means nothing, so that a share of one means nothing: "
+                "take 'ei', 'variance', 'novelty' or 'target'"
             )
         return self
 
@@ -189,14 +122,6 @@ class CostAware(AcquisitionFunction):
     @override
     def maximises(self) -> bool:
         return self.of.maximises
-
-
-class Near(CostAware):
-    """The nearest of the candidates whose score ``of`` is at least ``share`` of the largest, which saves travel of the tip."""
-
-    name: str = "near"
-    scale: ClassVar[Scale] = "level"
-    share: float = setting(0.8, "", "Share of the largest worth at which a candidate is good enough.", gt=0, le=1)
 
     def __call__(self, inputs: AcquisitionInputs) -> Floats:
         """Return minus the distance of the candidates that are good enough, minus infinity for the others.
@@ -213,37 +138,7 @@ class Near(CostAware):
         """
         scores = self.of(inputs)
         best = scores[inputs.free].max(initial=-np.inf)
-        least = best + math.log(self.share) if self.of.scale == "logarithm" else best * self.share
-        return np.where(scores >= least, -inputs.travel, -np.inf)
-
-
-class PerTime(CostAware):
-    """Score ``of`` a spectrum divided by the time it takes: ``spectrum`` s, and the way at ``speed`` nm/s."""
-
-    name: str = "per-time"
-    speed: float = setting(50.0, units.SPEED, "Speed of the tip on its way.", gt=0)
-    spectrum: float = setting(2.6, units.TIME, "Time that a spectrum takes.", gt=0)
-
-    def __call__(self, inputs: AcquisitionInputs) -> Floats:
-        """Return the score per second, or its logarithm where ``of`` is a logarithm.
-
-        Parameters
-        ----------
-        inputs : AcquisitionInputs
-            The way of the tip to each candidate is ``travel``.
-
-        Returns
-        -------
-        ndarray of shape (m,)
-            In the unit of ``of``, per second.
-        """
-        worth, time = self.of(inputs), self.spectrum + inputs.travel / self.speed
-        return worth - np.log(time) if self.of.scale == "logarithm" else worth / time
-
-    @property
-    @override
-    def scale(self) -> Scale:
-        return self.of.scale
+        return np.where(scores >= best * self.share, -inputs.travel, -np.inf)
 
 
 def expected_novelty(mean: Floats, std: Floats, known: Floats, neighbours: int) -> Floats:
@@ -284,6 +179,8 @@ def log_expected_improvement(mean: Floats, std: Floats, best: float) -> Floats:
     -------
     ndarray of shape (m,)
     """
+    from scipy.special import log_ndtr
+
     z = (mean - best) / std
     log_pdf = -0.5 * z * z - 0.5 * math.log(2 * math.pi)
     near = np.maximum(z, -6.0)

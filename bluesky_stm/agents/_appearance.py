@@ -37,7 +37,7 @@ def appearance(places: Features, part: str) -> Floats:
         ``d`` is 0 where the part takes nothing.
     """
     seen = [features for group, features in places.items() if part_of(group) == part]
-    return (torch.cat(seen, dim=1) / LENGTHS[part].median).cpu().numpy() if seen else np.empty((len(places["xy"]), 0))
+    return (torch.cat(seen, dim=1) / LENGTHS[part].median).numpy() if seen else np.empty((len(places["xy"]), 0))
 
 
 def collapsed(candidates: Features, kernels: Mapping[str, Sequence[str]]) -> tuple[str, ...]:

@@ -62,6 +62,7 @@ class BaseAgent:
         self.settings: Any = settings
         self.observations: list[Observation] = []
         self._topograph: Topograph | None = None
+        self._looked_at: tuple[Topograph, Any] | None = None
         self._candidates: Floats = np.empty((0, 2))
         self._inherited: list[Observation] = []
 
@@ -109,19 +110,30 @@ class BaseAgent:
             none. They take no place of its own seed points, and the places where they were taken may be measured again. An
             agent without a model ignores them.
         """
+        frame = topograph.frame
+        before, self._looked_at = self._looked_at, None
+        if before is None or before[0] is not topograph or before[1] is not self.settings:
+            self._look(topograph)
+        self._looked_at = topograph, self.settings
+        self._topograph = topograph
+        known = [o for experience in prior for o in experience.observations if frame.contains(o.point)]
+        self._inherited = [o for o in known if not o.taken_back]
+        self._begin = self._beginnings(frame)
+        self._measured = np.zeros(len(self._candidates), dtype=bool)
+        self.observations = []
+
+    def _look(self, topograph: Topograph) -> None:
+        """Lay out the candidates, and compute all else that follows from the image and the settings alone.
+
+        It is not done again where places or values of the same image are revised, as after each drift that was measured.
+        """
         from scipy.spatial import KDTree
 
         frame = topograph.frame
         self._kinds = SpotKinds(topograph, *self.settings.windows(frame)) if self.settings.on_spots else None
         self._candidates = self._kinds.candidates if self._kinds else self.settings.layout(frame)
-        self._topograph = topograph
-        known = [o for experience in prior for o in experience.observations if frame.contains(o.point)]
-        self._inherited = [o for o in known if not o.taken_back]
-        self._begin = self._beginnings(frame)
         self._tree = KDTree(self._candidates)
-        self._measured = np.zeros(len(self._candidates), dtype=bool)
-        self._clean = clean(topograph, self._candidates, self.settings.windows(topograph.frame)[0], self.settings.tallest)
-        self.observations = []
+        self._clean = clean(topograph, self._candidates, self.settings.windows(frame)[0], self.settings.tallest)
 
     def ingest(self, observations: Sequence[Observation]) -> None:
         """Learn from spectra, in the order in which they were taken.

@@ -23,7 +23,7 @@ def packed_observations(observations: Sequence[Observation]) -> list[JSON]:
     return [
         {
             "point": [float(x) for x in o.point],
-            "value": o.number if o.has_value else {"failed": o.reason, "again": o.taken_back},
+            "value": o.number if o.has_value else {"failed": o.reason, "again": o.taken_back, "doubted": o.doubted},
             "deviation": o.deviation,
             "spectrum": None if o.spectrum is None else o.spectrum.as_fields(),
         }
@@ -51,5 +51,7 @@ def unpacked_observations(state: Sequence[Data]) -> list[Observation]:
 
 
 def _unpacked_value(value: Any) -> float | Failed:
-    """Checkpoints that do not say ``again`` are of the time when no place was measured again."""
-    return Failed(value["failed"], value.get("again", False)) if isinstance(value, Mapping) else float(value)
+    """Checkpoints that do not say ``again`` or ``doubted`` are of the time when no place was measured again for it."""
+    if isinstance(value, Mapping):
+        return Failed(value["failed"], value.get("again", False), value.get("doubted"))
+    return float(value)

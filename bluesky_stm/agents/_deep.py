@@ -5,7 +5,7 @@ Its net is described in `_net`, the inputs of the net in `_rings`, and the mixtu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing_extensions import override
 
 from bluesky_stm.agents._kernel_agents import KernelAgent
 from bluesky_stm.agents._model import Features
@@ -14,30 +14,25 @@ from bluesky_stm.agents._rings import Rings
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import Topograph
 from bluesky_stm.parts import JSON
-from bluesky_stm.protocols import Experience
 
 
 class DKLAgent(KernelAgent):
     """A Gaussian process on position, image, and the output of a net that was trained on simulated surfaces.
 
-    Three kernels are mixed: position alone, position and image, position and net. Each counts as far as it predicts the values
+    Two kernels and a constant are mixed: position and image, position and net. Each counts as far as it predicts the values
     left out. Where the image or the net says nothing, the agent predicts as the one without it.
     """
 
     kernels = {
-        "kernel on xy": ("xy",),
         "kernel, net off": ("xy", "picture"),
         "deep kernel": ("xy", "deep"),
     }
 
-    def observe(self, topograph: Topograph, prior: Sequence[Experience] = ()) -> None:
-        """Take in the topograph and compute the features of all candidates once; everything learned before is forgotten.
-
-        The inputs of the net are scaled by what is usual at the raster of this image, before candidates move to spots.
-        """
-        if self.settings.net:
+    @override
+    def _look(self, topograph: Topograph) -> None:
+        if self.settings.net:  # what is usual at the raster scales its inputs, before candidates move to spots
             self._rings = Rings(topograph, self.settings.layout(topograph.frame))
-        super().observe(topograph, prior)
+        super()._look(topograph)
 
     def describe(self) -> JSON:
         """Return the JSON-able ``{"name", "settings", "seed", "weights"}``.

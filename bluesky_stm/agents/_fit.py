@@ -11,13 +11,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 from torch import Tensor
 
-from bluesky_stm.agents._kernel import NOISE_FLOOR, Kernel
+from bluesky_stm.agents._kernel import MEAN_VARIANCE, NOISE_FLOOR, Kernel
 from bluesky_stm.geometry import Floats
 
 ITERATIONS = 40
@@ -86,14 +88,15 @@ def fitted(kernel: Kernel, squared: Sequence[Tensor], values: Tensor, known: Ten
     """
     from scipy.optimize import minimize
 
-    known = torch.zeros_like(values) if known is None else known
     first, spread = kernel.expected
     bounds = np.column_stack([first - PRIOR_DEVIATIONS * spread, first + PRIOR_DEVIATIONS * spread])
-    pairs = _below(len(values))
-    condensed = [group.flatten()[pairs] for group in squared]
+    below = _below(len(values))
+    condensed = np.stack([group.numpy().ravel()[below.flat] for group in squared])
+    measured = values.numpy()
+    noise = np.zeros(len(values)) if known is None else known.numpy()
 
     def cost(point: Floats) -> tuple[float, Floats]:
-        return _cost(kernel, condensed, values, known, point)
+        return _cost(kernel, condensed, measured, noise, point)
 
     options = {"maxiter": ITERATIONS, **TOLERANCE}
     found = minimize(cost, first, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
@@ -136,36 +139,51 @@ def precision(factor: Tensor) -> Tensor:
     return torch.cholesky_inverse(factor).diagonal()
 
 
-def _cost(kernel: Kernel, squared: Sequence[Tensor], values: Tensor, known: Tensor, point: Floats) -> tuple[float, Floats]:
+def _cost(kernel: Kernel, squared: Floats, values: Floats, known: Floats, point: Floats) -> tuple[float, Floats]:
     """Return minus the log of evidence times prior at ``point``, and its gradient.
 
-    ``squared`` are the distances of the pairs `_below` the diagonal. The slope by the covariance matrix is
-    (inverse - weights weights') / 2. Every pair stands twice in the matrix and is computed once.
+    ``squared`` (groups, k) are the distances of the pairs `_below` the diagonal. The slope by the covariance matrix is
+    (inverse - weights weights') / 2. Every pair stands twice in the matrix and is computed once. It is written for LAPACK, in
+    numpy: most fits have fewer than a hundred values, where an operation of torch costs several times its arithmetic.
     """
-    parameters, n = torch.as_tensor(point), len(values)
-    pairs = _below(n)
-    covariance, pulled_back = kernel.linearized(squared, parameters)
-    noise, variance = noise_variance(parameters), kernel.variance(parameters)
-    gram = torch.diag((variance + noise) + known).flatten().index_copy_(0, pairs, covariance).reshape(n, n)
-    factor, failed = torch.linalg.cholesky_ex(gram)  # reads the lower half only
-    if int(failed):
+    from scipy.linalg.blas import dsymv
+    from scipy.linalg.lapack import dpotrf, dpotri
+
+    groups, n, below = len(kernel.groups), len(values), _below(len(values))
+    scale = np.exp(point[groups:])  # variances of the terms, and that of the noise
+    covariance, pulled_back = kernel.linearized(squared, point)
+    gram = np.empty((n, n))
+    gram.reshape(-1)[below.flat] = covariance
+    gram.reshape(-1)[:: n + 1] = scale.sum() + MEAN_VARIANCE + NOISE_FLOOR + known
+    # What lies below the diagonal lies above it for LAPACK, which counts by columns; nothing is copied.
+    factor, failed = dpotrf(gram.T, lower=0, clean=0, overwrite_a=1)
+    if failed:
         # Not positive definite to rounding: so large a cost that the search steps back.
         return 1e12, np.zeros_like(point)
-    inverse = torch.cholesky_inverse(factor)
-    alpha = inverse @ values
-    evidence = -0.5 * values @ alpha - factor.diagonal().log().sum() - 0.5 * n * math.log(2 * math.pi)
-    slope = inverse - torch.outer(alpha, alpha)
-    gradient, trace = pulled_back(slope.flatten()[pairs]), 0.5 * slope.diagonal().sum()
-    gradient[len(kernel.groups) :] += trace * torch.exp(parameters[len(kernel.groups) :])
+    half = np.log(factor.diagonal()).sum()
+    inverse, _ = dpotri(factor, lower=0, overwrite_c=1)
+    alpha = dsymv(1.0, inverse, values, lower=0)
+    evidence = -0.5 * values @ alpha - half - 0.5 * n * math.log(2 * math.pi)
+    slope = inverse.T.reshape(-1)[below.flat] - alpha[below.row] * alpha[below.column]
+    gradient = pulled_back(slope)
+    gradient[groups:] += 0.5 * (inverse.diagonal() - alpha * alpha).sum() * scale
     prior, by_prior = _log_prior(point, *kernel.expected)
-    return -float(evidence) - prior, gradient.numpy() - by_prior
+    return -float(evidence) - prior, gradient - by_prior
+
+
+class _Pairs(NamedTuple):
+    """Where the elements below the diagonal of a matrix stand."""
+
+    row: NDArray[np.int_]
+    column: NDArray[np.int_]
+    flat: NDArray[np.int_]
 
 
 @lru_cache(maxsize=4)
-def _below(n: int) -> Tensor:
-    """Return the flat indices of the elements below the diagonal of a matrix (n, n)."""
-    row, column = torch.tril_indices(n, n, -1)
-    return row * n + column
+def _below(n: int) -> _Pairs:
+    """Return the indices of the elements below the diagonal of a matrix (n, n)."""
+    row, column = np.tril_indices(n, -1)
+    return _Pairs(row, column, row * n + column)
 
 
 def _log_prior(point: Floats, mean: Floats, spread: Floats) -> tuple[float, Floats]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 
@@ -24,6 +25,15 @@ USELESS = 1.1
 TOO_NARROW = 0.7
 """Leave-one-out coverage of the 90 % interval below which the error bars are too narrow."""
 
+CHOSEN = 20
+"""Number of chosen places, the last ones, at which predictions are compared with what was measured there afterwards."""
+
+OFF = 0.75
+"""Mean of these misses, in predicted standard deviations, that causes a warning: 3.4 of its own where predictions are right."""
+
+INSIDE = 1.6449
+"""Half the 90 % interval of a normal distribution, in standard deviations."""
+
 SAME_APPEARANCE = 0.1
 """Distance, in length scales of the prior, within which places look alike. The values of a kernel at two such places differ by
 an eighth of its standard deviation, less than any noise that is expected."""
@@ -38,20 +48,52 @@ FEW_VALUES = 12
 """Number of values below which neither error nor coverage causes a warning."""
 
 
-def coverage(residual: Floats, std: Floats) -> float:
+def coverage(residual: Floats, std: Floats, weights: Floats | None = None) -> float:
     """Return the share of residuals inside the 90 % interval.
 
     Parameters
     ----------
     residual, std : ndarray of shape (n,)
         Residuals, and their standard deviations under a normal distribution.
+    weights : ndarray of shape (n,), optional
+        How much each residual counts; all of them alike by default.
 
     Returns
     -------
     float
         About 0.9 where the error bars are right.
     """
-    return float(np.mean(np.abs(residual) <= 1.6449 * std))
+    return float(np.average(np.abs(residual) <= INSIDE * std, weights=weights))
+
+
+def ahead(missed: Floats) -> tuple[float, float, list[str]]:
+    """Judge the predictions of chosen places by what was measured there afterwards.
+
+    Parameters
+    ----------
+    missed : ndarray of shape (n,)
+        Value less what the values before it predict, in predicted standard deviations, of the chosen places in their order.
+        Only the last `CHOSEN` count.
+
+    Returns
+    -------
+    inside : float
+        Share in the 90 % interval; NaN for fewer than `CHOSEN`.
+    off : float
+        Mean; NaN for fewer than `CHOSEN`.
+    warnings : list of str
+        Empty where predictions hold.
+    """
+    last = missed[-CHOSEN:]
+    if len(last) < CHOSEN:
+        return math.nan, math.nan, []
+    hits, off, found = int(np.count_nonzero(np.abs(last) <= INSIDE)), float(last.mean()), []
+    if hits < TOO_NARROW * CHOSEN:
+        found.append(f"predictions of chosen places fail ({hits} of the last {CHOSEN} values lie in their 90 % interval)")
+    if abs(off) > OFF:
+        side = "more" if off > 0 else "less"
+        found.append(f"chosen places give {side} than predicted (by {abs(off):.2f} sd, mean of the last {CHOSEN})")
+    return hits / CHOSEN, off, found
 
 
 def alike(appearance: Floats) -> bool:

@@ -13,7 +13,6 @@ References
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import logsumexp
 
 from bluesky_stm.agents._acquisition import log_expected_improvement
 from bluesky_stm.geometry import Floats
@@ -66,6 +65,8 @@ def log_expected_gain(mean: Floats, std: Floats, known: Floats, reference: Float
     -------
     ndarray of shape (m,)
     """
+    from scipy.special import logsumexp
+
     above = known[(known > reference).all(axis=1)]
     edge = front(above) if len(above) else np.empty((0, 2))
     starts, heights = np.append(reference[0], edge[:, 0]), np.append(edge[:, 1], reference[1])

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,10 +37,6 @@ class AcquisitionInputs:
         Posterior means of the measured and pending places.
     chance : ndarray of shape (m,)
         Probability that a spectrum of the candidate has a value at all.
-    joint : callable
-        Takes indices (k,) of candidates and returns their joint posterior: mean (k,) and covariance (k, k).
-    generator : numpy.random.Generator
-        Source of random numbers, which follows from the seed and from `count`.
     """
 
     mean: Floats
@@ -53,8 +48,6 @@ class AcquisitionInputs:
     free: NDArray[np.bool_]
     seen: Floats
     chance: Floats
-    joint: Callable[[NDArray[np.int_]], tuple[Floats, Floats]]
-    generator: np.random.Generator
 
     def expected(self, worth: Floats, without: float = 0.0) -> Floats:
         """Return the expectation of a score over whether the spectrum will have a value.
@@ -82,26 +75,18 @@ class AcquisitionInputs:
         return float(self.mean.min())
 
 
-Scale = Literal["gain", "logarithm", "level"]
-"""Kind of number that an acquisition function gives: a gain that is never negative, the logarithm of one, or a level without a
-meaningful zero."""
-
-
 class AcquisitionFunction(Part):
     """An acquisition function, chosen by name: it scores each candidate.
 
-    A subclass is a function of `AcquisitionInputs` and its settings alone; what it draws at random comes from their generator.
+    A subclass is a function of `AcquisitionInputs` and its settings alone.
     """
 
     kind: ClassVar[str] = "acquisition function"
 
     @property
-    def scale(self) -> Scale:
-        """Kind of number that it gives: ``"gain"``, ``"logarithm"`` or ``"level"``.
-
-        `CostAware` refuses levels, because only a score with a meaningful zero can be divided.
-        """
-        return "gain"
+    def gain(self) -> bool:
+        """True when it gives a gain, which is never negative; False for a level without a meaningful zero."""
+        return True
 
     @property
     def maximises(self) -> bool:

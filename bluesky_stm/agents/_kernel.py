@@ -119,40 +119,50 @@ class Kernel:
         parts = {name: cast(Tensor, _Matern.apply(part)) for name, part in self._scaled(squared, parameters).items()}
         return self._sum(parts, parameters)
 
-    def linearized(self, squared: Sequence[Tensor], parameters: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+    def linearized(self, squared: Floats, parameters: Floats) -> tuple[Floats, Callable[[Floats], Floats]]:
         """Return the covariance of k pairs of places, and the pull-back of its derivative.
 
         The derivative is written by hand: automatic differentiation takes four times as long, and a refit does little else.
 
         Parameters
         ----------
-        squared : sequence of Tensor of shape (k,)
-            Squared distances of the pairs, one tensor for each group.
-        parameters : Tensor of shape (p,)
+        squared : ndarray of shape (groups, k)
+            Squared distances of the pairs, for each group.
+        parameters : ndarray of shape (p,)
             Logarithms of the parameters.
 
         Returns
         -------
-        covariance : Tensor of shape (k,)
+        covariance : ndarray of shape (k,)
         pulled_back : callable
             Takes the derivative (k,) of any function by these covariances and returns its derivative (p,) by the parameters.
         """
-        matern_parts = {name: matern(part) for name, part in self._scaled(squared, parameters).items()}
-        parts = {name: part for name, (part, _) in matern_parts.items()}
-        variance = self._variances(parameters)
+        shrink, variances = np.exp(-2 * parameters[: len(self.groups)]), np.exp(parameters[len(self.groups) : -1])
+        apart = {part: squared[self._chosen(part)] for part in self._members}
+        value, fall = {}, {}
+        for part, distances in apart.items():
+            r = np.sqrt((5.0 * shrink[self._chosen(part)]) @ distances)
+            low = np.exp(-r)
+            fall[part] = (1.0 + r) * low
+            value[part] = r * r * (low / 3.0) + fall[part]
+        factors = [[value[part] for part in term.split(" * ")] for term in self.terms]
+        terms = [math.prod(found[1:], start=found[0]) for found in factors]
 
-        def pulled_back(slope: Tensor) -> Tensor:
-            gradient = torch.zeros_like(parameters)
-            for i, term in enumerate(self.terms):
-                gradient[len(self.groups) + i] = variance[term] * (slope @ self._product(term, parts))
-            for name, (_, fall) in matern_parts.items():
-                carried = sum(variance[t] * self._product(t, parts, without=name) for t in self.terms if name in t.split(" * "))
-                by_square = slope * carried * fall
-                for i in self._members[name]:
-                    gradient[i] = -2 * torch.exp(-2 * parameters[i]) * (by_square @ squared[i])
+        def pulled_back(slope: Floats) -> Floats:
+            gradient = np.zeros_like(parameters)
+            for i, term in enumerate(terms):
+                gradient[len(self.groups) + i] = variances[i] * (slope @ term)
+            for part, distances in apart.items():
+                carried = np.zeros(())
+                for variance, product in zip(variances, self.terms, strict=True):
+                    others = [value[name] for name in product.split(" * ") if name != part]
+                    if part in product.split(" * "):
+                        carried = carried + (variance * others[0] if others else variance)
+                by_square = slope * carried * fall[part] * (-5.0 / 6.0)
+                gradient[self._chosen(part)] = -2 * shrink[self._chosen(part)] * (distances @ by_square)
             return gradient
 
-        return self._sum(parts, parameters), pulled_back
+        return sum((v * term for v, term in zip(variances, terms, strict=True)), np.array(MEAN_VARIANCE)), pulled_back
 
     def variance(self, parameters: Tensor) -> Tensor:
         """Return the prior variance of the value at one place, without noise.
@@ -193,6 +203,12 @@ class Kernel:
         found = {part: tuple(i for i, group in enumerate(self.groups) if part_of(group) == part) for part in PARTS}
         return {part: members for part, members in found.items() if members}
 
+    def _chosen(self, part: str) -> slice | list[int]:
+        """Return which groups a part consists of: as a slice where they are neighbours, which copies nothing."""
+        members = self._members[part]
+        together = slice(members[0], members[-1] + 1)
+        return together if len(members) == together.stop - together.start else list(members)
+
     def _variances(self, parameters: Tensor) -> dict[str, Tensor]:
         return dict(zip(self.terms, torch.exp(parameters[len(self.groups) : -1]), strict=True))
 
@@ -209,9 +225,9 @@ class Kernel:
         return sum((v * self._product(term, parts) for term, v in self._variances(parameters).items()), constant)
 
     @staticmethod
-    def _product(term: str, parts: dict[str, Tensor], without: str = "") -> Tensor:
-        factors = [parts[name] for name in term.split(" * ") if name != without]
-        return math.prod(factors[1:], start=factors[0]) if factors else torch.ones(())
+    def _product(term: str, parts: dict[str, Tensor]) -> Tensor:
+        factors = [parts[name] for name in term.split(" * ")]
+        return math.prod(factors[1:], start=factors[0])
 
 
 def part_of(group: str) -> str:

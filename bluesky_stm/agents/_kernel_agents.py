@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -14,7 +16,7 @@ from typing_extensions import override
 from bluesky_stm.agents import _health
 from bluesky_stm.agents._appearance import alike_to, collapsed, unseen
 from bluesky_stm.agents._base import BaseAgent
-from bluesky_stm.agents._computing import CPU, computed, device_for, device_name
+from bluesky_stm.agents._computing import CPU, computed
 from bluesky_stm.agents._embedding import principal_plane
 from bluesky_stm.agents._features import ImageFeatures
 from bluesky_stm.agents._fit import one_thread
@@ -31,6 +33,9 @@ from bluesky_stm.valued import chance_of_value
 
 LEAST_VALUES = 3
 """Number of values that a fit needs."""
+
+TRIES = 3
+"""Number of spectra that a place gets whose values are taken back each time."""
 
 Kernels = dict[str, tuple[str, ...]]
 """Parts that each kernel takes ("xy", "picture", "deep"), by the name of the kernel."""
@@ -55,16 +60,21 @@ class KernelAgent(BaseAgent):
         noted, and each decision warns of it.
         """
         super().observe(topograph, prior)
-        self._half = min(topograph.frame.size) / 2
-        self._device = device_for(len(self._candidates))
         self._places: list[Features] = []
         self._forget()
         with one_thread():
+            self._remember(self._inherited)
+        self._noticed = [alike_to(part) for part in self._blind]
+
+    @override
+    def _look(self, topograph: Topograph) -> None:
+        super()._look(topograph)
+        self._center, self._half = np.asarray(topograph.frame.center), min(topograph.frame.size) / 2
+        self._remembered: dict[Point, Features] = {}
+        with one_thread():
             self._image_features = ImageFeatures(topograph, self._candidates, self.settings.windows(topograph.frame)[0])
             self._known = self._features(self._candidates)
-            self._remember(self._inherited)
         self._blind = collapsed(self._known, self.kernels)
-        self._noticed = [alike_to(part) for part in self._blind]
 
     @override
     def ingest(self, observations: Sequence[Observation]) -> None:
@@ -195,18 +205,13 @@ class KernelAgent(BaseAgent):
         """Drop everything that can be computed again."""
         self._model: Model | None = None
         self._curves: tuple[int, Curves, list[Model], Floats] | None = None
-        self._moved: Features = {}
-
-    def _move_to_cpu(self, why: str) -> None:
-        """Compute on the CPU until the next `observe`."""
-        self._device = CPU
-        self._noticed.append(f"the GPU failed ({why}): computed on the processor since then")
-        self._forget()
 
     def _remember(self, lessons: Sequence[Observation]) -> None:
         """Compute the features of the places where a value was measured."""
-        good = [o.point for o in lessons if o.has_value]
-        self._places += [self._features(np.array([point], dtype=float)) for point in good]  # alone: the same bits in any batch
+        for point in (o.point for o in lessons if o.has_value):
+            if point not in self._remembered:  # each alone: the same bits in any batch
+                self._remembered[point] = self._features(np.array([point], dtype=float))
+            self._places.append(self._remembered[point])
 
     def _warped(self, model: Model, points: ArrayLike | None) -> tuple[Floats, Floats]:
         """Return mean and standard deviation, warped, noise left out, at ``points`` or (None) at the candidates."""
@@ -214,7 +219,7 @@ class KernelAgent(BaseAgent):
             mean, variance = model.process.mean, model.process.variance
         else:
             mean, variance = model.process.at(self._features(np.atleast_2d(np.asarray(points, dtype=float))))
-        return mean.cpu().numpy(), variance.sqrt().cpu().numpy()
+        return mean.numpy(), variance.sqrt().numpy()
 
     def _predictive(self, points: ArrayLike) -> tuple[Model, Floats, Floats]:
         model = self._updated()
@@ -225,8 +230,8 @@ class KernelAgent(BaseAgent):
 
     @computed
     def _choose(self, free: NDArray[np.bool_], pending: Sequence[Point]) -> Decision:
-        model = self._updated()
-        if model is None:
+        learned = model = self._updated()
+        if learned is None or model is None:
             return self._fallen_back(free, pending, "fewer than three spectra have a value")
         for point in pending:
             model = model.fantasized(self._features(np.array([point], dtype=float)))
@@ -235,14 +240,14 @@ class KernelAgent(BaseAgent):
         if not np.isfinite(scores).any():
             return self._fallen_back(free, pending, "no candidate has a finite acquisition")
         chosen = int(np.argmax(scores))
-        mean, std = model.warp.moments(inputs.mean[[chosen]], inputs.std[[chosen]])
+        mean, std = model.warp.moments(*(part[[chosen]] for part in self._warped(model, None)))
         return self._decision(
             chosen,
             self._acquisition.name,
             mean=float(mean[0]),
             std=float(std[0]),
             acquisition=float(scores[chosen]),
-            health=self._health(model),
+            health=self._health(learned),
         )
 
     def _fallen_back(self, free: NDArray[np.bool_], pending: Sequence[Point], why: str) -> Decision:
@@ -256,11 +261,8 @@ class KernelAgent(BaseAgent):
     def _acquisition_inputs(self, model: Model, free: NDArray[np.bool_], pending: int) -> AcquisitionInputs:
         last = self.observations[-1].point if self.observations else self.topograph.frame.center
         count = len(self.observations) + pending
+        model = model.seeking
         mean, std = self._warped(model, None)
-
-        def joint(index: NDArray[np.int_]) -> tuple[Floats, Floats]:
-            mean, covariance = model.process.joint(torch.as_tensor(index))
-            return mean.cpu().numpy(), covariance.cpu().numpy()
 
         return AcquisitionInputs(
             mean=mean,
@@ -270,11 +272,32 @@ class KernelAgent(BaseAgent):
             travel=np.hypot(*(self._candidates - np.asarray(last)).T),
             warp=model.warp,
             free=free,
-            seen=model.process.mean_where_measured.cpu().numpy(),
+            seen=model.process.mean_where_measured.numpy(),
             chance=self._chance(),
-            joint=joint,
-            generator=self._generator(count),
         )
+
+    @override
+    def _next(self, free: NDArray[np.bool_], pending: Sequence[Point]) -> Decision:
+        worth = self._worth_another(free) if self._maximises else None
+        return super()._next(free, pending) if worth is None else self._once_more(worth)
+
+    def _worth_another(self, free: NDArray[np.bool_]) -> int | None:
+        """Return the candidate at which the highest value was taken back, if that was higher than any that stands.
+
+        A changed tip takes the values since its last check with it, good ones among them, and the place of the best would else
+        be left as one of many. A place may also be what spoils the tip: after `TRIES` spectra it is left.
+        """
+        doubted = [(o.doubted, self._nearest(o.point)) for o in self.observations if o.doubted is not None]
+        times, best = Counter(place for _, place in doubted), max(self._values(), default=-math.inf)
+        worth = [(value, place) for value, place in doubted if value > best and free[place] and times[place] < TRIES]
+        return max(worth)[1] if worth else None
+
+    @computed
+    def _once_more(self, candidate: int) -> Decision:
+        model = self._updated()
+        value = self.posterior(self._candidates[[candidate]])
+        health = self._health(model) if model else None
+        return self._decision(candidate, "once more", float(value.mean[0]), float(value.std[0]), health=health)
 
     def _chance(self) -> Floats:
         """Return the probability (m,) that a spectrum of each candidate is of use.
@@ -309,9 +332,8 @@ class KernelAgent(BaseAgent):
         """
         if len(values) < LEAST_VALUES:
             return None
-        self._moved = self._moved or {group: features.to(self._device) for group, features in self._known.items()}
         known = np.zeros(len(values)) if deviations is None else deviations
-        lessons = TrainingSet(self._groups(kernels), places, values, self._moved, known)
+        lessons = TrainingSet(self._groups(kernels), places, values, self._known, known)
         # Fitted anew when it is due; in between each value is one more row of the same fit.
         if model is None or model.due != lessons.due:
             model = Model.fitted(lessons, model)
@@ -345,17 +367,18 @@ class KernelAgent(BaseAgent):
 
     def _features(self, points: Floats) -> Features:
         """Return features by group: "xy" in half sides of the frame, and the groups of the image."""
-        xy = (points - np.asarray(self.topograph.frame.center)) / self._half
+        xy = (points - self._center) / self._half
         named = {"xy": xy} | dict(zip(self._image_features.groups, self._image_features(points), strict=True))
         return {group: torch.as_tensor(np.ascontiguousarray(values)) for group, values in named.items()}
 
     def _health(self, model: Model) -> Health:
         residual, std = model.leave_one_out()
-        error, covered = float(np.sqrt(np.mean(residual**2))), _health.coverage(residual, std)
+        error, covered = float(np.sqrt(model.shares @ residual**2)), _health.coverage(residual, std, model.shares)
         fit = model.leading.fit
         groups = fit.kernel.groups
         fallen = [f"{name!r} is left out, its fit is bad" for name in model.left_out]
-        more = [*self._noticed, *unseen(model.process, self._blind), *fallen]
+        inside, off, failing = _health.ahead(self._missed(model))
+        more = [*self._noticed, *unseen(model.process, self._blind), *fallen, *failing]
         return Health(
             model.name,
             error,
@@ -364,8 +387,16 @@ class KernelAgent(BaseAgent):
             length=float(fit.parameters[groups.index("xy")].exp()) * self._half if "xy" in groups else float("nan"),
             depth=model.process.share("deep"),
             warning=self._warning(error, covered, model.count, more),
-            device=device_name(self._device),
+            device=CPU,
+            ahead=inside,
+            off=off,
         )
+
+    def _missed(self, model: Model) -> Floats:
+        """Return by how much each value of a chosen place missed what those before it predict; see `Model.ahead`."""
+        seeds = len(self._inherited) + self.settings.seeds
+        chosen = [i >= seeds for i, o in enumerate(self._all_observations) if o.has_value]
+        return model.ahead()[np.array(chosen, dtype=bool)]
 
 
 class PositionAgent(KernelAgent):

@@ -35,9 +35,10 @@ class SpotKinds:
     def __init__(self, topograph: Topograph, patch: float, step: float) -> None:
         from scipy.ndimage import map_coordinates
 
-        self.candidates, self._spots = on_spots(topograph, patch, step)
+        bent = curvature(topograph, patch)
+        self.candidates, self._spots = on_spots(topograph, patch, step, bent)
         pixels = topograph.frame.to_pixel(self.candidates).T
-        shapes = (*curvature(topograph, patch), *threefold(topograph, patch))
+        shapes = (*bent, *threefold(topograph, patch))
         seen = [map_coordinates(one, pixels, order=1, mode="reflect") for one in shapes]
         self._appearance = np.arcsinh(np.stack(seen, axis=-1))  # ratios count: from dot to vacancy as from vacancy to cluster
 

@@ -1,9 +1,11 @@
-"""A mixture of several kernels, each counting as far as it predicts the values left out.
+"""A mixture of several kernels and a constant, each counting as far as it predicts the values left out.
 
-Position alone, position and image, these and the net: none is best everywhere, and few spectra cannot tell which one is.
-All of them predict, and their predictions are mixed with the weights under which the values, each left out once, are most
-probable (stacking [1]_). The weight of a kernel that does not predict falls to nearly zero; a weak prior keeps the weights even
-until the values tell the kernels apart. Where the means of the kernels differ, the standard deviation of the mixture grows.
+Position and image, position and the net: neither is best everywhere, and few spectra cannot tell which one is; and there are
+surfaces of which neither says anything, where nothing is better than the mean of the surface. All of them predict, and their
+predictions are mixed with the weights under which the values, each left out once, are most probable (stacking [1]_), each value
+counting for its share of the surface (`_shares`): a kernel that predicts what was picked and fails on ordinary places loses its
+weight. A weak prior keeps the weights even until the values tell the kernels apart. Where the means differ, the standard
+deviation of the mixture grows.
 
 References
 ----------
@@ -21,7 +23,7 @@ import torch
 from torch import Tensor
 
 from bluesky_stm.agents._fit import Fit, noise_variance
-from bluesky_stm.agents._process import Process
+from bluesky_stm.agents._process import LEAST_VARIANCE, Process
 
 Features = dict[str, Tensor]
 """Features of n places by group, each (n, d)."""
@@ -29,34 +31,39 @@ Features = dict[str, Tensor]
 EM_ITERATIONS = 100
 """Number of iterations of the expectation maximisation."""
 PRIOR_SUCCESSES = 1.0
-"""Prior of the weights, as a number of values that each kernel has predicted well before the first one came."""
+"""Prior of the weights, as a number of values that each kernel, and the constant, has predicted well before the first one."""
 
 
 @dataclass(frozen=True, eq=False)
 class Mixture:
-    """Gaussian processes on the same values, and their weights. Its predictions are moments of the mixture.
+    """Gaussian processes on the same values, a constant, and their weights. Its predictions are moments of the mixture.
+
+    The constant is the distribution of the values on the surface, of mean 0 and variance 1 in warped values, at every place.
 
     Attributes
     ----------
     processes : sequence of Process
     weights : Tensor of shape (k,)
-        They sum to 1.
+        Those of the processes; with that of the constant they sum to 1.
     """
 
     processes: Sequence[Process]
     weights: Tensor
 
     @classmethod
-    def stacked(cls, processes: Sequence[Process]) -> Self:
+    def stacked(cls, processes: Sequence[Process], shares: Tensor) -> Self:
         """Return the mixture with the weights of `stacking`.
 
         Parameters
         ----------
         processes : sequence of Process
             Processes on the same values. The log density of each value, predicted from all others, decides on their weights.
+        shares : Tensor of shape (n,)
+            For how much of the surface each value stands; they sum to 1.
         """
-        left_out = [process.leave_one_out() for process in processes]
-        return cls(processes, stacking(torch.stack([-0.5 * (r / s) ** 2 - s.log() for r, s in left_out])))
+        values = processes[0].values
+        left_out = [process.leave_one_out() for process in processes] + [(values, torch.ones_like(values))]
+        return cls(processes, stacking(torch.stack([-0.5 * (r / s) ** 2 - s.log() for r, s in left_out]), shares)[:-1])
 
     def extended(self, place: Features, value: Tensor, known: Sequence[float] = ()) -> Self:
         """Return the mixture with one more value; parameters and weights stay.
@@ -86,17 +93,7 @@ class Mixture:
         mean, variance : Tensor of shape (m,)
             Noise left out.
         """
-        return self._moments([process.at(select(process.fit, places)) for process in self.processes])
-
-    def joint(self, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the joint posterior of the candidates ``index`` (m,): mean (m,) and covariance (m, m).
-
-        The disagreement of the means of the processes adds to their covariances.
-        """
-        means, covariances = zip(*(process.joint(index) for process in self.processes), strict=True)
-        mean = self._mixed(means)
-        apart = [torch.outer(one - mean, one - mean) for one in means]
-        return mean, self._mixed(covariances) + self._mixed(apart)
+        return self._moments([process.at(select(process.fit, places)) for process in self.processes], self._left_open)
 
     def leave_one_out(self) -> tuple[Tensor, Tensor]:
         """Predict each value from all others, with the weights as they are.
@@ -106,14 +103,39 @@ class Mixture:
         residual, std : Tensor of shape (n,)
             Value minus prediction, and standard deviation of the prediction, noise included.
         """
-        residual, variance = self._moments([(r, s * s) for r, s in (process.leave_one_out() for process in self.processes)])
-        return residual, variance.sqrt()
+        values = self.processes[0].values
+        mean, variance = self._moments([(values - r, s * s) for r, s in (p.leave_one_out() for p in self.processes)], 1.0)
+        return values - mean, variance.sqrt()
+
+    @property
+    def without_constant(self) -> Self:
+        """The mixture of the processes alone: where it has to be decided which place is better, the constant says nothing."""
+        return replace(self, weights=self.weights / self.weights.sum())
+
+    def ahead(self) -> tuple[Tensor, Tensor]:
+        """Predict each value from those before it, in the order in which they were taken.
+
+        Parameters and weights are those of all values.
+
+        Returns
+        -------
+        residual, std : Tensor of shape (n,)
+            Value minus prediction, and standard deviation of the prediction, noise included.
+        """
+        values = self.processes[0].values
+        mean, variance = self._moments([(values - r, s * s) for r, s in (p.ahead() for p in self.processes)], 1.0)
+        return values - mean, variance.sqrt()
+
+    @property
+    def constant(self) -> float:
+        """Weight of the constant, from 0 to 1: how far nothing that the processes see says anything of the values."""
+        return float(1 - self.weights.sum())
 
     @property
     def mean(self) -> Tensor:
         """Posterior mean of the candidates, (m,), in warped values.
 
-        It is the mean of the processes with their weights.
+        It is the mean of the processes and of the constant, which is 0, with their weights.
         """
         return self._mixed([process.mean for process in self.processes])
 
@@ -123,7 +145,7 @@ class Mixture:
 
         The disagreement of the means of the processes is in it.
         """
-        return self._moments([(process.mean, process.variance) for process in self.processes])[1]
+        return self._moments([(process.mean, process.variance) for process in self.processes], self._left_open)[1]
 
     @property
     def mean_where_measured(self) -> Tensor:
@@ -141,7 +163,7 @@ class Mixture:
 
         What spectra tell of their own noise beforehand is not in it.
         """
-        return float(self._mixed([noise_variance(process.fit.parameters) for process in self.processes]))
+        return float(self._mixed([noise_variance(process.fit.parameters) for process in self.processes]) / self.weights.sum())
 
     @property
     def heaviest(self) -> int:
@@ -164,9 +186,16 @@ class Mixture:
         fits = [process.fit for process in self.processes]
         return sum(w * fit.kernel.share(fit.parameters, part) for w, fit in zip(self.weights.tolist(), fits, strict=True))
 
-    def _moments(self, parts: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    @property
+    def _left_open(self) -> float:
+        """Variance of the values around the constant that is not noise."""
+        return max(1 - self.noise, LEAST_VARIANCE)
+
+    def _moments(self, parts: Sequence[tuple[Tensor, Tensor]], left_open: float) -> tuple[Tensor, Tensor]:
+        """Return mean and variance of the mixture of ``parts`` and of the constant, whose variance is ``left_open``."""
         mean = self._mixed([one for one, _ in parts])
-        return mean, self._mixed([variance + (one - mean) ** 2 for one, variance in parts])
+        constant = self.constant * (left_open + mean**2)
+        return mean, self._mixed([variance + (one - mean) ** 2 for one, variance in parts]) + constant
 
     def _mixed(self, parts: Sequence[Tensor]) -> Tensor:
         return sum((w * part for w, part in zip(self.weights.tolist(), parts, strict=True)), torch.zeros_like(parts[0]))
@@ -189,13 +218,15 @@ def select(fit: Fit, places: Features) -> list[Tensor]:
     return [places[group] for group in fit.kernel.groups]
 
 
-def stacking(log_density: Tensor) -> Tensor:
+def stacking(log_density: Tensor, shares: Tensor) -> Tensor:
     """Return the weights under which a mixture of predictive densities is most probable, by expectation maximisation.
 
     Parameters
     ----------
     log_density : Tensor of shape (k, n)
-        Log density of each of n values under each of k kernels.
+        Log density of each of n values under each of k distributions.
+    shares : Tensor of shape (n,)
+        How much each value counts; they sum to 1.
 
     Returns
     -------
@@ -205,7 +236,7 @@ def stacking(log_density: Tensor) -> Tensor:
     density = torch.exp(log_density - log_density.max(0).values)
     weights = density.new_full((len(density),), 1 / len(density))
     for _ in range(EM_ITERATIONS):
-        shares = weights[:, None] * density
-        weights = (shares / shares.sum(0)).sum(1) + PRIOR_SUCCESSES
+        likely = weights[:, None] * density
+        weights = (likely / likely.sum(0)) @ shares * len(shares) + PRIOR_SUCCESSES
         weights = weights / weights.sum()
     return weights

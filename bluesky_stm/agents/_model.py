@@ -19,6 +19,9 @@ from bluesky_stm.geometry import Floats
 
 __all__ = ["Features", "Model"]
 
+CONSTANT = "constant"
+"""Name of the model where nothing that is seen says anything of the values."""
+
 
 @dataclass(frozen=True, eq=False)
 class Model:
@@ -35,6 +38,8 @@ class Model:
     warp : Warp
         The map from values to warped values.
     process : Mixture
+    shares : ndarray of shape (count,)
+        For how much of the surface each value stands; they sum to 1.
     """
 
     names: tuple[str, ...]
@@ -42,6 +47,7 @@ class Model:
     count: int
     warp: Warp
     process: Mixture
+    shares: Floats
 
     @classmethod
     def fitted(cls, training: TrainingSet, before: Model | None = None) -> Model | None:
@@ -80,7 +86,11 @@ class Model:
                     process = process.extended(select(process.fit, training.places[i]), values[0], float(known[i]))
                 found[name] = process.with_values(values)
         sound = {name: process for name, process in found.items() if _sound(process)} or dict(list(found.items())[:1])
-        return cls(tuple(sound), due, count, warp, Mixture.stacked(list(sound.values()))) if sound else None
+        if not sound:
+            return None
+        shares = training.shares(count)
+        mixture = Mixture.stacked(list(sound.values()), torch.as_tensor(shares))
+        return cls(tuple(sound), due, count, warp, mixture, shares)
 
     def extended(self, training: TrainingSet) -> Model:
         """Return the model with the next value of its training data; parameters and weights stay.
@@ -93,7 +103,8 @@ class Model:
         place, value = training.places[self.count], training.values[self.count]
         warped = torch.as_tensor(self.warp(np.array([value])))
         known = [float(training.known(self.due[name])[self.count]) for name in self.names]
-        return replace(self, count=self.count + 1, process=self.process.extended(place, warped[0], known))
+        process, count = self.process.extended(place, warped[0], known), self.count + 1
+        return replace(self, count=count, process=process, shares=training.shares(count))
 
     def fantasized(self, place: Features) -> Model:
         """Return the model as if its mean had been measured at a place, for a point that is pending.
@@ -120,7 +131,20 @@ class Model:
             In standard deviations of the values, noise included.
         """
         residual, std = self.process.leave_one_out()
-        return residual.cpu().numpy(), std.cpu().numpy()
+        return residual.numpy(), std.numpy()
+
+    @property
+    def seeking(self) -> Model:
+        """The model that acquisition functions ask: without the constant, which is no reason to prefer one place to another.
+
+        It would only take away from what the kernels say, the same share at every place, and widen all intervals alike.
+        """
+        return replace(self, process=self.process.without_constant)
+
+    def ahead(self) -> Floats:
+        """Return by how much each value, (n,), missed what those before it predict, in predicted standard deviations."""
+        residual, std = self.process.ahead()
+        return (residual / std).numpy()
 
     @property
     def kept(self) -> dict[tuple[str, int], Process]:
@@ -130,8 +154,9 @@ class Model:
 
     @property
     def name(self) -> str:
-        """Name of the kernel with the largest weight."""
-        return self.names[self.process.heaviest]
+        """Name of the kernel with the largest weight, or ``"constant"`` where the constant has a larger one."""
+        largest = float(self.process.weights.max())
+        return self.names[self.process.heaviest] if largest >= self.process.constant else CONSTANT
 
     @property
     def left_out(self) -> list[str]:
@@ -163,7 +188,7 @@ class Model:
         fit, candidates = process.fit, process.candidates
         groups = list(zip(fit.kernel.groups, candidates, fit.parameters, strict=False))  # lengths come first
         pictures = [features / length.exp() for group, features, length in groups if group != "xy"]
-        return torch.cat(pictures or candidates, dim=1).detach().cpu().numpy()
+        return torch.cat(pictures or candidates, dim=1).detach().numpy()
 
     @property
     def noise(self) -> float:

@@ -38,7 +38,9 @@ class NoveltyAgent(WeighingAgent):
         _, models, scores = self._components()
         if not models:
             return "all spectra are the same"
-        mean, std = (np.stack(a, axis=1) for a in zip(*(m.warp.moments(*self._warped(m, None)) for m in models), strict=True))
+        mean, std = (
+            np.stack(a, axis=1) for a in zip(*(m.warp.moments(*self._warped(m.seeking, None)) for m in models), strict=True)
+        )
         for point in pending:
             scores = np.concatenate([scores, mean[[self._nearest(point)]]])
         return self._chance() * expected_novelty(mean, std, scores, self.settings.neighbours), models[0]

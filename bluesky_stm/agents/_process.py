@@ -3,9 +3,6 @@
 It keeps ``L^-1 K(measured, candidates)`` beside the Cholesky factor L: one more spectrum then costs one row, instead of a new
 factor and a new solution for every candidate. The numbers agree with those of a fresh start up to rounding; a replay does the
 same steps in the same order and gets the same bits.
-
-All tensors live where the features of the candidates live, on a GPU or not. Arguments are moved there; callers move results
-back themselves.
 """
 
 from __future__ import annotations
@@ -60,14 +57,14 @@ class Rows:
         Parameters
         ----------
         like : Tensor
-            Tensor whose dtype and device are taken.
+            Tensor whose dtype is taken.
         count : int
             Number of rows.
         columns : int
             Number of columns.
         """
         room = count + ROOM + count // 16
-        return cls(_Buffer(torch.empty(room, columns, dtype=like.dtype, device=like.device), count), count)
+        return cls(_Buffer(torch.empty(room, columns, dtype=like.dtype), count), count)
 
     @property
     def all(self) -> Tensor:
@@ -80,7 +77,7 @@ class Rows:
         Parameters
         ----------
         row : Tensor of shape (columns,)
-            Its dtype and device are those of the matrix.
+            Its dtype is that of the matrix.
         """
         mine = self.buffer.used == self.count < len(self.buffer.tensor)
         grown = self if mine else self._copied()
@@ -149,13 +146,11 @@ class Process:
         values : Tensor of shape (n,)
             Warped values.
         candidates : list of Tensor of shape (m, d)
-            Features of the candidates, by group; they decide on the device.
+            Features of the candidates, by group.
         known : Tensor of shape (n,), optional
             Variance of each value that is known beforehand, as for `fitted`.
         """
-        device = candidates[0].device
-        fit, places, values = replace(fit, parameters=fit.parameters.to(device)), _brought(places, device), values.to(device)
-        noise = noises(fit, torch.zeros_like(values) if known is None else known.to(device))
+        noise = noises(fit, torch.zeros_like(values) if known is None else known)
         factor = torch.linalg.cholesky(gram(fit, squared_distances(places, places), noise))
         solved = torch.linalg.solve_triangular(factor, values[:, None], upper=False)[:, 0]
         rows = solved_rows(fit, factor, places, candidates)
@@ -175,7 +170,6 @@ class Process:
         known : float
             Its variance as far as that is known beforehand.
         """
-        place, value = _brought(place, self._device), value.to(self._device)
         noise = noise_variance(self.fit.parameters) + known
         # Forward substitution of one row of L and one of L^-1 K: n**2 + n m steps, for a fresh factor n**3 + n**2 m.
         covariance = self._covariance(place, self.places)[0]
@@ -207,7 +201,7 @@ class Process:
         values : Tensor of shape (n,)
             Warped values, in the order of the places.
         """
-        solved = torch.linalg.solve_triangular(self.factor, values.to(self._device)[:, None], upper=False)[:, 0]
+        solved = torch.linalg.solve_triangular(self.factor, values[:, None], upper=False)[:, 0]
         return replace(self, solved=solved, weights=_weights(self.factor, solved), mean=solved @ self.rows.all)
 
     def at(self, places: list[Tensor]) -> tuple[Tensor, Tensor]:
@@ -218,27 +212,9 @@ class Process:
         places : list of Tensor of shape (k, d)
             Features, by group.
         """
-        rows = solved_rows(self.fit, self.factor, self.places, _brought(places, self._device)).all
+        rows = solved_rows(self.fit, self.factor, self.places, places).all
         variance = self.fit.kernel.variance(self.fit.parameters) - _squares(rows)
         return self.solved @ rows, variance.clamp(min=LEAST_VARIANCE)
-
-    def joint(self, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the joint posterior of some candidates, noise left out.
-
-        Parameters
-        ----------
-        index : Tensor of shape (k,)
-            Indices of the candidates.
-
-        Returns
-        -------
-        mean : Tensor of shape (k,)
-        covariance : Tensor of shape (k, k)
-        """
-        index = index.to(self._device)
-        places = [group[index] for group in self.candidates]
-        rows = self.rows.all[:, index]
-        return self.mean[index], self._covariance(places, places) - rows.T @ rows
 
     def leave_one_out(self) -> tuple[Tensor, Tensor]:
         """Predict each value from all others.
@@ -250,6 +226,23 @@ class Process:
         """
         return left_out(self.weights, self.precision)
 
+    def ahead(self) -> tuple[Tensor, Tensor]:
+        """Predict each value from those before it.
+
+        Returns
+        -------
+        residual, std : Tensor of shape (n,)
+            Value minus prediction, and standard deviation of the prediction, noise included. Both stand in the Cholesky factor:
+            its rows follow the order of the values.
+        """
+        std = self.factor.diagonal()
+        return std * self.solved, std
+
+    @property
+    def values(self) -> Tensor:
+        """Values of the measured places, (n,), warped."""
+        return self.factor @ self.solved
+
     @property
     def mean_where_measured(self) -> Tensor:
         """Posterior mean of the measured places, (n,), in warped values.
@@ -257,10 +250,6 @@ class Process:
         It is the values less their estimated noise.
         """
         return self.factor @ self.solved - self.noise * self.weights
-
-    @property
-    def _device(self) -> torch.device:
-        return self.mean.device
 
     def _covariance(self, a: Sequence[Tensor], b: Sequence[Tensor]) -> Tensor:
         return self.fit.kernel.covariance(squared_distances(a, b), self.fit.parameters)
@@ -328,10 +317,6 @@ def solved_rows(fit: Fit, factor: Tensor, places: list[Tensor], others: list[Ten
 def _weights(factor: Tensor, solved: Tensor) -> Tensor:
     """Return ``L^-T solved``."""
     return torch.linalg.solve_triangular(factor.T, solved[:, None], upper=True)[:, 0]
-
-
-def _brought(places: Sequence[Tensor], device: torch.device) -> list[Tensor]:
-    return [group.to(device) for group in places]
 
 
 def _squares(rows: Tensor) -> Tensor:

@@ -252,7 +252,7 @@ class PublishedAgent(BaseAgent):
         noise = float(process.likelihood.noise.detach().sqrt()) * span
         warning = self._warning(error, covered, count, more)
         name = "deep kernel of the published runs"
-        return Health(name, error, covered, noise=noise, depth=1.0, warning=warning, device=CPU.type)
+        return Health(name, error, covered, noise=noise, depth=1.0, warning=warning, device=CPU)
 
     def _updated(self) -> tuple[int, EmbeddedProcess, float, float] | None:
         """Number of values, the process fitted to them, their least and their span."""

@@ -49,7 +49,8 @@ class Rings:
         self._frame = topograph.frame
         side, pixel_size = min(topograph.frame.size), np.array(topograph.frame.pixel_size)
         image, least, greatest = _compressed(standardized(topograph.height)), SHARES[0] * side, SHARES[1] * side
-        self._radii = [np.clip(radius, least, greatest) / pixel_size for radius in RADII]
+        radii, self._which = np.unique(np.clip(RADII, least, greatest), return_inverse=True)
+        self._radii = [radius / pixel_size for radius in radii]
         self._images = [scipy.ndimage.gaussian_filter(image, SMOOTHING * radius, mode="reflect") for radius in self._radii]
         raw = self._raw(candidates[:: -(-len(candidates) // LEARNED_FROM)])
         self._usual = np.sqrt((raw**2).mean(axis=0))
@@ -65,7 +66,8 @@ class Rings:
 
     def _raw(self, points: Floats) -> Floats:
         pixels = self._frame.to_pixel(points)
-        rings = np.stack([self._ring(i, pixels) for i in range(len(RADII))], axis=1)  # (n, radii, harmonics)
+        rings = np.stack([self._ring(i, pixels) for i in range(len(self._radii))], axis=1)  # (n, radii, harmonics)
+        rings = rings[:, self._which]  # radii beyond the least and the greatest of this frame are read once
         widest = rings[:, -1:, 0].copy()
         rings[:, :, 0] -= widest
         rings[:, -1, 0] = scipy.ndimage.map_coordinates(self._images[0], pixels.T, order=1, mode="reflect") - widest[:, 0]

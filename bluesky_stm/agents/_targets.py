@@ -1,14 +1,16 @@
 """A monotonic transformation that makes values fit for a Gaussian process, and its inverse.
 
 Values may be in any unit and have heavy tails (the published scalars run from 1e-9 to 3, with a kurtosis up to 33). They are
-centred on the median and divided by a robust standard deviation; beyond ``far`` of these they count by their logarithm. The
-``far`` that a set of values needs is decided by leaving one out (`TAILS`). A Yeo-Johnson power was tried instead and cost more
-than it gained: with two kinds of terrace the values have two peaks, and bending these towards one bell spreads what is flat.
+centred on the median and divided by a robust standard deviation, both of the surface (`_shares`); beyond ``far`` of these
+they count by their logarithm. The ``far`` that a set of values needs is decided by leaving one out (`TAILS`). A Yeo-Johnson
+power was tried instead and cost more than it gained: with two kinds of terrace the values have two peaks, and bending these
+towards one bell spreads what is flat.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -37,7 +39,8 @@ class Warp:
     """The strictly increasing map from values to warped values.
 
     It is ``z = (value - center) / scale``, then ``sign(z) (far + log(1 + |z| - far))`` where ``|z|`` exceeds ``far``, then
-    ``(. - shift) / spread``, so that the warped values have zero mean and unit variance.
+    ``(. - shift) / spread``, so that the warped values have zero mean and unit variance where each
+    counts for its share of the surface.
 
     Attributes
     ----------
@@ -46,7 +49,7 @@ class Warp:
     far : float
         Robust standard deviations beyond which the logarithm counts.
     shift, spread : float
-        Mean and standard deviation before the last step.
+        Mean and standard deviation of the surface before the last step.
     low, high : float
         Ends of the inverse, in units of ``scale``: they lie one range of the values below the smallest and above the largest.
     """
@@ -61,7 +64,7 @@ class Warp:
     """Ends of what is turned back, in units of ``scale``: a span of the values beyond their smallest and largest."""
 
     @classmethod
-    def fitted(cls, values: Floats, far: float = TAILS[0]) -> Self:
+    def fitted(cls, values: Floats, far: float = TAILS[0], shares: Floats | None = None) -> Self:
         """Return the map that fits a set of values.
 
         Parameters
@@ -70,12 +73,15 @@ class Warp:
             All of them finite.
         far : float
             Robust standard deviations beyond which the logarithm counts; one of `TAILS`.
+        shares : ndarray of shape (n,), optional
+            For how much of the surface each value stands; they sum to 1. By default all count the same.
         """
-        center, scale = float(np.median(values)), _robust_std(values)
+        center, scale = float(_quantiles(values, shares, [0.5])[0]), _robust_std(values, shares)
         z = (values - center) / scale
         warped = _compressed(z, far)
+        shift, spread = _moments(warped, shares)
         ends = float(2 * z.min() - z.max()), float(2 * z.max() - z.min())
-        return cls(center, scale, far, float(warped.mean()), float(warped.std()) or 1.0, *ends)
+        return cls(center, scale, far, shift, spread or 1.0, *ends)
 
     def __call__(self, values: Floats) -> Floats:
         """Return the warped values."""
@@ -135,7 +141,41 @@ class Warp:
         return np.clip(_expanded(np.asarray(warped) * self.spread + self.shift, self.far), self.low, self.high)
 
 
-def _robust_std(values: Floats) -> float:
+def weighted_quantiles(values: Floats, weights: Floats, levels: Sequence[float]) -> Floats:
+    """Return quantiles of weighted values, with linear interpolation between the middles of their weights.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n,)
+        In any order.
+    weights : ndarray of shape (n,)
+        Positive; they sum to 1.
+    levels : sequence of float
+        Probabilities, from 0 to 1.
+
+    Returns
+    -------
+    ndarray
+        One for each level.
+    """
+    order = np.argsort(values, kind="stable")
+    middles = np.cumsum(weights[order]) - 0.5 * weights[order]
+    return np.interp(levels, middles, values[order])
+
+
+def _quantiles(values: Floats, weights: Floats | None, levels: Sequence[float]) -> Floats:
+    return np.quantile(values, levels) if weights is None else weighted_quantiles(values, weights, levels)
+
+
+def _moments(values: Floats, weights: Floats | None) -> tuple[float, float]:
+    """Return mean and standard deviation of values, weighted where there are weights."""
+    if weights is None:
+        return float(values.mean()), float(values.std())
+    mean = float(weights @ values)
+    return mean, float(np.sqrt(weights @ (values - mean) ** 2))
+
+
+def _robust_std(values: Floats, weights: Floats | None) -> float:
     """Return a robust standard deviation.
 
     It follows from the quartiles, or from all values where half of them are equal; it is 1 where all of them are.
@@ -144,9 +184,9 @@ def _robust_std(values: Floats) -> float:
     if size < SMALLEST:
         return 1.0
     shares = values / size  # squares of very large or very small values are not numbers
-    low, high = np.percentile(shares, [25, 75])
+    low, high = _quantiles(shares, weights, [0.25, 0.75])
     # The quartiles of a normal distribution are 1.349 standard deviations apart.
-    scales = (float(high - low) / 1.349, float(shares.std()), 1.0)
+    scales = (float(high - low) / 1.349, _moments(shares, weights)[1], float(shares.std()), 1.0)
     return size * next(scale for scale in scales if scale > 1e-9)
 
 

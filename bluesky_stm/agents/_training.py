@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from bluesky_stm.agents._fit import Fit, fitted, leave_one_out
 from bluesky_stm.agents._kernel import Kernel, squared_distances
 from bluesky_stm.agents._mixture import Features
 from bluesky_stm.agents._process import Process, gram, noises
+from bluesky_stm.agents._shares import shares
 from bluesky_stm.agents._targets import TAILS, Warp
 from bluesky_stm.geometry import Floats
 
@@ -78,10 +80,31 @@ class TrainingSet:
         The warp is that of the first ``count`` values with tails for ordinary values: it follows from the data alone, and a
         process that is kept and extended has the same numbers as one that is built again.
         """
+        if count not in self._known:
+            self._known[count] = self._warped_variance(count)
+        return self._known[count].clone()
+
+    def shares(self, count: int) -> Floats:
+        """Return for how much of the surface each of the first ``count`` values stands, (count,)."""
+        if count not in self._shares:
+            self._shares[count] = shares(self.candidates, self.places[:count])
+        return self._shares[count].copy()
+
+    @cached_property
+    def _known(self) -> dict[int, Tensor]:
+        """What `known` has returned: each kernel asks for it several times in a step."""
+        return {}
+
+    @cached_property
+    def _shares(self) -> dict[int, Floats]:
+        """What `shares` has returned."""
+        return {}
+
+    def _warped_variance(self, count: int) -> Tensor:
         deviations = np.nan_to_num(self.deviations)
         if not deviations.any():
             return torch.zeros(len(deviations), dtype=torch.float64)
-        slope = np.exp(Warp.fitted(self.values[:count]).log_slope(self.values))
+        slope = np.exp(Warp.fitted(self.values[:count], shares=self.shares(count)).log_slope(self.values))
         return torch.as_tensor(np.minimum(deviations * slope, LARGEST_DEVIATION) ** 2)
 
     @property
@@ -104,7 +127,8 @@ class TrainingSet:
         """
         squared, known = self._squared(self.simplest, count), self.known(count)[:count]
         values, trials = self.values[:count], list[tuple[float, Warp, Fit]]()
-        for warp in (Warp.fitted(values, far) for far in TAILS):
+        stand_for = self.shares(count)
+        for warp in (Warp.fitted(values, far, stand_for) for far in TAILS):
             warped = torch.as_tensor(warp(values))
             fit = fitted(Kernel(tuple(self.kernels[self.simplest])), squared, warped, known)
             trials.append((_log_score(fit, squared, warped, known) + float(warp.log_slope(values).sum()), warp, fit))

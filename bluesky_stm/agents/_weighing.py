@@ -57,6 +57,10 @@ class WeighingAgent(DKLAgent):
         weighed = self._weigh(())
         return None if isinstance(weighed, str) else weighed
 
+    def _missed(self, model: Model) -> Floats:
+        """Nothing: its model is not that of the scalar of the run."""
+        return np.empty(0)
+
     @property
     def _maximises(self) -> bool:
         """Always False, as the scalar of the run is only reported."""

@@ -1,18 +1,13 @@
-"""The command line ``bluesky-stm``; each module holds the commands of one kind."""
+"""The command line ``bluesky-stm``; each module holds the commands of one kind, and is loaded when one of them is used."""
 
 from __future__ import annotations
 
 import sys
 
-from rich.console import Console
-from rich.markup import escape
-
-from bluesky_stm.cli import _doctor, _facility, _inspect, _items, _live, _measure, _nanonis, _night, _parts, _resume, _stored  # noqa: F401 - each enters its commands
 from bluesky_stm.cli._app import app
-from bluesky_stm.cli._parts import words
 from bluesky_stm.errors import STMError
 
-__all__ = ["app", "main", "words"]
+__all__ = ["app", "main"]
 
 
 def main() -> None:
@@ -23,6 +18,9 @@ def main() -> None:
         cause = _cause(error)
         if cause is None:
             raise
+        from rich.console import Console
+        from rich.markup import escape
+
         Console(stderr=True, highlight=False).print(f"[red]{type(cause).__name__}[/]: {escape(str(cause))}", soft_wrap=True)
         sys.exit(2)
 

@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import platform
-from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 from rich.markup import escape
 from rich.table import Column, Table
 
-from bluesky_stm.cli._app import app, out
+from bluesky_stm.cli._app import app
+from bluesky_stm.cli._options import out
 
 
 @app.command()
-def doctor() -> None:
+def doctor(
+    check: Annotated[
+        bool, typer.Option("--check", help="Look whether all that a night needs is there and answers; status 1 if not.")
+    ] = False,
+) -> None:
     """Say what is installed, what can be chosen by name, and what the settings file says."""
-    from bluesky_stm.facility import read_settings, settings_file
+    from bluesky_stm.facility import checks, read_settings, settings_file
     from bluesky_stm.parts import KINDS
 
+    if check:
+        found = list(checks(read_settings()))
+        table = Table("what", "", Column("found", overflow="fold"), box=None)
+        for one in found:
+            table.add_row(escape(one.what), one.verdict, escape(one.said))
+        out.print(table)
+        raise typer.Exit(int(any(one.verdict == "bad" for one in found)))
     table = Table("what", Column("found", overflow="fold"), box=None)
     table.add_row("Python", platform.python_version())
     for package in ("bluesky-stm", "bluesky", "ophyd", "databroker", "tiled", "numpy", "torch", "gpytorch", "scikit-image"):
@@ -53,6 +65,8 @@ def _words(value: Any) -> str:
 
 
 def _version(package: str) -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version(package)
     except PackageNotFoundError:

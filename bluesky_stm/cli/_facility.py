@@ -1,14 +1,18 @@
-"""``ipython``, ``queue-files``, ``agent``: the package inside a facility."""
+"""``ipython``, ``queue-files``, ``deploy-files``, ``heartbeat``, ``pvs``, ``agent``: the package inside a facility."""
 
 from __future__ import annotations
 
 import os
+import signal
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from bluesky_stm.cli._app import Seed, app, chosen, out
+from bluesky_stm.cli._app import app
+from bluesky_stm.cli._options import Folder, Seed, chosen, out
 from bluesky_stm.errors import SettingsError
 
 SettingsFile = Annotated[Path | None, typer.Option("--settings", help="Settings file; else ./bluesky_stm.yaml, if there.")]
@@ -51,6 +55,58 @@ def queue_files(
         "QSERVER_ZMQ_PRIVATE_KEY_FOR_SERVER here and QSERVER_ZMQ_PUBLIC_KEY there: whoever reaches it may send it programs.",
         soft_wrap=True,
     )
+
+
+@app.command("deploy-files")
+def deploy_files(
+    target: Annotated[Path, typer.Argument(help="Where to write them.")] = Path("deploy"),
+    folder: Annotated[Path, typer.Option(help="Folder with bluesky_stm.yaml and the queue files.")] = Path("."),
+    user: Annotated[str, typer.Option(help="User as whom the services run; else you.")] = "",
+) -> None:
+    """Write systemd units and a Dockerfile for the processes of a microscope, and say how to install them."""
+    from bluesky_stm.facility import write_deploy_files
+
+    written = write_deploy_files(target, folder, user)
+    out.print(f"Written to {target.absolute()}: {', '.join(path.name for path in written)}.", soft_wrap=True)
+    out.print(f"sudo cp {target.absolute()}/*.service {target.absolute()}/*.timer /etc/systemd/system/", soft_wrap=True)
+    out.print("sudo systemctl enable --now bluesky-stm-queue.service bluesky-stm-heartbeat.timer", soft_wrap=True)
+
+
+@app.command()
+def heartbeat(
+    *,
+    catalog: Folder,
+    alert: Annotated[bool, typer.Option("--alert", help="Tell those whom the settings name, once for each death.")] = False,
+) -> None:
+    """Say whether the process that measures lives; status 1 if it has died or is silent."""
+    from bluesky_stm.facility import read_heartbeat, read_settings, told_already
+    from bluesky_stm.night import alerting, logger
+
+    beat = read_heartbeat(Path(catalog))
+    why = beat.dead(time.time()) if beat else ""
+    if beat is None or not why:
+        out.print(str(beat or f"No session has written to {catalog} yet."), soft_wrap=True)
+        return
+    lost = f" It measured {beat.what} {beat.run[:8]}, {beat.spectra} spectra so far." if beat.run else ""
+    said = f"The session has died: {why}.{lost} Look at the tip, then open the session again."
+    out.print(said, soft_wrap=True)
+    if alert and not told_already(Path(catalog), beat):
+        with alerting(read_settings().alerts):
+            logger.error("%s", said)
+    raise typer.Exit(1)
+
+
+@app.command()
+def pvs(
+    subscribe: Annotated[str, typer.Option(help="Where documents come from: out-address of a 0MQ proxy.")],
+    prefix: Annotated[str, typer.Option(help="What stands before each name.")] = "STM:",
+) -> None:
+    """Serve state, place, set point, current, progress and best value of the run that goes on as EPICS process variables."""
+    from bluesky_stm.facility import serve_pvs
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with suppress(KeyboardInterrupt):
+        serve_pvs(subscribe, prefix)
 
 
 @app.command()

@@ -11,8 +11,9 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from bluesky_stm.cli._app import app, out
-from bluesky_stm.validated import JSON
+from bluesky_stm.cli._app import app
+from bluesky_stm.cli._options import out
+from bluesky_stm.data import JSON
 
 
 @app.command()
@@ -65,6 +66,9 @@ def _rows(found: JSON) -> Iterator[tuple[str, str]]:
     for name, span in found.get("ranges", {}).items():
         known = "nothing measured" if span["from"] is None else f"{span['from']:.4g} to {span['to']:.4g} {span['units']}"
         yield ("dI/dV" if name == "didv" else name), known
+    if "barrier" in found:
+        why = "; ".join(f"{count}: {reason}" for reason, count in found.get("barrier_missing", {}).items())
+        yield "barrier", ", ".join(filter(None, (f"{_quantity(found['barrier'])} (median), {found['barrier_of']}", why)))
     if found.get("channels"):
         yield "channels", ", ".join(found["channels"])
     for name in ("temperature", "modulation", "modulation_frequency"):

@@ -10,11 +10,10 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from queue import Empty, SimpleQueue
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from bluesky_stm.cli._app import out
+from bluesky_stm.cli._options import out
 
 if TYPE_CHECKING:
     from bluesky import RunEngine
@@ -83,14 +82,20 @@ class Interrupts:
         asked = self.pressed
         if asked < 2:
             say("Paused at a safe place. Enter goes on, Ctrl-C ends the run: ")
-            answer: SimpleQueue[bytes] = SimpleQueue()
-            threading.Thread(target=lambda: answer.put(_read_line()), daemon=True).start()
-            while self.pressed == asked:
-                with suppress(Empty):
-                    if answer.get(timeout=0.1):
-                        self.pressed = 0
-                        return True
-                    break  # the end of the input
+            answer: list[bytes] = []
+            answered = threading.Event()
+
+            def read() -> None:
+                answer.append(_read_line())
+                answered.set()
+
+            threading.Thread(target=read, daemon=True).start()
+            # get() of a SimpleQueue would wait for ever where a signal comes as its time is over (CPython 3.11)
+            while self.pressed == asked and not answered.wait(0.1):
+                pass
+            if self.pressed == asked and answer[0]:  # else the end of the input
+                self.pressed = 0
+                return True
         self.ending = True
         return False
 

@@ -11,9 +11,10 @@ from typing import Annotated, Any
 
 import typer
 
-from bluesky_stm.cli._app import Folder, app, out
+from bluesky_stm.cli._app import app
+from bluesky_stm.cli._options import Folder, out
+from bluesky_stm.data import JSON
 from bluesky_stm.errors import SettingsError, STMError
-from bluesky_stm.validated import JSON, read_yaml
 
 PlanOrFile = Annotated[str, typer.Argument(help="Name of a plan, or a YAML file: {plan: NAME, PARAMETER: VALUE ...}.")]
 Parameters = Annotated[
@@ -30,14 +31,13 @@ def do(plan: PlanOrFile, parameters: Parameters = None, *, catalog: Folder) -> N
 
     A plan that was broken off, asked for again in the same way, goes on where it stopped; anew=true begins anew.
     """
-    from bluesky import RunEngine
-
     from bluesky_stm.cli._interrupts import execute
+    from bluesky_stm.engine import run_engine
     from bluesky_stm.facility import carry_out, open_session, plain_plan, read_settings
 
     name, given = item(plan, parameters or [])
     known = plain_plan(name)
-    with open_session(read_settings().changed(catalog=catalog), RunEngine({})) as session:
+    with open_session(read_settings().changed(catalog=catalog), run_engine({})) as session:
         session.RE.subscribe(lambda _, doc: out.print(f"Run {doc['uid']}"), "start")
         said = {"sample": session.sample, "operator": getpass.getuser()}
         finished = execute(session.RE, carry_out(session, known, given, said), session.stm)
@@ -63,7 +63,7 @@ def submit(
 ) -> None:
     """Put a plan into the queue of a server, if it makes sense; what does not is refused in the words of the plan."""
     from bluesky_stm.facility import check
-    from bluesky_stm.submission import RefusedError
+    from bluesky_stm.submission import RefusedError, when_ready
 
     name, given = item(plan, parameters or [])
     try:
@@ -73,14 +73,18 @@ def submit(
     with manager(queue) as server:
         from bluesky_queueserver_api import BPlan
 
-        added = server.item_add(BPlan(name, **given), user=getpass.getuser(), user_group=group)
+        plan_item = BPlan(name, **given)
+        added = when_ready(lambda: server.item_add(plan_item, user=getpass.getuser(), user_group=group))
     out.print(f"In the queue as {added['item']['item_uid']}, after {added['qsize'] - 1} others.")
 
 
 @app.command()
 def steer(
     request: Annotated[
-        str, typer.Argument(help="mask, unmask, measure, scalarize, tune, budget, approve_each, accept or reject.")
+        str,
+        typer.Argument(
+            help="mask, unmask, measure, scalarize, tune, budget, approve_each, accept, reject, pause, resume, stop, withdraw."
+        ),
     ],
     parameters: Parameters = None,
     queue: Queue = ADDRESS,
@@ -115,6 +119,8 @@ def item(plan: str, parameters: list[str]) -> tuple[str, JSON]:
 
     told: JSON = {}
     if Path(plan).suffix in {".yaml", ".yml"}:
+        from bluesky_stm.validated import read_yaml
+
         read = read_yaml(Path(plan))
         if not isinstance(read, Mapping) or not isinstance(read.get("plan"), str):
             raise SettingsError(f"{plan} should say plan: NAME, and the parameters of that plan. Nothing has been started.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -11,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bluesky_stm.cli._app import app, out
-from bluesky_stm.validated import Data
+from bluesky_stm.cli._app import app
+from bluesky_stm.cli._options import out
+from bluesky_stm.data import Data
 
 if TYPE_CHECKING:
     from bluesky_stm.documents import Document
@@ -66,6 +66,8 @@ def watched(live: bool, picture: Path | None) -> Iterator[Callable[[str, Data], 
     if not live and picture is None:
         yield lambda name, doc: None
         return
+    import multiprocessing
+
     if picture is None:
         from bluesky_stm.views import check_display
 

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bluesky_stm.cli._app import FOLDER, Folder, Page, Seed, app, chosen, out
+from bluesky_stm.cli._app import app
+from bluesky_stm.cli._heap import one_heap
 from bluesky_stm.cli._interrupts import execute
 from bluesky_stm.cli._live import Picture, watched
+from bluesky_stm.cli._options import FOLDER, AsJSON, Folder, Page, Seed, chosen, out, telling
 from bluesky_stm.cli._stored import replay_all, write_report
 from bluesky_stm.errors import SettingsError
 
@@ -33,12 +35,19 @@ def demo(
     catalog: Annotated[str, typer.Option(help="Folder, made if missing.")] = FOLDER, seed: Seed = 1, report: Page = None
 ) -> None:
     """Explore the simulated EuZn2As2 surface at three length scales, replay what was stored, write a report."""
+    out.print("Opening a simulated microscope over EuZn2As2: three length scales of 60 spectra each, about a minute.")
+    from bluesky_stm.cli._checked import checks_of
     from bluesky_stm.session import simulated
 
+    one_heap()
     with simulated(seed=seed, catalog=catalog) as session:
-        uids = _explore(session, {})
-        same = replay_all(session.catalog, uids)
-        write_report(session.catalog, uids, report or session.catalog.path / "report.html")
+        uids, finished = _explore(session, {})
+        if not finished:
+            raise typer.Exit(ENDED_BY_PERSON)
+        out.print("Replaying them from what was stored.")
+        checks = checks_of(replay_all(session.catalog, uids))
+        same = all(check.good for found in checks.values() for check in found if check.kind == "replay")
+        write_report(session.catalog, uids, report or session.catalog.path / "report.html", checks)
     out.print("Every recorded decision was reached again." if same else "Some decisions were not reached again: see above.")
     raise typer.Exit(0 if same else 1)
 
@@ -87,6 +96,7 @@ def run(
     ] = None,
     live: Annotated[bool, typer.Option("--live", help="Show the run in a window as it goes on.")] = False,
     picture: Picture = None,
+    as_json: AsJSON = False,
 ) -> None:
     """Explore with any microscope: simulated, or a recorded file that answers, or Nanonis over TCP, or one of another package.
 
@@ -95,13 +105,16 @@ def run(
     is needed.
 
     Ctrl-C once pauses at a safe place; twice ends the run with the feedback restored. What was measured is in the catalog.
-    """
-    from bluesky import RunEngine
 
+    With --json standard output holds one object: the rows of the runs as ls --json has them, the catalog and the report.
+    """
+    from bluesky_stm.engine import run_engine
     from bluesky_stm.facility import open_session, read_settings
     from bluesky_stm.night import Night
     from bluesky_stm.parts import KINDS
+    from bluesky_stm.storage import listed
 
+    one_heap()
     place = read_settings()
     night, source = (
         (Night.read(Path(source)), None) if source and Path(source).suffix in {".yaml", ".yml"} else (Night(), source)
@@ -119,14 +132,20 @@ def run(
     asked |= {} if step_back is None else {"step_back": step_back}
     Night.parse(asked)
     with ExitStack() as whole:
+        tell = whole.enter_context(telling(as_json))
         follow = whole.enter_context(watched(live, picture))
-        session = whole.enter_context(open_session(place.changed(**told), RunEngine({}), sample=sample))
+        session = whole.enter_context(open_session(place.changed(**told), run_engine({}), sample=sample))
         session.RE.subscribe(follow)
         if sample is not None:
             asked["sample"] = session.sample
         asked["scales"] = [scale.chosen(**changes) for scale in session.as_night(asked).scales or session.scales.values()]
-        uids = _explore(session, asked)
-        write_report(session.catalog, uids, report or session.catalog.path / "report.html")
+        uids, finished = _explore(session, asked)
+        page = report or session.catalog.path / "report.html"
+        if finished:
+            write_report(session.catalog, uids, page)
+        stored = [dict(row) for row in listed(session.catalog, newest=len(uids))] if uids else []
+        tell({"finished": finished, "catalog": session.catalog.path, "report": page if finished else None, "runs": stored})
+    raise typer.Exit(0 if finished else ENDED_BY_PERSON)
 
 
 def _microscope(controller: str | None, source: str | None, settings: Facility) -> JSON | ControllerPart:
@@ -193,7 +212,8 @@ def changed_settings(told: JSON, changes: Sequence[str]) -> JSON:
     return changed
 
 
-def _explore(session: Session, night: JSON) -> list[str]:
+def _explore(session: Session, night: JSON) -> tuple[list[str], bool]:
+    """Carry out a night; return the uids of its runs, and whether no person has ended it."""
     from bluesky_stm.facility import estimate
 
     session.show_progress()
@@ -207,9 +227,7 @@ def _explore(session: Session, night: JSON) -> list[str]:
     finished = execute(session.RE, session.night(described), session.stm)
     stored = f"{len(started)} run" if len(started) == 1 else f"{len(started)} runs"
     out.print(f"{stored} stored in {session.catalog.path} after {time.monotonic() - began:.0f} s.")
-    if not finished:
-        raise typer.Exit(ENDED_BY_PERSON)
-    return started
+    return started, finished
 
 
 def _read_scales(choice: str) -> Sequence[LengthScale]:

@@ -10,7 +10,8 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from bluesky_stm.cli._app import PORTS, Host, Ports, Seed, app, numbers, out
+from bluesky_stm.cli._app import app
+from bluesky_stm.cli._options import PORTS, Host, Ports, Seed, numbers, out
 
 
 @app.command("nanonis-sim")
@@ -32,7 +33,9 @@ def nanonis_sim(
     from bluesky_stm.controllers.nanonis_server import Fault, NanonisServer
 
     microscope = SimulatedController(seed=seed, profile=profile, clock=RealClock(speed) if speed else InstantClock())
-    server = NanonisServer(microscope, numbers(ports, int), host=host, anywhere=anywhere, folder=folder, release=release)
+    server = NanonisServer(
+        microscope, numbers(ports, int), host=host, anywhere=anywhere, folder=folder, release=release, speed=speed or 1.0
+    )
     for text in fault or []:
         server.faults.add(Fault.parse(text))
     with server:
@@ -43,8 +46,9 @@ def nanonis_sim(
         calibration = (
             f"lockin_response={lockin.response:.5g},lockin_offset={lockin.offset:g},preamplifier={lockin.preamplifier:g}"
         )
-        chosen = f"nanonis:host={host},ports=[{','.join(map(str, server.ports))}],{calibration}"
-        out.print(f"For whoever connects: --controller {chosen}. Ctrl-C ends it.", markup=False, soft_wrap=True)
+        despite = "despite=[Safe Tip threshold]"  # many sweeps end at the end of the preamplifier: Safe Tip must not act there
+        chosen = f"nanonis:host={host},ports=[{','.join(map(str, server.ports))}],{calibration},{despite}"
+        out.print(f'For whoever connects: --controller "{chosen}". Ctrl-C ends it.', markup=False, soft_wrap=True)
         with suppress(KeyboardInterrupt):
             while True:
                 time.sleep(0.5)

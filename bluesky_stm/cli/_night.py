@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from bluesky_stm.cli._app import app, out
+from bluesky_stm.cli._app import app
+from bluesky_stm.cli._options import out
 from bluesky_stm.errors import UnknownNameError
 
 

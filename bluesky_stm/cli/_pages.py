@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 from rich.table import Table
 
-from bluesky_stm.validated import Data
+from bluesky_stm.data import Data
+from bluesky_stm.documents import IMPORT
 
 if TYPE_CHECKING:
     from bluesky_stm.storage import Run
@@ -135,14 +136,15 @@ def _end(record: RunRecord) -> str:
 
 
 def _spectra(record: RunRecord) -> str:
-    failed = sum(map(bool, record.reasons))
+    failed = sum(map(bool, record.reasons)) if record.start_document.get("scalarizer") else 0
     without = f", {failed} without a value" if failed else ""
-    return f"{len(record.observations)} of {record.budget}{without}"
+    of = "" if record.start_document.get("plan_name") == IMPORT else f" of {record.budget}"
+    return f"{len(record.observations)}{of}{without}"
 
 
 def _best(record: RunRecord) -> str:
     if record.best is None:
-        return "no value yet" if record.observations else ""
+        return "no value yet" if record.observations and record.start_document.get("scalarizer") else ""
     x, y = record.places[record.best.number]
     value = f"{record.sign * record.best.value:.4g} {record.units}".strip()
     return f"{value} at ({x:.4g}, {y:.4g}) nm, spectrum {record.best.number + 1}"

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 from rich.table import Column, Table
 
-from bluesky_stm.cli._app import app, out
+from bluesky_stm.cli._app import app
+from bluesky_stm.cli._options import out
 from bluesky_stm.errors import SettingsError, UnknownNameError
-from bluesky_stm.parts import JSON, KINDS, Part, Parts
+
+if TYPE_CHECKING:
+    from bluesky_stm.data import JSON
+    from bluesky_stm.parts import Part, Parts
 
 AsJSON = Annotated[bool, typer.Option("--json", help="Print JSON: also the schema of the settings.")]
 
@@ -24,6 +28,8 @@ def parts(
     as_json: AsJSON = False,
 ) -> None:
     """Show what can be chosen by name, from this package and others: settings, units, defaults, and what each is for."""
+    from bluesky_stm.parts import KINDS
+
     registries = [registry_of(kind)] if kind else list(KINDS.values())
     if name:
         found = [registries[0].describe(name)]  # one that is broken is refused when it is named, and only then
@@ -35,7 +41,8 @@ def parts(
         out.print(_page(found[0]))
     else:
         for registry in registries:
-            out.print(_overview(registry.kind, (one for one in found if one["kind"] == registry.kind)))
+            out.print(f"[italic]{registry.kind}[/] (entry points: {registry.group})")
+            out.print(_overview(one for one in found if one["kind"] == registry.kind))
         if kind:
             out.print(f'One of them: bluesky-stm parts "{registries[0].kind}" NAME.')
 
@@ -50,6 +57,8 @@ def registry_of(kind: str) -> Parts[Part]:
     UnknownNameError
         When there is no such kind, or several.
     """
+    from bluesky_stm.parts import KINDS
+
     asked = kind.replace("_", " ").replace("-", " ").removesuffix("s").lower()
     words = {known: known.replace("-", " ") for known in KINDS}
     exact = [known for known, written in words.items() if written == asked]
@@ -74,8 +83,8 @@ def _described(registry: Parts[Part], name: str) -> JSON:
         }
 
 
-def _overview(kind: str, described: Iterable[JSON]) -> Table:
-    table = Table(Column("name", no_wrap=True), "what it is for", title=kind, title_justify="left", box=None, pad_edge=False)
+def _overview(described: Iterable[JSON]) -> Table:
+    table = Table(Column("name", no_wrap=True), "what it is for", box=None, pad_edge=False)
     for one in described:
         table.add_row(f"[bold]{escape(one['name'])}[/]", escape(one["about"].partition("\n\n")[0].replace("\n", " ")))
     return table

@@ -1,30 +1,42 @@
-"""Commands about stored runs: ``ls``, ``show``, ``replay``, ``what-if``, ``report``, ``export``, ``import``."""
+"""Commands about stored runs: ``ls``, ``show``, ``replay``, ``what-if``, ``report``, ``figure``, ``export``, ``import``."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bluesky_stm.cli._app import Folder, Uid, Uids, app, chosen, out
+from bluesky_stm.cli._app import app
+from bluesky_stm.cli._options import AsJSON, Folder, Uid, Uids, chosen, out, telling
+from bluesky_stm.errors import SettingsError
 
 if TYPE_CHECKING:
-    from bluesky_stm.storage import Catalog
+    from bluesky_stm.parts import JSON
+    from bluesky_stm.runs import Replay
+    from bluesky_stm.storage import Catalog, Run
+    from bluesky_stm.views import Checks, Comparisons
 
 
 @app.command()
 def ls(
     catalog: Folder,
     newest: Annotated[int, typer.Option("--newest", "-n", min=1, help="How many runs.")] = 30,
+    *,
+    as_json: AsJSON = False,
 ) -> None:
-    """List the stored runs, the newest last, with as many columns as the terminal is wide."""
+    """List the stored runs, the newest last, with as many columns as the terminal is wide; all of them into a pipe."""
+    import json
+
     from bluesky_stm.cli._pages import listing
     from bluesky_stm.storage import listed, open_catalog
 
     with open_catalog(catalog, write=False) as opened:
         rows, all_of_them = listed(opened, newest=newest), len(opened)
+        if as_json:
+            print(json.dumps([dict(row) for row in rows], default=str, indent=1))
+            return
         out.print(listing(rows, out.width))
     if len(rows) < all_of_them:
         out.print(f"The newest {len(rows)} of {all_of_them} runs; more with --newest.")
@@ -52,13 +64,20 @@ def show(
 
 
 @app.command()
-def replay(uid: Uids = None, *, catalog: Folder) -> None:
+def replay(uid: Uids = None, *, catalog: Folder, as_json: AsJSON = False) -> None:
     """Teach a fresh agent the stored documents and check that it reaches every recorded decision again."""
     from bluesky_stm.storage import open_catalog
 
-    with open_catalog(catalog, write=False) as opened:
-        same = replay_all(opened, uid or last_campaign(opened))
-    raise typer.Exit(0 if same else 1)
+    with telling(as_json) as tell, open_catalog(catalog, write=False) as opened:
+        told = [_replayed(one) for one in replay_all(opened, uid or last_campaign(opened))]
+        tell(told)
+    raise typer.Exit(0 if all(one["reproduced"] for one in told) else 1)
+
+
+def _replayed(one: Replay) -> JSON:
+    """Return what programs are told of a replay."""
+    told = {"uid": one.run.uid, "decisions": len(one.decisions), "reproduced": one.reproduced, "exact": one.exact}
+    return told | {"agrees": one.agrees, "altered": one.altered, "said": str(one)}
 
 
 @app.command()
@@ -67,29 +86,47 @@ def verify(
     key: Annotated[Path | None, typer.Option(help="Public key of the facility that must have signed them, in PEM.")] = None,
     *,
     catalog: Folder,
+    as_json: AsJSON = False,
 ) -> None:
     """Check that stored runs are what was written, byte for byte, by the chain of digests that each of them carries.
 
-    The exit status is 0 when every run is whole, 1 when one is not, and 2 when a file holds no run that can be checked.
+    The exit status is 0 when every run is as it was when it ended, and else that of the worst of them:
+
+    3: unaltered since an import, an export or a recovery closed its chain, and not the run.
+
+    1: altered, not signed though --key asks for it, without a chain, or not finished.
+
+    2: no run that can be checked.
     """
+    import json
+    from contextlib import ExitStack
+
     from bluesky_stm.errors import STMError
     from bluesky_stm.storage import open_catalog
     from bluesky_stm.storage import verify as checked
 
-    files = [Path(one) for one in uid or () if Path(one).suffix]
+    asked: list[Path | str | Run] = [Path(one) if Path(one).suffix else one for one in uid or ()]
     found, refused = [], []
-    for file in files:
-        try:
-            found.append(checked(file, key))
-        except STMError as error:  # it hides no answer about the others
-            refused.append(str(error))
-    if not files or len(files) < len(uid or ()):
-        with open_catalog(catalog, write=False) as opened:
-            runs = [opened[one] for one in uid if not Path(one).suffix] if uid else list(opened)
-            found += [checked(run, key) for run in runs]
-    for line in [*map(str, found), *refused]:
-        out.print(line, markup=False, soft_wrap=True)
-    raise typer.Exit(2 if refused else 0 if all(one.whole for one in found) else 1)
+    with ExitStack() as stack:
+        opened = None
+        if not asked or any(isinstance(one, str) for one in asked):
+            opened = stack.enter_context(open_catalog(catalog, write=False))
+            asked = asked or list(opened)
+        for one in asked:
+            try:
+                found.append(checked(opened[one] if opened is not None and isinstance(one, str) else one, key))
+            except SettingsError:  # of the key, which is the same for all
+                raise
+            except STMError as error:  # it hides no answer about the others
+                refused.append(str(error))
+    if as_json:
+        told = [{"name": one.name, "state": one.state, "faults": one.faults, "remarks": one.remarks} for one in found]
+        print(json.dumps({"runs": told, "refused": refused}, indent=1))
+    else:
+        for line in [*map(str, found), *refused]:
+            out.print(line, markup=False, soft_wrap=True)
+    states = {one.state for one in found} - {"whole"}
+    raise typer.Exit(2 if refused else 0 if not states else 3 if states == {"closed later"} else 1)
 
 
 @app.command("what-if")
@@ -100,28 +137,70 @@ def what_if(
     acquisition: Annotated[str | None, typer.Option(help=f"Acquisition function. {chosen('acquisition function')}")] = None,
     *,
     catalog: Folder,
+    as_json: AsJSON = False,
 ) -> None:
     """Say what another scalarizer or agent would have made of the same spectra."""
     from bluesky_stm import runs
     from bluesky_stm.storage import open_catalog
 
-    with open_catalog(catalog, write=False) as opened:
+    told = []
+    with telling(as_json) as tell, open_catalog(catalog, write=False) as opened:
         for one in uid or last_campaign(opened):
-            out.print(str(runs.what_if(opened[one], scalarizer=scalarizer, agent=agent, acquisition=acquisition)))
+            found = runs.what_if(opened[one], scalarizer=scalarizer, agent=agent, acquisition=acquisition)
+            out.print(str(found), markup=False, soft_wrap=True)
+            best = {name: curve.tolist() for name, curve in zip(("recorded", "other"), found.curves, strict=True)}
+            asked = {"uid": found.uid, "scalarizer": dict(found.scalarizer), "agent": dict(found.agent)}
+            told.append(asked | {"on_policy": found.on_policy, "agreement": found.agreement, "best": best, "said": str(found)})
+        tell(told)
 
 
 @app.command()
 def report(
     uid: Uids = None,
     path: Annotated[Path, typer.Option("--output", "-o", help="The page.")] = Path("report.html"),
+    check: Annotated[
+        bool, typer.Option("--check", help="Replay and verify the runs, and say on the page how that went.")
+    ] = False,
+    what_if: Annotated[
+        list[str] | None,
+        typer.Option("--what-if", help=f"Compare with another scalarizer; may be repeated. {chosen('scalarizer')}"),
+    ] = None,
     *,
     catalog: Folder,
 ) -> None:
-    """Write one self-contained page about stored runs."""
+    """Write one self-contained page about stored runs; several seeds or runs stand side by side on it."""
+    from bluesky_stm.cli._checked import checks_of, comparisons_of
+    from bluesky_stm.runs import replay
     from bluesky_stm.storage import open_catalog
 
     with open_catalog(catalog, write=False) as opened:
-        write_report(opened, uid or last_campaign(opened), path)
+        uids = [opened[one].uid for one in uid] if uid else last_campaign(opened)
+        replays = [replay(opened[one]) for one in uids] if check else []
+        write_report(opened, uids, path, checks_of(replays), comparisons_of([opened[one] for one in uids], what_if or ()))
+
+
+@app.command()
+def figure(
+    uid: Uid = None,
+    path: Annotated[Path, typer.Option("--output", "-o", help="File to write: .pdf, .svg, .png.")] = Path("figure.pdf"),
+    layout: Annotated[str, typer.Option(help="paper, talk, logbook, maps, spectra or learning.")] = "paper",
+    width: Annotated[
+        float | None, typer.Option(help="In mm: 89 for a column, 183 for a page; else that of the layout.")
+    ] = None,
+    *,
+    catalog: Folder,
+) -> None:
+    """Draw one run for print: vector graphics with scale bars, colour bars, letters, set point, date and uid."""
+    from bluesky_stm.storage import open_catalog
+    from bluesky_stm.views import figure as draw
+
+    with open_catalog(catalog, write=False) as opened:
+        picture = draw(opened[uid or -1], layout=layout, width=width)
+    try:
+        picture.savefig(path)
+    except ValueError as why:
+        raise SettingsError(f"{path} cannot be written: {why}. Nothing has been written.") from None
+    out.print(f"Written: {path}", markup=False)
 
 
 @app.command("export")
@@ -129,6 +208,7 @@ def export_run(
     path: Annotated[Path, typer.Argument(help="File that is not there yet, such as run.nxs.")],
     uid: Uid = None,
     *,
+    altered: Annotated[bool, typer.Option("--altered", help="Write also a run that was altered; the file says so.")] = False,
     spectrum: Annotated[int | None, typer.Option(min=0, help="Number of the spectrum, from 0, for a .dat file.")] = None,
     catalog: Folder,
 ) -> None:
@@ -142,10 +222,31 @@ def export_run(
 
     .msgpack, .jsonl: all documents. From these, .nxs and .hf5 import brings back the run with its uid.
     """
+    from bluesky_stm.errors import SettingsError
     from bluesky_stm.storage import export, open_catalog
 
+    if uid and Path(uid).suffix and not path.suffix:
+        raise SettingsError(f"The file comes first, then the run: export {uid} {path}. Nothing has been written.")
     with open_catalog(catalog, write=False) as opened:
-        out.print(f"Written: {export(opened[uid or -1], path, spectrum=spectrum)}")
+        run = opened[uid or -1]
+        out.print(f"Written: {export(run, path, spectrum=spectrum, altered=altered)}{left_out(run, path)}")
+
+
+def left_out(run: Run, path: Path) -> str:
+    """Return what a file of Nanonis does not hold of a run, and which one does; empty where it holds all that was measured.
+
+    Parameters
+    ----------
+    run : Run
+        The run that was exported.
+    path : Path
+        The file.
+    """
+    if path.suffix == ".3ds" and next(iter(run.topographs), None) is not None:
+        return ". It has the heights at the places of the spectra alone: export the topograph of the run to a .sxm file."
+    if path.suffix == ".sxm" and run.spectra:
+        return f". Its {len(run.spectra)} spectra are not in it, but in a .nxs file, or in .dat files one by one."
+    return ""
 
 
 @app.command()
@@ -195,8 +296,8 @@ def import_file(
     raise typer.Exit(1 if counted["refused"] else 0)
 
 
-def replay_all(catalog: Catalog, uids: Sequence[str]) -> bool:
-    """Replay runs and print how it went.
+def replay_all(catalog: Catalog, uids: Sequence[str]) -> Iterator[Replay]:
+    """Replay runs one after the other and print how it went; an agent is let go of when the next one learns.
 
     Parameters
     ----------
@@ -205,20 +306,27 @@ def replay_all(catalog: Catalog, uids: Sequence[str]) -> bool:
     uids : sequence of str
         Their uids, or the beginnings of these.
 
-    Returns
-    -------
-    bool
-        True when every decision was reached again.
+    Yields
+    ------
+    Replay
+        For each run; ``reproduced`` says whether every decision was reached again.
     """
     from bluesky_stm.runs import replay
 
-    replays = [replay(catalog[uid]) for uid in uids]
-    for one in replays:
-        out.print(str(one))
-    return all(one.reproduced for one in replays)
+    for uid in uids:
+        replayed = replay(catalog[uid])
+        out.print(str(replayed), soft_wrap=True)
+        yield replayed
+        del replayed
 
 
-def write_report(catalog: Catalog, uids: Sequence[str], path: Path) -> None:
+def write_report(
+    catalog: Catalog,
+    uids: Sequence[str],
+    path: Path,
+    checks: Checks | None = None,
+    comparisons: Comparisons | None = None,
+) -> None:
     """Write the page about runs and say where it is.
 
     Parameters
@@ -229,10 +337,12 @@ def write_report(catalog: Catalog, uids: Sequence[str], path: Path) -> None:
         Their uids, parents first.
     path : Path
         File to write.
+    checks, comparisons : mapping, optional
+        What was found of the runs, and compared with them; see `views.report`.
     """
     from bluesky_stm.views import report
 
-    report(uids, path, catalog=catalog)
+    report(uids, path, catalog=catalog, checks=checks or {}, comparisons=comparisons)
     out.print(f"Report: {path}")
 
 

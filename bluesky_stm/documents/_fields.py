@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from typing import Final
 
 from bluesky_stm.documents._streams import Stream
@@ -25,8 +25,11 @@ def stream_of(name: str, fields: Collection[str]) -> str:
     -------
     str
         The name, except where it is ``primary``: plans of bluesky call so whatever they read. There an image belongs to
-        ``topograph``, and what is neither an image nor a spectrum to none, which is the empty text.
+        ``topograph``, and what is neither an image nor a spectrum to none, which is the empty text. Drift is drift, however
+        fine its image.
     """
+    if name == Stream.DRIFT_FINE:
+        return Stream.DRIFT
     if name != Stream.PRIMARY:
         return name
     kinds = {"_lockin_x": Stream.PRIMARY, "_topograph": Stream.TOPOGRAPH}
@@ -45,28 +48,4 @@ def fault_of_fields(names: Iterable[str]) -> str:
             return f"The field {name!r} would be lost in a Tiled catalog, where {TIME_STAMP!r} begins a time stamp."
         if (other := kept.setdefault(name.lower(), name)) != name:
             return f"The fields {other!r} and {name!r} differ by case alone: a Tiled catalog takes no stream with both."
-    return ""
-
-
-def fault_of_metadata(metadata: object, place: str = "") -> str:
-    """Return why a start document could not hold these metadata; empty where it can.
-
-    Its names, at any depth, hold no ``.`` and no ``/``: event-model refuses them, with a page of its schema.
-
-    Parameters
-    ----------
-    metadata : object
-        Values by name, and lists and mappings within.
-    place : str
-        Name of the entry in which they stand, for the message.
-    """
-    if isinstance(metadata, Mapping):
-        for name, value in metadata.items():
-            if not isinstance(name, str) or "." in name or "/" in name:
-                inside = f" in {place!r}" if place else ""
-                return f"The metadata hold the name {name!r}{inside}, and a name there is text without '.' and '/'."
-            if fault := fault_of_metadata(value, name):
-                return fault
-    elif isinstance(metadata, list | tuple):
-        return next(filter(None, (fault_of_metadata(value, place) for value in metadata)), "")
     return ""

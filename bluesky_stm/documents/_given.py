@@ -29,7 +29,9 @@ def no_run(given: object) -> SettingsError:
             f"where there is one to give, or the run itself: catalog[{given!r}]."
         )
     if isinstance(given, str | PathLike) and str(given):
-        what = "is a folder, and not the file of one run" if Path(given).is_dir() else "is not there"
+        path = Path(given)
+        folder = "is a folder, and not the file of one run"
+        what = folder if path.is_dir() else "is none that can be read" if path.exists() else "is not there"
         return SettingsError(f"The file {str(given)!r} {what}. Nothing has been done. Give that of a run, or the run.")
     return SettingsError(
         f"{reprlib.repr(given)} is no run. Nothing has been done. Give a run of a catalog, a file of documents, or the "

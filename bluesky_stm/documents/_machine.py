@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
-from bluesky_stm.validated import JSON
+from bluesky_stm.data import JSON
 
 PACKAGES: Final = ("bluesky-stm", "bluesky", "ophyd", "event-model", "numpy", "scipy", "scikit-image", "torch", "gpytorch")
 """Packages whose version stands in the documents of a run."""

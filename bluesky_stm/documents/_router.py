@@ -7,13 +7,10 @@ from typing import Any, Self, cast
 
 from event_model import DocumentRouter, EventPage, unpack_event_page
 
+from bluesky_stm.data import JSON, Data
 from bluesky_stm.documents._external import ExternalArrays
 from bluesky_stm.documents._fields import stream_of
-from bluesky_stm.documents._streams import EVENTS
-from bluesky_stm.validated import JSON, Data
-
-Document = tuple[str, Data]
-"""Name and content of a document."""
+from bluesky_stm.documents._streams import EVENTS, Document
 
 
 class _Numbers:

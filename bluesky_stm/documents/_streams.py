@@ -4,8 +4,23 @@ from __future__ import annotations
 
 from typing import Final
 
-SCHEMA_VERSION: Final = 2
-"""Version of the contract in ``docs/documents.md``. Since 2 a run says its limits and settings, and its journal is chained."""
+from bluesky_stm.data import Data
+
+Document = tuple[str, Data]
+"""Name and content of a document."""
+
+SCHEMA_VERSION: Final = 3
+"""Version of the contract in ``docs/documents.md``.
+
+Since 2 a run says its limits and settings, and its journal is chained. Since 3 each Event has the shapes that its descriptor
+declares: an image of drift that is finer than the quick ones stands in a stream of its own.
+"""
+
+SHAPED_SINCE: Final = 3
+"""First version whose images of drift have the shapes that are declared."""
+
+IMPORT: Final = "import_file"
+"""Name of the plan that runs which were read from a file of others say they came from."""
 
 
 class Stream:
@@ -19,6 +34,7 @@ class Stream:
     AGENT: Final = "agent"
     MAPS: Final = "maps"
     DRIFT: Final = "drift"
+    DRIFT_FINE: Final = "drift_fine"
     OVERVIEW: Final = "overview"
     TIP_CHECK: Final = "tip_check"
     INTERVENTION: Final = "intervention"
@@ -32,10 +48,11 @@ EVENTS: Final = {
     Stream.AGENT: "a decision",
     Stream.MAPS: "a posterior map",
     Stream.DRIFT: "a measurement of drift",
+    Stream.DRIFT_FINE: "a measurement of drift by a finer image",
     Stream.OVERVIEW: "a frame found again",
     Stream.TIP_CHECK: "a spectrum at the place of reference",
     Stream.INTERVENTION: "what a person asked",
     Stream.LINES: "a line of a scan that was flown",
-    Stream.SWEEPS: "a sweep of something else than the bias, from a file of others",
+    Stream.SWEEPS: "a sweep of something else than the bias",
 }
 """What one Event of each stream is."""

@@ -12,7 +12,7 @@ from typing import Final
 
 from event_model import DocumentNames, schema_validators, schemas
 
-from bluesky_stm.validated import Data
+from bluesky_stm.data import Data
 
 _KEYS: Final[dict[str, type | tuple[type, ...]]] = {
     "uid": str,

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bluesky import RunEngine
-
 from bluesky_stm import units
 from bluesky_stm.documents import Stream, StreamRouter
+from bluesky_stm.engine import run_engine
 from bluesky_stm.facility._estimate import Estimate, estimate
 from bluesky_stm.facility._session import open_session, rehearsal
+from bluesky_stm.geometry import Point
 from bluesky_stm.night import Care, Night, check_setpoint, completed_record, with_stop
 from bluesky_stm.parts import samples
-from bluesky_stm.settings import LengthScale
-from bluesky_stm.teaching import revoked_from
+from bluesky_stm.settings import LengthScale, Limits
+from bluesky_stm.teaching import spectrum_from, tip_check_from
 from bluesky_stm.validated import Data
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ class Outlook:
     night : Night
         The description, with what is usual here.
     scales : list of LengthScale
-        From large to small.
+        From large to small, each with the spectra that the budget of the night leaves it.
     care : Care
         What looks after tip and surface.
     time : Estimate
@@ -50,7 +52,7 @@ class Outlook:
     def __str__(self) -> str:
         lines = [
             f"{scale.name}: {scale.frame:g} nm, {scale.pixels} x {scale.pixels} pixels, {scale.budget} spectra by "
-            f"{scale.agent.name}, {scale.scalarizer.name} sought, ended by {scale.stop.name}"
+            f"{scale.agent.name}, the {_end(scale)} {scale.scalarizer.name} sought, {_stopped(scale)}"
             for scale in self.scales
         ]
         budget = self.night.budget
@@ -83,10 +85,33 @@ def outlook(session: Session, description: Night | Data) -> Outlook:
     completed_record(night.about, session.record)
     if night.sample is not None:
         check_setpoint(night.sample, session.stm)
-    scales = with_stop(night, night.scales or session.scales.values())
+    scales = _affordable(with_stop(night, night.scales or session.scales.values()), night.budget.spectra)
     care = night.care(usual=getattr(session.stm.part, "care", True))
     time = estimate(session.stm, scales, care)
     return Outlook(night, scales, care, time, _risks(session, night, care, time))
+
+
+def _affordable(scales: list[LengthScale], spectra: int | None) -> list[LengthScale]:
+    """Return the scales with the spectra that they may take, one after the other, out of those of the night."""
+    if spectra is None:
+        return scales
+    found = []
+    for scale in scales:
+        if spectra > 0:
+            found.append(scale.changed(budget=min(scale.budget, spectra)))
+        spectra -= scale.budget
+    return found
+
+
+def _end(scale: LengthScale) -> str:
+    return "smallest" if getattr(scale.scalarizer, "prefer", "large") == "small" else "largest"
+
+
+def _stopped(scale: LengthScale) -> str:
+    """Say what ends a scale; the rule ``budget`` never does."""
+    rules = [rule for rule in getattr(scale.stop, "of", (scale.stop,)) if rule.name != "budget"]
+    early = " or ".join(getattr(rule, "words", rule.name) for rule in rules)
+    return f"ended by these spectra, or earlier by {early}" if early else "ended by these spectra"
 
 
 def _risks(session: Session, night: Night, care: Care, time: Estimate) -> list[str]:
@@ -102,6 +127,10 @@ def _risks(session: Session, night: Night, care: Care, time: Estimate) -> list[s
                 f"The sweep from {sweep.start:g} to {sweep.stop:g} V does not reach beyond the gap, {low:g} to {high:g} eV: "
                 "an edge that is not seen gives no value."
             )
+    asked = list(night.scales or session.scales.values())
+    if len(affordable := _affordable(asked, night.budget.spectra)) < len(asked):
+        left_out = ", ".join(scale.name for scale in asked[len(affordable) :])
+        said.append(f"The budget of {night.budget.spectra} spectra is spent before {left_out}: give the larger scales fewer.")
     off = [name for name in Care.model_fields if getattr(care, name) is None]
     lost = {
         "drift": "Drift is not followed: places, and frames within frames, are missed as the surface moves.",
@@ -132,6 +161,8 @@ class Rehearsal(StreamRouter):
         Number of Events by stream.
     ends : list of str
         How each run has ended.
+    places : list of Point
+        Where spectra were taken, in nm.
     revoked : int
         Spectra that were taken back with a changed tip.
     hours : float
@@ -142,6 +173,7 @@ class Rehearsal(StreamRouter):
 
     streams: Counter[str] = field(default_factory=Counter)
     ends: list[str] = field(default_factory=list)
+    places: list[Point] = field(default_factory=list)
     revoked: int = 0
     hours: float = 0.0
     withdrawn: bool = False
@@ -152,8 +184,10 @@ class Rehearsal(StreamRouter):
     def give(self, stream: str, event: Data) -> None:
         """Count an Event."""
         self.streams[stream] += 1
+        if stream == Stream.PRIMARY:
+            self.places.append(spectrum_from(event["data"]).position)
         if stream == Stream.TIP_CHECK:
-            self.revoked += revoked_from(event["data"])[0]
+            self.revoked += tip_check_from(event["data"]).revoked
 
     def end(self, stop: Data) -> None:
         """Note how a run has ended."""
@@ -165,6 +199,22 @@ class Rehearsal(StreamRouter):
         runs = f"{len(self.ends)} {'run' if len(self.ends) == 1 else 'runs'}"
         head = f"Rehearsed: {runs} in {self.hours:.2f} h, tip left {left}; {self.revoked} spectra taken back."
         return "\n".join([head, f"Events: {counted}", *self.ends])
+
+
+@contextmanager
+def twin(settings: Facility, limits: Limits | None = None) -> Iterator[Session]:
+    """Give a session at the simulated twin of a microscope, in simulated time, into a folder that nobody reads.
+
+    Parameters
+    ----------
+    settings : Facility
+        Settings of the place.
+    limits : Limits, optional
+        Limits that hold on the twin, such as those of a run; by default those of the settings.
+    """
+    with open_session(rehearsal(settings), run_engine({}, context_managers=[])) as session:
+        with session.stm.within(limits) if limits else nullcontext():
+            yield session
 
 
 def rehearse(settings: Facility, description: Night | Data) -> Rehearsal:
@@ -182,7 +232,7 @@ def rehearse(settings: Facility, description: Night | Data) -> Rehearsal:
     named = night.sample.name if night.sample is not None else ""
     if settings.microscope.real and named in samples:
         silent = silent.changed(microscope={"name": "simulated", "sample": named})
-    with open_session(silent, RunEngine({}, context_managers=[])) as session:
+    with twin(silent) as session:
         seen = Rehearsal()
         session.RE.subscribe(seen)
         began = session.stm.controller.now()

@@ -30,6 +30,7 @@ MEASURING: Final = (
     "scan_topograph",
     "spectrum_at",
     "spectra_at",
+    "z_spectra_at",
     "cits_grid",
     "measure_drift",
     "check_tip",

@@ -333,7 +333,8 @@ def lessons_digest(topograph: Topograph, observations: Sequence[Observation], pr
     digest = hashlib.sha256(np.ascontiguousarray(topograph.height, dtype="<f8").tobytes())
     digest.update(json.dumps(topograph.frame.as_dict()).encode())
     for observation in observations:
-        said = observation.number.hex() if observation.has_value else [observation.reason, observation.taken_back]
+        failed = [observation.reason, observation.taken_back, observation.doubted]
+        said = observation.number.hex() if observation.has_value else failed
         digest.update(json.dumps([[float(x).hex() for x in observation.point], said]).encode())
     for experience in prior:
         digest.update(lessons_digest(experience.topograph, experience.observations).encode())

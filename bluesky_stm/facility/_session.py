@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from contextlib import ExitStack
-from logging.handlers import RotatingFileHandler
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING
 
@@ -13,20 +11,21 @@ from bluesky import RunEngine
 
 from bluesky_stm import session as sessions
 from bluesky_stm.errors import UnknownNameError
+from bluesky_stm.facility._door import open_door
+from bluesky_stm.facility._heartbeat import Heartbeat
+from bluesky_stm.facility._log import logging_to
 from bluesky_stm.facility._metadata import PersistentMetadata
 from bluesky_stm.facility._server import publish_finished
 from bluesky_stm.facility._stream import packed_one
 from bluesky_stm.night import NightWatch, alerting, logger
 from bluesky_stm.session import Session
+from bluesky_stm.validated import JSON
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bluesky_stm.devices import AgentDevice
     from bluesky_stm.facility._settings import Facility
-
-LOG_SIZE = 5_000_000
-"""Size of a log file, in bytes, after which the next one begins; three are kept."""
 
 LIMITS = "limits.json"
 """File beside the catalog that holds the limits of the microscope, as they were when it was opened last."""
@@ -62,10 +61,13 @@ def open_session(
             session.sample = settings.sample.name
         if RE is None:
             _remember(session, settings)
+        if settings.index_while_measuring:
+            session.catalog.index_while_measuring()
         session.usual, session.record = settings.usual, settings.record
         if settings.scales:
             session.scales = {scale.name: scale for scale in settings.scales}
-        _log(session, settings)
+        _watch(session, settings)
+        open_door(session)
         keep_limits(session)
         session.extras.enter_context(session.feeding(settings.sinks))
         if settings.publish:
@@ -100,7 +102,14 @@ def rehearsal(settings: Facility) -> Facility:
         published, and nobody is alerted.
     """
     chosen = {"microscope": "simulated"} if settings.microscope.real else {}
-    silent = {"catalog": mkdtemp(prefix="bluesky_stm-"), "server": "", "publish": "", "alerts": {}, "sinks": ()}
+    silent: JSON = {
+        "catalog": mkdtemp(prefix="bluesky_stm-"),
+        "server": "",
+        "publish": "",
+        "alerts": {},
+        "sinks": (),
+        "heartbeat": None,
+    }
     return settings.changed(**chosen, **silent)
 
 
@@ -137,34 +146,28 @@ def _remember(session: Session, settings: Facility) -> None:
     """Metadata of all runs: what was set at the prompt is kept beside the catalog, the rest is as of this session alone."""
     told = {"operator": settings.operator} if settings.operator else {}
     told |= {} if settings.sample is None else {"sample": settings.sample.name}
-    usual = {"sample": session.sample, "versions": session.RE.md["versions"]}  # which a RunEngine notes when it is made
+    usual = dict(session.RE.md)  # versions, which a RunEngine notes when it is made, and what a recording says of itself
     md = PersistentMetadata(session.catalog.path / "metadata.json", told, usual)
     session.sample = md["sample"]
     session.RE.md = md  # type: ignore[assignment]  # any mapping will do
 
 
-def _log(session: Session, settings: Facility) -> None:
-    """Warnings of the package and of bluesky into the catalog's folder; alerts to those who want them."""
-    path = session.catalog.path / "bluesky_stm.log"
-    file = RotatingFileHandler(path, maxBytes=LOG_SIZE, backupCount=2, encoding="utf-8", delay=True)
-    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    for name in ("bluesky_stm", "bluesky", "ophyd"):
-        _attach(logging.getLogger(name), file, session.extras)
+def _watch(session: Session, settings: Facility) -> None:
+    """Write down what happens, give signs of life, and tell people who want to know, of a run left behind as well."""
+    session.extras.enter_context(logging_to(settings.log, session.catalog.path))
     session.extras.enter_context(alerting(settings.alerts))
     logger.setLevel(logging.INFO)
     session.RE.subscribe(NightWatch())
+    if settings.heartbeat is not None:
+        beating = Heartbeat(session.catalog.path, settings.heartbeat)
+        session.extras.callback(beating.close)
+        session.extras.callback(session.RE.unsubscribe, session.RE.subscribe(beating))
     for run in session.catalog.recovered:
         logger.error(
             "Run %s was left behind by a process that died, after %d spectra; it has ended now. Look at the tip, then go on.",
             run.uid[:8],
             len(run.spectra),
         )
-
-
-def _attach(target: logging.Logger, handler: logging.Handler, extras: ExitStack) -> None:
-    target.addHandler(handler)
-    extras.callback(handler.close)
-    extras.callback(target.removeHandler, handler)
 
 
 def _publish(session: Session, address: str) -> None:

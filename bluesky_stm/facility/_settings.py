@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, field_validator
 
@@ -14,7 +14,7 @@ from bluesky_stm.night import Night
 from bluesky_stm.parts import controllers
 from bluesky_stm.settings import Limits, Positive, Range, Seed
 from bluesky_stm.storage import is_elsewhere
-from bluesky_stm.validated import JSON
+from bluesky_stm.validated import JSON, Settings
 
 FILE = "BLUESKY_STM_SETTINGS"
 """Environment variable that names the settings file; else ``bluesky_stm.yaml`` in the folder where one starts."""
@@ -26,8 +26,39 @@ def _found(place: str | Path) -> str | Path:
     return place if is_elsewhere(str(place)) else Path(place).expanduser()
 
 
+Level = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 Place = Annotated[str | Path, AfterValidator(_found)]
 Address = Annotated[str, Field(pattern=r"^((tcp://)?[^:/]+:\d+)?$")]
+
+
+class Log(Settings):
+    """What is written down of a session and of the libraries below it, and where.
+
+    Attributes
+    ----------
+    level : str
+        From which level on: ``DEBUG``, ``INFO``, ``WARNING`` or ``ERROR``.
+    levels : dict
+        Other levels, by the name of the logger: ``{bluesky: ERROR, bluesky_stm.controllers: DEBUG}``.
+    file : path, optional
+        File; by default ``bluesky_stm.log`` in the folder of the catalog.
+    size : int
+        Size, in bytes, after which the next file begins.
+    keep : int
+        Number of earlier files that are kept.
+    style : {"text", "json"}
+        Lines for people, or an object of JSON a line.
+    console : bool
+        Write to the standard error as well, from where a service manager takes it.
+    """
+
+    level: Level = "WARNING"
+    levels: dict[str, Level] = {}
+    file: Annotated[Path, AfterValidator(Path.expanduser)] | None = None
+    size: int = Field(5_000_000, ge=10_000)
+    keep: int = Field(2, ge=0)
+    style: Literal["text", "json"] = "text"
+    console: bool = False
 
 
 class Facility(Night):
@@ -51,8 +82,14 @@ class Facility(Night):
     record : dict
         Entries of the start documents that are particular to this facility, each with its JSON schema. A night gives them as
         ``about``; those without a ``default`` have to be given.
+    heartbeat : float, optional
+        Time, in s, between two signs of life of a session, in ``heartbeat.json`` of its catalog; null for none.
+    log : Log
+        What is written down, beside the alerts.
     didv : str
         Name of the channel that becomes dI/dV in the files of others that are imported; empty to look for one.
+    index_while_measuring : bool
+        True to let runs enter the index of the catalog while they go on, as `Catalog.index_while_measuring` does.
     """
 
     microscope: Annotated[ControllerPart, controllers] = Field("simulated", validate_default=True)
@@ -63,6 +100,9 @@ class Facility(Night):
     seed: Seed | None = None
     record: dict[str, JSON] = {}
     didv: str = ""
+    heartbeat: Positive | None = 10.0
+    log: Log = Log()
+    index_while_measuring: bool = False
 
     @field_validator("limits")
     @classmethod

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from functools import cache
 from itertools import islice
 from pathlib import Path
@@ -24,6 +25,8 @@ from bluesky_stm.facility._plain import plain_plan
 from bluesky_stm.facility._session import LIMITS
 from bluesky_stm.facility._settings import Facility, read_settings
 from bluesky_stm.geometry import Floats
+from bluesky_stm.parts import Part
+from bluesky_stm.protocols import Capability
 from bluesky_stm.session import Session
 from bluesky_stm.settings import QUANTITIES, LengthScale, Limits
 from bluesky_stm.submission import RefusedError
@@ -132,6 +135,9 @@ class _StandIn(Session):
         part = Simulated() if settings.microscope.real else settings.microscope
         part = part.completed(settings.seed or 0)
         opened = part.open()
+        if Capability.LOCKIN in opened.capabilities:
+            # Nobody knows here how the lock-in will modulate then: a fit that assumes an amplitude is judged where it runs.
+            opened.set_lockin(replace(opened.get_lockin(), on=False))
         begin = part.suggest(opened)
         self.stm = STM(controller=opened, limits=_limits(settings, opened.ranges), part=part, name="stm")
         kept = Path(settings.catalog) / LIMITS
@@ -156,8 +162,15 @@ class _StandIn(Session):
     def feeding(self, sinks: Sequence[Any]) -> AbstractContextManager[object]:
         return nullcontext()
 
-    def agent(self, scale: Any, prior: str | Iterable[str] = (), seed: int | None = None) -> AgentDevice:
-        chosen: LengthScale = self.scale(scale)
+    def agent(
+        self,
+        scale: Any,
+        prior: str | Iterable[str] = (),
+        seed: int | None = None,
+        *,
+        scalarizer: str | Data | Part | None = None,
+    ) -> AgentDevice:
+        chosen: LengthScale = self.scale(scale).chosen(scalarizer=scalarizer)
         sessions.as_seed(self.seed if seed is None else seed)
         settings = {**chosen.agent.model_dump(mode="json"), **{key: value for key, value in chosen.layout.items()}}
         if (places := self.stm.controller.locations()) is not None:

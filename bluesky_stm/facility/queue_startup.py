@@ -15,7 +15,17 @@ from bluesky_queueserver import is_re_worker_active
 from bluesky_stm import runs as _runs
 from bluesky_stm.devices import AgentDevice
 from bluesky_stm.errors import CatalogError, NotCapableError
-from bluesky_stm.facility import Mailbox, RemoteAgent, open_session, packed, plain_plans, queued, read_settings, rehearsal
+from bluesky_stm.facility import (
+    Mailbox,
+    RemoteAgent,
+    ask,
+    open_session,
+    packed,
+    plain_plans,
+    queued,
+    read_settings,
+    rehearsal,
+)
 from bluesky_stm.settings import LengthScale
 
 _settings = read_settings()
@@ -64,13 +74,15 @@ def clear_fault() -> str:
     return f"There was no fault of {stm.name}." if fault is None else f"Cleared {type(fault).__name__}: {fault}"
 
 
-def steer(request: str, who: str, source: str, settings: dict | None = None, reason: str = "") -> str:
+def steer(request: str, who: str, source: str, settings: dict | None = None, reason: str = "", refused: str = "") -> str:
     """Ask something of the exploration that runs; it is carried out, or refused, at its next safe place, and is an Event there.
+
+    A withdrawal begins at once.
 
     Parameters
     ----------
     request : str
-        ``mask``, ``unmask``, ``measure``, ``scalarize``, ``tune``, ``budget``, ``approve_each``, ``accept`` or ``reject``.
+        One of `steer.REQUESTS`.
     who : str
         Person who asks.
     source : str
@@ -79,8 +91,10 @@ def steer(request: str, who: str, source: str, settings: dict | None = None, rea
         Parameters of the request: ``{"point": [1, 2]}``, ``{"spectra": 40}`` ...
     reason : str
         Reason, for the record.
+    refused : str
+        Why it was refused already: it is put on record only.
     """
-    return _session.steer.of(who, source).request(request, settings or {}, reason)
+    return ask(_session, request, who, source, settings or {}, reason, refused)
 
 
 def proposed() -> dict:

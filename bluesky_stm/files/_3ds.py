@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 
 from bluesky_stm import units
+from bluesky_stm.barrier import BarrierHeight, barrier_height
 from bluesky_stm.errors import FileFormatError
 from bluesky_stm.files import _header as headers
 from bluesky_stm.files._channels import in_si, spectroscopy, ways
@@ -32,7 +33,7 @@ from bluesky_stm.files._labels import date_of, our_factor, our_unit, split_unit,
 from bluesky_stm.files._pixels import cropped, read_pixels
 from bluesky_stm.files._provenance import UNKNOWN, Provenance, as_comment
 from bluesky_stm.geometry import Floats, Frame, Point
-from bluesky_stm.measurements import About, Grid, Quality, Setpoint
+from bluesky_stm.measurements import About, Grid, Quality, Setpoint, ZSpectrum
 from bluesky_stm.validated import JSON
 
 _END = b":HEADER_END:\r\n"
@@ -81,6 +82,56 @@ class Sweeps:
     time: float = 0.0
     recorded_units: Mapping[str, str] = field(default_factory=dict)
     about: About = field(default_factory=About)
+
+    def barrier(self, pixel: tuple[int, int]) -> BarrierHeight:
+        """Return the apparent barrier height of one sweep of the distance, from its current on the way forth.
+
+        Parameters
+        ----------
+        pixel : (int, int)
+            Row and column.
+        """
+        if not (self.of_distance and "Current" in self.channels):
+            return BarrierHeight(reason=f"it swept {self.swept}, and recorded {', '.join(self.channels)}")
+        return barrier_height(self.values, self.channels["Current"][pixel])
+
+    def z_spectrum(self, pixel: tuple[int, int] = (0, 0)) -> ZSpectrum:
+        """Return one sweep of the distance as I(z).
+
+        Parameters
+        ----------
+        pixel : (int, int)
+            Row and column.
+
+        Raises
+        ------
+        FileFormatError
+            When something else was swept, or no current was recorded.
+        """
+        if not (self.of_distance and "Current" in self.channels):
+            raise FileFormatError(f"This swept {self.swept} and recorded {', '.join(self.channels)}: it holds no I(z).")
+        x, y = self.frame.to_sample(pixel)
+        current = self.channels["Current"][pixel]
+        return ZSpectrum(
+            position=Point(float(x), float(y)),
+            distance=self.values,
+            current=current,
+            z=float(self.parameters["Z"][pixel]) if "Z" in self.parameters else float("nan"),
+            setpoint=self.setpoint or Setpoint(float("nan"), float("nan")),
+            time=self.time,
+            quality=Quality.GOOD if np.isfinite(current).all() else Quality.INCOMPLETE,
+        )
+
+    @property
+    def measured(self) -> list[tuple[int, int]]:
+        """Pixels, as row and column, at which anything was measured."""
+        known = np.any([np.isfinite(values).any(axis=-1) for values in self.channels.values()], axis=0)
+        return [(int(row), int(column)) for row, column in np.argwhere(known)]
+
+    @property
+    def of_distance(self) -> bool:
+        """True for sweeps of the distance between tip and surface."""
+        return self.swept.lower().startswith("z")
 
     @property
     def of_bias(self) -> bool:

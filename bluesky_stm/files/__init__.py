@@ -3,20 +3,23 @@
 from bluesky_stm.files._3ds import Sweeps, read_3ds, read_sweeps, write_3ds
 from bluesky_stm.files._attached import attach, attached
 from bluesky_stm.files._dat import read_dat, write_dat
-from bluesky_stm.files._documents import IMPORT, documents
+from bluesky_stm.files._documents import documents, stated
 from bluesky_stm.files._format import FileContents, FileFormat, Writable
 from bluesky_stm.files._formats import NSID, NanonisGrid, NanonisImage, NanonisSpectrum, NeXus
 from bluesky_stm.files._inspect import inspect_file
 from bluesky_stm.files._nexus import read_nexus, write_nexus
 from bluesky_stm.files._nsid import read_hf5, write_hf5
-from bluesky_stm.files._read import fingerprint, format_for, read, read_together, write
+from bluesky_stm.files._provenance import about_of
+from bluesky_stm.files._read import fingerprint, format_for, is_known, read, read_together, write
 from bluesky_stm.files._recorded import RecordedRun
+from bluesky_stm.files._seal import SEAL, SEALED_AT_END, is_sealed, seal, unsealed
 from bluesky_stm.files._sxm import Scan, read_scan, read_sxm, write_sxm
 from bluesky_stm.files._together import together
 
 __all__ = [
-    "IMPORT",
     "NSID",
+    "SEAL",
+    "SEALED_AT_END",
     "FileContents",
     "FileFormat",
     "NanonisGrid",
@@ -27,12 +30,15 @@ __all__ = [
     "Scan",
     "Sweeps",
     "Writable",
+    "about_of",
     "attach",
     "attached",
     "documents",
     "fingerprint",
     "format_for",
     "inspect_file",
+    "is_known",
+    "is_sealed",
     "read",
     "read_3ds",
     "read_dat",
@@ -42,7 +48,10 @@ __all__ = [
     "read_sweeps",
     "read_sxm",
     "read_together",
+    "seal",
+    "stated",
     "together",
+    "unsealed",
     "write",
     "write_3ds",
     "write_dat",

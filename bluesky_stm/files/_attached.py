@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import h5py
 import numpy as np
 
-from bluesky_stm.files._hdf5 import is_sound, written
+from bluesky_stm.files._hdf5 import changed, is_sound, written
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -23,7 +23,7 @@ DOCUMENTS: Final = "documents"
 WORDS: Final = "words"
 """End of the name of the collection of what a group holds in words: why a place was chosen, warnings."""
 
-SIGNALS: Final = {"decisions": "mean", "maps": "mean"}
+SIGNALS: Final = {"decisions": "mean", "maps": "mean", "drift": "shift_x"}
 """What a viewer shows of each of the further groups."""
 
 
@@ -39,7 +39,7 @@ def attach(path: Path, tree: xr.DataTree, documents: bytes) -> None:
     documents : bytes
         All documents of the run, as they stand in a journal.
     """
-    with h5py.File(path, "a") as file:
+    with changed(path, "a") as file:
         entry = file.get("entry", file)
         for place in ("spectra/scalar", "Measurement_001/spectra/scalar/scalar"):  # in NeXus and in NSID
             if place in entry:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from bluesky_stm import units
 from bluesky_stm.errors import FileFormatError
+from bluesky_stm.files._3ds import Sweeps
 from bluesky_stm.files._channels import in_si, qualities, spectroscopy, ways
 from bluesky_stm.files._header import Header, about, lines_of_setpoint, quantity, setpoint_of, split_file
-from bluesky_stm.files._labels import as_number, checked_unit, date_of, in_our_unit, split_unit, timestamp
+from bluesky_stm.files._labels import as_number, checked_unit, date_of, in_our_unit, our_unit, split_unit, timestamp
 from bluesky_stm.files._provenance import UNKNOWN, Provenance, as_comment
-from bluesky_stm.geometry import Floats, Point
+from bluesky_stm.geometry import Floats, Frame, Point
 from bluesky_stm.measurements import Quality, Setpoint, Spectrum
 from bluesky_stm.validated import JSON
+
+POINT: Final = 1e-3
+"""Side of the pixel that stands for the place of one sweep, in nm: less than a tip can be placed by."""
 
 
 def read_dat(path: str | Path, didv: str = "") -> Spectrum:
@@ -73,6 +77,53 @@ def read_dat(path: str | Path, didv: str = "") -> Spectrum:
         z=z,
         quality=qualities(arrays["current"][None], arrays["lockin_x"][None])[0] | found.quality | incomplete,
         about=about(header, kept=kept, calibration=calibration, channels=tuple(table.labels)),
+    )
+
+
+def experiment_of(path: Path) -> str:
+    """Return what a point spectrum says was swept, in small letters: ``"bias spectroscopy"``, ``"z spectroscopy"``."""
+    text, _ = split_file(path, b"\n[DATA]", "point spectrum", "Choose a .dat file of Nanonis spectroscopy.")
+    return _parse(text).get("Experiment", "").lower()
+
+
+def read_z_dat(path: str | Path) -> Sweeps:
+    """Return a spectrum of Z spectroscopy as it was recorded: what was measured at each distance of the tip.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file. Of one that ends in the middle of a line the whole lines are kept.
+
+    Returns
+    -------
+    Sweeps
+        With one pixel, of the size `POINT`, at the place of the tip.
+
+    Raises
+    ------
+    FileFormatError
+        When the file is damaged, or gives no place.
+    """
+    path = Path(path)
+    text, begin = split_file(path, b"\n[DATA]", "point spectrum", "Choose a .dat file of Nanonis spectroscopy.")
+    header, table = _parse(text), _table(path.name, path.read_bytes()[begin:].decode("latin-1"))
+    parts = [split_unit(label) for label in table.labels]
+    swept, unit = parts[0]
+    checked_unit(table.labels[0], unit, units.LENGTH)
+    columns = [in_our_unit(column, unit) for (_, unit), column in zip(parts, table.values, strict=True)]
+    x, y = (quantity(header, axis) for axis in "XY")
+    parameters = {"Z": np.full((1, 1), quantity(header, "Z", float("nan")))}
+    return Sweeps(
+        Frame(Point(x, y), (POINT, POINT), (1, 1)),
+        swept,
+        columns[0],
+        {name: column[None, None] for (name, _), column in zip(parts[1:], columns[1:], strict=True)},
+        parameters,
+        {**{name: our_unit(unit) for name, unit in parts}, **dict.fromkeys(parameters, units.LENGTH)},
+        setpoint_of(header),
+        timestamp(header.get("Start time") or header.get("Saved Date") or header.get("Date")),
+        dict(parts),
+        about(header, kept=table.missing, channels=tuple(table.labels)),
     )
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from event_model import ComposeRunBundle, compose_run
 
 from bluesky_stm import units
-from bluesky_stm.documents import SCHEMA_VERSION, Document, Stream
+from bluesky_stm.documents import IMPORT, SCHEMA_VERSION, Document, Stream
 from bluesky_stm.files._3ds import Sweeps
 from bluesky_stm.files._format import FileContents
 from bluesky_stm.files._provenance import provenance_of
@@ -23,15 +23,13 @@ from bluesky_stm.files._read import fingerprint, read, read_together
 from bluesky_stm.files._recorded import RecordedRun
 from bluesky_stm.files._sxm import read_scan
 from bluesky_stm.geometry import Floats
-from bluesky_stm.measurements import Grid, Spectrum, Topograph, declared
-from bluesky_stm.settings import LengthScale
+from bluesky_stm.measurements import About, Grid, Spectrum, Topograph, declared
+from bluesky_stm.settings import SOUGHT, LengthScale
+from bluesky_stm.tip_changes import marked
 from bluesky_stm.validated import JSON
 
 Reading = dict[str, tuple[Any, str]]
 """Value and unit by key."""
-
-IMPORT: Final = "import_file"
-"""Name of the plan that these runs say they came from."""
 
 _KEPT: Final = {
     "uid": "exported_from",
@@ -81,8 +79,8 @@ def documents(source: str | Path | list[Path] | FileContents, *, didv: str = "",
         recording = (recording,)
     known: dict[str, str] = {}
     for path in source if isinstance(source, list) else [source]:
-        known |= _known(Path(path)) if isinstance(path, (str, Path)) and Path(path).is_file() else {}
-    run = compose_run(metadata={**_start(recording, origin), **known, **metadata})
+        known |= known_of(Path(path)) if isinstance(path, (str, Path)) and Path(path).is_file() else {}
+    run = compose_run(metadata={**_start(recording, origin), **stated(_about(recording)), **known, **metadata})
     yield "start", run.start_doc
     for name, readings in _streams(recording).items():
         if readings:
@@ -90,7 +88,13 @@ def documents(source: str | Path | list[Path] | FileContents, *, didv: str = "",
     yield "stop", run.compose_stop()
 
 
-def _known(path: Path) -> dict[str, str]:
+def stated(about: About | None) -> dict[str, str]:
+    """Return sample and operator as a file names them, for a start document; what it does not say is left out."""
+    named = {"sample": about.sample, "operator": about.operator} if about else {}
+    return {key: text for key, text in named.items() if text}
+
+
+def known_of(path: Path) -> dict[str, str]:
     """Return what a file of this package says of its run: the uid as ``exported_from``, and what is no part with settings."""
     lines = provenance_of(path)
     return {key: lines[line] for line, key in _KEPT.items() if line in lines}
@@ -111,7 +115,7 @@ def _contents(path: Path, didv: str) -> FileContents | Images:
 
 
 def _start(recording: FileContents | Images, origin: dict[str, str]) -> JSON:
-    one = recording[0] if isinstance(recording, tuple) else recording
+    one, about = recording[0] if isinstance(recording, tuple) else recording, _about(recording)
     taken = one.topograph if isinstance(one, RecordedRun) else one
     start: JSON = {
         "plan_name": IMPORT,
@@ -119,9 +123,9 @@ def _start(recording: FileContents | Images, origin: dict[str, str]) -> JSON:
         "schema_version": SCHEMA_VERSION,
         "detectors": ["stm_sweep"],
         "motors": ["stm_tip"],
-        "controller": {"name": "recorded", **origin},
-        "scalarizer": {"name": "gap"},
-        **({"recorded": {**one.about.as_dict(), "time": taken.time}} if one.about else {}),
+        "controller": {"name": "recorded", "answers": "once", **origin},
+        "scalarizer": dict(SOUGHT),
+        **({"recorded": {**about.as_dict(), "time": taken.time}} if about else {}),
     }
     if isinstance(one, Sweeps | Grid):
         start["frame"] = one.frame.as_dict()
@@ -130,6 +134,10 @@ def _start(recording: FileContents | Images, origin: dict[str, str]) -> JSON:
     elif isinstance(one, Topograph):
         start |= _scale(RecordedRun(one, ()))
     return start
+
+
+def _about(recording: FileContents | Images) -> About | None:
+    return (recording[0] if isinstance(recording, tuple) else recording).about
 
 
 def _scale(run: RecordedRun) -> JSON:
@@ -204,22 +212,26 @@ def _spectrum_reading(spectrum: Spectrum) -> Reading:
     place = {"x": spectrum.position.x, "y": spectrum.position.y, "z": spectrum.z}
     tip: Reading = {f"stm_tip_{axis}": (value, units.LENGTH) for axis, value in place.items()}
     asked: Reading = {f"stm_tip_{axis}_setpoint": (place[axis], units.LENGTH) for axis in "xy"}
-    return {**_reading("stm_sweep", spectrum), **tip, **asked}
+    # As a controller does with each sweep: an import claims of a spectrum what a run that answers from the file would claim.
+    return {**_reading("stm_sweep", marked(spectrum)), **tip, **asked}
 
 
 def _sweep_readings(sweeps: Sweeps) -> list[Reading]:
     """One for each pixel of which anything was measured."""
-    measured = np.any([np.isfinite(values).any(axis=-1) for values in sweeps.channels.values()], axis=0)
-    pixels = [(int(row), int(column)) for row, column in np.argwhere(measured)]
-    return [_pixel_reading(sweeps, pixel) for pixel in pixels]
+    return [_pixel_reading(sweeps, pixel) for pixel in sweeps.measured]
 
 
 def _pixel_reading(sweeps: Sweeps, pixel: tuple[int, int]) -> Reading:
     x, y = sweeps.frame.to_sample(pixel)
+    height: Reading = {}
+    if sweeps.of_distance:
+        barrier = sweeps.barrier(pixel)
+        height = {"barrier_height": (barrier.value, units.ENERGY), "barrier_height_std": (barrier.std, units.ENERGY)}
     reading: Reading = {
         "x": (float(x), units.LENGTH),
         "y": (float(y), units.LENGTH),
         "swept": (sweeps.values, sweeps.units[sweeps.swept]),
+        **height,
         **{f"channel_{name}": (values[pixel], sweeps.units[name]) for name, values in sweeps.channels.items()},
         **{f"parameter_{name}": (float(values[pixel]), sweeps.units[name]) for name, values in sweeps.parameters.items()},
     }

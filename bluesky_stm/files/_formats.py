@@ -8,7 +8,7 @@ from typing import ClassVar, Final
 from typing_extensions import override
 
 from bluesky_stm.files._3ds import Sweeps, read_sweeps, write_3ds
-from bluesky_stm.files._dat import read_dat, write_dat
+from bluesky_stm.files._dat import experiment_of, read_dat, read_z_dat, write_dat
 from bluesky_stm.files._format import FileFormat, Writable
 from bluesky_stm.files._nexus import is_nexus, read_nexus, write_nexus
 from bluesky_stm.files._nsid import is_nsid, read_hf5, write_hf5
@@ -78,7 +78,7 @@ class NanonisImage(FileFormat):
 
 
 class NanonisSpectrum(FileFormat):
-    """One spectrum of bias spectroscopy by Nanonis, ``.dat``."""
+    """One spectrum of bias spectroscopy by Nanonis, ``.dat``, or one of Z spectroscopy, which is read only."""
 
     name: str = "dat"
     suffixes: ClassVar[tuple[str, ...]] = (".dat",)
@@ -91,8 +91,8 @@ class NanonisSpectrum(FileFormat):
         return start.startswith(b"Experiment")
 
     @override
-    def read(self, path: Path) -> Spectrum:
-        return read_dat(path, self.didv)
+    def read(self, path: Path) -> Spectrum | Sweeps:
+        return read_z_dat(path) if experiment_of(path) == "z spectroscopy" else read_dat(path, self.didv)
 
     @override
     def write(self, path: Path, recording: Writable, provenance: Provenance) -> None:

@@ -18,7 +18,7 @@ from bluesky_stm import units
 from bluesky_stm.errors import FileFormatError
 from bluesky_stm.files._recorded import RecordedRun
 from bluesky_stm.geometry import Floats, Frame
-from bluesky_stm.measurements import CHANNELS, Declared, Field, Grid, Spectrum, Topograph, declared
+from bluesky_stm.measurements import CHANNELS, Declared, Field, Grid, Spectrum, Topograph, ZSpectrum, declared
 
 FIRST: Final = sorted(CHANNELS, key=lambda channel: channel.name != "didv")
 """Channels of a spectrum or a grid, the one to look at first before the others."""
@@ -164,7 +164,7 @@ def _spectra(run: RecordedRun) -> Group:
     ]
     if run.scalars is not None:
         places.append(LabelledArray("scalar", run.scalars, "", (ordinal,)))
-    arrays = _channels(stacked, (ordinal, Axis("bias", bias, units.BIAS)))
+    arrays = [*_channels(stacked, (ordinal, Axis("bias", bias, units.BIAS))), *_of_distance(run, ordinal)]
     return Group("spectra", (*arrays, *places), {"complete": float(run.complete)})
 
 
@@ -172,6 +172,53 @@ def _channels(arrays: Mapping[str, Floats], axes: tuple[Axis, ...]) -> list[Labe
     """Fields of channels; one that need not be there, and was not measured, is left out."""
     there = [channel for channel in FIRST if not channel.optional or np.isfinite(arrays[channel.name]).any()]
     return [LabelledArray(channel.name, arrays[channel.name], channel.units, axes) for channel in there]
+
+
+_BESIDE: Final = "z_sweep_"
+"""Beginning of the names of what was taken beside the spectra: I(z)."""
+
+
+def _of_distance(run: RecordedRun, ordinal: Axis) -> list[LabelledArray]:
+    """Return I(z) beside the spectra, NaN beside those that have none; nothing where no spectrum has any.
+
+    Parameters
+    ----------
+    run : RecordedRun
+        Its spectra, whose I(z) have as many points as the first one.
+    ordinal : Axis
+        Numbers of the spectra.
+    """
+    taken = [spectrum.z_sweep for spectrum in run.spectra]
+    first = next((one for one in taken if one), None)
+    if first is None:
+        return []
+    fields = {name: field for name, field in declared(ZSpectrum).items() if field.dtype != "string"}
+    point = Axis("z_point", np.arange(len(first.distance), dtype=float), "")
+    nothing = {name: np.full_like(value, np.nan, dtype=float) for name, value in first.as_fields().items() if name in fields}
+    rows = [one.as_fields() if one else nothing for one in taken]
+    return [
+        LabelledArray(
+            f"{_BESIDE}{name}",
+            np.array([row[name] for row in rows], dtype=float),
+            field.units,
+            (ordinal, point) if field.axes else (ordinal,),
+        )
+        for name, field in fields.items()
+    ]
+
+
+def _z_sweep(along: Mapping[str, Floats], number: int) -> ZSpectrum | None:
+    """Return the I(z) that stands beside a spectrum; None where none was taken.
+
+    Parameters
+    ----------
+    along : mapping of str to ndarray
+        Arrays of the group, one row for each spectrum.
+    number : int
+        Number of the spectrum.
+    """
+    row = {name.removeprefix(_BESIDE): values[number] for name, values in along.items() if name.startswith(_BESIDE)}
+    return ZSpectrum.from_fields(row) if row and np.isfinite(row["quality"]) else None
 
 
 def _rising(group: Group) -> Group:
@@ -236,6 +283,10 @@ def _as_run(topograph: Topograph, group: Group) -> RecordedRun:
     bias, scalars = group["bias"], along.pop("scalar", None)
     count = len(group["x"])
     spectra = (
-        Spectrum.from_fields({"bias": bias, **{name: values[k] for name, values in along.items()}}) for k in range(count)
+        replace(
+            Spectrum.from_fields({"bias": bias, **{name: values[k] for name, values in along.items()}}),
+            z_sweep=_z_sweep(along, k),
+        )
+        for k in range(count)
     )
     return RecordedRun(topograph, tuple(spectra), scalars, bool(group.attributes["complete"]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ import numpy as np
 from bluesky_stm import units
 from bluesky_stm.errors import FileFormatError
 from bluesky_stm.files._labels import as_number, our_factor, our_unit, si_unit
+from bluesky_stm.files._provenance import MARK, about_of, lines_in
 from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.measurements import About, Setpoint
 
@@ -224,8 +226,8 @@ def setpoint_of(header: Header) -> Setpoint | None:
     return Setpoint(bias, abs(current))
 
 
-def about(header: Header, **known: object) -> About:
-    """Return what a header says beside the measurement.
+def about(header: Header, **known: Any) -> About:
+    """Return what a header says beside the measurement; of a file of this package its own lines say it.
 
     Parameters
     ----------
@@ -242,6 +244,8 @@ def about(header: Header, **known: object) -> About:
     on = header.get("Lock-in>Lock-in status", "ON").upper() != "OFF"
     unit = si_unit(header.get("Lock-in>Modulated signal", "").rpartition("(")[2].rstrip(")"))[0]
     amplitude = number(header, "Lock-in>Amplitude", float("nan")) if on and unit in ("V", "") else float("nan")
+    if ours := [comment for comment in comments if comment.startswith(MARK)]:
+        return replace(about_of(lines_in(ours[0])), **known)
     settings: dict[str, Any] = {
         "comment": "\n".join(filter(None, comments)),
         "operator": header.get("User", "").strip(),

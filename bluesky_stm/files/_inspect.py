@@ -17,6 +17,7 @@ from bluesky_stm.files._read import read, recognised
 from bluesky_stm.files._recorded import RecordedRun
 from bluesky_stm.geometry import Floats, Frame
 from bluesky_stm.measurements import About, Grid, Quality, Setpoint, Spectrum, Swept, Topograph
+from bluesky_stm.tip_changes import marked
 from bluesky_stm.validated import JSON
 
 KINDS: Final[Mapping[type, str]] = {
@@ -26,6 +27,9 @@ KINDS: Final[Mapping[type, str]] = {
     Spectrum: "spectrum",
     Sweeps: "grid of sweeps",
 }
+
+MOST_FITTED: Final = 128
+"""Sweeps of the distance that are fitted for the median of a grid."""
 
 
 def inspect_file(path: str | Path, *, didv: str = "") -> JSON:
@@ -75,13 +79,13 @@ def _seen(held: FileContents) -> JSON:
     match held:
         case RecordedRun():
             image = held.topograph
-            counted = Counter(one.quality.words for one in held.spectra)
+            counted = _qualities(held)
             return {
                 "frame": _frame(image.frame),
                 "setpoint": _setpoint(image.setpoint),
                 "ranges": {"height": _range(image.height, units.LENGTH), **_swept(held.spectra)},
                 "spectra": len(held.spectra),
-                "quality": dict(counted),
+                "quality": counted,
                 "scalarizer": held.suggested_scale()["scalarizer"],
             }
         case Grid():
@@ -91,7 +95,7 @@ def _seen(held: FileContents) -> JSON:
                 "setpoint": _setpoint(held.setpoint),
                 "ranges": {"height": _range(held.height, units.LENGTH), **_swept([held])},
                 "spectra": int(np.isfinite(held.current).any(axis=-1).sum()),
-                "quality": dict(Counter(one.quality.words for one in run.spectra)) if run else held.quality.words,
+                "quality": _qualities(run) if run else held.quality.words,
                 **({"scalarizer": run.suggested_scale()["scalarizer"]} if run else {}),
             }
         case Spectrum():
@@ -101,13 +105,16 @@ def _seen(held: FileContents) -> JSON:
                 "setpoint": _setpoint(held.setpoint),
                 "ranges": _swept([held]),
                 "points": len(held.bias),
-                "quality": held.quality.words,
+                "quality": marked(held).quality.words,
             }
         case Sweeps():
             ranges = {held.swept: _range(held.values, held.units.get(held.swept, ""))}
             ranges |= {name: _range(values, held.units.get(name, "")) for name, values in held.channels.items()}
             setpoint = {"setpoint": _setpoint(held.setpoint)} if held.setpoint else {}
-            return {"frame": _frame(held.frame), **setpoint, "ranges": ranges, "points": len(held.values)}
+            alone = held.frame.pixels == (1, 1)
+            place = {"place": [_quantity(v, units.LENGTH) for v in held.frame.center]}
+            where = place if alone else {"frame": _frame(held.frame)}
+            return {**where, **setpoint, "ranges": ranges, "points": len(held.values), **_barrier(held)}
         case Topograph():
             return {
                 "frame": _frame(held.frame),
@@ -128,7 +135,7 @@ def _missing(held: FileContents) -> Iterable[str]:
             if not np.isfinite(held.position).all():
                 yield "the place where it was taken"
         case Sweeps():
-            yield f"a sweep of the bias: it swept {held.swept}"
+            yield f"a sweep of the bias: it swept {held.swept}, of which no agent learns"
         case Grid():
             if np.isnan(held.height).all():
                 yield "heights: without an image nothing can be explored"
@@ -157,6 +164,26 @@ def _explorable(grid: Grid) -> RecordedRun | None:
         return RecordedRun.of_grid(grid)
     except FileFormatError:
         return None
+
+
+def _barrier(sweeps: Sweeps) -> JSON:
+    """Return the median of the barrier heights of a sweep of the distance, or why there are none."""
+    if not sweeps.of_distance:
+        return {}
+    measured = sweeps.measured
+    found = [sweeps.barrier(pixel) for pixel in measured[:: 1 + (len(measured) - 1) // MOST_FITTED]]
+    heights = np.array([one.value for one in found])
+    reasons = Counter(one.reason for one in found if one.reason)
+    known = np.isfinite(heights)
+    said: JSON = {"barrier": _quantity(float(np.median(heights[known])) if known.any() else np.nan, units.ENERGY)}
+    among = f", spread over {len(measured)}" if len(found) < len(measured) else ""
+    said |= {"barrier_of": f"{known.sum()} of {len(found)} sweeps{among}"}
+    return said | ({"barrier_missing": dict(reasons)} if reasons else {})
+
+
+def _qualities(run: RecordedRun) -> dict[str, int]:
+    """Return how many spectra have which flags, as documents and recorded runs would say it of them."""
+    return dict(Counter(marked(one).quality.words for one in run.spectra))
 
 
 def _swept(swept: Iterable[Swept]) -> JSON:

@@ -6,6 +6,7 @@ Names of fields follow NXspm and NXsts where these have one.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -16,8 +17,8 @@ import numpy as np
 from bluesky_stm import units
 from bluesky_stm.errors import FileFormatError
 from bluesky_stm.files._groups import Axis, Group, LabelledArray, from_groups, to_groups
-from bluesky_stm.files._hdf5 import DAMAGED, in_words, is_sound, written
-from bluesky_stm.files._provenance import UNKNOWN, Provenance
+from bluesky_stm.files._hdf5 import DAMAGED, UNREADABLE, changed, in_words, is_sound, written
+from bluesky_stm.files._provenance import UNKNOWN, Provenance, about_of, number_of
 from bluesky_stm.files._recorded import RecordedRun
 from bluesky_stm.measurements import Grid, Topograph
 
@@ -58,7 +59,7 @@ def write_nexus(path: str | Path, recording: RecordedRun | Grid | Topograph, pro
         for them, and all of them stand in the collection ``provenance``.
     """
     groups = to_groups(recording)
-    with h5py.File(path, "w") as file:
+    with changed(Path(path), "w") as file:
         file.attrs.update(NX_class="NXroot", default="entry")
         _tree(file, {"entry:NXentry": _entry(Path(path).stem, groups, provenance)})
         entry = file["entry"]
@@ -86,10 +87,14 @@ def read_nexus(path: str | Path) -> RecordedRun | Grid | Topograph:
     FileFormatError
         When the file is none of ours or is damaged.
     """
+    if not is_sound(Path(path)):
+        raise FileFormatError(f"{Path(path).name} {UNREADABLE}. It is not read. Copy it again.")
     try:
         with h5py.File(path) as file:
             entry = file["entry"]
-            return from_groups([_read(entry[name], conditions) for name, conditions in entry[CONDITIONS].items()])
+            lines = {name: item.asstr()[()] for name, item in entry.get("provenance", {}).items()}
+            groups = [_read(entry[name], conditions) for name, conditions in entry[CONDITIONS].items()]
+            return replace(from_groups(groups), about=about_of(lines) if lines else None)
     except DAMAGED as error:
         raise FileFormatError(f"{Path(path).name} is no NeXus file of this package or is damaged{in_words(error)}.") from None
 
@@ -131,16 +136,30 @@ def _entry(title: str, groups: list[Group], provenance: Provenance) -> Tree:
         "start_time": provenance.get("started", began),
         **{field: provenance[line] for field, line in LINES.items() if line in provenance},
         "user:NXuser": {"name": provenance.get("operator", NOT_RECORDED), "role": "operator"},
-        "sample:NXsample": {"name": provenance.get("sample", NOT_RECORDED)},
+        "sample:NXsample": {
+            "name": provenance.get("sample", NOT_RECORDED),
+            **({"temperature": number_of(provenance["temperature"])} if "temperature" in provenance else {}),
+        },
         "instrument:NXinstrument": {
             "hardware:NXfabrication": {"name": provenance.get("instrument", NOT_RECORDED), "vendor": NOT_RECORDED},
             "software:NXfabrication": {"name": "bluesky_stm", "vendor": "bluesky_stm", "model": provenance.get("software", "")},
+            **_lockin(provenance),
             **{key: value for group in groups for key, value in _environment(group).items()},
         },
         "provenance:NXcollection": dict(provenance),
         # in a collection, since pynxtools calls an attribute that no definition names invalid
         f"{CONDITIONS}:NXcollection": {f"{group.name}:NXcollection": group.attributes for group in groups},
     }
+
+
+def _lockin(provenance: Provenance) -> Tree:
+    """Return the modulation of the lock-in as NXlockin says it; nothing where it is not known."""
+    known = {
+        field: number_of(provenance[line])
+        for field, line in (("reference_amplitude", "lockin_amplitude"), ("modulation_frequency", "lockin_frequency"))
+        if line in provenance
+    }
+    return {"lockin_amplifier:NXlockin": {"modulation_status": True, "modulation_signal": "bias", **known}} if known else {}
 
 
 def _environment(group: Group) -> Tree:

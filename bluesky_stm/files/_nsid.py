@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -10,8 +11,8 @@ import numpy as np
 
 from bluesky_stm.errors import FileFormatError
 from bluesky_stm.files._groups import Axis, Group, LabelledArray, from_groups, to_groups
-from bluesky_stm.files._hdf5 import DAMAGED, in_words, is_sound, written
-from bluesky_stm.files._provenance import UNKNOWN, Provenance
+from bluesky_stm.files._hdf5 import DAMAGED, UNREADABLE, changed, in_words, is_sound, written
+from bluesky_stm.files._provenance import UNKNOWN, Provenance, about_of
 from bluesky_stm.files._published import read_published
 from bluesky_stm.files._recorded import RecordedRun
 from bluesky_stm.measurements import Grid, Topograph
@@ -35,7 +36,7 @@ def write_hf5(path: str | Path, recording: RecordedRun | Grid | Topograph, prove
     provenance : mapping of str to str
         Lines about where it comes from, written as attributes of the file.
     """
-    with h5py.File(path, "w") as file:
+    with changed(Path(path), "w") as file:
         file.attrs.update(provenance)
         for ordinal, group in enumerate(to_groups(recording)):
             measurement = file.create_group(f"Measurement_{ordinal:03d}/{group.name}")
@@ -63,12 +64,15 @@ def read_hf5(path: str | Path) -> RecordedRun | Grid | Topograph:
     """
     path = Path(path)
     if not is_sound(path):
-        raise FileFormatError(f"{path.name} is damaged: the HDF5 library does not come back from it. Copy it again.")
+        raise FileFormatError(f"{path.name} {UNREADABLE}. It is not read. Copy it again.")
     try:
         with h5py.File(path) as file:
             measurements = [item for item in file.values() if isinstance(item, h5py.Group)]
             groups = [_read(item) for measurement in measurements for name, item in measurement.items() if name in _TYPES]
-            return from_groups(groups) if groups else read_published(path, file)
+            if not groups:
+                return read_published(path, file)
+            lines = {name: line for name, line in file.attrs.items() if isinstance(line, str)}
+            return replace(from_groups(groups), about=about_of(lines) if lines else None)
     except DAMAGED as error:
         raise FileFormatError(f"{path.name} is no NSID file or is damaged{in_words(error)}. Copy it again.") from None
 

@@ -12,6 +12,7 @@ from bluesky_stm.errors import FileFormatError, SettingsError
 from bluesky_stm.files._format import FileContents, FileFormat, Writable
 from bluesky_stm.files._provenance import UNKNOWN, Provenance
 from bluesky_stm.files._recorded import RecordedRun
+from bluesky_stm.files._seal import SEAL, is_sealed
 from bluesky_stm.files._together import digest, files_in, of_files
 from bluesky_stm.measurements import Grid, Spectrum, Topograph
 from bluesky_stm.parts import file_formats
@@ -51,11 +52,11 @@ def read(path: str | Path, form: str | Data | FileFormat | None = None, *, didv:
     Raises
     ------
     FileFormatError
-        When the file is absent or damaged, or no format recognises it.
+        When the file is absent or damaged, no format recognises it, or it was altered since this package wrote it.
     """
     if Path(path).is_dir():
         return read_together(files_in(Path(path)), didv=didv)
-    path = _existing(path)
+    path = _unaltered(_existing(path))
     chosen = file_formats.make(form) if form is not None else recognised(path)
     if didv and "didv" not in type(chosen).model_fields:
         raise FileFormatError(f"In a {chosen.name!r} file dI/dV is as it is, and no channel is chosen. Leave {didv!r} out.")
@@ -90,6 +91,7 @@ def read_together(paths: Sequence[str | Path], *, didv: str = "") -> RecordedRun
     for path in map(Path, paths):
         form = next(iter(_recognising(path)[0]), None)
         if form is not None:
+            _unaltered(path)
             contents.append((form.changed(didv=didv) if didv and "didv" in type(form).model_fields else form).read(path))
     where = {Path(path).parent for path in paths}
     return of_files(contents, f"The folder {where.pop()}" if len(where) == 1 else f"A choice of {len(contents)} files")
@@ -169,6 +171,26 @@ def _existing(path: str | Path) -> Path:
     if not path.is_file():
         raise FileFormatError(f"There is no file {path}. Check its name and folder.")
     return path
+
+
+def _unaltered(path: Path) -> Path:
+    if is_sealed(path) is False:
+        raise FileFormatError(
+            f"{path.name} has been altered since this package exported it: its seal does not hold. Copy it again, or export "
+            f"the run again; to take it in as a file of others, take the line {SEAL!r} out of its header."
+        )
+    return path
+
+
+def is_known(path: str | Path) -> bool:
+    """Return whether a format recognises a file; False where there is no such file.
+
+    Parameters
+    ----------
+    path : str or Path
+        Any file.
+    """
+    return Path(path).is_file() and bool(_recognising(Path(path))[0])
 
 
 def recognised(path: Path) -> FileFormat:

@@ -13,6 +13,7 @@ import numpy as np
 from bluesky_stm.measurements import About, Quality, Spectrum
 from bluesky_stm.parts import scalarizers
 from bluesky_stm.protocols import Failed
+from bluesky_stm.settings import SOUGHT
 from bluesky_stm.validated import JSON
 
 PRISTINE_GAP: Final = 1.5
@@ -37,9 +38,9 @@ CLEAR: Final = 4.0
 def supported_scalarizer(spectra: Sequence[Spectrum], about: About | None = None) -> str | JSON:
     """Return the scalarizer, by its name and settings, that suits the sweep and has a value for most of the spectra.
 
-    A sweep that spans the gap of a pristine semiconductor is asked for the gap. A narrow one is asked for a superconducting
-    gap, where temperature and modulation are known, or for its coherence peaks; then for a dip or peak at zero bias. What is
-    left is the conductance at zero bias, or in the middle of a sweep that does not pass it.
+    A sweep that spans the gap of a pristine semiconductor is asked for the gap (`settings.SOUGHT`). A narrow one is asked for
+    a superconducting gap, where temperature and modulation are known, or for its coherence peaks; then for a dip or peak at
+    zero bias. What is left is the conductance at zero bias, or in the middle of a sweep that does not pass it.
 
     Parameters
     ----------
@@ -53,8 +54,8 @@ def supported_scalarizer(spectra: Sequence[Spectrum], about: About | None = None
         return {"name": "conductance", "bias": 0.0}
     tried = [spectra[i] for i in np.unique(np.linspace(0, len(spectra) - 1, TRIED).round().astype(int))]
     reach = float(min(bias.max(), -bias.min()))
-    if np.ptp([*bias, 0.0]) > PRISTINE_GAP and _values(tried, "gap"):
-        return "gap"
+    if np.ptp([*bias, 0.0]) > PRISTINE_GAP and _values(tried, SOUGHT):
+        return SOUGHT
     if 0 < reach <= SUPERCONDUCTING:
         known = _resolution(tried[0], about)
         if known and _values(tried, choice := {"name": "superconducting_gap", **known}):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,8 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from bluesky_stm.errors import FileFormatError
+from bluesky_stm.files._3ds import Sweeps
 from bluesky_stm.files._recorded import RecordedRun
-from bluesky_stm.measurements import About, Spectrum, Topograph
+from bluesky_stm.measurements import About, Spectrum, Topograph, ZSpectrum
 
 
 def together(topograph: Topograph, spectra: Iterable[Spectrum], about: About | None = None) -> RecordedRun:
@@ -46,6 +48,8 @@ def together(topograph: Topograph, spectra: Iterable[Spectrum], about: About | N
 def of_files(contents: Sequence[object], name: str) -> RecordedRun:
     """Return the run that the contents of several files make: the image that holds most of the spectra, and these.
 
+    I(z) that was taken within half a pixel of a spectrum stands beside it.
+
     Parameters
     ----------
     contents : sequence
@@ -65,7 +69,9 @@ def of_files(contents: Sequence[object], name: str) -> RecordedRun:
             f"{name} holds {len(images)} images and {len(spectra)} spectra, and a run needs one of each at least."
         )
     held = [int(image.frame.contains([one.position for one in spectra]).sum()) for image in images]
-    return together(images[int(np.argmax(held))], spectra)
+    image = images[int(np.argmax(held))]
+    heights = [one.z_spectrum() for one in contents if isinstance(one, Sweeps) and _is_one_of_z(one)]
+    return together(image, [_with_height(one, heights, max(image.frame.pixel_size) / 2) for one in spectra])
 
 
 def files_in(folder: Path) -> list[Path]:
@@ -77,6 +83,19 @@ def digest(paths: Sequence[Path]) -> str:
     """Return one digest, in hexadecimal digits, of the contents of several files, whatever they are called."""
     each = sorted(hashlib.sha256(path.read_bytes()).hexdigest() for path in paths)
     return each[0] if len(each) == 1 else hashlib.sha256("".join(each).encode()).hexdigest()
+
+
+def _is_one_of_z(swept: Sweeps) -> bool:
+    return swept.frame.pixels == (1, 1) and swept.of_distance and "Current" in swept.channels
+
+
+def _with_height(one: Spectrum, heights: Sequence[ZSpectrum], reach: float) -> Spectrum:
+    """Return a spectrum with the nearest I(z) of ``heights`` beside it, where that lies within ``reach`` nm.
+
+    Nothing is taken from a neighbouring place.
+    """
+    near = min(heights, key=lambda other: math.dist(other.position, one.position), default=None)
+    return replace(one, z_sweep=near) if near and math.dist(near.position, one.position) <= reach else one
 
 
 def _like(one: Spectrum, spectra: Sequence[Spectrum]) -> list[Spectrum]:

@@ -25,6 +25,7 @@ from bluesky_stm.measurements._quantities import (
     Swept,
     Taken,
     Topograph,
+    ZSpectrum,
     frame_of,
     place,
 )
@@ -46,6 +47,7 @@ __all__ = [
     "Swept",
     "Taken",
     "Topograph",
+    "ZSpectrum",
     "array",
     "declared",
     "frame_of",

@@ -7,8 +7,8 @@ from math import nan
 
 import numpy as np
 
+from bluesky_stm.data import JSON
 from bluesky_stm.geometry import Floats
-from bluesky_stm.validated import JSON
 
 
 @dataclass(frozen=True)

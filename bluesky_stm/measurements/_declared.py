@@ -173,7 +173,7 @@ def array(units: str, axes: tuple[str, ...], doc: str, *, name: str = "", option
     return _declare(member, *([None] if optional else []))
 
 
-def number(units: str, doc: str, *default: float, precision: int | None = None) -> Any:
+def number(units: str, doc: str, *default: float, precision: int | None = None, optional: bool = False) -> Any:
     """Declare a number, NaN where it is not known.
 
     Parameters
@@ -186,8 +186,11 @@ def number(units: str, doc: str, *default: float, precision: int | None = None) 
         Its value where none is given; it has to be given without one.
     precision : int, optional
         Digits behind the point that make sense to a person.
+    optional : bool
+        True when it may be missing in a stored run; the default then stands for it.
     """
-    return _declare(lambda a: _single(Field(a, a, units, precision=precision, doc=doc), float, _float), *default)
+    field = Field("", "", units, precision=precision, doc=doc, optional=optional)
+    return _declare(lambda a: _single(dataclasses.replace(field, name=a, attribute=a), float, _float, *default), *default)
 
 
 def whole(kind: Callable[[int], int], doc: str, *default: int) -> Any:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bluesky_stm import units
+from bluesky_stm.data import JSON
 from bluesky_stm.geometry import Floats, Frame, Point
 from bluesky_stm.measurements._about import About
 from bluesky_stm.measurements._declared import (
@@ -28,7 +29,6 @@ from bluesky_stm.measurements._declared import (
     whole,
 )
 from bluesky_stm.pictures import beside, curve_picture, table, topograph_picture
-from bluesky_stm.validated import JSON
 
 SATURATED_WITHIN: Final = 1e-3
 """Relative distance from the largest current within which a sample of a clipped spectrum counts as saturated."""
@@ -143,7 +143,8 @@ class Taken(Declared):
     disturbed : str
         What somebody changed while it was taken, where the quality says so.
     native : str
-        File in which the software of the instrument keeps it, as that software names it.
+        File in which the software of the instrument keeps it, as that software names it: an image's whole path, of a spectrum
+        the path as far as it is known, which a number and a suffix follow.
     about : About or None
         What a file says beside the measurement; None for what was not read from a file of others.
     """
@@ -225,6 +226,33 @@ HARMONICS: Final[Mapping[int, str]] = {f.harmonic: f.name for f in CHANNELS if f
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class ZSpectrum(Taken):
+    """A sweep of the tip's height at one place with the feedback held open: I(z), from which the barrier height follows.
+
+    Attributes
+    ----------
+    position : Point
+        Where the tip stood, in nm.
+    distance : ndarray of shape (m,)
+        How far the tip was drawn back from where the feedback had held it, in nm, in the order measured; negative is closer.
+    current : ndarray of shape (m,)
+        Tunneling current, in nA; NaN where not measured.
+    z : float
+        Tip height where the feedback had held it, in nm.
+    """
+
+    position: Point = place()
+    distance: Floats = array(units.LENGTH, ("distance",), "How far the tip was drawn back, in the order measured.", precision=4)
+    current: Floats = array(units.CURRENT, ("distance",), "Tunneling current at each distance.", precision=5)
+    z: float = number(units.LENGTH, "Tip height where the feedback held it.", float("nan"), precision=4)
+
+    def __repr__(self) -> str:
+        ends = f"{self.distance[0]:g} to {self.distance[-1]:g} {units.LENGTH}" if len(self.distance) else "nowhere"
+        at = f"({self.position.x:.2f}, {self.position.y:.2f}) nm"
+        return f"<ZSpectrum at {at}: {len(self.distance)} points, {ends}, {_taken_in_words(self)}>"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Spectrum(Swept):
     """A bias sweep at one place with the feedback held; its channels are those of `Swept`, of shape (n,).
 
@@ -237,11 +265,14 @@ class Spectrum(Swept):
     backward : mapping of str to ndarray of shape (n,)
         Channels on the way back by themselves, at the biases above; empty where the sweep went one way only, or the controller
         keeps but the average of both.
+    z_sweep : ZSpectrum or None
+        I(z) that was taken at the same place, in the same Event; None where none was.
     """
 
     position: Point = place()
     z: float = number(units.LENGTH, "Tip height during the sweep.", float("nan"), precision=4)
     backward: Mapping[str, Floats] = each_of(CHANNELS, "_backward")
+    z_sweep: ZSpectrum | None = not_stored()  # noqa: RUF009 - as every declaration
 
     def __repr__(self) -> str:
         at = f"({self.position.x:.2f}, {self.position.y:.2f}) nm"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from logging.handlers import SMTPHandler
@@ -13,13 +14,14 @@ from typing import TYPE_CHECKING
 from typing_extensions import override
 
 from bluesky_stm.documents import Stream, StreamRouter
-from bluesky_stm.teaching import decision_from, drift_from, revoked_from
+from bluesky_stm.teaching import decision_from, drift_from, tip_check_from
 from bluesky_stm.validated import Data
 
 if TYPE_CHECKING:
     from bluesky_stm.night._settings import Alerts
 
 logger = logging.getLogger("bluesky_stm.alerts")
+log = logging.getLogger(__name__)
 
 FAST = 0.05
 """Drift, in nm/s and not compensated, that a person should know of: a frame of 10 nm is lost within minutes."""
@@ -46,9 +48,9 @@ class NightWatch(StreamRouter):
     def give(self, stream: str, event: Data) -> None:
         match stream:
             case Stream.TIP_CHECK:
-                count, reason = revoked_from(event["data"])
-                if reason:
-                    logger.warning("%s: the tip: %s; %d spectra are taken back.", self._what, reason, count)
+                tip = tip_check_from(event["data"])
+                if tip.reason:
+                    logger.warning("%s: the tip: %s; %d spectra are taken back.", self._what, tip.reason, tip.revoked)
             case Stream.DRIFT:
                 speed = math.hypot(*drift_from(event["data"]).velocity)
                 if not speed <= FAST:
@@ -65,7 +67,40 @@ class NightWatch(StreamRouter):
         logger.log(_LEVELS[status], "%s has ended: %s. %s", self._what, status, stop.get("reason", ""))
 
 
-class CommandHandler(logging.Handler):
+class _Failing(logging.Handler):
+    """Says in one line of the log that a message could not be given; the same fault is said once, not for each message."""
+
+    _said: str = ""
+
+    @override
+    def handleError(self, record: logging.LogRecord) -> None:
+        said = f"{type(error).__name__}: {error}" if (error := sys.exc_info()[1]) else "an unknown error"
+        if said != self._said:
+            self._said = said
+            log.warning(
+                "People could not be told of %r: %s (%s). Mend alerts: in the settings; bluesky-stm doctor --check tries each.",
+                record.getMessage(),
+                said,
+                self._way(),
+            )
+
+    def _way(self) -> str:
+        raise NotImplementedError
+
+
+class _FileHandler(_Failing, logging.FileHandler):
+    @override
+    def _way(self) -> str:
+        return f"alerts in the file {self.baseFilename}"
+
+
+class _MailHandler(_Failing, SMTPHandler):
+    @override
+    def _way(self) -> str:
+        return f"alerts by mail through {self.mailhost}"
+
+
+class CommandHandler(_Failing):
     """Runs a program for each record, the message its last argument; it is not waited for.
 
     Parameters
@@ -86,6 +121,10 @@ class CommandHandler(logging.Handler):
             self._running.append(subprocess.Popen([*self._command, self.format(record)], stdin=subprocess.DEVNULL))
         except OSError:
             self.handleError(record)
+
+    @override
+    def _way(self) -> str:
+        return f"alerts by the program {self._command[0]}"
 
     def close(self) -> None:
         """Wait for the programs, but not for long: one that has not ended after 10 s is killed."""
@@ -109,13 +148,13 @@ def handlers(alerts: Alerts) -> list[logging.Handler]:
     asked: list[logging.Handler] = []
     if alerts.file:
         alerts.file.parent.mkdir(parents=True, exist_ok=True)
-        asked.append(logging.FileHandler(alerts.file, encoding="utf-8"))
+        asked.append(_FileHandler(alerts.file, encoding="utf-8"))
     if alerts.command:
         asked.append(CommandHandler(alerts.command))
     if alerts.mail:
         host, _, port = alerts.mail.host.partition(":")
         where = (host, int(port)) if port else host
-        asked.append(SMTPHandler(where, alerts.mail.sender, list(alerts.mail.to), "bluesky_stm: an alert", timeout=10))
+        asked.append(_MailHandler(where, alerts.mail.sender, list(alerts.mail.to), "bluesky_stm: an alert", timeout=10))
     for handler in asked:
         handler.setLevel(alerts.level)
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))

@@ -213,7 +213,7 @@ class Night(Settings):
             return given if isinstance(given, Settings) else make() if given and usual else None
 
         return Care(
-            drift=chosen(self.drift, DriftCheck),
+            drift=chosen(self.drift, lambda: DriftCheck(pixels=128)),
             tip=chosen(self.tip, lambda: TipCheck(then="renew")),
             suspend=chosen(self.suspend, Suspenders),
         )

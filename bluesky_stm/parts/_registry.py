@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar
 
@@ -186,7 +187,7 @@ class Parts(Generic[P]):
     @cached_property
     def _brought(self) -> dict[str, list[EntryPoint]]:
         found: dict[str, list[EntryPoint]] = {}
-        for point in entry_points(group=self.group):
+        for point in _installed(tuple(sys.path)).select(group=self.group):
             found.setdefault(point.name, []).append(point)
         return found
 
@@ -225,6 +226,12 @@ class Parts(Generic[P]):
                 f"The {self.kind} {part.name!r} was given as an object and takes no settings, not {dict(settings)!r}."
             )
         return part
+
+
+@cache
+def _installed(path: tuple[str, ...]) -> Any:
+    """Return the entry points of all packages on ``sys.path``, which are looked for once: it reads a file of each package."""
+    return entry_points()
 
 
 def _home(part: object) -> tuple[str, str]:

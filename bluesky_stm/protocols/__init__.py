@@ -13,6 +13,7 @@ from bluesky_stm.protocols._agent import (
     Posterior,
 )
 from bluesky_stm.protocols._lockin import LockInCalibration, LockInSettings
+from bluesky_stm.protocols._marks import NORMALIZED, Z_CURRENT, Mark, Marking
 from bluesky_stm.protocols._microscope import (
     BiasControl,
     Controller,
@@ -23,22 +24,28 @@ from bluesky_stm.protocols._microscope import (
     Spectroscopy,
     TipControl,
     ZControl,
+    ZSpectroscopy,
 )
-from bluesky_stm.protocols._observation import Experience, Failed, Observation, Scalarizer, as_value
+from bluesky_stm.protocols._observation import Experience, Failed, Observation, OfDistance, Resolving, Scalarizer, as_value
 from bluesky_stm.protocols._values import (
     IMAGES,
     PACKET,
+    STEEPEST_DECAY,
     Capability,
     FeedbackGains,
     Progress,
     SweepSettings,
     TipShape,
     TipState,
+    ZSweepSettings,
 )
 
 __all__ = [
     "IMAGES",
+    "NORMALIZED",
     "PACKET",
+    "STEEPEST_DECAY",
+    "Z_CURRENT",
     "Agent",
     "BiasControl",
     "Capability",
@@ -55,9 +62,13 @@ __all__ = [
     "LockInCalibration",
     "LockInControl",
     "LockInSettings",
+    "Mark",
+    "Marking",
     "Observation",
+    "OfDistance",
     "Posterior",
     "Progress",
+    "Resolving",
     "Scalarizer",
     "Scanning",
     "Spectroscopy",
@@ -66,5 +77,7 @@ __all__ = [
     "TipShape",
     "TipState",
     "ZControl",
+    "ZSpectroscopy",
+    "ZSweepSettings",
     "as_value",
 ]

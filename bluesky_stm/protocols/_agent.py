@@ -38,7 +38,13 @@ class Health(Declared):
     warning : str
         What a person should look at; empty when all is well.
     device : str
-        Where it was computed: ``"cpu"``, or the name of the GPU, whose last digits may differ; empty where it does not say.
+        Where it was computed: ``"cpu"``; earlier versions may name a GPU, whose last digits may differ; empty where it does not
+        say.
+    ahead : float
+        Share of the values at the last 20 chosen places inside the 90 % interval that the values before them predict: how far
+        the map is right where it was tested; NaN before there are as many.
+    off : float
+        Mean of measured less predicted there, in predicted standard deviations: negative where the map promised too much.
     """
 
     model: str = text("What made the decision.")
@@ -49,6 +55,8 @@ class Health(Declared):
     depth: float = number("", "Share of the prior variance that the learned features carry.", 0.0)
     warning: str = text("What a person should look at.", "")
     device: str = text("Where it was computed.", "", optional=True)  # runs of the first days do not say
+    ahead: float = number("", "Share of values at chosen places in the 90 % interval before.", NAN, optional=True)
+    off: float = number("", "Mean of measured less predicted there, in standard deviations.", NAN, optional=True)
 
     @property
     def warnings(self) -> dict[str, str]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 
 from bluesky_stm.geometry import Floats, Frame, Point
-from bluesky_stm.measurements import Setpoint, Spectrum, Topograph
+from bluesky_stm.measurements import Setpoint, Spectrum, Topograph, ZSpectrum
 from bluesky_stm.protocols._lockin import LockInSettings
 from bluesky_stm.protocols._values import (
     Capability,
@@ -15,6 +15,7 @@ from bluesky_stm.protocols._values import (
     SweepSettings,
     TipShape,
     TipState,
+    ZSweepSettings,
 )
 from bluesky_stm.validated import JSON
 
@@ -271,6 +272,36 @@ class Spectroscopy(Protocol):
         """
 
 
+class ZSpectroscopy(Protocol):
+    """Sweeps of the tip's height.
+
+    The controller opens the feedback for a sweep and restores it, the height, the bias and the set point in one act.
+    """
+
+    def z_sweep(self, settings: ZSweepSettings, progress: Progress | None = None) -> ZSpectrum:
+        """Sweep the height of the tip at its present place, and read the current at each distance.
+
+        Parameters
+        ----------
+        settings : ZSweepSettings
+            Range, points, timing, set point and largest current of the sweep.
+        progress : callable, optional
+            Called with the number of finished points and of all points.
+
+        Returns
+        -------
+        ZSpectrum
+            When `stop` ended the sweep, or its current has reached the largest one, it has the flag INCOMPLETE and is padded
+            with NaN.
+
+        Raises
+        ------
+        LimitError
+            When an end lies outside of the range of z, or the nearest point may carry more than the largest current, by
+            `ZSweepSettings.largest_current`; nothing has moved.
+        """
+
+
 class LockInControl(Protocol):
     """The lock-in amplifier."""
 
@@ -318,7 +349,16 @@ class DriftControl(Protocol):
 
 @runtime_checkable
 class Controller(
-    BiasControl, CurrentReadout, TipControl, ZControl, Scanning, Spectroscopy, LockInControl, DriftControl, Protocol
+    BiasControl,
+    CurrentReadout,
+    TipControl,
+    ZControl,
+    Scanning,
+    Spectroscopy,
+    ZSpectroscopy,
+    LockInControl,
+    DriftControl,
+    Protocol,
 ):
     """A microscope: simulated, recorded or real.
 

@@ -29,10 +29,14 @@ class Failed:
     reason : str
     again : bool
         True when the place may be measured another time, because the observation was taken back.
+    doubted : float or None
+        Value that it had before it was taken back, in the unit of the scalarizer: it trains nothing, and only says whether the
+        place is worth another spectrum. None where it had none.
     """
 
     reason: str
     again: bool = False
+    doubted: float | None = None
 
 
 class Scalarizer(Protocol):
@@ -76,6 +80,42 @@ class Deviating(Protocol):
 
     def deviation(self, spectrum: Spectrum) -> float:
         """Return the standard deviation of the value, in ``units``; NaN where it is unknown."""
+
+
+@runtime_checkable
+class Resolving(Protocol):
+    """A scalarizer whose value depends on how strongly the bias was modulated, and on how cold the sample was."""
+
+    def check_resolution(self, amplitude: float, temperature: float) -> None:
+        """Refuse a lock-in and a sample that leave another resolution than the settings of the scalarizer assume.
+
+        Parameters
+        ----------
+        amplitude : float
+            Peak amplitude of the modulation, in V; NaN where it is not known.
+        temperature : float
+            Temperature of the sample, in K; NaN where it is not known.
+
+        Raises
+        ------
+        SettingsError
+            With both numbers.
+        """
+
+
+@runtime_checkable
+class OfDistance(Protocol):
+    """A scalarizer that says whether it needs I(z) beside the spectrum.
+
+    One that does not say it needs none.
+    """
+
+    @property
+    def needs_distance(self) -> bool:
+        """True where the value follows from I(z), which an exploration then takes at each place.
+
+        A combination needs it where one of its terms does.
+        """
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,6 +188,11 @@ class Observation:
         The place may then be suggested once more.
         """
         return isinstance(self.value, Failed) and self.value.again
+
+    @property
+    def doubted(self) -> float | None:
+        """Value that it had before it was taken back; None where it had none or was not taken back."""
+        return self.value.doubted if isinstance(self.value, Failed) else None
 
     def judged(self, scalarizer: Scalarizer) -> Observation:
         """Return the observation with the value that ``scalarizer`` gives it.

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from bluesky_stm.errors import SettingsError
+from bluesky_stm.errors import LimitError, SettingsError
 from bluesky_stm.geometry import Floats, Point
 from bluesky_stm.measurements import Setpoint
 
@@ -33,6 +33,15 @@ SCANNED_SLOPE = 0.1
 over the width of a tip. A line that takes a moving tip's care for each facet would make every image ten times as long."""
 
 
+STEEPEST_DECAY = 25.0
+"""How steeply the logarithm of a tunneling current grows at most towards the surface, in 1/nm: a barrier of 6 eV, which is more
+than the work function of any metal (platinum 5.9 eV)."""
+
+
+ROUNDING = 1e-5
+"""Part of a number by which it may have been rounded on its way to an instrument and back, in single precision."""
+
+
 class Capability(StrEnum):
     """An ability that a controller has or does not have.
 
@@ -51,6 +60,7 @@ class Capability(StrEnum):
     SHAPE = "shape"
     SCAN = "scan"
     SWEEP = "sweep"
+    Z_SWEEP = "z-sweep"
     LOCKIN = "lockin"
     DRIFT = "drift"
 
@@ -175,6 +185,95 @@ class SweepSettings:
         They are the same where it is swept back as well: the way back is stored in the order of the way forth.
         """
         return _biases(self.start, self.stop, self.points).copy()
+
+
+@dataclass(frozen=True)
+class ZSweepSettings:
+    """A sweep of the tip's height at one place, the feedback open: I(z).
+
+    Attributes
+    ----------
+    start, stop : float
+        First and last distance from where the feedback held the tip, in nm; positive is away from the surface.
+    points : int
+        Number of distances, at least two.
+    settle, integrate : float
+        Waiting and averaging at each distance, in s.
+    averages : int
+        Sweeps that are averaged.
+    setpoint : Setpoint or None
+        Bias (V) at which it is swept, and current (nA) at which the feedback is opened; None for those that stand. What stood
+        before comes back afterwards.
+    most : float or None
+        Magnitude of the current, in nA, that must not be exceeded at the nearest point; None for the end of the range.
+    """
+
+    start: float = 0.0
+    stop: float = 0.5
+    points: int = 101
+    settle: float = 0.002
+    integrate: float = 0.010
+    averages: int = 1
+    setpoint: Setpoint | None = None
+    most: float | None = None
+
+    def __post_init__(self) -> None:
+        timed = self.settle >= 0 and self.integrate >= 0
+        limited = self.most is None or self.most > 0
+        if self.points < 2 or self.averages < 1 or self.start == self.stop or not (timed and limited):
+            raise SettingsError(
+                f"A z sweep needs two different distances, at least 2 points, 1 average, no negative time, and a largest "
+                f"current above 0, not {self}. Nothing has been swept."
+            )
+
+    @property
+    def dwell(self) -> float:
+        """Time at each distance, in s, for settling and averaging, of one sweep."""
+        return self.settle + self.integrate
+
+    @property
+    def seconds(self) -> float:
+        """Time of the whole sweep with its averages, in s."""
+        return self.points * self.dwell * self.averages
+
+    @property
+    def distance(self) -> Floats:
+        """The distances of the sweep, in nm, from ``start`` to ``stop``; shape (points,)."""
+        return np.linspace(self.start, self.stop, self.points)
+
+    @property
+    def nearest(self) -> float:
+        """The least distance, in nm; negative is closer than the feedback held the tip."""
+        return min(self.start, self.stop)
+
+    def largest_current(self, setpoint: Setpoint) -> float:
+        """Return the current, in nA, that flows at the nearest point at most, from a set point (V, nA), by `STEEPEST_DECAY`."""
+        return setpoint.current * math.exp(min(-STEEPEST_DECAY * self.nearest, 700.0))
+
+    def check_nearest(self, setpoint: Setpoint, highest: float, what: str = "A z sweep") -> None:
+        """Refuse a sweep at whose nearest point more current may flow than is allowed.
+
+        Parameters
+        ----------
+        setpoint : Setpoint
+            Where the feedback is opened, V and nA, unless the settings say another one.
+        highest : float
+            Current, in nA, that is allowed in any case; ``most`` may allow less.
+        what : str
+            Beginning of the message.
+
+        Raises
+        ------
+        LimitError
+            Before anything has moved.
+        """
+        begin, most = self.setpoint or setpoint, highest if self.most is None else min(self.most, highest)
+        if not (largest := self.largest_current(begin)) <= most * (1 + ROUNDING):
+            raise LimitError(
+                f"{what} down to {self.nearest:g} nm from {begin.current:g} nA may carry {largest:.3g} nA at its nearest "
+                f"point, {largest / most:.3g} times the {most:g} nA allowed. Nothing has moved. Stay farther away, or "
+                "begin at a smaller set point."
+            )
 
 
 @lru_cache(maxsize=16)

@@ -10,9 +10,8 @@ from typing import Final
 
 import numpy as np
 
-from bluesky_stm.documents import StreamRouter
+from bluesky_stm.documents import Stream, StreamRouter
 from bluesky_stm.errors import STMError
-from bluesky_stm.geometry import Drift
 from bluesky_stm.measurements import Topograph
 from bluesky_stm.plans import DriftCheck, DriftFinder
 from bluesky_stm.protocols import Decision, Health, Insight, Insightful
@@ -23,8 +22,20 @@ from bluesky_stm.validated import JSON, Data
 KINDS: Final = {"best": "highest values so far", "ingested": "numbers of observations"}
 """What is compared of a decision, by the name of the field, where its plural does not say it."""
 
-NOT_COMPARED: Final = ("images", "currents and lock-in channels of the spectra", "tip checks", "overviews", "times")
-"""What follows from no other document: only the chain of digests proves it."""
+FOLLOWED: Final = {Stream.AGENT, Stream.MAPS}
+"""Streams that follow from others, so that all of them is compared."""
+PARTLY: Final = {
+    Stream.TOPOGRAPH: "images",
+    Stream.PRIMARY: "currents and lock-in channels of the spectra",
+    Stream.DRIFT: "images of the drift",
+    Stream.DRIFT_FINE: "finer images of the drift",
+    Stream.INTERVENTION: "words of the interventions",
+    Stream.TIP_CHECK: "tip checks",
+    Stream.OVERVIEW: "overviews",
+    Stream.LINES: "lines of the scans",
+    Stream.SWEEPS: "sweeps of other quantities",
+}
+"""What of a stream follows from no other document: only the chain of digests proves it. Of any other stream it is all."""
 
 
 @dataclass(frozen=True)
@@ -64,15 +75,17 @@ class Claims:
         In the order of the documents.
     gaps : list of Difference
         Those that say that documents are missing, or are too many.
+    left_out : tuple of str
+        What this run holds and nothing was compared to.
     """
 
     def __init__(self) -> None:
         self.counted: Counter[str] = Counter()
         self.differences: list[Difference] = []
         self.gaps: list[Difference] = []
+        self.left_out: tuple[str, ...] = ()
         self._watch: DriftFinder | None = None
         self._check: DriftCheck | None = None
-        self._own = False
 
     def begin(self, start: Data) -> None:
         """Take in the start document of a run."""
@@ -139,21 +152,13 @@ class Claims:
             False for an Event of a run that this one goes on with: it is followed only.
         """
         said = drift_from(data)
-        method = next(str(value) for key, value in data.items() if key.endswith("_method"))
-        if method == "reference":
-            self._watch, self._own = self._follow(topograph_from(data), said.reference_time), compare
-            return
-        if self._watch is None or (compare and not self._own):  # a run that goes on begins with the topograph again
-            known = self._watch.drift if self._watch else None
-            self._watch = self._follow(image, said.reference_time, known)
+        if said.begins or self._watch is None:
+            self._watch = self._follow(topograph_from(data) if said.begins else image, said.reference_time)
         if self._watch is None:
             return
-        self._own = compare
-        if compare:
+        if compare and not said.begins:
             self._register(data, self._watch)
-        if said.trusted:
-            self._watch.drift = self._watch.drift or Drift(said.reference_time)
-            self._watch.drift.measured(said.time, said.shift, said.velocity)
+        self._watch.take(said)
 
     def _register(self, data: Data, watch: DriftFinder) -> None:
         said, number = drift_from(data), self.counted["drift"]
@@ -187,6 +192,8 @@ class Claims:
             The stop document.
         """
         found, said = router.counts, (stop or {}).get("num_events")
+        held = [stream for stream, number in found.items() if number and stream not in FOLLOWED]
+        self.left_out = (*(PARTLY.get(stream, f"the stream {stream!r}") for stream in held), "the start document", "times")
         for stream in sorted({*found, *(said or {})}):
             here = found.get(stream, 0)
             missing = router.missing.get(stream)
@@ -198,8 +205,8 @@ class Claims:
                     self.gaps.append(Difference(f"number of Events of {stream!r}", said.get(stream, 0), here))
         self.differences = [*self.gaps, *self.differences]
 
-    def _follow(self, image: Topograph | None, time: float, drift: Drift | None = None) -> DriftFinder | None:
-        return None if self._check is None or image is None else DriftFinder(self._check, image, time, drift)
+    def _follow(self, image: Topograph | None, time: float) -> DriftFinder | None:
+        return None if self._check is None or image is None else DriftFinder(self._check, image, time)
 
     def _compare(self, kind: str, what: str, recorded: object, now: object) -> None:
         if kind:

@@ -61,7 +61,8 @@ def _recalled(chain: Sequence[Run]) -> RecalledRun:
     going_on = resumption(last)
     left = max(going_on.budget, 0) if broken_off(last) else 0
     hours = sum(_seconds(run) for run in chain) / units.HOUR
-    return RecalledRun(last.uid, going_on.agent, going_on.frame, left, going_on.look, hours, going_on.metadata)
+    known = (last.uid, going_on.agent, going_on.frame, left, going_on.look, hours, broken_off(last))
+    return RecalledRun(*known, going_on.metadata)
 
 
 def _seconds(run: Run) -> float:

@@ -7,14 +7,14 @@ import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from bluesky_stm.documents import Stream, machine, version_of
 from bluesky_stm.errors import FileFormatError, ReplayError, SettingsError
 from bluesky_stm.geometry import Point
 from bluesky_stm.parts import register
 from bluesky_stm.protocols import Decision, Health, Observation
-from bluesky_stm.runs._claims import NOT_COMPARED, Claims, Difference, listed, relative, same
+from bluesky_stm.runs._claims import Claims, Difference, listed, relative, same
 from bluesky_stm.runs._rebuild import as_run, lineage, prior_of, rebuild_agent, taught_documents
 from bluesky_stm.storage import Run, Verified, verify
 from bluesky_stm.teaching import Lesson, Revision, TaughtAgent, Teaching, decision_from, mask_from
@@ -24,6 +24,22 @@ if TYPE_CHECKING:
     from bluesky_stm.protocols import Agent
 
 _NUMBERS = ("mean", "std", "acquisition")
+
+PROVES: Final = {
+    "whole": "which the chain of digests proves",
+    "closed later": "which the chain of digests proves only since it was made",
+    "altered": "and the chain of digests does not hold",
+    "without a chain": "which nothing proves, as the run has no chain of digests",
+    "not finished": "whose chain of digests is not closed yet",
+}
+"""What the chain of digests says of what is not compared, by its state."""
+
+UNPROVED: Final = {
+    "closed later": "has a chain of digests that was made later, and not when it ended",
+    "without a chain": "has no chain",
+    "not finished": "has not ended",
+}
+"""Why the documents of a run that replays are not proved."""
 
 
 @dataclass(frozen=True)
@@ -113,9 +129,19 @@ class Replay:
 
     @property
     def exact(self) -> bool:
-        """True when also every number is the same, bit for bit: predictions, values, bests, maps, health, drift.
+        """True when also every number is the same, bit for bit, and a chain that the run itself closed proves all the rest.
 
-        It can be expected with the same libraries on the same kind of machine; others may round otherwise.
+        What follows from no other document, images and currents, is proved by the bytes of a journal alone: it is False of
+        documents from memory or from a facility, of which `agrees` says what can be said.
+        """
+        return self.agrees and self.proof is not None and self.proof.whole
+
+    @property
+    def agrees(self) -> bool:
+        """True when every number that was compared is the same, bit for bit: predictions, values, bests, maps, health, drift.
+
+        It can be expected with the same libraries on the same kind of machine; others may round otherwise. Whether the
+        documents are those that were measured is another question (`exact`).
         """
         return self.reproduced and not self.claims.differences and all(compared.difference == 0 for compared in self.decisions)
 
@@ -138,21 +164,15 @@ class Replay:
         return f"<Replay: {self._told}>"
 
     def __str__(self) -> str:
-        why = [] if self.exact else self._reasons
+        why = [] if self.agrees else self._reasons
         first = [f"First difference in {self.difference}."] if self.difference else []
         return " ".join([self._told, *first, *why, self.scope])
 
     @property
     def scope(self) -> str:
         """What was compared beside the decisions and what was not, in words."""
-        proved = {
-            "whole": "which the chain of digests proves",
-            "altered": "and the chain of digests does not hold",
-            "without a chain": "which nothing proves, as the run has no chain of digests",
-            "not finished": "whose chain of digests is not closed yet",
-        }
-        state = proved[self.proof.state] if self.proof else "whose chain of digests is not at hand"
-        return f"Compared as well: {self.claims}. Not compared: {listed(NOT_COMPARED)}, {state}."
+        state = PROVES[self.proof.state] if self.proof else "whose chain of digests is not at hand"
+        return f"Compared as well: {self.claims}. Not compared: {listed(self.claims.left_out)}, {state}."
 
     @property
     def _told(self) -> str:
@@ -164,6 +184,9 @@ class Replay:
         counted = f"{who}: {alike} of {len(self.decisions)} decisions reproduced"
         if self.exact:
             return f"{counted}, bit for bit."
+        if self.agrees:
+            why = UNPROVED[self.proof.state] if self.proof is not None else "is not here as the file that was written"
+            return f"{counted}, with the same numbers. The run {why}: nothing is proved."
         if self.divergence is not None:
             return f"{counted}. First divergence at {self.divergence}."
         size = max(compared.difference for compared in self.decisions)
@@ -275,7 +298,7 @@ def _compare(run: Run, taught: TaughtAgent, claims: Claims) -> Iterator[Compared
                 _catch_up(taught, waiting, next(int(value) for key, value in data.items() if key.endswith("_ingested")))
                 if mine:
                     claims.map(data, taught)
-            case Stream.DRIFT:
+            case Stream.DRIFT | Stream.DRIFT_FINE:
                 claims.drift(teaching.data(event), teaching.topograph, compare=mine)
             case Stream.INTERVENTION if mine:
                 claims.intervention(data, taught)

@@ -8,19 +8,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bluesky_stm.documents import Stream
-from bluesky_stm.errors import ReplayError, SettingsError, UnknownNameError
+from bluesky_stm.errors import FileFormatError, ReplayError, SettingsError, UnknownNameError
 from bluesky_stm.geometry import Frame
 from bluesky_stm.parts import JSON, KINDS, register
 from bluesky_stm.runs._rebuild import as_run, lineage, prior_of, rebuild_agent
 from bluesky_stm.scalarizers import scalarizer_of
 from bluesky_stm.settings import LengthScale, Limits
-from bluesky_stm.storage import Run
+from bluesky_stm.storage import Run, verify
 from bluesky_stm.teaching import intervention_from, mask_from
 from bluesky_stm.validated import Data
 
 log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
+    from bluesky.protocols import Readable
     from bluesky.utils import MsgGenerator
 
     from bluesky_stm.devices import STM, AgentDevice
@@ -67,7 +68,12 @@ class Resumption:
     def __repr__(self) -> str:
         return f"<Resumption of {self.run.uid[:8]}: {self.measured} spectra there, {self.budget} to take>"
 
-    def plan(self, stm: STM, steer: Steer | None = None) -> MsgGenerator[str]:
+    @property
+    def beside(self) -> tuple[str, ...]:
+        """Names of the devices that were read with each spectrum."""
+        return tuple(self.run.start.get("plan_args", {}).get("beside", ()))
+
+    def plan(self, stm: STM, steer: Steer | None = None, beside: Sequence[Readable] = ()) -> MsgGenerator[str]:
         """Continue to measure, as a new run: ``RE(resume(catalog[-1]).plan(stm))``.
 
         Parameters
@@ -76,12 +82,14 @@ class Resumption:
             The microscope; it has to show the surface of the run.
         steer : Steer, optional
             It carries the requests of a person.
+        beside : sequence of Readable
+            Devices that are read with each spectrum: those that the run names (`beside`).
 
         Raises
         ------
         SettingsError
-            When the session of ``stm`` was opened at another microscope than that of the run, or limits and settings of the run
-            cannot be had. Nothing has moved.
+            When a device is missing that was read with each spectrum, when the session of ``stm`` was opened at another
+            microscope than that of the run, or limits and settings of the run cannot be had. Nothing has moved.
         """
         from bluesky_stm.controllers.base import ControllerPart
         from bluesky_stm.plans import explore
@@ -89,8 +97,13 @@ class Resumption:
         if isinstance(stm.part, ControllerPart):  # a microscope that was put together by hand is for its owner to compare
             stm.part.check_same(stm.controller, self.run.start)
         asked = self.run.start.get("plan_args", {})
+        if missing := sorted(set(self.beside) - {device.name for device in beside}):
+            raise SettingsError(
+                f"Run {self.run.uid[:8]} read {', '.join(missing)} with each spectrum, and what goes on with it has to do the "
+                "same. Nothing has moved. Give the devices: resume(run).plan(stm, beside=[...])."
+            )
         options = {name: asked[name] for name in _OPTIONS if name in asked}
-        known: JSON = {"budget": self.budget, "frame": self.frame, "look": self.look, "md": self.metadata}
+        known: JSON = {"budget": self.budget, "frame": self.frame, "look": self.look, "md": self.metadata, "beside": beside}
         limits = self._limits(stm)[0]
         for said in self.differences(stm):
             log.warning("Run %s goes on with %s.", self.run.uid[:8], said)
@@ -109,9 +122,12 @@ class Resumption:
         SettingsError
             When they cannot be had.
         """
+        from bluesky_stm.controllers.base import ControllerPart
         from bluesky_stm.devices import changes
 
         limits, said = self._limits(stm)
+        if isinstance(stm.part, ControllerPart):
+            said = [*said, *stm.part.differences(stm.controller, self.run.start)]
         with stm.within(limits):
             return [*said, *(f"{name} {then} instead of {now}" for name, _, then, now in changes(stm, self.run.start))]
 
@@ -164,7 +180,7 @@ def resume(run: object, *, budget: int | None = None, name: str = "agent", parts
     SettingsError
         When nothing of the budget is left.
     ReplayError
-        When the run has not ended, or does not say enough.
+        When the run, or one that it resumes, has not ended, does not say enough, or was altered since it was closed.
     """
     register(*parts)
     resumed = resumption(as_run(run), budget=budget, name=name)
@@ -192,11 +208,13 @@ def resumption(run: Run, *, budget: int | None = None, name: str = "agent") -> R
     Raises
     ------
     ReplayError
-        When the run has not ended, or does not say enough.
+        When the run has not ended, does not say enough, or was altered since it was closed.
     """
     if run.stop is None:
         raise ReplayError(f"{run!r} is not finished: it may be going on. Open its catalog to write, then it is ended and kept.")
     history = lineage(run)
+    for one in history:
+        _check_unaltered(one)
     if missing := [key for key in _NEEDED if key not in history[0].start]:
         raise ReplayError(
             f"The start document of run {run.uid} says nothing of {', '.join(missing)}: it is no exploration, and can't go on. "
@@ -208,6 +226,25 @@ def resumption(run: Run, *, budget: int | None = None, name: str = "agent") -> R
     frame = Frame.from_dict(run.start["frame"])
     look = not any(True for one in history for _ in one.events(Stream.TOPOGRAPH))
     return Resumption(run, _taught(history, name, look), frame, measured, total - measured, look, metadata)
+
+
+def _check_unaltered(run: Run) -> None:
+    """Refuse to go on with a run whose chain does not hold: by its documents the tip would move, within the limits they name.
+
+    Raises
+    ------
+    ReplayError
+        With what was altered.
+    """
+    try:
+        proof = verify(run)
+    except FileFormatError:  # documents of another store, or from memory, whose bytes are not at hand
+        return
+    if proof.faults:
+        raise ReplayError(
+            f"Run {run.uid[:8]} has been altered since it was closed: {'; '.join(proof.faults)}. Nothing has moved. Bring its "
+            "file back from a copy, or begin a new run."
+        )
 
 
 def _taught(history: Sequence[Run], name: str, look: bool) -> AgentDevice:

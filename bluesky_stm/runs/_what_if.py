@@ -11,14 +11,15 @@ from numpy.typing import NDArray
 
 from bluesky_stm.documents import Stream
 from bluesky_stm.errors import SettingsError
+from bluesky_stm.files import about_of
 from bluesky_stm.geometry import Floats
 from bluesky_stm.parts import UNTOUCHED, Part, agents, register
-from bluesky_stm.protocols import Decision, Observation, Posterior
+from bluesky_stm.protocols import Decision, Observation, Posterior, Resolving
 from bluesky_stm.runs._answers import Answers, Archive, Simulator
 from bluesky_stm.runs._rebuild import as_run, judge_of, knowledge_of, prior_of, rebuild_agent
 from bluesky_stm.scalarizers import make_scalarizer
 from bluesky_stm.settings import LAYOUT
-from bluesky_stm.storage import Run
+from bluesky_stm.storage import Run, provenance
 from bluesky_stm.teaching import Masking, Revision, TaughtAgent
 from bluesky_stm.validated import JSON, Data
 
@@ -165,10 +166,15 @@ def what_if(
     ------
     ReplayError
         When the run holds no topograph or no spectrum, or its agent cannot be built again.
+    SettingsError
+        When a fit assumes another modulation than that of the run, or a sample that was colder.
     """
     register(*parts)
     run = as_run(run)
     judge = judge_of(run.start) if scalarizer is None else make_scalarizer(scalarizer)
+    if isinstance(judge, Resolving):
+        said = about_of(provenance(run))
+        judge.check_resolution(said.amplitude, said.temperature)
     (known, seen), prior = knowledge_of(run, judge), prior_of(run, judge)
     observations = known.observations
     make = _maker(run.start, agent, acquisition, seed)

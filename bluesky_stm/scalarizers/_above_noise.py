@@ -20,6 +20,7 @@ from bluesky_stm import units
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import Spectrum
 from bluesky_stm.parts import setting
+from bluesky_stm.protocols import Mark
 from bluesky_stm.robust import normal_deviation
 from bluesky_stm.scalarizers._base import NoValueError, ScalarizerPart
 from bluesky_stm.scalarizers._sweep import Sweep
@@ -55,7 +56,7 @@ class OnsetsAboveNoise(ScalarizerPart):
             When the sweep has too few samples or no gap, or an edge lies outside of it.
         """
         sweep = Sweep.of(spectrum).clear
-        low, high = self._onsets(sweep)
+        low, high, _ = self._onsets(sweep)
         edges = [low, high] if self.which == "gap" else [low if self.which == "valence" else high]
         if np.isnan(low) and self.which != "conduction":
             raise NoValueError(f"the valence band is not reached up to {sweep.bias[0]:g} V")
@@ -63,8 +64,20 @@ class OnsetsAboveNoise(ScalarizerPart):
             raise NoValueError(f"the conduction band is not reached up to {sweep.bias[-1]:g} V")
         return edges[-1] - edges[0] if self.which == "gap" else edges[0]
 
-    def _onsets(self, sweep: Sweep) -> tuple[float, float]:
-        """Return the last occupied and the first empty states, in V; NaN for an onset that the sweep does not reach."""
+    @override
+    def seen(self, spectrum: Spectrum) -> list[Mark]:
+        low, high, threshold = self._onsets(Sweep.of(spectrum).clear)
+        ends = {"valence": [low], "conduction": [high], "gap": [low, high]}[self.which]
+        return [
+            Mark.level("threshold above the noise floor", threshold),
+            *(Mark.edge("onset above the noise", at) for at in ends if not np.isnan(at)),
+        ]
+
+    def _onsets(self, sweep: Sweep) -> tuple[float, float, float]:
+        """Return the last occupied and the first empty states, in V, and the threshold, in nS.
+
+        An onset that the sweep does not reach is NaN.
+        """
         floor = _quietest(sweep, self.stretch)
         middle = (floor.start + floor.stop) // 2
         # the whole gap tells its noise better than the stretch: of so few samples the median deviation may be next to nothing
@@ -74,7 +87,7 @@ class OnsetsAboveNoise(ScalarizerPart):
             down, up = middle - _crossing(sweep.didv[middle::-1], threshold), middle + _crossing(sweep.didv[middle:], threshold)
             floor = slice(math.ceil(max(down, 0)), math.floor(min(up, len(sweep.bias) - 1)) + 1)
         low, high = np.interp([down, up], np.arange(len(sweep.bias)), sweep.bias, left=np.nan, right=np.nan)
-        return float(low), float(high)
+        return float(low), float(high), threshold
 
 
 def _quietest(sweep: Sweep, stretch: float) -> slice:

@@ -10,7 +10,7 @@ import numpy as np
 
 from bluesky_stm.measurements import Quality, Spectrum
 from bluesky_stm.parts import Part, setting
-from bluesky_stm.protocols import Failed, as_value
+from bluesky_stm.protocols import Failed, Mark, as_value
 from bluesky_stm.scalarizers._noise import replicas
 
 
@@ -55,6 +55,11 @@ class ScalarizerPart(Part):
         raise NotImplementedError
 
     @property
+    def needs_distance(self) -> bool:
+        """True where the value follows from I(z), which an exploration then takes at each place."""
+        return False
+
+    @property
     def sign(self) -> int:
         """Factor of the value for an agent, which seeks large values.
 
@@ -81,6 +86,44 @@ class ScalarizerPart(Part):
         values = [value for value in found if not isinstance(value, Failed)]
         # A value that noise makes fail every other time has no deviation that would mean anything.
         return float(np.std(values, ddof=1)) if len(values) > len(found) / 2 else math.nan
+
+    def marks(self, spectrum: Spectrum) -> list[Mark]:
+        """Return what was seen on the spectrum, for pictures; as much of it as could be found where there is no value.
+
+        A scalarizer that has something to show overrides `seen`.
+        """
+        if spectrum.quality & self.refused:
+            return []
+        try:
+            return self.seen(spectrum)
+        except NoValueError:
+            return []
+
+    def seen(self, spectrum: Spectrum) -> list[Mark]:
+        """Return marks of a spectrum, from which its value follows; nothing unless a scalarizer overrides it.
+
+        Raises
+        ------
+        NoValueError
+            When nothing can be marked.
+        """
+        return []
+
+    def check_resolution(self, amplitude: float, temperature: float) -> None:
+        """Refuse a lock-in or a sample that leaves another resolution than the settings assume; most scalarizers assume none.
+
+        Parameters
+        ----------
+        amplitude : float
+            Peak amplitude of the modulation, in V; NaN where it is not known.
+        temperature : float
+            Temperature of the sample, in K; NaN where it is not known.
+
+        Raises
+        ------
+        SettingsError
+            With both numbers.
+        """
 
     def __call__(self, spectrum: Spectrum) -> float | Failed:
         """Return the value in ``units`` with the sign of ``prefer``, or why there is none."""

@@ -22,18 +22,18 @@ depend on the part of the curve to which a line is fitted.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import ClassVar, Final, Literal, Self
 
 import numpy as np
-from scipy.special import ndtr, stdtrit
 from typing_extensions import override
 
 from bluesky_stm import units
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import Spectrum
 from bluesky_stm.parts import setting
+from bluesky_stm.protocols import Mark
 from bluesky_stm.robust import median
 from bluesky_stm.scalarizers._above_noise import OnsetsAboveNoise
 from bluesky_stm.scalarizers._base import NoValueError, ScalarizerPart
@@ -64,6 +64,8 @@ class BandEdges:
         Conductance at which the edges are, in nS.
     limit : float
         Smallest conductance that the noise lets be seen, in nS.
+    bias, didv : ndarray of shape (n,)
+        Bias, in V, and fitted dI/dV, in nS, inside the gap and at its edges, as far as their noise was judged.
     """
 
     valence: float
@@ -72,6 +74,8 @@ class BandEdges:
     conduction_std: float
     level: float
     limit: float
+    bias: Floats = field(repr=False, compare=False)
+    didv: Floats = field(repr=False, compare=False)
 
 
 class _Edges(ScalarizerPart):
@@ -124,6 +128,8 @@ class _Edges(ScalarizerPart):
         return _found(self, spectrum)
 
     def _find(self, spectrum: Spectrum) -> BandEdges:
+        from scipy.special import ndtr, stdtrit
+
         sweep = Sweep.of(spectrum).clear
         quiet = _quietest(sweep)
         scale = _at_setpoint(spectrum, sweep, quiet)
@@ -141,7 +147,8 @@ class _Edges(ScalarizerPart):
             )
         low, low_std = _crossing(sweep.bias, slope, level, gap.start, -1)
         high, high_std = _crossing(sweep.bias, slope, level, gap.stop - 1, +1)
-        return BandEdges(low, high, low_std, high_std, level, limit)
+        shown = slice(max(gap.start - 2 * reach, 0), gap.stop + 2 * reach)
+        return BandEdges(low, high, low_std, high_std, level, limit, sweep.bias[shown], slope.didv[shown])
 
     def _reach(self, sweep: Sweep) -> int:
         window = np.ptp(sweep.bias) * WINDOW if self.window is None else self.window
@@ -174,6 +181,20 @@ class _Edges(ScalarizerPart):
                 break
             quiet = inside
         return slope, gap, noise
+
+    shown: ClassVar[tuple[str, ...]]
+    """Edges of which the value is made."""
+
+    @override
+    def seen(self, spectrum: Spectrum) -> list[Mark]:
+        found = self.edges(spectrum)
+        ends = [(f"{which} edge", getattr(found, which), getattr(found, f"{which}_std")) for which in self.shown]
+        return [
+            Mark.curve("dI/dV fitted to current and lock-in", found.bias, found.didv),
+            Mark.level(f"level of the edges, {self.level:g} of |I/V| at the set point", found.level),
+            Mark.level("detection limit", found.limit),
+            *(Mark.edge(label, at, std=std) for label, at, std in ends if not np.isnan(at)),
+        ]
 
     def deviation(self, spectrum: Spectrum) -> float:
         """Return the standard deviation of the value, in V, by the noise of both channels."""
@@ -208,6 +229,7 @@ class Gap(_Edges):
 
     name: str = "gap"
     former: ClassVar[Literal["gap", "valence", "conduction"]] = "gap"
+    shown: ClassVar[tuple[str, ...]] = ("valence", "conduction")
 
     def value(self, spectrum: Spectrum) -> float:
         """Return the gap, in V.
@@ -229,6 +251,7 @@ class ValenceEdge(_Edges):
 
     name: str = "valence_edge"
     former: ClassVar[Literal["gap", "valence", "conduction"]] = "valence"
+    shown: ClassVar[tuple[str, ...]] = ("valence",)
 
     def value(self, spectrum: Spectrum) -> float:
         """Return the edge below the gap, in V.
@@ -249,6 +272,7 @@ class ConductionEdge(_Edges):
 
     name: str = "conduction_edge"
     former: ClassVar[Literal["gap", "valence", "conduction"]] = "conduction"
+    shown: ClassVar[tuple[str, ...]] = ("conduction",)
 
     def value(self, spectrum: Spectrum) -> float:
         """Return the edge above the gap, in V.

@@ -12,7 +12,7 @@ References
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final, Literal
 
@@ -23,6 +23,7 @@ from bluesky_stm import units
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import Spectrum
 from bluesky_stm.parts import setting
+from bluesky_stm.protocols import Mark
 from bluesky_stm.scalarizers._base import NoValueError
 from bluesky_stm.scalarizers._line_fit import fit_line
 from bluesky_stm.scalarizers._smearing import ResolvedScalarizer, over_modulation
@@ -53,12 +54,16 @@ class StepFit:
         Mean height of both steps, relative to the elastic conductance at zero bias.
     energy_std, height_std : float
         Standard deviations by the noise.
+    bias, didv : ndarray of shape (n,)
+        Bias, in V, and the fit there, in nS.
     """
 
     energy: float
     height: float
     energy_std: float
     height_std: float
+    bias: Floats = field(repr=False, compare=False)
+    didv: Floats = field(repr=False, compare=False)
 
 
 class InelasticStep(ResolvedScalarizer):
@@ -124,7 +129,14 @@ class InelasticStep(ResolvedScalarizer):
         slopes = np.zeros(len(found.heights))
         slopes[[0, -2, -1]] = -height / elastic**2, 0.5 / elastic, 0.5 / elastic
         known = found.covariance[len(found.parameters) :, len(found.parameters) :]
-        return StepFit(energy, height / elastic, energy_std, math.sqrt(max(float(slopes @ known @ slopes), 0.0)))
+        spread = math.sqrt(max(float(slopes @ known @ slopes), 0.0))
+        return StepFit(energy, height / elastic, energy_std, spread, sweep.bias, found.curve)
+
+    @override
+    def seen(self, spectrum: Spectrum) -> list[Mark]:
+        found = self.fitted(spectrum)
+        steps = (Mark.edge("inelastic step", side * found.energy, std=found.energy_std) for side in (-1, 1))
+        return [Mark.curve("fit of two steps", found.bias, found.didv), *steps]
 
 
 @lru_cache(maxsize=16)

@@ -49,6 +49,8 @@ class LineFit:
     gain : float
         Root of the F statistic of the line against the background alone: how many standard deviations it stands out of the
         noise, for each of its unknowns.
+    curve : ndarray of shape (n,)
+        The fit at the samples, in their unit.
     """
 
     parameters: Floats
@@ -56,6 +58,7 @@ class LineFit:
     covariance: Floats
     misfit: float
     gain: float
+    curve: Floats
 
     @property
     def deviations(self) -> Floats:
@@ -140,7 +143,7 @@ def fit_line(values: Floats, current: Floats, design: Design, background: Floats
     without, more = float(np.sum(_rest(used[:, None] * background, used * values) ** 2)), unknowns - background.shape[1]
     gain = math.sqrt(max(without - unexplained, 0.0) / more / max(unexplained / free, 1e-300))
     misfit = float(np.sqrt(np.mean((left / used) ** 2)))
-    return LineFit(start, heights, covariance, misfit, gain)
+    return LineFit(start, heights, covariance, misfit, gain, design(start) @ heights)
 
 
 def _rest(columns: Floats, target: Floats) -> Floats:

@@ -29,6 +29,7 @@ from bluesky_stm import units
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import Spectrum
 from bluesky_stm.parts import setting
+from bluesky_stm.protocols import NORMALIZED
 from bluesky_stm.scalarizers._base import NoValueError, ScalarizerPart
 from bluesky_stm.scalarizers._sweep import Sweep
 
@@ -68,6 +69,11 @@ class CurveScalarizer(ScalarizerPart):
         """
         measured = Sweep.of(spectrum)
         return normalized(measured, self.broadening) if self.normalized else measured
+
+    @property
+    def curve_channel(self) -> str:
+        """Channel on which the scalarizer looks: dI/dV, or the normalised conductance."""
+        return NORMALIZED if self.normalized else "didv"
 
     @property
     def curve_units(self) -> str:

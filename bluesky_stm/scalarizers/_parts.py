@@ -12,9 +12,11 @@ from bluesky_stm import units
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import Spectrum
 from bluesky_stm.parts import setting
+from bluesky_stm.protocols import Mark
 from bluesky_stm.scalarizers._base import NoValueError
 from bluesky_stm.scalarizers._edges import WINDOW
 from bluesky_stm.scalarizers._normalized import CurveScalarizer
+from bluesky_stm.scalarizers._sweep import Sweep
 from bluesky_stm.settings import Range
 
 
@@ -49,6 +51,11 @@ class Integral(CurveScalarizer):
         part = self.sweep(spectrum).between(*self.between)
         return float(np.trapezoid(getattr(part, self.channel), part.bias))
 
+    @override
+    def seen(self, spectrum: Spectrum) -> list[Mark]:
+        channel = self.channel if self.channel == "current" else self.curve_channel
+        return [Mark.window("integrated", *self.between, channel)]
+
 
 class Conductance(CurveScalarizer):
     """Mean dI/dV over ``width`` V around ``bias``, in nS; at 0 V it is the zero-bias conductance."""
@@ -75,9 +82,19 @@ class Conductance(CurveScalarizer):
         NoValueError
             When the sweep does not cover the window, or is clipped there.
         """
-        sweep = self.sweep(spectrum)
+        low, high = self._window(sweep := self.sweep(spectrum))
+        return float(sweep.between(low, high).didv.mean())
+
+    def _window(self, sweep: Sweep) -> tuple[float, float]:
         width = sweep.share(WINDOW) if self.width is None else self.width
-        return float(sweep.between(self.bias - width / 2, self.bias + width / 2).didv.mean())
+        return self.bias - width / 2, self.bias + width / 2
+
+    @override
+    def seen(self, spectrum: Spectrum) -> list[Mark]:
+        low, high = self._window(self.sweep(spectrum))
+        mean = self.value(spectrum)
+        window = Mark.window("averaged", low, high, self.curve_channel)
+        return [window, Mark.curve("mean", (low, high), (mean, mean), self.curve_channel)]
 
 
 class InGapWeight(CurveScalarizer):
@@ -105,6 +122,11 @@ class InGapWeight(CurveScalarizer):
             raise NoValueError(f"there is no conductance between {self.of[0]:g} and {self.of[1]:g} V")
         return inside / whole
 
+    @override
+    def seen(self, spectrum: Spectrum) -> list[Mark]:
+        both = ("related to this", self.of), ("weight of this", self.between)
+        return [Mark.window(label, *ends, self.curve_channel) for label, ends in both]
+
     def _integral(self, spectrum: Spectrum, ends: tuple[float, float]) -> float:
         part = self.sweep(spectrum).between(*ends)
         return float(np.trapezoid(part.didv, part.bias))
@@ -116,15 +138,29 @@ class _Peak(CurveScalarizer):
     between: Range = setting(..., units.BIAS, "Range of bias in which the peak is sought.")
     smoothing: int = setting(5, "", "Samples of the parabola with which dI/dV is smoothed.", ge=3)
 
-    def _peak(self, spectrum: Spectrum) -> tuple[float, float]:
+    def _smooth(self, spectrum: Spectrum) -> tuple[Floats, Floats]:
+        """Return bias and smoothed curve in the range."""
         from scipy.signal import savgol_filter
 
         part = self.sweep(spectrum).between(*self.between)
-        curve = savgol_filter(part.didv, self.smoothing, 2) if len(part.didv) > self.smoothing else part.didv
+        return part.bias, savgol_filter(part.didv, self.smoothing, 2) if len(part.didv) > self.smoothing else part.didv
+
+    @override
+    def seen(self, spectrum: Spectrum) -> list[Mark]:
+        searched = Mark.window("searched for a peak", *self.between, self.curve_channel)
+        smooth = Mark.curve("smoothed", *self._smooth(spectrum), self.curve_channel)
+        try:
+            peak = Mark.point("peak", *self._peak(spectrum), self.curve_channel)
+        except NoValueError:
+            return [searched, smooth]
+        return [searched, smooth, peak]
+
+    def _peak(self, spectrum: Spectrum) -> tuple[float, float]:
+        bias, curve = self._smooth(spectrum)
         top = int(np.argmax(curve))
         if top in {0, len(curve) - 1}:
             raise NoValueError(f"dI/dV has no maximum inside {self.between[0]:g} to {self.between[1]:g} V")
-        return vertex(part.bias[top - 1 : top + 2], curve[top - 1 : top + 2])
+        return vertex(bias[top - 1 : top + 2], curve[top - 1 : top + 2])
 
 
 class PeakPosition(_Peak):

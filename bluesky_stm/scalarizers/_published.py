@@ -20,6 +20,7 @@ from bluesky_stm import units
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import Quality, Spectrum
 from bluesky_stm.parts import setting
+from bluesky_stm.protocols import Mark
 from bluesky_stm.scalarizers._base import NoValueError, ScalarizerPart
 
 SMOOTHING = 4
@@ -56,6 +57,11 @@ class PositiveChannelArea(ScalarizerPart):
         positive = bias > 0
         return _area(bias[positive], current[positive])
 
+    @override
+    def seen(self, spectrum: Spectrum) -> list[Mark]:
+        positive = spectrum.bias[:-1][spectrum.bias[:-1] > 0]
+        return [Mark.window("integrated", positive.min(), positive.max(), "current")] if len(positive) else []
+
 
 class AreaRatio(ScalarizerPart):
     """Ratio of two areas of the raw lock-in, over 0 to ``narrow`` V and over 0 to ``wide`` V, plus ``offset``."""
@@ -79,6 +85,11 @@ class AreaRatio(ScalarizerPart):
             When the sweep ended before a range.
         """
         return self.offset + self._part(spectrum, self.narrow) / self._part(spectrum, self.wide)
+
+    @override
+    def seen(self, spectrum: Spectrum) -> list[Mark]:
+        both = ("divided by this area", self.wide), ("area", self.narrow)
+        return [Mark.window(label, 0.0, end, "lockin_x") for label, end in both]
 
     def _part(self, spectrum: Spectrum, end: float) -> float:
         inside = (spectrum.bias >= 0) & (spectrum.bias <= end)
@@ -118,9 +129,25 @@ class BandgapSlopefit(ScalarizerPart):
         NoValueError
             When no line rises on one of the sides.
         """
+        (below, under), (above, over) = self._sides(spectrum)
+        return self._onset(below, under) + self._onset(above, over)
+
+    def _sides(self, spectrum: Spectrum) -> tuple[tuple[Floats, Floats], tuple[Floats, Floats]]:
+        """Return the magnitude of the bias and the smoothed lock-in below zero bias, and the same above it."""
         bias, smooth = spectrum.bias, np.maximum(_trailing_mean(spectrum.lockin_x), 0)
         below, above = bias < 0, bias >= 0
-        return self._onset(-bias[below][::-1], smooth[below][::-1]) + self._onset(bias[above], smooth[above])
+        return (-bias[below][::-1], smooth[below][::-1]), (bias[above], smooth[above])
+
+    @override
+    def seen(self, spectrum: Spectrum) -> list[Mark]:
+        marks = [Mark.curve("smoothed lock-in", spectrum.bias, np.maximum(_trailing_mean(spectrum.lockin_x), 0), "lockin_x")]
+        for sign, (bias, curve) in zip((-1, 1), self._sides(spectrum), strict=True):
+            marks.append(Mark.level("threshold of the fit", curve.min() + self.threshold * np.ptp(curve), "lockin_x"))
+            try:
+                marks.append(Mark.edge("onset of the straight line", sign * self._onset(bias, curve), "lockin_x"))
+            except NoValueError:
+                continue
+        return marks
 
     def _onset(self, bias: Floats, curve: Floats) -> float:
         published = self.failed == "published"

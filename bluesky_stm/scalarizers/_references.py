@@ -18,6 +18,7 @@ from bluesky_stm.errors import SettingsError
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import Spectrum
 from bluesky_stm.parts import setting
+from bluesky_stm.protocols import Mark
 from bluesky_stm.scalarizers._base import NoValueError
 from bluesky_stm.scalarizers._normalized import CurveScalarizer
 from bluesky_stm.settings import Range
@@ -56,6 +57,13 @@ class Similarity(CurveScalarizer):
         part = self.sweep(spectrum).between(*self.between)
         return float(_shape(part.didv) @ _shape(_at(part.bias, self.reference)))
 
+    @override
+    def seen(self, spectrum: Spectrum) -> list[Mark]:
+        part = self.sweep(spectrum).between(*self.between)
+        fitted = _scaled(part.didv, _at(part.bias, self.reference))
+        window = Mark.window("compared", *self.between, self.curve_channel)
+        return [window, Mark.curve("reference, scaled to the spectrum", part.bias, fitted, self.curve_channel)]
+
 
 class ClassDistance(CurveScalarizer):
     """Distance of a spectrum from the nearest of some known ``classes``; large values are kinds that nobody has named.
@@ -84,6 +92,15 @@ class ClassDistance(CurveScalarizer):
         part = self.sweep(spectrum).between(*self.between)
         shape = _shape(part.didv)
         return min(float(np.linalg.norm(shape - _shape(_at(part.bias, known)))) for known in self.classes.values())
+
+    @override
+    def seen(self, spectrum: Spectrum) -> list[Mark]:
+        part = self.sweep(spectrum).between(*self.between)
+        shape, known = _shape(part.didv), {name: _at(part.bias, curve) for name, curve in self.classes.items()}
+        nearest = min(known, key=lambda name: float(np.linalg.norm(shape - _shape(known[name]))))
+        scaled = _scaled(part.didv, known[nearest])
+        window = Mark.window("compared", *self.between, self.curve_channel)
+        return [window, Mark.curve(f"nearest class: {nearest}", part.bias, scaled, self.curve_channel)]
 
 
 class PrincipalComponent(CurveScalarizer):
@@ -148,12 +165,27 @@ class PrincipalComponent(CurveScalarizer):
         part = self.sweep(spectrum).between(bias[0], bias[-1])
         return float((np.interp(bias, part.bias, part.didv) - mean) @ loading)
 
+    @override
+    def seen(self, spectrum: Spectrum) -> list[Mark]:
+        bias, mean, loading = np.array(self.axis).T
+        fitted = mean + self.value(spectrum) * loading
+        return [
+            Mark.curve("mean of the earlier spectra", bias, mean, self.curve_channel),
+            Mark.curve("with this much of the component", bias, fitted, self.curve_channel),
+        ]
+
 
 def _at(bias: Floats, reference: Reference) -> Floats:
     known, didv = np.array(reference).T
     if bias[0] < known[0] - 1e-9 or bias[-1] > known[-1] + 1e-9:
         raise NoValueError(f"a reference from {known[0]:g} to {known[-1]:g} V does not cover {bias[0]:g} to {bias[-1]:g} V")
     return np.interp(bias, known, didv)
+
+
+def _scaled(didv: Floats, reference: Floats) -> Floats:
+    """Return a reference with the offset and the scale at which it comes closest to a curve."""
+    columns = np.column_stack([np.ones_like(reference), reference])
+    return columns @ np.linalg.lstsq(columns, didv, rcond=None)[0]
 
 
 def _shape(didv: Floats) -> Floats:

@@ -11,21 +11,25 @@ References
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
-from scipy.special import expit
+from typing_extensions import override
 
 from bluesky_stm import units
+from bluesky_stm.errors import SettingsError
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import Quality, Spectrum
 from bluesky_stm.parts import setting
 from bluesky_stm.scalarizers._base import NoValueError, ScalarizerPart
 from bluesky_stm.scalarizers._sweep import Sweep
+
+log = logging.getLogger(__name__)
 
 THERMAL: Final = 4 * math.acosh(math.sqrt(2))
 """Full width at half maximum of the derivative of the Fermi function, in units of kT: 3.53."""
@@ -35,6 +39,9 @@ REACH: Final = 12
 
 BINS_PER_WIDTH: Final = 12
 """Number of energy bins within the resolution; the fold over a bin is exact for the mean density that it holds."""
+
+SAME_WIDTH: Final = 0.05
+"""Share by which the resolution that lock-in and sample leave may differ from the one that a fit assumes."""
 
 MOST_BINS: Final = 4000
 """Number of bins that is not exceeded, however cold the sample and however wide the sweep."""
@@ -81,6 +88,11 @@ class Smearing:
             )
 
 
+def _width(temperature: float, modulation: float) -> float:
+    """Return the full widths of a temperature (K) and of a modulation (V, peak), added in squares, in eV."""
+    return math.hypot(THERMAL * units.BOLTZMANN * temperature, math.sqrt(3) * modulation)
+
+
 def smearing(bias: Floats, temperature: float, modulation: float) -> Smearing:
     """Return the resolution at the biases of a sweep; a sweep like the last ones costs nothing.
 
@@ -98,8 +110,10 @@ def smearing(bias: Floats, temperature: float, modulation: float) -> Smearing:
 
 @lru_cache(maxsize=16)
 def _smearing(bias: bytes, temperature: float, modulation: float) -> Smearing:
+    from scipy.special import expit
+
     at, kt = np.frombuffer(bias), units.BOLTZMANN * temperature
-    width = math.hypot(THERMAL * kt, math.sqrt(3) * modulation)
+    width = _width(temperature, modulation)
     low, high = at.min() - REACH * kt - modulation, at.max() + REACH * kt + modulation
     edges = np.linspace(low, high, 1 + min(MOST_BINS, math.ceil((high - low) / width * BINS_PER_WIDTH)))
     below = over_modulation(lambda energy: expit(energy / kt), edges - at[:, None], kt, modulation)
@@ -154,6 +168,43 @@ class ResolvedScalarizer(ScalarizerPart):
             return smearing(sweep.bias, self.temperature, 2 / math.sqrt(3) * float(np.median(np.diff(sweep.bias))))
         return smearing(sweep.bias, self.temperature, self.modulation)
 
+    @override
+    def check_resolution(self, amplitude: float, temperature: float) -> None:
+        """Refuse a resolution that this lock-in and this sample cannot have left.
+
+        Electrons may be warmer than the thermometer says, by what comes in through the wires: of a fit that assumes so it is
+        only said (a warning of this logger). Colder than the sample they are not.
+
+        Parameters
+        ----------
+        amplitude : float
+            Peak amplitude of the modulation, in V; NaN where it is not known.
+        temperature : float
+            Temperature of the sample, in K; NaN where it is not known.
+
+        Raises
+        ------
+        SettingsError
+            With both amplitudes or temperatures, where the widths that they leave differ by more than `SAME_WIDTH`.
+        """
+        assumed, applied = (_width(self.temperature, peak) for peak in (self.modulation, amplitude))
+        if abs(applied - assumed) > SAME_WIDTH * applied:
+            raise SettingsError(
+                f"The fit of {self.name!r} assumes a modulation of {self.modulation * 1e3:.4g} mV (peak) at "
+                f"{self.temperature:g} K, and the lock-in modulates by {amplitude * 1e3:.4g} mV: a resolution of "
+                f"{applied * 1e3:.3g} meV would be taken for {assumed * 1e3:.3g} meV. Nothing has been started. Give the "
+                f"scalarizer modulation={amplitude:g}, or set the lock-in to {self.modulation:g} V."
+            )
+        left = _width(temperature, self.modulation)
+        words = (
+            f"The fit of {self.name!r} assumes electrons at {self.temperature:g} K, and the sample is at {temperature:g} K: a "
+            f"resolution of {left * 1e3:.3g} meV would be taken for {assumed * 1e3:.3g} meV."
+        )
+        if assumed < (1 - SAME_WIDTH) * left:
+            raise SettingsError(f"{words} Nothing has been started. Give the scalarizer temperature={temperature:g}.")
+        if assumed > (1 + SAME_WIDTH) * left:
+            log.warning("%s They may be warmer than the thermometer says; else give temperature=%g.", words, temperature)
+
     def fit(self, spectrum: Spectrum) -> object:
         """Return what the fit finds, and how certain that is.
 
@@ -172,12 +223,16 @@ class ResolvedScalarizer(ScalarizerPart):
         NoValueError
             When the spectrum does not carry it.
         """
-        return float(getattr(_fitted(self, spectrum), self.which))
+        return float(getattr(self.fitted(spectrum), self.which))
+
+    def fitted(self, spectrum: Spectrum) -> Any:
+        """Return what `fit` returns, which is asked for several times of one spectrum and computed once."""
+        return _fitted(self, spectrum)
 
     def deviation(self, spectrum: Spectrum) -> float:
         """Return the standard deviation of the value by the noise, as the fit knows it."""
         try:
-            return float(getattr(_fitted(self, spectrum), f"{self.which}_std"))
+            return float(getattr(self.fitted(spectrum), f"{self.which}_std"))
         except NoValueError:
             return math.nan
 

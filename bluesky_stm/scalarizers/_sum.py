@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from bluesky_stm.measurements import Spectrum
 from bluesky_stm.parts import scalarizers, setting
-from bluesky_stm.protocols import Failed
+from bluesky_stm.protocols import Failed, Mark
 from bluesky_stm.scalarizers._base import NoValueError, ScalarizerPart
 
 
@@ -39,9 +39,23 @@ class WeightedSum(ScalarizerPart):
         found = {term.units for term in self.terms}
         return found.pop() if len(found) == 1 else ""
 
+    @property
+    @override
+    def needs_distance(self) -> bool:
+        return any(term.needs_distance for term in self.terms)
+
+    @override
+    def check_resolution(self, amplitude: float, temperature: float) -> None:
+        for term in self.terms:
+            term.check_resolution(amplitude, temperature)
+
     @override
     def value(self, spectrum: Spectrum) -> float:
         return self.offset + sum(w * self._term(t, spectrum) for w, t in zip(self.weights, self.terms, strict=True))
+
+    @override
+    def seen(self, spectrum: Spectrum) -> list[Mark]:
+        return [mark for term in self.terms for mark in term.marks(spectrum)]
 
     @staticmethod
     def _term(term: ScalarizerPart, spectrum: Spectrum) -> float:

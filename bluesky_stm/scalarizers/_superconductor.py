@@ -15,7 +15,7 @@ References
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from typing import Final, Literal
 
@@ -26,6 +26,7 @@ from bluesky_stm import units
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import Spectrum
 from bluesky_stm.parts import setting
+from bluesky_stm.protocols import Mark
 from bluesky_stm.scalarizers._base import NoValueError, ScalarizerPart
 from bluesky_stm.scalarizers._line_fit import fit_line
 from bluesky_stm.scalarizers._noise import deviations
@@ -56,12 +57,16 @@ class DynesFit:
         In eV.
     gap_std, broadening_std : float
         Standard deviations by the noise, in eV.
+    bias, didv : ndarray of shape (n,)
+        Bias, in V, and the fit there, in nS.
     """
 
     gap: float
     broadening: float
     gap_std: float
     broadening_std: float
+    bias: Floats = field(repr=False, compare=False)
+    didv: Floats = field(repr=False, compare=False)
 
 
 class SuperconductingGap(ResolvedScalarizer):
@@ -119,7 +124,13 @@ class SuperconductingGap(ResolvedScalarizer):
                 f"there is no gap left: a broadening of {broadening * 1e3:.2g} meV exceeds one of {gap * 1e3:.2g} meV"
             )
         found.check(sweep.didv, "a superconductor")
-        return DynesFit(gap, broadening, gap * gap_std, broadening * broadening_std)
+        return DynesFit(gap, broadening, gap * gap_std, broadening * broadening_std, sweep.bias, found.curve)
+
+    @override
+    def seen(self, spectrum: Spectrum) -> list[Mark]:
+        found = self.fitted(spectrum)
+        ends = (Mark.edge("gap", side * found.gap, std=found.gap_std) for side in (-1, 1))
+        return [Mark.curve("fit of Dynes' formula", found.bias, found.didv), *ends]
 
 
 class CoherencePeaks(ScalarizerPart):
@@ -153,6 +164,12 @@ class CoherencePeaks(ScalarizerPart):
         """
         return self._distance(spectrum)[0]
 
+    @override
+    def seen(self, spectrum: Spectrum) -> list[Mark]:
+        sweep, curve, _, tops = self._tops(spectrum)
+        peaks = (vertex(sweep.bias[top - 1 : top + 2], curve[top - 1 : top + 2]) for top in tops)
+        return [Mark.curve("smoothed", sweep.bias, curve), *(Mark.point("coherence peak", *peak) for peak in peaks)]
+
     def deviation(self, spectrum: Spectrum) -> float:
         """Return the standard deviation of the distance, in V, by the noise of the slope at both peaks."""
         try:
@@ -160,18 +177,23 @@ class CoherencePeaks(ScalarizerPart):
         except NoValueError:
             return math.nan
 
-    def _distance(self, spectrum: Spectrum) -> tuple[float, float]:
-        """Return the distance of the peaks and its standard deviation, in V."""
+    def _tops(self, spectrum: Spectrum) -> tuple[Sweep, Floats, Floats, list[int]]:
+        """Return the sweep, its smoothed dI/dV, the noise of that before smoothing, and the samples of both peaks."""
         from scipy.signal import savgol_filter
 
         sweep = Sweep.of(spectrum).clear
         if sweep.reach <= 0 or len(sweep.bias) < LEAST_SAMPLES:
             raise NoValueError(f"{len(sweep.bias)} samples are too few to show two peaks")
-        size = max(5, round(self.smoothing * len(sweep.bias)) | 1)
+        size = self._size(sweep)
         curve = savgol_filter(sweep.didv, size, 2)
         noise = deviations(sweep.didv)
         left = math.sqrt(9 / 4 / size)  # what the parabola leaves of it
-        tops = [self._peak(sweep.bias, curve, left * noise, side) for side in (-1, +1)]
+        return sweep, curve, noise, [self._peak(sweep.bias, curve, left * noise, side) for side in (-1, +1)]
+
+    def _distance(self, spectrum: Spectrum) -> tuple[float, float]:
+        """Return the distance of the peaks and its standard deviation, in V."""
+        sweep, curve, noise, tops = self._tops(spectrum)
+        size = self._size(sweep)
         low, high = (vertex(sweep.bias[top - 1 : top + 2], curve[top - 1 : top + 2])[0] for top in tops)
         if abs(low + high) > ASKEW * (high - low):
             raise NoValueError(f"the peaks at {low * 1e3:.3g} and {high * 1e3:.3g} mV do not lie on both sides of one gap")
@@ -180,6 +202,10 @@ class CoherencePeaks(ScalarizerPart):
         bend = np.abs([curve[top - 1] - 2 * curve[top] + curve[top + 1] for top in tops])
         step = float(np.median(np.diff(sweep.bias)))
         return high - low, step * float(np.hypot(*np.minimum(slope / np.maximum(bend, 1e-300), size)))
+
+    def _size(self, sweep: Sweep) -> int:
+        """Return the number of samples of the parabola, which is odd."""
+        return max(5, round(self.smoothing * len(sweep.bias)) | 1)
 
     def _peak(self, bias: Floats, curve: Floats, noise: Floats, side: int) -> int:
         """Return the sample of the first peak that stands out of the noise around it, from zero bias to one side."""

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from typing import Final, Literal
 
@@ -30,6 +30,7 @@ from bluesky_stm import units
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import Spectrum
 from bluesky_stm.parts import setting
+from bluesky_stm.protocols import Mark
 from bluesky_stm.scalarizers._base import NoValueError, ScalarizerPart
 from bluesky_stm.scalarizers._line_fit import fit_line
 from bluesky_stm.scalarizers._smearing import ResolvedScalarizer
@@ -78,6 +79,26 @@ class ZeroBiasAnomaly(ScalarizerPart):
         NoValueError
             When the sweep does not reach the flanks on both sides, has too few samples there, or has no conductance.
         """
+        (x0, y0), (x, y), (x1, y1), _ = self._means(spectrum)
+        expected = y0 + (y1 - y0) * (x - x0) / (x1 - x0)
+        if not expected > 0:
+            raise NoValueError(f"the flanks have no conductance: {expected:.2g} nS")
+        return y / expected - 1
+
+    @override
+    def seen(self, spectrum: Spectrum) -> list[Mark]:
+        (x0, y0), (x, y), (x1, y1), windows = self._means(spectrum)
+        labels = ("lower flank", "averaged", "upper flank")
+        return [
+            *(Mark.window(label, low, high) for label, (low, high) in zip(labels, windows, strict=True)),
+            Mark.curve("line through the flanks", (x0, x1), (y0, y1)),
+            Mark.point("mean at zero bias", x, y),
+        ]
+
+    def _means(
+        self, spectrum: Spectrum
+    ) -> tuple[tuple[float, float], tuple[float, float], tuple[float, float], list[tuple[float, float]]]:
+        """Return mean bias and mean dI/dV of the lower flank, around zero bias and of the upper flank, and their ranges."""
         sweep = Sweep.of(spectrum).clear
         reach = sweep.reach
         width = reach / 5 if self.width is None else self.width
@@ -89,13 +110,11 @@ class ZeroBiasAnomaly(ScalarizerPart):
                 f"{flank:.3g} V; three of each are needed"
             )
         # the means of both flanks lie at different distances from zero bias
-        (x0, y0), (x, y), (x1, y1) = (
+        lower, middle, upper = (
             (float(sweep.bias[part].mean()), float(sweep.didv[part].mean())) for part in (below, near, above)
         )
-        expected = y0 + (y1 - y0) * (x - x0) / (x1 - x0)
-        if not expected > 0:
-            raise NoValueError(f"the flanks have no conductance: {expected:.2g} nS")
-        return y / expected - 1
+        ranges = [(float(sweep.bias[part].min()), float(sweep.bias[part].max())) for part in (below, near, above)]
+        return lower, middle, upper, ranges
 
 
 @dataclass(frozen=True)
@@ -112,6 +131,8 @@ class ResonanceFit:
         Angle of the complex amplitude, in degrees: 0 for a peak, 180 or -180 for a dip; q is the cotangent of half of it.
     energy_std, width_std, amplitude_std : float
         Standard deviations by the noise.
+    bias, didv : ndarray of shape (n,)
+        Bias, in V, and the fit there, in nS.
     """
 
     energy: float
@@ -121,6 +142,8 @@ class ResonanceFit:
     energy_std: float
     width_std: float
     amplitude_std: float
+    bias: Floats = field(repr=False, compare=False)
+    didv: Floats = field(repr=False, compare=False)
 
 
 class Kondo(ResolvedScalarizer):
@@ -186,4 +209,16 @@ class Kondo(ResolvedScalarizer):
             float(found.deviations[0]) * reach,
             width_std * width * reach,
             math.sqrt(max(spread, 0.0)),
+            sweep.bias,
+            found.curve,
         )
+
+    @override
+    def seen(self, spectrum: Spectrum) -> list[Mark]:
+        found = self.fitted(spectrum)
+        ends = found.energy - found.width, found.energy + found.width
+        return [
+            Mark.window("full width at half maximum", *ends),
+            Mark.curve(f"fit of the line of {self.line.capitalize()}", found.bias, found.didv),
+            Mark.edge("resonance", found.energy, std=found.energy_std),
+        ]

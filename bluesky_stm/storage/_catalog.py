@@ -6,24 +6,28 @@ import heapq
 import logging
 import os
 import re
+import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
+from bluesky_stm.data import Data
 from bluesky_stm.documents import Document
 from bluesky_stm.errors import CatalogError
 from bluesky_stm.storage._connect import Store, connect, is_elsewhere
+from bluesky_stm.storage._growing import CHUNK, Growing
 from bluesky_stm.storage._index import Index
 from bluesky_stm.storage._journal import NEW, PART, SUFFIX, Journal
 from bluesky_stm.storage._listing import Listing
-from bluesky_stm.storage._lock import WriterLock
-from bluesky_stm.storage._quarantine import mark_origin, quarantined
+from bluesky_stm.storage._quarantine import QUARANTINE, quarantined
 from bluesky_stm.storage._recovery import finish_torn
 from bluesky_stm.storage._run import JournalRun, Run, uid_of
 from bluesky_stm.storage._signature import signer
-from bluesky_stm.validated import Data
+
+if TYPE_CHECKING:
+    from bluesky_stm.storage._lock import WriterLock
 
 log = logging.getLogger(__name__)
 
@@ -101,6 +105,29 @@ class Catalog:
         self._journal(name, doc)
         if name == "stop":
             self._index.catch_up_later()
+        else:
+            self._index.grow_later()
+
+    def index_while_measuring(self, chunk: int = CHUNK) -> None:
+        """Let runs enter the index while they go on, in a thread that reads their journal; else they do when they have ended.
+
+        It costs processor time beside the measurement, and cannot end it. What a killed session has left is removed from the
+        index, and taken in anew.
+
+        Parameters
+        ----------
+        chunk : int
+            Number of Events of a stream that enter it together.
+
+        Raises
+        ------
+        CatalogError
+            When this is the catalog of a facility, which is sent runs when they have ended, or it was opened to read.
+        """
+        if self._facility or self._journal is None:
+            why = "a facility is sent whole runs, a sink each document." if self._facility else "nobody measures into it."
+            raise CatalogError(f"Runs enter the index of {self.path} when they have ended: {why}")
+        self._index.grow(Growing(self.path, chunk))
 
     def insert(self, stream: Iterable[Document], origin: Data | None = None) -> JournalRun:
         """Keep a whole run that was recorded elsewhere, with the uid it has. It is marked as imported.
@@ -125,10 +152,9 @@ class Catalog:
         if self._journal is None:
             raise CatalogError(f"The catalog {self.path} was opened to read, or is closed. Nothing has been imported.")
         try:
-            with quarantined(self.path, stream) as (whole, start):
+            with quarantined(self.path, stream, origin or {}) as (whole, start):
                 if start["uid"] in self:
                     raise CatalogError(f"{self.path} holds run {start['uid']} already. Nothing has been imported.")
-                mark_origin(self.path, start["uid"], origin or {})
                 settled = self._journals / whole.name
                 whole.rename(settled)
         except OSError as error:
@@ -166,7 +192,11 @@ class Catalog:
             return (whole or found)[0]
         raise CatalogError(
             f"{len(found) or 'No'} runs of {len(self)} in {self.path} have a uid that begins with {key!r}"
-            + (f": {', '.join(run.uid for run in found)}. Give more of it." if found else ".")
+            + (
+                f": {', '.join(run.uid for run in found)}. Give more of it."
+                if found
+                else ". Those that are there: bluesky-stm ls."
+            )
         )
 
     @property
@@ -206,9 +236,12 @@ class Catalog:
         return f"<Catalog {self.path}: {len(self)} {'run' if len(self) == 1 else 'runs'}{faults}>"
 
     def _begin(self, fsync: bool) -> None:
+        from bluesky_stm.storage._lock import WriterLock, refuse_links
+
         sign = signer()
         try:
             self._journals.mkdir(parents=True, exist_ok=True)
+            refuse_links(self.path, self._journals)
             self._lock = WriterLock(self.path)
         except OSError as error:
             raise CatalogError(
@@ -217,8 +250,10 @@ class Catalog:
             ) from error
         self._journal = Journal(self._journals, fsync, sign)
         (self._journals / NEW).unlink(missing_ok=True)
+        for left_behind in self.path.glob(f"{QUARANTINE}*"):  # by an import whose process was killed
+            shutil.rmtree(left_behind, ignore_errors=True)
         left = [self._journals / name for name in self._names() if name.endswith(PART)]
-        self.recovered = [self._run(path.name) for part in left if (path := finish_torn(part))]
+        self.recovered = [self._run(path.name) for part in left if (path := finish_torn(part, sign))]
         self._index.catch_up_later()
 
     def _numbered(self, number: int) -> Run:
@@ -232,7 +267,7 @@ class Catalog:
                 return run
         elif -len(names := self._names()) <= number < len(names):
             return self._run(names[number])
-        raise CatalogError(f"There is no run {number}: {self.path} holds {len(self)}.")
+        raise CatalogError(f"There is no run {number}: {self.path} holds {len(self)}. Those that are there: bluesky-stm ls.")
 
     def _here(self, beginning: str) -> list[JournalRun]:
         return [self._run(name) for name in self._names() if uid_of(name).startswith(beginning)]

@@ -11,10 +11,10 @@ from typing import Any, Final
 import event_model
 import numpy as np
 
-from bluesky_stm.documents import Document, Stream, plain_type
+from bluesky_stm.data import JSON, Data
+from bluesky_stm.documents import SHAPED_SINCE, TEXTS, Document, Stream, fault_of_data
 from bluesky_stm.errors import FileFormatError, STMError
 from bluesky_stm.geometry import Frame
-from bluesky_stm.validated import JSON, Data
 
 UID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 """Form of a uid: it becomes the name of a file, and stands in tables and messages."""
@@ -22,11 +22,8 @@ EARLIEST: Final = 315_532_800.0
 """The beginning of 1980, in s since 1970: what says it was measured before that has a clock that was never set."""
 TOLERANCE: Final = 86_400.0
 """How far in the future, in s, a time may lie: clocks of two hosts differ, and the wrong time zone makes hours."""
-DEEPEST: Final = 32
-"""Mappings and lists within one another, at most."""
-
-TEXTS: Final = ("plan_name", "campaign", "resumes", "parent_run", "operator", "host")
-"""Entries of a start document that are text where they are there."""
+SET_BACK: Final = 60.0
+"""How far, in s, a clock may have gone back during a run, which is when it was set right."""
 MAPPINGS: Final = ("plan_args", "controller", "versions", "packages", "length_scale", "agent", "scalarizer", "frame", "limits")
 NAMED: Final = ("length_scale", "agent", "scalarizer", "controller")
 """Entries that are mappings with a name."""
@@ -73,7 +70,8 @@ class Checked:
             )
         if self._stopped or (name == "start") != (number == 1):
             raise FileFormatError("this is not one run: a start document first, then the others, and one stop document last.")
-        _check_plain(doc)
+        if fault := fault_of_data(doc):
+            raise FileFormatError(fault)
         event_model.schema_validators[event_model.DocumentNames[name]].validate(_without_values(name, doc))
         _check_time(doc["time"])
         self._check_uid(doc["uid"])
@@ -128,7 +126,7 @@ class Checked:
         if not 1 <= number <= self._counts[stream] + 1:
             raise FileFormatError(f"it is number {number} of {stream!r:.40}, after number {self._counts[stream]}.")
         self._counts[stream] = max(number, self._counts[stream])
-        if stream == Stream.DRIFT:  # holds quick and whole images, and is declared by the first of them
+        if stream == Stream.DRIFT and not self._shaped:  # held quick and finer images, and was declared by the first of them
             keys = {key: _of_any_size(about) for key, about in keys.items()}
         self._check_values(event["data"], keys)
 
@@ -146,38 +144,22 @@ class Checked:
                 said = f"the {declared['dtype']} of shape {declared.get('shape')}"
                 raise FileFormatError(f"{key!r:.40} is not {said} that its descriptor declares.")
 
+    @property
+    def _shaped(self) -> bool:
+        """Whether the contract of the run promises that its images of drift have the shape that is declared."""
+        version = self.start.get("schema_version", SHAPED_SINCE)
+        return not isinstance(version, int) or version >= SHAPED_SINCE
+
     def _end(self, stop: Data) -> None:
         self._stopped = True
+        if stop["time"] < self.start["time"] - SET_BACK:
+            early = self.start["time"] - stop["time"]
+            raise FileFormatError(
+                f"it ended {early:.0f} s before it began; a clock that is set right may go back by {SET_BACK:g} s."
+            )
         counted, said = {name: count for name, count in self._counts.items() if count}, stop.get("num_events")
         if said is not None and {name: count for name, count in said.items() if count} != counted:
             raise FileFormatError(f"it counts {dict(said)} Events, and there are {counted}.")
-
-
-def _check_plain(value: Any, depth: int = 0) -> None:
-    """Refuse what is no data: objects, keys that are no text, text that cannot be written, too much nesting."""
-    if depth > DEEPEST:
-        raise FileFormatError(f"it is nested more than {DEEPEST} deep.")
-    match value:
-        case Mapping():
-            for key, item in value.items():
-                if not isinstance(key, str):
-                    raise FileFormatError(f"{key!r:.40} is no text, and names are.")
-                _check_plain(key)
-                _check_plain(item, depth + 1)
-        case list() | tuple():
-            for item in value:
-                _check_plain(item, depth + 1)
-        case str():
-            value.encode()
-        case bool() | float() | None:
-            pass
-        case int():
-            if abs(value) >= 2**63:
-                raise FileFormatError(f"{value!r:.40} is too large a number.")
-        case np.ndarray() | np.generic():
-            plain_type(value.dtype.str)
-        case _:
-            raise FileFormatError(f"{type(value).__name__} is no data.")
 
 
 def _without_values(name: str, doc: Data) -> JSON:

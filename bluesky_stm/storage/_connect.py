@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 from bluesky_stm.documents import Document
 from bluesky_stm.errors import CatalogError
-from bluesky_stm.storage._run import StoredRun
+
+if TYPE_CHECKING:
+    from bluesky_stm.storage._run import StoredRun
 
 ADDRESSES = ("http://", "https://")
 PROFILE = "tiled:"
@@ -18,6 +20,7 @@ BROKER = "databroker:"
 """Prefix of the name of a catalog of databroker, 1.x or 2.x."""
 CONNECT_TIMEOUT = 5.0
 """Longest time, in s, until a server accepts a connection."""
+INSTALL_INDEX = "Install what is missing with: pip install 'bluesky-stm[index]'."
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -102,6 +105,11 @@ def connect(place: str) -> Store:
     """
     try:
         return _connected(place)
+    except ModuleNotFoundError as missing:
+        raise CatalogError(
+            f"The catalog {place} cannot be reached without {missing.name}, which is not installed. What is measured is kept "
+            f"here and sent there later. {INSTALL_INDEX}"
+        ) from missing
     except Exception as error:
         raise CatalogError(
             f"The catalog {place} cannot be reached: {error}. What is measured is kept here and sent there later."

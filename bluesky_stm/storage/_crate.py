@@ -20,6 +20,18 @@ if TYPE_CHECKING:
 FORMATS: Final = {".msgpack": "application/x-msgpack", ".nxs": "application/x-hdf5"}
 """Files of a run, and their media types. A run without a topograph has no NeXus file."""
 
+SAID: Final = (
+    "proposal",
+    "campaign",
+    "agent",
+    "scalarizer",
+    "length_scale",
+    "temperature",
+    "lockin_amplitude",
+    "lockin_frequency",
+)
+"""Lines about a run that linked data have no word for: they are property values of the action."""
+
 STATUS: Final = {True: "http://schema.org/CompletedActionStatus", False: "http://schema.org/FailedActionStatus"}
 
 
@@ -92,6 +104,9 @@ def _add(crate: ROCrate, run: Run, about: dict[str, str], folder: Path) -> None:
         "endTime": about.get("ended"),
         "description": about.get("reason"),
         "actionStatus": STATUS[run.complete],
+        "additionalProperty": [
+            _entity(crate, "PropertyValue", line, f"{line}-{about[line]}", value=about[line]) for line in SAID if line in about
+        ],
         "object": _entity(crate, "Thing", about["sample"]) if "sample" in about else None,
         "agent": _entity(crate, "Person", about["operator"]) if "operator" in about else None,
         "instrument": used,
@@ -100,9 +115,9 @@ def _add(crate: ROCrate, run: Run, about: dict[str, str], folder: Path) -> None:
     crate.root_dataset.append_to("mentions", crate.add_jsonld({"@id": f"#run-{run.uid}"} | _there(action)))
 
 
-def _entity(crate: ROCrate, kind: str, name: str, **properties: str) -> ContextEntity:
+def _entity(crate: ROCrate, kind: str, name: str, identity: str = "", **properties: str) -> ContextEntity:
     """Return the entity of that name, which is added where it is not there yet."""
-    identifier = f"#{kind.lower()}-{quote(name, safe='')}"
+    identifier = f"#{kind.lower()}-{quote(identity or name, safe='')}"
     there = crate.get(identifier)
     return there or crate.add_jsonld({"@id": identifier, "@type": kind, "name": name, **_there(properties)})
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import event_model
 
+from bluesky_stm.data import JSON, Data
 from bluesky_stm.documents import Document, ExternalArrays, is_document, no_run
 from bluesky_stm.storage._journal import read_journal
 from bluesky_stm.storage._nodes import rebuilt
 from bluesky_stm.storage._plain import READERS
-from bluesky_stm.validated import JSON, Data
 
 NOT_ACCEPTABLE = 406
 """HTTP status with which a Tiled server answers that has no exporter for documents."""

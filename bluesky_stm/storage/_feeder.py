@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 import msgpack
 
+from bluesky_stm.data import Data
 from bluesky_stm.storage._journal import NEW, PART, SUFFIX
 from bluesky_stm.storage._sinks import DocumentSink, Sending, as_json
-from bluesky_stm.validated import Data
 
 if TYPE_CHECKING:
     from bluesky import RunEngine

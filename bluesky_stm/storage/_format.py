@@ -7,9 +7,10 @@ from pathlib import Path
 from typing_extensions import override
 
 from bluesky_stm.errors import FileFormatError, STMError
-from bluesky_stm.files import FileFormat, RecordedRun
+from bluesky_stm.files import FileFormat, RecordedRun, about_of
 from bluesky_stm.storage._documents import documents
 from bluesky_stm.storage._plain import READERS
+from bluesky_stm.storage._provenance import provenance
 from bluesky_stm.storage._run import Run
 
 
@@ -31,4 +32,5 @@ class StoredDocuments(FileFormat):
             raise FileFormatError(f"{path.name} holds no whole run of this package ({error}). Export it again.") from None
         if topograph is None:
             raise FileFormatError(f"{path.name} is a run without a topograph: nothing can be explored in it. Choose another.")
-        return RecordedRun(topograph, spectra, complete=len({tuple(s.position) for s in spectra}) == topograph.height.size)
+        whole = len({tuple(s.position) for s in spectra}) == topograph.height.size
+        return RecordedRun(topograph, spectra, complete=whole, about=about_of(provenance(run)))

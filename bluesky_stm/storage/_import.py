@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from os import PathLike
@@ -12,18 +13,18 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from bluesky_stm import files
-from bluesky_stm.documents import Document, no_run
+from bluesky_stm.data import JSON
+from bluesky_stm.documents import IMPORT, Document, no_run
 from bluesky_stm.errors import CatalogError, FileFormatError, STMError
 from bluesky_stm.files import attached
 from bluesky_stm.measurements import Spectrum, Topograph
 from bluesky_stm.storage._catalog import Catalog
 from bluesky_stm.storage._documents import documents, inlined
-from bluesky_stm.storage._journal import SUFFIX, records
+from bluesky_stm.storage._journal import records
 from bluesky_stm.storage._plain import READERS
 from bluesky_stm.storage._quarantine import origin_of
 from bluesky_stm.storage._run import Run
 from bluesky_stm.storage._verify import verify
-from bluesky_stm.validated import JSON
 
 NOT_TOGETHER: Final = frozenset({*READERS, ".3ds", ".hf5", ".nxs"})
 """Ends of the names of files that are a run by themselves."""
@@ -77,12 +78,13 @@ def import_run(catalog: Catalog, source: Any, *, didv: str = "", **metadata: Any
         When the file is none of these, damaged or altered: then nothing has been imported.
     """
     path = Path(source) if isinstance(source, str | PathLike) else None
-    if path is not None and not path.exists():
+    if path is not None and not (path.is_file() or path.is_dir()):
         raise no_run(source)
     named = str(path or f"This {type(source).__name__}")
     try:
-        if path is not None and path.suffix == SUFFIX and (proof := verify(path)).faults:
-            raise FileFormatError(f"It has been altered since it was closed: {'; '.join(proof.faults)}.")
+        for one in source if isinstance(source, list) else [source if isinstance(source, Run) else path]:
+            if isinstance(one, Run) or (isinstance(one, Path) and one.is_file()):
+                _check_unaltered(one)
         stream = _incoming(source, didv, metadata)
         # only a run of a catalog may lead to files beside it: a file from elsewhere could name any
         return catalog.insert(inlined(stream) if isinstance(source, Run) else stream, origin_of(source))
@@ -99,7 +101,7 @@ def import_files(
     """Bring files into a catalog, one after the other: what is refused stops none of the others.
 
     An image and the point spectra in it make one run. Files whose content is there already, by its digest, are not taken in
-    again.
+    again, nor those that the software of a microscope has saved of what is there already: Events hold their names.
 
     Parameters
     ----------
@@ -120,8 +122,13 @@ def import_files(
         One for each run, or for each file that was refused.
     """
     known = {digest: run for run in catalog for digest in _digests(run)}
+    saved = list(_natives(catalog))
     for group in _groups([Path(path) for path in paths], separate):
         try:
+            if len(group) == 1 and (found := _saved_of(group[0], saved)):
+                run, what = found
+                yield Imported(group, run, f"the microscope's own file of {what} of run {run.uid[:8]}", known=True)
+                continue
             digest = files.fingerprint(group)["sha256"]
             if digest in known:
                 yield Imported(group, known[digest], f"its content is that of run {known[digest].uid[:8]} already", known=True)
@@ -133,10 +140,51 @@ def import_files(
             yield Imported(group, None, str(error))
 
 
+def _natives(catalog: Catalog) -> Iterator[tuple[str, Run, str]]:
+    """Yield names of files that the software of a microscope has saved, as Events hold them, with the run and what is in it."""
+    for run in catalog:
+        try:
+            if "session_path" not in run.start.get("controller", {}):
+                continue
+            for kind, measured in (("spectrum", run.spectra), ("image", run.topographs)):
+                for number, one in enumerate(measured, 1):
+                    if one.native:
+                        yield re.split(r"[/\\]", one.native)[-1], run, f"{kind} {number}"
+        except STMError:  # a damaged run is no reason not to import
+            continue
+
+
+def _saved_of(path: Path, saved: Sequence[tuple[str, Run, str]]) -> tuple[Run, str] | None:
+    """Return run and measurement of which a file was saved; its name may go on with a number, where that was not known."""
+    for name, run, what in saved:
+        if path.name == name or (path.name.startswith(name) and path.stem.removeprefix(name).isdigit()):
+            return run, what
+    return None
+
+
 def said_of(run: Run) -> str:
     """Return what is to be known of an imported run: which channel became dI/dV, and what is missing."""
     recorded = run.start.get("recorded", {})
     return "; ".join(filter(None, (recorded.get("calibration", {}).get("didv", ""), recorded.get("kept", ""))))
+
+
+def read_documents(path: str | PathLike[str], *, didv: str = "") -> Iterator[Document]:
+    """Yield the documents of the run that a file holds, without a catalog.
+
+    Parameters
+    ----------
+    path : path
+        Exported documents or a run of ours, which keep their uids, or a file of a microscope, which becomes a run.
+    didv : str
+        Name of the channel of a microscope's file that becomes dI/dV; empty to look for one.
+
+    Raises
+    ------
+    FileFormatError
+        When the file is none of these, or was altered since it was exported.
+    """
+    _check_unaltered(Path(path))
+    yield from _incoming(path, didv, {})
 
 
 def _incoming(source: Any, didv: str, metadata: JSON) -> Iterable[Document]:
@@ -145,10 +193,42 @@ def _incoming(source: Any, didv: str, metadata: JSON) -> Iterable[Document]:
     if isinstance(source, str | PathLike):
         path = Path(source)
         if (inside := attached(path) if path.is_file() else None) is not None:
-            return ((name, doc) for name, doc, _ in records(io.BytesIO(inside)))
+            return _records(inside)
         if path.suffix not in READERS:
             return ((name, dict(doc)) for name, doc in files.documents(path, didv=didv, **metadata))
     return documents(source)
+
+
+def _check_unaltered(source: Path | Run) -> None:
+    """Refuse what is no more as this package wrote it; a file of others says nothing about that.
+
+    Raises
+    ------
+    FileFormatError
+        When its chain of digests, or its seal, does not hold.
+    """
+    try:
+        proof = verify(source)
+    except FileFormatError:
+        return
+    if proof.faults:
+        raise FileFormatError(f"It has been altered since it was closed: {'; '.join(proof.faults)}. Copy or export it again.")
+
+
+def _records(inside: bytes) -> Iterator[Document]:
+    """Yield the documents that stand in a file of measurements.
+
+    Raises
+    ------
+    FileFormatError
+        When something stands behind them.
+    """
+    end = 0
+    for name, doc, at in records(io.BytesIO(inside)):
+        yield name, doc
+        end = at
+    if end != len(inside):
+        raise FileFormatError(f"The documents in it are damaged: {len(inside) - end} bytes behind the last whole one are none.")
 
 
 def _digests(run: Run) -> Iterator[str]:
@@ -157,7 +237,7 @@ def _digests(run: Run) -> Iterator[str]:
         found = run.start.get("plan_args", {}).get("sha256")
     except STMError:  # a damaged run is no reason not to import
         return
-    if run.start.get("plan_name") == files.IMPORT and isinstance(found, str):
+    if run.start.get("plan_name") == IMPORT and isinstance(found, str):
         yield found
 
 

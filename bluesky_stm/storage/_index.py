@@ -1,32 +1,38 @@
 """The index: the finished runs once more, where other programs look for them, filled from the journals.
 
 It is a Tiled catalog in this process or the catalog of a facility. It holds nothing that the journals do not hold. It is
-therefore never written to while measuring, cannot end a run, and may be removed: the next access builds it again. Importing
-Tiled takes seconds, so it is imported at that access and not before.
+therefore not written to while measuring unless somebody asks for that, cannot end a run, and may be removed: the next access
+builds it again. Importing Tiled takes seconds, so it is imported at that access and not before.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
-
-from filelock import FileLock, Timeout
+from typing import Any, cast
 
 from bluesky_stm.errors import CatalogError
-from bluesky_stm.storage._connect import Store
-from bluesky_stm.storage._documents import inlined
+from bluesky_stm.storage._connect import INSTALL_INDEX, Store
+from bluesky_stm.storage._growing import Growing, GrowingStore
 from bluesky_stm.storage._run import JournalRun
 
 log = logging.getLogger(__name__)
 
 DATABASE = "catalog.db"
 """File of the Tiled catalog in the folder of an index."""
+GROWN_EVERY = 2.0
+"""Time, in s, between two looks for documents of a run that goes on."""
 LOCK_TIMEOUT = 120.0
 """Longest time, in s, to wait for another process that is indexing the same runs."""
+
+
+class MixedFieldError(CatalogError):
+    """A field stands in a file in one stream, and in the Events of another."""
 
 
 class Index:
@@ -57,6 +63,8 @@ class Index:
         self._opening = threading.Lock()
         self._behind = ThreadPoolExecutor(1, thread_name_prefix="bluesky_stm index")
         self._next: Future[None] | None = None
+        self._growing: Growing | None = None
+        self._grown = -math.inf
         self.faults: dict[str, str] = {}
 
     @property
@@ -100,9 +108,12 @@ class Index:
         CatalogError
             When another process has been indexing for longer than `LOCK_TIMEOUT`.
         """
+        from filelock import FileLock, Timeout
+
         store = self.store
         try:
             with FileLock(self._folder / "index.lock", timeout=LOCK_TIMEOUT, thread_local=False):
+                self._feed(store)
                 done = self.indexed
                 for run in self._runs():
                     if run.uid not in done:
@@ -121,6 +132,17 @@ class Index:
         if self._connect or self._opened is not None:
             self.look_later()
 
+    def grow(self, growing: Growing) -> None:
+        """Take in runs while they go on, from now on."""
+        self._growing = growing
+        self.look_later()
+
+    def grow_later(self) -> None:
+        """There is a document more: look in the background, at most every `GROWN_EVERY` seconds, where runs are to grow."""
+        if self._growing is not None and time.monotonic() > self._grown + GROWN_EVERY:
+            self._grown = time.monotonic()
+            self.look_later()
+
     def look_later(self) -> None:
         """Open the store if need be and catch up, in the background; what fails is noted in ``faults``.
 
@@ -135,6 +157,8 @@ class Index:
         if self._opened is not None:
             self._opened.close()
             self._opened = None
+        if self._growing is not None:
+            self._growing.close()
 
     def _catch_up_quietly(self) -> None:
         try:
@@ -145,18 +169,42 @@ class Index:
         else:
             self.faults.pop("index", None)
 
+    def _feed(self, store: Store) -> None:
+        """Take in what runs that go on have got since the last time, where that is asked for."""
+        if self._growing is None:
+            return
+        try:
+            for uid in self._growing.feed(cast(GrowingStore, store), self.indexed):
+                self._note(uid)
+        except Exception as error:  # of a damaged journal: the other runs are taken in all the same
+            log.warning("Runs enter the index when they have ended, from now on: %s", error)
+            self._growing.close()
+            self._growing = None
+
     def _insert(self, store: Store, run: JournalRun) -> None:
         try:
             if not store.holds(run.uid):
-                # the index reads the files of large images where they are; another machine could not
-                store.insert(inlined(run.documents()) if self._connect else run.documents())
+                from bluesky_stm.storage._documents import inlined
+
+                try:
+                    # the index reads the files of large images where they are; another machine could not
+                    store.insert(inlined(run.documents()) if self._connect else run.documents())
+                except MixedFieldError:
+                    store.holds(run.uid)  # what has arrived of it is removed
+                    store.insert(inlined(run.documents()))
         except Exception as error:
             self.faults[run.uid] = f"{type(error).__name__}: {error}"
-            log.warning("Run %s is not in the index: %s. The journal has it.", run.uid, self.faults[run.uid])
+            refused = self._connect is not None and any(code in str(error) for code in ("401", "403"))
+            do = " Put a key that may write into TILED_API_KEY of the process that measures." if refused else ""
+            log.warning("Run %s is not in the index: %s. The journal has it.%s", run.uid, self.faults[run.uid], do)
         else:
-            self.faults.pop(run.uid, None)
-            with self._list.open("a", encoding="utf-8") as file:
-                file.write(f"{run.uid}\n")
+            self._note(run.uid)
+
+    def _note(self, uid: str) -> None:
+        """Note that a run has arrived as a whole."""
+        self.faults.pop(uid, None)
+        with self._list.open("a", encoding="utf-8") as file:
+            file.write(f"{uid}\n")
 
     @property
     def _list(self) -> Path:
@@ -164,6 +212,12 @@ class Index:
 
 
 def _embedded(folder: Path) -> Store:
-    from bluesky_stm.storage._tiled import embedded
+    try:
+        from bluesky_stm.storage._tiled import embedded
 
-    return embedded(folder)
+        return embedded(folder)
+    except ModuleNotFoundError as missing:
+        raise CatalogError(
+            f"The index stands on packages that are not all installed here: {missing.name} is missing. All runs are in the "
+            f"journal, and everything but the index works without. {INSTALL_INDEX}"
+        ) from missing

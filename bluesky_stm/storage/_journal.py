@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -22,10 +21,10 @@ from typing import Any
 
 import msgpack
 
+from bluesky_stm.data import JSON, Data
 from bluesky_stm.documents import Document, decode, encode
 from bluesky_stm.errors import CatalogError, FileFormatError
 from bluesky_stm.storage._chain import Chain, Sign
-from bluesky_stm.validated import JSON, Data
 
 SUFFIX = ".msgpack"
 PART = ".part"
@@ -36,6 +35,7 @@ STOP_RECORD = b"\x92\xa4stop"
 
 _LARGEST_RECORD = 2**31 - 1
 _TAIL = 2**16
+_AT_ONCE = 2**20
 
 log = logging.getLogger(__name__)
 
@@ -121,7 +121,7 @@ class Journal:
             with FileIO(new, "wb") as file:
                 self._append(file, "start", record)
             new.rename(part)
-            self._files[str(start["uid"])] = opened = _Open(part, FileIO(part, "a+"), Chain(self._hashing))
+            self._files[str(start["uid"])] = opened = _Open(part, FileIO(part, "a+"), Chain(self._hashing, part))
             self._settle()
             opened.chain.add("start", start, record)
         except (OSError, CatalogError) as error:
@@ -146,9 +146,7 @@ class Journal:
     def _append(self, file: FileIO, name: str, record: bytes) -> None:
         whole = file.tell()
         try:
-            rest = memoryview(record)
-            while rest:
-                rest = rest[file.write(rest) :]
+            _write(file, record)
             if self._fsync or name == "stop":
                 os.fsync(file.fileno())
         except OSError as error:
@@ -163,7 +161,7 @@ class Journal:
     def _write_again(self, opened: _Open) -> None:
         """Write the documents of a run once more where its file was: somebody has removed or renamed it, or its folder.
 
-        The open file still has them all, whatever its name is now.
+        The open file still has them all, whatever its name is now; what somebody else has appended to it is left out.
 
         Raises
         ------
@@ -174,8 +172,10 @@ class Journal:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             file = FileIO(path, "x+")
+            whole = opened.file.tell()  # behind the last document that was written here
             opened.file.seek(0)
-            shutil.copyfileobj(opened.file, file)
+            while rest := whole - opened.file.tell():
+                _write(file, opened.file.read(min(rest, _AT_ONCE)))
             os.fsync(file.fileno())
         except OSError as error:
             raise CatalogError(
@@ -207,6 +207,13 @@ class Journal:
                 os.fsync(folder)
             finally:
                 os.close(folder)
+
+
+def _write(file: FileIO, data: bytes) -> None:
+    """Write all of something; the system may take less at once."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[file.write(rest) :]
 
 
 def file_name(start: Data) -> str:

@@ -10,12 +10,12 @@ from itertools import islice
 from textwrap import indent
 from typing import TYPE_CHECKING, Any
 
+from bluesky_stm.data import JSON, Data
 from bluesky_stm.documents import Stream
 from bluesky_stm.errors import CatalogError, FileFormatError, STMError
 from bluesky_stm.geometry import Frame
 from bluesky_stm.storage._catalog import Catalog
 from bluesky_stm.storage._run import Run
-from bluesky_stm.validated import JSON, Data
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from bluesky_stm.data import JSON, Data
 from bluesky_stm.documents import Document
-from bluesky_stm.validated import JSON, Data
 
 
 def rebuilt(node: Any) -> Iterator[Document]:

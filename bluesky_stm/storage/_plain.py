@@ -13,14 +13,15 @@ from typing import Any
 
 import numpy as np
 
+from bluesky_stm import files
+from bluesky_stm.data import JSON, Data
 from bluesky_stm.documents import Document, plain_type
 from bluesky_stm.errors import FileFormatError
-from bluesky_stm.storage._chain import chained
+from bluesky_stm.storage._chain import UNMARKED, chained, chained_documents
 from bluesky_stm.storage._journal import pack, read_journal
-from bluesky_stm.validated import JSON, Data
 
 
-def write_msgpack(path: Path, stream: Iterable[Document]) -> None:
+def write_msgpack(path: Path, stream: Iterable[Document], marks: Data = UNMARKED) -> None:
     """Write one record for each document, as in the journal, to a new file, with the chain that they have or a new one.
 
     Parameters
@@ -29,6 +30,8 @@ def write_msgpack(path: Path, stream: Iterable[Document]) -> None:
         File that does not exist yet.
     stream : iterable of (str, mapping)
         Name and content of each document.
+    marks : mapping
+        Further entries of the chain, where one is made.
 
     Raises
     ------
@@ -36,12 +39,12 @@ def write_msgpack(path: Path, stream: Iterable[Document]) -> None:
         When the file is there; it is not changed.
     """
     with path.open("xb") as file:
-        for record in chained(stream, pack, "export"):
+        for record in chained(stream, pack, "export", marks):
             file.write(record)
 
 
-def write_jsonl(path: Path, stream: Iterable[Document]) -> None:
-    """Write one line for each document, ``["event", {...}]``, to a new file.
+def write_jsonl(path: Path, stream: Iterable[Document], marks: Data = UNMARKED) -> None:
+    """Write one line for each document, ``["event", {...}]``, to a new file; its stop document holds chain and seal.
 
     Parameters
     ----------
@@ -49,15 +52,21 @@ def write_jsonl(path: Path, stream: Iterable[Document]) -> None:
         File that does not exist yet.
     stream : iterable of (str, mapping)
         Name and content of each document.
+    marks : mapping
+        Further entries of the chain, where one is made.
 
     Raises
     ------
     FileExistsError
         When the file is there; it is not changed.
     """
+    line = files.unsealed()
     with path.open("x", encoding="utf-8") as file:
-        for record in stream:
-            file.write(json.dumps(_plain(record), allow_nan=False) + "\n")
+        for name, doc, _ in chained_documents(stream, pack, "export", marks):
+            marks_of_seal = {"start": files.SEALED_AT_END, "stop": line}  # so that a file that is cut short is known
+            sealed = {**doc, files.SEAL: marks_of_seal[name]} if name in marks_of_seal else doc
+            file.write(json.dumps(_plain((name, sealed)), allow_nan=False) + "\n")
+    files.seal(path, line)
 
 
 def read_jsonl(path: Path) -> Iterator[Document]:
@@ -79,6 +88,8 @@ def read_jsonl(path: Path) -> Iterator[Document]:
                         about["data"] = _restored(about.get("data", {}), about.get("data_keys", {}))
                 elif name == "event":
                     doc["data"] = _restored(doc["data"], keys.get(doc["descriptor"], {}))
+                elif name == "stop" or (name == "start" and doc.get(files.SEAL) == files.SEALED_AT_END):
+                    doc.pop(files.SEAL, None)
             except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
                 raise FileFormatError(
                     f"Line {number} of {path} is no document: {error}. The {number - 1} before it are whole."
@@ -91,7 +102,7 @@ READERS: dict[str, Callable[[Path], Iterator[Document]]] = {
     ".part": read_journal,
     ".jsonl": read_jsonl,
 }
-WRITERS: dict[str, Callable[[Path, Iterable[Document]], None]] = {".msgpack": write_msgpack, ".jsonl": write_jsonl}
+WRITERS: dict[str, Callable[[Path, Iterable[Document], Data], None]] = {".msgpack": write_msgpack, ".jsonl": write_jsonl}
 
 
 def _record(line: bytes) -> tuple[str, JSON]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import os
 import platform
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -12,19 +12,23 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
+from bluesky_stm.data import JSON, Data
 from bluesky_stm.documents import Document
 from bluesky_stm.errors import CatalogError, FileFormatError
-from bluesky_stm.storage._chain import chained, digest_of_file
-from bluesky_stm.storage._checked import Checked
-from bluesky_stm.storage._journal import PART, file_name, pack
-from bluesky_stm.storage._recovery import finish_torn
-from bluesky_stm.storage._run import ORIGINS, Run
-from bluesky_stm.validated import JSON, Data
+from bluesky_stm.storage._chain import ORIGIN, chained, digest_of_file
+from bluesky_stm.storage._journal import file_name, pack
+from bluesky_stm.storage._recovery import ended
+from bluesky_stm.storage._run import Run
+
+QUARANTINE: Final = ".import-"
+"""Beginning of the names of folders in which runs wait to be judged; none is there unless an import goes on."""
 
 
 @contextmanager
-def quarantined(catalog: Path, stream: Iterable[Document]) -> Iterator[tuple[Path, Data]]:
+def quarantined(catalog: Path, stream: Iterable[Document], origin: Data) -> Iterator[tuple[Path, Data]]:
     """Write a run into a folder beside the journals, and give its file, to be moved in, and its start document.
+
+    Where it came from stands in the chain that the import closes: what is moved in is marked, and nothing takes the mark away.
 
     Parameters
     ----------
@@ -32,21 +36,27 @@ def quarantined(catalog: Path, stream: Iterable[Document]) -> Iterator[tuple[Pat
         Folder of the catalog, so that the file can be moved by one rename.
     stream : iterable of (str, mapping)
         Documents of the run.
+    origin : mapping
+        Where it came from, as plain JSON.
 
     Raises
     ------
     FileFormatError
         When the documents are not one run that can be kept. The folder is gone then.
     """
-    with TemporaryDirectory(dir=catalog, prefix=".import-") as folder:
-        checked, part = Checked(), Path(folder) / f"run{PART}"
+    with TemporaryDirectory(dir=catalog, prefix=QUARANTINE) as folder:
+        from bluesky_stm.storage._checked import Checked
+
+        checked, written = Checked(), Path(folder) / "run"
+        marks = {ORIGIN: {**origin, "imported": datetime.now(UTC).isoformat(timespec="seconds"), "by": platform.node()}}
         try:
-            with part.open("xb") as file:
-                for record in chained(checked.documents(stream), pack, "import"):
+            with written.open("xb") as file:
+                documents = ended(checked.documents(stream), "the documents that were imported end without a stop")
+                for record in chained(documents, pack, "import", marks):
                     file.write(record)
-            finished = finish_torn(part)
-            assert finished is not None  # it has a start document
-            whole = finished.rename(finished.with_name(file_name(checked.start)))
+                file.flush()
+                os.fsync(file.fileno())
+            whole = written.rename(written.with_name(file_name(checked.start)))
             _read_through(Run(whole))
         except CatalogError as error:  # of a document that cannot be written as data
             raise FileFormatError(str(error)) from error
@@ -63,7 +73,7 @@ def _read_through(run: Run) -> None:
 
 
 def origin_of(source: Any) -> JSON:
-    """Return where a run comes from, for `mark_origin`: the file and its digest, or the kind of object.
+    """Return where a run comes from: the file and its digest, or the kind of object.
 
     Parameters
     ----------
@@ -74,22 +84,3 @@ def origin_of(source: Any) -> JSON:
         path = Path(source)
         return {"file": str(path.absolute()), "sha256": digest_of_file(path) if path.is_file() else ""}
     return {"object": type(source).__name__}
-
-
-def mark_origin(catalog: Path, uid: str, origin: Data) -> None:
-    """Write down that a run is imported, and where it came from, before it is moved in.
-
-    Parameters
-    ----------
-    catalog : Path
-        Folder of the catalog.
-    uid : str
-        The run.
-    origin : mapping
-        Where it came from, as plain JSON.
-    """
-    folder = catalog / ORIGINS
-    folder.mkdir(exist_ok=True)
-    now: Final = datetime.now(UTC).isoformat(timespec="seconds")
-    text = json.dumps({**origin, "imported": now, "by": platform.node()}, indent=1)
-    (folder / f"{uid}.json").write_text(text, encoding="utf-8")

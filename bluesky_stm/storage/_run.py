@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from typing_extensions import override
 
-from bluesky_stm.documents import Document, Stream, StreamRouter, stream_of
+from bluesky_stm.data import Data
+from bluesky_stm.documents import Document, Stream, stream_of
 from bluesky_stm.errors import CatalogError
-from bluesky_stm.measurements import Spectrum, Topograph
-from bluesky_stm.pictures import beside, table, topograph_picture
-from bluesky_stm.protocols import Decision
-from bluesky_stm.storage._documents import documents
+from bluesky_stm.storage._chain import CHAIN, ORIGIN, image_file
 from bluesky_stm.storage._journal import PART, SUFFIX, first_document, stop_document
-from bluesky_stm.teaching import decision_from, spectrum_from, topograph_from
-from bluesky_stm.validated import Data
 
-ORIGINS: Final = "imported"
-"""Folder of a catalog in which stands, for each run that was imported, where it came from."""
+if TYPE_CHECKING:
+    from bluesky_stm.measurements import Spectrum, Topograph
+    from bluesky_stm.protocols import Decision
 
 
 class Runs(Protocol):
@@ -66,6 +63,8 @@ class Run:
         doc : mapping
             Its content.
         """
+        from bluesky_stm.storage._documents import documents
+
         return documents(self.source)
 
     @cached_property
@@ -108,6 +107,8 @@ class Run:
         return (event for found, event in self._events() if found == stream)
 
     def _events(self) -> Iterator[tuple[str, Data]]:
+        from bluesky_stm.documents import StreamRouter
+
         router = StreamRouter()
         for stream, event in router.events(self.documents()):
             yield stream, {**event, "data": router.data(event), "filled": {}}
@@ -148,10 +149,14 @@ class Run:
 
     def timed_topographs(self) -> Iterator[tuple[Topograph, float]]:
         """Yield all topographs, each with the time of its Event, in seconds since 1970."""
+        from bluesky_stm.teaching import topograph_from
+
         return ((topograph_from(event["data"]), event["time"]) for event in self._measured(Stream.TOPOGRAPH))
 
     def timed_spectra(self) -> Iterator[tuple[Spectrum, float]]:
         """Yield all spectra, each with the time of its Event, in seconds since 1970."""
+        from bluesky_stm.teaching import spectrum_from
+
         return ((spectrum_from(event["data"]), event["time"]) for event in self._measured(Stream.PRIMARY))
 
     @property
@@ -160,6 +165,8 @@ class Run:
 
         The first chose the place of the first spectrum. Documents are read anew at each call.
         """
+        from bluesky_stm.teaching import decision_from
+
         return [decision_from(event["data"]) for event in self.events(Stream.AGENT)]
 
     def __repr__(self) -> str:
@@ -170,6 +177,8 @@ class Run:
 
     def _repr_html_(self) -> str:
         """Return what the run is as a table, with its topograph beside it, as a notebook shows it."""
+        from bluesky_stm.pictures import beside, table, topograph_picture
+
         about = table(f"Run {self.uid}", self._about())
         topograph = next(iter(self.topographs), None)
         return about if topograph is None else beside(about, topograph_picture(topograph.height, topograph.frame.size))
@@ -218,14 +227,10 @@ class JournalRun(Run):
 
     @property
     def origin(self) -> Data | None:
-        """Return where the run was imported from; None for one that was measured into this catalog."""
-        mark = self.path.parent.with_name(ORIGINS) / f"{self.uid}.json"
-        try:
-            return dict(json.loads(mark.read_text(encoding="utf-8")))
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError, TypeError):  # it is marked, whatever else cannot be read
-            return {}
+        """Return where the run was imported from, as its chain says; None for one that was measured into this catalog."""
+        chain = (self.stop or {}).get(CHAIN)
+        found = chain.get(ORIGIN) if isinstance(chain, Mapping) else None
+        return found if found is None or isinstance(found, Mapping) else {}
 
     def documents(self) -> Iterator[Document]:
         """Yield its documents, exactly as they were emitted; those so far while the run goes on.
@@ -234,6 +239,8 @@ class JournalRun(Run):
 
         Where the whole catalog was moved, ``root`` of a resource is the folder in which its images are now.
         """
+        from bluesky_stm.storage._documents import documents
+
         for name, doc in documents(self.path):
             yield name, self._moved(doc) if name == "resource" else doc
 
@@ -244,7 +251,8 @@ class JournalRun(Run):
     @cached_property
     @override
     def start(self) -> Data:
-        start = first_document(self.path)
+        with self._there():
+            start = first_document(self.path)
         if start is None:
             raise CatalogError(f"{self.path} does not begin with a start document: it is no journal, or damaged.")
         return start
@@ -252,28 +260,24 @@ class JournalRun(Run):
     @property
     @override
     def stop(self) -> Data | None:
-        return None if self.path.suffix == PART else stop_document(self.path)
+        with self._there():
+            return None if self.path.suffix == PART else stop_document(self.path)
+
+    @contextmanager
+    def _there(self) -> Iterator[None]:
+        """Say in words that its file has gone since its folder was listed."""
+        try:
+            yield
+        except FileNotFoundError:
+            raise CatalogError(
+                f"{self._path} is there no more: somebody has removed or renamed it. Nothing has been changed. Bring it back, "
+                "or list the runs again."
+            ) from None
 
     @property
     def uid(self) -> str:
         """Return its uid, which is in the name of the file."""
         return uid_of(self._path.name)
-
-
-def image_file(journal: Path, root: str, file: str) -> Path:
-    """Return where a file with large images is now: as the documents say, or beside the journal where the catalog was moved.
-
-    Parameters
-    ----------
-    journal : Path
-        File of the journal.
-    root : str
-        Folder that the documents name.
-    file : str
-        Name of the file in it.
-    """
-    said, moved = Path(root) / file, journal.parent.with_name(Path(root).name) / file
-    return moved if not said.exists() and moved.exists() else said
 
 
 class StoredRun(Run):
@@ -307,6 +311,8 @@ class StoredRun(Run):
         """
         if self._fetched:
             return iter(self._fetched)
+        from bluesky_stm.storage._documents import documents
+
         fetched = list(documents(self.source))
         if self._stop is not None:
             self._fetched = fetched

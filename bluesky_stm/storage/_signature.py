@@ -39,6 +39,22 @@ def signer(environment: Mapping[str, str] = os.environ) -> Callable[[bytes], str
     return lambda signed: str(key.sign(signed).hex())
 
 
+def check_key(path: Path) -> None:
+    """Refuse what is no public key, also where there is no signature to check.
+
+    Parameters
+    ----------
+    path : Path
+        File in PEM.
+
+    Raises
+    ------
+    SettingsError
+        When the file holds no public key of Ed25519, or the package ``cryptography`` is not there.
+    """
+    _loaded(path, "public")
+
+
 def check_signature(path: Path, signed: bytes, signature: str) -> bool:
     """Return True when a signature was made with the key whose public half is in a file.
 

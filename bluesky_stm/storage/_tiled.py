@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import copy
+import sys
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec, module_from_spec
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+from bluesky_stm.data import Data
 from bluesky_stm.documents import Document, fault_of_fields, validate_quickly
 from bluesky_stm.errors import CatalogError
-from bluesky_stm.storage._index import DATABASE
+from bluesky_stm.storage._index import DATABASE, MixedFieldError
 from bluesky_stm.storage._run import StoredRun
 
 ROOT_SPEC = {"name": "CatalogOfBlueskyRuns", "version": "3.0"}
@@ -59,15 +64,37 @@ class TiledStore:
         ------
         CatalogError
             When the names of its fields can't be kept.
+        MixedFieldError
+            When a field stands in a file in one stream, and in the Events of another.
+        """
+        write = self.writer(BATCH)
+        for name, doc in stream:
+            write(name, doc)
+
+    def writer(self, batch: int) -> Callable[[str, Data], None]:
+        """Return what takes in the documents of one run, one after the other.
+
+        Parameters
+        ----------
+        batch : int
+            Number of Events of a stream that go into the tables at once.
         """
         from bluesky_tiled_plugins import TiledWriter
 
         validate_quickly()
-        writer = TiledWriter(self._root, batch_size=BATCH)
-        for name, doc in stream:
-            if name == "descriptor" and (fault := fault_of_fields(doc["data_keys"])):
-                raise CatalogError(fault)
+        writer, outside = TiledWriter(self._root, batch_size=batch), dict[str, bool]()
+
+        def write(name: str, doc: Data) -> None:
+            if name == "descriptor":
+                if fault := fault_of_fields(doc["data_keys"]):
+                    raise CatalogError(fault)
+                for key, about in doc["data_keys"].items():
+                    # bluesky-tiled-plugins 2 takes a field that is external in one stream for external in all, and fails
+                    if outside.setdefault(key, "external" in about) != ("external" in about):
+                        raise MixedFieldError(f"The field {key!r} stands in files in one stream alone.")
             writer(name, copy.copy(doc))
+
+        return write
 
     def find(self, beginning: str) -> Sequence[StoredRun]:
         """Return the runs whose uid begins like this.
@@ -121,7 +148,40 @@ def embedded(folder: Path) -> TiledStore:
     registry.register("BlueskyRun", "application/json-seq", json_seq_exporter)  # without it run.documents() is refused
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of its web framework, about its own client
-        return TiledStore(from_context(Context.from_app(build_app(tree, serialization_registry=registry))))
+        with _client_by_httpx():
+            return TiledStore(from_context(Context.from_app(build_app(tree, serialization_registry=registry))))
+
+
+@contextmanager
+def _client_by_httpx() -> Iterator[None]:
+    """Let Tiled find a client of starlette that takes the addresses of httpx, also where httpx2 is installed (MCP brings it).
+
+    The client is a copy of the module, made while httpx2 is out of sight; whoever else uses starlette's keeps his own.
+    """
+    name = "starlette.testclient"
+    if find_spec("httpx2") is None:
+        yield
+        return
+    seen = {each: sys.modules.get(each) for each in ("httpx2", name)}
+    sys.modules["httpx2"] = None  # type: ignore[assignment]  # an import of it fails
+    try:
+        loaded = seen[name]
+        spec = find_spec("starlette.testclient") if loaded is None else loaded.__spec__
+        assert spec is not None and spec.loader is not None
+        sys.modules[name] = copied = module_from_spec(spec)
+        spec.loader.exec_module(copied)
+        _put_back("httpx2", seen["httpx2"])
+        yield
+    finally:
+        for each, module in seen.items():
+            _put_back(each, module)
+
+
+def _put_back(name: str, module: ModuleType | None) -> None:
+    if module is None:
+        sys.modules.pop(name, None)
+    else:
+        sys.modules[name] = module
 
 
 def _run(node: Any) -> StoredRun:

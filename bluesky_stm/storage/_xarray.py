@@ -11,10 +11,12 @@ from numpy.typing import ArrayLike
 from typing_extensions import override
 
 from bluesky_stm import units
+from bluesky_stm.barrier import barrier_height
+from bluesky_stm.data import JSON, Data
 from bluesky_stm.documents import Document, Stream, StreamRouter
-from bluesky_stm.errors import CatalogError
+from bluesky_stm.errors import CatalogError, SettingsError
 from bluesky_stm.geometry import Floats
-from bluesky_stm.measurements import CHANNELS, Field, Spectrum, Topograph, declared
+from bluesky_stm.measurements import CHANNELS, Field, Quality, Spectrum, Topograph, ZSpectrum, declared
 from bluesky_stm.parts import register
 from bluesky_stm.protocols import Decision, Observation, Scalarizer
 from bluesky_stm.scalarizers import make_scalarizer, scalarizer_of
@@ -22,8 +24,16 @@ from bluesky_stm.spots import described
 from bluesky_stm.storage._documents import documents
 from bluesky_stm.storage._provenance import provenance
 from bluesky_stm.storage._run import Run
-from bluesky_stm.teaching import decision_from, intervention_from, spectrum_from, topograph_from
-from bluesky_stm.validated import JSON, Data
+from bluesky_stm.teaching import (
+    MeasuredDrift,
+    Recorded,
+    decision_from,
+    drift_from,
+    intervention_from,
+    spectrum_from,
+    topograph_from,
+    z_spectrum_from,
+)
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -34,6 +44,7 @@ _STREAMS: Final = {
     "spectra": Stream.PRIMARY,
     "decisions": Stream.AGENT,
     "maps": Stream.MAPS,
+    "drift": Stream.DRIFT,
     "sweeps": Stream.SWEEPS,
 }
 """Groups of a loaded run, and the streams whose data they hold."""
@@ -66,25 +77,36 @@ def load_run(
         their names and units. Sweeps over different biases have a dimension ``point`` and ``bias`` as data.
         ``decisions``: what the agent said, one number a decision. ``maps``: ``mean``, ``std`` and,
         where it is on record, ``acquisition`` (map, candidate).
-        ``sweeps``: of a file of others that swept something else than the bias, what was ``swept`` and what was recorded.
+        ``drift``: what each measurement of drift found: ``shift_x`` ... (measurement), without its image.
+        ``sweeps``: of what swept something else than the bias, what was ``swept`` and what was recorded; of I(z) also
+        ``barrier_height``. I(z) beside a spectrum is ``z_current`` over ``distance`` (spectrum, z_point) in ``spectra``.
         Every variable has its unit in ``attrs["units"]``. ``value`` and ``mean`` are the quantity itself: a gap is above zero
         also where the smallest is sought (``attrs["sought"]``) and the agent is given its negative. Where a person changed the
         scalarizer during the run, ``value`` is by the last one, and decisions and maps are by the one that held at the time:
         then they have no common unit, and ``attrs["scalarizer"]`` names them in their order.
+
+    Raises
+    ------
+    SettingsError
+        When ``spectra`` is no slice, or ``without`` names what is no group.
+    CatalogError
+        When the run holds nothing that a device of this package has measured.
     """
     import xarray as xr
 
+    _check_part(spectra, without)
     register(*parts)
     run = run if isinstance(run, Run) else Run(list(documents(run)))
     streams = {_STREAMS[name] for name in _STREAMS if name not in without}
-    chosen = None if spectra == slice(None) else range(*spectra.indices(len(run.spectra)))
+    chosen = None if spectra == slice(None) else range(*spectra.indices(_count(run)))
     found = _EventData(streams, chosen).read(run.documents())
     image = topograph_from(found.values[Stream.TOPOGRAPH][0]) if found.values[Stream.TOPOGRAPH] else None
     groups = {
         "topograph": _topograph(image) if image else None,
-        "spectra": _spectra([spectrum_from(data) for data in found.values[Stream.PRIMARY]], found),
+        "spectra": _spectra(found.spectra, found),
         "decisions": _decisions([decision_from(data) for data in found.values[Stream.AGENT]], found.judges[Stream.AGENT]),
         "maps": _maps(found.values[Stream.MAPS], run.start, image, found.judges[Stream.MAPS]),
+        "drift": _drift(found.drifts),
         "sweeps": _sweeps(found.values[Stream.SWEEPS], run.documents()),
     }
     if not any(part is not None for part in groups.values()) and not without:
@@ -97,10 +119,34 @@ def load_run(
     return tree
 
 
+def _check_part(spectra: Any, without: Collection[str]) -> None:
+    """Refuse what is no choice of spectra and groups: a name that is misspelt would leave nothing out."""
+    ends = (spectra.start, spectra.stop, spectra.step) if isinstance(spectra, slice) else (spectra,) * 3
+    whole = all(one is None or (isinstance(one, int) and not isinstance(one, bool)) for one in ends)
+    if not isinstance(spectra, slice) or not whole or spectra.step == 0:
+        raise SettingsError(
+            f"spectra should be a slice of whole numbers, not {spectra!r}. Nothing was loaded. The last hundred are "
+            "slice(-100, None)."
+        )
+    known = set(_STREAMS)
+    if isinstance(without, str) or (unknown := sorted({*without} - known, key=str)):
+        given = repr(without) if isinstance(without, str) else ", ".join(map(repr, unknown))
+        raise SettingsError(
+            f"without should hold names of groups, not {given}. Nothing was loaded. Known: {', '.join(sorted(known))}."
+        )
+
+
+def _count(run: Run) -> int:
+    """Return the number of spectra, as the stop document says; of a run that goes on they are counted."""
+    said = (run.stop or {}).get("num_events")
+    return said.get(Stream.PRIMARY, 0) if said else sum(1 for _ in run.events(Stream.PRIMARY))
+
+
 class _EventData(StreamRouter):
     """The data of the Events of a run, by stream, and the scalarizer that held at each of them; none where none is named.
 
-    ``beside`` holds the units of what other devices than our own read beside a spectrum, by key.
+    ``given`` holds the values that the agent was given of spectra by the last of them, by their numbers among those that are
+    kept, where a decision says so; ``beside`` the units of what other devices than our own read beside a spectrum, by key.
 
     Parameters
     ----------
@@ -118,8 +164,13 @@ class _EventData(StreamRouter):
         self.judge: list[Scalarizer] = []
         self.times: list[float] = []
         self.beside: dict[str, str] = {}
+        self.given: dict[int, float] = {}
+        self.drifts: list[MeasuredDrift] = []
         self._tip: set[str] = set()
         self._number = 0
+        self._recorded = Recorded()
+        self._last: Spectrum | None = None
+        self.spectra: list[Spectrum] = []
 
     @override
     def begin(self, start: Data) -> None:
@@ -131,23 +182,35 @@ class _EventData(StreamRouter):
         super().descriptor(doc)
         if doc["name"] == Stream.PRIMARY:
             for device, keys in doc.get("object_keys", {}).items():
-                if device not in self._tip and f"{device}_{CHANNELS[0].name}" not in keys:
+                ours = f"{device}_{CHANNELS[0].name}" in keys
+                if device not in self._tip and not ours:
                     self.beside |= {key: doc["data_keys"][key].get("units") or "" for key in keys}
 
     @override
     def give(self, stream: str, event: Data) -> None:
         kept = stream in self._streams_kept
+        last, self._last = self._last, self._last if stream == Stream.MAPS else None
+        if stream == Stream.AGENT:
+            known = self._recorded.observation(last, self.data(event))
+            if known is not None:
+                self.given[len(self.spectra) - 1] = known.number
         if stream == Stream.PRIMARY:
             kept &= self._spectra is None or self._number in self._spectra
             self._number += 1
+        if stream in (Stream.DRIFT, Stream.DRIFT_FINE):
+            if Stream.DRIFT in self._streams_kept:
+                self.drifts.append(drift_from(event["data"]))  # its image stays where it is
+            return
         if kept:
             self.values[stream].append(self.data(event))
             self.judges[stream] += self.judge
         if kept and stream == Stream.PRIMARY:
             self.times.append(event["time"])
+            self._last = spectrum_from(self.values[stream][-1])
+            self.spectra.append(self._last)
         asked = intervention_from(self.data(event)) if stream == Stream.INTERVENTION else None
         if self.judge and asked and asked.kind == "scalarizer":
-            self.judge = [make_scalarizer(asked.settings)]
+            self.judge, self.given = [make_scalarizer(asked.settings)], {}
 
 
 def _topograph(image: Topograph) -> xr.Dataset:
@@ -182,8 +245,10 @@ def _spectra(spectra: Sequence[Spectrum], found: _EventData) -> xr.Dataset | Non
     data: JSON = {c.name: (("spectrum", along), np.stack([row[c.name] for row in rows]), {"units": c.units}) for c in CHANNELS}
     data["quality"] = ("spectrum", [row["quality"] for row in rows])
     for judge in found.judge:
-        values = [Observation.of(spectrum, judge).number for spectrum in spectra]
+        given = found.given
+        values = [given[i] if i in given else Observation.of(one, judge).number for i, one in enumerate(spectra)]
         data["value"] = ("spectrum", *_quantity(values, found.judge))
+    data |= _of_distance([spectrum.z_sweep for spectrum in spectra])
     for key, unit in found.beside.items():
         read = np.stack([np.asarray(event.get(key, np.nan)) for event in found.values[Stream.PRIMARY]])
         data[key] = (("spectrum", *(f"{key}_{i}" for i in range(read.ndim - 1))), read, {"units": unit} if unit else {})
@@ -197,18 +262,72 @@ def _spectra(spectra: Sequence[Spectrum], found: _EventData) -> xr.Dataset | Non
     return xr.Dataset(data, coordinates)
 
 
+def _of_distance(taken: Sequence[ZSpectrum | None]) -> JSON:
+    """Return I(z) that was taken beside spectra: ``distance`` and ``z_current`` (spectrum, z_point), and its quality."""
+    first = next((one for one in taken if one), None)
+    if first is None:
+        return {}
+    fields, nothing = declared(ZSpectrum), np.full(len(first.distance), np.nan)
+    rows = {name: np.stack([getattr(one, name) if one else nothing for one in taken]) for name in ("distance", "current")}
+    names = {"distance": "distance", "current": "z_current"}
+    found: JSON = {names[name]: (("spectrum", "z_point"), row, {"units": fields[name].units}) for name, row in rows.items()}
+    found["z_quality"] = ("spectrum", [int(one.quality if one else Quality.INCOMPLETE) for one in taken])
+    return found
+
+
 def _sweeps(events: Sequence[Data], stream: Iterable[Document]) -> xr.Dataset | None:
     """Return sweeps of something else than the bias: ``swept`` and ``channel_...`` (sweep, point), the others (sweep)."""
     import xarray as xr
 
     if not events:
         return None
+    if own := [one for event in events if (one := z_spectrum_from(event))]:
+        return _own_sweeps(own)
     keys = next(doc["data_keys"] for name, doc in stream if name == "descriptor" and doc["name"] == Stream.SWEEPS)
     variables = {}
     for key, declared_key in keys.items():
         axes = ("sweep", "point") if declared_key["shape"] else ("sweep",)
         values = np.stack([np.asarray(event[key], dtype=float) for event in events])
         variables[key.removeprefix("stm_sweeps_")] = (axes, values, {"units": declared_key["units"]})
+    return xr.Dataset(variables)
+
+
+def _drift(drifts: Sequence[MeasuredDrift]) -> xr.Dataset | None:
+    """Return measurements of drift, one number each."""
+    import xarray as xr
+
+    if not drifts:
+        return None
+    data: JSON = {
+        f"{name}_{axis}": ([getattr(one, name)[at] for one in drifts], unit)
+        for name, unit in (("shift", units.LENGTH), ("used", units.LENGTH), ("velocity", f"{units.LENGTH}/{units.TIME}"))
+        for at, axis in enumerate("xy")
+    }
+    data["registration"] = [one.registration for one in drifts], units.LENGTH
+    data["reference_time"] = [one.reference_time for one in drifts], units.TIME
+    data |= {name: ([int(getattr(one, name)) for one in drifts], "") for name in ("trusted", "begins")}
+    columns = {name: ("measurement", values, {"units": unit} if unit else {}) for name, (values, unit) in data.items()}
+    return xr.Dataset(columns, {"time": ("measurement", [one.time for one in drifts], {"units": units.TIME})})
+
+
+def _own_sweeps(taken: Sequence[ZSpectrum]) -> xr.Dataset:
+    """Return I(z) of ours, under the names that those of files have."""
+    import xarray as xr
+
+    heights = [barrier_height(one.distance, one.current) for one in taken]
+    single = {
+        "x": ([one.position.x for one in taken], units.LENGTH),
+        "y": ([one.position.y for one in taken], units.LENGTH),
+        "parameter_z": ([one.z for one in taken], units.LENGTH),
+        "setpoint_bias": ([one.setpoint.bias for one in taken], units.BIAS),
+        "setpoint_current": ([one.setpoint.current for one in taken], units.CURRENT),
+        "quality": ([int(one.quality) for one in taken], ""),
+        "barrier_height": ([height.value for height in heights], units.ENERGY),
+        "barrier_height_std": ([height.std for height in heights], units.ENERGY),
+    }
+    variables: JSON = {name: ("sweep", values, {"units": unit}) for name, (values, unit) in single.items()}
+    variables["swept"] = (("sweep", "point"), np.stack([one.distance for one in taken]), {"units": units.LENGTH})
+    variables["channel_current"] = (("sweep", "point"), np.stack([one.current for one in taken]), {"units": units.CURRENT})
     return xr.Dataset(variables)
 
 

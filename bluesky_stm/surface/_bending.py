@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from scipy import constants
 
 from bluesky_stm.geometry import Floats
+from bluesky_stm.units import ELECTRON_MASS, ELEMENTARY_CHARGE, HBAR, VACUUM_PERMITTIVITY
 
-_FIELD: Final = 2 * constants.e / constants.epsilon_0 * 1e6 * 1e-18
+_FIELD: Final = 2 * ELEMENTARY_CHARGE / VACUUM_PERMITTIVITY * 1e6 * 1e-18
 """``2 e / eps0`` in V/nm2 for a density in 1/cm3."""
 
 
@@ -118,7 +118,7 @@ def share_under_gathered(screening: Screening, lift: float, mass: float, gap: fl
     float
         Ratio of both shifts, from 0 to 1.
     """
-    tip = constants.epsilon_0 / (gap * 1e-9)
-    depleted = math.sqrt(constants.e * constants.epsilon_0 * screening.permittivity * screening.charge * 1e6 / (2 * lift))
-    gathered = constants.e**2 * mass * constants.m_e / (math.pi * constants.hbar**2)
+    tip = VACUUM_PERMITTIVITY / (gap * 1e-9)
+    depleted = math.sqrt(ELEMENTARY_CHARGE * VACUUM_PERMITTIVITY * screening.permittivity * screening.charge * 1e6 / (2 * lift))
+    gathered = ELEMENTARY_CHARGE**2 * mass * ELECTRON_MASS / (math.pi * HBAR**2)
     return (depleted + tip) / (gathered + tip)

@@ -20,7 +20,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
 
 from bluesky_stm.geometry import Floats
 from bluesky_stm.surface._barrier import Barrier
@@ -77,6 +76,8 @@ def charged(
     ndarray of shape (1 + harmonics, p, J)
         The charge, from 0 to 1, and its harmonics.
     """
+    from scipy.special import expit
+
     assert barrier.screening is not None
     threshold, slope = barrier.screening.threshold(lift, gap + distance**2 / (2 * barrier.apex))
     width, over = slope * barrier.thermal, math.copysign(1.0, lift) * (bias - threshold[:, None])

@@ -55,8 +55,12 @@ class CobaltOnGold(Au111):
 
     @override
     def usual(self) -> UsualMeasurement:
-        """Return sweeps of 40 mV to either side, and scales that look for where the Fermi level has the least weight."""
-        dip = {"name": "in_gap_weight", "between": (-0.006, 0.006), "of": (-0.04, 0.04), "prefer": "small"}
+        """Return sweeps of 40 mV to either side, and scales that look for the deepest dip at zero bias.
+
+        `kondo` fits the line itself, and has no value from 0.8 nm beside an atom on: an agent that is to find the atoms needs a
+        number between them, too.
+        """
+        dip = {"name": "zero_bias_anomaly", "prefer": "small"}
         return UsualMeasurement(
             SweepSettings(-0.04, 0.04, 81),
             modulation=2e-3,

@@ -140,6 +140,7 @@ class SurfacePoints:
         gap = kept.gap(self.states(kept.edges))
         if self._charges is not None:
             full = kept.gap(self._charges.states(kept.edges))
+            # The share itself depends on the gap. That over the neutral defect is taken, and nothing is iterated.
             both = np.isfinite(gap) & np.isfinite(full)  # where nothing carries the current there is no gap to begin with
             share = self._charges.share(np.where(both, gap, 0.0), np.array([setpoint.bias]))[0, :, 0]
             gap[both] += share[both] * (full - gap)[both]
@@ -165,6 +166,7 @@ class SurfacePoints:
             added = sweep(self._charges.states(sweep.edges), gap) - carried
             share = self._charges.share(gap, sweep.bias, sweep.modulation, sweep.harmonics)
             carried += share[0] * added
+            # Product rule: the modulation also switches the charge, which carries the step of the current along.
             carried[1:] += share[1:] * added[0]
         return carried
 
@@ -220,6 +222,7 @@ class SurfacePoints:
         for number, species in self._species:
             for envelope, factor in species.clearer_atoms:
                 strength += (factor - 1) * self._neighbours.sum(number, envelope)
+        # Where nothing carries the current the gap is -inf, and the corrugation must not become infinite.
         return lattice.corrugation * np.exp(-fall * np.maximum(gap, 0.0)) * strength * lattice(self.points)
 
     @cached_property

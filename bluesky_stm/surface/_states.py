@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Protocol, TypeGuard
 
 import numpy as np
-from scipy.special import erf
 
 from bluesky_stm.geometry import Floats
 
@@ -247,6 +246,8 @@ class Semiconductor:
             In eV: each band is counted from its edge, each level from its centre; only differences have a meaning.
         """
         # Energy by energy, so that numpy works on the many places side by side: several times faster than place by place.
+        from scipy.special import erf
+
         rows, at = np.ascontiguousarray(parameters.T), energy[:, None]
         valence, valence_power, conduction, conduction_power, log_ratio = rows[:5]
         count = np.zeros((len(energy), len(parameters)), parameters.dtype)

@@ -107,6 +107,7 @@ class Staircase:
                 height[chosen] = levels[terrace]
                 continue
             past = downhill[chosen] - edges[:, None]
+            # An ideal tip has an infinite slope, and infinity times a distance of 0 would be NaN.
             beyond = np.where(past > 0, levels[:-1, None] - slope * np.maximum(past, 1e-12), -np.inf)
             height[chosen] = np.maximum(levels[(past > 0).sum(axis=0)], beyond.max(axis=0))
         return height
@@ -173,6 +174,7 @@ class Staircase:
 @lru_cache(maxsize=256)
 def _bunch(steps: Steps, seed: int, tile: int) -> tuple[Floats, Floats]:
     rng = block_rng(seed, "bunch", tile)
+    # The order of these draws is the surface: another one makes other terraces of every seed.
     layers = rng.permutation(steps.bunch)
     widths = rng.uniform(*steps.plateau, len(layers) - 1)
     end = tile * steps.period + rng.uniform(*steps.lower_edge)

@@ -26,6 +26,9 @@ _GAP_RANGE = 0.25
 _BENT_RANGE = 0.1
 """The same where the gap bends the bands."""
 
+FAR = 5.0
+"""Distance beyond the middle gap, in nm, from which on nothing flows: less than 1e-40 of the current at the middle gap."""
+
 _TOLERANCE = 1e-4
 """Largest relative error of that interpolation."""
 
@@ -103,7 +106,7 @@ class SweepIntegral:
         states : ndarray of shape (n, K)
             Mean density of states in each bin between `edges`.
         gap : ndarray of shape (n,)
-            Distance between tip and surface, in nm.
+            Distance between tip and surface, in nm; less than 0, in the surface, counts as contact.
 
         Returns
         -------
@@ -111,7 +114,9 @@ class SweepIntegral:
             In nA: the current, and the amplitude (peak) of each harmonic, for a small modulation A the n-th derivative of the
             current times ``A**n / (2**(n - 1) * n!)``: ``A dI/dV``, ``A**2 / 4 d2I/dV2`` ...
         """
-        away, lean = gap - self.center, self.barrier.lean
+        # Beyond FAR the current is nothing, and the polynomial between the nodes would be anything. In contact no barrier is
+        # left, and a tip that is pressed into the surface carries no more.
+        away, lean = np.minimum(np.maximum(gap, 0.0) - self.center, FAR), self.barrier.lean
         raised = np.multiply.outer(self._energy, (lean * away).astype(np.float32))
         np.exp(raised, out=raised)
         raised *= self._gathered(states).T

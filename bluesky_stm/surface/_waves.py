@@ -18,7 +18,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import j0, j1
 
 from bluesky_stm.geometry import Floats
 from bluesky_stm.units import ELECTRON_KINETIC
@@ -74,11 +73,15 @@ class StandingWaves:
         ndarray of shape (n, K)
             Negative where the waves take states away; 0 below the bottom of the band.
         """
+        from scipy.special import j0
+
         wave = j0(2 * self._wave_number(above) * np.maximum(distance, _NEAREST))
         return np.where(above > 0, self._strength(distance, band) * wave, 0.0)
 
     def count(self, distance: Floats, band: Floats, above: Floats) -> Floats:
         """Return the integral of `density` over the energy, from the bottom of the band; see there for the parameters."""
+        from scipy.special import j1
+
         count = np.zeros(above.shape)
         some = slice(int(np.argmax((above > 0).any(axis=0))), None)  # Bessel functions cost more than all else here
         away, k = np.maximum(distance, _NEAREST), self._wave_number(above[:, some])

@@ -1,14 +1,17 @@
 """Teaching: from documents to training data, the one way in which an agent learns, live or from a stored run."""
 
 from bluesky_stm.teaching._events import (
+    CheckedTip,
     MeasuredDrift,
+    Recorded,
     decision_from,
     drift_from,
     found_from,
     intervention_from,
-    revoked_from,
     spectrum_from,
+    tip_check_from,
     topograph_from,
+    z_spectrum_from,
 )
 from bluesky_stm.teaching._lessons import (
     Judging,
@@ -22,20 +25,26 @@ from bluesky_stm.teaching._lessons import (
     refusal,
     retune,
 )
+from bluesky_stm.teaching._marking import Marking, Marks
 from bluesky_stm.teaching._mask import mask_as_text, mask_from
-from bluesky_stm.teaching._teaching import Teaching, teach
+from bluesky_stm.teaching._teaching import Teaching, TipReference, teach
 
 __all__ = [
+    "CheckedTip",
     "Judging",
     "Lesson",
+    "Marking",
+    "Marks",
     "Masking",
     "MeasuredDrift",
     "Placing",
+    "Recorded",
     "Retuning",
     "Revision",
     "RunKnowledge",
     "TaughtAgent",
     "Teaching",
+    "TipReference",
     "decision_from",
     "drift_from",
     "found_from",
@@ -44,8 +53,9 @@ __all__ = [
     "mask_from",
     "refusal",
     "retune",
-    "revoked_from",
     "spectrum_from",
     "teach",
+    "tip_check_from",
     "topograph_from",
+    "z_spectrum_from",
 ]

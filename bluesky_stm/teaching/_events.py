@@ -5,14 +5,16 @@ The keys are those of ``docs/documents.md``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
+from typing import Final
 
+from bluesky_stm.data import JSON
 from bluesky_stm.errors import FileFormatError
 from bluesky_stm.geometry import Point
-from bluesky_stm.measurements import Fields, Spectrum, Topograph
-from bluesky_stm.protocols import Decision
+from bluesky_stm.measurements import Fields, Spectrum, Topograph, ZSpectrum, declared
+from bluesky_stm.protocols import Decision, Failed, Observation
 from bluesky_stm.steer import Intervention
-from bluesky_stm.validated import JSON
 
 
 def topograph_from(data: Fields) -> Topograph:
@@ -42,9 +44,32 @@ def spectrum_from(data: Fields) -> Spectrum:
     Returns
     -------
     Spectrum
-        Bias in V, current and raw lock-in in nA, dI/dV in nS, d2I/dV2 in nS/V, place in nm.
+        Bias in V, current and raw lock-in in nA, dI/dV in nS, d2I/dV2 in nS/V, place in nm; with the I(z) that stands in the
+        same Event.
     """
-    return Spectrum.from_fields(data, _prefix(data, "lockin_x"))
+    return replace(Spectrum.from_fields(data, _prefix(data, "lockin_x")), z_sweep=z_spectrum_from(data))
+
+
+_OF_DISTANCE: Final = [field.name for field in declared(ZSpectrum).values() if not field.optional]
+
+
+def z_spectrum_from(data: Fields) -> ZSpectrum | None:
+    """Return the I(z) in an Event of the stream ``sweeps``, or beside a spectrum; None where there is none.
+
+    Parameters
+    ----------
+    data : mapping
+        Values of the Event by key, ``"<device>_<field>"``.
+
+    Returns
+    -------
+    ZSpectrum or None
+        Distance in nm, current in nA, place in nm.
+    """
+    # other devices may well have something that is called a distance
+    prefixes = (key.removesuffix("distance") for key in data if key.endswith("_distance"))
+    prefix = next((prefix for prefix in prefixes if all(f"{prefix}{name}" in data for name in _OF_DISTANCE)), None)
+    return None if prefix is None else ZSpectrum.from_fields(data, prefix)
 
 
 def decision_from(data: Fields) -> Decision:
@@ -63,6 +88,38 @@ def decision_from(data: Fields) -> Decision:
     return Decision.from_fields(data, _prefix(data, "candidate"))
 
 
+class Recorded:
+    """Finds, in a stored run, the observation that the agent was given of each spectrum.
+
+    A decision holds value, deviation and reason of what was ingested last. Where it follows a spectrum at once, and the agent
+    had learned from one observation more than at the decision before, that is what became of this spectrum. To value a
+    spectrum anew takes ten times as long as to read it.
+    """
+
+    def __init__(self) -> None:
+        self._ingested: int | None = None
+
+    def observation(self, spectrum: Spectrum | None, decision: Fields) -> Observation | None:
+        """Return the observation of a spectrum by the decision that follows it; None where it does not say.
+
+        Every decision of the run has to be given, in their order.
+
+        Parameters
+        ----------
+        spectrum : Spectrum or None
+            None where something else stands between the decision and the spectrum before it.
+        decision : mapping
+            Values of the Event by key.
+        """
+        said = _fields(decision, "candidate")
+        before, self._ingested = self._ingested, int(said["ingested"])
+        if spectrum is None or before is None or self._ingested != before + 1 or not {"reason", "deviation"} <= said.keys():
+            return None
+        given = Failed(str(said["reason"])) if said["reason"] else said["value"]
+        found = Observation(spectrum.position, given, spectrum, said["deviation"])
+        return found if found.has_value or said["reason"] else None
+
+
 @dataclass(frozen=True)
 class MeasuredDrift:
     """A measurement of drift, as an Event of the stream ``drift`` has it.
@@ -77,6 +134,12 @@ class MeasuredDrift:
         Drift that is left uncompensated from now on, in nm/s.
     trusted : bool
         Whether the images agreed well enough.
+    registration : float
+        Standard deviation of the shift along one axis, in nm.
+    used : (float, float)
+        Shift that this image and those before it make the most likely, in nm.
+    begins : bool
+        True when this image is the one to which later ones are registered.
     """
 
     reference_time: float
@@ -84,6 +147,9 @@ class MeasuredDrift:
     shift: tuple[float, float]
     velocity: tuple[float, float]
     trusted: bool
+    registration: float
+    used: tuple[float, float]
+    begins: bool
 
 
 def drift_from(data: Fields) -> MeasuredDrift:
@@ -100,12 +166,19 @@ def drift_from(data: Fields) -> MeasuredDrift:
         Times in s, the shift in nm, the velocity in nm/s.
     """
     field = _fields(data, "correlation")
+
+    def pair(name: str) -> tuple[float, float]:
+        return float(field[f"{name}x"]), float(field[f"{name}y"])
+
     return MeasuredDrift(
         float(field["reference_time"]),
         float(field["time"]),
-        (float(field["x"]), float(field["y"])),
-        (float(field["velocity_x"]), float(field["velocity_y"])),
+        pair(""),
+        pair("velocity_"),
         bool(field["trusted"]),
+        float(field.get("registration_error", 0.1)),
+        pair("used_") if "used_x" in field else pair(""),  # runs of earlier versions used each shift as it was
+        field.get("method") == "reference",
     )
 
 
@@ -118,23 +191,44 @@ def found_from(data: Fields) -> Point | None:
     return Point(float(field["x"]), float(field["y"])) if field["trusted"] else None
 
 
-def revoked_from(data: Fields) -> tuple[int, str]:
-    """Return how many of the last spectra an Event of the stream ``tip_check`` takes back, and why.
+@dataclass(frozen=True)
+class CheckedTip:
+    """A check of the tip, as an Event of the stream ``tip_check`` has it.
+
+    Attributes
+    ----------
+    verdict : str
+        ``reference``, ``good``, ``doubtful``, ``changed`` or ``renewed``.
+    reason : str
+        Empty when the tip was found good.
+    revoked : int
+        Number of spectra that are taken back, counted back from the last.
+    place : Point
+        Place of reference on the topograph, in nm.
+    """
+
+    verdict: str
+    reason: str
+    revoked: int
+    place: Point
+
+    @property
+    def begins(self) -> bool:
+        """True when its spectrum is one of those with which later ones are compared."""
+        return self.verdict in {"reference", "renewed"}
+
+
+def tip_check_from(data: Fields) -> CheckedTip:
+    """Return the check in an Event of the stream ``tip_check``.
 
     Parameters
     ----------
     data : mapping
         Values of the Event by key, ``"<device>_<field>"``.
-
-    Returns
-    -------
-    count : int
-        Number of spectra, counted back from the last.
-    reason : str
-        Empty when the tip was found good.
     """
     field = _fields(data, "verdict")
-    return int(field["revoked"]), str(field["reason"])
+    place = Point(float(field.get("x", math.nan)), float(field.get("y", math.nan)))  # imported runs may not say it
+    return CheckedTip(str(field["verdict"]), str(field["reason"]), int(field["revoked"]), place)
 
 
 def intervention_from(data: Fields) -> Intervention | None:

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import override
 
+from bluesky_stm.data import Data
 from bluesky_stm.errors import SettingsError, STMError
 from bluesky_stm.geometry import Floats, Frame, Point
 from bluesky_stm.measurements import Topograph
 from bluesky_stm.protocols import Agent, Decision, Experience, Observation, Scalarizer
-from bluesky_stm.validated import Data
 
 
 @dataclass(frozen=True, eq=False)

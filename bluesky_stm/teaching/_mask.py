@@ -8,7 +8,7 @@ import zlib
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bluesky_stm.validated import Data
+from bluesky_stm.data import Data
 
 
 def mask_as_text(mask: ArrayLike | None) -> str:

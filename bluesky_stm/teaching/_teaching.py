@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from typing_extensions import override
 
+from bluesky_stm.data import Data
 from bluesky_stm.documents import Document, Stream, StreamRouter
 from bluesky_stm.errors import ReplayError
 from bluesky_stm.geometry import Drift, Frame, Point
@@ -17,16 +18,16 @@ from bluesky_stm.protocols import Agent, Experience, Failed, Observation, Scalar
 from bluesky_stm.scalarizers import make_scalarizer, scalarizer_of
 from bluesky_stm.steer import Intervention
 from bluesky_stm.teaching._events import (
+    CheckedTip,
     MeasuredDrift,
     drift_from,
     found_from,
     intervention_from,
-    revoked_from,
     spectrum_from,
+    tip_check_from,
     topograph_from,
 )
 from bluesky_stm.teaching._lessons import Judging, Lesson, Masking, Placing, Retuning, Revision, TaughtAgent
-from bluesky_stm.validated import Data
 
 
 @dataclass
@@ -34,11 +35,42 @@ class _Taken:
     """A spectrum as it was taken, and why it was taken back (empty where it was not).
 
     ``repeat`` is True when the tip changed within it, for the first time at its place: the place is worth another spectrum.
+    ``found`` is what ``judge`` says of it, which is asked once: drift moves it, and each time all that were taken before.
     """
 
     spectrum: Spectrum
     revoked: str = ""
     repeat: bool = False
+    found: Observation | None = None
+    judge: Scalarizer | None = None
+
+    def judged(self, scalarizer: Scalarizer) -> Observation:
+        """Return what a scalarizer says of the spectrum."""
+        if self.found is None or self.judge is not scalarizer:
+            self.found, self.judge = Observation.of(self.spectrum, scalarizer), scalarizer
+        return self.found
+
+
+@dataclass(frozen=True, eq=False)
+class TipReference:
+    """What the tip of a run is compared with.
+
+    Attributes
+    ----------
+    place : Point
+        Place of reference on the topograph, in nm.
+    spectra : tuple of Spectrum
+        Those that were taken there for it.
+    since : int
+        Number of spectra that were taken since the tip was last found good.
+    compared : bool
+        True when it is complete: something was measured after it.
+    """
+
+    place: Point
+    spectra: tuple[Spectrum, ...]
+    since: int = 0
+    compared: bool = False
 
 
 class Teaching(StreamRouter):
@@ -85,6 +117,21 @@ class Teaching(StreamRouter):
         """Displacement of the surface since the topograph, in nm; None before it was measured."""
         return self._drift
 
+    @property
+    def tip(self) -> TipReference | None:
+        """What the tip is compared with; None before the first check."""
+        return self._tip
+
+    @property
+    def drift_history(self) -> list[MeasuredDrift]:
+        """The measurements of that displacement, oldest first."""
+        return list(self._measured)
+
+    @property
+    def drift_reference(self) -> Topograph | None:
+        """The image to which they were registered, where it was not the topograph."""
+        return self._reference
+
     def begin(self, start: Data) -> None:
         """Take in the start document of a run.
 
@@ -117,7 +164,7 @@ class Teaching(StreamRouter):
     def give(self, stream: str, event: Data) -> None:
         self.learn(stream, self.data(event))
 
-    def learn(self, stream: str, data: Data) -> None:
+    def learn(self, stream: str, data: Data, recorded: Observation | None = None) -> None:
         """Make lessons of what an Event teaches; `take` returns them.
 
         Parameters
@@ -126,6 +173,8 @@ class Teaching(StreamRouter):
             Name of its stream, a `Stream`; others teach nothing.
         data : mapping
             Values of the Event by key, with arrays from files in their places.
+        recorded : Observation, optional
+            What the agent was given of the spectrum in it, where that is on record; else the scalarizer says it.
         """
         match stream:
             case Stream.TOPOGRAPH:
@@ -136,12 +185,18 @@ class Teaching(StreamRouter):
                 self._lessons.append(Placing(self._parent, found_from(data)))
             case Stream.PRIMARY:
                 spectrum = spectrum_from(data)
-                self._taken.append(_Taken(spectrum, repeat=self._changes_first(spectrum)))
+                if self._tip:
+                    self._tip = replace(self._tip, compared=True, since=self._tip.since + 1)
+                judge = None if recorded is None else self.scalarizer
+                self._taken.append(_Taken(spectrum, "", self._changes_first(spectrum), recorded, judge))
                 self._lessons.append(self._observation(self._taken[-1]))
             case Stream.DRIFT:
-                self._follow(drift_from(data))
+                measured = drift_from(data)
+                if measured.begins:
+                    self._reference = topograph_from(data)
+                self._follow(measured)
             case Stream.TIP_CHECK:
-                self._take_back(*revoked_from(data))
+                self._compare_tip(tip_check_from(data), data)
             case Stream.INTERVENTION:
                 self._obey(intervention_from(data))
 
@@ -174,13 +229,27 @@ class Teaching(StreamRouter):
 
     _taken: list[_Taken]
     _drift: Drift | None
+    _measured: list[MeasuredDrift]
+    _reference: Topograph | None
+    _tip: TipReference | None
 
     def _follow(self, measured: MeasuredDrift) -> None:
+        self._measured.append(measured)
         if not measured.trusted:
             return
         self._drift = self._drift or Drift(measured.reference_time)
-        self._drift.measured(measured.time, measured.shift, measured.velocity)
+        self._drift.measured(measured.time, measured.used, measured.velocity)
         self._revise()
+
+    def _compare_tip(self, found: CheckedTip, data: Data) -> None:
+        self._take_back(found.revoked, found.reason)
+        if found.begins:
+            known = self._tip if self._tip and self._tip.place == found.place and not self._tip.compared else None
+            taken = (*(known.spectra if known else ()), spectrum_from(data))
+            self._tip = TipReference(found.place, taken)
+        elif self._tip:
+            since = 0 if found.verdict == "good" else self._tip.since
+            self._tip = replace(self._tip, compared=True, since=since)
 
     def _take_back(self, count: int, reason: str) -> None:
         doubtful = self._taken[max(0, len(self._taken) - count) :]
@@ -205,8 +274,8 @@ class Teaching(StreamRouter):
                 self._revise()
 
     def _forget(self) -> None:
-        self._taken = []
-        self._drift = None
+        self._taken, self._measured = [], []
+        self._drift = self._reference = self._tip = None
 
     def _mask(self, areas: list[Frame]) -> None:
         self._areas = areas
@@ -221,9 +290,9 @@ class Teaching(StreamRouter):
         if self._drift is not None:
             x, y = spectrum.position - self._drift.at(spectrum.time)
             spectrum = spectrum.at(Point(float(x), float(y)))
+        found = replace(taken.judged(self.scalarizer), point=spectrum.position, spectrum=spectrum)
         if taken.revoked:
-            return Observation(spectrum.position, Failed(taken.revoked, again=True), spectrum)
-        found = Observation.of(spectrum, self.scalarizer)
+            return replace(found, value=Failed(taken.revoked, again=True, doubted=found.number if found.has_value else None))
         again = taken.repeat and not found.has_value
         return replace(found, value=Failed(found.reason, again=True)) if again else found
 

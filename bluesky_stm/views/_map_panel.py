@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.image import AxesImage
     from matplotlib.text import Text
 
-PICKED, CHILD, FAILED = "#d1432b", "#ffd166", "#f4b8ac"
+PICKED, CHILD, FAILED = "#d1432b", "#ffd166", "#b3261e"
 
 
 class MeasuredPoints:
@@ -30,7 +30,7 @@ class MeasuredPoints:
 
     def __init__(self, axes: Axes) -> None:
         self._filled = axes.scatter([], [], s=26, c=[], linewidths=0.9, zorder=4)
-        self._crosses = axes.scatter([], [], s=22, c=FAILED, marker="x", linewidths=1.2, zorder=4)
+        self._crosses = axes.scatter([], [], s=30, c=FAILED, marker="X", edgecolors="w", linewidths=0.6, zorder=4)
         self._ring = axes.scatter([], [], s=110, facecolors="none", edgecolors=PICKED, linewidths=1.8, zorder=5)
 
     @property
@@ -167,7 +167,7 @@ class MapPanel:
             Their unit; empty for a number without one.
         """
         for end, value in zip(self._ends, limits, strict=True):
-            end.set_text(f"{value:.3g} {unit}".rstrip())
+            end.set_text(f"{value:.4g} {unit}".rstrip())
 
     def show_points(self, places: Floats, values: Floats, limits: tuple[float, float]) -> None:
         """Show measured places, in the order taken.

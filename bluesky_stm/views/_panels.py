@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bluesky_stm import units
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import Spectrum
 from bluesky_stm.pictures import contrast, flattened, toned
 from bluesky_stm.views._curve_panel import CurvePanel
 from bluesky_stm.views._feature_panel import FeaturePanel
+from bluesky_stm.views._fitting import fitting
 from bluesky_stm.views._map_panel import MapPanel
 from bluesky_stm.views._pictures import COLORS, Mosaic, within
 from bluesky_stm.views._record import PredictedMap, RunRecord
@@ -60,6 +62,7 @@ class Panels:
         self.acquisition = CurvePanel(acquisition, "", "spectrum", "acq.")
         self.features = FeaturePanel(features)
         self._mosaic: Mosaic | None = None
+        self._units, self._factor, self._volts = ("", ""), 1.0, 1.0
         self._make_curves()
 
     @property
@@ -96,10 +99,11 @@ class Panels:
         bool
             True if more than `moving` has changed, so that all of the picture has to be drawn anew.
         """
+        renamed = self._name_units(record)
         self._update_points(record)
         if self._mosaic is not None and record.maps and len(record.maps[-1].mean) == len(record.candidates):
             self._update_maps(record, self._mosaic)
-        return bool(record.spectra) and self._update_curves(record)
+        return bool(record.spectra) and (self._update_curves(record) or renamed)
 
     # ---- once a run ------------------------------------------------------------------------------------------------------
 
@@ -129,30 +133,48 @@ class Panels:
 
     def _begin_curves(self, record: RunRecord) -> None:
         self.features.begin(_value_colors(record))
-        units = f" ({record.units})" if record.units else ""
-        self.learning.axes.set_ylabel(f"{record.quantity}{units}")
+        self._units = ("", "")
+        self._name_units(record)
         self.learning.axes.set_title(f"{record.sought} {record.quantity} so far", loc="left", fontsize=9)
         self.learning.color_dots(_value_colors(record))
         numbers = 0.0, record.budget + 1.0
         for panel, known in ((self.current, None), (self.didv, None), (self.learning, numbers), (self.acquisition, numbers)):
             panel.begin(known)
 
+    def _name_units(self, record: RunRecord) -> bool:
+        """Name the units of values and biases, which are known once there are some; True when they have changed."""
+        volts = fitting(units.BIAS, record.spectra[0].bias if record.spectra else 1.0)
+        (self._factor, unit), (self._volts, bias) = fitting(record.units, record.values), volts
+        if self._units == (unit, bias):
+            return False
+        self._units = unit, bias
+        self.learning.axes.set_ylabel(f"{record.quantity} ({unit})" if unit else record.quantity)
+        for panel in (self.current, self.didv):
+            panel.axes.set_xlabel(f"sample bias ({bias})")
+            panel.begin(None)
+        self.learning.begin((0.0, record.budget + 1.0))
+        return True
+
+    def _shown(self, record: RunRecord, values: Floats) -> Floats:
+        """Return values for the agent as people see them, in the unit that is named."""
+        return record.sign * self._factor * values
+
     # ---- with every spectrum -----------------------------------------------------------------------------------------------
 
     def _update_points(self, record: RunRecord) -> None:
-        values = record.sign * record.values
+        values = self._shown(record, record.values)
         limits, places = contrast(values, tails=0), within(record.frame, record.places)
         self.topograph.show_points(places, values, limits)
         for panel in (self.topograph, self.mean):
-            panel.show_limits(limits, record.units)
+            panel.show_limits(limits, self._units[0])
 
     def _update_maps(self, record: RunRecord, mosaic: Mosaic) -> None:
-        known, values = record.maps[-1], record.sign * record.values
+        known, values = record.maps[-1], self._shown(record, record.values)
         limits = contrast(values, tails=0)
-        self.mean.show(mosaic.image(record.sign * known.mean), limits)
-        deviations = 0.0, contrast(known.std, tails=0)[1]
-        self.std.show(mosaic.image(known.std), deviations)
-        self.std.show_limits(deviations, record.units)
+        self.mean.show(mosaic.image(self._shown(record, known.mean)), limits)
+        deviations = 0.0, contrast(self._factor * known.std, tails=0)[1]
+        self.std.show(mosaic.image(self._factor * known.std), deviations)
+        self.std.show_limits(deviations, self._units[0])
         if np.isfinite(known.acquisition).any():
             self._update_gain(known, mosaic, within(record.frame, record.chosen_by(known)))
         self.features.show(known.features, known.features[mosaic.nearest(record.places)], values, limits)
@@ -167,22 +189,22 @@ class Panels:
         self.gain.ring(chosen)
 
     def _update_curves(self, record: RunRecord) -> bool:
-        spectra, values = record.spectra, record.sign * record.values
+        spectra, values = record.spectra, self._shown(record, record.values)
         last, best = spectra[-1], spectra[record.best.number if record.best else -1]
         number, gains = np.arange(1, len(values) + 1), np.array([d.acquisition for d in record.decisions], dtype=float)
         grown = [
-            self.current.show(last=_curve(last, "current"), best=_curve(best, "current")),
-            self.didv.show(last=_curve(last, "didv"), best=_curve(best, "didv")),
-            self.learning.show(best=(number, record.sign * record.learning_curve)),
+            self.current.show(last=_curve(last, "current", self._volts), best=_curve(best, "current", self._volts)),
+            self.didv.show(last=_curve(last, "didv", self._volts), best=_curve(best, "didv", self._volts)),
+            self.learning.show(best=(number, self._shown(record, record.learning_curve))),
             self.learning.show_dots(number, values, contrast(values, tails=0)),
             self.acquisition.show(last=(np.arange(1, len(gains) + 1), gains)),
         ]
         return any(grown)
 
 
-def _curve(spectrum: Spectrum, channel: str) -> tuple[Floats, Floats]:
+def _curve(spectrum: Spectrum, channel: str, volts: float = 1.0) -> tuple[Floats, Floats]:
     """Return bias and channel with a gap where the preamplifier was saturated: drawn, its end would look like a drop."""
-    return spectrum.bias, np.where(spectrum.saturated, np.nan, getattr(spectrum, channel))
+    return volts * spectrum.bias, np.where(spectrum.saturated, np.nan, getattr(spectrum, channel))
 
 
 def _value_colors(record: RunRecord) -> str:

@@ -18,6 +18,24 @@ COLORS = {"height": "gray", "value": "viridis", "small": "viridis_r", "std": "ci
 the acquisition function."""
 
 
+def color_table(name: str) -> NDArray[np.uint8]:
+    """Return one of the colour maps as a table.
+
+    Parameters
+    ----------
+    name : str
+        A key of `COLORS`.
+
+    Returns
+    -------
+    ndarray of shape (256, 3)
+        Red, green and blue from 0 to 255.
+    """
+    import matplotlib as mpl
+
+    return (mpl.colormaps[COLORS[name]](np.arange(256))[:, :3] * 255).round().astype(np.uint8)
+
+
 def shrunk(image: Floats, most: int) -> Floats:
     """Return an image, averaged over square blocks.
 

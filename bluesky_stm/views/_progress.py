@@ -6,14 +6,22 @@ import logging
 from collections import deque
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import pairwise
 from typing import IO, Protocol
 
 from bluesky.callbacks.core import make_class_safe
 from rich.console import Console
+from rich.control import Control
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Bars
+from rich.segment import ControlType
+from rich.text import Text
+from typing_extensions import override
 
+from bluesky_stm.errors import STMError
 from bluesky_stm.validated import Data
+from bluesky_stm.views._fitting import said
+from bluesky_stm.views._given import FindsRuns
 from bluesky_stm.views._record import RunRecord
 
 logger = logging.getLogger(__name__)
@@ -23,10 +31,14 @@ EVERY_SECONDS = 10.0
 """A plain line is written after this many spectra or seconds, whichever comes first."""
 
 
+BAR_WIDTH = 16
 BAR_COLUMNS = 100
 """From so many columns on a terminal has room for the bar beside the words."""
 PACE_SPECTRA, PACE_SHARE = 20, 0.25
 """The time left goes by so many spectra, and each new one moves the end by this share of what it says."""
+
+FEWEST_STEPS, PAUSED = 3, 20.0
+"""A spectrum that took so many times as long as the usual one, after this many others, tells of a pause and not of the pace."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +52,8 @@ class RunProgress:
     """Time since the start document, in s."""
     rest: float | None
     """Time that the spectra to come will take, in s; None while there is none yet."""
+    earlier: tuple[RunRecord, ...] = ()
+    """Runs with which this one goes on: what they found counts, too."""
 
     @property
     def scale(self) -> str:
@@ -52,11 +66,14 @@ class RunProgress:
 
         They say "largest" where that is sought, and ``"no value yet"`` before the first value.
         """
-        best = self.record.best
-        if best is None:
+        same = [one for one in self.earlier if (one.quantity, one.sought) == (self.record.quantity, self.record.sought)]
+        found = [(record, record.best) for record in (*same, self.record)]
+        known = [(record, best) for record, best in found if best is not None]
+        if not known:
             return "no value yet"
-        x, y = self.record.spectra[best.number].position
-        value = f"{self.record.sign * best.value:.4g} {self.record.units}".rstrip()
+        record, best = max(known, key=lambda one: one[1].value)
+        x, y = record.spectra[best.number].position
+        value = said(self.record.sign * best.value, self.record.units)
         return f"{self.record.sought} {self.record.quantity} {value} at ({x:.3g}, {y:.3g}) nm"
 
     @property
@@ -68,9 +85,11 @@ class RunProgress:
     def left(self) -> str:
         """Words on the time left, if it goes on as so far: ``"01:23 left"``.
 
-        They are ``"taking the topograph"`` before the time is known.
+        They are ``"taking the topograph"`` before the time is known, and never no time while spectra are to come.
         """
-        return "taking the topograph" if self.rest is None else f"{_clock(self.rest)} left"
+        if self.rest is None:
+            return "taking the topograph"
+        return f"{_clock(max(self.rest, 1.0 if self.done < self.record.budget else 0.0))} left"
 
     @property
     def end(self) -> str:
@@ -88,6 +107,7 @@ class Pace:
     def __init__(self) -> None:
         self._times: deque[float] = deque(maxlen=PACE_SPECTRA + 1)
         self._end = 0.0
+        self._rest = 0
 
     def begin(self, now: float) -> None:
         """Begin the search; whatever was before does not count.
@@ -110,6 +130,12 @@ class Pace:
         rest : int
             Number of spectra that are to come.
         """
+        self._rest = rest
+        steps = sorted(later - before for before, later in pairwise(self._times))
+        if len(steps) >= FEWEST_STEPS and now - self._times[-1] > PAUSED * (usual := steps[len(steps) // 2]):
+            held = now - self._times[-1] - usual  # a person had paused the run: it ends so much later, and is no slower
+            self._times = deque((time + held for time in self._times), maxlen=PACE_SPECTRA + 1)
+            self._end += held
         self._times.append(now)
         end = now + rest * (now - self._times[0]) / (len(self._times) - 1)
         share = max(PACE_SHARE, 2 / len(self._times), 1 / (rest + 1))
@@ -126,9 +152,12 @@ class Pace:
         Returns
         -------
         float or None
-            In s; 0 when the end has passed, never negative.
+            In s, never negative; while spectra are to come at least what one of them takes.
         """
-        return max(self._end - now, 0.0) if len(self._times) > 1 else None
+        if len(self._times) < 2:
+            return None
+        least = (self._times[-1] - self._times[0]) / (len(self._times) - 1) if self._rest else 0.0
+        return max(self._end - now, least)
 
 
 class ProgressDisplay(Protocol):
@@ -155,21 +184,20 @@ class ProgressDisplay(Protocol):
         """
 
 
-class BarDisplay:
-    """A line with a bar for each run, on a terminal or in a notebook.
+class Sentences:
+    """The part that all displays share: a sentence of its own, with the scale it is about.
 
     Parameters
     ----------
     console : Console
-        Console of rich; a narrow one has no room for the bar itself.
+        Console of rich.
     """
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._bars: Bars | None = None
 
     def say(self, status: RunProgress, text: str) -> None:
-        """Write a line above the bar.
+        """Write a line at once, above whatever is drawn anew.
 
         Parameters
         ----------
@@ -179,6 +207,65 @@ class BarDisplay:
             What a person should know.
         """
         self._console.print(f"{status.scale}: {text}")
+
+
+class TerminalDisplay(Sentences):
+    """A line for each run on a terminal, written over itself: a prompt below it, or a pause, does it no harm.
+
+    Parameters
+    ----------
+    console : Console
+        Console of rich; the line is cut where it ends.
+    """
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console)
+        self._drawn = False
+
+    @override
+    def say(self, status: RunProgress, text: str) -> None:
+        self._erase()
+        super().say(status, text)
+
+    def show(self, status: RunProgress) -> None:
+        """Draw the line of this run anew; when the run ends it stays.
+
+        Parameters
+        ----------
+        status : RunProgress
+            The state now.
+        """
+        done, budget = status.done, status.record.budget
+        filled = round(BAR_WIDTH * min(1.0, done / budget)) if budget else 0
+        bar = f"{'━' * filled}{'╺' * (BAR_WIDTH - filled)} " if self._console.width >= BAR_COLUMNS else ""
+        line = Text.assemble(
+            (status.scale, "bold"), f" {bar}{done}/{budget} {status.best} ", (status.end or status.left, "dim")
+        )
+        line.truncate(self._console.width - 2)
+        self._erase()
+        self._console.print(line, end=" ")  # a word of the RunEngine, such as that it pauses, stands apart from it
+        self._drawn = True
+        if status.end:
+            self._console.print()
+            self._drawn = False
+
+    def _erase(self) -> None:
+        if self._drawn:
+            self._console.control(Control(ControlType.CARRIAGE_RETURN, (ControlType.ERASE_IN_LINE, 2)))
+
+
+class BarDisplay(Sentences):
+    """A line with a bar for each run, in a notebook.
+
+    Parameters
+    ----------
+    console : Console
+        Console of rich; a narrow one has no room for the bar itself.
+    """
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console)
+        self._bars: Bars | None = None
 
     def show(self, status: RunProgress) -> None:
         """Draw the line of this run anew; when the run ends it stays.
@@ -207,7 +294,7 @@ class BarDisplay:
         return bars
 
 
-class LineDisplay:
+class LineDisplay(Sentences):
     """Plain lines, some for each run, for a log or a pipe.
 
     Parameters
@@ -217,7 +304,7 @@ class LineDisplay:
     """
 
     def __init__(self, console: Console) -> None:
-        self._console = console
+        super().__init__(console)
         self._said: tuple[int, float] = (0, 0.0)
 
     def show(self, status: RunProgress) -> None:
@@ -238,18 +325,6 @@ class LineDisplay:
         ):
             self._say(status, f"{status.done} of {status.record.budget} spectra, {status.best}, {status.left}")
 
-    def say(self, status: RunProgress, text: str) -> None:
-        """Write a line at once.
-
-        Parameters
-        ----------
-        status : RunProgress
-            The state now.
-        text : str
-            What a person should know.
-        """
-        self._console.print(f"{status.scale}: {text}")
-
     def _say(self, status: RunProgress, text: str) -> None:
         self._said = status.done, status.elapsed
         self.say(status, text)
@@ -266,13 +341,16 @@ class Progress:
     ----------
     stream : text file, optional
         Where to write; standard output unless given. A terminal gets a bar, anything else plain lines.
+    catalog : Catalog, optional
+        Where the runs are found with which a run goes on (``resumes``): the best value so far may be theirs.
     """
 
-    def __init__(self, stream: IO[str] | None = None) -> None:
+    def __init__(self, stream: IO[str] | None = None, catalog: FindsRuns | None = None) -> None:
         console = Console(file=stream, highlight=False, soft_wrap=True)
-        self._display: ProgressDisplay = (
-            BarDisplay(console) if console.is_terminal or console.is_jupyter else LineDisplay(console)
-        )
+        self._catalog = catalog
+        self._earlier: tuple[RunRecord, ...] = ()
+        kind = BarDisplay if console.is_jupyter else TerminalDisplay if console.is_terminal else LineDisplay
+        self._display: ProgressDisplay = kind(console)
         self._record: RunRecord | None = None
         self._run, self._campaign = "", ""
         self._number, self._done, self._warned = 0, 0, 0
@@ -301,6 +379,20 @@ class Progress:
         self._number = self._number + 1 if campaign == self._campaign else 1
         self._campaign, self._record, self._done = campaign, RunRecord() if "length_scale" in start else None, 0
         self._warned = 0
+        self._earlier = self._gone_before(start)
+
+    def _gone_before(self, start: Data) -> tuple[RunRecord, ...]:
+        """Return the runs with which one goes on, oldest first; without those that the catalog does not have."""
+        found: list[RunRecord] = []
+        uid = start.get("resumes")
+        while uid and self._catalog is not None and uid not in {record.uid for record in found}:
+            try:
+                found.insert(0, RunRecord.of(self._catalog[uid].documents()))
+            except (STMError, LookupError) as error:
+                logger.warning("The best value so far leaves out run %s, with which this one goes on: %s", uid[:8], error)
+                break
+            uid = found[0].start_document.get("resumes")
+        return tuple(found)
 
     def _status(self, record: RunRecord, now: float) -> RunProgress:
         done = len(record.spectra)
@@ -309,7 +401,7 @@ class Progress:
         elif done != self._done:
             self._pace.spectrum(now, max(record.budget - done, 0))
         self._done = done
-        return RunProgress(record, self._number, now - record.start_document["time"], self._pace.left(now))
+        return RunProgress(record, self._number, now - record.start_document["time"], self._pace.left(now), self._earlier)
 
 
 def _time(doc: Data) -> float:

@@ -6,19 +6,30 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 from typing_extensions import override
 
-from bluesky_stm.documents import Document, Stream, StreamRouter
+from bluesky_stm.documents import IMPORT, Document, Stream, StreamRouter
 from bluesky_stm.errors import SettingsError
 from bluesky_stm.geometry import Floats, Frame
 from bluesky_stm.measurements import Spectrum, Topograph
-from bluesky_stm.protocols import Decision, Failed, Insight, Observation, Scalarizer
-from bluesky_stm.scalarizers import make_scalarizer
+from bluesky_stm.protocols import Decision, Insight, Mark, Marking, Observation, Scalarizer
 from bluesky_stm.spots import described
-from bluesky_stm.teaching import RunKnowledge, Teaching, decision_from
-from bluesky_stm.validated import JSON, Data
+from bluesky_stm.teaching import (
+    Judging,
+    MeasuredDrift,
+    Recorded,
+    RunKnowledge,
+    Teaching,
+    decision_from,
+    drift_from,
+    spectrum_from,
+)
+from bluesky_stm.validated import Data
+from bluesky_stm.views._absent import Absent, scalarizer_of
+from bluesky_stm.views._kept import Kept
 
 MOST_REASONS = 4
 """Reasons that are named of spectra without a value; the most frequent ones."""
@@ -67,6 +78,14 @@ class RunRecord(StreamRouter):
     decisions : list of Decision
         The first chose the place of the first spectrum, and so on; the last says where one would go on.
     maps : list of PredictedMap
+    tip_checks : list of str
+        What each check of the tip found: ``"good"``, ``"changed"`` ...
+    drifts : list of MeasuredDrift
+        Each measurement of the drift.
+    scalarizer : Scalarizer
+        What counts now: that of the start document, or the one that a person has chosen since.
+    kept : Kept
+        What was worked out for a picture.
     """
 
     def __init__(self) -> None:
@@ -75,9 +94,14 @@ class RunRecord(StreamRouter):
         self.stop_document: Data = {}
         self.decisions: list[Decision] = []
         self.maps: list[PredictedMap] = []
+        self.tip_checks: list[str] = []
+        self.drifts: list[MeasuredDrift] = []
+        self.kept = Kept()
         self._known = RunKnowledge()
-        self._scalarizer: Scalarizer = Absent({})
-        self._teaching = Teaching(self._scalarizer)
+        self.scalarizer: Scalarizer = Absent({})
+        self._teaching = Teaching(self.scalarizer)
+        self._waiting: Data | None = None
+        self._recorded: Recorded | None = None
 
     def __repr__(self) -> str:
         seen = (
@@ -94,33 +118,59 @@ class RunRecord(StreamRouter):
         documents : iterable of (str, mapping)
             Name and content of each of its documents, in their order.
         """
-        return cls().read(documents)
+        record = cls()
+        record._recorded = Recorded()
+        return record.read(documents)
 
     # ---- documents ---------------------------------------------------------------------------------------------------
 
     @override
     def begin(self, start: Data) -> None:
         self.start_document = start
-        self._scalarizer = _scalarizer_of(start)
-        self._teaching = Teaching(self._scalarizer, fixed=False)
+        self.scalarizer = scalarizer_of(start)
+        self._teaching = Teaching(self.scalarizer, fixed=False)
         self._teaching.begin(start)
         self._learn_all()
 
     @override
     def give(self, stream: str, event: Data) -> None:
         data = self.data(event)
+        if self._recorded is not None and stream != Stream.MAPS:
+            # the decision behind a spectrum says which value the agent was given for it
+            held, self._waiting = self._waiting, None
+            spectrum = None if held is None else spectrum_from(held)
+            known = self._recorded.observation(spectrum, data) if stream == Stream.AGENT else None
+            if held is not None:
+                self._teaching.learn(Stream.PRIMARY, held, None if isinstance(self.scalarizer, Absent) else known)
+                self._learn_all()
+            if stream == Stream.PRIMARY:
+                self._waiting = data
+                return
         match stream:
             case Stream.AGENT:
                 self._decide(data)
             case Stream.MAPS:
                 self._predict(data)
             case _:
+                if stream == Stream.TIP_CHECK and "tip_check_verdict" in data:
+                    self.tip_checks.append(str(data["tip_check_verdict"]))
+                elif stream == Stream.DRIFT:
+                    self.drifts.append(drift_from(data))
                 self._teaching.learn(stream, data)
                 self._learn_all()
 
     @override
     def end(self, stop: Data) -> None:
         self.stop_document = stop
+
+    @override
+    def read(self, documents: Iterable[Document]) -> Self:
+        super().read(documents)
+        if self._waiting is not None:
+            self._teaching.learn(Stream.PRIMARY, self._waiting)
+            self._learn_all()
+            self._waiting = None
+        return self
 
     # ---- what they say -----------------------------------------------------------------------------------------------
 
@@ -167,7 +217,9 @@ class RunRecord(StreamRouter):
 
     @property
     def budget(self) -> int:
-        """Spectra that the run may take."""
+        """Spectra that the run may take; of an import those that it holds."""
+        if self.start_document.get("plan_name") == IMPORT:
+            return len(self.observations)
         return int(self.scale.get("budget", len(self.observations)))
 
     @property
@@ -207,21 +259,20 @@ class RunRecord(StreamRouter):
 
         It is empty where they are not on record.
         """
-        settings = {**self.scale, "sites": "raster", **self.start_document.get("agent", {}).get("settings", {})}
-        places = described(settings, self.frame, self.topograph)
-        return np.empty((0, 2)) if places is None else places
+        frame, topograph = self.frame, self.topograph
+        return self.kept.of(("candidates", frame), (topograph, self.start_document), lambda: self._candidates(frame))
 
     # ---- values: the agent seeks the highest ---------------------------------------------------------------------------
 
     @property
     def quantity(self) -> str:
         """The quantity of the values, in words: the name of the scalarizer."""
-        return self._scalarizer.name.replace("_", " ")
+        return self.scalarizer.name.replace("_", " ")
 
     @property
     def units(self) -> str:
         """The unit of the values."""
-        return self._scalarizer.units
+        return self.scalarizer.units
 
     @property
     def values(self) -> Floats:
@@ -244,7 +295,7 @@ class RunRecord(StreamRouter):
         """
         counted = Counter(re.sub(r"[-+]?\d[\d.e+-]*", "#", reason) for reason in self.reasons if reason)
         said = {re.sub(r"[-+]?\d[\d.e+-]*", "#", reason): reason for reason in reversed(self.reasons) if reason}
-        if not counted:
+        if not counted or not self.start_document.get("scalarizer"):  # of a grid no value was asked
             return ""
         each = "; ".join(f"{count} x {said[kind]}" for kind, count in counted.most_common(MOST_REASONS))
         return f"{counted.total()} of {len(self.reasons)} spectra have no value: {each}"
@@ -285,12 +336,26 @@ class RunRecord(StreamRouter):
 
         It is -1 where the smallest value is sought and the agent is given the negative, else 1.
         """
-        return -1 if self.start_document.get("scalarizer", {}).get("prefer") == "small" else 1
+        return -1 if self.scalarizer.describe().get("prefer") == "small" else 1
 
     @property
     def sought(self) -> str:
         """``"smallest"`` or ``"largest"``: which value the agent is after."""
         return "smallest" if self.sign < 0 else "largest"
+
+    def marks(self, number: int) -> list[Mark]:
+        """Return what the scalarizer saw on a spectrum; nothing where it does not say.
+
+        Parameters
+        ----------
+        number : int
+            Number of the spectrum, from 0.
+        """
+        scalarizer, spectrum = self._teaching.scalarizer, self.spectra[number]
+        if not isinstance(scalarizer, Marking):
+            return []
+        sources = (scalarizer, spectrum.current, spectrum.didv)  # a place that is corrected for drift changes none of them
+        return self.kept.of(("marks", number, spectrum.quality), sources, lambda: scalarizer.marks(spectrum))
 
     def chosen_by(self, known: PredictedMap) -> Floats:
         """Return where the agent wanted to go by what it knew then.
@@ -310,15 +375,22 @@ class RunRecord(StreamRouter):
 
     # ---- inside ----------------------------------------------------------------------------------------------------------
 
+    def _candidates(self, frame: Frame) -> Floats:
+        settings = {**self.scale, "sites": "raster", **self.start_document.get("agent", {}).get("settings", {})}
+        places = described(settings, frame, self.topograph)
+        return np.empty((0, 2)) if places is None else places
+
     def _learn_all(self) -> None:
         for lesson in self._teaching.take():
             self._known.give(lesson)
+            if isinstance(lesson, Judging):  # a person wanted another property to count
+                self.scalarizer = lesson.scalarizer
             if isinstance(lesson, Topograph):  # a run has one; of another that is begun with it, no decision counts
                 self.decisions, self.maps = [], []
 
     def _decide(self, data: Data) -> None:
         self.decisions.append(decision_from(data))
-        if isinstance(self._scalarizer, Absent) and self.observations:
+        if isinstance(self.scalarizer, Absent) and self.observations:
             value = next(value for key, value in data.items() if key.endswith("_value"))
             if value is not None and np.isfinite(value):
                 self.observations[-1] = replace(self.observations[-1], value=float(value))
@@ -331,44 +403,12 @@ class RunRecord(StreamRouter):
         self.maps.append(PredictedMap(int(said["ingested"]), **arrays))
 
 
-class Absent:
-    """The stand-in for the scalarizer of a run that is not known here; no spectrum has a value.
-
-    Parameters
-    ----------
-    described : mapping
-        The scalarizer as the start document describes it; empty where it names none.
-    """
-
-    units = ""
-
-    def __init__(self, described: Data) -> None:
-        self.name = str(described.get("name", "value"))
-        self._described = dict(described)
-
-    def __call__(self, spectrum: Spectrum) -> float | Failed:
-        """Never a value."""
-        return Failed(f"the scalarizer {self.name!r} is not installed here, and no value is on record")
-
-    def describe(self) -> JSON:
-        """Return what the start document says."""
-        return self._described
-
-
 def _box(places: Floats) -> Frame:
     """Return a square frame around places (n, 2), in nm, for spectra of which no image is known."""
     known = places[np.isfinite(places).all(axis=1)]
     low, high = (known.min(axis=0), known.max(axis=0)) if len(known) else (np.zeros(2), np.zeros(2))
     x, y = ((low + high) / 2).tolist()
     return Frame.square((x, y), max(1.0, 1.2 * float((high - low).max())), 8)
-
-
-def _scalarizer_of(start: Data) -> Scalarizer:
-    described = start.get("scalarizer", {})
-    try:
-        return make_scalarizer(described)
-    except SettingsError:
-        return Absent(described)
 
 
 def record_all(runs: Iterable[Iterable[Document] | RunRecord]) -> list[RunRecord]:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bluesky_stm.agents import _model, make_agent
-from bluesky_stm.agents._health import coverage, warnings
+from bluesky_stm.agents._health import CHOSEN, ahead, coverage, warnings
 from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.measurements import Setpoint, Topograph
 from bluesky_stm.protocols import Failed, Observation
@@ -31,6 +31,37 @@ def test_nine_of_ten_normal_residuals_lie_in_the_interval():
     assert coverage(residual, np.ones(20_000)) == pytest.approx(0.9, abs=0.01)
 
 
+def test_predictions_of_chosen_places_that_hold_are_not_warned_of():
+    inside, off, warned = ahead(np.random.default_rng(0).standard_normal(CHOSEN))
+    assert inside >= 0.75 and abs(off) < 0.6 and warned == []
+    assert np.isnan(ahead(np.zeros(CHOSEN - 1))[0])  # too few to judge
+
+
+def test_predictions_of_chosen_places_that_fail_are_warned_of():
+    missed = np.tile([2.0, -2.0, 0.0, 0.1], CHOSEN)  # half of them outside, none on average
+    assert ahead(missed)[2] == ["predictions of chosen places fail (10 of the last 20 values lie in their 90 % interval)"]
+    assert ahead(np.full(CHOSEN, -1.0)) == (
+        1.0,
+        -1.0,
+        ["chosen places give less than predicted (by 1.00 sd, mean of the last 20)"],
+    )
+    assert ahead(np.concatenate([np.full(50, 9.0), np.zeros(CHOSEN)]))[2] == []  # what was long ago is forgotten
+
+
+def test_an_agent_that_is_disappointed_by_its_choices_says_so():
+    rng = np.random.default_rng(5)
+    frame = Frame.square((9.5, 9.5), 20.0, 40)
+    agent = make_agent("gp-xy", candidates=GRID.tolist(), patch=3.0, seeds=20)
+    agent.observe(Topograph(frame, np.zeros(frame.pixels), setpoint=Setpoint(-1.5, 0.2)))
+    smooth = [p for p in rng.permutation(GRID[GRID[:, 0] < 10])[:60]]
+    agent.ingest([Observation(Point(*p), float(np.sin(p[0] / 4) + 0.01 * rng.standard_normal())) for p in smooth])
+    assert "chosen places" not in agent.suggest()[0].health.warning
+    rough = [p for p in rng.permutation(GRID[GRID[:, 0] >= 10])[:20]]
+    agent.ingest([Observation(Point(*p), float(8 * rng.standard_normal() ** 3)) for p in rough])
+    health = agent.suggest()[0].health
+    assert health.ahead < 0.7 and "predictions of chosen places fail" in health.warning
+
+
 def learned(value, n=40, name="dkl"):
     frame = Frame.square((9.5, 9.5), 20.0, 40)
     agent = make_agent(name, seed=0, candidates=GRID.tolist(), patch=3.0, seeds=5)
@@ -43,7 +74,7 @@ def learned(value, n=40, name="dkl"):
 def test_health_of_a_smooth_property_is_good_and_its_noise_known():
     noise = 0.3 * np.random.default_rng(2).standard_normal(40)
     health = learned(lambda p, i: 5 * np.sin(p[0] / 5) + noise[i])
-    assert health.model == "kernel on xy" and health.warning == ""  # the picture is noise
+    assert health.model != "constant" and health.warning == ""
     assert health.error < 0.5
     assert 0.75 < health.coverage <= 1
     assert health.noise == pytest.approx(0.3, rel=0.6)

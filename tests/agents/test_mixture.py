@@ -40,8 +40,11 @@ def test_disagreement_adds_to_the_uncertainty():
     means, variances = (
         np.array(x) for x in zip(*((p.mean.numpy(), p.variance.numpy()) for p in mixture.processes), strict=True)
     )
-    weights = mixture.weights.numpy()
-    assert len(weights) > 1
+    # The constant: mean 0, and of its variance of 1 what is not noise.
+    weights = np.array([*mixture.weights, mixture.constant])
+    means = np.vstack([means, np.zeros_like(means[0])])
+    variances = np.vstack([variances, np.full_like(variances[0], 1 - mixture.noise)])
+    assert len(weights) > 2
     rng = np.random.default_rng(0)
     which, at = rng.choice(len(weights), 400_000, p=weights), int(rest[0])
     samples = means[which, at] + np.sqrt(variances[which, at]) * rng.standard_normal(len(which))

@@ -39,8 +39,8 @@ CURVES = {
 
 TARGETS = [{"name": "target", **ends} for ends in ({"low": 0.5}, {"high": -1e300}, {"low": -0.1, "high": 1e-300})]
 ACQUISITIONS = [
-    *("ei", "log-ei", "ucb", "annealed-ucb", "variance", "thompson", "novelty", "near", "per-time"),
-    *({"name": name, "of": "log-ei"} for name in ("near", "per-time")),
+    *("ei", "ucb", "variance", "novelty", "near"),
+    {"name": "near", "of": "variance"},
     *TARGETS,
 ]
 

@@ -14,7 +14,7 @@ pytest.importorskip("bluesky_queueserver", reason="pip install 'bluesky-stm[queu
 
 from bluesky_queueserver.manager.profile_ops import existing_plans_and_devices_from_nspace, validate_plan
 
-from bluesky_stm import facility, plans
+from bluesky_stm import facility, plans, submission
 from bluesky_stm.errors import STMError, TipCrashError
 from bluesky_stm.facility._plain import MEASURING, plain_plan
 
@@ -65,7 +65,7 @@ def test_every_public_plan_is_offered_with_all_its_parameters_and_nothing_else_i
 
 def test_no_public_plan_was_forgotten():
     """A plan is what emits messages by itself; steps of a run and wrappers around a plan are not."""
-    steps = {"decide", "draw_map", "measure_at", "measure_and_decide", "take_topograph"}
+    steps = {"decide", "draw_map", "measure_at", "measure_and_decide", "take_topograph", "take_z_spectrum"}
     around = {"safely", "with_bias", "with_fields_checked"}
     made = {name for name in plans.__all__ if inspect.isgeneratorfunction(inspect.unwrap(getattr(plans, name)))}
     assert made - steps - around == set(MEASURING)
@@ -187,3 +187,24 @@ def test_the_check_loads_no_torch(tmp_path):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
     assert done.stdout.split() == ["False", "False"], done.stderr
     assert list(tmp_path.iterdir()) == [], "nothing is kept"
+
+
+def test_the_first_item_is_submitted_until_the_check_of_the_server_has_started_and_a_nonsense_one_once():
+    slept, waiting = [], f"The check of items has not answered in 3 s: {submission.STILL_STARTING}."
+
+    def server(answers):
+        def add():
+            answer = answers.pop(0)
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        return add
+
+    busy = [RuntimeError(waiting), RuntimeError(waiting), "queued"]
+    assert submission.when_ready(server(busy), slept.append) == "queued" and slept == [1.0, 1.0]
+    with pytest.raises(RuntimeError, match="no scale"):
+        submission.when_ready(server([RuntimeError("no scale"), "never"]), slept.append)
+    with pytest.raises(RuntimeError, match="may still be starting"):
+        submission.when_ready(server([RuntimeError(waiting)] * 1000), slept.append)
+    assert sum(slept[2:]) == submission.LONGEST

@@ -1,11 +1,20 @@
 """One settings file for everything; what is wrong in it is said before anything starts."""
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from bluesky_stm.cli import app
+from bluesky_stm.devices import AgentDevice
 from bluesky_stm.errors import SettingsError
 from bluesky_stm.facility import Facility, open_session, read_settings, rehearsal
+from bluesky_stm.facility._plain import plain_plan
+from bluesky_stm.files import RecordedRun
+from bluesky_stm.geometry import Frame
+from bluesky_stm.measurements import Grid, Setpoint
+from bluesky_stm.night import Night
+from bluesky_stm.scales import scales_named
+from bluesky_stm.settings import LengthScale
 
 TEXT = """
 microscope: {name: simulated, seed: 7, profile: ideal}
@@ -86,7 +95,7 @@ def test_where_plans_are_only_listed_no_real_microscope_is_opened(microscope):
         ("scales: [{name: a, frame: -5}]", "greater than 0"),
         ("alerts: {level: PANIC}", "PANIC"),
         ("publish: somewhere", "publish"),
-        ("a: [", "cannot be read"),
+        ("a: [", "is no YAML"),
         ("- a list", "settings by name"),
     ],
 )
@@ -118,3 +127,30 @@ def test_the_doctor_shows_what_holds(file, monkeypatch):
     unwrapped = "".join(shown.split())
     for word in ("bluesky_stm.yaml", "cleavedonMonday", "Ada", "-1.5,1.5", "terrace"):
         assert word in unwrapped
+
+
+def test_a_scale_that_names_no_scalarizer_seeks_the_smallest_gap_through_every_door(file):
+    """By itself, in a set, the settings file, a night, the queue, and on recorded spectra."""
+    plain = {"name": "s", "frame": 20, "pixels": 32, "patch": 8, "step": 4, "budget": 3, "seeds": 3, "agent": "random"}
+    settings = read_settings({"BLUESKY_STM_SETTINGS": str(file)})
+    bias = np.linspace(-1.5, 1.5, 201)
+    didv = np.broadcast_to(np.clip(np.abs(bias) - 0.5, 0, None), (8, 8, 201))
+    current, none = np.sign(bias) * didv**2 / 2, np.full((8, 8, 201), np.nan)
+    grid = Grid(
+        frame=Frame.square((0, 0), 10, 8), bias=bias, current=current, lockin_x=none, lockin_y=none, didv=didv,
+        height=np.zeros((8, 8)), setpoint=Setpoint(1.5, 0.5),
+    )  # fmt: skip
+    recorded = LengthScale.parse({"name": "recorded", **RecordedRun.of_grid(grid).suggested_scale()})
+    with open_session(settings) as session:
+        queued = plain_plan("explore")(session, {"scale": plain, "agent": "random"})
+        agent = next(msg.obj for msg in queued if isinstance(msg.obj, AgentDevice))
+        found = {
+            "scale": LengthScale.parse(plain).scalarizer,
+            **{scale.name: scale.scalarizer for scale in scales_named("default")},
+            "settings file": session.scale("terrace").scalarizer,
+            "night": Night.parse({"scales": [plain]}).scales[0].scalarizer,
+            "queue": agent.scalarizer,
+            "recorded": recorded.scalarizer,
+        }
+    assert {door: (one.name, one.prefer) for door, one in found.items()} == dict.fromkeys(found, ("gap", "small"))
+    assert LengthScale.parse({**plain, "scalarizer": "gap"}).scalarizer.prefer == "large", "what is named is as it says"

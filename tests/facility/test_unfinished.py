@@ -10,10 +10,10 @@ from bluesky_stm.session import simulated
 from bluesky_stm.storage import open_catalog
 
 LARGE = {
-    "name": "large", "frame": 40, "pixels": 48, "patch": 4, "step": 2, "budget": 32, "seeds": 4, "agent": "gp-xy",
+    "name": "large", "frame": 40, "pixels": 48, "patch": 4, "step": 2, "budget": 22, "seeds": 4, "agent": "gp-xy",
     "scalarizer": {"name": "gap", "prefer": "small"},
 }  # fmt: skip
-SMALL = {**LARGE, "name": "small", "frame": 10, "patch": 2, "step": 1, "budget": 22}
+SMALL = {**LARGE, "name": "small", "frame": 10, "patch": 2, "step": 1, "budget": 12}
 ITEMS = [
     ("explore", {"scale": LARGE}),
     ("explore", {"scale": LARGE, "drift": {"every": 8}, "tip": {"every": 6, "then": "renew"}}),
@@ -88,9 +88,9 @@ def test_broken_off_at_every_tenth_spectrum_it_measures_the_same_places_once_eac
 
 @pytest.mark.parametrize("way", ["abort", "halt"])
 def test_each_way_of_breaking_off_is_gone_on_from(session, way):
-    assert start(session, ITEMS[0], breaks=[7], way=way) == 32
+    assert start(session, ITEMS[0], breaks=[7], way=way) == LARGE["budget"]
     first, second = session.catalog
-    assert second.start["resumes"] == first.uid and len(first.spectra) + len(second.spectra) == 32
+    assert second.start["resumes"] == first.uid and len(first.spectra) + len(second.spectra) == LARGE["budget"]
     assert replay(second).exact
 
 
@@ -135,5 +135,5 @@ session.RE(carry_out(session, plain_plan("explore"), {{"scale": {LARGE!r}}}, {{}
         RE(carry_out(session, plain_plan("explore"), {"scale": LARGE}, {}))
     with open_catalog(tmp_path, write=False) as catalog:
         first, second = catalog
-        assert second.start["resumes"] == first.uid and len(first.spectra) + len(second.spectra) == 32
-        assert len({tuple(s.position) for run in catalog for s in run.spectra}) == 32
+        assert second.start["resumes"] == first.uid and len(first.spectra) + len(second.spectra) == LARGE["budget"]
+        assert len({tuple(s.position) for run in catalog for s in run.spectra}) == LARGE["budget"]

@@ -104,12 +104,16 @@ def rhk(path, image, y_scale=-2e-9, units=("m", "m", "m")):
     path.write_bytes(start + objects + index + arrays + bodies)
 
 
-def matrix(folder, image, lines=None, unit="m"):
-    """The image (nm) of a session of Matrix, up and down and both ways, and its file of parameters; the path of the image."""
+def matrix(folder, image, lines=None, unit="m", curve=None):
+    """The image (nm) of a session of Matrix, up and down and both ways, and its file of parameters; the path of the image.
+
+    With ``curve`` (currents in nA of both ways, as recorded) that of an I(V) from -1 to 1 V, at (5, -6) nm, instead.
+    """
     rows, columns = image.shape
     lines = rows if lines is None else lines
     name = "default_2024Feb01-101112_STM-STM_Spectroscopy"
-    result = f"{name}--1_1.Z_mtrx"
+    channel = "Z" if curve is None else "I(V)"
+    result = f"{name}--1_1.{channel}_mtrx"
 
     def text(value):
         return struct.pack("<L", len(value)) + value.encode("utf-16-le")
@@ -131,12 +135,18 @@ def matrix(folder, image, lines=None, unit="m"):
         "GapVoltageControl": {"Voltage": (-0.25, "V")},
         "Regulator": {"Setpoint_1": (5e-11, "A")},
     }
+    if curve is not None:
+        scanner["Enable_Subgrid"] = (False, "")
+        groups["Spectroscopy"] = {
+            "Device_1_Start": (-1.0, "Volt"), "Device_1_End": (1.0, "Volt"), "Device_1_Points": (len(curve) // 2, ""),
+            "Enable_Device_1_Ramp_Reversal": (True, ""),
+        }  # fmt: skip
     eepa = bytes(4) + struct.pack("<L", len(groups))
     for group, values in groups.items():
         eepa += text(group) + struct.pack("<L", len(values))
         eepa += b"".join(text(k) + text(u) + bytes(4) + datum(v) for k, (v, u) in values.items())
     dictionary = bytes(8) + struct.pack("<L", 0) + struct.pack("<L", 1)
-    dictionary += bytes(4) + struct.pack("<L", 7) + bytes(8) + text("Z") + text(unit) + struct.pack("<L", 0)
+    dictionary += bytes(4) + struct.pack("<L", 7) + bytes(8) + text(channel) + text(unit) + struct.pack("<L", 0)
     transfer = bytes(4) + struct.pack("<L", 7) + text("TFF_Linear1D") + text(unit) + struct.pack("<L", 2)
     transfer += text("Factor") + datum(1e15) + text("Offset") + datum(0.0)
     chain = (
@@ -144,9 +154,12 @@ def matrix(folder, image, lines=None, unit="m"):
         + block(b"APEE", eepa)
         + block(b"YSCC", bytes(4) + block(b"TCID", dictionary, False) + block(b"REFX", transfer, False))
     )
+    if curve is not None:
+        chain += block(b"KRAM", text("MTRX$STS_LOCATION-12,34;5.0e-009,-6.0e-009%%00-1-1-0%%"))
     chain += block(b"FERB", bytes(4) + text(result))
     (folder / f"{name}_0001.mtrx").write_bytes(b"ONTMATRX0101" + chain)
     raw = np.stack([image, image[:, ::-1]], axis=1) * 1e6  # forward, then backward as recorded; lines from the bottom
+    raw = raw if curve is None else np.asarray(curve) * 1e6
     numbers = np.round(raw).astype("<i4").tobytes()
     described = block(b"CSED", bytes(20) + struct.pack("<ii", raw.size, raw.size), False)
     inside = described + block(b"ATAD", numbers, False)

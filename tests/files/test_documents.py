@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from bluesky_stm import files
+from bluesky_stm.controllers import RecordedController
 from bluesky_stm.geometry import Frame, Point
-from bluesky_stm.measurements import Grid, Setpoint
+from bluesky_stm.measurements import Grid, Quality, Setpoint
 from bluesky_stm.protocols import Observation
 from bluesky_stm.settings import LengthScale
 from bluesky_stm.storage import open_catalog
@@ -64,7 +65,11 @@ def test_a_published_run_is_taught_like_one_of_ours_with_its_scalars_beside(data
     topograph, *observations = teaching.take()
     assert topograph.frame == run.topograph.frame
     assert np.array_equal(topograph.height, run.topograph.height)
-    assert all(isinstance(o, Observation) and 1.4 < o.value < 1.8 for o in observations), "gaps near 1.58 V"
+    changed = [bool(data["stm_sweep_quality"] & Quality.TIP_CHANGED) for data in streams(documents)["primary"]]
+    assert 0.1 < np.mean(changed) < 0.3, "published runs lose a fifth of their spectra to the tip"
+    for observation, tip_changed in zip(observations, changed, strict=True):
+        assert isinstance(observation, Observation) and observation.has_value is not tip_changed
+        assert tip_changed or 1.4 < -observation.value < 1.8, "gaps near 1.58 V, of which the smallest is sought"
     assert [o.point for o in observations] == [s.position for s in run.spectra]
     assert [data["stored_scalar"] for data in streams(documents)["primary"]] == pytest.approx(run.scalars)
 
@@ -76,9 +81,21 @@ def test_nothing_is_lost_on_the_way(data_file):
     assert (back.frame, back.setpoint, back.quality) == (run.topograph.frame, run.topograph.setpoint, run.topograph.quality)
     for data, spectrum in zip(found["primary"], run.spectra, strict=True):
         again = spectrum_from(data)
-        assert (again.position, again.setpoint, again.quality) == (spectrum.position, spectrum.setpoint, spectrum.quality)
+        assert (again.position, again.setpoint) == (spectrum.position, spectrum.setpoint)
+        assert again.quality | Quality.TIP_CHANGED == spectrum.quality | Quality.TIP_CHANGED
         for name in ("bias", "current", "lockin_x", "lockin_y", "didv"):
             assert np.array_equal(getattr(again, name), getattr(spectrum, name))
+
+
+def test_an_import_claims_of_each_spectrum_what_a_recorded_run_claims_of_it(data_file):
+    path = data_file("Figure7_DKL1_200nm.hf5")
+    controller = RecordedController(path)
+    for data in streams(files.documents(path))["primary"][::7]:
+        controller.move_tip(Point(data["stm_tip_x"], data["stm_tip_y"]))
+        assert controller.sweep(controller.sweep_settings).quality == data["stm_sweep_quality"]
+    inspected = files.inspect_file(path)["quality"]
+    said = [Quality(data["stm_sweep_quality"]).words for data in streams(files.documents(path))["primary"]]
+    assert inspected == {words: said.count(words) for words in said}
 
 
 def test_the_start_document_names_a_length_scale_and_a_scalarizer(data_file):

@@ -49,6 +49,8 @@ COLD = About(temperature=0.1, amplitude=2e-5)
 def test_a_recording_suggests_what_its_spectra_can_support(reach, shape, about, name):
     choice = supported_scalarizer([spectrum_of(reach, shape, seed=seed) for seed in range(20)], about)
     assert (choice if isinstance(choice, str) else choice["name"]) == name
+    if name == "gap":
+        assert choice["prefer"] == "small", "what an exploration seeks that was told nothing"
     if name == "superconducting_gap":
         assert choice == {"name": name, "temperature": 0.1, "modulation": 2e-5}
 
@@ -88,7 +90,10 @@ def test_an_image_alone_a_spectrum_alone_and_a_sweep_of_z_say_what_they_lack(tmp
     assert "an image in which it was taken" in spectrum["missing"][0]
     assert any("lock-in" in words for words in spectrum["unknown"])
     swept = inspect_file(data_file("SpmGrids_Grid_Spectroscopy006_incomplete.3ds"))
-    assert swept["missing"] == ["a sweep of the bias: it swept Z"] and "88 of 1024 pixels" in swept["kept"]
+    assert (
+        swept["missing"] == ["a sweep of the bias: it swept Z, of which no agent learns"]
+        and "88 of 1024 pixels" in swept["kept"]
+    )
 
 
 def test_a_channel_that_is_named_becomes_didv(tmp_path):

@@ -7,9 +7,10 @@ import other_makers as made
 import pytest
 
 from bluesky_stm.errors import FileFormatError
-from bluesky_stm.files import documents, read
+from bluesky_stm.files import documents, inspect_file, read
 from bluesky_stm.geometry import Point
 from bluesky_stm.measurements import Quality
+from bluesky_stm.storage import import_run, open_catalog
 
 IMAGE = made.heights()  # 6 x 9, of 18 x 12 nm at (3, -4) nm, -0.25 V, 50 pA
 
@@ -106,6 +107,44 @@ def test_a_scan_of_matrix_that_ended_early_lies_in_the_lower_part_of_its_frame(t
 def test_what_is_no_image_of_heights_is_refused_with_what_it_is(tmp_path, write, settings, why):
     with pytest.raises(FileFormatError, match=why):
         read(write(tmp_path, **settings))
+
+
+FORTH = np.linspace(-1, 1, 81)
+"""Bias of a curve of Matrix, in V; its current in nA is V + V**3 / 2."""
+
+
+def curve(shift=0.0):
+    """Both ways of a curve as they are recorded, the second from the last bias to the first and larger by ``shift``."""
+    current = FORTH + FORTH**3 / 2
+    return np.concatenate([current, current[::-1] + shift])
+
+
+@pytest.mark.parametrize("unit", ["A", "Ampere"])
+def test_a_curve_of_matrix_is_a_spectrum_with_its_place_its_set_point_and_its_way_back(tmp_path, unit):
+    pytest.importorskip("access2thematrix")
+    spectrum = read(matrix(tmp_path, curve=curve(shift=0.02), unit=unit))
+    assert (spectrum.bias[[0, -1]].tolist(), len(spectrum.bias)) == ([-1.0, 1.0], 81)
+    assert spectrum.current == pytest.approx(FORTH + FORTH**3 / 2 + 0.01, abs=1e-6)
+    assert spectrum.backward["current"] == pytest.approx(FORTH + FORTH**3 / 2 + 0.02, abs=1e-6)
+    assert spectrum.didv[2:-2] == pytest.approx(1 + 1.5 * FORTH[2:-2] ** 2, rel=2e-3)
+    assert spectrum.quality == Quality.DERIVED
+    assert tuple(spectrum.position) == pytest.approx((5.0, -6.0))
+    assert (spectrum.setpoint.bias, spectrum.setpoint.current) == (-0.25, pytest.approx(0.05))
+
+
+def test_a_curve_of_matrix_goes_through_the_doors_of_every_spectrum(tmp_path):
+    pytest.importorskip("access2thematrix")
+    path = matrix(tmp_path, curve=curve(), unit="A")
+    assert inspect_file(path)["kind"] == "spectrum"
+    with open_catalog(tmp_path / "catalog") as catalog:
+        (spectrum,) = import_run(catalog, path).spectra
+    assert spectrum.current == pytest.approx(FORTH + FORTH**3 / 2, abs=1e-6)
+
+
+def test_a_curve_of_matrix_of_something_else_is_refused_in_words(tmp_path):
+    pytest.importorskip("access2thematrix")
+    with pytest.raises(FileFormatError, match=r"'I\(V\)' \(Hz\) over Spectroscopy Device 1 .* no I\(V\) spectrum"):
+        read(matrix(tmp_path, curve=curve(), unit="Hz"))
 
 
 def test_a_file_of_matrix_without_its_parameters_names_the_file_that_is_missing(tmp_path):

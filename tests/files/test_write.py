@@ -379,3 +379,30 @@ def test_a_bias_in_unequal_steps_is_not_written_as_a_linear_sweep(tmp_path):
 
 def test_the_topograph_of_a_run_can_be_written_alone(written):
     same_arrays(files.read(written(RUN, ".sxm")), IMAGE, ["height"])
+
+
+@pytest.mark.parametrize("way", ["raw data outside", "a virtual dataset", "a link"])
+@pytest.mark.parametrize("suffix", [".nxs", ".hf5"])
+def test_an_hdf5_file_that_leads_to_other_files_is_not_read(tmp_path, suffix, way):
+    """Whoever made it could have anything of this computer copied into a run."""
+    path, height = tmp_path / f"image{suffix}", GRID.height
+    files.write(path, Topograph(GRID.frame, height, setpoint=GRID.setpoint))
+    with h5py.File(tmp_path / "private.h5", "w") as file:
+        file["numbers"] = np.arange(height.size, dtype=float).reshape(height.shape)
+    np.arange(height.size, dtype=float).tofile(tmp_path / "private.bin")
+    with h5py.File(path, "a") as file:
+        group = file["entry/topograph"] if suffix == ".nxs" else file["Measurement_000/topograph/height"]
+        about = dict(group["height"].attrs)
+        del group["height"]
+        if way == "raw data outside":
+            group.create_dataset("height", height.shape, "<f8", external=[(str(tmp_path / "private.bin"), 0, 8 * height.size)])
+        elif way == "a virtual dataset":
+            layout = h5py.VirtualLayout(height.shape, "<f8")
+            layout[:] = h5py.VirtualSource(str(tmp_path / "private.h5"), "numbers", shape=height.shape)
+            group.create_virtual_dataset("height", layout)
+        else:
+            group["height"] = h5py.ExternalLink(str(tmp_path / "private.h5"), "/numbers")
+        if way != "a link":
+            group["height"].attrs.update(about)
+    with pytest.raises(FileFormatError, match="leads to other files"):
+        files.read(path)

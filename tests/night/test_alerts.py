@@ -67,6 +67,22 @@ def test_fast_drift_is_a_warning(watch, caplog, speed, warned):
     assert ("WARNING" in levels(caplog)) is warned
 
 
+@pytest.mark.parametrize(
+    ("way", "named"), [({"command": ["no-such-program"]}, "no-such-program"), ({"mail": "refused"}, "mail through 127.0.0.1")]
+)
+def test_a_way_that_does_not_carry_alerts_is_told_in_one_line_and_not_again(caplog, capfd, way, named):
+    with socket.socket() as closed:  # bound and never listening: nobody answers there
+        closed.bind(("127.0.0.1", 0))
+        if "mail" in way:
+            way = {"mail": {"host": f"127.0.0.1:{closed.getsockname()[1]}", "sender": "a@example.org", "to": ["b@example.org"]}}
+        (carrier,) = handlers(Alerts.model_validate(way))
+        for number in (1, 2):
+            carrier.handle(logging.LogRecord("alerts", logging.ERROR, "", 0, "fault %d", (number,), None))
+    (told,) = [record.getMessage() for record in caplog.records]
+    assert named in told and "fault 1" in told and "doctor --check" in told
+    assert "Traceback" not in capfd.readouterr().err
+
+
 def test_a_failed_run_is_in_the_file_and_given_to_the_program(tmp_path):
     program = [sys.executable, "-c", "import sys; open('told.txt', 'a').write(sys.argv[1] + '\\n')"]
     program[2] = program[2].replace("told.txt", str(tmp_path / "told.txt"))

@@ -1,6 +1,7 @@
 """A night with everything wrong comes to its end with the tip safe, nothing measured twice and the places kept."""
 
 import importlib.util
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -9,37 +10,40 @@ _SPEC = importlib.util.spec_from_file_location("bad_night", Path(__file__).with_
 bad_night = importlib.util.module_from_spec(_SPEC)
 _SPEC.loader.exec_module(bad_night)
 
-SMALL = (
-    {
-        "name": "large",
-        "frame": 50,
-        "pixels": 96,
-        "patch": 3,
-        "step": 1,
-        "seeds": 10,
-        "budget": 30,
-        "run_up": 80,
-        "agent": "gp-xy",
-    },
-    {
-        "name": "defect",
-        "frame": 10,
-        "pixels": 96,
-        "patch": 1.2,
-        "step": 0.4,
-        "seeds": 8,
-        "budget": 20,
-        "run_up": 15,
-        "agent": "gp-xy",
-    },
-)
+
+@pytest.mark.parametrize("seed", [2, pytest.param(6, marks=pytest.mark.slow), 9])
+def test_a_small_bad_night_ends_safely_with_every_spectrum_taken_once(tmp_path, seed):
+    row = bad_night.night(seed, True, bad_night.SMALL, tmp_path)
+    assert row["ended"] == "success" and row["unsafe"] == row["twice"] == row["used"] == 0
+    assert row["runs"] > len(bad_night.SMALL), "it was broken off and went on"
+    assert row["spectra"] == 90 and row["within"] >= 0.95
 
 
-def test_a_small_bad_night_ends_safely_with_every_spectrum_taken_once(tmp_path):
-    row = bad_night.night(5, True, SMALL, tmp_path)
-    assert row["ended"] == "success" and row["unsafe"] == row["twice"] == 0
-    assert row["runs"] > len(SMALL), "it was broken off and went on"
-    assert row["spectra"] == 50 and row["within"] >= 0.95
+@pytest.mark.slow
+def test_a_bad_night_over_tcp_ends_safely_with_every_spectrum_taken_once(tmp_path):
+    pytest.importorskip("nanonis_spm", reason="the vendor's client is not installed: pip install 'bluesky-stm[nanonis]'")
+    row = bad_night.night(2, True, bad_night.SMALL, tmp_path, tcp=True)
+    assert row["ended"] == "success" and row["unsafe"] == row["twice"] == row["used"] == 0
+    assert row["spectra"] == 90 and row["within"] >= 0.95
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:bluesky_queueserver")
+def test_a_bad_night_in_the_queue_ends_with_every_spectrum_taken_once(tmp_path):
+    """Its worker is killed as well, and the microscope is behind a line that breaks."""
+    pytest.importorskip("nanonis_spm", reason="the vendor's client is not installed: pip install 'bluesky-stm[nanonis]'")
+    pytest.importorskip("bluesky_queueserver_api", reason="pip install 'bluesky-stm[queueserver]'")
+    from bench import Bench
+
+    microscope = bad_night.BadNight(2, sum(scale["budget"] for scale in bad_night.SMALL))
+    with ExitStack() as stack:
+        server = stack.enter_context(microscope.served())
+        place = {"name": "nanonis", "ports": list(server.ports), "timeout": 10.0, "despite": ["Safe Tip threshold"]}
+        bench = Bench(tmp_path, stack, {"microscope": place, "scales": []})
+        row = bad_night.night_in_the_queue(bench, microscope, bad_night.SMALL)
+    assert row["left"] == row["twice"] == row["used"] == 0 and row["ended"] == "success"
+    assert row["spectra"] == 90 and row["within"] >= 0.9
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from bluesky_stm.errors import SettingsError
 from bluesky_stm.night import find_devices
 from bluesky_stm.runs import replay, resume
 from bluesky_stm.storage import export, load_run
@@ -60,8 +61,10 @@ def test_they_are_read_loaded_exported_and_replayed(session, docs, small, facili
     path = export(run, tmp_path / "run.nxs")
     assert path.stat().st_size > 0
     more = resume(run, budget=8)
-    session.RE(more.plan(session.stm))
-    assert len(session.catalog[-1].spectra) == 2
+    with pytest.raises(SettingsError, match="cryostat, magnet"):
+        more.plan(session.stm)
+    session.RE(more.plan(session.stm, beside=list(find_devices(more.beside, session.devices).values())))
+    np.testing.assert_array_equal(load_run(session.catalog[-1])["spectra"]["magnet-b"][-2:], np.full(2, 0.5))
 
 
 def test_each_change_of_a_signal_is_kept(session, docs, small, facility):

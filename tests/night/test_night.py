@@ -199,6 +199,23 @@ def test_the_outlook_says_what_is_done_how_long_it_takes_and_what_is_risked(sess
     assert session.stm.controller.now() == 0, "nothing has moved"
 
 
+def test_the_outlook_counts_the_budget_in_spectra_names_what_is_sought_and_what_ends_a_scale_earlier(session):
+    common = {"patch": 3, "step": 1, "pixels": 64, "seeds": 5, "agent": "random"}
+    scales = [
+        {"name": "one", "frame": 50, "budget": 30, **common},
+        {"name": "two", "frame": 20, "budget": 30, **common, "scalarizer": "gap"},
+        {"name": "three", "frame": 10, "budget": 30, **common},
+    ]
+    told = {"scales": scales, "stop": "target:0.7"}
+    whole, part = outlook(session, told), outlook(session, {**told, "budget": {"spectra": 40}})
+    assert [scale.budget for scale in part.scales] == [30, 10]
+    assert part.time.spectra < 0.5 * whole.time.spectra and part.time.decisions == 40
+    first, second, *rest = str(part).splitlines()
+    assert "the smallest gap sought" in first and "the largest gap sought" in second
+    assert "ended by these spectra, or earlier by target (value 0.7)" in first and "any" not in first.split()
+    assert "Risk: The budget of 40 spectra is spent before three: give the larger scales fewer." in rest
+
+
 def test_a_night_is_rehearsed_on_the_twin_and_leaves_nothing_behind(tmp_path, small):
     place = Facility.parse({"catalog": tmp_path / "kept", "microscope": "nanonis:nobody.example"})
     seen = rehearse(place, {**small, "beside": ["a real cryostat"], "alerts": {"file": str(tmp_path / "told")}})

@@ -70,7 +70,7 @@ def test_a_piezo_creeps_in_a_scan_as_around_the_middle_of_its_lines(ideal_but):
     stm.move_tip(frame.to_sample((0, 15.5)))
     wait(stm, 20 * HOUR)  # the move to the first line is over
     stm.scan(frame, line_time=5.0)
-    off, times = stm._scanning._scan.off, 10.0 * np.arange(32)
+    off, times = stm._scanning._scan.off[:, 0], 10.0 * np.arange(32)
     late = sum(0.01 * (40 / 32 / 10.0) * tau * (1 - np.exp(-times / tau)) for tau in (1.0, 10.0, 100.0, 1000.0))
     assert off[:, 0] == pytest.approx(np.zeros(32), abs=1e-6)
     assert off[:, 1] == pytest.approx(-late, abs=1e-3)

@@ -20,6 +20,7 @@ from bluesky_stm.session import simulated
 from bluesky_stm.storage import export, load_run
 from bluesky_stm.surface import Au111, Surface
 from bluesky_stm.views import report
+from bluesky_stm.views._pack import DECADES, LEVELS
 
 SWEEP = SweepSettings(-0.2, 0.8, 101)
 
@@ -185,10 +186,14 @@ def test_an_export_of_a_run_keeps_it(run, tmp_path, suffix):
 def test_the_report_draws_it(run, tmp_path):
     page = report(run, tmp_path / "report.html").read_text()
     shown = json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', page)[1])["runs"][0]["spectra"]
-    assert [curve["name"] for curve in shown["curves"]] == ["current", "didv", "d2idv2"]
-    assert shown["curves"][-1]["label"] == "d2I/dV2" and shown["curves"][-1]["units"] == "nS/V"
-    drawn = np.frombuffer(base64.b64decode(shown["d2idv2"]["data"]), "<f4").reshape(shown["d2idv2"]["shape"])
-    assert drawn == pytest.approx(np.array([spectrum.d2idv2 for spectrum in run.spectra]), rel=1e-5)
+    assert {"current", "didv", "d2idv2"} <= set(shown["channels"])
+    assert (shown["channels"]["d2idv2"]["label"], shown["channels"]["d2idv2"]["units"]) == ("d2I/dV2", "nS/V")
+    sent = shown["channels"]["d2idv2"]["rows"]
+    levels = np.frombuffer(base64.b64decode(sent["data"]), "<i2").reshape(sent["shape"])
+    scale = np.frombuffer(base64.b64decode(sent["scale"]), "<f4")[:, None]
+    drawn = scale * np.sinh(levels * DECADES / LEVELS) / 1e6
+    measured = np.array([spectrum.d2idv2 for spectrum in run.spectra])
+    assert drawn == pytest.approx(measured, rel=5e-4, abs=1e-6 * np.max(np.abs(measured)))
 
 
 @pytest.mark.parametrize("suffix", [".3ds", ".nxs", ".hf5"])

@@ -8,6 +8,7 @@ from bluesky_stm.controllers import FakeController
 from bluesky_stm.errors import LimitError, SettingsError
 from bluesky_stm.geometry import Frame
 from bluesky_stm.plans import approach, cits_grid, move_frame, scan_topograph, short_way, spectra_at, spectrum_at, withdraw
+from bluesky_stm.plans._queue import ANNOTATION
 
 
 def test_a_grid_has_one_spectrum_in_each_pixel_and_the_tip_never_flies_back(RE, docs, make_stm):
@@ -81,6 +82,13 @@ def test_limits_of_a_whole_plan_can_be_checked_without_moving(make_stm, check_li
 
 
 class TestQueueServer:
+    @pytest.mark.parametrize("name", [name for name in plans.__all__ if hasattr(getattr(plans, name), ANNOTATION)])
+    def test_its_own_decorator_would_annotate_a_plan_in_the_same_way(self, name):
+        server = pytest.importorskip("bluesky_queueserver", reason="the queue server is not installed")
+        ours = getattr(getattr(plans, name), ANNOTATION)
+        theirs = server.parameter_annotation_decorator(ours)(getattr(plans, name))
+        assert vars(theirs)[ANNOTATION] == ours and ours["parameters"]
+
     @pytest.fixture
     def known(self, make_stm, agent):
         server = pytest.importorskip("bluesky_queueserver.manager.profile_ops", reason="the queue server is not installed")

@@ -1,14 +1,18 @@
 """Devices of a facility whose fields a catalog could not keep are refused before a run begins."""
 
+import re
+
 import bluesky.plans as bp
+import numpy as np
 import pytest
 from bluesky.preprocessors import SupplementalData
 from ophyd import Signal
 
 from bluesky_stm.documents import fault_of_fields
 from bluesky_stm.errors import SettingsError, STMError
-from bluesky_stm.plans import spectrum_at, with_fields_checked
+from bluesky_stm.plans import scan_topograph, spectrum_at, with_fields_checked
 from bluesky_stm.session import simulated
+from bluesky_stm.storage import export, import_run, open_catalog, verify
 
 
 class Detector(Signal):
@@ -94,3 +98,39 @@ def test_after_the_session_the_engine_is_as_it_was(tmp_path, RE):
     with simulated(catalog=tmp_path, RE=RE):
         assert len(RE.preprocessors) == len(before) + 1
     assert RE.preprocessors == before
+
+
+ODD_METADATA = {
+    "an empty name": ({"": 1}, "the name ''"),
+    "a dot, deep inside": ({"a": [{"b.c": 1}]}, "the name 'b.c' in 'a'"),
+    "what the RunEngine makes": ({"uid": "x"}, "'uid', which a run says of itself"),
+    "limits of one's own": ({"limits": {}}, "'limits', which a run says of itself"),
+    "another microscope": ({"controller": {"host": "elsewhere"}}, "'controller', which a run says of itself"),
+    "an operator of two lines": ({"operator": "a\nb"}, "operator, which is text in one line"),
+    "an operator that is a number": ({"operator": 7}, "operator, which is text in one line"),
+    "a number of the scan that is a word": ({"scan_id": "x"}, "scan_id, which is a whole number"),
+    "bytes": ({"a": b"x"}, "bytes is no data"),
+    "a set": ({"a": {1, 2}}, "set is no data"),
+    "an object": ({"a": object()}, "object is no data"),
+    "half of a letter": ({"a": "\ud800"}, "no text that can be written"),
+    "a number that is too large": ({"a": 2**64}, "too large a number"),
+}
+
+
+@pytest.mark.parametrize("odd", ODD_METADATA)
+@pytest.mark.parametrize("way", ["the plan", "the RunEngine"])
+def test_metadata_that_no_run_could_hold_or_that_it_says_of_itself_are_refused_in_a_sentence(tmp_path, odd, way):
+    given, said = ODD_METADATA[odd]
+    with simulated(seed=1, catalog=tmp_path, profile="ideal") as session:
+        plan = scan_topograph(session.stm, md=given if way == "the plan" else None)
+        with pytest.raises(SettingsError, match=f"{re.escape(said)}.* (Nothing has moved|has not begun)"):
+            session.RE(plan, **({} if way == "the plan" else given))
+        assert len(session.catalog) == 0
+
+
+def test_a_run_with_metadata_of_every_kind_that_is_taken_is_imported_again(tmp_path):
+    given = {"a": [1, 2.5, None, True, {"b": "c\nd", "e": np.arange(3)}], "sample": {"name": "no. 8"}, "proposal": "P 1/2"}
+    with simulated(seed=1, catalog=tmp_path / "here", profile="ideal") as session, open_catalog(tmp_path / "there") as there:
+        session.RE(scan_topograph(session.stm, md=given))
+        path = export(session.catalog[-1], tmp_path / "run.msgpack")
+        assert verify(import_run(there, path)).whole

@@ -15,7 +15,7 @@ from bluesky_stm.storage import export, import_run, open_catalog
 
 pytestmark = pytest.mark.slow
 
-NEEDED = {"target": {"low": 0.1, "high": 0.3}, "per-time": {}}
+NEEDED = {"target": {"low": 0.1, "high": 0.3}}
 """Settings without which an acquisition function cannot be made."""
 
 DECISIONS = 15

@@ -1,16 +1,17 @@
 """A resumed run measures as it did then, within the narrower of the limits; a run from elsewhere opens no microscope."""
 
-import json
 import platform
 
 import pytest
 
-from bluesky_stm.errors import LimitError, SettingsError
+from bluesky_stm.devices import narrower
+from bluesky_stm.errors import LimitError, ReplayError, SettingsError
 from bluesky_stm.facility import reopened
 from bluesky_stm.plans import explore
 from bluesky_stm.protocols import SweepSettings
 from bluesky_stm.runs import resume
 from bluesky_stm.session import simulated
+from bluesky_stm.settings import Limits
 from bluesky_stm.storage import export, import_run, open_catalog
 
 
@@ -71,5 +72,48 @@ def test_a_run_from_elsewhere_opens_no_microscope_until_a_person_names_it(run, t
     with reopened(imported, tmp_path / "other", microscope="simulated:seed=4,profile=ideal") as session:
         session.RE(resume(session.catalog[run.uid], budget=5).plan(session.stm))
         assert len(session.catalog[-1].spectra) == 1
-    (tmp_path / "other" / "imported" / f"{run.uid}.json").write_text("no json")
-    assert imported.origin == {} and json.loads(json.dumps(run.start))
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "both"),
+    [
+        ((-0.8, 0.8), (-0.5, 0.5), (-0.8, 0.8)),
+        ((-0.8, 0.2), (-0.1, 0.5), (-0.8, 0.5)),
+        ((-0.8, 0.8), None, (-0.8, 0.8)),
+        (None, (-0.5, 0.5), (-0.5, 0.5)),
+        (None, None, None),
+    ],
+)
+def test_a_gap_that_one_of_them_knows_is_forbidden_and_told_of(then, now, both):
+    found, said = narrower(Limits(gap=then).model_dump(mode="json"), Limits(gap=now))
+    assert found.gap == both
+    assert any("gap" in words for words in said) == (both != now)
+
+
+def test_every_limit_of_a_run_holds_where_that_of_today_is_wider():
+    narrow = {
+        "bias": (-1.0, 1.0),
+        "current": (0.0, 1.0),
+        "setpoint": (0.01, 1.0),
+        "x": (-10.0, 10.0),
+        "y": (-10.0, 10.0),
+        "z": (-10.0, 10.0),
+        "speed": (0.0, 10.0),
+        "dose": 1.0,
+        "gap": (-0.5, 0.5),
+    }
+    assert set(narrow) == set(Limits.model_fields), "a limit that this test does not know yet"
+    run = Limits(**narrow)
+    found, said = narrower(run.model_dump(mode="json"), Limits())
+    assert found == run and len(said) == len(narrow)
+
+
+def test_a_run_that_was_altered_does_not_go_on_for_the_tip_would_move_by_what_stands_in_it(run, tmp_path):
+    with open_catalog(tmp_path / "copy") as copy:
+        path = import_run(copy, run).path
+    path.write_bytes(path.read_bytes().replace(b"\xa6points\x1f", b"\xa6points\x20", 1))
+    with reopened(run, tmp_path) as session:
+        place = session.stm.tip.position
+        with open_catalog(tmp_path / "copy") as copy, pytest.raises(ReplayError, match=r"altered since .* Nothing has moved"):
+            resume(copy[0], budget=6)
+        assert session.stm.tip.position == place

@@ -179,16 +179,15 @@ def test_documents_come_from_a_path_a_run_or_an_iterable_and_pages_are_taken_apa
 
 
 READER = """
-import sys, time
+import sys
 from bluesky_stm.storage import open_catalog
-counts = []
+seen = 0
 with open_catalog(sys.argv[1], write=False) as catalog:
-    print("reading", flush=True)
     while not catalog[-1].complete:
-        counts.append(len(catalog[-1].spectra))
+        if (count := len(catalog[-1].spectra)) != seen:
+            print(seen := count, flush=True)
         assert catalog[-1].topograph.height.shape == (24, 32)
-    counts.append(len(catalog[-1].spectra))
-print(*counts)
+    print("complete", len(catalog[-1].spectra))
 """
 
 
@@ -196,11 +195,13 @@ def test_another_process_reads_a_run_as_it_grows(catalog, recorder):
     live = recorder(catalog)
     live.measure(live.decide().point)
     with subprocess.Popen([sys.executable, "-c", READER, str(catalog.path)], stdout=subprocess.PIPE, text=True) as reader:
-        assert reader.stdout.readline() == "reading\n"
-        live.run(100)
-        counts = [int(count) for count in reader.stdout.read().split()]
-    assert reader.returncode == 0
-    assert counts == sorted(counts) and counts[-1] == 101 and len(set(counts)) > 2
+        for measured in range(1, 6):
+            assert reader.stdout.readline() == f"{measured}\n"
+            live.measure(live.decide().point)
+        live.run(20)
+        told = reader.stdout.read().split()
+    assert reader.returncode == 0 and told[-2:] == ["complete", "26"]
+    assert [int(count) for count in told[:-2]] == sorted(set(map(int, told[:-2])))
 
 
 def test_a_topograph_of_eight_megabytes_is_kept_like_a_small_one(catalog, recorder):
@@ -208,3 +209,12 @@ def test_a_topograph_of_eight_megabytes_is_kept_like_a_small_one(catalog, record
     big = np.random.default_rng(0).normal(size=(1024, 1024))
     live.emit("topograph", recorder.topograph() | {"stm_scanner_topograph": big})
     assert np.array_equal(catalog[-1].topograph.height, big) and big.nbytes == 8 * 2**20
+
+
+def test_tiled_opens_in_this_process_beside_the_http_client_that_mcp_brings(catalog, recorder):
+    """Starlette's test client prefers httpx2 where that is installed, and Tiled hands it an address of httpx."""
+    pytest.importorskip("httpx2", reason="pip install 'bluesky-stm[mcp]'")
+    before = sys.modules.get("starlette.testclient")
+    recorder(catalog).run(2)
+    assert len(catalog.client) == 1
+    assert sys.modules["httpx2"].__version__ and sys.modules.get("starlette.testclient") is before

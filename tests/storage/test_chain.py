@@ -1,5 +1,8 @@
 """The chain of digests: what was closed is proved, and what was altered, removed, added or put elsewhere is found."""
 
+import hashlib
+import io
+import json
 import os
 import random
 import shutil
@@ -15,6 +18,7 @@ import pytest
 from bluesky_stm.errors import FileFormatError, SettingsError
 from bluesky_stm.runs import replay
 from bluesky_stm.storage import Run, export, import_run, open_catalog, verify
+from bluesky_stm.storage._chain import chained
 from bluesky_stm.storage._journal import pack
 
 VERIFIER = Path(__file__).parents[2] / "examples" / "verify_run.py"
@@ -106,6 +110,9 @@ EDITS = {
     "the stop": edited("stop", lambda doc: {"reason": "all is well", **doc}),
     "the chain taken away": without("chain"),
     "the stop taken away": lambda documents: documents[:-1],
+    "the chain taken away and the version lowered": lambda documents: without("chain")(
+        [("start", {**documents[0][1], "schema_version": 1}), *documents[1:]]
+    ),
     "the processor": edited(
         "stop", lambda doc: {**doc, "chain": {**doc["chain"], "machine": {}, "digest": doc["chain"]["digest"]}}
     ),
@@ -116,16 +123,20 @@ EDITS = {
 def test_each_edit_of_the_documents_is_found_and_no_edited_run_replays_as_exact(journal, toy_agent, edit):
     documents = [(name, doc) for name, doc in Run(journal).documents()]
     path = altered(journal, b"".join(pack(name, doc) for name, doc in EDITS[edit](documents)))
-    assert verify(path).state == "altered"
+    downgraded = "lowered" in edit
+    assert verify(path).state == ("without a chain" if downgraded else "altered")
     try:
-        assert not replay(path, toy_agent()).exact
+        again = replay(path, toy_agent())
+        assert not again.exact
+        if downgraded:
+            assert again.agrees and "has no chain: nothing is proved" in str(again) and "bit for bit" not in str(again)
     except FileFormatError as error:
         assert "without a stop document" in str(error)
 
 
 def test_a_run_of_a_version_without_chains_is_read_and_said_to_have_none():
     proof = verify(OLD)
-    assert proof.state == "without a chain" and not proof.whole and "nothing can be said" in str(proof)
+    assert proof.state == "without a chain" and not proof.whole and "nothing is proved" in str(proof)
 
 
 def test_a_run_that_goes_on_is_not_finished_and_one_that_was_killed_is_closed_by_who_found_it(tmp_path, recorder):
@@ -134,7 +145,7 @@ def test_a_run_that_goes_on_is_not_finished_and_one_that_was_killed_is_closed_by
         assert verify(catalog[-1]).state == "not finished"
     with open_catalog(tmp_path) as catalog:
         proof = verify(catalog[-1])
-        assert proof.whole and proof.chain["closed_by"] == "recovery" and "not proved" in str(proof)
+        assert proof.state == "closed later" and proof.chain["closed_by"] == "recovery" and "not proved" in str(proof)
 
 
 def test_a_chain_goes_along_with_an_export_and_an_import_and_an_altered_file_is_not_taken_in(journal, tmp_path):
@@ -148,15 +159,57 @@ def test_a_chain_goes_along_with_an_export_and_an_import_and_an_altered_file_is_
             import_run(other, tmp_path / "bad.msgpack")
         assert len(other) == 0
         run = import_run(other, path)
-        assert verify(run).whole and run.path.read_bytes() == journal.read_bytes()
+        assert verify(run).whole and verify(run).chain["closed_by"] == "the run" and f"imported from {path}" in str(verify(run))
         assert run.origin["file"] == str(path) and len(run.origin["sha256"]) == 64
+        assert export(run, tmp_path / "again.msgpack").read_bytes() == run.path.read_bytes()
+        *others, (_, stop) = list(run.documents())
+        chain = stop.pop("chain")
+        forged = chained([*others, ("stop", {**stop, "exit_status": "fail"})], pack, "import", {"within": chain["within"]})
+        path = altered(run.path, b"".join(forged))
+        assert verify(path).state == "altered" and lean(path).returncode == 1 and lean(run.path).returncode == 0
+    with open_catalog(tmp_path / "third") as third:
+        assert verify(import_run(third, tmp_path / "again.msgpack")).whole
+
+
+def test_a_run_that_was_altered_in_its_catalog_is_exported_only_when_asked_and_the_file_says_so(journal, tmp_path):
+    journal.write_bytes(journal.read_bytes().replace(b"EuZn2As2", b"EuZn2Sb2"))
+    with open_catalog(journal.parents[1], write=False) as catalog:
+        for suffix in (".msgpack", ".jsonl", ".csv", ".dat"):
+            with pytest.raises(
+                FileFormatError, match=r"altered since it was closed: the first alteration .* Nothing was written"
+            ):
+                export(catalog[-1], tmp_path / f"run{suffix}", spectrum=0)
+        assert not list(tmp_path.glob("run.*"))
+        for suffix in (".msgpack", ".jsonl"):
+            proof = verify(path := export(catalog[-1], tmp_path / f"run{suffix}", altered=True))
+            assert proof.state == "altered" and "the first alteration" in str(proof)
+            with open_catalog(tmp_path / "other") as other, pytest.raises(FileFormatError, match="altered since it was closed"):
+                import_run(other, path)
+        about = json.loads(
+            export(catalog[-1], tmp_path / "run.dat", spectrum=0, altered=True)
+            .read_text()
+            .partition("bluesky_stm ")[2]
+            .partition("\n")[0]
+        )
+        assert "the first alteration" in about["altered"]
+
+
+@pytest.mark.parametrize("suffix", [".msgpack", ".jsonl"])
+def test_an_export_of_a_run_that_goes_on_is_not_finished_and_its_bytes_are_proved(tmp_path, recorder, suffix):
+    with open_catalog(tmp_path / "catalog") as catalog, open_catalog(tmp_path / "other") as other:
+        recorder(catalog)
+        path = export(catalog[-1], tmp_path / f"run{suffix}")
+        assert verify(path).state == "not finished" and "not finished" in str(verify(path))
+        assert "goes on" in import_run(other, path).stop["reason"] and verify(other[-1]).state == "not finished"
+        path.write_bytes(path.read_bytes().replace(b"goes on", b"goes of"))
+        assert verify(path).state == "altered"
 
 
 def test_documents_that_do_not_hold_the_chain_they_bring_get_one_that_says_so(journal, tmp_path):
     documents = EDITS["a value"](list(Run(journal).documents()))
     with open_catalog(tmp_path / "other") as other:
         proof = verify(import_run(other, documents))
-        assert proof.whole and proof.chain["closed_by"] == "import" and "does not hold" in str(proof)
+        assert proof.state == "closed later" and proof.chain["closed_by"] == "import" and "does not hold" in str(proof)
 
 
 def test_a_run_whose_bytes_are_not_at_hand_is_refused(journal):
@@ -178,9 +231,12 @@ def test_files_of_large_images_belong_to_the_chain(tmp_path, recorder):
     shutil.move(tmp_path / "catalog", tmp_path / "moved")
     path = tmp_path / "moved" / "journal" / path.name
     assert verify(path).whole and lean(path).returncode == 0
+    shutil.copytree(tmp_path / "moved", tmp_path / "catalog")  # the documents name a folder of this catalog again
     (tmp_path / "moved" / "images" / "one.h5").write_bytes(b"other pixels")
+    assert verify(tmp_path / "catalog" / "journal" / path.name).whole, "each of the two is judged by its own files"
     assert "has been altered" in str(verify(path)) and "has been altered" in lean(path).stdout
     (tmp_path / "moved" / "images" / "one.h5").unlink()
+    assert (tmp_path / "catalog" / "images" / "one.h5").exists()
     assert "is not there" in str(verify(path)) and "is not there" in lean(path).stdout
 
 
@@ -199,6 +255,13 @@ def test_a_key_of_the_facility_signs_and_another_does_not(tmp_path, recorder, mo
         recorder(catalog).run(2)
         run = catalog[-1]
     assert "not checked" in str(verify(run)) and verify(run, tmp_path / "facility.pub").whole
+    with open_catalog(tmp_path / "imported") as other:
+        assert verify(import_run(other, export(run, tmp_path / "run.msgpack")), tmp_path / "facility.pub").whole
+    with open_catalog(tmp_path / "killed") as catalog:
+        recorder(catalog)
+    with open_catalog(tmp_path / "killed") as catalog:
+        proof = verify(catalog.recovered[0], tmp_path / "facility.pub")
+        assert proof.state == "closed later" and not proof.faults and proof.chain["signature"]
     assert "not made with the key" in str(verify(run, tmp_path / "stranger.pub"))
     monkeypatch.setenv("BLUESKY_STM_KEY", str(tmp_path / "facility.pub"))
     with pytest.raises(SettingsError, match="no private key"):
@@ -206,4 +269,92 @@ def test_a_key_of_the_facility_signs_and_another_does_not(tmp_path, recorder, mo
     monkeypatch.delenv("BLUESKY_STM_KEY")
     with open_catalog(tmp_path / "other") as catalog:
         recorder(catalog).run(1)
-        assert "not signed" in str(verify(catalog[-1], tmp_path / "facility.pub"))
+        unsigned = verify(catalog[-1], tmp_path / "facility.pub")
+        assert unsigned.state == "not signed" and not unsigned.faults and "unaltered" in str(unsigned)
+        with pytest.raises(SettingsError, match="holds no public key"):
+            verify(catalog[-1], tmp_path / "no such key.pub")
+
+
+def test_a_journal_under_the_name_of_another_run_is_altered(tmp_path, recorder):
+    with open_catalog(tmp_path) as catalog:
+        recorder(catalog, schema_version=2).run(2)
+        recorder(catalog, schema_version=2).run(3)
+    first, second = sorted((tmp_path / "journal").glob("*.msgpack"))
+    one, other = first.read_bytes(), second.read_bytes()
+    first.write_bytes(other), second.write_bytes(one)
+    with open_catalog(tmp_path, write=False) as catalog:
+        found = [verify(run) for run in catalog]
+    assert [one.state for one in found] == ["altered", "altered"]
+    assert all("under the name of run" in str(one) for one in found)
+
+
+def test_a_journal_whose_name_gives_it_another_time_or_that_is_there_twice_is_altered(tmp_path, recorder):
+    with open_catalog(tmp_path) as catalog:
+        recorder(catalog, schema_version=2).run(2)
+    (path,) = (tmp_path / "journal").glob("*.msgpack")
+    shutil.copy(path, path.with_name(f"20991231T000000.000000-{path.name.partition('-')[2]}"))
+    with open_catalog(tmp_path, write=False) as catalog:
+        first, newest = (verify(run) for run in catalog)
+    assert first.whole and newest.state == "altered" and "began at another time" in str(newest)
+
+
+def closed_again(documents, /, **entries):
+    """A journal with other entries in its chain, or other documents before it, whose digest holds: anybody can write one."""
+    *before, (_, stop) = documents
+    chain = {**{name: value for name, value in stop["chain"].items() if name != "digest"}, **entries, "digest": "0" * 64}
+    data = b"".join(msgpack.packb(one) for one in before) + pack("stop", {**stop, "chain": chain})
+    return data[:-64] + hashlib.sha256(data[:-64]).hexdigest().encode()
+
+
+@pytest.fixture
+def records(tmp_path, recorder):
+    """The documents of a short run as they stand in a journal, and a file for what is made of them."""
+    with open_catalog(tmp_path / "catalog") as catalog:
+        recorder(catalog, schema_version=2).run(2)
+        return list(msgpack.Unpacker(io.BytesIO(catalog[-1].path.read_bytes()))), tmp_path / "made.msgpack"
+
+
+@pytest.mark.parametrize("value", [None, 7, 1.5, "zz", b"\xff", [1], [[{}]], {"a": 1}], ids=repr)
+def test_a_chain_that_makes_no_sense_is_altered_whatever_its_digest(records, value, toy_agent):
+    documents, path = records
+    sound = {"machine": dict, "origin": dict, "signature": str}
+    for entry in (*sound, "algorithm", "closed_by", "documents", "marks", "files", "versions", "altered", "within"):
+        path.write_bytes(closed_again(documents, **{entry: value}))
+        proof = verify(path)
+        assert proof.whole is isinstance(value, sound.get(entry, ())) and "\n" not in str(proof), entry
+        assert proof.whole or (proof.state == "altered" and entry in str(proof)), entry
+    assert not replay(path, toy_agent()).exact
+
+
+@pytest.mark.parametrize(
+    "odd", [[], "x", ["start", [1]], ["start", {}, 1], ["word", {}], ["resource", {"uid": [1]}], ["stop", {}]]
+)
+def test_what_is_no_document_of_a_run_is_altered_whatever_the_digest(records, odd):
+    (begin, *rest), path = records
+    for documents in ([odd, begin, *rest], [begin, odd, *rest]):
+        path.write_bytes(closed_again(documents, documents=len(documents)))
+        assert verify(path).state == "altered"
+
+
+def test_both_verifiers_agree_on_what_makes_no_sense_and_on_a_signature_that_is_not_checked(records):
+    documents, path = records
+    odd = {"closed_by": "me"}, {"marks": 7}, {"within": "zz"}, {"altered": None}, {"documents": 3}, {"versions": []}
+    paths = [path.with_name(f"{number}.msgpack") for number in range(len(odd))]
+    for path, entries in zip(paths, odd, strict=True):
+        path.write_bytes(closed_again(documents, **entries))
+    said = lean(*paths)
+    assert said.returncode == 1 and said.stdout.count(": ALTERED: ") == len(odd) and not said.stderr, said
+    paths[0].write_bytes(closed_again(documents, signature="00"))
+    assert ", signed, which is not checked here" in lean(paths[0]).stdout and "signature was not checked" in str(
+        verify(paths[0])
+    )
+
+
+def test_a_file_that_is_not_there_is_refused_in_words(tmp_path):
+    (tmp_path / "folder.msgpack").mkdir()
+    os.mkfifo(tmp_path / "pipe.msgpack")
+    for name in ("nothing.msgpack", "folder.msgpack", "pipe.msgpack"):
+        with pytest.raises(FileFormatError, match="cannot be read"):
+            verify(tmp_path / name)
+    said = lean(tmp_path / "folder.msgpack")
+    assert said.returncode == 2 and "cannot be read" in said.stdout and not said.stderr

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from bluesky_stm.errors import CatalogError, FileFormatError
 from bluesky_stm.runs import replay
-from bluesky_stm.storage import Journal, open_catalog, read_journal, runs
+from bluesky_stm.storage import Journal, open_catalog, read_journal, runs, verify
 
 CHILD = """
 import importlib.util, sys
@@ -59,7 +59,7 @@ def check_killed(folder, seed: int, kept: int, toy_agent) -> None:
         assert run.stop["num_events"].get("primary", 0) == len(run.spectra)
         assert runs(catalog).status.iloc[-1] == "abort"
         if run.decisions:
-            assert replay(run, toy_agent(seed=seed)).exact
+            assert replay(run, toy_agent(seed=seed)).agrees
     with open_catalog(folder) as again:
         assert not again.recovered
 
@@ -279,3 +279,54 @@ def test_the_start_of_a_run_is_on_the_disk_with_its_name_where_every_document_mu
         recorder(catalog)
     folder = str((tmp_path / "journal").resolve())
     assert folder in forced and any(name.endswith((".new", ".part")) for name in forced)
+
+
+def test_a_live_session_keeps_its_folder_also_when_somebody_removes_the_file_of_its_lock(tmp_path, recorder):
+    with open_catalog(tmp_path) as catalog:
+        recorder(catalog, schema_version=2)
+        (tmp_path / "writer.lock").unlink()
+        another = subprocess.run(
+            [sys.executable, "-c", f"from bluesky_stm.storage import open_catalog; open_catalog({str(tmp_path)!r})"],
+            capture_output=True,
+            text=True,
+        )
+        assert another.returncode == 1 and "is being written by process" in another.stderr
+        assert catalog[-1].stop is None
+    with open_catalog(tmp_path) as catalog:
+        assert len(catalog.recovered) == 1
+
+
+def test_what_another_process_has_appended_to_a_journal_does_not_come_along_when_it_is_written_again(tmp_path, recorder):
+    with open_catalog(tmp_path) as catalog:
+        live = recorder(catalog, schema_version=2)
+        (part,) = (tmp_path / "journal").glob("*.part")
+        with part.open("ab") as file:
+            file.write(b"\x92\xa4stop\x80")
+        part.rename(part.with_suffix(""))
+        live.sink("stop", live.bundle.compose_stop())
+        assert verify(catalog[-1]).whole
+
+
+def test_what_a_killed_import_left_behind_is_gone_when_the_catalog_is_opened_to_write(tmp_path):
+    open_catalog(tmp_path).close()
+    (tmp_path / ".import-abc").mkdir()
+    (tmp_path / ".import-abc" / "run").write_bytes(b"half of a run")
+    open_catalog(tmp_path, write=False).close()
+    assert (tmp_path / ".import-abc").exists(), "who reads changes nothing"
+    open_catalog(tmp_path).close()
+    assert not (tmp_path / ".import-abc").exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["writer.lock", "writer.json", "journal.list", "journal/20261130T000000.000000-a.msgpack.part"]
+)
+def test_a_catalog_whose_files_lead_elsewhere_is_not_written_and_what_they_lead_to_stays(tmp_path, name):
+    open_catalog(tmp_path / "catalog").close()
+    precious = tmp_path / "precious"
+    precious.write_bytes(b"not a journal")
+    (tmp_path / "catalog" / name).unlink(missing_ok=True)
+    (tmp_path / "catalog" / name).symlink_to(precious)
+    with pytest.raises(CatalogError, match=r"is a link to .*precious.*Nothing has been changed"):
+        open_catalog(tmp_path / "catalog")
+    assert precious.read_bytes() == b"not a journal"
+    open_catalog(tmp_path / "catalog", write=False).close()

@@ -13,7 +13,9 @@ rocrate = pytest.importorskip("rocrate.rocrate")
 def catalog(tmp_path, recorder, toy_agent):
     with open_catalog(tmp_path / "catalog") as catalog:
         for seed, sample in ((1, "Au(111)"), (2, "Au-111-")):
-            recorder(catalog, toy_agent(seed=seed), sample=sample, operator="A. Person", campaign="night 3").run(4)
+            recorder(
+                catalog, toy_agent(seed=seed), sample=sample, operator="A. Person", proposal="P-12", campaign="night 3"
+            ).run(4)
         yield catalog
 
 
@@ -28,6 +30,8 @@ def test_the_crate_holds_each_run_its_sample_its_person_and_its_times(catalog, t
     for run in runs:
         action = read.get(f"#run-{run.uid}")
         assert action["object"]["name"] == run.start["sample"] and action["agent"]["name"] == "A. Person"
+        said = {one["name"]: one["value"] for one in action["additionalProperty"]}
+        assert said["proposal"] == "P-12" and said["agent"] and said["scalarizer"]
         assert action["startTime"] < action["endTime"] and action["actionStatus"].endswith("CompletedActionStatus")
         assert {file.id for file in action["result"]} == {f"runs/{run.uid}.msgpack", f"runs/{run.uid}.nxs"}
 

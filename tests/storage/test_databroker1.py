@@ -40,7 +40,7 @@ for uid in list(catalog):
         "image": run.topograph.read()["stm_scanner_topograph"].values.tolist(),
         "status": run.metadata["stop"]["exit_status"],
         "table": len(header.table("primary")),
-        "replays": [replay(source, conftest.ToyAgent(seed=3)).exact for source in (run, header)],
+        "replays": [replay(source, conftest.ToyAgent(seed=3)).agrees for source in (run, header)],
     }
 print(json.dumps(found))
 """
@@ -71,7 +71,7 @@ with open_catalog("databroker:beamline", folder=home / "elsewhere", write=False)
         "sent": sent, "faults": faults, "uids": list(table.uid), "here": os.listdir(home / "elsewhere" / "journal"),
         "listed": runs(catalog).equals(table), "second": list(runs(catalog, sample="SAMPLE 2").uid),
         "loaded": load_run(catalog[table.uid[1][:8]]).equals(loaded),
-        "replays": replay(catalog[-1], conftest.ToyAgent(2)).exact,
+        "replays": replay(catalog[-1], conftest.ToyAgent(2)).agrees,
     }))
 """
 

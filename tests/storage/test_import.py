@@ -75,6 +75,14 @@ def test_at_the_command_line_a_refused_file_is_said_at_the_end(tmp_path):
     assert "1 there already." in again.output
 
 
+def test_the_page_of_an_import_counts_the_spectra_that_it_holds(tmp_path, data_file):
+    """A published run holds 210 spectra, and an exploration of it would be suggested a budget of 60."""
+    where = ["--catalog", str(tmp_path / "catalog")]
+    CliRunner().invoke(app, ["import", str(data_file("Figure7_DKL1_200nm.hf5")), *where])
+    (line,) = [line for line in CliRunner().invoke(app, ["show", *where]).output.splitlines() if line.startswith("spectra")]
+    assert line.split()[1].strip(",") == "210" and "60" not in line
+
+
 def test_the_channel_can_be_named_at_the_command_line(tmp_path):
     path = made.dat(tmp_path / "a.dat", {"Bias calc (V)": V, "Current (A)": CURRENT, "Aux 7 (V)": SLOPE * 1e8})
     where = ["--catalog", str(tmp_path / "catalog")]

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import numpy as np
 import pytest
 
-from bluesky_stm.errors import CatalogError
+from bluesky_stm.errors import CatalogError, SettingsError
 from bluesky_stm.protocols import Failed
 from bluesky_stm.scalarizers import make_scalarizer
 from bluesky_stm.steer import Intervention
@@ -55,6 +55,18 @@ def test_a_damaged_journal_hides_no_other_run(catalog, recorder, caplog):
     assert table.spectra[0] == 3 and 2 <= table.spectra[1] <= 3
     assert [run.uid for root in campaign_tree(catalog) for run in root] == [first, torn, last]
     assert gone in caplog.text
+
+
+def test_a_run_that_is_removed_after_its_folder_was_listed_hides_no_other(catalog, recorder, caplog):
+    for _ in range(2):
+        recorder(catalog).run(1)
+    first, second = list(catalog)
+    first.path.unlink()
+    changed = first.path.parent.stat().st_mtime_ns  # on a disk whose clock is coarse it is that of the list
+    catalog._listing._seen = changed, [first.path.name, second.path.name]
+    assert list(runs(catalog).uid) == [second.uid] and "removed or renamed" in caplog.text
+    with pytest.raises(CatalogError, match="is there no more"):
+        assert first.stop
 
 
 def test_a_catalog_with_nothing_that_fits_gives_an_empty_table_with_its_columns(catalog):
@@ -181,6 +193,16 @@ def test_loaded_maps_know_where_their_candidates_lie(catalog, recorder, toy_agen
     assert maps["mean"].dims == maps["acquisition"].dims == ("map", "candidate")
     np.testing.assert_allclose(maps["acquisition"], -maps["mean"])
     np.testing.assert_allclose(np.column_stack([maps.x, maps.y]), agent.candidates)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [{"spectra": 3}, {"spectra": slice(None, None, 0)}, {"spectra": slice(0.5)}, {"without": ["mpas"]}, {"without": "maps"}],
+)
+def test_a_part_of_a_run_that_makes_no_sense_is_refused(catalog, recorder, part):
+    recorder(catalog).run(2)
+    with pytest.raises(SettingsError, match="Nothing was loaded"):
+        load_run(catalog[-1], **part)
 
 
 def test_a_run_without_spectra_loads_what_it_has(catalog, recorder):

@@ -69,6 +69,7 @@ ODD = {
     "a campaign of two lines": change("start", campaign="a\nb"),
     "a stop without its status": lambda documents: documents[-1][1].pop("exit_status"),
     "a stop with another status": change("stop", exit_status="maybe"),
+    "a stop before the start": lambda documents: documents[-1][1].update(time=documents[0][1]["time"] - 3600),
     "a stop of another run": change("stop", run_start="another"),
     "a stop that counts more": change("stop", num_events={"primary": 99}),
     "two starts": lambda documents: documents.insert(1, documents[0]),
@@ -231,5 +232,5 @@ def test_a_step_and_a_place_that_make_no_sense_are_refused(odd, said):
 
 def test_the_mark_of_an_import_is_plain_json(catalog, foreign):
     run = import_run(catalog, foreign)
-    mark = json.loads((catalog.path / "imported" / f"{run.uid}.json").read_text())
-    assert mark["object"] == "list" and mark["imported"] and mark["by"] and run.origin == mark
+    mark = json.loads(json.dumps(run.origin))
+    assert mark["object"] == "list" and mark["imported"] and mark["by"] and run.origin == mark == run.stop["chain"]["origin"]

@@ -9,7 +9,7 @@ from bluesky_stm.controllers.simulated._feedback import FeedbackLoop
 from bluesky_stm.controllers.simulated._noise import NoiseSource, remembering
 from bluesky_stm.controllers.simulated._profile import GOOD_DAY
 from bluesky_stm.protocols import FeedbackGains, LockInSettings, SweepSettings
-from bluesky_stm.surface import Surface, SurfacePoints, block_rng
+from bluesky_stm.surface import Surface, SurfacePoints, SweepIntegral, block_rng
 from bluesky_stm.surface._random import SmoothField, smooth_fields
 
 SURFACE = Surface(seed=3)
@@ -140,3 +140,12 @@ def test_noise_that_remembers_is_the_same_in_short_and_in_long_lines(length):
 def test_the_noise_of_a_seed_is_what_numpy_draws_from_the_seed_the_kind_and_the_number(seed):
     expected = np.random.default_rng([seed, *b"sweep", 12]).standard_normal(4)
     assert NoiseSource(seed).of("sweep", 12).standard_normal(4).tolist() == expected.tolist()
+
+
+def test_a_tip_that_is_pressed_into_the_surface_carries_what_contact_does():
+    """However far a motor has run on before anybody withdraws it."""
+    sweep = SweepIntegral(SURFACE.barrier, np.linspace(-1.5, 1.5, 31), finest=SURFACE.finest)
+    states = SurfacePoints(SURFACE, np.zeros((3, 2))).states(sweep.edges)
+    near, contact, pressed = sweep(states, np.array([0.05, 0.0, -500.0]))[0]
+    np.testing.assert_allclose(pressed, contact, rtol=1e-6)
+    assert abs(contact[0]) > 2 * abs(near[0]) > 1e4, "in nA: beyond any preamplifier"

@@ -40,7 +40,11 @@ def seen_through(surface, frame, places):
 
 @pytest.mark.slow
 def test_a_place_is_the_same_through_every_frame_in_any_order_and_in_another_process(tmp_path):
-    """200 places through frames of 500, 50 and 5 nm: heights to 1e-6 nm, states to 1e-6 relative."""
+    """200 places through frames of 500, 50 and 5 nm: heights to 1e-6 nm, states to 1e-6 relative, edges of bands to 2e-8 eV.
+
+    Of many places the smooth fields are computed in single precision, 1e-7 of their unit, which is some 100 meV for an edge. A
+    density that sets in there has no relative error: it lies between those of energies 2e-8 eV to either side.
+    """
     rng = np.random.default_rng(0)
     places = np.array([37.0, -21.0]) + rng.uniform(-2.4, 2.4, (200, 2))
     np.save(tmp_path / "places.npy", places)
@@ -52,10 +56,12 @@ def test_a_place_is_the_same_through_every_frame_in_any_order_and_in_another_pro
     assert (up["ldos"] == down["ldos"]).all()
     surface = Surface(seed=11)
     scale = up["ldos"].max()
+    beside = [surface.ldos(places, ENERGIES + moved) for moved in (-2e-8, 0.0, 2e-8)]
+    least, most = np.min(beside, axis=0), np.max(beside, axis=0)
     for side in (50, 500, 5):
         height, ldos = seen_through(surface, Frame.square((37.0, -21.0), side, 80), places)
         assert height == pytest.approx(up["height"], abs=1e-6)
-        assert ldos == pytest.approx(up["ldos"], rel=1e-6, abs=1e-12 * scale)
+        assert (ldos >= least * (1 - 1e-6) - 1e-12 * scale).all() and (ldos <= most * (1 + 1e-6) + 1e-12 * scale).all()
 
 
 def test_another_seed_is_another_surface():

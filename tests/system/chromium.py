@@ -86,6 +86,12 @@ class Chromium:
         self._process.wait(10)
         os.close(self._to), os.close(self._from)
 
+    def kill(self):
+        """End it as a crash would."""
+        self._process.kill()
+        self._process.wait(10)
+        os.close(self._to), os.close(self._from)
+
     def _read(self):
         while b"\0" not in self._rest:
             with selectors.DefaultSelector() as answers:  # select() fails in a process with many open files

@@ -4,12 +4,14 @@ import subprocess
 import time
 from contextlib import ExitStack
 
+import numpy as np
 import pytest
 
 from bluesky_stm.geometry import Frame
 from bluesky_stm.measurements import Quality
-from bluesky_stm.runs import replay
+from bluesky_stm.runs import rebuild_agent, replay
 from bluesky_stm.storage import open_catalog
+from bluesky_stm.teaching import teach
 
 pytest.importorskip("bluesky_queueserver_api", reason="pip install 'bluesky-stm[queueserver]'")
 from bench import BIN, Bench, free_port, wait_for
@@ -96,6 +98,37 @@ def test_an_item_that_was_aborted_goes_on_where_it_stopped_and_so_does_one_whose
     assert second.stop["exit_status"] == "abort" or "reason" in second.stop, "a session that came later gave it its end"
     bench.add("approach")  # whatever the worker left: the next test begins in contact
     bench.result()
+
+
+@pytest.mark.slow
+def test_an_item_that_is_aborted_after_every_tenth_spectrum_ends_with_the_map_of_the_same_values(bench):
+    """As an agent that was taught the same values in one run that was never aborted; each place is measured once."""
+    bench.add("explore", scale="defect", budget=60, agent="gp-xy")
+    parts = []
+    while True:
+        wait_for(lambda: bench.spectra() >= 10 or bench.client.status(reload=True)["manager_state"] == "idle")
+        parts.append(bench.newest().uid)
+        if bench.client.status(reload=True)["manager_state"] == "idle":
+            break
+        bench.client.re_pause("immediate")
+        bench.client.wait_for_idle_or_paused(timeout=60)
+        if bench.client.status(reload=True)["manager_state"] == "paused":
+            bench.client.re_abort()
+        bench.client.wait_for_idle(timeout=60)
+        if not bench.client.status(reload=True)["items_in_queue"]:
+            break  # it came to its end before the pause did
+        bench.client.queue_start()
+    *aborted, last = bench.runs(dict.fromkeys(parts))
+    assert len(aborted) >= 3 and all(run.stop["exit_status"] == "abort" for run in aborted)
+    assert sum(len(run.spectra) for run in (*aborted, last)) == 60
+    assert replay(last).exact
+    whole = rebuild_agent(aborted[0].start)
+    begun = [document for run in aborted for document in run.documents() if document[0] != "stop"]
+    starts = [document for document in begun if document[0] == "start"][:1]
+    begun = [*starts, *(document for document in begun if document[0] != "start")]
+    teach(whole, [*begun, *(document for document in last.documents() if document[0] != "start")])
+    stored = [event["data"]["agent_map_mean"] for event in last.events("maps")][-1]
+    np.testing.assert_array_equal(np.ravel(whole.posterior().mean), np.ravel(stored))
 
 
 def test_a_person_steers_an_item_through_the_queue_and_is_on_record(bench):
@@ -204,31 +237,35 @@ def test_the_host_of_the_instrument_has_no_torch(torchless):
     assert result["exit_status"] == "failed" and "No module named 'torch'" in result["traceback"]
 
 
-def test_a_remote_agent_leads_to_the_decisions_of_a_local_one(torchless):
+@pytest.fixture(scope="module")
+def remote(torchless):
+    """What an agent on another host printed, and its run."""
     torchless.client.history_clear()
     torchless.client.queue_clear()
     said = torchless.call(*agent_command(torchless, "--scale", "terrace", "--seed", 3, "--budget", 12))
+    (run,) = torchless.runs(torchless.result()["run_uids"])
+    return said, run
+
+
+def test_a_remote_agent_leads_to_the_decisions_of_a_local_one(remote):
+    said, run = remote
     assert "success" in said
-    result = torchless.result()
-    (run,) = torchless.runs(result["run_uids"])
     assert len(run.spectra) == 12
     assert [decision.ingested for decision in run.decisions] == list(range(13)), "each measurement is taken in once"
     assert len({decision.why for decision in run.decisions}) > 1, "seed points, and then decisions of a model"
     assert replay(run).exact, "an agent of the same description, taught here, decides the same to the last bit"
 
 
-def test_a_remote_agent_gets_an_earlier_run_from_the_instrument(torchless):
+def test_a_remote_agent_gets_an_earlier_run_from_the_instrument(torchless, remote):
+    _, earlier = remote
     torchless.client.history_clear()
     torchless.client.queue_clear()
     options = "--scale", "terrace", "--seed", 3, "--budget", 6
-    torchless.call(*agent_command(torchless, *options))
-    (earlier,) = torchless.result()["run_uids"]
-    torchless.client.history_clear()
-    assert "success" in torchless.call(*agent_command(torchless, *options, "--prior", earlier))
+    assert "success" in torchless.call(*agent_command(torchless, *options, "--prior", earlier.uid))
     (uid,) = torchless.result()["run_uids"]
     with open_catalog(torchless.catalog, write=False) as catalog:
         again = replay(catalog[uid])
-    assert again.exact and again.run.start["agent"]["prior"] == [earlier]
+    assert again.exact and again.run.start["agent"]["prior"] == [earlier.uid]
     assert len(again.agent.checkpoint()["inherited"]) > 0
 
 
@@ -260,7 +297,7 @@ def test_an_agent_that_gets_no_documents_says_so(bench):
     nowhere = f"tcp://127.0.0.1:{free_port()}"
     command = ["bluesky-stm", "agent", "--subscribe", nowhere, "--queue", bench.queue, "--scale", "terrace", "--budget", "4"]
     done = subprocess.Popen([BIN / command[0], *command[1:]], env=bench.environment, stderr=subprocess.PIPE, text=True)
-    wait_for(lambda: bench.client.status(reload=True)["manager_state"] == "executing_queue")
+    wait_for(lambda: bench.client.status(reload=True)["re_state"] == "running")
     bench.client.re_pause("immediate")  # a person need not wait for the two minutes that an answer may take
     bench.client.wait_for_idle_or_paused(timeout=60)
     bench.client.re_abort()

@@ -73,7 +73,7 @@ def assert_same_state(agent, killed, last):
     np.testing.assert_array_equal(uninterrupted.posterior().mean, agent.posterior().mean)
 
 
-@pytest.mark.parametrize(("agent", "documents"), [("gp-xy", 1), ("gp-xy", 14), ("dkl", 19)])
+@pytest.mark.parametrize(("agent", "documents"), [("gp-xy", 1), pytest.param("gp-xy", 14, marks=pytest.mark.slow), ("dkl", 19)])
 def test_a_killed_exploration_is_completed_by_another_session(tmp_path, agent, documents):
     assert check(tmp_path, 3, kill(tmp_path, 3, agent, documents, delay=0.01))
 

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 from matplotlib.image import imread
 
 from bluesky_stm.facility import Facility, open_session
@@ -93,7 +94,8 @@ def test_who_joins_in_mid_run_sees_it_from_its_beginning(proxy, tmp_path):
 
 
 def test_run_shows_itself_in_a_picture(tmp_path):
-    command = [BIN / "bluesky-stm", "run", "--budget", "2", "--agent", "random", "--catalog", "data", "--picture", "live.png"]
+    (tmp_path / "scales.yaml").write_text(yaml.safe_dump([{**SCALE, "agent": "random"}]))
+    command = [BIN / "bluesky-stm", "run", "--scales", "scales.yaml", "--catalog", "data", "--picture", "live.png"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stderr
     assert shows_something(tmp_path / "live.png")

@@ -34,6 +34,9 @@ pytestmark = pytest.mark.system
 
 SMALL = [scale.changed(pixels=64, budget=8, seeds=5) for scale in SCALES]
 
+CLIPS = ["Safe Tip threshold"]
+"""Many sweeps drive the preamplifier to its end: a Safe Tip that acts below it would end the run."""
+
 
 def wire(value, unit="nm"):
     """What float32 in SI makes of a value."""
@@ -111,7 +114,7 @@ def explored_both_ways(scales, folder):
     with NanonisServer(behind, (0,) * 4) as server:
         server.software.registers.set("Util.AcqPeriod", [0.001])
         calibration = {f"lockin_{name}": getattr(lockin, name) for name in ("response", "offset", "reference")}
-        options = {**calibration, "preamplifier": lockin.preamplifier, "sample": "EuZn2As2"}
+        options = {**calibration, "preamplifier": lockin.preamplifier, "sample": "EuZn2As2", "despite": CLIPS}
         there = explored(nanonis("127.0.0.1", 7, folder / "tcp", ports=server.ports, **options), scales)
     return here, there
 
@@ -173,7 +176,7 @@ def run_hit_by(faults, folder):
     with NanonisServer(witness, (0,) * 4) as server:
         server.software.registers.set("Util.AcqPeriod", [0.001])
         begun = time.monotonic()
-        session = nanonis("127.0.0.1", 1, folder, ports=server.ports, sample="EuZn2As2", timeout=0.4)
+        session = nanonis("127.0.0.1", 1, folder, ports=server.ports, sample="EuZn2As2", timeout=0.4, despite=CLIPS)
         plan = explore(session.stm, session.agent(TINY))
         for fault in faults:
             server.faults.add(fault)
@@ -253,18 +256,22 @@ def sim(request):
     command = [sys.executable, "-u", "-c", "from bluesky_stm.cli import main; main()", "nanonis-sim", *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         told = "".join(islice(process.stdout, 2))
-        yield re.search(r"ports ([\d,]+)", told)[1], re.search(r"--controller (\S+?)\.? ", told)[1]
+        yield re.search(r"ports ([\d,]+)", told)[1], re.search(r'--controller "(.+?)"', told)[1]
         process.kill()
+
+
+THREE = "- {name: tiny, frame: 16, pixels: 16, patch: 4, step: 2, budget: 3, seeds: 3, agent: random}\n"
 
 
 def test_a_person_checks_then_runs_at_the_simulated_server(sim, tmp_path):
     """Two processes, two commands; every write is printed before it is sent."""
     ports, controller = sim
     checked = CliRunner().invoke(app, ["nanonis-check", "--ports", ports], catch_exceptions=False)
-    assert checked.exit_code == 0, checked.output
-    assert "Ready for a supervised run" in checked.output
+    assert checked.exit_code == 1, checked.output
+    assert "Not ready: see to 1 of" in checked.output  # the Safe Tip that is overridden below
+    assert "Safe Tip threshold" in checked.output
     scales = tmp_path / "scales.yaml"
-    scales.write_text("- {name: tiny, frame: 16, pixels: 16, patch: 4, step: 2, budget: 3, seeds: 3, agent: random}\n")
+    scales.write_text(THREE)
     arguments = ["run", "--controller", f"{controller},announce=true", "--scales", str(scales)]
     done = CliRunner().invoke(app, [*arguments, "--catalog", str(tmp_path / "catalog")], catch_exceptions=False)
     assert done.exit_code == 0, done.output
@@ -278,9 +285,10 @@ def test_a_person_checks_then_runs_at_the_simulated_server(sim, tmp_path):
 @pytest.mark.parametrize("sim", [["--fault", "drop:BiasSpectr.Start:5"]], indirect=True)
 def test_a_fault_asked_for_on_the_command_line_ends_the_run_and_is_stored(sim, tmp_path):
     _, controller = sim
-    arguments = ["run", "--controller", controller, "--budget", "3", "--agent", "random"]
-    done = CliRunner().invoke(app, [*arguments, "--catalog", str(tmp_path)])
+    (tmp_path / "scales.yaml").write_text(THREE)
+    arguments = ["run", "--controller", controller, "--scales", str(tmp_path / "scales.yaml")]
+    done = CliRunner().invoke(app, [*arguments, "--catalog", str(tmp_path / "catalog")])
     assert done.exit_code != 0
-    with open_catalog(tmp_path) as catalog:
+    with open_catalog(tmp_path / "catalog") as catalog:
         assert catalog[-1].stop["exit_status"] == "fail"
         assert len(catalog[-1].spectra) in {1, 2}  # the first sweeps of a run are those at the reference place of the tip

@@ -2,12 +2,15 @@
 
 import base64
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from chromium import NEEDED, Chromium
 
+from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.measurements import Quality
+from bluesky_stm.protocols import Failed
 from bluesky_stm.views import RunRecord, report
 
 pytestmark = [pytest.mark.system, NEEDED]
@@ -31,6 +34,7 @@ def path(campaign, tmp_path_factory):
 @pytest.fixture
 def page(browser, path):
     browser.open(path, 1400)
+    browser("lazily.all()")  # as if somebody had scrolled through all of it
     yield browser
     assert browser.complaints == []
 
@@ -54,6 +58,8 @@ def test_a_click_on_a_point_shows_its_spectrum(page, records, number):
     page("location.hash = ''")
     page.click(f"section .map [data-spectrum='{number}']")
     chart = "document.querySelectorAll('section:first-of-type .chart')[1]"
+    log = f"{chart}.closest('figure').querySelector('.tools button')"
+    page(f"(button => button.getAttribute('aria-pressed') === 'true' && button.click())({log})")
     assert page(f"{chart}.dataset.spectrum") == str(number)
     assert page("document.querySelector('.said').textContent").startswith(f"Spectrum {number + 1} of 30")
     pieces = page(f"[...{chart}.querySelectorAll('polyline.picked')].map((p) => p.getAttribute('points'))")
@@ -102,6 +108,76 @@ def test_all_maps_of_a_scale_zoom_together_and_come_back(page):
     assert page(boxes) == ["0 0 200 200"] * 3
 
 
+RINGS = """(() => {
+  const ring = document.querySelectorAll("section:nth-of-type(NUMBER) .map circle.KIND")[0].getBoundingClientRect();
+  const stage = document.querySelector("section:nth-of-type(NUMBER) .stage");
+  const map = stage.querySelector(".map").getBoundingClientRect();
+  const share = [(ring.left + ring.width / 2 - map.left) / map.width, (map.bottom - ring.top - ring.height / 2) / map.height];
+  const read = (name) => (node) => [parseFloat(node.style[name]) / 100, node.textContent];
+  const ends = (side, name) => [...stage.querySelectorAll(`.${side} span`)].map(read(name));
+  return { share, along: ends("along", "left"), up: ends("up", "bottom") };
+})()"""
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_the_axes_of_a_map_give_the_places_on_the_sample(page, records, number):
+    """A ring lies by the ticks beside it where the documents say: the best spectrum, and where the agent would go on."""
+    record = records[number - 1]
+    for kind, place in (("picked", record.places[record.best.number]), ("next", record.decisions[-1].point)):
+        seen = page(RINGS.replace("NUMBER", str(number)).replace("KIND", kind))
+        read = [
+            np.polyval(
+                np.polyfit([at for at, _ in ticks], [float(text.replace("\N{MINUS SIGN}", "-")) for _, text in ticks], 1), at
+            )
+            for ticks, at in ((seen["along"], seen["share"][0]), (seen["up"], seen["share"][1]))
+        ]
+        assert read == pytest.approx(tuple(place), abs=0.004 * record.frame.size[0])
+    said = page(f"document.querySelectorAll('.said')[{number - 1}].textContent").replace("\N{MINUS SIGN}", "-")
+    x, y = re.search(r"next would have been \(([-\d.e]+), ([-\d.e]+)\)", said).groups()
+    assert (float(x), float(y)) == pytest.approx(tuple(record.decisions[-1].point), rel=1e-3, abs=1e-3)
+
+
+def test_values_of_some_mev_are_told_in_mev_everywhere_on_the_page(browser, campaign, tmp_path):
+    """The same run with all values and biases a thousandth: the page shows the same figures in another unit."""
+    record = RunRecord.of(campaign[0])
+    for number, one in enumerate(record.observations):
+        swept = replace(one.spectrum, bias=one.spectrum.bias / 1000)
+        value = one.value / 1000 if isinstance(one.value, float) else one.value
+        record.observations[number] = replace(one, spectrum=swept, value=value, deviation=one.deviation / 1000)
+    record.decisions[:] = [replace(one, mean=one.mean / 1000, std=one.std / 1000) for one in record.decisions]
+    record.maps[:] = [replace(one, mean=one.mean / 1000, std=one.std / 1000) for one in record.maps]
+    asked = (
+        "[...document.querySelectorAll('section:first-of-type .key .ends span')].map((n) => n.textContent)",
+        "document.querySelector('section:first-of-type .said').textContent",
+        "[...document.querySelectorAll('section:first-of-type .chart text')].map((n) => n.textContent)",
+    )
+    pages = []
+    for number, shown in enumerate((RunRecord.of(campaign[0]), record)):
+        browser.open(report(shown, tmp_path / f"{number}.html"), 1400)
+        browser("lazily.all()")
+        pages.append([browser(each) for each in asked])
+    (bars, said, texts), (small_bars, small_said, small_texts) = pages
+    assert small_bars == bars and small_said == said.replace("\u202fV", "\u202fmV")
+    assert {text for text in small_texts if "(mV)" in text} == {text.replace("(V)", "(mV)") for text in texts if "(V)" in text}
+    assert len([text for text in small_texts if "(mV)" in text]) >= 6
+
+
+def test_a_run_without_a_value_shows_no_scale_of_values_and_its_spectra_in_the_order_taken(browser, make_run, tmp_path):
+    """A bar from 0 to 1 V would be made up."""
+    run = make_run(Frame(Point(0, 0), (50, 50), (32, 32)), "mesa", budget=12)
+    record = RunRecord.of(run)
+    record.maps.clear()
+    record.observations[:] = [replace(one, value=Failed("gap: none")) for one in record.observations]
+    browser.open(report(record, tmp_path / "report.html"), 1400)
+    browser("lazily.all()")
+    keys = browser("[...document.querySelectorAll('section .key')].map((n) => n.innerText)")
+    assert keys[0].startswith("no spectrum has a value") and "height" in keys[0] and keys[1:] == ["", ""]
+    assert browser("document.querySelectorAll('section .map .point.failed').length") == len(record.observations)
+    assert browser("document.querySelector('select[aria-label=\"Which spectra\"]').value") == "order"
+    assert "12 of 12 spectra" in browser("document.querySelector('.waterfall').nextSibling.textContent")
+    assert browser.complaints == []
+
+
 def test_a_child_frame_leads_to_its_section(page, records):
     page.click("section .map .childname")
     assert page("location.hash") == f"#{records[1].uid}"
@@ -115,8 +191,11 @@ def test_the_order_can_be_shown_instead_of_the_value(page):
 
 
 def test_a_logarithmic_axis_shows_decades(page):
-    page.click("section .tools button")
-    assert "10\N{MINUS SIGN}2" in page("document.querySelector('section .chart').textContent")
+    """Most of a curve with a gap is next to nothing beside its largest value: decades are shown from the beginning."""
+    decade, chart = "10\N{MINUS SIGN}2", "document.querySelector('section .chart').textContent"
+    assert decade in page(chart)
+    page.click("section figure:has(.chart) .tools button")
+    assert decade not in page(chart)
 
 
 @pytest.mark.parametrize("width", [360, 768, 1400])
@@ -133,19 +212,42 @@ def test_the_page_fits_its_window_and_can_be_read(browser, path, width, scheme):
 def test_a_run_that_broke_off_early_opens_too(browser, campaign, tmp_path, kept):
     browser.open(report([campaign[0][:kept]], tmp_path / "report.html"), 1000)
     taken = len(RunRecord.of(campaign[0][:kept]).spectra)
-    browser.click("section button[title='Play the decisions']")
+    # one expression: the next decision is played a moment later
+    play = "document.querySelector(\"section button[title='Play the decisions']\").click()"
+    browser("lazily.all()")
+    said = browser(f"({play}, document.querySelector('.said').textContent)")
     assert browser("document.querySelectorAll('.map [data-spectrum].point').length") == taken
-    assert browser("document.querySelector('.said').textContent").startswith("Spectrum 1" if taken else "No spectrum")
+    assert said.startswith("Spectrum 1" if taken else "No spectrum")
     assert browser.complaints == []
 
 
 def test_the_page_prints(page):
-    assert _pages(page) == 4, "the chain of scales, and one for each of the three"
+    assert _pages(page) == 8, "the chain of scales, two for each of the three, and all side by side"
 
 
-def test_a_single_run_prints_on_one_page(browser, campaign, tmp_path):
+def test_a_single_run_prints_on_two_pages(browser, campaign, tmp_path):
     browser.open(report(campaign[:1], tmp_path / "report.html"), 1000)
-    assert _pages(browser) == 1
+    assert _pages(browser) == 2
+
+
+@pytest.mark.parametrize("warnings", [1, 6])
+def test_what_is_printed_fits_the_width_of_the_paper(browser, campaign, tmp_path, warnings):
+    """A4 less its margins: 186 mm are 703 pixels of the style sheet; with long warnings, too."""
+    record = RunRecord.of(campaign[0])
+    long = " and ".join(["the places look alike to the kernel, which no value can tell apart"] * 4)
+    record.decisions[10:] = [
+        replace(one, health=replace(one.health, warning="; ".join(f"{long} ({k})" for k in range(warnings))))
+        for one in record.decisions[10:]
+    ]
+    browser.open(report([record, *campaign[1:]], tmp_path / "report.html"), 703)
+    browser("dispatchEvent(new Event('beforeprint'))")
+    browser.ask("Emulation.setEmulatedMedia", media="print")
+    try:
+        assert browser("document.documentElement.scrollWidth") <= 703
+        right = "[...document.querySelectorAll('figure, table, .heading, .trust')].map((n) => n.getBoundingClientRect().right)"
+        assert max(browser(right)) <= 703
+    finally:
+        browser.ask("Emulation.setEmulatedMedia", media="")
 
 
 def _pages(browser):
@@ -290,7 +392,7 @@ def test_where_the_preamplifier_is_saturated_nothing_is_drawn_but_a_mark(page, r
     number = next(i for i, spectrum in enumerate(spectra) if spectrum.quality == Quality.CLIPPED)
     gone = int(_saturated(spectra[number]).sum())
     page.click(f"section .map [data-spectrum='{number}']")
-    for chart in ("0", "1"):
+    for chart in (0, 1):
         node = f"document.querySelectorAll('section:first-of-type .chart')[{chart}]"
         assert page(f"{node}.querySelectorAll('line.saturated').length") == gone > 0
         drawn = page(f"[...{node}.querySelectorAll('polyline.picked')].map((p) => p.getAttribute('points').split(' ').length)")

@@ -55,10 +55,16 @@ class Acts:
             if self._stopped.is_set():
                 self._rest()
 
-    def stop(self) -> None:
-        """End the act under way; rest when it has ended, at once where there is none."""
+    def stop(self, *, rest: bool = True) -> None:
+        """End the act under way; rest when it has ended, at once where there is none.
+
+        Parameters
+        ----------
+        rest : bool
+            Whether to rest at once where no act is under way; there is no need to where the microscope rests already.
+        """
         self._stopped.set()
-        if self._one.acquire(blocking=False):
+        if rest and self._one.acquire(blocking=False):
             try:
                 self._rest()
             finally:

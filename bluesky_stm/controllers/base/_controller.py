@@ -11,7 +11,7 @@ from typing_extensions import override
 from bluesky_stm.controllers.base._bounds import check_bounds
 from bluesky_stm.errors import NotCapableError
 from bluesky_stm.geometry import Floats, Frame, Point
-from bluesky_stm.measurements import Setpoint, Spectrum, Topograph
+from bluesky_stm.measurements import Setpoint, Spectrum, Topograph, ZSpectrum
 from bluesky_stm.protocols import (
     IMAGES,
     BiasControl,
@@ -29,12 +29,16 @@ from bluesky_stm.protocols import (
     TipShape,
     TipState,
     ZControl,
+    ZSpectroscopy,
+    ZSweepSettings,
 )
 from bluesky_stm.settings import Limits
 from bluesky_stm.tip_changes import marked
 
 
-class BaseController(BiasControl, CurrentReadout, TipControl, ZControl, Scanning, Spectroscopy, LockInControl, DriftControl):
+class BaseController(
+    BiasControl, CurrentReadout, TipControl, ZControl, Scanning, Spectroscopy, ZSpectroscopy, LockInControl, DriftControl
+):
     """The methods of `protocols.Controller`, each handed on to the part of the same protocol.
 
     Capabilities and ranges are checked here and nowhere else: a part is asked only for what the controller declares. Therefore
@@ -63,6 +67,7 @@ class BaseController(BiasControl, CurrentReadout, TipControl, ZControl, Scanning
     _z: ZControl
     _scanning: Scanning
     _spectroscopy: Spectroscopy
+    _z_spectroscopy: ZSpectroscopy
     _lockin: LockInControl
     _drift: DriftControl
 
@@ -142,6 +147,28 @@ class BaseController(BiasControl, CurrentReadout, TipControl, ZControl, Scanning
         self.check(bias=settings.stop)
         if settings.setpoint is not None:
             self.check(bias=settings.setpoint.bias, setpoint=settings.setpoint.current)
+
+    def check_z_sweep(self, settings: ZSweepSettings) -> None:
+        """Refuse a z sweep that leaves the ranges of z or of the set point, or whose nearest point may carry too much current.
+
+        Parameters
+        ----------
+        settings : ZSweepSettings
+            Range (nm), set point (V, nA) and largest current (nA).
+
+        Raises
+        ------
+        LimitError
+            Before anything has moved.
+        """
+        check_bounds(**{name: getattr(settings, name) for name in ("points", "averages", "settle", "integrate")})
+        check_bounds(sweep_time=settings.seconds)
+        if settings.setpoint is not None:
+            self.check(bias=settings.setpoint.bias, setpoint=settings.setpoint.current)
+        here = self.get_tip().z
+        for end in (settings.start, settings.stop):
+            self.check(z=here + end)
+        settings.check_nearest(self.get_setpoint(), self.ranges["current"][1])
 
     def need(self, capability: Capability, what: str) -> None:
         """Refuse what the controller does not declare the capability for.
@@ -319,6 +346,12 @@ class BaseController(BiasControl, CurrentReadout, TipControl, ZControl, Scanning
         self.check(bias=shape.bias)
         check_bounds(depth=shape.depth, hold=shape.hold, lift=shape.lift)
         self._spectroscopy.shape_tip(shape)
+
+    @override
+    def z_sweep(self, settings: ZSweepSettings, progress: Progress | None = None) -> ZSpectrum:
+        self.need(Capability.Z_SWEEP, "sweep the height of the tip")
+        self.check_z_sweep(settings)
+        return self._z_spectroscopy.z_sweep(settings, progress)
 
     # ---- lock-in and drift ----
 

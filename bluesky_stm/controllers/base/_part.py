@@ -10,7 +10,7 @@ from typing import ClassVar, Self
 from bluesky_stm.errors import SettingsError
 from bluesky_stm.geometry import Frame
 from bluesky_stm.parts import UNTOUCHED, Part
-from bluesky_stm.protocols import Controller, SweepSettings
+from bluesky_stm.protocols import Controller, SweepSettings, ZSweepSettings
 from bluesky_stm.settings import LengthScale
 from bluesky_stm.validated import Data
 
@@ -30,11 +30,14 @@ class ExplorationDefaults:
         Where an exploration starts; None for a square around the scanner's present frame.
     sweep : SweepSettings or None
         Settings of the first sweep; None for those of the device.
+    z_sweep : ZSweepSettings or None
+        Settings of the first z sweep; None for those of the device.
     """
 
     scales: tuple[LengthScale, ...] = ()
     frame: Frame | None = None
     sweep: SweepSettings | None = None
+    z_sweep: ZSweepSettings | None = None
 
 
 class ControllerPart(Part):
@@ -131,6 +134,18 @@ class ControllerPart(Part):
                 "moved. Open the microscope of the run: bluesky_stm.facility.reopened(run), or bluesky-stm resume."
             )
 
+    def differences(self, controller: Controller, start: Data) -> list[str]:
+        """Return what holds at the microscope beyond what held in a stored run, in words.
+
+        Parameters
+        ----------
+        controller : Controller
+            The microscope that this part has opened.
+        start : mapping
+            Start document of the run.
+        """
+        return []
+
     def sample_name(self, sample: str | Data | Part | None = None) -> str:
         """Return the name of the sample for the start documents; ``sample`` is what the session was told.
 
@@ -147,6 +162,18 @@ class ControllerPart(Part):
         if not isinstance(named, str) or not named.strip():
             raise SettingsError(f"A sample is given by its name, or as {{'name': ...}}, and not as {sample!r}. {UNTOUCHED}")
         return named
+
+    def stated(self, controller: Controller) -> dict[str, str]:
+        """Return what the microscope itself knows for the start documents, as a recording knows its sample and its operator.
+
+        It holds where nobody says otherwise.
+
+        Parameters
+        ----------
+        controller : Controller
+            The microscope that `open` has returned.
+        """
+        return {}
 
     def suggest(self, controller: Controller) -> ExplorationDefaults:
         """Return what an exploration with this microscope begins with, where nobody says otherwise.

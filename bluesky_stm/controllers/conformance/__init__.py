@@ -22,9 +22,10 @@ from bluesky_stm.controllers.conformance._safety import Safety
 from bluesky_stm.controllers.conformance._scans import Scans
 from bluesky_stm.controllers.conformance._spectra import Spectra
 from bluesky_stm.controllers.conformance._words import Words
+from bluesky_stm.controllers.conformance._z_sweeps import ZSweeps
 
 __all__ = ["ControllerConformance"]
 
 
-class ControllerConformance(Words, Refusals, Motion, Heeds, Spectra, Scans, Safety, Endurance):
+class ControllerConformance(Words, Refusals, Motion, Heeds, Spectra, ZSweeps, Scans, Safety, Endurance):
     """Subclass it with a fixture ``controller``, and ``unhurried`` where acts can be made to take time."""

@@ -23,11 +23,12 @@ from bluesky_stm.protocols import (
     SweepSettings,
     TipControl,
     ZControl,
+    ZSpectroscopy,
 )
 
 ACTS: Final = {
     name
-    for control in (BiasControl, TipControl, ZControl, Scanning, Spectroscopy, LockInControl, DriftControl)
+    for control in (BiasControl, TipControl, ZControl, Scanning, Spectroscopy, ZSpectroscopy, LockInControl, DriftControl)
     for name in vars(control)
     if not name.startswith(("_", "get_", "is_", "image"))
 } | {"ask", "send"}

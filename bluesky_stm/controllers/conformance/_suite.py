@@ -74,6 +74,16 @@ class Suite:
         """Make the next sweep fail half way, with any `STMError`."""
         pytest.skip("this controller can't be made to fail")
 
+    def break_next_z_sweep(self, controller: Controller) -> None:
+        """Make the next z sweep fail half way, with any `STMError`.
+
+        Parameters
+        ----------
+        controller : Controller
+            Controller under test.
+        """
+        pytest.skip("this controller can't be made to fail")
+
     def break_next_scan(self, controller: Controller) -> None:
         """Make the next scan fail half way, with any `STMError`."""
         pytest.skip("this controller can't be made to fail")

@@ -10,7 +10,7 @@ import pytest
 from bluesky_stm.controllers.conformance._suite import Suite
 from bluesky_stm.errors import NotCapableError
 from bluesky_stm.geometry import Point
-from bluesky_stm.protocols import Capability, Controller, TipShape
+from bluesky_stm.protocols import Capability, Controller, TipShape, ZSweepSettings
 
 ACTS: dict[Capability, Callable[[Controller], object]] = {
     Capability.BIAS: lambda c: c.ramp_bias(c.get_bias()),
@@ -21,6 +21,7 @@ ACTS: dict[Capability, Callable[[Controller], object]] = {
     Capability.HOME: lambda c: c.home(),
     Capability.PULSE: lambda c: c.pulse(1.0, 0.01),
     Capability.SHAPE: lambda c: c.shape_tip(TipShape(0.5)),
+    Capability.Z_SWEEP: lambda c: c.z_sweep(ZSweepSettings()),
     Capability.LOCKIN: lambda c: c.set_lockin(c.get_lockin()),
     Capability.DRIFT: lambda c: c.set_drift((0.0, 0.0)),
 }

@@ -15,6 +15,7 @@ from bluesky_stm.controllers.fake._spectroscopy import FakeSpectroscopy
 from bluesky_stm.controllers.fake._state import WITHDRAWN, FakeState
 from bluesky_stm.controllers.fake._tip import FakeTip
 from bluesky_stm.controllers.fake._z import FakeZ
+from bluesky_stm.controllers.fake._z_spectroscopy import FakeZSpectroscopy
 from bluesky_stm.protocols import Capability
 from bluesky_stm.validated import JSON
 
@@ -68,6 +69,7 @@ class FakeController(Script, BaseController):
         self._bias, self._current = FakeBias(self, self._state), FakeCurrent(self, self._state)
         self._tip, self._z = FakeTip(self, self._state, steps), FakeZ(self, self._state)
         self._scanning, self._spectroscopy = FakeScanning(self, self._state), FakeSpectroscopy(self, self._state)
+        self._z_spectroscopy = FakeZSpectroscopy(self, self._state)
         self._lockin, self._drift = FakeLockIn(self, self._state), FakeDrift(self, self._state)
 
     def lose_connection(self, lost: bool = True) -> None:

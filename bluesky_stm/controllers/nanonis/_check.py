@@ -17,10 +17,15 @@ SMALLEST_BIAS: Final = 0.01
 
 ROUND_TRIPS: Final = 20
 
+READINGS: Final = 5
+"""Of the current, of which one at least has to be near the set point."""
+
 CAN_BE_OVERRIDDEN: Final = frozenset(
     {
-        *("Safe Tip", "Safe Tip recovery", "lock-in", "demodulator", "low-pass filter", "drift compensation"),
+        *("Safe Tip", "Safe Tip threshold", "Safe Tip recovery", "z limits"),
+        *("lock-in", "demodulator", "low-pass filter", "drift compensation"),
         *("sweep mode", "alternate set point", "synchronisation of sweeps", "running"),
+        *("z controller", "tip", "set point", "current"),
     }
 )
 """Names of findings in spite of which a run may be begun, when a person names them one by one."""
@@ -71,7 +76,9 @@ def check(controller: NanonisController, dwell: float = 0.014) -> list[Finding]:
 
 
 def obstacles(controller: NanonisController, dwell: float) -> list[Finding]:
-    """Return what has to be seen to before a run begins: all that is missing but for the state of the tip, which runs look at.
+    """Return what has to be seen to before a run begins: all that is missing.
+
+    That the feedback is open is left to the plan: one may begin with an approach, and all others refuse to measure.
 
     Parameters
     ----------
@@ -80,7 +87,9 @@ def obstacles(controller: NanonisController, dwell: float) -> list[Finding]:
     dwell : float
         Time at each bias of the sweeps, in s.
     """
-    return [finding for finding in (*_interlocks(controller), *settings_of(controller, dwell)) if finding.missing]
+    status = controller.status()
+    state = () if status in {ZStatus.OFF, ZStatus.WITHDRAWING, ZStatus.SWITCHING_OFF} else _state(controller)
+    return [finding for finding in (*_interlocks(controller), *state, *settings_of(controller, dwell)) if finding.missing]
 
 
 def _software(controller: NanonisController) -> Iterator[Finding]:
@@ -94,6 +103,7 @@ def _software(controller: NanonisController) -> Iterator[Finding]:
             for key, name in described["channels"].items()
         ),
     )
+    yield _finding("held by", controller.read_holder() or "nobody")
     begun = time.perf_counter()
     for _ in range(ROUND_TRIPS):
         controller.status()
@@ -112,18 +122,20 @@ def _interlocks(controller: NanonisController) -> Iterator[Finding]:
     full = controller.ranges["current"][1]
     if read["safe_tip"] and threshold > full:
         unseen = f"The preamplifier ends at {full:.4g} nA: set it below, and sweep so that spectra stay below it, too."
-        yield Finding("Safe Tip threshold", "never reached", unseen)
+        yield _finding("Safe Tip threshold", "never reached", unseen)
     yield _finding(
         "Safe Tip recovery", "on" if read["safe_tip_recovers"] else "off", recovers if read["safe_tip_recovers"] else ""
     )
     low, high = read["z_limits"]
     above, below = read["sweep_ends_above"], read["sweep_ends_below"]
     yield Finding("safe conditions of sweeps", f"end a sweep above {above:.4g} nA and below {below:.4g} nA")
-    yield _finding("z limits", f"{low:.4g} to {high:.4g} nm, {'enabled' if read['z_limits_enabled'] else 'those of the piezo'}")
+    enabled = read["z_limits_enabled"]
+    unlimited = "" if enabled else "Nothing but the piezo ends the way of the tip: enable limits around where it works."
+    yield _finding("z limits", f"{low:.4g} to {high:.4g} nm, {'enabled' if enabled else 'those of the piezo'}", unlimited)
 
 
 def _state(controller: NanonisController) -> Iterator[Finding]:
-    status, setpoint, current = controller.status(), controller.get_setpoint(), controller.read_current()
+    status, setpoint = controller.status(), controller.get_setpoint()
     advice = {
         ZStatus.ON: "",
         ZStatus.SAFE_TIP: "Safe Tip has withdrawn the tip: look at it, then approach.",
@@ -136,7 +148,10 @@ def _state(controller: NanonisController) -> Iterator[Finding]:
     yield _finding("tip", f"({tip.x:.2f}, {tip.y:.2f}) nm, z {tip.z:.3f} nm", near)
     weak = "There is hardly a bias: set one." if abs(setpoint.bias) < SMALLEST_BIAS else ""
     yield _finding("set point", f"{setpoint.bias:.4g} V, {setpoint.current:.4g} nA", weak)
-    tunnels = 0.5 * setpoint.current < abs(current) < 2 * setpoint.current
+    for _ in range(READINGS):  # one of them may be no more than noise
+        current = controller.read_current()
+        if tunnels := 0.5 * setpoint.current < abs(current) < 2 * setpoint.current:
+            break
     lost = "" if tunnels or advice else "The feedback does not hold its set point: look at gains, noise and tip."
     yield _finding("current", f"{current:.4g} nA", lost)
     gains = controller.get_gains()

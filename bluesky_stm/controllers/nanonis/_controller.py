@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
+from typing import Final
 
 from typing_extensions import override
 
@@ -13,6 +15,7 @@ from bluesky_stm.controllers.base import BaseController, Clock
 from bluesky_stm.controllers.nanonis._bias import NanonisBias
 from bluesky_stm.controllers.nanonis._channels import ChannelNames, Channels
 from bluesky_stm.controllers.nanonis._check import CAN_BE_OVERRIDDEN, obstacles
+from bluesky_stm.controllers.nanonis._claim import Claim, holders
 from bluesky_stm.controllers.nanonis._current import NanonisCurrent
 from bluesky_stm.controllers.nanonis._drift import NanonisDrift
 from bluesky_stm.controllers.nanonis._guard import TipGuard
@@ -25,11 +28,20 @@ from bluesky_stm.controllers.nanonis._scan import NanonisScanning
 from bluesky_stm.controllers.nanonis._spectroscopy import NanonisSpectroscopy
 from bluesky_stm.controllers.nanonis._tip import NanonisTip
 from bluesky_stm.controllers.nanonis._z import NanonisZ
+from bluesky_stm.controllers.nanonis._z_spectroscopy import NanonisZSpectroscopy
 from bluesky_stm.controllers.nanonis_wire._commands import PORTS, ZStatus
 from bluesky_stm.controllers.nanonis_wire._errors import NanonisError
-from bluesky_stm.errors import LostConnectionError, STMError, UnknownNameError
+from bluesky_stm.controllers.nanonis_wire._si import si
+from bluesky_stm.errors import LostConnectionError, SettingsError, STMError, UnknownNameError
+from bluesky_stm.geometry import Point
 from bluesky_stm.protocols import Capability, LockInCalibration
+from bluesky_stm.units import LENGTH
 from bluesky_stm.validated import JSON, Data
+
+log = logging.getLogger("bluesky_stm.nanonis")
+
+COLOUR: Final = 0xFFD700
+"""Of a mark, as red, green and blue: gold."""
 
 
 class NanonisController(BaseController):
@@ -64,10 +76,22 @@ class NanonisController(BaseController):
     despite : collection of str
         Findings of `check`, by name, in spite of which runs may begin; they stand in the start documents.
 
+    save_as : str
+        Beginning of the names under which the software saves each spectrum, too; the Event then names the file. Empty to leave
+        its saving as it stands.
+    marks : bool
+        True if `mark` is to draw.
+    take_over : bool
+        True to take the instrument from another program that holds it; without it a second program is refused.
+    claimant : str
+        Who holds it, for others to see; user, host and process if empty.
+
     Raises
     ------
     LostConnectionError
         When nobody answers there.
+    STMError
+        When another program holds the instrument.
     NanonisError
         When the release is too old, or a channel is missing.
     """
@@ -90,25 +114,35 @@ class NanonisController(BaseController):
         timeout: float = 5.0,
         clock: Clock | None = None,
         despite: Collection[str] = (),
+        save_as: str = "",
+        marks: bool = False,
+        take_over: bool = False,
+        claimant: str = "",
         name: str = "nanonis",
     ) -> None:
         self.name, self._closed, self.despite = name, False, tuple(despite)
+        if not all(letter.isalnum() or letter in "-_" for letter in save_as):
+            raise SettingsError(f"save_as is the beginning of a file's name, letters, digits, - and _, not {save_as!r}.")
         if unknown := sorted(set(despite) - CAN_BE_OVERRIDDEN):
             raise UnknownNameError.among("finding that can be overridden", unknown[0], CAN_BE_OVERRIDDEN)
         self._links = Links(host, ports, timeout=timeout, read_only=read_only, announce=announce, names=channels, clock=clock)
-        self._guard = guard = TipGuard(self._links, Interlocks.parse(interlocks))
-        meeting = Meeting(guard)
+        self._marks = marks
+        self._claim = Claim(claimant, take_over=take_over)
+        self._guard = guard = TipGuard(self._links, Interlocks.parse(interlocks), self._claim)
+        meeting = Meeting(guard, self._claim)
         self._bias, self._current, self._tip = NanonisBias(guard), NanonisCurrent(guard), NanonisTip(guard)
         self._z, self._lockin, self._drift = NanonisZ(guard, self._bias), NanonisLockIn(guard), NanonisDrift(guard)
         self._scanning = NanonisScanning(guard, self._z, self._drift)
         self._spectroscopy = NanonisSpectroscopy(
-            guard, bias=self._bias, drift=self._drift, tip=self._tip, z=self._z, lockin=self._lockin
+            guard, bias=self._bias, drift=self._drift, tip=self._tip, z=self._z, lockin=self._lockin, save_as=save_as
         )
+        self._z_spectroscopy = NanonisZSpectroscopy(guard, bias=self._bias, drift=self._drift, tip=self._tip, z=self._z)
         try:
             self.ranges = self._links.open()
             meeting.arm()
             self._lockin.calibrate(lockin, reference)
         except BaseException:
+            self._claim.release(self._links.watch)
             self._links.close()
             raise
 
@@ -132,6 +166,7 @@ class NanonisController(BaseController):
             "gains": asdict(self.get_gains()),
             "interlocks": self.read_interlocks(),
             "despite": list(self.despite),
+            "claim": self._claim.name if self._claim.held else "",
         }
 
     @property
@@ -186,6 +221,32 @@ class NanonisController(BaseController):
     def read_drift(self) -> dict[str, float]:
         """Return the velocities, in nm/s, that are compensated, and on which axes the compensation has stopped."""
         return self._drift.read()
+
+    def read_holder(self) -> str:
+        """Return who holds the instrument, as its claim says; empty for nobody, or where nothing can be drawn."""
+        try:
+            found = holders(self._links.watch)
+        except NanonisError:
+            return ""
+        return found[0][1] if found else ""
+
+    def mark(self, place: Point, text: str) -> None:
+        """Draw a text into the scan frame of the software, where people see it, where the controller was told to (``marks``).
+
+        What fails in that is logged: no measurement depends on it.
+
+        Parameters
+        ----------
+        place : Point
+            In nm.
+        text : str
+            A word or two.
+        """
+        if self._marks and not self._links.read_only:
+            try:
+                self._links.watch.ask("Marks.PointDraw", si(place[0], LENGTH), si(place[1], LENGTH), text, COLOUR)
+            except STMError as fault:
+                log.warning("%r was not drawn at (%.2f, %.2f) nm: %s", text, *place, fault)
 
     @override
     def obstacles(self, dwell: float) -> list[str]:
@@ -275,10 +336,12 @@ class NanonisController(BaseController):
             return
         self._closed = True
         try:
-            self.stop()
+            if self._claim.held or self._links.read_only or not self._claim.possible:
+                self.stop()  # what runs at an instrument that somebody has taken over is theirs
         except STMError:
             with suppress(STMError):
                 self.withdraw()
             raise
         finally:
+            self._claim.release(self._links.watch)
             self._links.close()

@@ -8,11 +8,12 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
+from bluesky_stm.controllers.nanonis._claim import Claim
 from bluesky_stm.controllers.nanonis._height import at_retracted_end, height, is_at_rest_far_away
 from bluesky_stm.controllers.nanonis._interlocks import Armed, Interlocks
 from bluesky_stm.controllers.nanonis._link import Link
@@ -20,7 +21,7 @@ from bluesky_stm.controllers.nanonis._links import POLL, Links
 from bluesky_stm.controllers.nanonis_wire._commands import FOREVER, ZStatus
 from bluesky_stm.controllers.nanonis_wire._errors import NanonisError
 from bluesky_stm.controllers.nanonis_wire._si import ours
-from bluesky_stm.errors import LimitError, SettingsError, STMError, TipCrashError
+from bluesky_stm.errors import LimitError, STMError, TipCrashError
 from bluesky_stm.units import CONDUCTANCE_QUANTUM, CURRENT
 
 WITHDRAWAL: Final = 120.0
@@ -34,9 +35,6 @@ ARRIVED: Final = 0.05
 
 RETREATING: Final = {ZStatus.WITHDRAWING, ZStatus.SAFE_TIP}
 """States in which the controller itself takes the tip back."""
-
-HARMLESS = (LimitError, SettingsError)
-"""Refusals before anything happened."""
 
 
 @dataclass
@@ -76,10 +74,13 @@ class TipGuard:
     links : Links
     interlocks : Interlocks
         Looked at before every act.
+    claim : Claim
+        On the instrument, looked at before an act now and then.
 
     Attributes
     ----------
     interlocks : Armed
+    claim : Claim
     left_open : bool
         True when the feedback stands open because it was asked for.
     passing : bool
@@ -90,8 +91,8 @@ class TipGuard:
         True while a withdrawal is not yet confirmed: the real-time side may not have heard of it.
     """
 
-    def __init__(self, links: Links, interlocks: Interlocks) -> None:
-        self.links, self.interlocks = links, Armed(links, interlocks)
+    def __init__(self, links: Links, interlocks: Interlocks, claim: Claim) -> None:
+        self.links, self.interlocks, self.claim = links, Armed(links, interlocks), claim
         self.left_open = self.passing = self.withdrawing = False
         self.home = math.inf
         self._acting = threading.RLock()
@@ -128,6 +129,7 @@ class TipGuard:
                 self.links.stopped.clear()
             self.links.renew()
             if not away:
+                self.claim.check(self.links.watch)
                 self.interlocks.check(sweeping=sweeping)
             act = Act()
             try:
@@ -418,24 +420,3 @@ class NanonisPart:
     def __init__(self, guard: TipGuard) -> None:
         self._guard, self._links = guard, guard.links
         self._work, self._watch = guard.links.work, guard.links.watch
-
-
-@contextmanager
-def rescued(rescue: Callable[[], None]) -> Iterator[None]:
-    """Bring something to safety when what is inside fails; what fails in that does not hide why.
-
-    A value or setting that was refused before anything happened needs no rescue.
-
-    Parameters
-    ----------
-    rescue : callable
-        Called without arguments after a failure.
-    """
-    try:
-        yield
-    except HARMLESS:
-        raise
-    except BaseException:
-        with suppress(STMError):
-            rescue()
-        raise

@@ -11,7 +11,7 @@ from bluesky_stm.controllers.nanonis_wire._errors import NanonisError
 from bluesky_stm.controllers.nanonis_wire._si import ours, si
 from bluesky_stm.settings import Positive, Range, Settings
 from bluesky_stm.units import CURRENT, LENGTH
-from bluesky_stm.validated import JSON
+from bluesky_stm.validated import JSON, Data
 
 SAFE_TIP: Final = ("safe_tip", "safe_tip_threshold", "safe_tip_recovers", "safe_tip_pauses_scan")
 Z_LIMITS: Final = ("z_limits_enabled", "z_limits")
@@ -150,6 +150,39 @@ def read_interlocks(links: Links) -> JSON:
         condition on the current ends a sweep).
     """
     return {**_safe_tip(links), **_z_limits(links), **_safe_conditions(links)}
+
+
+def compared(then: Data, now: Data) -> tuple[list[str], list[str]]:
+    """Return in which respects interlocks protect less than they did, and in which more, in words.
+
+    Parameters
+    ----------
+    then, now : mapping
+        Interlocks as `read_interlocks` returns them; of a run, those in its start document, where some may be missing.
+    """
+    allowed, allows = _allowed(then), _allowed(now)
+    less: list[str] = []
+    more: list[str] = []
+    for name, bound in allowed.items():
+        if not math.isclose(bound, allows[name], rel_tol=1e-5, abs_tol=1e-6):
+            words = f"{name} {allows[name]:g} instead of {bound:g}"
+            (less if allows[name] > bound else more).append(words)
+    return less, more
+
+
+def _allowed(read: Data) -> dict[str, float]:
+    """Return how much interlocks allow, a larger number where it is more; nothing is protected beyond an infinite one."""
+    inf, tip = math.inf, bool(read.get("safe_tip"))
+    low, high = read.get("z_limits", (-inf, inf)) if read.get("z_limits_enabled") else (-inf, inf)
+    return {
+        "current (nA) at which Safe Tip withdraws the tip": read.get("safe_tip_threshold", inf) if tip else inf,
+        "own return of the tip after Safe Tip (0 or 1)": float(read.get("safe_tip_recovers", True) or not tip),
+        "scan going on after Safe Tip (0 or 1)": float(not (read.get("safe_tip_pauses_scan") and tip)),
+        "highest tip height (nm)": high,
+        "lowest tip height (nm), its negative": -low,
+        "current (nA) at which a sweep ends": read.get("sweep_ends_above", inf),
+        "negative current (nA) at which a sweep ends, its size": -read.get("sweep_ends_below", -inf),
+    }
 
 
 def _safe_tip(links: Links) -> JSON:

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from bluesky_stm import units
 from bluesky_stm.controllers.base import Clock, RealClock
@@ -27,9 +27,15 @@ SMALLEST_SETPOINT: Final = 0.001
 FASTEST: Final = 10_000.0
 """Speed of the tip, in nm/s; the protocol does not say what the scanner can do."""
 
-RUNNING: Final = {"sweep": "BiasSpectr.StatusGet", "scan": "Scan.StatusGet", "approach": "AutoApproach.OnOffGet"}
+RUNNING: Final = {
+    "sweep": "BiasSpectr.StatusGet",
+    "z sweep": "ZSpectr.StatusGet",
+    "scan": "Scan.StatusGet",
+    "approach": "AutoApproach.OnOffGet",
+}
 STOPPING: Final[dict[str, tuple[str, tuple[int, ...]]]] = {
     "sweep": ("BiasSpectr.Stop", ()),
+    "z sweep": ("ZSpectr.Stop", ()),
     "scan": ("Scan.Action", (ScanAction.STOP, 0)),
     "approach": ("AutoApproach.OnOffSet", (0,)),
 }
@@ -87,6 +93,8 @@ class Links:
         Indexes of the signals, looked up anew at each connection.
     recorded : list of int or None
         Channels that the bias spectroscopy module records, where that was read at this connection.
+    module : dict of str to list
+        How the bias spectroscopy module was set last, by the names of its settings.
     versions : Versions
     """
 
@@ -111,6 +119,7 @@ class Links:
         self.names, self._announce, self.clock = names, announce, clock or RealClock()
         self.stopped = threading.Event()
         self.own: set[str] = set()
+        self.module: dict[str, list[Any]] = {}
         self.work, self.watch = self._link(ports[0::2]), self._link(ports[1::2])
         self._lost: dict[Link, int] = {self.work: 0, self.watch: 0}
 
@@ -202,7 +211,7 @@ class Links:
         Parameters
         ----------
         act : str
-            ``"sweep"``, ``"scan"`` or ``"approach"``.
+            ``"sweep"``, ``"z sweep"``, ``"scan"`` or ``"approach"``.
         """
         return bool(self.watch.ask(RUNNING[act])[0])
 

@@ -12,6 +12,7 @@ from typing_extensions import override
 from bluesky_stm import units
 from bluesky_stm.controllers.nanonis._guard import NanonisPart
 from bluesky_stm.controllers.nanonis._links import confirm
+from bluesky_stm.controllers.nanonis._witness import differences
 from bluesky_stm.controllers.nanonis_wire._commands import Switch
 from bluesky_stm.errors import SettingsError
 from bluesky_stm.protocols import LockInCalibration, LockInControl, LockInSettings
@@ -129,6 +130,8 @@ class NanonisLockIn(NanonisPart, LockInControl):
     _calibration = LockInCalibration()
     _reference = 0.0
     _seen: tuple[Look, float, int] | None = None
+    meddled = ""
+    """What others had changed since it was seen last, in words, as it was found before a sweep."""
 
     @override
     def get_lockin(self) -> LockInSettings:
@@ -167,9 +170,10 @@ class NanonisLockIn(NanonisPart, LockInControl):
         SettingsError
             When a period or the low-pass filter does not pass within the dwell time. Nothing was swept.
         """
-        look = self._recent()
+        before, look, self.meddled = self._seen, self._recent(), ""
         if look is None or not look.settles(dwell) or not self._stands(look, run):  # a person may have mended it since
             look = self.look(run)
+            self.meddled = differences(before[0].numbers, look.numbers) if before else ""
         look.settings.check_dwell(dwell)
         look.check_filter(dwell)
         return look

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 
+from bluesky_stm.controllers.nanonis._claim import Claim
 from bluesky_stm.controllers.nanonis._guard import RETREATING, TipGuard
 from bluesky_stm.controllers.nanonis._link import Link
 from bluesky_stm.controllers.nanonis._links import POLL, RUNNING, STOPPING
@@ -22,10 +23,12 @@ class Meeting:
     guard : TipGuard
         Its links are not yet open. Its interlocks are set by `arm`, and once more when a lost connection comes back: the
         software may have been started anew meanwhile.
+    claim : Claim
+        On the instrument. It is held before anything is ended or set.
     """
 
-    def __init__(self, guard: TipGuard) -> None:
-        self._guard, self._links = guard, guard.links
+    def __init__(self, guard: TipGuard, claim: Claim) -> None:
+        self._guard, self._links, self._claim = guard, guard.links, claim
         self._armed = False
         self._links.work.on_connect = self._meet
 
@@ -44,6 +47,8 @@ class Meeting:
         self._guard.interlocks.arm()
 
     def _meet(self, link: Link) -> None:
+        if not self._links.read_only:
+            self._claim.hold(link)
         self._end_what_was_left(link)
         if self._armed:
             self._links.find_channels(link)

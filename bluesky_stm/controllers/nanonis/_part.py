@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, Self
 
 from typing_extensions import override
@@ -10,10 +11,11 @@ from bluesky_stm import units
 from bluesky_stm.controllers.base import ControllerPart
 from bluesky_stm.controllers.nanonis._channels import ChannelNames
 from bluesky_stm.controllers.nanonis._controller import NanonisController
-from bluesky_stm.controllers.nanonis._interlocks import Interlocks
+from bluesky_stm.controllers.nanonis._interlocks import Interlocks, compared
 from bluesky_stm.controllers.nanonis_wire import PORTS
+from bluesky_stm.errors import SettingsError
 from bluesky_stm.parts import setting
-from bluesky_stm.protocols import LockInCalibration
+from bluesky_stm.protocols import Controller, LockInCalibration
 from bluesky_stm.settings import Positive, Range
 from bluesky_stm.validated import Data
 
@@ -51,6 +53,11 @@ class Nanonis(ControllerPart):
     despite: tuple[str, ...] = setting(
         (), "", "Red lines of nanonis-check, by name, in spite of which runs may begin: they stand in the start documents."
     )
+    save_as: str = setting(
+        "", "", "Beginning of the names under which the software saves each spectrum, too; its own saving stays if not given."
+    )
+    marks: bool = setting(False, "", "True to draw each decision into the scan frame of the software.")
+    take_over: bool = setting(False, "", "True to take the instrument from another program that holds it, once.")
     timeout: float = setting(5.0, units.TIME, "Longest time for an answer beyond what the command itself takes.", gt=0, le=3600)
 
     @override
@@ -67,6 +74,9 @@ class Nanonis(ControllerPart):
             announce=_printed if self.announce else None,
             timeout=self.timeout,
             despite=self.despite,
+            save_as=self.save_as,
+            marks=self.marks,
+            take_over=self.take_over,
             name=self.name,
         )
 
@@ -88,6 +98,37 @@ class Nanonis(ControllerPart):
             lockin_reference=lockin["reference"],
             preamplifier=lockin["preamplifier"],
         )
+
+    @override
+    def check_same(self, controller: Controller, start: Data) -> None:
+        """Refuse to go on at another kind of microscope, and with interlocks that protect less than those of the run.
+
+        Raises
+        ------
+        SettingsError
+            With each interlock that allows more now than it did then. Nothing has moved.
+        """
+        super().check_same(controller, start)
+        if less := compared(*_interlocks(controller, start))[0]:
+            raise SettingsError(
+                f"Run {start['uid']} was measured with interlocks that protect more than those that stand in the controller: "
+                f"{'; '.join(less)}. Nothing has moved. Set them as they were, in the software or with safe_tip, z and "
+                "end_sweep of the microscope that you name."
+            )
+
+    @override
+    def differences(self, controller: Controller, start: Data) -> list[str]:
+        """Return in which respects the interlocks protect more than those of the run.
+
+        Such a run may go on: what is stricter stays as it stands in the controller.
+        """
+        return compared(*_interlocks(controller, start))[1]
+
+
+def _interlocks(controller: Controller, start: Data) -> tuple[Data, Data]:
+    """Return the interlocks of a run and those that stand in the controller; none where the run does not say its own."""
+    then = start.get("controller", {}).get("interlocks")
+    return (then, controller.describe()["interlocks"]) if isinstance(then, Mapping) else ({}, {})
 
 
 def _printed(text: str) -> None:

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
 from bluesky_stm.controllers.nanonis._bias import BIAS_TOLERANCE, NanonisBias
 from bluesky_stm.controllers.nanonis._guard import NanonisPart, TipGuard
-from bluesky_stm.controllers.nanonis._links import Links, confirm
+from bluesky_stm.controllers.nanonis._links import STOPPING, Links, confirm
+from bluesky_stm.controllers.nanonis._witness import same
 from bluesky_stm.controllers.nanonis._z import NanonisZ
 from bluesky_stm.controllers.nanonis_wire._si import si
 from bluesky_stm.errors import STMError
 from bluesky_stm.measurements import Setpoint
-from bluesky_stm.protocols import SweepSettings
+from bluesky_stm.protocols import SweepSettings, ZSweepSettings
 from bluesky_stm.units import CURRENT
 
 OVERHEAD: Final = 10.0
 """Longest time of a sweep beside its points, in s."""
 
 
-def patience(links: Links, settings: SweepSettings | None = None) -> float:
+def patience(links: Links, settings: SweepSettings | ZSweepSettings | None = None) -> float:
     """Return the longest time, in s, until a sweep of these settings answers; until one that is stopped answers for None."""
     swept = 3 * settings.seconds if settings else 0.0
     return links.timeout + OVERHEAD + swept
@@ -49,6 +50,51 @@ class Passage(NanonisPart):
     def __init__(self, guard: TipGuard, bias: NanonisBias, z: NanonisZ) -> None:
         super().__init__(guard)
         self._bias, self._z = bias, z
+
+    def hold(self, before: Before, setpoint: Setpoint | None) -> Setpoint:
+        """Return where the feedback holds the tip for a sweep: where it stood, or at another set point, still in contact.
+
+        Parameters
+        ----------
+        before : Before
+            State that was found.
+        setpoint : Setpoint or None
+            Bias (V) and current (nA) of the sweep; None for those that stand.
+
+        Raises
+        ------
+        STMError
+            When the set point does not read back, or the tip hangs free or has touched there.
+        """
+        if setpoint is None:
+            return before.setpoint
+        held = self.hold_at(setpoint)
+        self._guard.check_contact("swept")
+        return held
+
+    def bring_back(self, before: Before, wanted: Before, read: Setpoint, *, closed: bool) -> bool:
+        """Bring back what a sweep has changed: bias, set point and feedback.
+
+        Parameters
+        ----------
+        before : Before
+            State that was found.
+        wanted : Before
+            State to be left, in which what others have set meanwhile stays; see `left`.
+        read : Setpoint
+            As it stands now.
+        closed : bool
+            True when the feedback is closed now.
+
+        Returns
+        -------
+        bool
+            True when nothing had to be done.
+        """
+        untouched = self.restore(wanted, read) and closed == before.feedback
+        if not untouched:
+            self.restore_feedback(before)
+        return untouched
 
     def hold_at(self, setpoint: Setpoint) -> Setpoint:
         """Go to another set point and return how it reads back.
@@ -124,11 +170,29 @@ class Passage(NanonisPart):
         if self._links.read_only:
             return
         try:
-            if self._links.is_running("sweep"):
-                self._watch.ask("BiasSpectr.Stop", timeout=patience(self._links))
-                self._links.until(lambda: not self._links.is_running("sweep"), "The end of a sweep")
+            for act in ("sweep", "z sweep"):
+                if self._links.is_running(act):
+                    self._watch.ask(STOPPING[act][0], timeout=patience(self._links))
+                    self._links.until(lambda act=act: not self._links.is_running(act), f"The end of a {act}")  # type: ignore[misc]
             self.restore(before, self._z.get_setpoint())
             self.restore_feedback(before)
         except STMError:
             self._guard.withdraw()
             raise
+
+
+def left(before: Before, held: Setpoint, read: Setpoint) -> Before:
+    """Return what a sweep has to leave behind: the state of before, but for what somebody else has set meanwhile.
+
+    Parameters
+    ----------
+    before : Before
+        State that was found.
+    held : Setpoint
+        Where the feedback was held for the sweep.
+    read : Setpoint
+        As others left it.
+    """
+    bias = before.setpoint.bias if abs(read.bias - held.bias) <= BIAS_TOLERANCE else read.bias
+    current = before.setpoint.current if same(read.current, held.current) else read.current
+    return replace(before, setpoint=Setpoint(bias, current))

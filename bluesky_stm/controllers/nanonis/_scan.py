@@ -10,8 +10,9 @@ from typing_extensions import override
 
 from bluesky_stm import units
 from bluesky_stm.controllers.nanonis._drift import NanonisDrift
-from bluesky_stm.controllers.nanonis._guard import NanonisPart, TipGuard, rescued
+from bluesky_stm.controllers.nanonis._guard import NanonisPart, TipGuard
 from bluesky_stm.controllers.nanonis._links import FASTEST, POLL, confirm
+from bluesky_stm.controllers.nanonis._rescue import rescued
 from bluesky_stm.controllers.nanonis._witness import Standing, disturbed
 from bluesky_stm.controllers.nanonis._z import NanonisZ
 from bluesky_stm.controllers.nanonis_wire._commands import ScanAction

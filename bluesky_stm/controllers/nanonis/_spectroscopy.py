@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Collection
 from dataclasses import replace
+from itertools import count
 from typing import Final
 
 import numpy as np
@@ -12,12 +14,13 @@ from typing_extensions import override
 from bluesky_stm.controllers.nanonis._answer import channels_of, plain, wanted
 from bluesky_stm.controllers.nanonis._bias import BIAS_TOLERANCE, NanonisBias
 from bluesky_stm.controllers.nanonis._drift import NanonisDrift
-from bluesky_stm.controllers.nanonis._guard import NanonisPart, TipGuard, ZState, rescued
+from bluesky_stm.controllers.nanonis._guard import NanonisPart, TipGuard, ZState
 from bluesky_stm.controllers.nanonis._lockin import Look, NanonisLockIn
 from bluesky_stm.controllers.nanonis._module import set_up
-from bluesky_stm.controllers.nanonis._passage import Before, Passage, patience
+from bluesky_stm.controllers.nanonis._passage import Before, Passage, left, patience
+from bluesky_stm.controllers.nanonis._rescue import rescued
 from bluesky_stm.controllers.nanonis._tip import MOMENT, NanonisTip
-from bluesky_stm.controllers.nanonis._witness import Standing, disturbed, same
+from bluesky_stm.controllers.nanonis._witness import Standing, disturbed
 from bluesky_stm.controllers.nanonis._z import NanonisZ
 from bluesky_stm.controllers.nanonis_wire._commands import FOREVER, Pulse, Switch
 from bluesky_stm.controllers.nanonis_wire._errors import NanonisError
@@ -43,6 +46,8 @@ class NanonisSpectroscopy(NanonisPart, Spectroscopy):
     guard : TipGuard
     bias, drift, tip, z, lockin
         The other parts, which know where and at which set point a sweep is taken.
+    save_as : str
+        Beginning of the names of the files in which the software saves spectra; empty to leave its saving as it stands.
     """
 
     def __init__(
@@ -54,10 +59,14 @@ class NanonisSpectroscopy(NanonisPart, Spectroscopy):
         tip: NanonisTip,
         z: NanonisZ,
         lockin: NanonisLockIn,
+        save_as: str = "",
     ) -> None:
         super().__init__(guard)
         self._drift, self._tip, self._z, self._lockin = drift, tip, z, lockin
         self._passage = Passage(guard, bias, z)
+        self._meddled: list[str] = []
+        self._file, self._files = "", count(1)
+        self._saved_as = f"{save_as}-{secrets.token_hex(3)}" if save_as else ""
 
     @override
     def sweep(self, settings: SweepSettings, progress: Progress | None = None) -> Spectrum:
@@ -72,15 +81,13 @@ class NanonisSpectroscopy(NanonisPart, Spectroscopy):
         """
         guard, passage = self._guard, self._passage
         with guard.act(sweeping=True) as act:
-            run = set_up(self._links, settings, self._lockin.further)
+            self._file = f"{self._saved_as}-{next(self._files):05d}-" if self._saved_as else ""
+            run, self._meddled = set_up(self._links, settings, self._lockin.further, self._file)
             lockin = self._lockin.known(run, settings.dwell)
             state = guard.check_contact("swept")
             before = Before(self._z.get_setpoint(), state.on)
             with rescued(lambda: passage.leave_as(before)):
-                held = before.setpoint
-                if settings.setpoint is not None:
-                    held = passage.hold_at(settings.setpoint)
-                    guard.check_contact("swept")
+                held = passage.hold(before, settings.setpoint)
                 stood = Standing(held, self._tip.place(MOMENT), {**lockin.numbers, **self._drift.known()})
                 spectrum = self._sweep(settings, lockin, before.feedback, stood, progress)
                 # One look at set point and z controller after the sweep answers all that is left to ask: whether the spectrum
@@ -92,13 +99,14 @@ class NanonisSpectroscopy(NanonisPart, Spectroscopy):
                     self._tip.place(),
                     {**lockin.numbers, **self._drift.read()},
                 )
-                untouched = passage.restore(_left(before, held, stands.setpoint), read) and state.on == before.feedback
-                if not untouched:
-                    passage.restore_feedback(before)
-                act.checked = untouched  # nothing but questions was sent since the state was read
-        changes = stood.changes(stands)
+                # Where it is untouched, nothing but questions was sent since the state was read.
+                act.checked = passage.bring_back(before, left(before, held, stands.setpoint), read, closed=state.on)
+        changes = stood.changes(stands, state.status)
         quality = spectrum.quality | self._contact(state) | disturbed(changes)
-        return replace(spectrum, quality=quality, disturbed=changes)
+        told = [changes] if changes else []
+        told += [f"since the sweep before {self._lockin.meddled}"] if self._lockin.meddled else []
+        told += [f"{what} of the module were changed, and set again" for what in self._meddled]
+        return replace(spectrum, quality=quality, disturbed="; ".join(told))
 
     @override
     def pulse(self, bias: float, width: float) -> None:
@@ -197,6 +205,7 @@ class NanonisSpectroscopy(NanonisPart, Spectroscopy):
             time=started,
             z=z + settings.z_offset,
             quality=quality,
+            native=self._native() if data.size else "",
             backward=_channels(lockin, measures, *back) if back else {},
         )
 
@@ -210,13 +219,21 @@ class NanonisSpectroscopy(NanonisPart, Spectroscopy):
             if self._links.stopped.is_set():
                 break
             self._links.own.add("sweep")
-            names, data, _ = self._work.ask("BiasSpectr.Start", 1, "", timeout=patience(self._links, settings))
+            names, data, _ = self._work.ask("BiasSpectr.Start", 1, self._file, timeout=patience(self._links, settings))
             self._links.own.discard("sweep")
             if not data.size or set(wanted(self._links.names, harmonics)) <= set(plain(names)):
                 return names, data
             self._links.recorded = None
-            set_up(self._links, settings, harmonics)
+            self._meddled = [*self._meddled, *set_up(self._links, settings, harmonics, self._file).meddled]
         return [], np.empty((0, 0))
+
+    def _native(self) -> str:
+        """Return folder and beginning of the name of the file of the sweep; empty where the software was not asked to save."""
+        if not self._file:
+            return ""
+        folder = str(self._watch.ask("Util.SessionPathGet")[0])  # a person may have changed it since
+        between = "" if folder.endswith(("/", "\\")) else "\\" if "\\" in folder else "/"
+        return f"{folder}{between}{self._file}"
 
     def _check_ready(self, closed: bool, setpoint: Setpoint) -> tuple[Quality, float]:
         """Look at current and height just before the sweep starts, for Nanonis sweeps wherever the tip is.
@@ -270,23 +287,6 @@ def _without_sweep(read: Setpoint, held: Setpoint, settings: SweepSettings, spec
     """
     ends = min(abs(read.bias - end) for end in (settings.start, settings.stop)) <= BIAS_TOLERANCE
     return replace(read, bias=held.bias) if ends or spectrum.quality & Quality.INCOMPLETE else read
-
-
-def _left(before: Before, held: Setpoint, read: Setpoint) -> Before:
-    """Return what a sweep has to leave behind: the state of before, but for what somebody else has set meanwhile.
-
-    Parameters
-    ----------
-    before : Before
-        State that was found.
-    held : Setpoint
-        Where the feedback was held for the sweep.
-    read : Setpoint
-        As others left it.
-    """
-    bias = before.setpoint.bias if abs(read.bias - held.bias) <= BIAS_TOLERANCE else read.bias
-    current = before.setpoint.current if same(read.current, held.current) else read.current
-    return replace(before, setpoint=Setpoint(bias, current))
 
 
 def _channels(lockin: Look, measures: bool, current: Floats, x: Floats, y: Floats, *further: Floats) -> JSON:

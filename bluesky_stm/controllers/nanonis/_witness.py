@@ -11,6 +11,7 @@ import numpy as np
 
 from bluesky_stm.controllers.nanonis._bias import BIAS_TOLERANCE
 from bluesky_stm.controllers.nanonis._guard import ARRIVED
+from bluesky_stm.controllers.nanonis_wire._commands import ZStatus
 from bluesky_stm.geometry import Point
 from bluesky_stm.measurements import Quality, Setpoint
 
@@ -36,13 +37,15 @@ class Standing:
     place: Point | None = None
     others: Mapping[str, float] = field(default_factory=dict)
 
-    def changes(self, later: Standing) -> str:
+    def changes(self, later: Standing, status: ZStatus | None = None) -> str:
         """Return in words what differs in a later one, empty where nothing does.
 
         Parameters
         ----------
         later : Standing
             As it stands after the act.
+        status : ZStatus, optional
+            What the z controller says then: somebody may be opening the feedback.
         """
         found = []
         if abs(later.setpoint.bias - self.setpoint.bias) > BIAS_TOLERANCE:
@@ -51,12 +54,26 @@ class Standing:
             found.append(f"set point from {self.setpoint.current:g} to {later.setpoint.current:g} nA")
         if self.place and later.place and (moved := math.dist(self.place, later.place)) > ARRIVED:
             found.append(f"tip by {moved:.3g} nm")
-        found += [
-            f"{name} from {before:g} to {later.others[name]:g}" if name in later.others else f"{name} counts no longer"
-            for name, before in self.others.items()
-            if name not in later.others or not same(before, later.others[name])
-        ]
+        if others := differences(self.others, later.others):
+            found.append(others)
+        if status is ZStatus.SWITCHING_OFF:
+            found.append("somebody is opening the feedback")
         return "; ".join(found)
+
+
+def differences(earlier: Mapping[str, float], later: Mapping[str, float]) -> str:
+    """Return in words which numbers differ, empty where none does.
+
+    Parameters
+    ----------
+    earlier, later : mapping of str to float
+        By what a person calls them.
+    """
+    return "; ".join(
+        f"{name} from {before:g} to {later[name]:g}" if name in later else f"{name} counts no longer"
+        for name, before in earlier.items()
+        if name not in later or not same(before, later[name])
+    )
 
 
 def same(one: float, other: float) -> bool:

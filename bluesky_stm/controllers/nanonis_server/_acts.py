@@ -15,7 +15,7 @@ from bluesky_stm.controllers.nanonis_wire._commands import FOREVER
 from bluesky_stm.errors import STMError
 from bluesky_stm.protocols import Controller
 
-ACTS: Final = ("move", "scan", "sweep", "approach", "pulse", "withdraw")
+ACTS: Final = ("move", "scan", "sweep", "z sweep", "approach", "pulse", "withdraw")
 """Acts that can be ended; ``"switch off"``, which opens the feedback, ends by itself."""
 
 

@@ -101,14 +101,9 @@ UserOut.CalcSignalName | i | s | =
 UserOut.Mode | i | H | =
 UserOut.MonitorCh | i | i | =
 Util.RTOversampl | | i | =
-ZSpectr.AdvProps | | f H H H | =s==
-ZSpectr.DigSync | | H | c
 ZSpectr.PulseSeqSync | | H I | n=
-ZSpectr.Range | | f f | ==
 ZSpectr.RetractDelay | | f | =
-ZSpectr.Retract | | H f i H | s==c
 ZSpectr.TTLSync | | H H f f | cc==
-ZSpectr.Timing | | f f f f f f f | =======
 """
 """Settings: name without ``Set`` or ``Get``, type of the number that says of which, types of the values, rule of each value."""
 
@@ -135,9 +130,8 @@ GenSwp.Stop | |
 GenSwp.SwpSignalListGet | | AS
 Marks.LineDraw | f f f f I |
 Marks.LinesErase | i |
+Marks.LinesGet | | i Nf Nf Nf Nf NI NI
 Marks.LinesVisibleSet | i H |
-Marks.PointDraw | f f s I |
-Marks.PointsErase | i |
 Marks.PointsVisibleSet | i H |
 Motor.FreqAmpGet | H | f f
 Motor.FreqAmpSet | f f H |
@@ -164,12 +158,7 @@ Util.SettingsLoad | s I |
 Util.SettingsSave | s I |
 ZCtrl.ActiveCtrlSet | i |
 ZCtrl.CtrlListGet | | AS i
-ZSpectr.ChsGet | | Ai AS
-ZSpectr.ChsSet | Ai |
 ZSpectr.Open | |
-ZSpectr.Start | I s | AS M Af
-ZSpectr.StatusGet | | I
-ZSpectr.Stop | |
 """
 """Whatever else is answered: name, types of the request, types of the answer."""
 

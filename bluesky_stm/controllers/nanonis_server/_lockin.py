@@ -168,8 +168,8 @@ class LockInModule(Module):
     def read(self, channels: Mapping[str, Floats]) -> dict[str, Floats]:
         """Return X and Y of each demodulator by their names, in nA.
 
-        A demodulator reads the harmonic that it is set to, turned by its phase. Of a harmonic that the microscope behind it
-        does not measure it reads 0.
+        A demodulator reads the harmonic that it is set to, turned by its phase and that of the modulator. Of a harmonic
+        that the microscope behind it does not measure it reads 0, as it does in another phase register than the modulator's.
 
         Parameters
         ----------
@@ -192,14 +192,18 @@ class LockInModule(Module):
                 derivative = np.nan_to_num(channels.get(HARMONICS.get(harmonic, ""), 0 * channels["current"]))
                 pair = lockin.demodulated(harmonic, derivative, lockin.phase if number == 1 else phase)
             right = self._on_the_current(number)
+            turn = np.exp(1j * harmonic * np.radians(self.registers.get("LockIn.ModPhas", 1)[0]))
+            turned = turn * (pair[0] + 1j * pair[1]) if turn != 1 else None
+            pair = pair if turned is None else (turned.real, turned.imag)
             for key, values in zip(demodulated(number), pair, strict=True):
                 read[key] = self._filtered(number, values) if right else 0 * values
         return read
 
     def _on_the_current(self, number: int) -> bool:
-        """Return True when a demodulator sees the current, and modulator 1 drives the bias."""
+        """Return True when a demodulator sees the current, and modulator 1 drives the bias, in the same phase register."""
         (signal,), (output,) = self.registers.get("LockIn.DemodSignal", number), self.registers.get("LockIn.ModSignal", 1)
-        return SIGNALS[signal] == CURRENT and SIGNALS[output] == BIAS
+        in_step = self.registers.get("LockIn.DemodPhasReg", number) == self.registers.get("LockIn.ModPhasReg", 1)
+        return SIGNALS[signal] == CURRENT and SIGNALS[output] == BIAS and in_step
 
     def _filtered(self, number: int, values: Floats) -> Floats:
         """Return what the low-pass filter of a demodulator leaves of the values at one bias after the other.

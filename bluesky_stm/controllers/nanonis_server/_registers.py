@@ -37,7 +37,7 @@ _KEPT: Final[Mapping[str, tuple[str, Values]]] = {
     "ZCtrl.TipLift": ("=", (0.0,)),
     "ZCtrl.WithdrawRate": ("=", (1e-6,)),
     "ZCtrl.HomeProps": ("c=", (1, 0.0)),
-    "ZCtrl.LimitsEnabled": ("=", (0,)),
+    "ZCtrl.LimitsEnabled": ("=", (1,)),
     "SafeTip.OnOff": ("s", (1,)),
     "SafeTip.Props": ("===", (0, 1, 50e-9)),
     "TipShaper.Props": ("=s========s", (0.05, 1, 2.0, 0.0, 0.1, 0.0, 0.1, 0.0, 0.1, 0.1, 1)),
@@ -59,6 +59,8 @@ _KEPT: Final[Mapping[str, tuple[str, Values]]] = {
     "LockIn.DemodSignal": ("=", (0,)),
     "LockIn.DemodHarmonic": ("=", (1,)),
     "LockIn.DemodPhas": ("=", (0.0,)),
+    "LockIn.ModPhasReg": ("=", (1,)),
+    "LockIn.DemodPhasReg": ("=", (1,)),
     "LockIn.DemodLPFilter": ("mn", (4, 1000.0)),
     "Piezo.DriftComp": ("s====", (0, 0.0, 0.0, 0.0, 10.0)),
     "Piezo.Tilt": ("==", (0.0, 0.0)),
@@ -68,6 +70,10 @@ _KEPT: Final[Mapping[str, tuple[str, Values]]] = {
     "GenSwp.Limits": ("==", (-1.0, 1.0)),
     "BiasSwp.Limits": ("==", (-1.5, -1.0)),
     "ZSpectr.Range": ("==", (0.0, 1e-9)),
+    "ZSpectr.Timing": ("=======", tuple(np.array([0.05, 0.005, 10.0, 0.002, 0.010, 0.005, 0.05], dtype=np.float32).tolist())),
+    "ZSpectr.Retract": ("s=mo", (0, 0.0, 0, 0)),
+    "ZSpectr.AdvProps": ("=sss", (0.0, 0, 0, 1)),
+    "ZSpectr.DigSync": ("c", (0,)),
 }
 
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from bluesky_stm.controllers.nanonis_server._module import Answer, Module
 from bluesky_stm.controllers.nanonis_server._signals import SIGNALS
 from bluesky_stm.controllers.nanonis_wire._errors import NanonisError
 from bluesky_stm.controllers.nanonis_wire._si import si
 from bluesky_stm.units import LENGTH
+
+if TYPE_CHECKING:
+    from bluesky_stm.controllers.nanonis_server._software import Software
 
 OUTPUTS = tuple(int(name.split()[1]) for name in SIGNALS if name.startswith("Output"))
 """Numbers of the user outputs."""
@@ -28,22 +33,39 @@ class UserOutModule(Module):
 
 
 class MarksModule(Module):
-    """The marks in the scan frame: what was drawn and not erased stands in ``points`` and ``lines``."""
+    """The marks in the scan frame: what was drawn and not erased.
+
+    Attributes
+    ----------
+    points : list of list
+        Place (m), text, colour, and 1 for each that is visible.
+    lines : list of list
+        Both ends (m), colour, and 1 for each that is visible.
+    """
 
     name = "Marks"
 
-    def __init__(self, *asked: object) -> None:
-        super().__init__(*asked)  # type: ignore[arg-type]
-        self.points: list[tuple[float, float, str]] = []
-        self.lines: list[tuple[float, ...]] = []
+    def __init__(self, software: Software) -> None:
+        super().__init__(software)
+        self.points: list[list[Any]] = []
+        self.lines: list[list[Any]] = []
 
-    def _point_draw(self, *asked: object) -> None:
+    def _point_draw(self, *asked: Any) -> None:
         """Answer ``Marks.PointDraw``: place (m), text, colour."""
-        self.points.append((float(asked[0]), float(asked[1]), str(asked[2])))  # type: ignore[arg-type]
+        self.points.append([*asked, 1])
 
-    def _line_draw(self, *asked: float) -> None:
+    def _line_draw(self, *asked: Any) -> None:
         """Answer ``Marks.LineDraw``: both ends (m), colour."""
-        self.lines.append(tuple(asked[:4]))
+        self.lines.append([*asked, 1])
+
+    def _points_get(self) -> Answer:
+        """Answer ``Marks.PointsGet``: number, places, bytes of the texts, texts, colours, which are visible."""
+        x, y, texts, *rest = zip(*self.points, strict=True) if self.points else ((),) * 5
+        return [len(self.points), x, y, sum(4 + len(text.encode()) for text in texts), list(texts), *rest]
+
+    def _lines_get(self) -> Answer:
+        """Answer ``Marks.LinesGet``: number, both ends, colours, which are visible."""
+        return [len(self.lines), *(zip(*self.lines, strict=True) if self.lines else ((),) * 6)]
 
     def _points_erase(self, index: int) -> None:
         """Answer ``Marks.PointsErase``: erase one mark, or all of them for -1."""
@@ -54,10 +76,19 @@ class MarksModule(Module):
         del self.lines[slice(None) if index < 0 else slice(index, index + 1)]
 
     def _points_visible_set(self, index: int, visible: int) -> None:
-        """There is no window in which a mark could be hidden."""
+        """Answer ``Marks.PointsVisibleSet``: show or hide one mark, or all of them for -1."""
+        _show(self.points, index, visible)
 
     def _lines_visible_set(self, index: int, visible: int) -> None:
-        """There is no window in which a line could be hidden."""
+        """Answer ``Marks.LinesVisibleSet``: show or hide one line, or all of them for -1."""
+        _show(self.lines, index, visible)
+
+
+def _show(marks: list[list[Any]], index: int, visible: int) -> None:
+    if not -1 <= index < len(marks):
+        raise NanonisError(f"There is no mark {index}, only {len(marks)} of them.")
+    for mark in marks if index < 0 else [marks[index]]:
+        mark[-1] = int(bool(visible))
 
 
 class AtomTrackModule(Module):

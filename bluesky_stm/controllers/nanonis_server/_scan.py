@@ -439,7 +439,9 @@ class ScanModule(Module):
         height, current = ([self._shown(f"{name}{way}") for way in (back, "")] for name in ("height", "current"))
         image = next((image for image in height if image is not None), np.full(self.frame.pixels, np.nan))
         if channel == HEIGHT:
-            return units.to_si(image, LENGTH)
+            scanned = self.taken or self.frame
+            plane = self.software.piezo.plane(scanned if scanned.pixels == image.shape else self.frame)
+            return units.to_si(image - (plane if self.upwards else plane[::-1]), LENGTH)
         setpoint = self.controller.get_setpoint()
         kept = np.where(np.isnan(image), np.nan, math.copysign(setpoint.current, setpoint.bias) if channel == CURRENT else 0.0)
         found = [image for image in current if image is not None] if channel == CURRENT else []

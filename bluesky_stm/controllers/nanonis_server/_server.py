@@ -50,6 +50,9 @@ class NanonisServer:
         Session path, where images and spectra are saved; a temporary one if not given.
     release : int
         Host release that it claims.
+    speed : float
+        Number of times by which its own delays (switch-off delay, acquisition period) pass faster than they say. Those of the
+        microscope behind it are those of its clock.
 
     Examples
     --------
@@ -66,6 +69,7 @@ class NanonisServer:
         anywhere: bool = False,
         folder: str | Path | None = None,
         release: int = RELEASE,
+        speed: float = 1.0,
     ) -> None:
         if not (anywhere or _is_loopback(host)):
             raise SettingsError(
@@ -73,7 +77,7 @@ class NanonisServer:
                 "Allow it explicitly if that is meant."
             )
         self.host, self.faults = host, Faults()
-        self.software = Software(controller, release)
+        self.software = Software(controller, release, speed)
         self._folder = folder
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
         self._asked = tuple(ports)

@@ -6,10 +6,13 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+
 from bluesky_stm.controllers.nanonis_server._module import Answer, Module
 from bluesky_stm.controllers.nanonis_wire._commands import BIAS, CURRENT, HEIGHT, OLDEST_RELEASE, demodulated
 from bluesky_stm.controllers.nanonis_wire._errors import NanonisError
 from bluesky_stm.controllers.nanonis_wire._si import ours, si
+from bluesky_stm.geometry import Floats, Frame
 from bluesky_stm.units import CURRENT as NANOAMPERE
 from bluesky_stm.units import LENGTH
 
@@ -31,6 +34,9 @@ SIGNALS: Final = tuple(
 
 FULL_SCALE: Final = (0.0, 10.0)
 """Range of the preamplifier, in nA, of a microscope that does not say its own."""
+
+MONITOR: Final = 1
+"""Mode of a user output that puts out what another signal reads."""
 
 SENSITIVITY: Final = 10e-9
 """Of the piezo, in m/V; nothing follows from it."""
@@ -74,7 +80,7 @@ class SignalsModule(Module):
         """
         (period,) = self.registers.get("Util.AcqPeriod")
         if newest:
-            self.software.closing.wait(period)
+            self.software.pause(period)
         when, value = self._published.get(name, (-period, None))
         if newest or time.monotonic() - when >= period:
             value = read()
@@ -119,7 +125,11 @@ class SignalsModule(Module):
         """Return the value of a signal as it is now, in SI; the one of a name that stands for nothing is 0."""
         name = SIGNALS[index]
         if name.startswith("Output"):
-            return float(self.registers.get("UserOut.Val", int(name.split()[1]))[0])
+            number = int(name.split()[1])
+            (mode,), (monitored,) = self.registers.get("UserOut.Mode", number), self.registers.get("UserOut.MonitorCh", number)
+            if mode == MONITOR and not SIGNALS[monitored % len(SIGNALS)].startswith("Output"):
+                return self.fresh(monitored % len(SIGNALS))
+            return float(self.registers.get("UserOut.Val", number)[0])
         if name.startswith("LI Demod"):
             return si(self.software.lockin.standing(name), NANOAMPERE)
         read = {
@@ -198,6 +208,17 @@ class PiezoModule(Module):
 
     name = "Piezo"
     _began = 0.0
+
+    def plane(self, frame: Frame) -> Floats:
+        """Return the plane, in nm, by which ``Piezo.TiltSet`` corrects the images of a frame; row 0 at the lowest y.
+
+        Parameters
+        ----------
+        frame : Frame
+            Region and pixels.
+        """
+        slopes = np.tan(np.radians(self.registers.get("Piezo.Tilt")))
+        return (frame.points() - np.array(frame.center)) @ slopes if slopes.any() else np.zeros(frame.pixels)
 
     def _sens_get(self) -> Answer:
         """Answer ``Piezo.SensGet`` with the sensitivity of the piezo along x, y and z, in m/V.

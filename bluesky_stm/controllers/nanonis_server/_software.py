@@ -29,8 +29,9 @@ from bluesky_stm.controllers.nanonis_server._safe_tip import AutoApproachModule,
 from bluesky_stm.controllers.nanonis_server._scan import ScanModule
 from bluesky_stm.controllers.nanonis_server._signals import PiezoModule, SignalsModule
 from bluesky_stm.controllers.nanonis_server._spectroscopy import BiasSpectrModule
-from bluesky_stm.controllers.nanonis_server._sweepers import BiasSwpModule, GenSwpModule, PatternModule, ZSpectrModule
+from bluesky_stm.controllers.nanonis_server._sweepers import BiasSwpModule, GenSwpModule, PatternModule
 from bluesky_stm.controllers.nanonis_server._util import UtilModule
+from bluesky_stm.controllers.nanonis_server._z_spectroscopy import ZSpectrModule
 from bluesky_stm.controllers.nanonis_server._zctrl import ZCtrlModule
 from bluesky_stm.controllers.nanonis_wire._commands import RELEASE
 from bluesky_stm.controllers.nanonis_wire._errors import NanonisError
@@ -56,6 +57,8 @@ class Software(ServerActs):
         The microscope behind it.
     release : int
         Host release that it claims.
+    speed : float
+        Number of times by which its own delays pass faster than they say.
 
     Attributes
     ----------
@@ -67,9 +70,9 @@ class Software(ServerActs):
         The modules that others ask.
     """
 
-    def __init__(self, controller: Controller, release: int = RELEASE) -> None:
+    def __init__(self, controller: Controller, release: int = RELEASE, speed: float = 1.0) -> None:
         super().__init__(controller)
-        self.release = release
+        self.release, self._speed = release, speed
         self.registers, self.lag = Registers(_of_instrument(controller)), Lag()
         self.closing = threading.Event()
         self.z, self.safe_tip, self.signals = ZCtrlModule(self), SafeTipModule(self), SignalsModule(self)
@@ -108,6 +111,16 @@ class Software(ServerActs):
             self.note(error)
             return defaults(ANSWERED[command].answer), str(error)
 
+    def pause(self, seconds: float) -> None:
+        """Let a delay of the software pass, unless it is closing.
+
+        Parameters
+        ----------
+        seconds : float
+            In s of the software.
+        """
+        self.closing.wait(seconds / self._speed)
+
     @override
     def halt(self, *acts: str, patience: float = 10.0) -> None:
         """End these acts; a paused scan is let go first, as it would never end.
@@ -142,6 +155,8 @@ class Software(ServerActs):
         self.closing.set()
         self.safe_tip.join()
         self.halt(*ACTS)
+        if self.z.floats:  # the current does not hold this tip
+            self.z.withdraw()
         self.controller.stop()
         self._pool.shutdown()
 

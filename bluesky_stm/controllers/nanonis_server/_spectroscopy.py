@@ -27,7 +27,7 @@ from bluesky_stm.controllers.nanonis_wire._errors import NanonisError
 from bluesky_stm.controllers.nanonis_wire._si import ours, si
 from bluesky_stm.files import write_dat
 from bluesky_stm.geometry import Floats
-from bluesky_stm.measurements import CHANNELS, Spectrum
+from bluesky_stm.measurements import CHANNELS, Setpoint, Spectrum
 from bluesky_stm.protocols import SweepSettings
 from bluesky_stm.validated import JSON
 
@@ -83,7 +83,7 @@ class BiasSpectrModule(Module):
         NanonisError
             While another sweep is running, or for a name that would leave the session path.
         """
-        if self.software.is_doing("sweep"):
+        if self.software.is_doing("sweep") or self.software.is_doing("z sweep"):
             raise NanonisError("A sweep is running: stop it first.")
         if set(base_name) & set("/\\:"):
             raise NanonisError(f"{base_name!r} is no name of a file.")
@@ -178,7 +178,8 @@ class BiasSpectrModule(Module):
     def _settings(self) -> SweepSettings:
         """Return what the module is set to, as our sweep.
 
-        The lift of an opened feedback adds to the z offset, for the microscope behind it does not know of the lift.
+        The lift of an opened feedback adds to the z offset, for the microscope behind it does not know of the lift. With an
+        alternate set point the tip is held at that before the sweep.
 
         Raises
         ------
@@ -191,7 +192,9 @@ class BiasSpectrModule(Module):
         if not (points <= LONGEST and averages <= LONGEST and settle + integrate <= SLOWEST):
             raise NanonisError(f"A sweep of {points} points, {averages} times, {settle + integrate:g} s each is too long.")
         lift = self.software.z.lift + ours(z_offset, units.LENGTH)
-        return SweepSettings(start, stop, points, settle, integrate, averages, bool(backward), z_offset=lift)
+        alternate, current, _ = self.registers.get("BiasSpectr.AltZCtrl")
+        other = Setpoint(self.controller.get_bias(), ours(current, units.CURRENT)) if alternate else None
+        return SweepSettings(start, stop, points, settle, integrate, averages, bool(backward), other, z_offset=lift)
 
     # ---- the sweep ----
 

@@ -1,4 +1,4 @@
-"""The modules GenSwp, BiasSwp, ZSpectr and Pattern: something is set point by point, and the channels are read at each."""
+"""The modules GenSwp, BiasSwp and Pattern: something is set point by point, and the channels are read at each."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ import numpy as np
 
 from bluesky_stm.controllers.nanonis_server._module import Answer, Module
 from bluesky_stm.controllers.nanonis_server._signals import SIGNALS
-from bluesky_stm.controllers.nanonis_wire._commands import BIAS, CURRENT, HEIGHT
+from bluesky_stm.controllers.nanonis_wire._commands import BIAS, CURRENT
 from bluesky_stm.controllers.nanonis_wire._errors import NanonisError
-from bluesky_stm.controllers.nanonis_wire._si import ours, si
+from bluesky_stm.controllers.nanonis_wire._si import ours
 from bluesky_stm.geometry import Floats, Frame, Point
 from bluesky_stm.units import LENGTH
 
 if TYPE_CHECKING:
     from bluesky_stm.controllers.nanonis_server._software import Software
+
+OFF: Final = 1
+"""Code of a feedback that a sweeper opens."""
 
 MOST: Final = 100_000
 """Points of a sweep that are still simulated."""
@@ -31,11 +34,16 @@ class SweeperModule(Module):
         Indexes of the signals that are recorded.
     """
 
+    act = "sweep"
+    """What others see under way meanwhile."""
+
     def __init__(self, software: Software) -> None:
         super().__init__(software)
         self.channels = [SIGNALS.index(CURRENT)]
 
-    def sweep(self, name: str, values: Floats, put: Callable[[float], object]) -> tuple[list[str], Floats]:
+    def sweep(
+        self, name: str, values: Floats, put: Callable[[float], object], ends: Callable[[], bool] = lambda: False
+    ) -> tuple[list[str], Floats]:
         """Set each value, read the channels, and return names and rows, the swept one first.
 
         Parameters
@@ -46,15 +54,19 @@ class SweeperModule(Module):
             In SI.
         put : callable
             Sets a value.
+        ends : callable
+            Returns True where the sweep is over before its last value.
         """
         if len(values) > MOST:
             raise NanonisError(f"A sweep of {len(values)} points is too long.")
         rows = []
-        with self.software.doing("sweep"):
+        with self.software.doing(self.act):
             for value in values:
                 if self.software.closing.is_set():
                     break
                 put(float(value))
+                if ends():
+                    break
                 rows.append([float(value), *(self.software.signals.value(index, newest=False) for index in self.channels)])
         return [name, *(SIGNALS[index] for index in self.channels)], np.array(rows).T
 
@@ -63,7 +75,7 @@ class SweeperModule(Module):
 
     def _stop(self) -> None:
         """Answer a ``Stop``: a sweep under way is ended."""
-        self.software.halt("sweep")
+        self.software.halt(self.act)
 
     def _chs_set(self, channels: Sequence[int]) -> None:
         """Answer a ``ChsSet``: set which signals are recorded."""
@@ -105,17 +117,29 @@ class GenSwpModule(SweeperModule):
         return list(self.props)
 
     def _start(self, *asked: object) -> Answer:
-        """Answer ``GenSwp.Start``: sweep between the limits, up or down, and return names and rows, the swept signal first."""
+        """Answer ``GenSwp.Start``: sweep between the limits and return names and rows, the swept signal first.
+
+        Parameters
+        ----------
+        *asked : int or str
+            1 for data in the answer; 1 for upwards; name of the file; 1 to go back to where the signal was; 1 to open the
+            feedback for the sweep. Opened, it is closed again afterwards, at the bias of before.
+        """
         start, stop = self.registers.get("GenSwp.Limits")
         (signal,) = self.registers.get("GenSwp.SwpSignal")
         values = np.linspace(start, stop, max(int(self.props[2]), 2))
-        before = self.controller.get_bias()
+        get_data, upwards, _, reset, feedback = asked
+        before, held = self.controller.get_bias(), feedback == OFF and self.controller.get_feedback()
+        if held:
+            self.controller.set_feedback(False)
         try:
-            swept = self.sweep(signal or BIAS, values if asked[1] else values[::-1], self._setter(signal))
+            swept = self.sweep(signal or BIAS, values if upwards else values[::-1], self._setter(signal))
         finally:
-            if signal in {"", BIAS}:
+            if signal in {"", BIAS} and (reset or held):
                 self.controller.ramp_bias(before)
-        return list(swept) if asked[0] else [[], np.empty((0, 0))]
+            if held and not self.software.z.withdrawn:
+                self.controller.set_feedback(True)
+        return list(swept) if get_data else [[], np.empty((0, 0))]
 
     def _setter(self, signal: str) -> Callable[[float], object]:
         if signal in {"", BIAS}:
@@ -139,46 +163,12 @@ class BiasSwpModule(SweeperModule):
         """Answer ``BiasSwp.Start``: data wanted, upwards, feedback off (1), name of the file, bias reset afterwards."""
         low, high = self.registers.get("BiasSwp.Limits")
         values, before = np.linspace(low, high, max(self.steps, 2)), self.controller.get_bias()
-        if asked[2] == 1:
+        if asked[2] == OFF:
             self.controller.set_feedback(False)
         swept = self.sweep(BIAS, values if asked[1] else values[::-1], self.controller.ramp_bias)
         if asked[4]:
             self.controller.ramp_bias(before)
         return list(swept) if asked[0] else [[], np.empty((0, 0))]
-
-
-class ZSpectrModule(SweeperModule):
-    """The z spectroscopy: the feedback is held open, the tip goes through the range, and comes back."""
-
-    name = "ZSpectr"
-    points = 64
-
-    def _props_set(self, *asked: int) -> None:
-        """Answer ``ZSpectr.PropsSet``: of its values only the number of points matters, 0 keeps it."""
-        self.points = int(asked[1]) or self.points
-
-    def _status_get(self) -> Answer:
-        """Answer ``ZSpectr.StatusGet`` with 1 while a sweep is under way."""
-        return [self.software.is_doing("sweep")]
-
-    def _start(self, get_data: int, base_name: str) -> Answer:
-        """Answer ``ZSpectr.Start``: sweep the height by the distance of ``ZSpectr.RangeSet``, from its offset on.
-
-        A withdrawn tip sweeps in the air. One that touches on its way is withdrawn, and the command refused.
-        """
-        offset, distance = self.registers.get("ZSpectr.Range")
-        z, was = self.software.z, self.controller.get_feedback()
-        if was:
-            self.controller.set_feedback(False)
-        here = si(z.height, LENGTH)
-        values = here + offset + np.linspace(0.0, distance, max(self.points, 2))
-        try:
-            names, rows = self.sweep(HEIGHT, values, lambda height: z.go_to(ours(height, LENGTH)))
-        finally:
-            if not z.withdrawn:
-                z.go_to(ours(here, LENGTH))
-                self.controller.set_feedback(was)
-        return [names, rows, [here]] if get_data else [[], np.empty((0, 0)), []]
 
 
 class PatternModule(Module):

@@ -13,6 +13,9 @@ from bluesky_stm.units import CURRENT, LENGTH
 CONTROLLERS = ("log Current", "Current", "Frequency (neg)")
 """Names of the z controllers."""
 
+FREQUENCY = 2
+"""Index of the one on the shift of a frequency: no force acts here, and it keeps the tip at its height whatever flows."""
+
 
 class ZCtrlModule(Module):
     """The z controller.
@@ -26,12 +29,14 @@ class ZCtrlModule(Module):
         True when somebody holds the feedback: it counts as on, and does not move the tip.
     active : int
         Index of the z controller that is active.
+    floats : bool
+        True while the controller on the frequency is on: the current does not hold the tip.
     lift : float
         Height, in nm, of the tip above where the feedback was opened.
     """
 
     name = "ZCtrl"
-    tip_event = withdrawn = held = False
+    tip_event = withdrawn = held = floats = False
     lift = 0.0
     active = 0
 
@@ -39,6 +44,11 @@ class ZCtrlModule(Module):
     def height(self) -> float:
         """Height of the tip, in nm."""
         return self.controller.get_tip().z + self.lift
+
+    @property
+    def is_on(self) -> bool:
+        """True for a feedback that is closed or on hold, whichever controller does it."""
+        return self.held or self.floats or self.controller.get_feedback()
 
     def require_open(self) -> None:
         """Refuse what cannot be done while the feedback is closed, as Nanonis does.
@@ -48,7 +58,7 @@ class ZCtrlModule(Module):
         NanonisError
             When the feedback is closed. Nothing has moved.
         """
-        if self.controller.get_feedback():
+        if self.floats or self.controller.get_feedback():
             raise NanonisError("The Z-Controller is on: switch it off first. Nothing has moved.")
 
     def withdraw(self) -> None:
@@ -59,7 +69,8 @@ class ZCtrlModule(Module):
         with self.software.doing("withdraw"):
             self.software.halt(*(act for act in ACTS if act != "withdraw"))
             self.software.wait_for("switch off")
-            self.lift, self.software.safe_tip.overload, self.tip_event, self.held = 0.0, False, False, False
+            self.lift, self.software.safe_tip.overload = 0.0, False
+            self.tip_event = self.held = self.floats = False
             self.controller.withdraw()
             self.withdrawn = True
 
@@ -81,14 +92,14 @@ class ZCtrlModule(Module):
         (delay,), (lift,) = self.registers.get("ZCtrl.SwitchOffDelay"), self.registers.get("ZCtrl.TipLift")
 
         def release() -> None:
-            self.software.closing.wait(delay)
+            self.software.pause(delay)
             if not self.withdrawn:
-                self.held = False
+                self.held = self.floats = False
                 self.controller.set_feedback(False)
                 if lift:
                     self.go_to(self.controller.get_tip().z + ours(lift, LENGTH))
 
-        if (self.held or self.controller.get_feedback()) and not self.software.is_doing("switch off"):
+        if self.is_on and not self.software.is_doing("switch off"):
             self.software.begin("switch off", release)
 
     def close_feedback(self) -> None:
@@ -97,8 +108,11 @@ class ZCtrlModule(Module):
         A hold, a Safe Tip event and a lift of before are over with it.
         """
         self.software.wait_for("switch off")
-        self.tip_event, self.held, self.lift = False, False, 0.0
-        self.controller.set_feedback(True)
+        self.tip_event, self.held = False, False
+        self.floats = self.active == FREQUENCY
+        if not self.floats:
+            self.lift = 0.0
+            self.controller.set_feedback(True)
 
     def hold(self) -> None:
         """Hold the feedback, as the button of the z controller does it; an open feedback is left open.
@@ -182,9 +196,13 @@ class ZCtrlModule(Module):
         return [list(CONTROLLERS), self.active]
 
     def _active_ctrl_set(self, index: int) -> None:
-        """Answer ``ZCtrl.ActiveCtrlSet``; only one on the logarithm of the current holds this tip."""
+        """Answer ``ZCtrl.ActiveCtrlSet``, once the feedback is not being opened any more.
+
+        Both controllers on the current hold the tip alike; the choice counts when the feedback is closed.
+        """
         if not 0 <= index < len(CONTROLLERS):
             raise NanonisError(f"There is no Z-Controller {index}, only 0 to {len(CONTROLLERS) - 1}.")
+        self.software.wait_for("switch off")
         self.active = index
 
     def _on_off_set(self, on: int) -> None:
@@ -207,7 +225,7 @@ class ZCtrlModule(Module):
 
         Where `Lag` is set it answers for a while as before the last command.
         """
-        return [self.held or self.controller.get_feedback()]
+        return [self.is_on]
 
     def _status_get(self) -> Answer:
         """Answer ``ZCtrl.StatusGet`` with a `ZStatus`.
@@ -223,7 +241,7 @@ class ZCtrlModule(Module):
             return [ZStatus.HOLD]
         if self.software.is_doing("switch off"):
             return [ZStatus.SWITCHING_OFF]
-        return [ZStatus.ON if self.controller.get_feedback() else ZStatus.OFF]
+        return [ZStatus.ON if self.is_on else ZStatus.OFF]
 
     def _setpnt_set(self, current: float) -> None:
         """Answer ``ZCtrl.SetpntSet``: set the current that the closed feedback keeps.

@@ -2,8 +2,8 @@
 
 Types are written as words: ``H h I i f d`` are numbers (16, 16, 32, 32 bits, float32, float64), ``s`` is a text after its
 length in bytes, ``Ai AI Af Ad`` are arrays after their number of elements, ``AS`` is a list of texts after its size in bytes
-and its number, ``AT`` is one without its number, ``M`` is a float32 matrix after its rows and columns. Decoding is strict: a
-body is understood to its last byte, or refused.
+and its number, ``AT`` is one without its number, ``M`` is a float32 matrix after its rows and columns. ``Nf NI NS`` have as
+many elements as the first value says, a number. Decoding is strict: a body is understood to its last byte, or refused.
 """
 
 from __future__ import annotations
@@ -30,7 +30,10 @@ _NUMBERS: Final = {code: struct.Struct(f">{code}") for code in "HhIifd"}
 _COUNT: Final = _NUMBERS["i"]
 _STATUS: Final = struct.Struct(">Ii")
 _ARRAYS: Final = {f"A{code}": np.dtype(f">{kind}") for code, kind in {"i": "i4", "I": "u4", "f": "f4", "d": "f8"}.items()}
-_DEFAULTS: Final = {"s": "", "M": np.empty((0, 0))} | {code: [] for code in ("AS", "AT", *_ARRAYS)}
+_COUNTED: Final = {"Nf": "Af", "NI": "AI", "NS": "AS"}
+"""Arrays whose number of elements the first value gives, and the types of the same with their own."""
+
+_DEFAULTS: Final = {"s": "", "M": np.empty((0, 0))} | {code: [] for code in ("AS", "AT", *_ARRAYS, *_COUNTED)}
 
 
 class Header(NamedTuple):
@@ -185,10 +188,17 @@ class _Reader:
 
     def __init__(self, body: bytes) -> None:
         self._body, self._at = body, 0
+        self._first: Any = None
 
     def take(self, code: str) -> Any:
         if code in _NUMBERS:
-            return self._number(_NUMBERS[code])
+            number = self._number(_NUMBERS[code])
+            self._first = number if self._first is None else self._first
+            return number
+        if code == "NS":
+            return [self._text(self._count(1)) for _ in range(self._fitting(self._first, 4))]
+        if code in _COUNTED:
+            return self._array(_ARRAYS[_COUNTED[code]], self._fitting(self._first, 4))
         if code == "s":
             return self._text(self._count(1))
         if code == "AS":
@@ -283,12 +293,18 @@ def _encode(code: str, value: Any) -> bytes:
     if code in {"AS", "AT"}:
         texts = b"".join(_encode("s", text) for text in value)
         return _COUNT.pack(len(texts)) + (_COUNT.pack(len(value)) if code == "AS" else b"") + texts
-    array = np.asarray(value).astype(_ARRAYS["Af" if code == "M" else code])
+    if code == "NS":
+        return b"".join(_encode("s", text) for text in value)
+    array = np.asarray(value).astype(_ARRAYS["Af" if code == "M" else _COUNTED.get(code, code)])
+    if code in _COUNTED:
+        return array.tobytes()
     return b"".join(map(_COUNT.pack, array.shape)) + array.tobytes()
 
 
 def _only_error(body: bytes) -> str:
-    """Text of a body that is nothing but the error section of a refused command."""
+    """Text of a body that is nothing but the error section of a refused command; without words it may be a torn answer."""
+    if len(body) == _STATUS.size:
+        return ""
     try:
         return _Reader(body).error()
     except ProtocolError:

@@ -20,11 +20,12 @@ from bluesky_stm.controllers.recorded._recording import Recording
 from bluesky_stm.controllers.recorded._scan import RecordedScanning
 from bluesky_stm.controllers.recorded._spectroscopy import RecordedSpectroscopy
 from bluesky_stm.controllers.recorded._tip import RecordedTip
+from bluesky_stm.controllers.recorded._z_spectroscopy import RecordedZSpectroscopy
 from bluesky_stm.errors import STMError
 from bluesky_stm.files import RecordedRun, Sweeps
 from bluesky_stm.geometry import Floats, Frame
-from bluesky_stm.measurements import Grid, Spectrum, Topograph
-from bluesky_stm.protocols import Capability, Progress, SweepSettings
+from bluesky_stm.measurements import About, Grid, Spectrum, Topograph, ZSpectrum
+from bluesky_stm.protocols import Capability, Progress, SweepSettings, ZSweepSettings
 from bluesky_stm.validated import JSON
 
 
@@ -65,6 +66,9 @@ class RecordedController(BaseController):
         self._tip = RecordedTip(self._recording, self._acts)
         self._scanning = RecordedScanning(self._recording, self._acts)
         self._spectroscopy = RecordedSpectroscopy(self._recording, self._acts, self._tip)
+        self._z_spectroscopy = RecordedZSpectroscopy(self._recording, self._acts, self._tip)
+        if self._recording.z_sweep:
+            self.capabilities |= {Capability.Z_SWEEP}
 
     @property
     def frame(self) -> Frame:
@@ -72,9 +76,22 @@ class RecordedController(BaseController):
         return self._recording.frame
 
     @property
+    def about(self) -> About:
+        """What the file says beside its measurement."""
+        return self._recording.about
+
+    @property
     def sweep_settings(self) -> SweepSettings:
         """The recorded sweep, the only one that answers; times that were not recorded are those of a usual sweep."""
         return self._recording.sweep
+
+    @property
+    def z_sweep_settings(self) -> ZSweepSettings | None:
+        """The recorded z sweep, the only one that answers; None where none was recorded.
+
+        Its times are those of a usual z sweep: files do not say them.
+        """
+        return self._recording.z_sweep
 
     @property
     def ranges(self) -> Mapping[str, tuple[float, float]]:  # type: ignore[override]
@@ -124,7 +141,7 @@ class RecordedController(BaseController):
             "spectra": len(self._recording.places),
             "sweep": {**asdict(self.sweep_settings), **unknown},
             "frame": self.frame.as_dict(),
-            **({"recorded": about} if (about := self._recording.about.as_dict()) else {}),
+            **({"recorded": about} if (about := self.about.as_dict()) else {}),
         }
 
     @override
@@ -147,6 +164,15 @@ class RecordedController(BaseController):
     def sweep(self, settings: SweepSettings, progress: Progress | None = None) -> Spectrum:
         self._check_contact()
         return super().sweep(settings, progress)
+
+    @override
+    def z_sweep(self, settings: ZSweepSettings, progress: Progress | None = None) -> ZSpectrum:
+        self._check_contact()
+        return super().z_sweep(settings, progress)
+
+    @override
+    def check_z_sweep(self, settings: ZSweepSettings) -> None:
+        """Leave a z sweep to the comparison with the recorded one: nothing moves, and no current flows."""
 
     @override
     def check_frame(self, frame: Frame) -> None:

@@ -9,6 +9,7 @@ from typing_extensions import override
 
 from bluesky_stm.controllers.base import ControllerPart, ExplorationDefaults
 from bluesky_stm.controllers.recorded._controller import RecordedController
+from bluesky_stm.files import stated
 from bluesky_stm.parts import Part, setting
 from bluesky_stm.protocols import Controller
 from bluesky_stm.settings import LengthScale
@@ -53,9 +54,22 @@ class Recorded(ControllerPart):
         Parameters
         ----------
         sample : str, mapping or Part, optional
-            What the session was told; where it was told nothing, the name of the file without its ending is taken.
+            What the session was told. Where it was told nothing, the name of the file without its ending is taken, unless
+            the file names its sample (`stated`).
         """
         return self.path.stem if sample is None else super().sample_name(sample)
+
+    @override
+    def stated(self, controller: Controller) -> dict[str, str]:
+        """Return sample and operator as the file names them.
+
+        Parameters
+        ----------
+        controller : Controller
+            The microscope that `open` has returned.
+        """
+        assert isinstance(controller, RecordedController)
+        return stated(controller.about)
 
     @override
     def suggest(self, controller: Controller) -> ExplorationDefaults:
@@ -68,4 +82,4 @@ class Recorded(ControllerPart):
         """
         assert isinstance(controller, RecordedController)
         scale = LengthScale.parse({"name": "recorded", **controller.suggested_scale()})
-        return ExplorationDefaults((scale,), controller.frame, controller.sweep_settings)
+        return ExplorationDefaults((scale,), controller.frame, controller.sweep_settings, controller.z_sweep_settings)

@@ -14,12 +14,12 @@ from bluesky_stm.errors import FileFormatError, LimitError, NotCapableError
 from bluesky_stm.files import RecordedRun, Sweeps, fingerprint, read
 from bluesky_stm.geometry import Floats, Frame, Point
 from bluesky_stm.measurements import About, Grid, Quality, Spectrum
-from bluesky_stm.protocols import LockInSettings, SweepSettings
+from bluesky_stm.protocols import LockInSettings, SweepSettings, ZSweepSettings
 
 
 @dataclass(frozen=True, kw_only=True)
 class RecordedLockIn(LockInSettings):
-    """Gain and offset of a recorded channel; how the lock-in was set is not known.
+    """Gain and offset of a recorded channel, and of its modulation what the file says.
 
     Attributes
     ----------
@@ -95,6 +95,18 @@ class Recording:
             integrate=self.times.get("integrate", SweepSettings.integrate),
         )
 
+    @cached_property
+    def z_sweep(self) -> ZSweepSettings | None:
+        """The recorded z sweep, the only one that answers; None where no spectrum has one beside it.
+
+        It is that of the first spectrum that has one; those that differ are refused where they are asked for.
+        """
+        first = next((spectrum.z_sweep for spectrum in self.run.spectra if spectrum.z_sweep), None)
+        if first is None:
+            return None
+        ends = round(float(first.distance[0]), 6), round(float(first.distance[-1]), 6)
+        return ZSweepSettings(*ends, points=len(first.distance))
+
     @property
     def reach(self) -> float:
         """Distance, in nm, at which a place still belongs to a spectrum: half the diagonal of a pixel."""
@@ -105,13 +117,17 @@ class Recording:
         """Gain and offset between lock-in and dI/dV as recorded; what is not known is NaN."""
         calibration = self.about.calibration
         if calibration and np.isfinite(calibration.gain) and not calibration.refused:
-            return RecordedLockIn(offset=calibration.offset, recorded_gain=calibration.gain, on=True)
+            return self._lockin(calibration.gain, calibration.offset)
         for spectrum in self.run.spectra:  # what this package wrote has dI/dV beside the lock-in
             seen = np.isfinite(spectrum.lockin_x + spectrum.didv)
             if seen.sum() > 1 and not spectrum.quality & Quality.OF_LOCKIN:
                 gain, offset = np.polyfit(spectrum.didv[seen], spectrum.lockin_x[seen], 1)
-                return RecordedLockIn(offset=float(offset), recorded_gain=float(gain), on=True)
+                return self._lockin(float(gain), float(offset))
         return RecordedLockIn()
+
+    def _lockin(self, gain: float, offset: float) -> RecordedLockIn:
+        amplitude, frequency = self.about.amplitude, self.about.frequency
+        return RecordedLockIn(amplitude=amplitude, frequency=frequency, offset=offset, recorded_gain=gain, on=True)
 
     def height_at(self, point: Point) -> float:
         """Return the recorded height at the nearest pixel, in nm.

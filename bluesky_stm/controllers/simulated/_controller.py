@@ -19,6 +19,7 @@ from bluesky_stm.controllers.simulated._spectroscopy import SimulatedSpectroscop
 from bluesky_stm.controllers.simulated._tip import SimulatedTip
 from bluesky_stm.controllers.simulated._tips import TipChange
 from bluesky_stm.controllers.simulated._z import SimulatedZ
+from bluesky_stm.controllers.simulated._z_spectroscopy import SimulatedZSpectroscopy
 from bluesky_stm.geometry import Floats, Frame
 from bluesky_stm.measurements import Grid, Topograph
 from bluesky_stm.parts import profiles
@@ -74,6 +75,7 @@ class SimulatedController(BaseController):
         self._bias, self._current = SimulatedBias(self._bench), SimulatedCurrent(self._bench)
         self._tip, self._z = SimulatedTip(self._bench), SimulatedZ(self._bench)
         self._scanning, self._spectroscopy = SimulatedScanning(self._bench), SimulatedSpectroscopy(self._bench)
+        self._z_spectroscopy = SimulatedZSpectroscopy(self._bench)
         self._lockin, self._drift = SimulatedLockIn(self._bench), SimulatedDrift(self._bench)
 
     @property
@@ -87,8 +89,14 @@ class SimulatedController(BaseController):
         return list(self._bench.junction.tips.changes)
 
     def describe(self) -> JSON:
-        """Return the name, the surface, the seed of the noise and every number of the profile."""
-        return {"name": self.name, "surface": self.surface.describe(), "seed": self.seed, "profile": self.profile.describe()}
+        """Return the name, the surface and its temperature (K), the seed of the noise and every number of the profile."""
+        return {
+            "name": self.name,
+            "surface": self.surface.describe(),
+            "temperature": self.surface.sample.temperature,
+            "seed": self.seed,
+            "profile": self.profile.describe(),
+        }
 
     def now(self) -> float:
         """Return the time of the clock, in s."""
@@ -99,8 +107,8 @@ class SimulatedController(BaseController):
         self._bench.acts.stop()
 
     def close(self) -> None:
-        """End what is under way; there is nothing to let go of."""
-        self.stop()
+        """End what is under way; there is nothing to let go of, and a tip that the feedback holds is at rest."""
+        self._bench.acts.stop(rest=not self._bench.junction.feedback)
 
     # ---- beyond the protocol ----
 

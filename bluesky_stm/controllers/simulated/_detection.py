@@ -18,7 +18,7 @@ from bluesky_stm.controllers.simulated._noise import INTEGRATED, current_noise
 from bluesky_stm.controllers.simulated._profile import Profile
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import HARMONICS, Quality
-from bluesky_stm.protocols import LockInSettings, SweepSettings
+from bluesky_stm.protocols import LockInSettings, SweepSettings, ZSweepSettings
 
 _FORGOTTEN: float = 1e-12
 """Share of what was there before, relative to it, that counts as none."""
@@ -78,13 +78,20 @@ class Detection:
     ----------
     profile : Profile
     lockin : LockInSettings
-    settings : SweepSettings
+    settings : SweepSettings or ZSweepSettings
         The sweep, whose times say how far they settle at each bias, and how much noise is averaged away.
     """
 
     profile: Profile
     lockin: LockInSettings
-    settings: SweepSettings
+    settings: SweepSettings | ZSweepSettings
+
+    def preamplified(self, current: Floats, rng: np.random.Generator) -> tuple[Floats, NDArray[np.bool_]]:
+        """Return a current, nA of shape (n, J), as the preamplifier records it, point after point, and where it was full."""
+        late = self._late(current, self.profile.response, back=False)
+        noisy = late + current_noise(rng, late, self.profile, self._averaging)
+        full = self.profile.preamp_range
+        return np.clip(noisy, -full, full), np.abs(noisy) >= full
 
     def read(
         self,
@@ -170,6 +177,7 @@ class Detection:
 
     def _charging(self, back: bool) -> Floats:
         """Mean current, in nA, that charges the junction at each step of the bias, as far as it flows while it is averaged."""
+        assert isinstance(self.settings, SweepSettings)  # nothing charges the junction while the bias stands
         bias, integrate = self.settings.bias, self.settings.integrate
         charge = self.profile.capacitance * PICOFARAD * np.diff(bias)
         if self.profile.response:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable
+from functools import cached_property, partial
 from typing import Final, NoReturn
 
 import numpy as np
@@ -65,7 +66,13 @@ class SimulatedJunction:
         self.setpoint, self.gains = setpoint, GAINS
         self.feedback, self.withdrawn = True, False
         self._looked: tuple[Hashable, tuple[float, float]] | None = None
-        self.z = self.followed(self.place(0.0), 0.0)[0]
+        self._settled = 0.0
+        self._begin = partial(instrument.image, self.place(0.0), setpoint, self.tips.at(0.0))
+
+    @cached_property
+    def z(self) -> float:
+        """Where the tip is; at first where a closed feedback holds it, which is worked out when somebody asks."""
+        return float(self._begin()[0] + self.height_drift.rise(0.0))
 
     @property
     def loop(self) -> FeedbackLoop:
@@ -148,7 +155,7 @@ class SimulatedJunction:
         if not self.feedback:
             return
         self.tips.at(time)  # it is another tip from now on where a change was due
-        self.z = self._under(time)[0] + float(self.height_drift.rise(time))
+        self.z, self._settled = self._under(time)[0] + float(self.height_drift.rise(time)), time
         gap, swing = self.gap(time), self.swing
         if swing and gap - swing < CONTACT:
             self.crash(f"With {self.gains} the feedback oscillates by {swing:.2f} nm: the tip touched the surface.", time)
@@ -182,6 +189,7 @@ class SimulatedJunction:
             When nothing carries the current there.
         """
         if self.withdrawn:
+            # Before the feedback closes: the height that it finds creeps on with the piezo from here.
             self.height_drift.move(float(self.followed(self.place(time), time)[0]) - self.z, time)
         self.close_feedback(time)
 
@@ -213,9 +221,9 @@ class SimulatedJunction:
             When it stands above that.
         """
         home = self._under(time)[1] + HOME
-        if self.z > home:
+        if (height := self.height(time)) > home:
             raise LimitError(
-                f"Home, at {home:.1f} nm, is nearer to the surface than the tip, at {self.z:.1f} nm. Nothing has moved. "
+                f"Home, at {home:.1f} nm, is nearer to the surface than the tip, at {height:.1f} nm. Nothing has moved. "
                 "Approach first."
             )
         self._pull_back(home, time)
@@ -237,13 +245,22 @@ class SimulatedJunction:
         gap = np.array([self.gap(time)])
         return float(self.instrument.current(self.place(time), self.setpoint.bias, gap, self.tips.at(time))[0])
 
+    def height(self, time: float) -> float:
+        """Height of the tip, in nm: a closed feedback takes it along with a sample that rises, an open one leaves it."""
+        followed = self.height_drift.rise(time) - self.height_drift.rise(self._settled) if self.feedback else 0.0
+        return self.z + float(followed)
+
+    def open_feedback(self, time: float) -> None:
+        """Open the feedback; the tip stays where it is at that moment."""
+        self.z, self.feedback = self.height(time), False
+
     def gap(self, time: float) -> float:
         """Distance between tip and surface, in nm."""
         return self.undrifted(time) - self._under(time)[1]
 
     def undrifted(self, time: float) -> float:
         """Height of the tip, in nm, above where the sample has drifted to."""
-        return self.z - float(self.height_drift.rise(time))
+        return self.height(time) - float(self.height_drift.rise(time))
 
     def check_apart(self, gap: float, what: str, time: float) -> None:
         """Let the tip crash where it would touch.
@@ -345,7 +362,7 @@ class SimulatedJunction:
         raise TipCrashError(f"{what} It has been withdrawn. Inspect it, go to a clean place, and approach.")
 
     def _pull_back(self, height: float, time: float) -> None:
-        self.height_drift.move(height - self.z, time)
+        self.height_drift.move(height - self.height(time), time)
         self.feedback, self.withdrawn, self.z = False, True, height
 
     def _move(self, point: Point, time: float) -> None:

@@ -7,8 +7,8 @@ from functools import lru_cache
 from typing import Final
 
 import numpy as np
-from scipy import constants
 
+from bluesky_stm import units
 from bluesky_stm.controllers.base import PIXEL_TIME
 from bluesky_stm.controllers.simulated._profile import Profile
 from bluesky_stm.geometry import Floats, Frame
@@ -21,7 +21,7 @@ CONVERTER_PERIODS: tuple[float, ...] = tuple(76.9 / 2**n for n in range(7))
 INTEGRATED: Final = 0.010
 """Time on a point of a spectrum, in s, for which the noise of a profile is given."""
 
-ELECTRON: Final = constants.e * 1e9
+ELECTRON: Final = units.ELEMENTARY_CHARGE * 1e9
 """Charge of an electron, in nA s (CODATA)."""
 
 
@@ -68,6 +68,7 @@ def remembering(rng: np.random.Generator, shape: tuple[int, ...], memory: float)
         Correlation of neighbours, from 0 to below 1.
     """
     drawn = rng.standard_normal(shape)
+    # The first number keeps its unit variance: so has every later one, from the beginning.
     drawn[..., 1:] *= np.sqrt(1 - memory**2)
     if shape[-1] <= _SHORT:
         return drawn @ _memories(memory, shape[-1])
@@ -146,7 +147,7 @@ def image_noise(rng: np.random.Generator, frame: Frame, profile: Profile, line_t
     offset += far * profile.line_outlier_size * rng.standard_normal(shape[0])
     noise += offset[:, None]
     _add_streaks(rng, noise, profile)
-    if profile.mains:
+    if profile.mains:  # drawn last: a profile without hum has the noise that it had before there was any
         time = 2 * line_time * np.arange(shape[0])[:, None] + line_time * np.arange(shape[1]) / shape[1]
         noise += profile.mains * np.sin(2 * np.pi * profile.mains_frequency * time + rng.uniform(0, 2 * np.pi))
     return noise
@@ -188,7 +189,7 @@ def converter_lines(places: Floats, pixel: float, profile: Profile) -> Floats:
 def _lines(width: float, highest: float, fall: float) -> Floats:
     """Return the height of the lines of one converter over its longest period, in nm, from that of the highest bit on."""
     longest = CONVERTER_PERIODS[0]
-    count = int(8 * longest / width)
+    count = int(8 * longest / width)  # eight samples to half the width of a line
     along = np.arange(count) * (longest / count)
     off = [along - period * np.round(along / period) for period in CONVERTER_PERIODS]
     strengths = highest * fall ** np.arange(len(off))

@@ -10,12 +10,13 @@ References
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from bluesky_stm.geometry import Floats, Point
+from bluesky_stm.geometry import Floats, Frame, Point
 
 RELAXATIONS: Final = np.array([1.0, 10.0, 100.0, 1000.0])
 """Times, in s, that together stand for the logarithmic creep of a piezo, one for each decade of time."""
@@ -49,6 +50,7 @@ class Creep:
         velocity : array_like of shape (axes,)
             Velocity at which it goes on slowly from there, in nm/s.
         """
+        # Relaxations are linear: what is left of earlier moves goes on under the new one.
         self._late = self._each(time) - self._share * np.asarray(way)
         self._time, self._velocity = time, np.broadcast_to(np.asarray(velocity, dtype=float), self._late.shape[1:])
 
@@ -105,11 +107,47 @@ class HeightDrift:
         return self._drift * np.asarray(time, dtype=float) - self._creep.behind(time)[..., 0]
 
 
+@dataclass(frozen=True)
+class _Scan:
+    """A scan under way.
+
+    Attributes
+    ----------
+    corner, end, first : ndarray of shape (2,)
+        Beginning, end and middle of the first line, in nm.
+    step : ndarray of shape (2,)
+        Way from one line to the next, in nm.
+    velocity : ndarray of shape (2,)
+        Along the slow direction, in nm/s.
+    line_time, time : float
+        Time for a line, forth, and when the scan began, in s.
+    slack : ndarray of shape (rows, 2)
+        How far the play is taken up where each line begins, in nm.
+    """
+
+    corner: Floats
+    end: Floats
+    step: Floats
+    first: Floats
+    velocity: Floats
+    line_time: float
+    time: float
+    slack: Floats
+
+    def ended(self, time: float, play: float) -> tuple[Floats, Floats]:
+        """Return the beginning of the last line at a time, and how far the play is taken up after that line, in nm."""
+        row = int(np.clip(np.ceil((time - self.time) / (2 * self.line_time) - 1e-6) - 1, 0, len(self.slack) - 1))
+        there = np.clip(self.slack[row] + self.end - self.corner, -play, play)
+        return self.corner + row * self.step, np.clip(there + self.corner - self.end, -play, play)
+
+
 class Piezo:
     """The lateral scanner. It remembers its moves; `displacement` says how far off the tip is, in nm, along x and y.
 
     Hysteresis is the play operator of Prandtl and Ishlinskii: after a reversal the piezo is late by a part of the way, over a
-    distance; then it follows.
+    distance; then it follows. Within that distance it goes the same way to and fro, so that places of a frame that is smaller
+    are where its image has them, whichever way the tip comes. In a wider frame the beginning of each line is drawn apart, as
+    in images of real scanners.
 
     Parameters
     ----------
@@ -126,9 +164,9 @@ class Piezo:
         self._creep = Creep(creep, 2)
         self._compensated = np.zeros(2)
         self._drifted = np.zeros(2)
-        self._slack = np.zeros(2)
+        self._slack: Floats = np.zeros(2)
         self._time = 0.0
-        self._scans: tuple[Floats, Floats, float] | None = None
+        self._scans: _Scan | None = None
 
     @property
     def compensation(self) -> tuple[float, float]:
@@ -145,7 +183,7 @@ class Piezo:
         time : float
             When it begins, in s.
         """
-        self._pass_to(time)
+        self._pass_to(time)  # until now the sample drifted under the old compensation
         self._compensated = np.array(velocity, dtype=float)
 
     def move(self, start: Point, end: Point, time: float) -> None:
@@ -159,26 +197,54 @@ class Piezo:
             When it ended, in s.
         """
         self._pass_to(time)
+        # After a scan the piezo has settled around the middle of its lines, and not where the last pixel was.
         self._creep.move(end - self._creeps_from(start, time), time)
+        here: Floats = np.asarray(start, dtype=float)
+        if self._scans is not None:  # it is where the last line began, and the play is taken up as after that line
+            here, self._slack = self._scans.ended(time, self._play)
         self._scans = None
-        self._slack = np.clip(self._slack + np.subtract(end, start), -self._play, self._play)
+        self._slack = self._taken_up(self._slack, np.asarray(end) - here)
 
-    def scan(self, start: Point, first: Floats, velocity: Floats, time: float) -> None:
+    def scan(self, start: Point, frame: Frame, line_time: float, time: float) -> None:
         """Take note that a scan begins: the tip goes to and fro, so that it creeps as if it stood in the middle of the lines.
 
         Parameters
         ----------
         start : Point
             Place asked for before it, in nm.
-        first : ndarray of shape (2,)
-            Middle of the first line, in nm.
-        velocity : ndarray of shape (2,)
-            Velocity along the slow direction, in nm/s.
+        frame : Frame
+            What is scanned.
+        line_time : float
+            Time for a line, forth, in s.
         time : float
             When it begins, in s.
         """
+        corner, end, above, first = frame.to_sample([(0, 0), (0, frame.pixels[1] - 1), (1, 0), (0, (frame.pixels[1] - 1) / 2)])
+        velocity = (above - corner) / (2 * line_time)
         self._creep.move(first - self._creeps_from(start, time), time, velocity)
-        self._scans = first, velocity, time
+        slack, begun = self._taken_up(self._slack, corner - start), np.empty((frame.pixels[0], 2))
+        for row in range(len(begun)):
+            begun[row] = slack
+            slack = self._taken_up(self._taken_up(slack, end - corner), corner - end)
+            slack = self._taken_up(slack, above - corner)
+        self._scans = _Scan(corner, end, above - corner, first, velocity, line_time, time, begun)
+
+    def traced(self, rows: slice, columns: int) -> Floats:
+        """Return the real place less the place asked for on the way forth of some lines; shape (lines, columns, 2), in nm.
+
+        Parameters
+        ----------
+        rows : slice
+            Which lines of the scan that has begun.
+        columns : int
+            Pixels of a line.
+        """
+        assert self._scans is not None
+        scan = self._scans
+        times = scan.time + 2 * scan.line_time * np.arange(rows.start, rows.stop)
+        along = np.linspace(0, 1, columns)[:, None] * (scan.end - scan.corner)
+        slack = self._taken_up(scan.slack[rows, None, :], along)
+        return (self.displacement(times) + self._hysteresis * self._slack)[:, None, :] - self._hysteresis * slack
 
     def displacement(self, time: ArrayLike) -> Floats:
         """Return the real place less the place asked for, in nm; shape (..., 2).
@@ -206,6 +272,7 @@ class Piezo:
         length : float
             Length of the line, in nm.
         """
+        # A line shorter than twice the play never takes it up whole.
         play = min(self._play, length / 2)
         forth, back = np.minimum(along - play, play), np.maximum(play - (length - along), -play)
         return self._hysteresis * (forth - back)
@@ -214,8 +281,11 @@ class Piezo:
         """Return the place around which the tip was until now, in nm."""
         if self._scans is None:
             return np.asarray(start)
-        first, velocity, began = self._scans
-        return first + velocity * (time - began)
+        return self._scans.first + self._scans.velocity * (time - self._scans.time)
+
+    def _taken_up(self, slack: Floats, way: ArrayLike) -> Floats:
+        """Return how far the play is taken up after a way, in nm."""
+        return np.clip(slack + np.asarray(way), -self._play, self._play)
 
     def _pass_to(self, time: float) -> None:
         later = time - self._time

@@ -121,7 +121,10 @@ class Profile(Part):
     )
     lockin_junction: float = setting(0.0, "", "Noise of lock-in X relative to the current.", ge=0)
     lockin_growth: float = setting(
-        0.0, "1/nA", "How much lock-in X grows with the current; this was measured, its cause is unknown."
+        0.0,
+        "1/nA",
+        "How much lock-in X grows with the current: dI/dV is as much larger than the slope of the current, 1.3 times at 5 nA "
+        "on a good day. Measured on the published spectra of EuZn2As2 (doi:10.1038/s41524-025-01642-1); its cause is unknown.",
     )
     lockin_growth_limit: float = setting(0.0, "", "How much lock-in X grows at most, relative to itself.", ge=0)
     modulation: float = setting(

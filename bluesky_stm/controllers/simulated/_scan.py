@@ -38,8 +38,8 @@ class ScanState:
         Where the tip would be if it had the time, in nm.
     height : ndarray of shape (rows, columns)
         The topograph, in nm.
-    off : ndarray of shape (rows, 2)
-        Where the tip really was less where it was asked to be, at each line, in nm.
+    off : ndarray of shape (rows, columns, 2)
+        Where the tip really was less where it was asked to be, on the way forth of each line, in nm.
     lines : int
         How many lines are measured.
     """
@@ -90,8 +90,8 @@ class SimulatedScanning(Scanning):
             started = self._bench.now()
             line = self.get_line_time(frame) if line_time is None else line_time
             scan = self._begin(frame, line)
-            first, second = frame.to_sample([(row, (frame.pixels[1] - 1) / 2) for row in (0, 1)])
-            self._bench.junction.piezo.scan(self._bench.junction.asked, first, (second - first) / (2 * line), started)
+            self._bench.junction.piezo.scan(self._bench.junction.asked, frame, line, started)
+            # Of the whole image at once, so that a scan that is stopped has the noise of one that is not.
             artefacts = self._artefacts(scan, "height")
             for band in self._bands(scan, started):
                 scan.settled[band] = self._settled(scan, band, started)
@@ -100,6 +100,7 @@ class SimulatedScanning(Scanning):
                 scan.lines = band.start + done
                 if scan.lines < band.stop:
                     break
+            # Each line ends, on the way back, where it has begun.
             x, y = frame.to_sample((max(scan.lines - 1, 0), 0))
             self._bench.junction.arrive(Point(float(x), float(y)), self._bench.now())
             quality = Quality.INCOMPLETE if scan.lines < frame.pixels[0] else Quality.GOOD
@@ -122,7 +123,7 @@ class SimulatedScanning(Scanning):
     def _begin(self, frame: Frame, line_time: float) -> ScanState:
         number = self._scan.number + 1 if self._scan else 0
         blank = np.full((2, *frame.pixels), np.nan)
-        off = np.full((frame.pixels[0], 2), np.nan)
+        off = np.full((*frame.pixels, 2), np.nan)
         self._scan = ScanState(frame, line_time, self._bench.junction.setpoint, number, blank[0], blank[1], off)
         return self._scan
 
@@ -132,18 +133,16 @@ class SimulatedScanning(Scanning):
         while first < rows:
             change = (self._bench.junction.tips.due - started) / (2 * scan.line_time)
             last = min(first + _BAND, rows)
+            # The line within which the tip changes still belongs to the old one: a band is traced by one tip.
             last = math.ceil(change) if first < change < last else last
             yield slice(first, last)
             first = last
 
     def _settled(self, scan: ScanState, band: slice, started: float) -> Floats:
-        """Heights of some lines, in nm, where drift and creep take the tip."""
+        """Heights of some lines, in nm, where drift, creep and hysteresis take the tip."""
         times = started + 2 * scan.line_time * np.arange(band.start, band.stop)[:, None]
-        places = scan.frame.points(band)
-        off = self._bench.junction.piezo.displacement(times)
-        scan.off[band] = off[:, 0]
-        places += off
-        return self._bench.junction.followed(places, times)
+        off = scan.off[band] = self._bench.junction.piezo.traced(band, scan.frame.pixels[1])
+        return self._bench.junction.followed(scan.frame.points(band) + off, times)
 
     def _traced(self, scan: ScanState, band: slice) -> Floats:
         """Heights of the tip on the way forth; each line begins settled."""

@@ -45,6 +45,7 @@ class SimulatedSpectroscopy(Spectroscopy):
         self._check_dwell(settings)
         with bench.acts.one(), bench.at_setpoint(settings.setpoint):
             bench.check_contact()
+            # Counted before the tip can crash: the noise of the next sweep is the same whether it does or not.
             started, rng = bench.now(), bench.noise.next("sweep")
             point, place, setpoint = junction.asked, junction.place(started), junction.setpoint
             z = None if junction.feedback else junction.undrifted(started)
@@ -52,10 +53,12 @@ class SimulatedSpectroscopy(Spectroscopy):
             open_for = settings.point_time / (1 + settings.backward) * np.arange((1 + settings.backward) * settings.points)
             rise = height.rise(started + open_for) - height.rise(started)
             reading = self._read(place, settings, setpoint, started, rng, z, rise)
+            # The gap is known with the reading alone; a tip that crashes has spent no time yet, and the reading is thrown away.
             junction.check_apart(float(reading.gap[0]), f"A z offset of {settings.z_offset:g} nm", started)
             junction.check_field(max(settings.start, settings.stop, key=abs), float(reading.gap[0]), started)
             bench.acts.take(SWEEP_OVERHEAD)
             done = bench.acts.take(settings.seconds, settings.points, progress)
+            # After the time, as `stop` may have ended it: only the part that was swept has worn the tip.
             if change := float(reading.change(done)[0]):
                 junction.wear(change, bench.now())
             return self._spectrum(point, settings, reading, setpoint, started, done)

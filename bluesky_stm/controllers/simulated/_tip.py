@@ -22,7 +22,7 @@ class SimulatedTip(TipControl):
 
         Drift, creep and hysteresis lead the real tip elsewhere; as with a real microscope, no reading tells.
         """
-        return TipState(*self._bench.junction.asked, self._bench.junction.z)
+        return TipState(*self._bench.junction.asked, self._bench.junction.height(self._bench.now()))
 
     @override
     def get_speed(self) -> float:

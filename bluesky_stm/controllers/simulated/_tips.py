@@ -136,7 +136,7 @@ class Tips:
         time : float
             When, in s of the controller's clock.
         """
-        rng = self._noise.next("crash")
+        rng = self._noise.next("crash")  # a stream of its own: a crash shifts neither later noise nor later changes
         if rng.random() < self._profile.crash_change:
             self._become(self._worse(rng), time, "crash")
 
@@ -167,6 +167,7 @@ class Tips:
             What is noted of the change.
         """
         rng = self._noise.next("treatment")
+        # Both are drawn in any case, so that another probability of the one does not change the other.
         changes, heals = rng.random(2) < (self._profile.treatment_change, self._profile.treatment_heals)
         if changes:
             self._become(self._good(rng) if heals else self._worse(rng), time, cause)

@@ -42,8 +42,11 @@ class SimulatedZ(ZControl):
         with self._bench.acts.one():
             if on and self._bench.junction.withdrawn:
                 raise STMError("The tip is withdrawn, the feedback stays open. Call approach().")
-            self._bench.junction.feedback = on
-            self._bench.junction.settle(self._bench.now())
+            junction, now = self._bench.junction, self._bench.now()
+            if on:
+                junction.close_feedback(now)
+            else:
+                junction.open_feedback(now)
 
     @override
     def get_setpoint(self) -> Setpoint:

@@ -1,4 +1,4 @@
-"""RHK, ``.sm4``: the first page of heights, and the I(V) pages where there is no image.
+"""RHK, ``.sm4``: the first page of heights.
 
 The layout is that of the importer of Gwyddion [1]_. The reader spym is not used: its version 0.9.2 reshapes an image to
 (columns, rows), which scrambles each one that is not square, and cannot be imported without hvplot, which it does not name.
@@ -94,7 +94,10 @@ class RHK(FileFormat):
         images.sort(key=lambda page: (page.kind != TOPOGRAPHIC, page.backward))
         channels = tuple(f"{page.label} ({page.units['z']})" for page in pages)
         if not images:
-            raise FileFormatError(f"{path.name} has no page of heights, only {', '.join(channels) or 'none'}. Choose another.")
+            raise FileFormatError(
+                f"{path.name} has no page of heights, only {', '.join(channels) or 'none'}. "
+                "Spectra of RHK are not read. Choose a file with an image."
+            )
         first = images[0]
         return image(
             path.name,

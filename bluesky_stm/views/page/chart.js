@@ -3,30 +3,49 @@
 const LEFT = 52, RIGHT = 12, TOP = 10, BOTTOM = 40;
 
 class Chart {
-  constructor({ title, letter, x, y, height = 290 }) {
-    Object.assign(this, { x, y, width: 400, height, log: false });
+  constructor({ title, letter, x, y, height = 290, run }) {
+    Object.assign(this, { x, y, width: 400, height, log: false, rows: [], up: { factor: 1, unit: "" } });
     this.svg = make("svg:svg", { class: "chart", viewBox: `0 0 400 ${height}`, role: "img", "aria-label": title });
     this.notes = make("div", { class: "notes" });
-    this.tools = make("span", { class: "tools" });
-    this.figure = make("figure", { class: "panel" }, make("figcaption", {}, letter ? make("b", {}, letter) : null, title, this.tools), this.svg, this.notes);
+    this.name = make("span", {}, title);
+    this.tools = [];
+    this.figure = panelFigure({ letter, title: this.name, panel: this, name: `${run ? `${run}-` : ""}${title}` }, this.svg, this.notes);
+    this.toolbar = this.figure.querySelector(".tools");
     set(this.svg, { onmousemove: (event) => this.tell(event), onmouseleave: () => tip.hide() });
+  }
+  /** Numbers for a table: the first row names the columns. */
+  table() {
+    return this.rows;
+  }
+  /** The chart by itself, with its notes below. */
+  drawing() {
+    const copy = standalone(this.svg);
+    const notes = [...this.notes.querySelectorAll("span")].map((node) => node.textContent);
+    const height = this.height + 16 * notes.length + 6;
+    set(copy, { width: 400, height, viewBox: `0 0 400 ${height}` });
+    copy.prepend(make("svg:rect", { width: 400, height, fill: "#fff" }));
+    notes.forEach((text, i) => copy.append(make("svg:text", { x: LEFT, y: this.height + 12 + 16 * i, "font-size": 11, fill: "#444", "font-family": "sans-serif" }, text)));
+    return copy;
   }
   /** Let a person choose a logarithmic axis of magnitudes. */
   offerLog(redraw) {
-    const button = make("button", { type: "button", "aria-pressed": "false" }, "log");
-    button.addEventListener("click", () => {
-      this.log = !this.log;
-      set(button, { "aria-pressed": String(this.log) });
+    this.logButton = make("button", { type: "button", "aria-pressed": String(this.log) }, "log");
+    this.logButton.addEventListener("click", () => {
+      this.setLog(!this.log);
       redraw();
     });
-    this.tools.append(button);
+    this.toolbar.append(this.logButton);
   }
-  /** Clear, and draw axes over the ranges. */
-  axes(xRange, yRange) {
+  setLog(log) {
+    this.log = log;
+    set(this.logButton, { "aria-pressed": String(log) });
+  }
+  /** Clear, and draw axes over the ranges; `floor`: nothing is below the lower end of y, as in counts. */
+  axes(xRange, yRange, floor = false) {
     this.svg.replaceChildren();
     const pad = (yRange[1] - yRange[0]) * 0.05 || Math.abs(yRange[1]) * 0.05 || 1;
     this.xr = xRange;
-    this.yr = this.log ? yRange : [yRange[0] - pad, yRange[1] + pad];
+    this.yr = this.log ? yRange : [yRange[0] - (floor ? 0 : pad), yRange[1] + pad];
     const [width, height] = [this.width - LEFT - RIGHT, this.height - TOP - BOTTOM];
     this.px = (value) => LEFT + ((value - this.xr[0]) / (this.xr[1] - this.xr[0] || 1)) * width;
     this.py = (value) => TOP + (1 - (this.scaled(value) - this.yr[0]) / (this.yr[1] - this.yr[0])) * height;
@@ -41,17 +60,20 @@ class Chart {
   }
   xTicks() {
     const base = this.height - BOTTOM;
-    for (const value of ticks(this.xr, 6)) {
-      this.line(this.px(value), base, this.px(value), base + 4, "tick");
-      this.text(this.px(value), base + 16, tell(value), { "text-anchor": "middle" });
-    }
+    const all = ticks(this.xr, 6);
+    tickTexts(all).forEach((text, i) => {
+      this.line(this.px(all[i]), base, this.px(all[i]), base + 4, "tick");
+      this.text(this.px(all[i]), base + 16, text, { "text-anchor": "middle" });
+    });
   }
   yTicks() {
-    const all = this.log ? ticks(this.yr, 4).filter(Number.isInteger) : ticks(this.yr, 5);
-    for (const value of all) {
+    const { factor } = this.up;
+    const all = this.log ? ticks(this.yr, 4).filter(Number.isInteger) : ticks(this.yr.map((end) => end * factor), 5).map((value) => value / factor);
+    const texts = tickTexts(all.map((value) => value * factor));
+    for (const [i, value] of all.entries()) {
       const y = TOP + (1 - (value - this.yr[0]) / (this.yr[1] - this.yr[0])) * (this.height - TOP - BOTTOM);
       this.line(LEFT, y, this.width - RIGHT, y, "grid");
-      this.text(LEFT - 6, y + 3.5, this.log ? "" : tell(value), { "text-anchor": "end" });
+      this.text(LEFT - 6, y + 3.5, this.log ? "" : texts[i], { "text-anchor": "end" });
       if (this.log) this.power(LEFT - 6, y + 3.5, value);
     }
   }
@@ -66,16 +88,17 @@ class Chart {
     this.svg.append(make("svg:line", { x1, y1, x2, y2, class: kind }));
   }
   /** A curve that is interrupted where there is no number. */
-  curve(xs, ys, kind) {
+  curve(xs, ys, kind, color = null) {
     const pieces = [[]];
     Array.from(xs, (x, i) => {
-      if (Number.isFinite(ys[i])) pieces.at(-1).push(`${this.px(x).toFixed(1)},${this.py(ys[i]).toFixed(1)}`);
+      if (Number.isFinite(ys[i])) pieces.at(-1).push(`${this.px(x).toFixed(2)},${this.py(ys[i]).toFixed(2)}`);
       else if (pieces.at(-1).length) pieces.push([]);
     });
-    for (const points of pieces) if (points.length) this.svg.append(make("svg:polyline", { class: kind, points: points.join(" ") }));
+    for (const points of pieces) if (points.length) this.svg.append(make("svg:polyline", { class: kind, points: points.join(" "), style: color && `stroke:${color}` }));
   }
   /** Marks along the upper edge where `flags` is true, as wide as a sample. */
   rug(xs, flags, kind) {
+    if (!flags.length) return;
     const width = Math.abs(this.px(xs[1]) - this.px(xs[0])) / 2;
     Array.from(xs, (x, i) => flags[i] && this.line(this.px(x) - width, TOP + 2, this.px(x) + width, TOP + 2, kind));
   }
@@ -92,7 +115,7 @@ class Chart {
   }
   /** Names of what is drawn, in their colours. */
   note(...entries) {
-    this.notes.replaceChildren(...entries.filter(Boolean).map(([kind, text]) => make("span", {}, make("i", { class: kind }), text)));
+    this.notes.replaceChildren(...entries.filter(Boolean).map(([kind, text, color]) => make("span", {}, make("i", { class: kind, style: color && `background:${color}` }), text)));
   }
   tell(event) {
     if (event.target.dataset.tip) tip.show(event, event.target.dataset.tip);

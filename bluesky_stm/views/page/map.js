@@ -3,7 +3,7 @@
 /** The part of a frame that is seen, in nm from its upper left corner; every map that listens follows. */
 class View {
   constructor([width, height]) {
-    Object.assign(this, { width, height, listeners: [], printing: false });
+    Object.assign(this, { width, height, listeners: [], screen: 400 });
     this.reset();
   }
   reset() {
@@ -26,6 +26,13 @@ class View {
   }
 }
 
+/** A place of a frame, in nm from its lower left corner, on the sample. */
+function onSample({ center, size, angle }, [along, up]) {
+  const turn = (angle * Math.PI) / 180;
+  const [x, y] = [along - size[0] / 2, up - size[1] / 2];
+  return [center[0] + x * Math.cos(turn) - y * Math.sin(turn), center[1] + x * Math.sin(turn) + y * Math.cos(turn)];
+}
+
 /** Let wheel (with Ctrl, as a trackpad's pinch sends it), drag, double click and two fingers move a view. */
 function steer(svg, view) {
   const fingers = new Map();
@@ -46,6 +53,7 @@ function steer(svg, view) {
       if (!before) return;
       const [from, to, apart] = [place(before), place(event), fingers.size === 2 ? spread() : 0];
       fingers.set(event.pointerId, event);
+      if (view.held) return; // a line is being drawn
       if (fingers.size === 2) view.scale(spread() / apart, ...to);
       else if (view.zoom > 1) view.look(view.x + from[0] - to[0], view.y + from[1] - to[1], view.zoom);
     },
@@ -66,18 +74,18 @@ class FrameMap {
     Object.assign(this, { run, view, width, height, marked: [] });
     this.layer = make("svg:image", { class: "layer", width, height, preserveAspectRatio: "none" });
     this.ground = make("svg:image", { class: "ground", width, height, preserveAspectRatio: "none" });
-    this.marks = make("svg:g");
-    this.svg = make("svg:svg", { class: "map", style: `aspect-ratio:${width}/${height}`, role: "img", "aria-label": title }, this.ground, this.layer, this.marks);
+    this.below = make("svg:g");
+    this.marks = make("svg:g"); // which come when the size is known: thousands of points are laid out once then
+    this.svg = make("svg:svg", { class: "map", style: `aspect-ratio:${width}/${height}`, role: "img", "aria-label": title }, this.ground, this.layer, this.below);
     this.bar = make("div", { class: "scalebar" }, make("span"), make("i"));
     this.key = make("div", { class: "key" });
     this.aside = make("span", { class: "aside" });
     this.name = make("span", {}, title);
-    this.figure = make(
-      "figure", { class: "panel" },
-      make("figcaption", {}, letter ? make("b", {}, letter) : null, this.name, this.aside),
-      make("div", { class: "stage" }, this.svg, this.bar),
-      this.key,
-    );
+    this.along = make("div", { class: "along" });
+    this.up = make("div", { class: "up" });
+    this.bars = [];
+    const stage = make("div", { class: "stage" }, this.up, make("div", { class: "frame" }, this.svg, this.bar), this.along);
+    this.figure = panelFigure({ letter, title: this.name, tools: [this.aside], panel: this, name: `${run.name}-${title}` }, stage, this.key);
     if (describe) set(this.svg, { onmousemove: (event) => this.tell(event, describe), onmouseleave: () => tip.hide() });
     view.listeners.push(() => this.follow());
     steer(this.svg, view);
@@ -91,13 +99,21 @@ class FrameMap {
   }
   legend(palette, text, unit) {
     const [low, high] = palette.range;
-    const middle = (low + high) / 2;
     const figures = Math.min(6, Math.max(3, Math.ceil(Math.log10(Math.max(Math.abs(low), Math.abs(high)) / (high - low))) + 2));
-    this.key.replaceChildren(
-      make("div", { class: "name" }, text + (unit ? ` (${unit})` : "")),
-      make("div", { class: "ramp", style: `background:${palette.gradient}` }),
-      make("div", { class: "ends" }, ...[low, middle, high].map((value) => make("span", {}, tell(value, "", figures)))),
-    );
+    this.key.replaceChildren();
+    this.bars = [];
+    this.addBar(text + (unit ? ` (${unit})` : ""), palette.gradient, [low, (low + high) / 2, high], figures);
+  }
+  /** No bar where nothing is coloured. */
+  noLegend(text = "") {
+    this.bars = [];
+    this.key.replaceChildren(make("div", { class: "name" }, text));
+  }
+  /** A bar of colours, and the values at its ends and evenly between. */
+  addBar(name, gradient, values, figures) {
+    const ends = make("div", { class: "ends" }, ...values.map((value) => make("span", {}, tell(value, "", figures))));
+    this.bars.push({ name, gradient, values: values.map((value) => tell(value, "", figures)) });
+    this.key.append(make("div", { class: "name" }, name), make("div", { class: "ramp", style: `background:${gradient}` }), ends);
   }
   /** A mark that keeps its size on the screen: `draw(r)` sets its attributes for a radius of one screen pixel in nm. */
   mark(node, draw) {
@@ -133,11 +149,76 @@ class FrameMap {
     set(this.svg, { viewBox: this.view.box });
     this.svg.classList.toggle("zoomed", this.view.zoom > 1);
     const seen = this.width / this.view.zoom;
-    const pixel = seen / ((!this.view.printing && this.svg.clientWidth) || 400);
+    const pixel = seen / this.view.screen;
     this.marked.forEach((draw) => draw(pixel));
     const length = ticks([0, seen], 4)[1];
     this.bar.style.width = `${(100 * length) / seen}%`;
     this.bar.firstChild.textContent = tell(length < 1 ? length * 1000 : length, length < 1 ? "pm" : "nm");
+    this.marks.style.setProperty("--px", `${pixel}px`);
+    if (!this.marks.parentNode) this.svg.append(this.marks);
+    this.drawAxes();
+  }
+  /** Ends of what is seen, in nm from the lower left corner of the frame: along, and up. */
+  get seen() {
+    const { x, y, zoom } = this.view;
+    const bottom = this.height - y - this.height / zoom;
+    return { along: [x, x + this.width / zoom], up: [bottom, bottom + this.height / zoom] };
+  }
+  /** Ends of what is seen as its axes tell them: x and y on the sample, or from the lower left corner of a turned frame. */
+  get told() {
+    const { along, up } = this.seen;
+    const [x, y] = this.run.frame.angle ? [0, 0] : onSample(this.run.frame, [0, 0]);
+    return { along: along.map((value) => value + x), up: up.map((value) => value + y) };
+  }
+  get axesName() {
+    const { angle } = this.run.frame;
+    return angle ? `nm from the lower left corner, turned by ${tell(angle)}\u00b0` : "x and y on the sample (nm)";
+  }
+  drawAxes() {
+    const { along, up } = this.told;
+    const share = (value, [low, high]) => `${(100 * (value - low)) / (high - low)}%`;
+    const marks = (ends, side) => {
+      const all = ticks(ends, 4);
+      return tickTexts(all).map((text, i) => make("span", { style: `${side}:${share(all[i], ends)}` }, text));
+    };
+    this.along.replaceChildren(...marks(along, "left"), make("em", {}, this.axesName));
+    this.up.replaceChildren(...marks(up, "bottom"));
+  }
+  /** The map by itself, with its axes and its bars of colours. */
+  drawing() {
+    const [left, top, width] = [44, 26, 420];
+    const height = (width * this.height) / this.width;
+    const total = top + height + 44 + 46 * this.bars.length;
+    const whole = make("svg:svg", { xmlns: SVG, width: left + width + 16, height: total, viewBox: `0 0 ${left + width + 16} ${total}`, "font-family": "sans-serif", "font-size": 11 });
+    const text = (x, y, words, anchor = "middle") => make("svg:text", { x, y, "text-anchor": anchor, fill: "#1b1f24" }, words);
+    const copy = standalone(this.svg);
+    copy.querySelectorAll("[visibility=hidden]").forEach((node) => node.remove());
+    set(copy, { x: left, y: top, width, height, preserveAspectRatio: "none" });
+    whole.append(make("svg:rect", { width: "100%", height: "100%", fill: "#fff" }), text(left, 16, this.name.textContent, "start"), copy);
+    const { along, up } = this.told;
+    const marks = (ends) => {
+      const all = ticks(ends, 4);
+      return tickTexts(all).map((words, i) => [(all[i] - ends[0]) / (ends[1] - ends[0]), words]);
+    };
+    for (const [share, words] of marks(along)) whole.append(text(left + share * width, top + height + 14, words));
+    for (const [share, words] of marks(up)) whole.append(text(left - 6, top + (1 - share) * height + 4, words, "end"));
+    whole.append(text(left + width / 2, top + height + 30, this.axesName));
+    this.bars.forEach((bar, i) => {
+      const y = top + height + 50 + 46 * i;
+      const stops = [...bar.gradient.matchAll(/rgb\((\d+),(\d+),(\d+)\)/g)].map(([, ...color]) => color.map(Number));
+      const color = (share) => {
+        const [k, rest] = [Math.min(stops.length - 2, Math.floor(share * (stops.length - 1))), share * (stops.length - 1)];
+        return `rgb(${stops[k].map((value, c) => Math.round(value + (rest - k) * (stops[k + 1][c] - value))).join(",")})`;
+      };
+      whole.append(text(left, y, bar.name, "start"));
+      for (let k = 0; k < 140; k++) whole.append(make("svg:rect", { x: left + (k * width) / 140, y: y + 5, width: width / 140 + 0.5, height: 9, fill: color((k + 0.5) / 140) }));
+      bar.values.forEach((value, k) => whole.append(text(left + (k / (bar.values.length - 1)) * width, y + 26, value, k ? (k === bar.values.length - 1 ? "end" : "middle") : "start")));
+    });
+    return whole;
+  }
+  /** Numbers for a table, which whoever owns the map knows. */
+  table() {
+    return this.numbers ? this.numbers() : [];
   }
   tell(event, describe) {
     const box = this.svg.getBoundingClientRect();
@@ -149,28 +230,37 @@ class FrameMap {
   }
 }
 
-/** Image of a topograph, and the height that it reads at a share (along, up) of its frame. */
+/** Image of a topograph, the height that it reads at a share (along, up) of its frame, and the heights of its tones. */
 function heights(topograph, table) {
-  const levels = unpack(topograph.levels);
-  const [low, high] = topograph.range;
+  const rows = new Rows(topograph.heights);
   const [tones] = unpack({ ...topograph.tones, shape: [1, 256] });
-  const height = (level) => low + ((level - 1) / 65534) * (high - low);
-  const tone = (value) => {
-    let [from, to] = [0, 255];
-    while (from < to) {
-      const middle = (from + to) >> 1;
-      if (tones[middle] < value) from = middle + 1;
-      else to = middle;
+  const [low, high] = topograph.heights.range;
+  const shades = () => {
+    const made = new Int32Array(65536); // the pixel of each level; none for what was not measured
+    const colors = Int32Array.from(table, pixelOf);
+    for (let level = 1, tone = 0; level < 65536; level++) {
+      const height = low + ((level - 1) / 65534) * (high - low);
+      while (tone < 255 && tones[tone] < height) tone++;
+      made[level] = colors[tone];
     }
-    return from;
+    return made;
   };
-  const url = paint(levels.length, levels[0].length, (row, column) => levels[row][column] && table[tone(height(levels[row][column]))]);
+  const made = shades();
+  const all = new Uint16Array(bytesOf(topograph.heights.data).buffer);
+  /** Every `step`-th pixel of the image. */
+  const picture = (step) =>
+    paint(Math.ceil(rows.count / step), Math.ceil(rows.length / step), (row, pixels) => {
+      const start = step * row * rows.length;
+      for (let column = 0; column < pixels.length; column++) pixels[column] = made[all[start + step * column]];
+    });
   const read = ([along, up]) => {
-    const row = levels[Math.floor(up * levels.length)];
-    const level = row && row[Math.floor(along * row.length)];
-    return level ? height(level) : null;
+    const row = Math.floor(up * rows.count);
+    if (row < 0 || row >= rows.count) return null;
+    const value = rows.row(row)[Math.floor(along * rows.length)];
+    return Number.isFinite(value) ? value : null;
   };
-  return { url, read };
+  // below a map lies a faint one, of which fewer pixels are enough
+  return { url: picture(1), faint: picture(Math.ceil(rows.length / 160)), read, rows, tones };
 }
 
 /** Images of values at the candidates. */
@@ -179,9 +269,12 @@ class Cells {
     this.index = unpack(packed);
   }
   image(values, palette) {
-    return paint(this.index.length, this.index[0].length, (row, column) => {
-      const value = values[this.index[row][column]];
-      return value === undefined || Number.isNaN(value) ? null : palette.rgb(value);
+    return paint(this.index.length, this.index[0].length, (row, pixels) => {
+      const cells = this.index[row];
+      for (let column = 0; column < pixels.length; column++) {
+        const value = values[cells[column]];
+        pixels[column] = value === undefined || Number.isNaN(value) ? 0 : palette.pixel(value);
+      }
     });
   }
   read(values, [along, up]) {
@@ -198,4 +291,9 @@ function star(x, y, radius) {
   return `M${corners.join("L")}Z`;
 }
 
-const cross = (x, y, r) => `M${x - r},${y - r}L${x + r},${y + r}M${x - r},${y + r}L${x + r},${y - r}`;
+/** Outline of a cross, so that it has a rim and is seen on dark and on light grounds. */
+function cross(x, y, r) {
+  const arm = 0.3 * r;
+  const corners = [[0, arm], [r - arm, r], [r, r - arm], [arm, 0], [r, arm - r], [r - arm, -r], [0, -arm], [arm - r, -r], [-r, arm - r], [-arm, 0], [-r, r - arm], [arm - r, r]];
+  return `M${corners.map(([a, b]) => `${x + a},${y + b}`).join("L")}Z`;
+}

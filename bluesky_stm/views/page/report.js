@@ -17,16 +17,17 @@ function duration(seconds) {
 
 function heading(data) {
   const { runs } = data;
-  const taken = runs.reduce((sum, run) => sum + run.spectra.at.length, 0);
+  const taken = runs.reduce((sum, run) => sum + run.spectra.count, 0);
   const sizes = runs.map((run) => tell(run.frame.size[0])).join(" \u2192 ");
   const where = runs.length > 1 ? `at ${runs.length} length scales, ${sizes}` : `in a frame of ${sizes}`;
-  const placed = runs.every((run) => run.decisions.length) ? ", each placed by an agent that learns from the topograph and the spectra before it" : "";
+  const placed = runs.every((run) => run.decisions.count) ? ", each placed by an agent that learns from the topograph and the spectra before it" : "";
   const story = `${taken} spectra ${where}\u202fnm${placed}.`;
   const agents = [...new Set(runs.map((run) => run.about.agent && run.about.agent.name))].join(", ");
   const seeds = [...new Set(runs.map((run) => run.seed))].filter((seed) => seed !== null && seed !== undefined);
   const versions = runs[0].about.versions || {};
   const facts = {
     sample: data.sample,
+    operator: [...new Set(runs.map((run) => run.about.operator).filter(Boolean))].join(", "),
     began: date(data.began),
     took: duration(data.ended - data.began),
     agent: agents,
@@ -63,16 +64,27 @@ function overview(scales) {
 function main() {
   const data = JSON.parse(document.getElementById("data").textContent);
   const tables = Object.fromEntries(Object.entries(data.colors).map(([name, packed]) => [name, unpack(packed)]));
+  for (const run of data.runs) {
+    const alike = data.runs.filter(({ label, units }) => label === run.label && units === run.units);
+    run.fit = fitting(run.units, range(...alike.map(({ spectra }) => spectra.values)));
+  }
   const scales = data.runs.map((run) => new Scale(run, tables));
   const parts = scales.map((scale) => scale.build());
+  if (scales.length > 1) parts.push(comparison(data.runs));
   document.getElementById("head").append(...heading(data));
   document.getElementById("main").replaceChildren(...(scales.length > 1 ? [overview(scales)] : []), ...parts);
   document.getElementById("foot").textContent = "bluesky_stm \u00b7 places in nm on the sample, x to the right and y up \u00b7 Ctrl and wheel, two fingers or a double click zoom the maps";
-  const settle = (printing) => scales.forEach(({ view }) => Object.assign(view, { printing }).reset());
-  scales.forEach((scale) => scale.draw());
+  const settle = (printing) => {
+    const screen = (!printing && scales[0].topograph.svg.clientWidth) || 400; // asked once: each answer lays out the whole page
+    scales.forEach((scale) => scale.settle(screen));
+  };
+  for (const scale of scales) lazily.when(scale.section, () => scale.draw());
   settle(false);
   addEventListener("resize", () => settle(false));
-  addEventListener("beforeprint", () => settle(true));
+  addEventListener("beforeprint", () => {
+    lazily.all();
+    settle(true);
+  });
   addEventListener("afterprint", () => settle(false));
 }
 

@@ -5,12 +5,56 @@ const MINUS = "\u2212";
 const SVG = "http://www.w3.org/2000/svg";
 const KINDS = { u1: Uint8Array, u2: Uint16Array, f4: Float32Array };
 
+function bytesOf(text) {
+  if (Uint8Array.fromBase64) return Uint8Array.fromBase64(text);
+  const raw = atob(text);
+  const bytes = new Uint8Array(raw.length); // a loop, as an iterator over so many letters takes ten times as long
+  for (let i = 0; i < raw.length; i++) bytes[i] = raw.charCodeAt(i);
+  return bytes;
+}
+
 /** A packed array as rows: one typed array for each index of its first axis. */
 function unpack({ kind, shape, data }) {
-  const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
-  const flat = new KINDS[kind](bytes.buffer);
+  const flat = new KINDS[kind](bytesOf(data).buffer);
   const length = shape.slice(1).reduce((a, b) => a * b, 1);
   return Array.from({ length: shape[0] }, (_, i) => flat.subarray(i * length, (i + 1) * length));
+}
+
+/** Range of a compressed number: from the largest of a row down to a millionth of it, and on to zero. */
+const DECADES = Math.asinh(1e6);
+
+/** Rows of a large array, which are decoded when they are asked for. */
+class Rows {
+  constructor(packed) {
+    Object.assign(this, { packed, count: packed.shape[0], length: packed.shape.slice(1).reduce((a, b) => a * b, 1), known: new Map() });
+  }
+  row(i) {
+    if (!this.known.has(i)) this.known.set(i, this.decoded(i));
+    return this.known.get(i);
+  }
+  /** The numbers of a row as they were sent; of a long text only its part is decoded. */
+  sent(i) {
+    const { kind, data } = this.packed;
+    const type = { compressed: Int16Array, levelled: Uint16Array, f4: Float32Array }[kind];
+    const size = this.length * type.BYTES_PER_ELEMENT;
+    const first = Math.floor((i * size) / 3); // four letters are three bytes
+    const bytes = bytesOf(data.slice(4 * first, 4 * Math.ceil(((i + 1) * size) / 3)));
+    return new type(bytes.slice(i * size - 3 * first, i * size - 3 * first + size).buffer);
+  }
+  decoded(i) {
+    const { kind, scale, range } = this.packed;
+    const part = this.sent(i);
+    if (kind === "f4") return part;
+    if (kind === "levelled") {
+      const [low, high] = range;
+      return Float32Array.from(part, (level) => (level ? low + ((level - 1) / 65534) * (high - low) : NaN));
+    }
+    this.scales = this.scales || new Float32Array(bytesOf(scale).buffer);
+    const unit = this.scales[i] / 1e6;
+    const row = new Float32Array(part.length);
+    for (let k = 0; k < part.length; k++) row[k] = part[k] === -32768 ? NaN : unit * Math.sinh((part[k] / 32767) * DECADES);
+    return row;
+  }
 }
 
 const isNumber = (value) => typeof value === "number" && Number.isFinite(value);
@@ -23,10 +67,37 @@ function tell(value, unit = "", figures = 4) {
   return text.replace(/-/g, MINUS) + (unit ? `\u202f${unit}` : "");
 }
 
-const range = (values) => {
-  const finite = Array.from(values).filter(isNumber);
-  return finite.length ? [Math.min(...finite), Math.max(...finite)] : [0, 1];
-};
+/** Text of others with true minus signs before its numbers. */
+const typeset = (text) => String(text).replace(/(^|[\s(])-(?=\d)/g, `$1${MINUS}`);
+
+/** Units a thousandth as large, in which small numbers are said. */
+const SMALL = { V: "mV", eV: "meV", nA: "pA", nS: "pS", nm: "pm" };
+
+/** The unit in which numbers between two ends are said, and the factor to it: a thousandth where all are below a tenth. */
+function fitting(unit, [low, high]) {
+  const most = Math.max(Math.abs(low), Math.abs(high));
+  return most > 0 && most < 0.1 && unit in SMALL ? { factor: 1000, unit: SMALL[unit] } : { factor: 1, unit };
+}
+
+/** Numbers of an axis in words, all with as many decimals as their distance asks for. */
+function tickTexts(values) {
+  const step = Math.abs(values[1] - values[0]);
+  const decimals = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
+  const plain = values.length > 1 && decimals < 6 && Math.max(...values.map(Math.abs)) < 1e5;
+  return values.map((value) => (plain ? (Math.abs(value) < step / 2 ? "0" : value.toFixed(decimals).replace("-", MINUS)) : tell(value)));
+}
+
+/** The least and the largest number of some arrays. */
+function range(...arrays) {
+  let [low, high] = [Infinity, -Infinity];
+  for (const values of arrays)
+    for (const value of values)
+      if (isNumber(value)) {
+        if (value < low) low = value;
+        if (value > high) high = value;
+      }
+  return low <= high ? [low, high] : [0, 1];
+}
 
 /** Round numbers inside [low, high], about `count` of them. */
 function ticks([low, high], count = 5) {
@@ -66,6 +137,10 @@ class Palette {
   rgb(value) {
     return this.table[this.level(value)];
   }
+  pixel(value) {
+    this.pixels = this.pixels || Int32Array.from(this.table, pixelOf);
+    return this.pixels[this.level(value)];
+  }
   css(value) {
     return isNumber(value) ? `rgb(${this.rgb(value).join(",")})` : "none";
   }
@@ -75,19 +150,43 @@ class Palette {
   }
 }
 
-/** A picture of `rows` x `columns` pixels, row 0 at the bottom; `color(row, column)` gives [r, g, b], or nothing to leave a hole. */
-function paint(rows, columns, color) {
+/** A colour as a pixel holds it. */
+const pixelOf = ([red, green, blue]) => (255 << 24) | (blue << 16) | (green << 8) | red;
+
+/** A picture of `rows` x `columns` pixels, row 0 at the bottom; `fill(row, pixels)` sets those of a row, where 0 is a hole. */
+function paint(rows, columns, fill) {
   const canvas = make("canvas", { width: columns, height: rows });
   const context = canvas.getContext("2d");
   const image = context.createImageData(columns, rows);
-  for (let row = 0; row < rows; row++)
-    for (let column = 0; column < columns; column++) {
-      const rgb = color(row, column);
-      if (rgb) image.data.set([rgb[0], rgb[1], rgb[2], 255], 4 * ((rows - 1 - row) * columns + column));
-    }
+  const pixels = new Int32Array(image.data.buffer);
+  for (let row = 0; row < rows; row++) fill(row, pixels.subarray((rows - 1 - row) * columns, (rows - row) * columns));
   context.putImageData(image, 0, 0);
   return canvas.toDataURL();
 }
+
+/** What is to be drawn once it comes near the window, or when the page is printed. */
+const lazily = {
+  waiting: new Map(),
+  watcher: new IntersectionObserver((entries) => entries.forEach((entry) => entry.isIntersecting && lazily.draw(entry.target)), { rootMargin: "300px" }),
+  when(node, draw) {
+    this.waiting.set(node, draw);
+    this.watcher.observe(node);
+  },
+  draw(node) {
+    const draw = this.waiting.get(node);
+    this.waiting.delete(node);
+    this.watcher.unobserve(node);
+    if (draw) draw();
+  },
+  /** Nothing waits any more: what was to be drawn is gone. */
+  forget() {
+    this.waiting.clear();
+    this.watcher.disconnect();
+  },
+  all() {
+    [...this.waiting.keys()].forEach((node) => this.draw(node));
+  },
+};
 
 const tip = {
   node: document.getElementById("tip"),

@@ -16,12 +16,15 @@ class TestFake(ControllerConformance):
     @pytest.fixture
     def unhurried(self):
         fake = FakeController(steps=100)
-        for act in ("move_tip", "sweep", "scan"):
+        for act in ("move_tip", "sweep", "z_sweep", "scan"):
             fake.delay(act, 1.0)
         return fake
 
     def break_next_sweep(self, controller):
         controller.fail("sweep", TipCrashError("the tip touched"), part=0.5)
+
+    def break_next_z_sweep(self, controller):
+        controller.fail("z_sweep", TipCrashError("the tip touched"), part=0.5)
 
     def break_next_scan(self, controller):
         controller.fail("scan", TipCrashError("the tip touched"), part=0.5)

@@ -52,6 +52,14 @@ def controller(connect):
 
 
 @pytest.fixture
+def heard(server, monkeypatch):
+    """Commands in the order in which the server did them."""
+    commands, answer = [], server.software.answer
+    monkeypatch.setattr(server.software, "answer", lambda command, values: commands.append(command) or answer(command, values))
+    return commands
+
+
+@pytest.fixture
 def impatient(controller):
     """The controller waits only a second for what never happens, but as long as before for an answer."""
     controller._links.timeout = 1.0

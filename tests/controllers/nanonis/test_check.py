@@ -7,7 +7,9 @@ from bluesky_stm.controllers.nanonis_wire._commands import only_reads
 
 
 @pytest.fixture
-def looking(connect):
+def looking(connect, server):
+    """It looks at an instrument whose Safe Tip acts below the end of the preamplifier."""
+    server.software.registers.set("SafeTip.Props", [0, 1, 9e-9])
     return connect(read_only=True)
 
 
@@ -37,8 +39,15 @@ def test_a_feedback_that_does_not_hold_its_set_point_is_noticed(looking, microsc
     assert missing(looking) == {"current"}
 
 
-def test_a_safe_tip_that_the_preamplifier_never_reaches_is_noted(looking, server):
+def test_a_safe_tip_that_the_preamplifier_never_reaches_is_missing(looking, server):
     """It ends at 10 nA; what stands above is no protection."""
-    assert "Safe Tip threshold" in {finding.what for finding in check(looking)}
+    server.software.registers.set("SafeTip.Props", [0, 1, 11e-9])
+    assert missing(looking) == {"Safe Tip threshold"}
     server.software.registers.set("SafeTip.Props", [0, 1, 9e-9])
-    assert "Safe Tip threshold" not in {finding.what for finding in check(looking)}
+    assert missing(looking) == set()
+
+
+def test_one_noisy_reading_of_the_current_is_not_a_lost_tip(looking, microscope, monkeypatch):
+    readings = iter([-0.001, -0.2])
+    monkeypatch.setattr(microscope, "read_current", lambda: next(readings, -0.2))
+    assert missing(looking) == set()

@@ -37,6 +37,9 @@ class TestNanonisController(ControllerConformance):
     def break_next_sweep(self, controller):
         self.server.faults.add(Fault(FaultKind.DROP, "BiasSpectr.Start"))
 
+    def break_next_z_sweep(self, controller):
+        self.server.faults.add(Fault(FaultKind.DROP, "ZSpectr.Start"))
+
     def break_next_scan(self, controller):
         self.stumble(self.server.software.controller, 8)
 

@@ -21,6 +21,8 @@ SHORT = SweepSettings(-1.5, 1.0, 26, settle=0.001, integrate=0.001)
 
 RED = {
     "Safe Tip": [("SafeTip.OnOffSet", 2)],
+    "Safe Tip threshold": [("SafeTip.PropsSet", 0, 1, 20e-9)],
+    "z limits": [("ZCtrl.LimitsEnabledSet", 0)],
     "Safe Tip recovery": [("SafeTip.PropsSet", 1, 1, 9e-9)],
     "lock-in": [("LockIn.ModAmpSet", 1, 0.0)],
     "demodulator": [("LockIn.DemodHarmonicSet", 1, 2)],
@@ -41,10 +43,12 @@ def at_the_instrument(server):
 
 @pytest.fixture
 def opened(server, tmp_path):
-    """``opened(**settings)``: a session at the server, closed afterwards."""
+    """``opened(**settings)``: a session at the server, where nothing is red if it is to be safe; closed afterwards."""
     made = []
 
-    def opened(**settings):
+    def opened(*, safe=True, **settings):
+        if safe:
+            server.software.registers.set("SafeTip.Props", [0, 1, 10e-9])
         made.append(nanonis("127.0.0.1", 1, tmp_path / str(len(made)), ports=server.ports, timeout=10.0, **settings))
         made[-1].stm.sweep.set(SHORT)
         return made[-1]
@@ -58,15 +62,16 @@ def opened(server, tmp_path):
 @pytest.mark.parametrize("what", RED)
 def test_no_run_begins_while_something_is_red(opened, at_the_instrument, what):
     """Nothing is stored, the sentence names it, and overridden by name it stands in the start document."""
+    opened().close()
     for command in RED[what]:
         at_the_instrument(*command)
-    session = opened()
+    session = opened(safe=False)
     documents = []
     with pytest.raises(STMError, match=f"{what}: .* Nothing has moved"):
         session.RE(spectra_at(session.stm, [Point(1.0, 0.0)]), lambda name, doc: documents.append(name))
     assert "start" not in documents
     session.close()
-    session = opened(despite=[what])
+    session = opened(safe=False, despite=[what])
     session.RE(bpp.run_wrapper(bps.null()), lambda name, doc: documents.append(name))
     assert documents[-2:] == ["start", "stop"]
     part = session.stm.describe_controller()["part"]

@@ -110,6 +110,7 @@ def test_a_tip_that_is_moved_into_the_sample_touches(server, ask, microscope):
 @pytest.mark.usefixtures("opened")
 def test_z_limits_hold_a_tip_that_is_moved_by_hand_once_they_are_enabled(ask):
     span = ask("Piezo.RangeGet")[2]
+    ask("ZCtrl.LimitsEnabledSet", 0)
     ask("ZCtrl.LimitsSet", 1e-9, -1e-9)
     assert ask("ZCtrl.LimitsGet")[0] == pytest.approx(span / 2)
     ask("ZCtrl.LimitsEnabledSet", 1)
@@ -120,6 +121,7 @@ def test_z_limits_hold_a_tip_that_is_moved_by_hand_once_they_are_enabled(ask):
 
 @pytest.mark.usefixtures("opened")
 def test_coarse_steps_towards_the_sample_crash_a_tip_that_stands_at_it(server, microscope):
+    """Safe Tip, a thread of its own, may read the current before the tip is withdrawn: no more than contact carries."""
     assert "touch" in server.software.answer("Motor.StartMove", [5, 1000, 0, 1])[1]
     assert microscope.is_withdrawn()
 
@@ -174,7 +176,9 @@ def test_marks_stand_until_they_are_erased(server, ask):
     marks = server.software._handlers["Marks.PointDraw"].__self__
     ask("Marks.PointDraw", 1e-9, 2e-9, "decided", 255)
     ask("Marks.LineDraw", 0.0, 0.0, 1e-9, 1e-9, 0)
-    assert marks.points == [(1e-9, 2e-9, "decided")]
+    assert ask("Marks.PointsGet") == [1, (1e-9,), (2e-9,), 11, ["decided"], (255,), (1,)]
+    ask("Marks.PointsVisibleSet", 0, 0)
+    assert ask("Marks.PointsGet")[-1] == (0,)
     ask("Marks.PointsErase", -1)
     assert not marks.points
     assert len(marks.lines) == 1
@@ -222,6 +226,67 @@ def test_a_grid_experiment_sweeps_at_each_place(server, ask):
         time.sleep(0.02)
     done = server.software._handlers["Pattern.ExpStart"].__self__.done
     assert {tuple(np.round(spectrum.position, 3)) for spectrum in done} == {(-1, -1), (1, -1), (-1, 1), (1, 1)}
+
+
+def test_an_alternate_set_point_holds_the_tip_before_a_sweep(ask):
+    """Ten times the current at the bias of the set point, since the tip is nearer."""
+    ask("BiasSpectr.ChsSet", [CURRENT])
+    before = ask("BiasSpectr.Start", 1, "")[1][1]
+    ask("BiasSpectr.AltZCtrlSet", 1, 2e-9, 0.1)
+    after = ask("BiasSpectr.Start", 1, "")[1][1]
+    assert after[0] / before[0] == pytest.approx(10.0, rel=0.1)
+    assert ask("ZCtrl.SetpntGet")[0] == pytest.approx(0.2e-9)
+
+
+@pytest.mark.parametrize("change", [("LockIn.DemodPhasRegSet", 1, 2), ("LockIn.ModPhasRegSet", 1, 3)])
+def test_a_demodulator_in_another_phase_register_sees_no_modulation(ask, change):
+    ask("BiasSpectr.ChsSet", [LOCKIN_X])
+    ask(*change)
+    assert not np.abs(ask("BiasSpectr.Start", 1, "")[1][1]).max()
+
+
+def test_the_phase_of_the_modulator_turns_x_into_y(ask):
+    ask("BiasSpectr.ChsSet", [LOCKIN_X, LOCKIN_X + 1])
+    _, x, y = ask("BiasSpectr.Start", 1, "")[1]
+    ask("LockIn.ModPhasSet", 1, 90.0)
+    _, turned_x, turned_y = ask("BiasSpectr.Start", 1, "")[1]
+    scale = np.abs(x).max()
+    np.testing.assert_allclose(turned_y, x, atol=0.1 * scale)
+    np.testing.assert_allclose(turned_x, -y, atol=0.1 * scale)
+
+
+def test_an_output_that_monitors_puts_out_what_another_signal_reads(ask):
+    output = ask("Signals.NamesGet")[0].index("Output 2 (V)")
+    ask("UserOut.ValSet", 2, 5.0)
+    ask("UserOut.MonitorChSet", 2, BIAS)
+    assert ask("Signals.ValGet", output, 1)[0] == 5.0
+    ask("UserOut.ModeSet", 2, 1)
+    assert ask("Signals.ValGet", output, 1)[0] == pytest.approx(-1.5)
+
+
+def test_a_tilt_that_is_corrected_leaves_its_slope_in_the_image(ask):
+    ask("Scan.FrameSet", 0.0, 0.0, 8e-9, 8e-9, 0.0)
+    ask("Scan.BufferSet", [Z], 16, 16)
+    ask("Scan.Action", 0, 1)
+    ask("Scan.WaitEndOfScan", -1)
+    flat = ask("Scan.FrameDataGrab", Z, 1)[1]
+    ask("Piezo.TiltSet", 1.0, 0.0)
+    tilted = ask("Scan.FrameDataGrab", Z, 1)[1]
+    step = np.diff(tilted - flat, axis=1)
+    np.testing.assert_allclose(step, -np.tan(np.radians(1.0)) * 0.5e-9, rtol=1e-3)
+    ask("Scan.BufferSet", [Z], 32, 8)  # another shape than that of the last scan
+    assert ask("Scan.FrameDataGrab", Z, 1)[1].shape == (8, 32)
+
+
+def test_a_z_spectroscopy_ends_where_its_auto_retract_says(ask):
+    """The current falls below a tenth of the set point after about 1 Angstrom."""
+    ask("ZSpectr.ChsSet", [Z])
+    ask("ZSpectr.RangeSet", 0.0, 0.5e-9)
+    whole = ask("ZSpectr.Start", 1, "")[1]
+    ask("ZSpectr.RetractSet", 1, -0.02e-9, CURRENT, 0)
+    cut = ask("ZSpectr.Start", 1, "")[1]
+    assert len(whole[0]) == 64
+    assert 0.06e-9 < cut[0][-1] - cut[0][0] < 0.2e-9
 
 
 def test_what_nobody_simulates_is_refused(client):

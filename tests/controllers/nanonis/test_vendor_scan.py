@@ -93,7 +93,9 @@ def test_a_paused_scan_stands_still_until_it_is_resumed(slow):
 
     work.Scan_Action(0, 1)
     watch.Scan_Action(2, 0)
-    time.sleep(0.1)
+    end = time.monotonic() + 60
+    while not lines() and time.monotonic() < end:  # it pauses behind a line
+        time.sleep(0.01)
     before = lines()
     time.sleep(0.2)
     assert (lines(), watch.Scan_StatusGet()) == (before, [1])

@@ -53,6 +53,24 @@ SETTINGS = {
 """What is sent by ``Set``, and what ``Get`` answers then, in the codes of the protocol."""
 
 TESTED_BY_MEANING = {
+    *(
+        "ZSpectr.AdvPropsGet",
+        "ZSpectr.AdvPropsSet",
+        "ZSpectr.ChsGet",
+        "ZSpectr.ChsSet",
+        "ZSpectr.DigSyncGet",
+        "ZSpectr.DigSyncSet",
+        "ZSpectr.PropsSet",
+        "ZSpectr.RangeGet",
+        "ZSpectr.RangeSet",
+        "ZSpectr.RetractGet",
+        "ZSpectr.RetractSet",
+        "ZSpectr.Start",
+        "ZSpectr.StatusGet",
+        "ZSpectr.Stop",
+        "ZSpectr.TimingGet",
+        "ZSpectr.TimingSet",
+    ),
     *("Bias.Pulse", "Current.Get", "Current.GainsGet", "FolMe.XYPosSet", "FolMe.XYPosGet", "FolMe.Stop"),
     *("ZCtrl.ZPosSet", "ZCtrl.ZPosGet", "ZCtrl.OnOffSet", "ZCtrl.OnOffGet", "ZCtrl.StatusGet", "ZCtrl.Withdraw", "ZCtrl.Home"),
     *("SafeTip.SignalGet", "AutoApproach.Open", "AutoApproach.OnOffSet", "AutoApproach.OnOffGet"),
@@ -63,6 +81,7 @@ TESTED_BY_MEANING = {
     *("BiasSpectr.PropsGet", "BiasSpectr.SafeCond1Set", "BiasSpectr.SafeCond2Set"),
     *("BiasSpectr.SafeCond1Get", "BiasSpectr.SafeCond2Get"),
     *("Signals.NamesGet", "Signals.ValGet", "Signals.ValsGet", "Signals.RangeGet", "Piezo.SensGet"),
+    *("Marks.PointDraw", "Marks.PointsErase", "Marks.PointsGet"),
     *("Util.SessionPathGet", "Util.RTFreqGet", "Util.Lock", "Util.UnLock", "Util.VersionGet"),
 }
 

@@ -38,6 +38,21 @@ VALUES = {
 BODIES = st.sampled_from(sorted({types.answer for types in COMMANDS.values()} | {types.request for types in COMMANDS.values()}))
 
 
+def counted(n):
+    """Values of the arrays that have as many elements as the first value says."""
+    elements = {"Nf": FLOATS, "NI": VALUES["I"], "NS": TEXT}
+    return {code: st.lists(element, min_size=n, max_size=n) for code, element in elements.items()}
+
+
+def values_of(types):
+    first, *rest = types.split() or [""]
+    if "N" not in types:
+        return st.tuples(*(VALUES[code] for code in types.split()))
+    return st.integers(0, 4).flatmap(
+        lambda n: st.tuples(st.just(n), *((VALUES | counted(n))[code] for code in rest)) if first == "i" else st.nothing()
+    )
+
+
 def plain(value):
     return value.tolist() if isinstance(value, np.ndarray) else value
 
@@ -74,7 +89,7 @@ def test_the_header_is_that_of_the_vendor():
     assert Header.unpack(header, LONGEST_REQUEST) == ("Bias.Set", 4, True)
 
 
-@given(BODIES.flatmap(lambda types: st.tuples(st.just(types), st.tuples(*(VALUES[code] for code in types.split())))))
+@given(BODIES.flatmap(lambda types: st.tuples(st.just(types), values_of(types))))
 def test_what_is_encoded_is_decoded(case):
     types, values = case
     assert [plain(value) for value in decode(types, encode(types, values))] == list(values)
@@ -107,7 +122,7 @@ def test_a_body_is_understood_to_its_last_byte_or_refused(command, body):
 @given(st.sampled_from(sorted(c for c, t in COMMANDS.items() if t.answer)), st.data())
 def test_a_torn_answer_is_never_taken_for_a_whole_one(command, data):
     types = COMMANDS[command].answer
-    values = data.draw(st.tuples(*(VALUES[code] for code in types.split())))
+    values = data.draw(values_of(types))
     body = encode_answer(types, values)
     cut = data.draw(st.integers(0, len(body) - 1))
     with pytest.raises(ProtocolError):

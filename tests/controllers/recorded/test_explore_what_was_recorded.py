@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 from made import CURRENT, SLOPE, V
 
-from bluesky_stm import session
+from bluesky_stm import files, session
+from bluesky_stm.measurements import Quality
 from bluesky_stm.plans import explore
-from bluesky_stm.storage import export
+from bluesky_stm.storage import export, import_run, open_catalog
 
 
 def folder(tmp_path):
@@ -55,6 +56,7 @@ def test_a_stored_run_of_ours_answers_in_place_of_the_microscope(tmp_path):
         again, controller = explored(export(run, tmp_path / f"run{ending}"), tmp_path / ending, budget=20)
         known = {tuple(np.round(one.position, 6)): one for one in run.spectra}
         assert len(controller.locations()) == 25
+        assert again.start["sample"] == run.start["sample"] == "a", "as the file names it, and not as the file is named"
         for one in again.spectra:
             assert one.didv == pytest.approx(known[tuple(np.round(one.position, 6))].didv, rel=1e-6)
 
@@ -78,6 +80,11 @@ def test_a_recorded_place_is_not_measured_again_because_the_tip_changed(tmp_path
     run, _ = explored(path, tmp_path, budget=60)
     places = [tuple(one.position) for one in run.spectra]
     assert len(places) == len(set(places)) == 60
+    # an import and inspect say of each spectrum what the run says that answers from the file
+    with open_catalog(tmp_path / "imported") as catalog:
+        kept = import_run(catalog, path).spectra
+    assert {one.quality & Quality.TIP_CHANGED for one in (*kept, *run.spectra)} == {Quality.TIP_CHANGED}
+    assert list(files.inspect_file(path)["quality"]) == ["tip changed, derived"]
 
 
 def test_a_channel_can_be_named_for_a_recording(tmp_path):

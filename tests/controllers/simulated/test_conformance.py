@@ -20,6 +20,8 @@ class Broken:
     def spectra(self, *args, **kwargs):
         raise TipCrashError("the tip touched")
 
+    current = spectra
+
 
 class TestSimulated(ControllerConformance):
     @pytest.fixture
@@ -37,6 +39,8 @@ class TestSimulated(ControllerConformance):
 
     def break_next_sweep(self, controller):
         controller._junction.instrument = Broken(controller._junction.instrument)
+
+    break_next_z_sweep = break_next_sweep
 
     @pytest.fixture(autouse=True)
     def _stumble(self, stumble):

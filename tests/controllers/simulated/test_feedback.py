@@ -160,6 +160,24 @@ def test_a_reversal_of_the_piezo_is_late_and_a_move_creeps():
     assert settled == pytest.approx(100.0, abs=1e-6)
 
 
+def test_within_the_range_of_the_hysteresis_a_place_is_where_the_image_has_it_whichever_way_the_tip_comes():
+    """The play operator is reversible there; beyond, a place to the left is late by the part of the way, twice the range."""
+    stm = SimulatedController(seed=1, profile=IDEAL.changed(hysteresis=0.05, hysteresis_range=20.0))
+    frame = Frame.square((0, 0), 20, 32)
+    for end in (20.0, -20.0):  # a loop as long as twice the range, around the frame
+        stm.move_tip((end, end))
+    stm.scan(frame)
+    seen = stm._scanning._scan.off
+    assert np.ptp(seen[:, :, 0]) == pytest.approx(0.05 * 20, rel=0.1), "the image is drawn out by its part"
+    for pixel in ((3, 28), (30, 2), (16, 16)):
+        place = Point(*frame.to_sample(pixel))
+        stm.move_tip(place)
+        assert stm._junction.place(stm.now())[0] - place == pytest.approx(seen[pixel], abs=1e-6)
+    stm.move_tip((100.0, 100.0))
+    stm.move_tip(place)
+    assert stm._junction.place(stm.now())[0] - place != pytest.approx(seen[16, 16], abs=0.1)
+
+
 def test_gold_is_followed_as_well():
     stm = SimulatedController(Surface(Au111().build(), seed=1), profile=IDEAL.changed(response=7e-5))
     frame = Frame.square((0, 0), 20, 32)

@@ -65,6 +65,7 @@ def test_an_interlock_that_does_not_hold_ends_the_connection(connect, server, at
     """Among them that Safe Tip does not bring a crashed tip back by itself."""
     at_the_instrument("SafeTip.PropsSet", 1, 1, 8e-9)
     at_the_instrument("SafeTip.OnOffSet", 2)
+    at_the_instrument("ZCtrl.LimitsEnabledSet", 0)
     server.faults.add(Fault(FaultKind.IGNORE, command))
     with pytest.raises(NanonisError, match="interlocks"):
         connect(interlocks=Interlocks(safe_tip=8.0, z=(-100.0, 100.0)))

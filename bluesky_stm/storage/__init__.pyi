@@ -1,0 +1,58 @@
+"""What the room gives away, for `lazy_loader` and for type checkers; each name is loaded when it is used first."""
+
+from ._catalog import Catalog, open_catalog
+from ._connect import connect, is_elsewhere
+from ._crate import write_crate
+from ._documents import documents
+from ._export import export
+from ._feeder import Feeder, feeding
+from ._following import Follower
+from ._format import StoredDocuments
+from ._import import Imported, import_files, import_run, read_documents
+from ._index import Index
+from ._journal import Journal, read_journal
+from ._lookup import Branch, campaign_tree, listed, runs
+from ._provenance import provenance
+from ._run import JournalRun, Run, Runs
+from ._sinks import DocumentSink, KafkaSink, NATSSink, RedisSink, Sending, as_json, unpack_record
+from ._verify import Verified, verify
+from ._xarray import load_run
+
+__all__ = [
+    "Branch",
+    "Catalog",
+    "DocumentSink",
+    "Feeder",
+    "Follower",
+    "Imported",
+    "Index",
+    "Journal",
+    "JournalRun",
+    "KafkaSink",
+    "NATSSink",
+    "RedisSink",
+    "Run",
+    "Runs",
+    "Sending",
+    "StoredDocuments",
+    "Verified",
+    "as_json",
+    "campaign_tree",
+    "connect",
+    "documents",
+    "export",
+    "feeding",
+    "import_files",
+    "import_run",
+    "is_elsewhere",
+    "listed",
+    "load_run",
+    "open_catalog",
+    "provenance",
+    "read_documents",
+    "read_journal",
+    "runs",
+    "unpack_record",
+    "verify",
+    "write_crate",
+]
