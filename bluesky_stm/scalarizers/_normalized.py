@@ -21,6 +21,7 @@ References
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -123,8 +124,7 @@ def normalized(sweep: Sweep, broadening: float | None) -> Sweep:
     broadening = BROADENING * float(np.ptp(sweep.bias)) if broadening is None else broadening
     ratio = _current_over_bias(sweep)
     clear = ~sweep.clipped
-    weights = np.exp(-np.abs(sweep.bias[:, None] - sweep.bias[clear]) / broadening) * _widths(sweep.bias)[clear]
-    averaged = weights @ ratio[clear] / weights.sum(axis=1)
+    averaged = _weights(np.asarray(sweep.bias, dtype=float).tobytes(), clear.tobytes(), broadening) @ ratio[clear]
     if not np.any(averaged > 0):
         raise NoValueError("there is no current to divide by")
     return replace(sweep, didv=sweep.didv / np.maximum(averaged, NOTHING * averaged.max()))
@@ -145,6 +145,14 @@ def _current_over_bias(sweep: Sweep) -> Floats:
     _, slope, offset = np.polyfit(sweep.bias[near] / reach, sweep.current[near], 2)
     away = np.abs(sweep.bias) > 1.5 * step
     return np.abs(np.where(away, (sweep.current - offset) / np.where(away, sweep.bias, 1.0), slope / reach))
+
+
+@lru_cache(maxsize=4)
+def _weights(biases: bytes, clear: bytes, broadening: float) -> Floats:
+    """Return the shares (n, m) of m samples that are not clipped in the average at each of n biases, alike for like sweeps."""
+    bias, taken = np.frombuffer(biases), np.frombuffer(clear, dtype=bool)
+    weights: Floats = np.exp(-np.abs(bias[:, None] - bias[taken]) / broadening) * _widths(bias)[taken]
+    return weights / weights.sum(axis=1, keepdims=True)
 
 
 def _widths(bias: Floats) -> Floats:

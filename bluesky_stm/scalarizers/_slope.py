@@ -9,9 +9,11 @@ straight line, to dI/dV within a narrow window, each weighted by its noise.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bluesky_stm.geometry import Floats
 from bluesky_stm.scalarizers._base import NoValueError
@@ -22,6 +24,9 @@ LEAST_REACH: Final = 2
 
 QUIETEST: Final = 1e-6
 """Noise below which a channel counts as having none, as a share of the current or of the conductance at the set point."""
+
+SINGULAR: Final = 1e-12
+"""Determinant below which a fit has no solution, as a share of the product of the diagonal of its normal matrix."""
 
 
 @dataclass(frozen=True)
@@ -98,20 +103,59 @@ class FittedSlope:
         NoValueError
             When so many samples have the same bias that a window has no slope.
         """
-        index = np.arange(-reach, reach + 1) + np.arange(len(sweep.bias))[:, None]
-        inside = (index >= 0) & (index < len(sweep.bias))
-        index = np.clip(index, 0, len(sweep.bias) - 1)
-        u = sweep.bias[index] - sweep.bias[:, None]  # (n, window)
-        # I = a + b u + c u^2 / 2 and dI/dV = b + c u
-        of_current = np.stack([np.ones_like(u), u, u * u / 2], axis=-1) * (inside / noise.current)[..., None]
-        of_didv = np.stack([np.zeros_like(u), np.ones_like(u), u], axis=-1) * (inside / noise.didv)[..., None]
-        measured = [sweep.current[index] * inside / noise.current, (sweep.didv[index] - noise.offset) * inside / noise.didv]
-        design, values = np.concatenate([of_current, of_didv], axis=1), np.concatenate(measured, axis=1)
-        try:
-            covariance = np.linalg.inv(np.einsum("nwi,nwj->nij", design, design))
-        except np.linalg.LinAlgError:
-            raise NoValueError("several samples have the same bias: the curve has no slope there") from None
-        return cls(np.einsum("ni,nwi,nw->n", covariance[:, 1], design, values), np.sqrt(np.maximum(covariance[:, 1, 1], 0)))
+        windows = _Windows.around(np.asarray(sweep.bias, dtype=float).tobytes(), reach)
+        weigh_current, weigh_didv = noise.current**-2, noise.didv**-2
+        normal = weigh_current * windows.of_current + weigh_didv * windows.of_didv
+        current, didv = sweep.current[windows.index], sweep.didv[windows.index] - noise.offset
+        values = np.stack([np.einsum("nw,nw->n", current, column) for column in windows.columns])
+        values *= weigh_current
+        values[1:] += weigh_didv * np.stack([np.einsum("nw,nw->n", didv, column) for column in windows.columns[:2]])
+        row, variance = _second_row_of_inverse(normal)
+        return cls((row * values).sum(axis=0), np.sqrt(np.maximum(variance, 0)))
+
+
+@dataclass(frozen=True, eq=False)
+class _Windows:
+    """What the fits of all sweeps with the same biases share: I = a + b u + c u^2 / 2 and dI/dV = b + c u near each bias.
+
+    Attributes
+    ----------
+    index : ndarray of shape (n, window)
+        Samples of the window around each bias.
+    columns : tuple of ndarray of shape (n, window)
+        1, u and u^2 / 2, with u in V from the middle of the window; zero at samples that the ends of the sweep cut off.
+    of_current, of_didv : ndarray of shape (3, 3, n)
+        Normal matrix of each channel at unit weight.
+    """
+
+    index: NDArray[np.intp]
+    columns: tuple[Floats, Floats, Floats]
+    of_current: Floats
+    of_didv: Floats
+
+    @classmethod
+    @lru_cache(maxsize=16)
+    def around(cls, biases: bytes, reach: int) -> Self:
+        bias = np.frombuffer(biases)
+        index = np.arange(-reach, reach + 1) + np.arange(len(bias))[:, None]
+        inside = ((index >= 0) & (index < len(bias))).astype(float)
+        index = np.clip(index, 0, len(bias) - 1)
+        u = (bias[index] - bias[:, None]) * inside
+        columns = inside, u, u * u / 2
+        of_current = np.array([[np.einsum("nw,nw->n", one, other) for other in columns] for one in columns])
+        slope = np.zeros_like(inside), inside, u
+        of_didv = np.array([[np.einsum("nw,nw->n", one, other) for other in slope] for one in slope])
+        return cls(index, columns, of_current, of_didv)
+
+
+def _second_row_of_inverse(matrix: Floats) -> tuple[Floats, Floats]:
+    """Return the second row (3, n) of the inverse of symmetric matrices (3, 3, n), and its element on the diagonal."""
+    (a, b, c), (_, d, e), (_, _, f) = matrix
+    first, second, third = c * e - b * f, a * f - c * c, b * c - a * e
+    determinant = b * first + d * second + e * third
+    if not (determinant > SINGULAR * a * d * f).all():
+        raise NoValueError("several samples have the same bias: the curve has no slope there")
+    return np.stack([first, second, third]) / determinant, second / determinant
 
 
 def _about_a_line(bias: Floats, values: Floats) -> tuple[float, float]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Self
 
 import numpy as np
@@ -351,11 +352,12 @@ class RunRecord(StreamRouter):
         number : int
             Number of the spectrum, from 0.
         """
-        scalarizer, spectrum = self._teaching.scalarizer, self.spectra[number]
-        if not isinstance(scalarizer, Marking):
-            return []
-        sources = (scalarizer, spectrum.current, spectrum.didv)  # a place that is corrected for drift changes none of them
-        return self.kept.of(("marks", number, spectrum.quality), sources, lambda: scalarizer.marks(spectrum))
+        return self._marks_of({number: self.spectra[number]})[0]
+
+    @property
+    def all_marks(self) -> list[list[Mark]]:
+        """What the scalarizer saw on each spectrum, in their order; nothing where it does not say."""
+        return self._marks_of(dict(enumerate(self.spectra)))
 
     def chosen_by(self, known: PredictedMap) -> Floats:
         """Return where the agent wanted to go by what it knew then.
@@ -374,6 +376,20 @@ class RunRecord(StreamRouter):
         return np.array(points[-1:], dtype=float).reshape(-1, 2)
 
     # ---- inside ----------------------------------------------------------------------------------------------------------
+
+    def _marks_of(self, spectra: Mapping[int, Spectrum]) -> list[list[Mark]]:
+        scalarizer = self._teaching.scalarizer
+        if not isinstance(scalarizer, Marking):
+            return [[] for _ in spectra]
+        return [
+            # A place that is corrected for drift changes none of these
+            self.kept.of(
+                ("marks", number, spectrum.quality),
+                (scalarizer, spectrum.current, spectrum.didv),
+                partial(scalarizer.marks, spectrum),
+            )
+            for number, spectrum in spectra.items()
+        ]
 
     def _candidates(self, frame: Frame) -> Floats:
         settings = {**self.scale, "sites": "raster", **self.start_document.get("agent", {}).get("settings", {})}

@@ -97,7 +97,7 @@ def _payload(record: RunRecord, most: int) -> JSON:
         "times": pack([spectrum.time - spectra[0].time for spectrum in spectra]),
         "bias": pack(_table(bias[:1] if same else bias)),
         "channels": sent,
-        "marks": _marks([record.marks(number) for number in range(len(spectra))], bias[0] if same and bias else np.empty(0)),
+        "marks": _marks(record.all_marks, bias[0] if same and bias else np.empty(0)),
     }
 
 
