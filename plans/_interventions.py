@@ -21,6 +21,7 @@ from bluesky_stm.plans._safety import withdraw
 from bluesky_stm.plans._scalarizer import check_scalarizer, needs_distance
 from bluesky_stm.scalarizers import make_scalarizer
 from bluesky_stm.steer import Intervention, Steer, same_place, told
+from bluesky_stm.teaching import OF_THE_AGENT
 
 if TYPE_CHECKING:
     from bluesky_stm.devices import STM, AgentDevice
@@ -34,9 +35,6 @@ INTERVENTION_FIELDS = dict.fromkeys(("kind", "settings", "reason", "who", "sourc
 
 _POLL_TIME = 0.1
 """Time between two looks for an answer, in s of wall time."""
-
-_OF_THE_AGENT = frozenset({"mask", "unmask", "reject", "agent", "scalarizer"})
-"""Interventions that change the decisions: one that was made ahead no longer holds."""
 
 
 class Interventions:
@@ -83,7 +81,7 @@ class Interventions:
         changed = False
         while True:
             for one in self._steer.take() if self._steer else ():
-                changed |= (yield from self._carry_out(one)) in _OF_THE_AGENT
+                changed |= (yield from self._carry_out(one)) in OF_THE_AGENT
             if not self.held:
                 return changed
             yield from bps.checkpoint()
@@ -98,7 +96,7 @@ class Interventions:
             while True:
                 for one in self._steer.take():
                     kind = yield from self._carry_out(one, decision)
-                    if kind in _OF_THE_AGENT or self.forced or self.held or self.ending:
+                    if kind in OF_THE_AGENT or self.forced or self.held or self.ending:
                         return False
                     if kind == "accept" or not self.approving:
                         return True

@@ -8,11 +8,14 @@ from typing import Any
 from typing_extensions import override
 
 from bluesky_stm.documents import Stream
+from bluesky_stm.teaching import OF_THE_AGENT
 from bluesky_stm.validated import JSON, Data
 from bluesky_stm.views import RunRecord, numbers
 
 MOST_TOLD = 200
 """Interventions and checks that are shown; the last ones."""
+UNDECIDING = OF_THE_AGENT | {"measure"}
+"""Kinds of interventions after which the last decision is carried out no more."""
 RECENT = 10
 """Spectra from whose times the time left is estimated."""
 
@@ -34,7 +37,7 @@ class LiveRecord(RunRecord):
         self._last: Data = {}
         self._budget: int | None = None
         self._held = ""
-        self._approving = self._answered = False
+        self._approving = self._answered = self._void = self._ending = False
         self._measured = 0
         self._heard = 0.0
 
@@ -52,7 +55,7 @@ class LiveRecord(RunRecord):
                 self._times.append(self._heard)
                 self._last, self._measured = data, len(self.decisions)
             case Stream.AGENT:
-                self._answered = False
+                self._answered = self._void = False
             case Stream.INTERVENTION:
                 self._intervened({key.partition("_")[2]: value for key, value in data.items()})
             case Stream.TIP_CHECK | Stream.DRIFT:
@@ -82,8 +85,9 @@ class LiveRecord(RunRecord):
 
     @property
     def next(self) -> Any:
-        """The decision that is being carried out, or waits for approval; None where there is none."""
-        pending = self.decisions and not self.stop_document and len(self.decisions) > self._measured
+        """The decision that is being carried out, or waits for approval; None where there is none, or it no longer holds."""
+        over = self.stop_document or self._ending
+        pending = self.decisions and not over and not self._void and len(self.decisions) > self._measured
         return self.decisions[-1] if pending else None
 
     @property
@@ -135,6 +139,8 @@ class LiveRecord(RunRecord):
         self.interventions.append({**said, "settings": settings, "when": self._heard})
         if said["refused"]:
             return
+        self._void |= said["kind"] in UNDECIDING
+        self._ending |= said["kind"] in {"stop", "withdraw"}
         match said["kind"]:
             case "pause":
                 self._held = str(said.get("who") or "a person")

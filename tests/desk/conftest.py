@@ -65,12 +65,14 @@ class Session:
     """What a session's door does, written down."""
 
     def __init__(self):
-        self.asked, self.refused = [], []
+        self.asked, self.refused, self.refuse = [], [], ""
 
     def ask(self, request, who, source, settings, reason="", refused=""):
         if refused:
             self.refused.append((request, who, refused))
             return ""
+        if self.refuse:
+            raise SettingsError(self.refuse)
         if settings.get("point") == [5000, 0]:
             raise SettingsError("outside of the limits")
         self.asked.append((request, who, source, settings, reason))

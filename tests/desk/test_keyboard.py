@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from chromium import NEEDED, Chromium
+from chromium import NEEDED, opened
 from desk_page import Page, wait_for
 
 from bluesky_stm.desk import Proposals
@@ -27,8 +27,7 @@ FIELDS = {
 def type_in(page, label, text):
     page.tab_to(FIELD.format(json.dumps(label)))
     if page(f"{REACHED}.tagName") == "SELECT":
-        for letter in text:
-            page.browser.ask("Input.dispatchKeyEvent", type="char", text=letter)
+        page.go_to(text)
     else:
         page(f"{REACHED}.select()")
         page.browser.ask("Input.insertText", text=text)
@@ -37,10 +36,12 @@ def type_in(page, label, text):
 
 def press(page, kind, session):
     page.tab_to(f"{REACHED}.dataset.ask?.startsWith({json.dumps(kind)})")
-    page.key("Enter")
-    if kind == "stop":
-        page.key("Enter")  # a second time, as it ends the exploration
-    wait_for(lambda: session.asked and session.asked[-1][0] == kind, 20)
+    asked = page("document.body.dataset.asked")
+    for _ in range(20):  # to stop, a second time within five seconds, as it ends the exploration
+        page.key("Enter")
+        if page("document.body.dataset.asked") != asked:
+            break
+    wait_for(lambda: session.asked and session.asked[-1][0] == kind, 180)
     return session.asked[-1]
 
 
@@ -55,9 +56,7 @@ def test_everything_is_asked_by_the_keyboard_alone(serve, tokens, session, recor
         live = recorder(catalog)
         live.measure(live.decide().point)
         live.decide()
-        browser = Chromium(tmp_path / "profile")
-        try:
-            browser.connect()
+        with opened(tmp_path / "profile") as browser:
             page = Page(browser, f"http://127.0.0.1:{desk.port}/")
             page.open()
             page.wait("desk.state.uid")
@@ -87,8 +86,13 @@ def test_everything_is_asked_by_the_keyboard_alone(serve, tokens, session, recor
             asked["resume"] = press(page, "resume", session)
             live.emit("intervention", intervention("resume", {}))
             page.wait("desk.state.now.state === 'asking'")
-            for name in ("reject", "accept"):
-                asked[name] = press(page, name, session)
+            asked["reject"] = press(page, "reject", session)
+            live.emit("intervention", intervention("reject", asked["reject"][3]))
+            page.wait("desk.state.now.state === 'measuring' && !desk.state.next")
+            again = live.decide(pending=[asked["reject"][3]["point"]]).point
+            page.wait("desk.state.now.state === 'asking'")
+            asked["accept"] = press(page, "accept", session)
+            assert asked["accept"][3] == {"point": list(again)} != asked["reject"][3]
             kept = Proposals(tmp_path / "catalog")
             one = kept.propose(tokens["propose"][0], "measure", {"point": [1.0, 2.0]}, "a bright spot", "a spectrum", live.uid)
             kept.rehearsed(one.id, {"place": "(1, 2) nm"})
@@ -97,8 +101,6 @@ def test_everything_is_asked_by_the_keyboard_alone(serve, tokens, session, recor
             page.key("Enter")
             page.wait("document.querySelector('.answer').textContent.includes('measure')")
             assert session.asked[-1][3] == {"point": [1.0, 2.0]} and kept[one.id].decided_by == "Operate"
-        finally:
-            browser.close()
     assert asked.keys() == set(REQUESTS)
     assert asked["measure"][3] == {"point": [2.5, -3.5]} and asked["mask"][3]["area"]["size"] == [8, 18]
     assert asked["scalarize"][3]["choice"]["name"] == "conduction_edge" and asked["tune"][3] == {"acquisition": "variance"}

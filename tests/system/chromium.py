@@ -6,6 +6,7 @@ import selectors
 import shutil
 import subprocess
 import sys
+from contextlib import contextmanager
 from itertools import count
 
 import pytest
@@ -18,6 +19,12 @@ FLAGS = [
 LAUNCH = "import os, sys; os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4); os.execv(sys.argv[3], sys.argv[3:])"
 PATIENCE = 60
 COMPLAINTS = {"Runtime.exceptionThrown", "Log.entryAdded", "Network.requestWillBeSent"}
+
+DRAWN = """(async () => {
+  const images = [...document.querySelectorAll("image, img")].filter((image) => image.href?.baseVal ?? image.src);
+  await Promise.all(images.map((image) => image.decode()));
+  await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+})()"""
 
 NEEDED = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed: install the package chromium to test the page")
 
@@ -65,6 +72,10 @@ class Chromium:
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
 
+    def drawn(self):
+        """Wait until what the page has is what the window shows: its images are decoded, and a frame was made since."""
+        self.ask("Runtime.evaluate", expression=DRAWN, awaitPromise=True)
+
     def click(self, selector):
         """A real click with the mouse on the middle of an element."""
         element = f"document.querySelector({json.dumps(selector)})"
@@ -101,6 +112,17 @@ class Chromium:
             self._rest += os.read(self._from, 1 << 20)
         message, _, self._rest = self._rest.partition(b"\0")
         return json.loads(message)
+
+
+@contextmanager
+def opened(profile):
+    """A browser with its page, closed at the end."""
+    browser = Chromium(profile)
+    try:
+        browser.connect()
+        yield browser
+    finally:
+        browser.close()
 
 
 def _is_console_error(message):

@@ -40,18 +40,35 @@ class Page:
         self.browser.ask("Input.insertText", text=text)
 
     def choose(self, selector, value):
-        """Choose from a list by typing its name, as the keyboard does."""
+        """Choose from a list as the keyboard does."""
         self.browser(f"document.querySelector({json.dumps(selector)}).focus()")
-        for letter in value:
-            self.browser.ask("Input.dispatchKeyEvent", type="char", text=letter)
-        assert self.browser(f"document.querySelector({json.dumps(selector)}).value") == value
+        self.go_to(value)
+
+    def go_to(self, value):
+        """Go down the list that has the focus, from its top, until a value is reached: no time is in that."""
+        self.key("Home")
+        for _ in range(self.browser("document.activeElement.length")):
+            if self.browser("document.activeElement.value") == value:
+                return
+            self.key("ArrowDown")
+        raise AssertionError(f"{value} is not in the list")
 
     def press(self, name):
+        """Press a button until its request is sent: one is disabled just then, as the state changes; another wants it twice."""
         self.wait(f"!document.querySelector('[data-ask={name}]').disabled")
-        self.browser.click(f"[data-ask={name}]")
+        asked = self.browser("document.body.dataset.asked")
+        self.click_until(f"[data-ask={name}]", f"document.body.dataset.asked !== {json.dumps(asked)}")
+
+    def click_until(self, selector, done):
+        """Click until something is so: what is drawn anew between aim and click takes none."""
+        for _ in range(20):
+            self.browser.click(selector)
+            if self.browser(done.replace("{}", selector)):
+                return
+        raise AssertionError(f"{selector} was clicked twenty times, and not yet {done}")
 
     def key(self, name):
-        codes = {"Enter": 13, "Tab": 9}
+        codes = {"Enter": 13, "Tab": 9, "Home": 36, "ArrowDown": 40}
         for kind in ("keyDown", "keyUp"):
             text = {"text": "\r"} if (name, kind) == ("Enter", "keyDown") else {}
             self.browser.ask(

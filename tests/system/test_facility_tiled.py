@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from chromium import NEEDED, Chromium
+from chromium import NEEDED, opened
 
 import bluesky_stm.facility
 from bluesky_stm.facility import Facility, open_session
@@ -109,9 +109,7 @@ def test_a_run_is_read_back_from_the_server_by_another_process(served):
 @NEEDED
 def test_the_web_page_of_the_server_shows_the_run_and_its_spectra(served, tmp_path):
     port, _, uid, _ = served
-    browser = Chromium(tmp_path / "profile")
-    try:
-        browser.connect()
+    with opened(tmp_path / "profile") as browser:
         for address, words in {
             "": [uid],
             f"{uid}": ["agent", "maps", "primary", "topograph"],
@@ -122,8 +120,6 @@ def test_the_web_page_of_the_server_shows_the_run_and_its_spectra(served, tmp_pa
             while not all(word in browser("document.body.innerText") for word in words):
                 assert time.monotonic() < deadline, browser("document.body.innerText")
                 time.sleep(0.5)
-    finally:
-        browser.close()
 
 
 def test_a_server_that_is_down_ends_nothing_and_gets_the_run_later(tmp_path):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from chromium import opened
 from event_model import compose_run
 from scipy.spatial import KDTree
 
@@ -231,3 +232,10 @@ def make_run():
 def make_campaign():
     """Gives the documents of the runs of a campaign."""
     return explore_scales
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    """A browser for all tests of a file."""
+    with opened(tmp_path_factory.mktemp("profile")) as browser:
+        yield browser

@@ -7,7 +7,7 @@ import urllib.parse
 
 import numpy as np
 import pytest
-from chromium import NEEDED, Chromium
+from chromium import NEEDED
 
 from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.measurements import Setpoint, Spectrum
@@ -46,16 +46,11 @@ def record(make_run):
 
 
 @pytest.fixture(scope="module")
-def page(record, tmp_path_factory):
-    chromium = Chromium(tmp_path_factory.mktemp("profile"))
-    try:
-        chromium.connect()
-        chromium.open(report(record, tmp_path_factory.mktemp("page") / "report.html"), 1400)
-        chromium("lazily.all()")
-        yield chromium
-        assert chromium.complaints == []
-    finally:
-        chromium.close()
+def page(browser, record, tmp_path_factory):
+    browser.open(report(record, tmp_path_factory.mktemp("page") / "report.html"), 1400)
+    browser("lazily.all()")
+    yield browser
+    assert browser.complaints == []
 
 
 EACH = """(() => {
@@ -110,7 +105,7 @@ SAVED = """(async () => {
       button.click();
       await new Promise((done) => setTimeout(done, 5));
     }
-  for (let wait = 0; wait < 400 && saved.filter(([name]) => name.endsWith(".png")).length < 12; wait++)
+  while (saved.filter(([name]) => name.endsWith(".png")).length < 12)
     await new Promise((done) => setTimeout(done, 25));
   return saved;
 })()"""

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from chromium import NEEDED, Chromium
+from chromium import NEEDED
 
 from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.measurements import Setpoint, Spectrum, ZSpectrum
@@ -155,19 +155,9 @@ def read(seen):
     }
 
 
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory):
-    browser = Chromium(tmp_path_factory.mktemp("profile"))
-    try:
-        browser.connect()
-        yield browser
-    finally:
-        browser.close()
-
-
 @pytest.mark.parametrize("count", [15, pytest.param(200, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("case", CASES)
-def test_the_value_follows_from_what_is_drawn(chromium, make_run, tmp_path, case, count):
+def test_the_value_follows_from_what_is_drawn(browser, make_run, tmp_path, case, count):
     """To two thousandths of the value, or of the axis on which it is read, which is a pixel or less.
 
     What has no unit is a ratio of numbers that the page holds to 0.03 % each.
@@ -178,10 +168,10 @@ def test_the_value_follows_from_what_is_drawn(chromium, make_run, tmp_path, case
     run[0][1]["scalarizer"] = scalarizer.describe()
     record = RunRecord.of(run)
     record.observations[:] = [Observation.of(make(number), scalarizer) for number in range(count)]
-    chromium.open(report(record, tmp_path / "report.html"), 1400)
-    chromium("lazily.all()")
+    browser.open(report(record, tmp_path / "report.html"), 1400)
+    browser("lazily.all()")
     checked = 0
-    for number, seen in enumerate(chromium(EACH.replace("COUNT", str(count)))):
+    for number, seen in enumerate(browser(EACH.replace("COUNT", str(count)))):
         if record.reasons[number]:
             continue
         value, taken = float(record.values[number]), record.spectra[number]
@@ -191,4 +181,4 @@ def test_the_value_follows_from_what_is_drawn(chromium, make_run, tmp_path, case
         assert found == pytest.approx(value, abs=2e-3 * scale), f"{case}, spectrum {number + 1}"
         checked += 1
     assert checked >= 0.6 * count
-    assert chromium.complaints == []
+    assert browser.complaints == []

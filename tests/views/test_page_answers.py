@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from chromium import NEEDED, Chromium
+from chromium import NEEDED
 
 from bluesky_stm.measurements import Quality
 from bluesky_stm.views import Check, RunRecord, Trust, report
@@ -25,29 +25,24 @@ def record(make_campaign):
 
 
 @pytest.fixture(scope="module")
-def text(record, tmp_path_factory):
+def text(browser, record, tmp_path_factory):
     """What a person reads: the text of the page, and of each spectrum that is looked at."""
     folder = tmp_path_factory.mktemp("answers")
     checks = {
         record.uid: [Check("replay", True, "31 of 31 decisions reproduced, bit for bit"), Check("verification", True, "whole")]
     }
-    chromium = Chromium(folder / "profile")
-    try:
-        chromium.connect()
-        chromium.open(report([record], folder / "report.html", checks=checks), 1400)
-        chromium("lazily.all()")
-        each = chromium(
-            "[...document.querySelectorAll('.map [data-spectrum]')].map((node) => {"
-            "node.dispatchEvent(new MouseEvent('click', { bubbles: true }));"
-            "return document.querySelector('.said').textContent; })"
-        )
-        whole = chromium("document.body.innerText")
-        yield (
-            re.sub(r"[\s\u202f]+", " ", whole).replace("\N{MINUS SIGN}", "-"),
-            [re.sub(r"[\s\u202f]+", " ", one) for one in each],
-        )
-    finally:
-        chromium.close()
+    browser.open(report([record], folder / "report.html", checks=checks), 1400)
+    browser("lazily.all()")
+    each = browser(
+        "[...document.querySelectorAll('.map [data-spectrum]')].map((node) => {"
+        "node.dispatchEvent(new MouseEvent('click', { bubbles: true }));"
+        "return document.querySelector('.said').textContent; })"
+    )
+    whole = browser("document.body.innerText")
+    return (
+        re.sub(r"[\s\u202f]+", " ", whole).replace("\N{MINUS SIGN}", "-"),
+        [re.sub(r"[\s\u202f]+", " ", one) for one in each],
+    )
 
 
 def figures(value, digits=4):

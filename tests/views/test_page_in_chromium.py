@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from chromium import NEEDED, Chromium
+from chromium import NEEDED
 
 from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.measurements import Quality
@@ -14,16 +14,6 @@ from bluesky_stm.protocols import Failed
 from bluesky_stm.views import RunRecord, report
 
 pytestmark = [pytest.mark.system, NEEDED]
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    chromium = Chromium(tmp_path_factory.mktemp("profile"))
-    try:
-        chromium.connect()
-        yield chromium
-    finally:
-        chromium.close()
 
 
 @pytest.fixture(scope="module")
@@ -309,11 +299,12 @@ def test_a_spectrum_cut_off_by_the_preamplifier_is_called_saturated(page, record
 
 
 def _pixels(browser):
-    """What the window shows, as (row, column, 3) bytes."""
+    """What the window shows once all of it is drawn, as (row, column, 3) bytes."""
     import io
 
     from matplotlib.image import imread
 
+    browser.drawn()
     shot = browser.ask("Page.captureScreenshot", format="png")["data"]
     return (imread(io.BytesIO(base64.b64decode(shot)))[..., :3] * 255).round().astype(int)
 

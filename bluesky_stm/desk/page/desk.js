@@ -77,6 +77,7 @@ class Desk {
     const known = this.seen;
     this.seen = Math.max(0, ...log.map((one) => one.when));
     const refused = log.filter((one) => one.when > known && one.refused && one.who === person.name).at(-1);
+    if (refused && (refused.kind === "accept" || refused.kind === "reject")) this.steering.answer(null);
     if (refused) this.steering.say({ ok: false, said: `Refused, ${refused.kind}: ${refused.refused}` });
   }
 

@@ -29,6 +29,9 @@ async function introduce(token) {
   return person.name ? `You are ${person.name}, and may ${person.role}.` : "You may watch. To steer, give your token.";
 }
 
+/** Time, in ms, after which one may answer again about a place where nothing has come of an answer. */
+const ANSWERED = 8000;
+
 const where = ([x, y]) => `(${tell(x)}, ${tell(y)})\u202fnm`;
 
 let numbered = 0;
@@ -73,6 +76,8 @@ class Steering {
     this.acquisition = select([], "as it is");
     this.agentSettings = make("input", { type: "text", placeholder: '{"seeds": 10}', autocomplete: "off" });
     this.buttons = new Map();
+    this.asked = 0;
+    this.answered = null;
     this.proposal = make("p", { class: "proposal" });
   }
 
@@ -167,7 +172,20 @@ class Steering {
     } catch (error) {
       return this.say({ ok: false, said: error.message });
     }
-    this.say(await post("/api/request", body));
+    document.body.dataset.asked = ++this.asked;
+    const deciding = request === "accept" || request === "reject";
+    if (deciding) this.answer(settings().point);
+    const said = await post("/api/request", body);
+    if (deciding && !said.ok) this.answer(null);
+    this.say(said);
+  }
+
+  /** Let nobody answer twice about a place, until another one is proposed or nothing has come of the answer for a while. */
+  answer(point) {
+    clearTimeout(this.unanswered);
+    this.answered = point && String(point);
+    if (point) this.unanswered = setTimeout(() => this.answer(null), ANSWERED);
+    this.draw();
   }
 
   say({ ok, said }) {
@@ -203,7 +221,9 @@ class Steering {
     const { now, next, lost } = this.state();
     const state = now ? now.state : "none";
     const going = state !== "none" && state !== "over" && !lost;
-    const useful = { pause: going && state !== "paused", resume: going && state === "paused", accept: going && state === "asking", reject: going && state === "asking" };
+    if (state !== "asking") this.answered = null; // it was heeded
+    const waits = going && state === "asking" && String(next.place) !== this.answered;
+    const useful = { pause: going && state !== "paused", resume: going && state === "paused", accept: waits, reject: waits };
     for (const [node, { request, variant }] of this.buttons) {
       let can = person.may.includes(request) && (useful[request] ?? going);
       if (request === "withdraw") can = person.may.includes(request);
