@@ -28,10 +28,10 @@ from bluesky_stm.validated import Data, plain_numbers
 
 log = logging.getLogger(__name__)
 
-KINDS: Final = (
-    *("mask", "unmask", "measure", "scalarizer", "agent", "budget", "approve", "accept", "reject"),
-    *("pause", "resume", "stop", "withdraw", "refused"),
-)
+OF_THE_AGENT: Final = ("mask", "unmask", "reject", "agent", "scalarizer")
+"""Kinds of requests that change the decisions: one that was made before no longer holds, and the agent decides anew."""
+
+KINDS: Final = (*OF_THE_AGENT, *("measure", "budget", "approve", "accept", "pause", "resume", "stop", "withdraw", "refused"))
 """Kinds of requests; ``refused`` is one that made no sense, and is on record all the same."""
 
 REQUESTS: Final = (

@@ -20,8 +20,7 @@ from bluesky_stm.plans._readable import STRING, PlanReadable, record
 from bluesky_stm.plans._safety import withdraw
 from bluesky_stm.plans._scalarizer import check_scalarizer, needs_distance
 from bluesky_stm.scalarizers import make_scalarizer
-from bluesky_stm.steer import Intervention, Steer, same_place, told
-from bluesky_stm.teaching import OF_THE_AGENT
+from bluesky_stm.steer import OF_THE_AGENT, Intervention, Steer, same_place, told
 
 if TYPE_CHECKING:
     from bluesky_stm.devices import STM, AgentDevice

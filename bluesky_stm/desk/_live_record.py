@@ -8,13 +8,13 @@ from typing import Any
 from typing_extensions import override
 
 from bluesky_stm.documents import Stream
-from bluesky_stm.teaching import OF_THE_AGENT
+from bluesky_stm.steer import OF_THE_AGENT
 from bluesky_stm.validated import JSON, Data
 from bluesky_stm.views import RunRecord, numbers
 
 MOST_TOLD = 200
 """Interventions and checks that are shown; the last ones."""
-UNDECIDING = OF_THE_AGENT | {"measure"}
+UNDECIDING = {*OF_THE_AGENT, "measure"}
 """Kinds of interventions after which the last decision is carried out no more."""
 RECENT = 10
 """Spectra from whose times the time left is estimated."""

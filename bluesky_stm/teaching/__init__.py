@@ -27,10 +27,9 @@ from bluesky_stm.teaching._lessons import (
 )
 from bluesky_stm.teaching._marking import Marking, Marks
 from bluesky_stm.teaching._mask import mask_as_text, mask_from
-from bluesky_stm.teaching._teaching import OF_THE_AGENT, Teaching, TipReference, teach
+from bluesky_stm.teaching._teaching import Teaching, TipReference, teach
 
 __all__ = [
-    "OF_THE_AGENT",
     "CheckedTip",
     "Judging",
     "Lesson",

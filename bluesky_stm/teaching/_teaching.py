@@ -6,7 +6,6 @@ import math
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Final
 
 from typing_extensions import override
 
@@ -29,9 +28,6 @@ from bluesky_stm.teaching._events import (
     topograph_from,
 )
 from bluesky_stm.teaching._lessons import Judging, Lesson, Masking, Placing, Retuning, Revision, TaughtAgent
-
-OF_THE_AGENT: Final = frozenset({"mask", "unmask", "reject", "agent", "scalarizer"})
-"""Interventions that change the decisions: one that was made before no longer holds, and the agent decides anew."""
 
 
 @dataclass
