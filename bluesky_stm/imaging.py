@@ -18,6 +18,7 @@ from bluesky_stm.errors import SettingsError
 from bluesky_stm.geometry import Floats, Frame
 from bluesky_stm.measurements import Topograph
 from bluesky_stm.robust import normal_deviation
+from bluesky_stm.smoothing import Smoothing
 
 LEAST_CORRELATION: Final = 0.5
 """Correlation that two images of one place exceed unless noise outweighs the surface. Images of different places stay below it
@@ -260,12 +261,10 @@ def band_passed(image: Topograph, finest: float, coarsest: float) -> Topograph:
     Topograph
         Filtered heights, NaN where nothing was measured.
     """
-    from scipy.ndimage import gaussian_filter
-
     height = level(image.height)
     seen = np.isfinite(height)
-    filled = np.where(seen, height, 0.0)
-    fine, coarse = (gaussian_filter(filled, np.divide(size, image.frame.pixel_size)) for size in (finest, coarsest))
+    smoothing = Smoothing(np.where(seen, height, 0.0))
+    fine, coarse = (smoothing(np.divide(size, image.frame.pixel_size)) for size in (finest, coarsest))
     return replace(image, height=np.where(seen, fine - coarse, np.nan))
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from bluesky_stm.geometry import Floats, Frame, patch_centers
 from bluesky_stm.imaging import fill_holes, remove_tilt
 from bluesky_stm.measurements import Topograph
+from bluesky_stm.smoothing import Smoothing
 from bluesky_stm.validated import Data
 
 WIDTHS: Final = (1 / 16, 1 / 8, 1 / 4)
@@ -38,8 +39,7 @@ def curvature(topograph: Topograph, patch: float) -> Floats:
     ndarray of shape (widths, rows, columns)
         Positive on bumps, negative in pits, 0 on saddles; in units of the median curvature at that width in this image.
     """
-    height = remove_tilt(fill_holes(topograph.height))
-    pixel = np.array(topograph.frame.pixel_size)
+    height, pixel = _smoothing(topograph), np.array(topograph.frame.pixel_size)
     return np.array([_usual(_least_curvature(height, np.maximum(share * patch / pixel, 1.0), pixel)) for share in WIDTHS])
 
 
@@ -62,8 +62,7 @@ def threefold(topograph: Topograph, patch: float) -> Floats:
     ndarray of shape (2, rows, columns)
         Not negative; in units of the median at that width in this image.
     """
-    height = remove_tilt(fill_holes(topograph.height))
-    pixel = np.array(topograph.frame.pixel_size)
+    height, pixel = _smoothing(topograph), np.array(topograph.frame.pixel_size)
     return np.array([_usual(_third_harmonic(height, np.maximum(share * patch / pixel, 1.0), pixel)) for share in WIDTHS[:2]])
 
 
@@ -141,24 +140,22 @@ def _peaks(topograph: Topograph, patch: float, bent: Floats) -> NDArray[np.int_]
     return peak_local_max(strength, min_distance=apart, threshold_abs=CONSPICUOUS, exclude_border=False)
 
 
-def _least_curvature(height: Floats, width: Floats, pixel: Floats) -> Floats:
-    """Return the smaller principal curvature of the image smoothed by ``width`` pixels (rows, columns), positive on a bump."""
-    from scipy.ndimage import gaussian_filter
+def _smoothing(topograph: Topograph) -> Smoothing:
+    return Smoothing(remove_tilt(fill_holes(topograph.height)))
 
-    along, across, mixed = (gaussian_filter(height, width, order=order, mode="reflect") for order in ((2, 0), (0, 2), (1, 1)))
+
+def _least_curvature(height: Smoothing, width: Floats, pixel: Floats) -> Floats:
+    """Return the smaller principal curvature of the image smoothed by ``width`` pixels (rows, columns), positive on a bump."""
+    along, across, mixed = (height(width, order) for order in ((2, 0), (0, 2), (1, 1)))
     along, across, mixed = along / pixel[0] ** 2, across / pixel[1] ** 2, mixed / pixel.prod()
     middle, apart = (along + across) / 2, np.hypot((along - across) / 2, mixed)
     return -np.sign(middle) * np.maximum(np.abs(middle) - apart, 0.0)
 
 
-def _third_harmonic(height: Floats, width: Floats, pixel: Floats) -> Floats:
+def _third_harmonic(height: Smoothing, width: Floats, pixel: Floats) -> Floats:
     """Return the modulus of ``(d/dx + i d/dy)**3`` of the image smoothed by ``width`` pixels (rows, columns)."""
-    from scipy.ndimage import gaussian_filter
-
-    yyy, yyx, yxx, xxx = (
-        gaussian_filter(height, width, order=(3 - k, k), mode="reflect") / (pixel[0] ** (3 - k) * pixel[1] ** k)
-        for k in range(4)
-    )
+    orders = [(3 - k, k) for k in range(4)]
+    yyy, yyx, yxx, xxx = (height(width, order) / (pixel[0] ** order[0] * pixel[1] ** order[1]) for order in orders)
     return np.hypot(xxx - 3 * yyx, 3 * yxx - yyy)
 
 

@@ -18,7 +18,7 @@ LEVELS = [
     {"validated"},
     {"geometry"},
     {"pictures"},
-    {"measurements", "parts", "robust"},
+    {"measurements", "parts", "robust", "smoothing"},
     {"documents", "protocols", "settings", "tip_changes", "calibration", "barrier"},
     {"surface", "scalarizers", "imaging", "valued", "files"},
     {"steer", "spots", "scales"},

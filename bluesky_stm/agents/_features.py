@@ -9,14 +9,14 @@ signs.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-import scipy
 
 from bluesky_stm.geometry import Floats
 from bluesky_stm.imaging import fill_holes
 from bluesky_stm.measurements import Topograph
+from bluesky_stm.smoothing import Smoothing, interpolated
 
 WINDOWS = {"near": 4 / 30, "middle": 8 / 30, "wide": 1.0}
 """Full width at half maximum of the windows, as shares of the patch."""
@@ -32,8 +32,8 @@ WINDOW_REACH = 1.0
 LEARNED_FROM = 4096
 """Number of candidates, evenly chosen, from which the principal components are computed."""
 
-PLACES_AT_ONCE = 8192
-"""Number of places whose windows are sampled together, which bounds the memory."""
+PLACES_AT_ONCE = 256
+"""Number of places whose windows are sampled together: what is read for them stays in the cache of the processor."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,8 +44,8 @@ class ImageWindow:
     ----------
     image : ndarray of shape (rows, columns)
         The smoothed image that it samples.
-    offsets : ndarray of shape (RASTER**2, 2)
-        Samples relative to the place, as (row, column) in pixels.
+    steps : ndarray of shape (2, RASTER)
+        Lines of the raster relative to the place: rows, and columns, in pixels.
     weights : ndarray of shape (RASTER**2,)
         Weight of each sample, 1 at the centre.
     center : ndarray of shape (RASTER**2,)
@@ -55,14 +55,18 @@ class ImageWindow:
     """
 
     image: Floats
-    offsets: Floats
+    steps: Floats
     weights: Floats
     center: Floats
     axes: Floats
 
     def __call__(self, pixels: Floats) -> Floats:
         """Return the features (n, components) of places given as fractional (row, column)."""
-        return np.concatenate([(self.samples(part) - self.center) @ self.axes for part in _chunks(pixels)])
+        return np.concatenate([self.reduced(self.samples(part)) for part in _chunks(pixels)])
+
+    def reduced(self, samples: Floats) -> Floats:
+        """Return the features (n, components) of places whose `samples` (n, RASTER**2) are known."""
+        return (samples - self.center) @ self.axes
 
     def samples(self, pixels: Floats) -> Floats:
         """Return the weighted windows around some places, their weighted means subtracted.
@@ -77,8 +81,8 @@ class ImageWindow:
         ndarray of shape (n, RASTER**2)
             Multiplied by the square root of the weights, so that the distance of two rows is the weighted one.
         """
-        places = pixels[:, None, :] + self.offsets
-        raw = scipy.ndimage.map_coordinates(self.image, np.moveaxis(places, -1, 0), order=1, mode="reflect")
+        rows, columns = pixels[:, :1] + self.steps[0], pixels[:, 1:] + self.steps[1]
+        raw = interpolated(self.image[None], 0, rows[:, :, None], columns[:, None]).reshape(len(pixels), -1)
         mean = raw @ self.weights / self.weights.sum()
         return (raw - mean[:, None]) * np.sqrt(self.weights)
 
@@ -102,27 +106,30 @@ class ImageFeatures:
     """
 
     def __init__(self, topograph: Topograph, candidates: Floats, patch: float) -> None:
-        self._frame = topograph.frame
-        image = standardized(topograph.height)
+        self._frame, self._candidates = topograph.frame, candidates
+        smoothing, pixel_size = Smoothing(standardized(topograph.height)), np.array(topograph.frame.pixel_size)
         pixels = self._frame.to_pixel(candidates[:: -(-len(candidates) // LEARNED_FROM)])
-        pixel_size = np.array(self._frame.pixel_size)
-        self._windows = {name: _window(image, pixels, share * patch / pixel_size) for name, share in WINDOWS.items()}
-        self._heights = scipy.ndimage.gaussian_filter(image, _sigma(WINDOWS["near"] * patch / pixel_size), mode="reflect")
-        raw = self._raw(pixels)
-        self._scale = {name: np.sqrt(2 * part.var(axis=0).sum()) for name, part in raw.items()}
-        self.groups = tuple(name for name, scale in self._scale.items() if scale > 1e-9)
+        self._heights = smoothing(_sigma(WINDOWS["near"] * patch / pixel_size))
+        self._windows, self._learned = dict[str, ImageWindow](), {"height": self._height(pixels)}
+        for name, share in WINDOWS.items():
+            self._windows[name], self._learned[name] = _window(smoothing, pixels, share * patch / pixel_size)
+        self._scale = {name: np.sqrt(2 * part.var(axis=0).sum()) for name, part in self._learned.items()}
+        self.groups = tuple(name for name in (*WINDOWS, "height") if self._scale[name] > 1e-9)
 
     def __call__(self, points: Floats) -> list[Floats]:
         """Return the features of places (n, 2) in nm: an array (n, d) for each group.
 
         They are scaled such that two random places are at a root mean square distance of 1.
         """
-        raw = self._raw(self._frame.to_pixel(points))
+        every = points is self._candidates and len(points) <= LEARNED_FROM
+        raw = self._learned if every else self._raw(self._frame.to_pixel(points))
         return [raw[name] / self._scale[name] for name in self.groups]
 
     def _raw(self, pixels: Floats) -> dict[str, Floats]:
-        height = scipy.ndimage.map_coordinates(self._heights, pixels.T, order=1, mode="reflect")
-        return {name: window(pixels) for name, window in self._windows.items()} | {"height": height[:, None]}
+        return {name: window(pixels) for name, window in self._windows.items()} | {"height": self._height(pixels)}
+
+    def _height(self, pixels: Floats) -> Floats:
+        return interpolated(self._heights[None], 0, pixels[:, :1], pixels[:, 1:])
 
 
 def standardized(height: Floats) -> Floats:
@@ -144,22 +151,21 @@ def standardized(height: Floats) -> Floats:
     return flat / spread if spread > 1e-9 else np.zeros_like(flat)
 
 
-def _window(image: Floats, pixels: Floats, width: Floats) -> ImageWindow:
-    """Return a window of ``width`` pixels (rows, columns) at half maximum, with its components.
+def _window(smoothing: Smoothing, pixels: Floats, width: Floats) -> tuple[ImageWindow, Floats]:
+    """Return a window of ``width`` pixels (rows, columns) at half maximum, and the features of the places it is learned from.
 
     The axes are scaled such that no component drowns the others.
     """
-    steps = np.linspace(-WINDOW_REACH, WINDOW_REACH, RASTER)
-    offsets = np.stack(np.meshgrid(steps * width[0], steps * width[1], indexing="ij"), axis=-1).reshape(-1, 2)
-    weights = np.exp(-4 * np.log(2) * ((offsets / width) ** 2).sum(axis=1))
-    smooth = scipy.ndimage.gaussian_filter(image, 0.5 * (steps[1] - steps[0]) * width, mode="reflect")
-    bare = ImageWindow(smooth, offsets, weights, np.zeros(RASTER**2), np.eye(RASTER**2))
-    samples = bare.samples(pixels)
-    center = samples.mean(axis=0)
+    relative = np.linspace(-WINDOW_REACH, WINDOW_REACH, RASTER)
+    weights = np.exp(-4 * np.log(2) * (relative[:, None] ** 2 + relative**2)).ravel()
+    smooth = smoothing(0.5 * (relative[1] - relative[0]) * width)
+    bare = ImageWindow(smooth, relative * width[:, None], weights, np.zeros(RASTER**2), np.eye(RASTER**2))
+    samples = np.concatenate([bare.samples(part) for part in _chunks(pixels)])
     variance, axes = np.linalg.eigh(np.cov(samples.T, bias=True) if len(samples) > 1 else np.zeros((RASTER**2,) * 2))
     kept = np.argsort(variance)[::-1][:IMAGE_COMPONENTS]
     kept = kept[variance[kept] > 1e-10 * max(variance.max(), 1e-300)]
-    return ImageWindow(smooth, offsets, weights, center, axes[:, kept] * variance[kept] ** -0.25)
+    window = replace(bare, center=samples.mean(axis=0), axes=axes[:, kept] * variance[kept] ** -0.25)
+    return window, window.reduced(samples)
 
 
 def _sigma(width: Floats) -> Floats:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bluesky_stm.measurements import Topograph
+from bluesky_stm.smoothing import interpolated
 from bluesky_stm.spots import curvature, on_spots, threefold
 from bluesky_stm.valued import chance_of_value
 
@@ -33,14 +34,12 @@ class SpotKinds:
     """
 
     def __init__(self, topograph: Topograph, patch: float, step: float) -> None:
-        from scipy.ndimage import map_coordinates
-
         bent = curvature(topograph, patch)
         self.candidates, self._spots = on_spots(topograph, patch, step, bent)
         pixels = topograph.frame.to_pixel(self.candidates).T
-        shapes = (*bent, *threefold(topograph, patch))
-        seen = [map_coordinates(one, pixels, order=1, mode="reflect") for one in shapes]
-        self._appearance = np.arcsinh(np.stack(seen, axis=-1))  # ratios count: from dot to vacancy as from vacancy to cluster
+        shapes = np.concatenate([bent, threefold(topograph, patch)])
+        seen = interpolated(shapes, np.arange(len(shapes))[:, None], *pixels)
+        self._appearance = np.arcsinh(seen.T)  # ratios count: from dot to vacancy as from vacancy to cluster
 
     def next(self, free: NDArray[np.bool_], measured: Sequence[int], promising: Sequence[bool]) -> int | None:
         """Return the free spot that looks least like the measured ones and may be worth a spectrum.

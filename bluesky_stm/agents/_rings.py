@@ -11,11 +11,11 @@ of the frame in nm, tell the net what kind of scene it is.
 from __future__ import annotations
 
 import numpy as np
-import scipy
 
 from bluesky_stm.agents._features import LEARNED_FROM, PLACES_AT_ONCE, standardized
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import Topograph
+from bluesky_stm.smoothing import Smoothing, interpolated
 
 RADII = (0.3, 0.5, 0.75, 1.1, 1.6, 2.3, 3.3, 4.8, 7.0, 10.0, 16.0, 25.0)
 """Radii of the rings, in nm."""
@@ -50,9 +50,9 @@ class Rings:
         side, pixel_size = min(topograph.frame.size), np.array(topograph.frame.pixel_size)
         image, least, greatest = _compressed(standardized(topograph.height)), SHARES[0] * side, SHARES[1] * side
         radii, self._which = np.unique(np.clip(RADII, least, greatest), return_inverse=True)
-        self._radii = [radius / pixel_size for radius in radii]
-        self._images = [scipy.ndimage.gaussian_filter(image, SMOOTHING * radius, mode="reflect") for radius in self._radii]
-        raw = self._raw(candidates[:: -(-len(candidates) // LEARNED_FROM)])
+        self._radii, smoothing = radii[:, None] / pixel_size, Smoothing(image)
+        self._images = np.stack([smoothing(SMOOTHING * radius) for radius in self._radii])
+        raw = self._read(candidates[:: -(-len(candidates) // LEARNED_FROM)])
         self._usual = np.sqrt((raw**2).mean(axis=0))
         total = np.sqrt((self._usual**2).sum()) or 1.0
         self._scene = np.append(np.log10(self._usual / total + 1e-4), np.log10(side))
@@ -60,26 +60,29 @@ class Rings:
 
     def __call__(self, points: Floats) -> Floats:
         """Return the inputs (n, `INPUTS`) of the net at places (n, 2), in nm."""
-        parts = [points[start : start + PLACES_AT_ONCE] for start in range(0, len(points), PLACES_AT_ONCE)]
-        own = np.concatenate([np.arcsinh(self._raw(part) / self._usual) for part in parts])
+        own = np.arcsinh(self._read(points) / self._usual)
         return np.concatenate([own, np.broadcast_to(self._scene, (len(points), len(self._scene)))], axis=1)
+
+    def _read(self, points: Floats) -> Floats:
+        parts = [points[start : start + PLACES_AT_ONCE] for start in range(0, len(points), PLACES_AT_ONCE)]
+        return np.concatenate([self._raw(part) for part in parts])
 
     def _raw(self, points: Floats) -> Floats:
         pixels = self._frame.to_pixel(points)
-        rings = np.stack([self._ring(i, pixels) for i in range(len(self._radii))], axis=1)  # (n, radii, harmonics)
-        rings = rings[:, self._which]  # radii beyond the least and the greatest of this frame are read once
+        rings = self._rings(pixels)[:, self._which]  # radii beyond the least and the greatest of this frame are read once
         widest = rings[:, -1:, 0].copy()
         rings[:, :, 0] -= widest
-        rings[:, -1, 0] = scipy.ndimage.map_coordinates(self._images[0], pixels.T, order=1, mode="reflect") - widest[:, 0]
+        rings[:, -1, 0] = interpolated(self._images, 0, *pixels.T) - widest[:, 0]
         return np.concatenate([rings.reshape(len(points), -1), widest], axis=1)
 
-    def _ring(self, i: int, pixels: Floats) -> Floats:
+    def _rings(self, pixels: Floats) -> Floats:
+        """Return the harmonics of the height along each ring, (n, radii, HARMONICS)."""
         angle = 2 * np.pi * np.arange(ANGLES) / ANGLES
-        offsets = self._radii[i] * np.stack([np.sin(angle), np.cos(angle)], axis=-1)
-        places = np.moveaxis(pixels[:, None, :] + offsets, -1, 0)
-        values = scipy.ndimage.map_coordinates(self._images[i], places, order=1, mode="reflect")
-        waves = np.fft.rfft(values, axis=1)[:, :HARMONICS] / ANGLES
-        return np.concatenate([waves[:, :1].real, np.abs(waves[:, 1:])], axis=1)
+        rows = pixels[:, :1, None] + self._radii[:, :1] * np.sin(angle)
+        columns = pixels[:, 1:, None] + self._radii[:, 1:] * np.cos(angle)
+        values = interpolated(self._images, np.arange(len(self._images))[:, None], rows, columns)
+        waves = np.fft.rfft(values, axis=-1)[..., :HARMONICS] / ANGLES
+        return np.concatenate([waves[..., :1].real, np.abs(waves[..., 1:])], axis=-1)
 
 
 def _compressed(image: Floats) -> Floats:
