@@ -67,6 +67,7 @@ def _words(column: list[Any], name: str) -> list[str]:
 
 
 def _lines(run: Run) -> Iterator[tuple[str, str]]:
+    from bluesky_stm.storage import proof_of
     from bluesky_stm.views import RunRecord
 
     start, stop = run.start, run.stop or {}
@@ -88,6 +89,8 @@ def _lines(run: Run) -> Iterator[tuple[str, str]]:
     yield "parent run", str(start.get("parent_run", ""))[:8]
     yield "goes on with", str(start.get("resumes", ""))[:8]
     yield "file", "; ".join(filter(None, map(str, _recorded(start))))
+    proof = proof_of(run)
+    yield "documents", str(proof).removeprefix(f"{proof.name}: ") if proof else ""
     yield "ended", ": ".join(filter(None, (str(stop.get("exit_status", "not finished")), str(stop.get("reason") or ""))))
 
 

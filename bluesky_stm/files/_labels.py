@@ -134,8 +134,22 @@ def in_our_unit(values: ArrayLike, unit: str) -> Floats:
     Returns
     -------
     ndarray of shape (...)
+        NaN where the file holds no finite number: nothing was measured there.
     """
-    return np.asarray(np.multiply(values, our_factor(unit), dtype=float))
+    return without_infinities(np.array(np.multiply(values, our_factor(unit), dtype=float)))
+
+
+def without_infinities(values: Floats) -> Floats:
+    """Put NaN in the place of infinite values, in the array itself: no microscope measures one.
+
+    Parameters
+    ----------
+    values : ndarray of shape (...)
+        As a file holds them.
+    """
+    if (infinite := np.isinf(values)).any():
+        values[infinite] = np.nan
+    return values
 
 
 def checked_unit(label: str, unit: str, wanted: str) -> None:

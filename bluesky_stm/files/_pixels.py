@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from bluesky_stm.errors import FileFormatError
+from bluesky_stm.files._labels import without_infinities
 from bluesky_stm.geometry import Floats
 
 BLOCK: Final = 1 << 18
@@ -139,7 +140,7 @@ def read_pixels(path: Path, begin: int, kept: Cropped, points: int, *factors: li
                 first = count + k * points
                 np.multiply(block[:, first : first + points], np.float32(factor), out=channels[k][here])
     everything: list[Floats] = [*parameters, *channels]
-    for values in everything:
+    for values in map(without_infinities, everything):
         values[kept.measured :] = np.nan
         if zeros.any():
             values[: kept.measured][zeros] = np.nan

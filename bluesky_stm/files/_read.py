@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -127,8 +127,15 @@ def write(path: str | Path, recording: Writable, provenance: Provenance = UNKNOW
     chosen.write(path, recording, provenance)
 
 
-def format_for(path: str | Path) -> FileFormat:
+def format_for(path: str | Path, besides: Iterable[str] = ()) -> FileFormat:
     """Return the format in which a file of that name is written.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+    besides : iterable of str
+        Ends of names that the caller writes otherwise, which are offered as well where no format has that of ``path``.
 
     Raises
     ------
@@ -137,7 +144,9 @@ def format_for(path: str | Path) -> FileFormat:
     """
     suffix, known = Path(path).suffix, _writers()
     if suffix not in known:
-        raise FileFormatError(f"No format ends in {suffix!r}: choose one of {', '.join(known)}. Nothing was written.")
+        raise FileFormatError(
+            f"No format ends in {suffix!r}: choose one of {', '.join(sorted({*known, *besides}))}. Nothing was written."
+        )
     return known[suffix]
 
 

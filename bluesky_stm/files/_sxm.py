@@ -15,7 +15,7 @@ from bluesky_stm import units
 from bluesky_stm.errors import FileFormatError
 from bluesky_stm.files import _header as headers
 from bluesky_stm.files._header import Header, frame_from_si, number, numbers, pixels_of, si_of_frame, split_file
-from bluesky_stm.files._labels import date_of, our_factor, our_unit, si_unit, split_unit, timestamp
+from bluesky_stm.files._labels import date_of, our_factor, our_unit, si_unit, split_unit, timestamp, without_infinities
 from bluesky_stm.files._pixels import BLOCK, SPARE
 from bluesky_stm.files._provenance import UNKNOWN, Provenance, as_comment
 from bluesky_stm.geometry import Floats, Frame
@@ -256,7 +256,7 @@ def _images(path: Path, begin: int, factors: list[float], shape: tuple[int, int]
                 np.multiply(block, np.float32(factor), out=values[done : done + len(block)])
                 done += len(block)
             values[done:] = np.nan
-            images.append(values.reshape(shape))
+            images.append(without_infinities(values).reshape(shape))
             zero &= ~images[-1].any(axis=1)
     if zero.any() and not zero.all():  # lines that were not scanned are zeros in files of old versions
         for image in images:

@@ -6,17 +6,18 @@ import math
 import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final
 
 from bluesky_stm.documents import Stream, machine, version_of
-from bluesky_stm.errors import FileFormatError, ReplayError, SettingsError
+from bluesky_stm.errors import ReplayError, SettingsError, STMError
 from bluesky_stm.geometry import Point
 from bluesky_stm.parts import register
 from bluesky_stm.protocols import Decision, Health, Observation
 from bluesky_stm.runs._claims import Claims, Difference, listed, relative, same
 from bluesky_stm.runs._rebuild import as_run, lineage, prior_of, rebuild_agent, taught_documents
-from bluesky_stm.storage import Run, Verified, verify
+from bluesky_stm.storage import Run, Verified, proof_of
 from bluesky_stm.teaching import Lesson, Revision, TaughtAgent, Teaching, decision_from, mask_from
 from bluesky_stm.validated import Data
 
@@ -260,20 +261,30 @@ def replay(run: object, agent: Agent | None = None, *, parts: Iterable[Any] = ()
     """
     register(*parts)
     run = as_run(run)
-    agent = agent or rebuild_agent(lineage(run)[0].start)
-    proof = _proof(run)
-    claims = Claims()
-    decisions = list(_compare(run, TaughtAgent(agent, prior_of(run)), claims))
+    proof = proof_of(run)
+    with _sense(run, proof):
+        agent = agent or rebuild_agent(lineage(run)[0].start)
+        claims = Claims()
+        decisions = list(_compare(run, TaughtAgent(agent, prior_of(run)), claims))
     if not decisions:
         raise ReplayError(f"{run!r} holds no decision of an agent: there is nothing to compare.")
     return Replay(run, agent, decisions, claims, proof, _changes(run.start, proof.chain if proof else {}))
 
 
-def _proof(run: Run) -> Verified | None:
+@contextmanager
+def _sense(run: Run, proof: Verified | None) -> Iterator[None]:
+    """Say of which run the documents make no sense, where nothing proves that they are what was measured."""
     try:
-        return verify(run)
-    except FileFormatError:  # documents of another store, or from memory
-        return None
+        yield
+    except STMError:
+        raise
+    except Exception as error:
+        if proof is None or proof.whole:  # not the documents are at fault
+            raise
+        raise ReplayError(
+            f"Run {run.uid[:8]} cannot be replayed: its documents make no sense ({type(error).__name__}: {error}). "
+            f"{proof} Bring its file back from a copy."
+        ) from error
 
 
 def _compare(run: Run, taught: TaughtAgent, claims: Claims) -> Iterator[Compared]:

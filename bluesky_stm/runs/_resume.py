@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bluesky_stm.documents import Stream
-from bluesky_stm.errors import FileFormatError, ReplayError, SettingsError, UnknownNameError
+from bluesky_stm.errors import ReplayError, SettingsError, UnknownNameError
 from bluesky_stm.geometry import Frame
 from bluesky_stm.parts import JSON, KINDS, register
 from bluesky_stm.runs._rebuild import as_run, lineage, prior_of, rebuild_agent
 from bluesky_stm.scalarizers import scalarizer_of
 from bluesky_stm.settings import LengthScale, Limits
-from bluesky_stm.storage import Run, verify
+from bluesky_stm.storage import Run, proof_of
 from bluesky_stm.teaching import intervention_from, mask_from
 from bluesky_stm.validated import Data
 
@@ -236,11 +236,8 @@ def _check_unaltered(run: Run) -> None:
     ReplayError
         With what was altered.
     """
-    try:
-        proof = verify(run)
-    except FileFormatError:  # documents of another store, or from memory, whose bytes are not at hand
-        return
-    if proof.faults:
+    proof = proof_of(run)
+    if proof and proof.faults:
         raise ReplayError(
             f"Run {run.uid[:8]} has been altered since it was closed: {'; '.join(proof.faults)}. Nothing has moved. Bring its "
             "file back from a copy, or begin a new run."

@@ -15,7 +15,7 @@ from ._lookup import Branch, campaign_tree, listed, runs
 from ._provenance import provenance
 from ._run import JournalRun, Run, Runs
 from ._sinks import DocumentSink, KafkaSink, NATSSink, RedisSink, Sending, as_json, unpack_record
-from ._verify import Verified, verify
+from ._verify import Verified, proof_of, verify
 from ._xarray import load_run
 
 __all__ = [
@@ -48,6 +48,7 @@ __all__ = [
     "listed",
     "load_run",
     "open_catalog",
+    "proof_of",
     "provenance",
     "read_documents",
     "read_journal",

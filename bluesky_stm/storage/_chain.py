@@ -48,7 +48,7 @@ TAIL: Final = b"\xa6digest\xd9\x40"
 MARKED: Final = 100
 """Number of documents from one mark to the next."""
 
-_AT_ONCE = 2**18
+_AT_ONCE = 2**20
 """Bytes that are hashed at once, in a thread behind. To hash each document by itself would cost a sixth of its write
 (``benchmarks/results/trust.md`` has what the chain costs)."""
 

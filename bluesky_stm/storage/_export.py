@@ -29,7 +29,7 @@ from bluesky_stm.storage._provenance import provenance
 from bluesky_stm.storage._recovery import ended
 from bluesky_stm.storage._run import Run, Runs
 from bluesky_stm.storage._tables import METADATA, TABLES
-from bluesky_stm.storage._verify import verify
+from bluesky_stm.storage._verify import proof_of
 from bluesky_stm.storage._xarray import load_run
 
 UID: Final = "{uid}"
@@ -172,9 +172,8 @@ def _marks(run: Run, altered: bool) -> JSON:
     FileFormatError
         When it was altered, and nobody has said that it is to be written all the same.
     """
-    try:
-        proof = verify(run)
-    except FileFormatError:  # documents of another store, or from memory: their bytes are not at hand
+    proof = proof_of(run)
+    if proof is None:
         return {} if run.stop else {UNFINISHED: True}
     if proof.faults and not altered:
         raise FileFormatError(
@@ -194,7 +193,7 @@ def _write(run: Run, path: Path, number: int | None, marks: JSON) -> None:
     elif path.suffix in TABLES:
         TABLES[path.suffix](path, run, about)
     else:
-        form, line = files.format_for(path), files.unsealed()
+        form, line = files.format_for(path, (*WRITERS, *TABLES)), files.unsealed()
         files.write(path, _measured(run, form, number), {**about, files.SEAL: line})
         if isinstance(form, files.NeXus | files.NSID):
             files.attach(path, load_run(run), b"".join(chained(whole, pack, "export", marks)))

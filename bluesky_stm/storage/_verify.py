@@ -147,6 +147,20 @@ def verify(run: Run | str | PathLike[str], key: Path | None = None) -> Verified:
     return found
 
 
+def proof_of(run: Run) -> Verified | None:
+    """Return what `verify` says of a run; None where its bytes are not at hand, as of documents in memory or of another store.
+
+    Parameters
+    ----------
+    run : Run
+        A stored run.
+    """
+    try:
+        return verify(run)
+    except FileFormatError:
+        return None
+
+
 def _name_fault(name: str, data: bytes) -> str:
     """Say what is wrong with the name of a journal in a catalog; empty where it is right, or no start document can be read."""
     try:

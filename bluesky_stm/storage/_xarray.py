@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -21,9 +22,11 @@ from bluesky_stm.parts import register
 from bluesky_stm.protocols import Decision, Observation, Scalarizer
 from bluesky_stm.scalarizers import make_scalarizer, scalarizer_of
 from bluesky_stm.spots import described
+from bluesky_stm.storage._chain import ALTERED
 from bluesky_stm.storage._documents import documents
 from bluesky_stm.storage._provenance import provenance
 from bluesky_stm.storage._run import Run
+from bluesky_stm.storage._verify import proof_of
 from bluesky_stm.teaching import (
     MeasuredDrift,
     Recorded,
@@ -38,6 +41,7 @@ from bluesky_stm.teaching import (
 if TYPE_CHECKING:
     import xarray as xr
 
+log = logging.getLogger(__name__)
 
 _STREAMS: Final = {
     "topograph": Stream.TOPOGRAPH,
@@ -69,7 +73,8 @@ def load_run(
     Returns
     -------
     DataTree
-        Its attributes say who measured what, when and with what (`provenance`).
+        Its attributes say who measured what, when and with what (`provenance`), and in ``altered`` what is not as the run
+        closed it; that is logged, too, and left out where nothing was altered.
         ``topograph``: ``height`` (y, x), nm. The coordinates run along the axes of the frame and are places on the sample
         where the frame is not rotated; ``sample_x`` and ``sample_y`` are places on the sample in any case.
         ``spectra``: the channels of `Swept` (spectrum, bias) with the place and quality of each and its ``value``, NaN where
@@ -116,6 +121,10 @@ def load_run(
         )
     tree = xr.DataTree.from_dict({name: part for name, part in groups.items() if part is not None}, name=run.uid)
     tree.attrs.update(provenance(run))
+    proof = proof_of(run)
+    if proof and proof.faults:
+        tree.attrs[ALTERED] = "; ".join(proof.faults)
+        log.warning("%s It was loaded as it is now, and its attribute %r says so.", proof, ALTERED)
     return tree
 
 

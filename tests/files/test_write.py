@@ -372,6 +372,24 @@ def test_a_format_that_cannot_hold_a_measurement_says_which_can(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_an_infinity_in_a_file_was_not_measured(tmp_path):
+    files.write(whole := tmp_path / "spectrum.dat", SPECTRUM)
+    lines = whole.read_text().splitlines()
+    first = lines.index("[DATA]") + 2
+    lines[first] = "\t".join([lines[first].split("\t")[0], "inf", *lines[first].split("\t")[2:]])
+    (endless := tmp_path / "endless.dat").write_text("\n".join([*lines, ""]))
+    one = files.read(endless)
+    assert np.isnan(one.current[0]) and np.isfinite(one.current[1:]).all() and one.quality & Quality.INCOMPLETE
+    for recording, name in ((IMAGE, "image.sxm"), (GRID, "grid.3ds")):
+        files.write(path := tmp_path / name, recording)
+        data = bytearray(path.read_bytes())
+        data[-4:] = np.array([np.inf], ">f4").tobytes()
+        path.write_bytes(data)
+        again = files.read(path)
+        arrays = [values for values in vars(again).values() if isinstance(values, np.ndarray)]
+        assert not any(np.isinf(values).any() for values in arrays)
+
+
 def test_a_bias_in_unequal_steps_is_not_written_as_a_linear_sweep(tmp_path):
     with pytest.raises(FileFormatError, match="unequal steps"):
         files.write(tmp_path / "grid.3ds", replace(GRID, bias=GRID.bias**3))

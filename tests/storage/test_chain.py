@@ -14,10 +14,12 @@ import event_model
 import msgpack
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
-from bluesky_stm.errors import FileFormatError, SettingsError
+from bluesky_stm.cli import app
+from bluesky_stm.errors import FileFormatError, ReplayError, SettingsError
 from bluesky_stm.runs import replay
-from bluesky_stm.storage import Run, export, import_run, open_catalog, verify
+from bluesky_stm.storage import Run, export, import_run, load_run, open_catalog, verify
 from bluesky_stm.storage._chain import chained
 from bluesky_stm.storage._journal import pack
 
@@ -192,6 +194,27 @@ def test_a_run_that_was_altered_in_its_catalog_is_exported_only_when_asked_and_t
             .partition("\n")[0]
         )
         assert "the first alteration" in about["altered"]
+
+
+def test_who_loads_or_shows_an_altered_run_is_told(journal, caplog):
+    folder = str(journal.parents[1])
+    with open_catalog(folder, write=False) as catalog:
+        assert "altered" not in load_run(catalog[-1]).attrs and not caplog.records
+        assert "whole: 107 documents" in CliRunner().invoke(app, ["show", "--catalog", folder]).output
+    journal.write_bytes(journal.read_bytes().replace(b"EuZn2As2", b"EuZn2Sb2"))
+    with open_catalog(folder, write=False) as catalog:
+        loaded = load_run(catalog[-1])
+        assert "the first alteration is among documents 1 to 100" in loaded.attrs["altered"]
+        assert "ALTERED" in caplog.text and len(loaded["spectra"].value) == 50
+        assert "ALTERED: the first alteration" in CliRunner().invoke(app, ["show", "--catalog", folder]).output
+
+
+def test_documents_that_make_no_sense_are_not_replayed_and_it_is_said_that_they_are_not_as_they_were_closed(journal, toy_agent):
+    documents = [(name, doc) for name, doc in Run(journal).documents()]
+    hostile = edited("event", lambda doc: {**doc, "data": {key: [["?"]] for key in doc["data"]}})(documents)
+    path = altered(journal, b"".join(pack(name, doc) for name, doc in hostile))
+    with pytest.raises(ReplayError, match=r"cannot be replayed: its documents make no sense \(.*ALTERED.*Bring its file back"):
+        replay(path, toy_agent())
 
 
 @pytest.mark.parametrize("suffix", [".msgpack", ".jsonl"])

@@ -93,6 +93,13 @@ def test_a_file_that_is_no_run_is_refused_and_leaves_nothing(empty, tmp_path, te
     assert len(empty) == 0
 
 
+def test_an_unknown_end_of_a_name_is_answered_with_all_that_an_export_has(catalog, tmp_path, recorder):
+    recorder(catalog).run(1)
+    every = r"\.3ds, \.csv, \.dat, \.hf5, \.jsonl, \.msgpack, \.nc, \.nxs, \.parquet, \.sxm"
+    with pytest.raises(FileFormatError, match=rf"No format ends in '\.xls': choose one of {every}"):
+        export(catalog[-1], tmp_path / "run.xls")
+
+
 def test_documents_that_do_not_belong_together_are_refused_and_leave_nothing(catalog, empty, recorder):
     recorder(catalog).run(2)
     without = [(name, doc) for name, doc in documents(catalog[-1]) if name != "descriptor"]
