@@ -376,9 +376,10 @@ def cost(folder, say, blocks=80, size=200):
         shares[fsync] = statistics.median(ratios) - 1
         say(
             f"- a document's write{', forced onto the disk' if fsync else ''}, without the chain and with it: "
-            f"{middle['without']:.1f} and {middle['with']:.1f} us, median of {blocks} turns of {count} documents; median of "
-            f"the ratios of two turns {100 * shares[fsync]:+.1f} % (bar: 5 %); beside it {1e6 * behind / blocks / count:.1f} us of "
-            "processor time a document in the thread that hashes"
+            f"{middle['without']:.1f} and {middle['with']:.1f} us, median of {blocks} turns of {count} documents; "
+            f"median of the ratios of two turns {100 * shares[fsync]:+.1f} % (bar: 5 %); "
+            f"beside it {1e6 * behind / blocks / count:.1f} us "
+            "of processor time a document in the thread that hashes"
         )
     return max(shares.values()) <= 0.05
 
