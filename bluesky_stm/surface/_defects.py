@@ -26,10 +26,10 @@ _BLOCK = 32.0
 _KEPT = _BLOCK / 2
 """Side of the squares for which all that reaches into them is kept, in nm."""
 
-_MANY = 2**21
-"""Number of pairs of place and defect above which a search tree is faster than comparing all pairs."""
+_MANY = 2**23
+"""Number of pairs of place and defect, left after runs of places were compared, above which a search tree takes less memory."""
 
-_RUN = 64
+_RUN = 32
 """Number of consecutive places, as in a line of an image, that are compared with the defects together."""
 
 _MOST = 1.5
@@ -327,28 +327,40 @@ Pairs = tuple[NDArray[np.intp], NDArray[np.intp], Floats, Floats]
 def _pairs(defects: Floats, points: Floats, reaches: Floats) -> Pairs:
     """Return all pairs within reach: the indices (defect, place), sorted by defect, and the vectors from one to the other.
 
-    Places that follow each other are compared as the bounding boxes of runs of `_RUN`; a search tree serves more than `_MANY`
-    pairs.
+    Places that follow each other are compared as the bounding boxes of runs of `_RUN` first; a search tree serves where more
+    than `_MANY` pairs are left.
     """
-    if len(points) * len(defects) > _MANY:
-        from scipy.spatial import cKDTree
-
-        pairs = cKDTree(defects[:, :2]).sparse_distance_matrix(cKDTree(points), reaches.max(), output_type="ndarray")
-        pairs = pairs[pairs["v"] < reaches[pairs["i"]]]
-        pairs = pairs[np.lexsort((pairs["j"], pairs["i"]))]
-        return pairs["i"], pairs["j"], *(points[pairs["j"]] - defects[pairs["i"], :2]).T
     if len(points) % _RUN:
+        if len(points) * len(defects) > _MANY:
+            return _searched(defects, points, reaches)
         dx, dy = (points[:, k] - defects[:, k, None] for k in (0, 1))
         defect, place = np.nonzero(dx * dx + dy * dy < reaches[:, None] ** 2)
         return defect, place, dx[defect, place], dy[defect, place]
-    runs = points.reshape(-1, _RUN, 2)
-    low, high = runs.min(axis=1), runs.max(axis=1)
-    apart = [np.maximum(low[:, k] - defects[:, k, None], defects[:, k, None] - high[:, k]) for k in (0, 1)]
-    defect, which = np.nonzero(np.maximum(*apart) < reaches[:, None])
-    dx, dy = (points[:, k].reshape(-1, _RUN)[which] - defects[defect, k, None] for k in (0, 1))
-    inside = dx * dx + dy * dy < reaches[defect, None] ** 2
-    found, place = np.nonzero(inside)
-    return defect[found], which[found] * _RUN + place, dx[inside], dy[inside]
+    x, y = (np.ascontiguousarray(points[:, k]).reshape(-1, _RUN) for k in (0, 1))
+    apart = np.maximum(x.min(axis=1) - defects[:, 0, None], defects[:, 0, None] - x.max(axis=1))
+    for beyond in (y.min(axis=1) - defects[:, 1, None], defects[:, 1, None] - y.max(axis=1)):
+        np.maximum(apart, beyond, out=apart)
+    defect, which = np.divmod(np.flatnonzero(apart < reaches[:, None]), len(x))
+    if len(defect) * _RUN > _MANY:
+        return _searched(defects, points, reaches)
+    dx, dy = np.take(x, which, axis=0), np.take(y, which, axis=0)
+    dx -= defects[defect, 0, None]
+    dy -= defects[defect, 1, None]
+    squares = dx * dx
+    squares += dy * dy
+    inside = np.flatnonzero(squares < (reaches**2)[defect, None])
+    found, place = np.divmod(inside, _RUN)
+    return defect[found], which[found] * _RUN + place, dx.ravel()[inside], dy.ravel()[inside]
+
+
+def _searched(defects: Floats, points: Floats, reaches: Floats) -> Pairs:
+    """Return the same as `_pairs`, found by a search tree."""
+    from scipy.spatial import cKDTree
+
+    pairs = cKDTree(defects[:, :2]).sparse_distance_matrix(cKDTree(points), reaches.max(), output_type="ndarray")
+    pairs = pairs[pairs["v"] < reaches[pairs["i"]]]
+    pairs = pairs[np.lexsort((pairs["j"], pairs["i"]))]
+    return pairs["i"], pairs["j"], *(points[pairs["j"]] - defects[pairs["i"], :2]).T
 
 
 @lru_cache(maxsize=1024)

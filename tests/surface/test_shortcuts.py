@@ -41,8 +41,10 @@ def test_smooth_fields_are_sums_of_cubic_splines(count, spread, seed):
             assert value == pytest.approx(np.dot(weights, drawn) / (151 / 315), abs=2e-6)
 
 
+@pytest.mark.parametrize("many", [2**23, 0], ids=["compared", "searched by a tree"])
 @pytest.mark.parametrize(("count", "spread"), [(1, 0), (9, 1.5), (64, 30), (128, 100), (300, 90), (4096, 12)])
-def test_neighbours_are_all_pairs_within_reach(count, spread):
+def test_neighbours_are_all_pairs_within_reach(count, spread, many, monkeypatch):
+    monkeypatch.setattr("bluesky_stm.surface._defects._MANY", many)
     points = scattered(count, spread)
     near, reach = SURFACE.population.near(points), 60.0
     defects = SURFACE.population.within(points.min(axis=0) - reach, points.max(axis=0) + reach)
