@@ -170,7 +170,7 @@ def _while_it_runs(shots, catalog, agent):
         shots.ask("pause")
         shots.all_of("04-paused", f"{STATE}.startsWith('Paused') && desk.scale", dark=())
         shots.ask("measure", {"point": [5000, 0]})  # a place beyond the limits
-        shots.wait("document.querySelector('.refusal')?.textContent")
+        shots.wait("document.querySelector('.answer.refusal')?.textContent")
         shots.picture("05-refused-phone-light")
         shots.ask("mask", {"area": {"center": [-5, 0], "size": [8, 18]}})
         shots.ask("approve_each", {"on": True})

@@ -36,6 +36,12 @@ SHARED: Final = (
 OWN: Final = ("form.js", "panels.js", "desk.js")
 """Scripts of the desk."""
 
+STATE: Final = {
+    "run": "run.uid", "label": "run.label", "units": "run.units",
+    **{name: name for name in ("now", "log", "checks", "campaign", "proposals", "session", "queue")},
+}  # fmt: skip
+"""What a script is told of an exploration, and the parts of the board that say so."""
+
 REPORT_POLICY: Final = (
     "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'; sandbox allow-scripts"
@@ -78,6 +84,7 @@ def make_app(desk: Desk, door: Door, feed: Feed, *, open_watch: bool = True) -> 
         Route("/desk.js", pages.script),
         Route("/desk.css", pages.style),
         Route("/api/me", pages.me),
+        Route("/api/state", pages.state),
         Route("/api/runs", pages.runs),
         Route("/api/request", pages.request, methods=["POST"]),
         Route("/api/proposal", pages.proposal, methods=["POST"]),
@@ -116,6 +123,11 @@ class _Pages:
 
         person = self.door.person(request)
         return JSONResponse(_about(person, self.open_watch))
+
+    async def state(self, request: Request) -> Response:
+        """Say how the exploration stands, for a script: what it waits for, and what was asked and refused."""
+        self._watcher(request)
+        return _text(self.desk.board.shown(STATE), "application/json")
 
     async def runs(self, request: Request) -> Response:
         """List the runs of the catalog, the newest first."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -101,6 +101,23 @@ class Board:
             fresh = {name: part for name, part in self._parts.items() if part.change > change}
             text = ",".join(f"{json.dumps(name)}:{part.text}" for name, part in fresh.items())
             return self.change, f"{{{text}}}" if fresh else ""
+
+    def shown(self, names: Mapping[str, str]) -> str:
+        """Return some of the parts.
+
+        Parameters
+        ----------
+        names : mapping of str to str
+            What each is called in the answer, and the name of the part.
+
+        Returns
+        -------
+        str
+            JSON; null for a part that is not there.
+        """
+        with self._lock:
+            told = {name: self._parts[part].text if part in self._parts else "null" for name, part in names.items()}
+        return "{" + ",".join(f"{json.dumps(name)}:{text}" for name, text in told.items()) + "}"
 
     @property
     def current(self) -> LiveRecord | None:

@@ -21,6 +21,7 @@ from bluesky_stm.views._measured import measured
 from bluesky_stm.views._pack import levelled, numbers, pack
 from bluesky_stm.views._pictures import COLORS, Mosaic, color_table, shrunk, within
 from bluesky_stm.views._record import RunRecord
+from bluesky_stm.views._scan_lines import line_jumps
 from bluesky_stm.views._spectra_payload import spectra_payload
 from bluesky_stm.views._trust import WITHIN, Trust
 
@@ -193,6 +194,7 @@ def _topograph(record: RunRecord, most: int) -> JSON | None:
         "tones": pack(tones(image)),
         "bias": setpoint.bias,
         "current": setpoint.current,
+        "jumps": [[one.line + 1, numbers([one.height])[0]] for one in line_jumps(record.topograph.height)],
     }
 
 

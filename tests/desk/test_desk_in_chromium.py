@@ -2,7 +2,6 @@
 
 import signal
 import subprocess
-import time
 from contextlib import ExitStack
 
 import chromium
@@ -67,8 +66,7 @@ def run(servers):
     servers.client.history_clear()
     servers.client.queue_clear()
     servers.queue_up(BPlan("explore", scale="small", agent="gp-xy", anew=True), patience=240)
-    servers.client.queue_start()
-    wait_for(lambda: servers.spectra() >= 2, 180)
+    servers.until(lambda: servers.spectra() >= 2)
     yield servers
     if servers.client.status(reload=True)["manager_state"] != "idle":
         servers.call("bluesky-stm", "steer", "stop", "--queue", servers.queue)
@@ -157,8 +155,8 @@ def test_a_withdrawal_by_who_may_steer_ends_the_run_at_once(page, run, tokens):
     page.wait("document.getElementById('facts').textContent.includes('tip withdrawn')")
     run.client.history_clear()
     run.queue_up(BPlan("approach"))
-    run.client.queue_start()
-    run.client.wait_for_idle(timeout=60)
+    run.until(run.done)
+    assert run.client.history_get()["items"][-1]["result"]["exit_status"] == "completed"
 
 
 def test_who_may_watch_sees_everything_and_every_button_is_off(page, run, tokens):
@@ -185,14 +183,14 @@ def test_a_browser_and_a_desk_that_die_leave_no_trace_in_the_run(servers, tokens
     port = free_port()
     command = [BIN / "bluesky-stm", "desk", "--catalog", servers.catalog, "--people", servers.folder / "people.yaml"]
     servers.queue_up(BPlan("explore", scale="small", agent="gp-xy", budget=8, anew=True))
-    servers.client.queue_start()
+    before = len(servers.stored())
+    servers.until(lambda: len(servers.stored()) > before)
     for _ in range(2):
         desk = subprocess.Popen([*map(str, command), "--port", str(port)], env=servers.environment, stdout=subprocess.DEVNULL)
         wait_for(lambda: answers(port))
         desk.send_signal(signal.SIGKILL)
         desk.wait()
-    servers.client.wait_for_idle(timeout=180)
+    servers.client.wait_for_idle(timeout=600)
     stored = servers.newest()
     assert stored.stop["exit_status"] == "success" and len(stored.spectra) == 8 and replay(stored).exact
     assert list(stored.events("intervention")) == []
-    assert time.time() - stored.start["time"] < 600

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -168,6 +168,22 @@ class Bench:
                 if time.monotonic() > deadline:
                     raise
                 self.client.queue_clear()
+
+    def until(self, reached, seconds=600):
+        """Wait until something is so; a server that its watchdog started anew, on a busy machine, is told to go on."""
+        deadline = time.monotonic() + seconds
+        while not reached():
+            assert time.monotonic() < deadline, f"not in {seconds} s"
+            with suppress(self.client.RequestTimeoutError, self.client.RequestFailedError):
+                status = self.client.status(reload=True)
+                if status["manager_state"] == "idle" and status["items_in_queue"]:
+                    self.client.queue_start()
+            time.sleep(0.2)
+
+    def done(self):
+        """Whether all that was queued was carried out."""
+        status = self.client.status(reload=True)
+        return status["manager_state"] == "idle" and not status["items_in_queue"] and status["items_in_history"]
 
     def result(self, seconds=180):
         self.client.wait_for_idle(timeout=seconds)

@@ -62,7 +62,7 @@ class Desk {
       document.getElementById("facts").replaceChildren(...facts(this.state));
       this.say(this.words());
     } else this.say("No exploration has begun in this catalog yet. The next one appears here by itself.");
-    if (has("proposals") || has("now")) this.drawProposals();
+    if (has("proposals") || has("now") || has("session") || has("queue")) this.drawProposals();
     for (const [name, show] of Object.entries({ log: logged, checks: checked, campaign, queue: queued })) {
       if (has(name) && this.parts[name]) this.told[name].replaceChildren(show(this.parts[name], this.steering));
     }
@@ -120,7 +120,8 @@ class Desk {
       this.view.replaceChildren(make("p", { class: "none" }, run.none ? "There is nothing to draw of this run yet." : ""));
       return;
     }
-    if (run.exit === "not finished") run.exit = "success";
+    run.live = run.exit === "not finished";
+    if (run.live) run.exit = "success";
     const before = this.scale && this.scale.run.uid === run.uid ? this.scale : null;
     const charts = (within) => [...within.querySelectorAll("svg.chart, canvas")];
     const seen = before ? charts(before.section).map((node) => !lazily.waiting.has(node) && isNear(node)) : [];
@@ -229,8 +230,8 @@ function themeButton() {
 function card(one, steering) {
   const decide = async (verdict) => steering.say(await post("/api/proposal", { proposal: one.id, verdict, reason: steering.reason.value, digest: one.digest }));
   const button = (verdict, text) => make("button", { type: "button", "data-proposal": verdict, disabled: !person.may.includes(one.act), onclick: () => decide(verdict) }, text);
-  const rows = Object.entries(one.card).map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, String(value))));
-  const became = `${one.state === "open" ? "nobody has decided, and its run is over" : one.state}${one.decided_by ? ` by ${one.decided_by}` : ""}${one.outcome ? `: ${one.outcome}` : ""}`;
+  const rows = Object.entries(one.card).map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, typeset(value))));
+  const became = `${one.state === "open" ? "nobody has decided, and its run is over or has lost its session" : one.state}${one.decided_by ? ` by ${one.decided_by}` : ""}${one.outcome ? `: ${one.outcome}` : ""}`;
   const ends = steering ? [button("accept", "Accept"), button("decline", "Decline")] : [make("p", { class: "who" }, became)];
   return make("article", { class: "proposed", "aria-label": `Proposal of ${one.by}: ${one.title}` }, make("h3", {}, `${one.by} proposes: ${one.title}`), make("dl", { class: "facts" }, ...rows), make("p", {}, one.reason), ...ends);
 }

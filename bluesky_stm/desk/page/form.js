@@ -102,7 +102,7 @@ class Steering {
         this.form("What counts", [field("scalarizer", this.scalarizer), field("its settings", this.scalarizerSettings)], this.button("scalarize", "Use it", chosen)),
         this.form("How the agent chooses", [field("acquisition", this.acquisition), field("agent settings", this.agentSettings)], this.button("tune", "Change", tuned)),
         this.form("Budget", [field("spectra in all", this.spectra)], this.button("budget", "Set", () => ({ spectra: this.number(this.spectra, "the number of spectra") }))),
-        this.form("For the record", [field("reason of what you ask", this.reason)]),
+        this.form("Why", [field("reason, noted with all that you ask from now on", this.reason)]),
       ),
     );
     document.body.append(this.said);
@@ -110,7 +110,7 @@ class Steering {
   }
 
   form(name, fields, ...buttons) {
-    const node = make("form", { class: "form" }, make("fieldset", {}, make("legend", {}, name), ...fields, buttons.length ? make("span", { class: "group" }, ...buttons) : null));
+    const node = make("form", { class: "form" }, make("fieldset", {}, make("legend", {}, name), ...fields, buttons.length ? make("div", { class: "group" }, ...buttons) : null));
     node.addEventListener("submit", (event) => {
       event.preventDefault();
       if (buttons.length) buttons[0].click();
@@ -232,6 +232,7 @@ class Steering {
     }
     if (going && !this.spectra.value) this.spectra.value = now.budget;
     const why = next && `${WORDS[next.why] || next.why}${isNumber(next.mean) ? `, predicted ${tell(next.mean)}\u202f\u00b1\u202f${tell(next.std, this.state().units, 2)}` : ""}`;
-    this.proposal.textContent = state === "asking" ? `The agent proposes ${where(next.place)}: ${why}. It waits for you.` : next ? `Next: ${where(next.place)}, ${why}.` : "";
+    const proposed = next && `The agent ${lost ? "had proposed" : "proposes"} ${where(next.place)}: ${why}. ${lost ? "Nobody is there who would measure it." : "It waits for you."}`;
+    this.proposal.textContent = state === "asking" ? proposed : next && !lost ? `Next: ${where(next.place)}, ${why}.` : "";
   }
 }

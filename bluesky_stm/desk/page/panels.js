@@ -29,12 +29,15 @@ function worded(name, value) {
 
 const logged = (log) =>
   table(
-    "What people asked", ["when", "who", "from", "what", "reason", "refused"],
-    [...log].reverse().map((one) => [clock(one.asked || one.when), one.who || "", one.source || "", make("span", {}, make("b", {}, one.kind), ` ${brief(one.settings)}`), one.reason || "", one.refused || ""]),
+    "What people asked", ["when", "who, from where", "what, and why", "refused"],
+    [...log].reverse().map((one) => [clock(one.asked || one.when), both(one.who, one.source), both(make("span", {}, make("b", {}, one.kind), ` ${brief(one.settings)}`), one.reason), one.refused ? make("span", { class: "refusal" }, typeset(one.refused)) : ""]),
     "Nobody has asked for anything.",
   );
 
-const checked = (checks) => table("Checks of tip and drift", ["when", "of", "found"], [...checks].reverse().map((one) => [clock(one.when), one.of, one.said]), "None yet.");
+/** Something, and below it what belongs to it. */
+const both = (first, second) => make("span", {}, first || "", second ? make("small", {}, second) : null);
+
+const checked = (checks) => table("Checks of tip and drift", ["when", "of", "found"], [...checks].reverse().map((one) => [clock(one.when), one.of, typeset(one.said)]), "None yet.");
 
 const link = (uid) => make("a", { href: `/report/${uid}`, target: "_blank", rel: "noopener" }, uid.slice(0, 8));
 
@@ -55,7 +58,7 @@ function earlier() {
 /** The feedback in words: while spectra are taken it is closed between them; afterwards the session knows. */
 function feedback({ state, microscope: m }, session, lost) {
   if (m.withdrawn || (session && session.withdrawn)) return "open, tip withdrawn";
-  if (state !== "over" && !lost) return isNumber(m.bias) && "closed between spectra";
+  if (state !== "over" && !lost) return isNumber(m.bias) && (state === "measuring" ? "closed between spectra" : "closed, tip in contact");
   return session && session.withdrawn === false ? "closed, tip in contact" : "not known: no session says it";
 }
 
@@ -64,7 +67,7 @@ function facts({ now, session, units, lost }) {
   const { microscope: m, health } = now;
   const told = {
     spectra: `${now.taken} of ${now.budget}`,
-    "time left": now.state !== "over" && !lost && (now.left === null ? "\u2013" : `about ${span(now.left)}`),
+    "time left": now.state !== "over" && !lost && (now.left === null ? "\u2013" : `about ${span(now.left)}${now.state === "measuring" ? "" : " once it goes on"}`),
     bias: isNumber(m.bias) && tell(m.bias, "V"),
     "set point": isNumber(m.current) && tell(m.current * 1000, "pA"),
     feedback: feedback(now, session, lost),

@@ -55,6 +55,14 @@ class Chart {
     this.text(LEFT + width / 2, this.height - 6, this.x, { "text-anchor": "middle", class: "axis" });
     this.text(0, 0, this.y, { "text-anchor": "middle", class: "axis", transform: `translate(13 ${TOP + height / 2}) rotate(-90)` });
   }
+  /** Nothing but the reason why there is nothing: axes over a made-up range would look like a result. */
+  empty(text) {
+    const [width, height] = [this.width - LEFT - RIGHT, this.height - TOP - BOTTOM];
+    this.svg.replaceChildren(make("svg:rect", { class: "plot", x: LEFT, y: TOP, width, height }));
+    this.text(LEFT + width / 2, TOP + height / 2, text, { "text-anchor": "middle", class: "axis" });
+    this.rows = [];
+    this.note();
+  }
   scaled(value) {
     return this.log ? Math.max(this.yr[0], Math.log10(Math.abs(value))) : value;
   }
@@ -68,7 +76,7 @@ class Chart {
   }
   yTicks() {
     const { factor } = this.up;
-    const all = this.log ? ticks(this.yr, 4).filter(Number.isInteger) : ticks(this.yr.map((end) => end * factor), 5).map((value) => value / factor);
+    const all = this.log ? ticks(this.yr, 4).filter(Number.isInteger) : ticks(this.yr.map((end) => end * factor), 5).filter((value) => !this.counts || Number.isInteger(value)).map((value) => value / factor);
     const texts = tickTexts(all.map((value) => value * factor));
     for (const [i, value] of all.entries()) {
       const y = TOP + (1 - (value - this.yr[0]) / (this.yr[1] - this.yr[0])) * (this.height - TOP - BOTTOM);

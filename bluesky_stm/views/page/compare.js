@@ -16,7 +16,7 @@ class RaceChart extends Chart {
       const corners = values.flatMap((value, i) => (i && isNumber(values[i - 1]) ? [[i + 1, values[i - 1]], [i + 1, value]] : [[i + 1, value]])).filter(([, value]) => isNumber(value));
       this.curve(corners.map(([n]) => n), corners.map(([, value]) => value), "racer", `${color};stroke-dasharray:${DASHES[k % DASHES.length]}`);
     }
-    this.note(...racers.map(({ name, color }) => ["racer", name, color]));
+    this.note(...racers.map(({ name, color }, k) => [`racer d${k % DASHES.length}`, name, color]));
     this.rows = [["spectrum", ...racers.map(({ name }) => name)], ...Array.from({ length: longest }, (_, i) => [i + 1, ...racers.map(({ values }) => values[i])])];
   }
 }
@@ -46,9 +46,9 @@ function comparisonTable(runs) {
 function comparison(runs) {
   const quantities = new Map();
   for (const run of runs) quantities.set(`${run.label}|${run.units}`, [...(quantities.get(`${run.label}|${run.units}`) || []), run]);
-  const charts = [...quantities.values()].map(([first, ...others]) => {
+  const charts = [...quantities.values()].map(([first, ...others], k) => {
     const all = [first, ...others];
-    const chart = new RaceChart({ title: `${first.small ? "Smallest" : "Largest"} ${first.label} so far`, y: first.label + (first.units ? ` (${first.units})` : ""), run: "all" });
+    const chart = new RaceChart({ letter: "abcdefgh"[k], title: `${first.small ? "Smallest" : "Largest"} ${first.label} so far`, y: first.label + (first.units ? ` (${first.units})` : ""), run: "all" });
     const name = (run) => `${run.name}${all.some((other) => other !== run && other.name === run.name) ? `, seed ${run.seed ?? run.uid.slice(0, 8)}` : ""}`;
     lazily.when(chart.svg, () => chart.draw(all.map((run, i) => ({ name: name(run), values: run.curve, color: PINS[i % PINS.length] }))));
     return chart.figure;
@@ -57,9 +57,9 @@ function comparison(runs) {
 }
 
 /** What-if comparisons of one run. */
-function whatIf(run) {
+function whatIf(run, labels) {
   return run.comparisons.map((one) => {
-    const chart = new RaceChart({ title: `What if: ${one.name}`, y: `best so far${one.units ? ` (${one.units})` : ""}`, run: run.name });
+    const chart = new RaceChart({ ...labels(), title: `What if: ${one.name}`, y: `best so far${one.units ? ` (${one.units})` : ""}` });
     lazily.when(chart.svg, () => {
       chart.draw([{ name: "as it was", values: one.recorded, color: PINS[3] }, { name: one.name, values: one.other, color: PINS[2] }]);
       chart.notes.append(make("span", {}, one.text));

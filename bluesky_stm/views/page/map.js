@@ -71,7 +71,7 @@ function steer(svg, view) {
 class FrameMap {
   constructor(run, view, { title, letter, describe }) {
     const [width, height] = run.frame.size;
-    Object.assign(this, { run, view, width, height, marked: [] });
+    Object.assign(this, { run, view, width, height, marked: [], bars: [], remarks: [] });
     this.layer = make("svg:image", { class: "layer", width, height, preserveAspectRatio: "none" });
     this.ground = make("svg:image", { class: "ground", width, height, preserveAspectRatio: "none" });
     this.below = make("svg:g");
@@ -83,7 +83,6 @@ class FrameMap {
     this.name = make("span", {}, title);
     this.along = make("div", { class: "along" });
     this.up = make("div", { class: "up" });
-    this.bars = [];
     const stage = make("div", { class: "stage" }, this.up, make("div", { class: "frame" }, this.svg, this.bar), this.along);
     this.figure = panelFigure({ letter, title: this.name, tools: [this.aside], panel: this, name: `${run.name}-${title}` }, stage, this.key);
     if (describe) set(this.svg, { onmousemove: (event) => this.tell(event, describe), onmouseleave: () => tip.hide() });
@@ -100,14 +99,34 @@ class FrameMap {
   legend(palette, text, unit) {
     const [low, high] = palette.range;
     const figures = Math.min(6, Math.max(3, Math.ceil(Math.log10(Math.max(Math.abs(low), Math.abs(high)) / (high - low))) + 2));
-    this.key.replaceChildren();
-    this.bars = [];
+    this.clear();
     this.addBar(text + (unit ? ` (${unit})` : ""), palette.gradient, [low, (low + high) / 2, high], figures);
   }
   /** No bar where nothing is coloured. */
   noLegend(text = "") {
-    this.bars = [];
-    this.key.replaceChildren(make("div", { class: "name" }, text));
+    this.clear(make("div", { class: "name" }, text));
+  }
+  clear(...nodes) {
+    Object.assign(this, { bars: [], remarks: [] });
+    this.key.replaceChildren(...nodes);
+  }
+  /** A sign that stands on the map, and what it says. */
+  remark(kind, text, sign = "") {
+    this.remarks.push(text);
+    this.key.append(make("div", { class: `remark ${kind}` }, make("b", {}, sign), ` ${text}`));
+  }
+  /** Hatch an area, the outline of which is a path in nm; its colours are seen between the lines. */
+  hatch(outline) {
+    if (!this.hatched) {
+      const id = `hatch-${this.run.uid}`;
+      const stroke = (x, color) => make("svg:path", { d: `M${x},0V8`, stroke: color, "stroke-width": 1, fill: "none" });
+      const pattern = make("svg:pattern", { id, width: 8, height: 8, patternUnits: "userSpaceOnUse" }, stroke(2, "#fff"), stroke(3, "#000"));
+      this.hatched = make("svg:path", { class: "hatched", fill: `url(#${id})` });
+      this.below.append(make("svg:defs", {}, pattern), this.hatched);
+      this.marked.push((pixel) => set(pattern, { patternTransform: `rotate(45) scale(${pixel})` }));
+      set(pattern, { patternTransform: `rotate(45) scale(${this.width / this.view.zoom / this.view.screen})` });
+    }
+    set(this.hatched, { d: outline });
   }
   /** A bar of colours, and the values at its ends and evenly between. */
   addBar(name, gradient, values, figures) {
@@ -188,7 +207,8 @@ class FrameMap {
   drawing() {
     const [left, top, width] = [44, 26, 420];
     const height = (width * this.height) / this.width;
-    const total = top + height + 44 + 46 * this.bars.length;
+    const remarks = this.remarks.flatMap((words) => words.match(/.{1,78}(\s|$)/g) || []);
+    const total = top + height + 44 + 46 * this.bars.length + 15 * remarks.length;
     const whole = make("svg:svg", { xmlns: SVG, width: left + width + 16, height: total, viewBox: `0 0 ${left + width + 16} ${total}`, "font-family": "sans-serif", "font-size": 11 });
     const text = (x, y, words, anchor = "middle") => make("svg:text", { x, y, "text-anchor": anchor, fill: "#1b1f24" }, words);
     const copy = standalone(this.svg);
@@ -214,6 +234,7 @@ class FrameMap {
       for (let k = 0; k < 140; k++) whole.append(make("svg:rect", { x: left + (k * width) / 140, y: y + 5, width: width / 140 + 0.5, height: 9, fill: color((k + 0.5) / 140) }));
       bar.values.forEach((value, k) => whole.append(text(left + (k / (bar.values.length - 1)) * width, y + 26, value, k ? (k === bar.values.length - 1 ? "end" : "middle") : "start")));
     });
+    remarks.forEach((words, i) => whole.append(text(left, top + height + 50 + 46 * this.bars.length + 15 * i, words.trim(), "start")));
     return whole;
   }
   /** Numbers for a table, which whoever owns the map knows. */
@@ -224,7 +245,8 @@ class FrameMap {
     const box = this.svg.getBoundingClientRect();
     const along = this.view.x + ((event.clientX - box.left) / box.width) * (this.width / this.view.zoom);
     const down = this.view.y + ((event.clientY - box.top) / box.height) * (this.height / this.view.zoom);
-    const text = event.target.dataset.tip || describe([along / this.width, 1 - down / this.height]);
+    const { tip: said, spectrum } = event.target.dataset;
+    const text = said || (spectrum && this.namePoint(Number(spectrum))) || describe([along / this.width, 1 - down / this.height]);
     if (text) tip.show(event, text);
     else tip.hide();
   }
@@ -276,6 +298,21 @@ class Cells {
         pixels[column] = value === undefined || Number.isNaN(value) ? 0 : palette.pixel(value);
       }
     });
+  }
+  /** Outline, in nm, of the cells for which something holds: a rectangle for each of their runs in a row. */
+  outline(holds, width, height) {
+    const [high, wide] = [height / this.index.length, width / this.index[0].length];
+    const runs = [];
+    this.index.forEach((cells, row) => {
+      for (let start = 0; start < cells.length; start++) {
+        if (!holds(cells[start])) continue;
+        let end = start;
+        while (end < cells.length && holds(cells[end])) end++;
+        runs.push(`M${(start * wide).toFixed(3)},${(height - (row + 1) * high).toFixed(3)}h${((end - start) * wide).toFixed(3)}v${high.toFixed(3)}h${((start - end) * wide).toFixed(3)}z`);
+        start = end;
+      }
+    });
+    return runs.join("");
   }
   read(values, [along, up]) {
     const row = this.index[Math.floor(up * this.index.length)];

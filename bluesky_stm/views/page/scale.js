@@ -56,7 +56,7 @@ class Scale {
       figures(this.charts.slice(3, 6)),
       trustWords(run),
       figures(this.charts.slice(6)),
-      run.comparisons && run.comparisons.length ? make("div", { class: "panels" }, ...whatIf(run)) : null,
+      run.comparisons && run.comparisons.length ? make("div", { class: "panels" }, ...whatIf(run, this.labels)) : null,
       this.about(),
     );
     return this.section;
@@ -72,8 +72,8 @@ class Scale {
     const facts = [
       `${taken} spectra${share}`,
       `centre (${tell(x)}, ${tell(y)})\u202fnm${run.frame.angle ? `, turned by ${tell(run.frame.angle)}\u00b0` : ""}`,
-      run.best === null ? "no value" : `${run.small ? "lowest" : "highest"} ${run.label} ${tell(run.spectra.values[run.best], run.units)}`,
-      run.spectra.reasons.some(Boolean) && `${run.spectra.reasons.filter(Boolean).length} without a value`,
+      run.best === null ? taken && "none has a value" : `${run.small ? "lowest" : "highest"} ${run.label} ${tell(run.spectra.values[run.best], run.units)}`,
+      run.best !== null && run.spectra.reasons.some(Boolean) && `${run.spectra.reasons.filter(Boolean).length} without a value`,
       run.exit === "success" ? null : `ended: ${run.exit}`,
     ];
     const warnings = run.warnings.filter(Boolean).map((text) => make("p", { class: "warning" }, typeset(text)));
@@ -96,8 +96,7 @@ class Scale {
       this.topograph.show(this.picture);
       for (const map of [this.mean, this.std]) set(map.ground, { href: this.heights.faint });
     }
-    if (run.maps) this.mean.legend(this.palette, run.label, run.units);
-    else this.mean.noLegend();
+    this.topograph.namePoint = (i) => `no. ${i + 1}: ${run.spectra.told(i)}`;
     const all = [this.topograph, this.mean, this.std];
     for (const area of run.masked) for (const map of all) map.mask(area);
     for (const child of run.children) for (const map of all) map.outline(child, () => (location.hash = child.uid));
@@ -115,10 +114,11 @@ class Scale {
     const [x, y] = this.topograph.at(place);
     const failed = !this.run.spectra.isValued(i);
     const best = i === this.run.best;
-    const kind = failed ? "point failed" : best ? "point best" : "point";
+    const clipped = this.run.spectra.isClipped(i) ? " clipped" : "";
+    const kind = `point${failed ? " failed" : best ? " best" : ""}${clipped}`;
     if (!failed && !best) {
-      this.dot = this.dot || make("svg:circle", { class: kind }); // a copy costs less than a new one; its radius is in the style sheet
-      const node = this.dot.cloneNode();
+      this.dots = this.dots || {}; // a copy costs less than a new one; its radius is in the style sheet
+      const node = (this.dots[kind] = this.dots[kind] || make("svg:circle", { class: kind })).cloneNode();
       for (const [key, value] of [["data-spectrum", i], ["cx", x], ["cy", y], ["fill", this.palette.css(this.run.spectra.values[i])]]) node.setAttribute(key, value);
       return this.topograph.marks.appendChild(node);
     }
@@ -160,7 +160,7 @@ class Scale {
   nameNumbers() {
     const { spectra, label, units } = this.run;
     const unit = units ? ` (${units})` : "";
-    this.topograph.numbers = () => [["spectrum", "x (nm)", "y (nm)", `${label}${unit}`, `standard deviation${unit}`, "reason"], ...spectra.at.map((_, i) => [i + 1, ...spectra.place[i], spectra.values[i], spectra.deviations[i], spectra.reasons[i]])];
+    this.topograph.numbers = () => [["spectrum", "x (nm)", "y (nm)", `${label}${unit}`, `standard deviation${unit}`, "reason", "quality"], ...spectra.at.map((_, i) => [i + 1, ...spectra.place[i], spectra.values[i], spectra.deviations[i], spectra.reasons[i], spectra.quality[i]])];
     const cells = (key, name) => () => {
       const [width, height] = this.run.frame.size;
       const { index } = this.cells || { index: [] };
@@ -181,8 +181,9 @@ class Scale {
     const { run } = this;
     const { spectra } = run;
     const names = Object.keys(spectra.channels).filter((name) => !name.endsWith(BACK));
-    const letters = "defghijkl".split("");
+    const letters = "defghijklmnopqrstuvwxyz".split("");
     const labels = () => ({ letter: letters.shift(), run: run.name });
+    this.labels = labels;
     const pick = (i) => this.choose(i);
     const further = ["z_current", "normalized", ...names.filter((name) => !["current", "didv", "z_current", "normalized"].includes(name))].filter((name) => spectra.has(name));
     further.sort((a, b) => spectra.isMarked(b) - spectra.isMarked(a)); // what the scalarizer looked at is shown first
@@ -340,7 +341,11 @@ class Scale {
       this.topograph.addBar(`height (${unit}), greys not evenly spaced`, gradient, [0, 64, 128, 192, 255].map((i) => factor * this.heights.tones[i]), 3);
     }
     const failures = spectra.failures();
-    if (failures.length) this.topograph.key.append(make("div", { class: "failures" }, make("b", {}, "\u00d7"), ` without a value: ${failures.join("; ")}`));
+    if (failures.length) this.topograph.remark("failures", `without a value: ${failures.join("; ")}`, "\u00d7");
+    const clipped = spectra.at.filter((_, i) => spectra.isClipped(i)).length;
+    if (clipped) this.topograph.remark("clipped", `preamplifier saturated in a part of the sweep: ${clipped} of ${spectra.count}`);
+    const { jumps } = this.run.topograph || { jumps: [] };
+    if (jumps.length) this.topograph.remark("jumps", wordsOfJumps(jumps), "\u2195");
   }
 
   /** The last map that was predicted from no more than `count` spectra. */
@@ -351,9 +356,26 @@ class Scale {
     const shown = last < 0 ? null : { mean: at("mean"), std: at("std"), acquisition: at("acquisition"), ingested: maps.ingested[last] };
     if (this.shown && shown && this.shown.ingested === shown.ingested) return;
     this.shown = shown;
-    this.mean.show(shown ? this.cells.image(shown.mean, this.palette) : "");
+    const predicts = shown && shown.mean.some(Number.isFinite);
+    if (predicts) this.mean.legend(this.palette, this.run.label, this.run.units);
+    else this.mean.noLegend(shown ? "nothing is predicted: no spectrum had a value" : "");
+    this.mean.show(predicts ? this.cells.image(shown.mean, this.palette) : "");
+    if (predicts) this.drawGuesses(shown);
+    else if (this.mean.hatched) this.mean.hatch("");
     this.drawDoubt();
     for (const map of [this.mean, this.std]) map.aside.textContent = shown ? `after ${shown.ingested} spectra` : "no map yet";
+  }
+
+  /** Hatch what is little more than a guess: where the prediction explains less than half of the variance of the values. */
+  drawGuesses({ std, ingested }) {
+    const { spectra, frame } = this.run;
+    const values = spectra.values.slice(0, ingested).filter(isNumber);
+    const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+    const scatter = Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length);
+    const least = Math.SQRT1_2 * scatter;
+    const outline = this.cells.outline((cell) => std[cell] > least, ...frame.size);
+    this.mean.hatch(outline);
+    if (outline) this.mean.remark("guess", `extrapolated: the uncertainty is above ${tell(least, this.run.units, 2)}, 0.7 of the scatter of the values so far; the colour is little more than a guess`);
   }
 
   /** Uncertainty or, where asked, the acquisition function, whose range is that of the one map: it shrinks as the agent learns. */
@@ -361,7 +383,7 @@ class Scale {
     const values = this.shown && (this.byWorth ? this.shown.acquisition : this.shown.std);
     const palette = this.byWorth ? new Palette(this.tables.gain, range(values || [])) : this.doubt;
     this.std.name.textContent = this.byWorth ? "Acquisition function" : "Uncertainty";
-    if (!values) this.std.noLegend();
+    if (!values || !values.some(Number.isFinite)) this.std.noLegend();
     else this.std.legend(palette, this.byWorth ? "how much a spectrum there is worth" : "standard deviation", this.byWorth ? "" : this.run.units);
     this.std.show(values ? this.cells.image(values, palette) : "");
     set(this.worth, { "aria-pressed": String(this.byWorth) });
@@ -372,6 +394,7 @@ class Scale {
     const chart = this.learning;
     const total = spectra.count;
     const forecast = Array.from({ length: Math.min(total, decisions.count) }, (_, i) => decisions.forecast(i));
+    if (!spectra.values.some(isNumber)) return chart.empty("no spectrum has a value");
     chart.axes([0, total + 1], range(spectra.values, forecast.filter(Boolean).flat()));
     forecast.forEach((pair, i) => pair && chart.line(chart.px(i + 1), chart.py(pair[0]), chart.px(i + 1), chart.py(pair[1]), "forecast"));
     const numbers = curve.map((_, i) => i + 1);
@@ -379,13 +402,14 @@ class Scale {
     chart.curve(corners.map(([n]) => n), corners.map(([, value]) => value), "learned");
     spectra.values.forEach((value, i) => {
       if (!isNumber(value)) return;
-      const said = `no. ${i + 1}: ${this.run.spectra.said(i)}`;
-      chart.dot(i + 1, value, { class: i === this.pick ? "point here" : "point", fill: this.palette.css(value), "data-tip": said, opacity: i < this.count ? 1 : 0.25, onclick: () => this.choose(i) });
+      const said = `no. ${i + 1}: ${spectra.told(i)}`;
+      chart.dot(i + 1, value, { class: `point${i === this.pick ? " here" : ""}${spectra.isClipped(i) ? " clipped" : ""}`, fill: this.palette.css(value), "data-tip": said, opacity: i < this.count ? 1 : 0.25, onclick: () => this.choose(i) });
     });
     if (this.count < total) chart.line(chart.px(this.count + 0.5), 10, chart.px(this.count + 0.5), 250, "now");
     const seeds = decisions.why.filter((why) => why === "seed").length;
     chart.note(["learned", "best so far"], ["forecast", "predicted before measuring, \u00b1\u202f1\u202fsd"], seeds ? [null, `first ${seeds} placed without a model`] : null);
     chart.rows = [["spectrum", "value", "best so far", "predicted - 1 sd", "predicted + 1 sd"], ...spectra.values.map((value, i) => [i + 1, value, curve[i], ...(forecast[i] || [null, null])])];
+    return undefined;
   }
 
   /** Where the run would have gone on, when all that was taken is in sight. */
@@ -393,7 +417,7 @@ class Scale {
     const { onward, spectra } = this.run;
     if (!onward || this.count < spectra.count) return "";
     const [x, y] = onward.place;
-    return `; next would have been (${tell(x)}, ${tell(y)})\u202fnm, the dashed ring`;
+    return `; next ${this.run.live ? "is" : "would have been"} (${tell(x)}, ${tell(y)})\u202fnm, the dashed ring`;
   }
 
   /** What was decided for the spectrum that is looked at, and what came of it. */
@@ -406,7 +430,7 @@ class Scale {
     const before = isNumber(decisions.mean[i]) ? `, predicted ${tell(decisions.mean[i])}\u202f\u00b1\u202f${tell(decisions.std[i], units, 2)}` : "";
     const why = i < decisions.count ? ` \u00b7 ${WORDS[decisions.why[i]] || decisions.why[i]}${before}` : "";
     const warning = decisions.warnings[i] ? make("em", {}, ` ${decisions.warnings[i]}`) : null;
-    const quality = spectra.quality[i] === "good" ? "" : ` (${spectra.quality[i]})`;
+    const quality = spectra.quality[i] === "good" || spectra.reasons[i].includes(spectra.quality[i]) ? "" : ` (${spectra.quality[i]})`;
     return [head, `${why}, measured ${this.run.spectra.said(i)}${quality} at (${tell(x)}, ${tell(y)})\u202fnm${this.wordsOnward()}`, warning].filter(Boolean);
   }
 }
@@ -423,6 +447,15 @@ class Decisions {
   forecast(i) {
     return isNumber(this.mean[i]) && isNumber(this.std[i]) ? [this.mean[i] - this.std[i], this.mean[i] + this.std[i]] : null;
   }
+}
+
+/** Jumps between lines of the topograph, the largest first where there are many. */
+function wordsOfJumps(jumps) {
+  const { factor, unit } = fitting("nm", range(jumps.map(([, height]) => height)));
+  const largest = [...jumps].sort((a, b) => Math.abs(b[1]) - Math.abs(a[1])).slice(0, 5).sort((a, b) => a[0] - b[0]);
+  const each = largest.map(([line, height]) => `${line} and ${line + 1} (${height > 0 ? "+" : ""}${tell(factor * height, unit, 2)})`);
+  const more = jumps.length > each.length ? ` and ${jumps.length - each.length} smaller ones` : "";
+  return `the height jumps between lines ${each.join(", ")}${more}, counted from below: a changed tip, or a step along the lines`;
 }
 
 /** Settings as they stand in the start document, for reading. */

@@ -31,7 +31,7 @@ class Spectra {
   }
   /** Samples at which the preamplifier was at its end: there neither the current nor the lock-in says anything. */
   saturated(i, name) {
-    if (!this.quality[i].includes("clipped") || !this.has("current") || name in this.alongs) return [];
+    if (!this.isClipped(i) || !this.has("current") || name in this.alongs) return [];
     const sizes = Array.from(this.row("current", i), Math.abs);
     const end = range(sizes)[1] * (1 - SATURATED_WITHIN);
     const gone = sizes.map((size) => size >= end);
@@ -70,6 +70,10 @@ class Spectra {
   isDoubtful(i) {
     return /lost contact|tip changed/.test(this.quality[i]);
   }
+  /** True when the preamplifier was at its end in a part of the sweep. */
+  isClipped(i) {
+    return this.quality[i].includes("clipped");
+  }
   isValued(i) {
     return isNumber(this.values[i]);
   }
@@ -81,7 +85,10 @@ class Spectra {
   }
   /** What is wrong with it, in words; at the range of the preamplifier the curve is cut off. */
   flaws(i) {
-    return this.quality[i] === "good" ? "" : `; ${this.quality[i].replace("clipped", "preamp saturated")}`;
+    return this.quality[i] === "good" || this.reasons[i].includes(this.quality[i]) ? "" : `; ${this.quality[i].replace("clipped", "preamp saturated")}`;
+  }
+  told(i) {
+    return this.said(i) + this.flaws(i);
   }
   /** Why spectra have no value, in words, the most frequent reason first; empty if all have one. Reasons that differ in numbers
    *  only are one, told without the details that follow its first sentence; each spectrum tells its own. */
@@ -156,7 +163,7 @@ class SpectrumChart extends Chart {
     this.axes(range(this.at(spectra.biasOf(pick, channel))), this.log ? [Math.floor(decades) - 4, Math.ceil(decades * 10) / 10] : limits);
     if (usual) this.band(this.at(spectra.biasOf(0, channel)), ...usual, "usual");
     const marked = spectra.marksOf(pick, channel);
-    marked.filter(({ kind }) => kind === "window").forEach((mark, i) => this.window(mark, i));
+    marked.filter(({ kind }) => kind === "window").forEach((mark, i) => this.window(Object.assign(mark, { shade: i % 2 })));
     for (const [i, row] of curves) {
       const kind = i === pick ? "picked" : i === best ? "best" : "pinned";
       const bias = this.at(spectra.biasOf(i, channel));
@@ -170,9 +177,9 @@ class SpectrumChart extends Chart {
     this.rows = this.numbers(shown);
     this.svg.dataset.spectrum = pick;
   }
-  window({ bias: [low, high], label }, i) {
+  window({ bias: [low, high], label, shade }) {
     const [x0, x1] = this.at([low, high]).map((value) => Math.min(Math.max(this.px(value), LEFT), this.width - RIGHT));
-    this.svg.append(make("svg:rect", { class: `mark window w${i % 2}`, x: x0, y: TOP, width: Math.max(1, x1 - x0), height: this.height - TOP - BOTTOM, "data-tip": label }));
+    this.svg.append(make("svg:rect", { class: `mark window w${shade}`, x: x0, y: TOP, width: Math.max(1, x1 - x0), height: this.height - TOP - BOTTOM, "data-tip": label }));
   }
   mark(mark) {
     const { kind, label, bias, values, std } = mark;
@@ -195,12 +202,12 @@ class SpectrumChart extends Chart {
     const { spectra, pick, best, pinned, usual, channel } = this;
     const notes = shown.map((i) => {
       const kind = i === pick ? "picked" : i === best ? "best" : "pinned";
-      return [kind, `no. ${i + 1}${i === best ? ", best" : ""}: ${spectra.said(i)}${spectra.flaws(i)}`, kind === "pinned" ? PINS[pinned.indexOf(i) % PINS.length] : null];
+      return [kind, `no. ${i + 1}${i === best ? ", best" : ""}: ${spectra.told(i)}`, kind === "pinned" ? PINS[pinned.indexOf(i) % PINS.length] : null];
     });
     const seen = new Map();
-    for (const { kind, label, bias, std } of marked) {
+    for (const { kind, label, bias, std, shade } of marked) {
       const at = kind === "edge" ? ` ${tell(bias[0] * this.volts.factor, "", 4)}${isNumber(std) ? `\u202f\u00b1\u202f${tell(std * this.volts.factor, "", 2)}` : ""}\u202f${this.volts.unit}` : "";
-      seen.set(label, [{ curve: "fit", window: "inside" }[kind] || kind, (seen.has(label) ? `${seen.get(label)[1]},` : label) + at]);
+      seen.set(label, [{ curve: "fit", window: `inside w${shade}` }[kind] || kind, (seen.has(label) ? `${seen.get(label)[1]},` : label) + at]);
     }
     const unmarked = this.hasMarks && !marked.length && shown.length ? [null, "the scalarizer marked nothing on this spectrum"] : null;
     this.note(

@@ -7,19 +7,19 @@ class TrustChart extends Chart {
     Object.assign(this, { run, x: `predicted ${run.label}${run.units ? ` (${run.units})` : ""}`, y: `measured${run.units ? ` (${run.units})` : ""}` });
   }
   draw(palette, onpick) {
-    const { trust, units } = this.run;
+    const { trust, units, spectra } = this.run;
+    if (!trust.numbers.length) return this.empty("no place with a value was chosen by a model");
     const lows = trust.predicted.map((value, i) => value - trust.std[i]);
     const highs = trust.predicted.map((value, i) => value + trust.std[i]);
     const ends = range(trust.predicted, trust.measured, lows, highs);
     this.axes(ends, ends);
-    if (!trust.numbers.length) return this.note([null, "no place with a value was chosen by a model"]);
     this.line(this.px(ends[0]), this.py(ends[0]), this.px(ends[1]), this.py(ends[1]), "ideal");
     trust.numbers.forEach((number, i) => {
       const y = this.py(trust.measured[i]);
       this.line(this.px(lows[i]), y, this.px(highs[i]), y, "forecast");
     });
     trust.numbers.forEach((number, i) => {
-      const said = `no. ${number + 1}: predicted ${tell(trust.predicted[i])}\u202f\u00b1\u202f${tell(trust.std[i], units, 2)}, measured ${tell(trust.measured[i], units)}`;
+      const said = `no. ${number + 1}: predicted ${tell(trust.predicted[i])}\u202f\u00b1\u202f${tell(trust.std[i], units, 2)}, measured ${spectra.told(number)}`;
       this.dot(trust.predicted[i], trust.measured[i], { class: "point", fill: palette.css(trust.measured[i]), "data-tip": said, onclick: () => onpick(number) });
     });
     const share = (k) => tell((100 * trust.within[k - 1]) / trust.numbers.length, "%", 2);
@@ -39,6 +39,7 @@ class HealthChart extends Chart {
     const { health, ingested, warnings } = this.run.decisions;
     const [error] = unpack({ ...health.error, shape: [1, ingested.length] });
     const [coverage] = unpack({ ...health.coverage, shape: [1, ingested.length] });
+    if (!error.some(Number.isFinite) && !coverage.some(Number.isFinite) && !Object.keys(warnings).length) return this.empty("no decision was made by a model");
     this.axes([0, Math.max(1, ...ingested)], [0, Math.max(1.2, Math.min(3, range(error)[1]))], true);
     this.line(LEFT, this.py(1), this.width - RIGHT, this.py(1), "target error");
     this.line(LEFT, this.py(0.9), this.width - RIGHT, this.py(0.9), "target coverage");
@@ -49,11 +50,13 @@ class HealthChart extends Chart {
       this.svg.append(make("svg:path", { class: "alarm", d: `M${x - 4},${TOP + 9}L${x},${TOP + 2}L${x + 4},${TOP + 9}Z`, "data-tip": `after ${ingested[number]} spectra: ${text}` }));
     }
     const last = (values) => [...values].filter(Number.isFinite).at(-1);
+    const told = (values, words) => isNumber(last(values)) && words(last(values));
     this.note(
-      ["error", `error ${tell(last(error), "", 2)} (a constant: 1)`], ["coverage", `coverage ${tell(last(coverage), "", 2)} of the 90\u202f% interval`],
+      told(error, (value) => ["error", `error ${tell(value, "", 2)} sd (a constant: 1)`]), told(coverage, (value) => ["coverage", `${tell(100 * value, "%", 2)} in 90\u202f% intervals`]),
       Object.keys(warnings).length ? ["alarm", `${Object.keys(warnings).length} decisions under a warning`] : [null, "no warning of the model"],
     );
     this.rows = [["spectrum", "error", "coverage", "warning"], ...ingested.map((count, i) => [count, error[i], coverage[i], warnings[i] || ""])];
+    return undefined;
   }
 }
 
@@ -61,14 +64,11 @@ class HealthChart extends Chart {
 class ValueChart extends Chart {
   constructor(run, labels) {
     super({ x: run.label + (run.units ? ` (${run.units})` : ""), y: "spectra", ...labels, title: "Values" });
-    this.run = run;
+    Object.assign(this, { run, counts: true });
   }
   draw(palette) {
     const values = this.run.spectra.values.filter(isNumber);
-    if (!values.length) {
-      this.axes([0, 1], [0, 1], true);
-      return this.note([null, "no spectrum has a value"]);
-    }
+    if (!values.length) return this.empty("no spectrum has a value");
     const [low, high] = range(values);
     const bins = Math.max(5, Math.min(30, Math.round(2 * Math.sqrt(values.length))));
     const width = (high - low || Math.abs(low) / 10 || 1) / bins;
@@ -117,6 +117,7 @@ function trustWords(run) {
   const { trust, checks } = run;
   const mark = (good) => make("b", { class: good === null ? "unknown" : good ? "good" : "bad" }, good === null ? "?" : good ? "\u2713" : "\u2717");
   const lines = [make("p", { class: "verdict" }, mark(trust.trusted), ` ${trust.verdict}`), ...trust.words.map((text) => make("p", {}, typeset(text)))];
+  if (run.spectra.deviations.some(isNumber)) lines.push(make("p", {}, "The \u00b1 of a measured value is one standard deviation by the noise of its own spectrum: bias and lock-in calibration, broadening by temperature and modulation, and the state of the tip are not in it."));
   const unasked = make("p", {}, "Neither replayed nor verified for this page: bluesky-stm report --check does both.");
   const told = !checks ? [] : checks.length ? checks.map(({ kind, good, text }) => make("p", {}, mark(good), ` ${kind}: ${text}`)) : [unasked];
   return make("div", { class: "trust" }, make("h3", {}, "Can it be trusted?"), ...lines, ...told);

@@ -35,6 +35,8 @@ class Waterfall {
     this.ink = style.getPropertyValue("--ink").trim();
     this.soft = style.getPropertyValue("--soft").trim();
     context.clearRect(0, 0, this.width, this.height);
+    context.fillStyle = style.getPropertyValue("--fall").trim(); // on a dark page the darkest colours would not be seen
+    context.fillRect(LEFT, TOP, this.width - LEFT - RIGHT, this.height - TOP - BOTTOM);
     this.paint(new CanvasPen(context));
     const { units } = this.spectra.channels[this.name];
     const what = this.way === "pinned" && !this.pinned.length ? "pin a spectrum to see it here" : `${this.shown.length} of ${this.spectra.count} spectra, ${this.way === "order" ? "the first lowest" : this.way === "value" ? "the lowest value at the bottom" : "the first pinned lowest"}, apart by ${tell(this.apart, units, 2)}`;
