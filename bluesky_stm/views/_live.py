@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+NOTHING_YET = "No exploration has begun since this view was opened."
+BEGUN = "The exploration {name!r} has begun.\nIt is drawn once its first topograph has been taken."
+IGNORED = "What goes on is no exploration: there is nothing to draw of it."
+"""What is said where there is no picture yet."""
+
 DRAWING_ALLOWANCE = 0.05
 """CPU time, in s, that drawing may take for each spectrum, on average over a run."""
 
@@ -44,10 +49,12 @@ class LiveView(QtAwareCallback):
         self.figure = figure or _window()
         self.figure.canvas.mpl_connect("resize_event", self._forget)
         self._panels = Panels(self.figure.add_subfigure(self.figure.add_gridspec()[0]))
+        self._words = self.figure.text(0.5, 0.5, "", ha="center", va="center", fontsize=16)
         self._clock = clock
         self._record: RunRecord | None = None
         self._still: Any = None
         self._owed = 0.0
+        self._say(NOTHING_YET)
 
     # ---- documents -----------------------------------------------------------------------------------------------------
 
@@ -55,6 +62,8 @@ class LiveView(QtAwareCallback):
         """Another run: the last one stays in sight until there is a topograph."""
         if self._record is None or self._record.run != doc["uid"]:  # else the stream repeats what was stored of the run so far
             self._record = RunRecord() if "length_scale" in doc else None
+        if self._words.get_text():
+            self._say(BEGUN.format(name=doc["length_scale"]["name"]) if self._record else IGNORED)
         self._take("start", doc)
 
     def descriptor(self, doc: Data) -> None:
@@ -90,6 +99,7 @@ class LiveView(QtAwareCallback):
         topograph, taken = self._record.topograph, len(self._record.observations)
         self._record(name, doc)
         if self._record.topograph is not topograph:
+            self._words.set_text("")
             self._panels.begin(self._record)
             self._spend(self._draw_whole)
         elif len(self._record.observations) > taken:
@@ -98,6 +108,11 @@ class LiveView(QtAwareCallback):
                 self._spend(self._draw)
 
     # ---- drawing -------------------------------------------------------------------------------------------------------
+
+    def _say(self, text: str) -> None:
+        """Say in words why there is no picture."""
+        self._words.set_text(text)
+        self.figure.canvas.draw()
 
     def _spend(self, draw: Callable[[], None]) -> None:
         began = self._clock()

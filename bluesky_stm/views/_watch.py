@@ -64,7 +64,7 @@ def watch(feed: DocumentQueue, picture: Path | None = None, so_far: Sequence[Doc
     view = LiveView(screen.figure)
     for name, doc in so_far:
         view(name, doc)
-    screen.show(bool(so_far), last=False)
+    screen.show(True, last=False)
     going_on = True
     while going_on or screen.stays:
         fresh = False
@@ -132,7 +132,6 @@ class PictureFile:
 
         self.figure = Figure(figsize=(WIDTH, HEIGHT))
         self._canvas: Any = FigureCanvasAgg(self.figure)
-        self._canvas.draw()  # a run whose beginning was missed leaves it empty
         self._path, self._written, self._stale = path, 0.0, False
         path.parent.mkdir(parents=True, exist_ok=True)
 

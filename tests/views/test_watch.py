@@ -36,3 +36,26 @@ def test_the_picture_file_shows_in_the_end_what_a_live_view_shows(make_campaign,
 def test_without_a_display_a_window_is_refused_and_a_file_offered():
     with pytest.raises(SettingsError, match="--picture"):
         watch(waiting([]))
+
+
+@pytest.mark.parametrize(
+    ("kept", "words"),
+    [
+        (0, "No exploration has begun"),
+        (1, "The exploration 'terraces' has begun.\nIt is drawn once its first topograph"),
+        (None, ""),
+    ],
+)
+def test_before_the_first_topograph_the_picture_says_what_it_waits_for(make_campaign, tmp_path, kept, words):
+    (run,) = make_campaign(sides=(50,), pixels=32, budget=2)
+    picture = Figure(figsize=(WIDTH, HEIGHT))
+    canvas, view = FigureCanvasAgg(picture), LiveView(picture)
+    for document in run[:kept]:
+        view(*document)
+    (said,) = [text.get_text() for text in picture.texts]
+    assert said.startswith(words) and bool(said) == bool(words)
+    watch(waiting(run[:kept]), tmp_path / "live.png")
+    shown = imread(tmp_path / "live.png")
+    assert np.abs(shown - np.asarray(canvas.buffer_rgba()) / 255).mean() < 0.01 and np.ptp(shown[..., :3]) > 0.5, (
+        "it is not blank"
+    )
