@@ -24,6 +24,9 @@ LOG = "desk.jsonl"
 ALWAYS = frozenset({"withdraw", "pause", "stop"})
 """Requests that hold for whatever run goes on by then."""
 
+TERMINAL = "a terminal"
+"""Where a person decides who is not at the page."""
+
 _LONGEST = 500
 """Characters of a reason."""
 
@@ -105,7 +108,7 @@ class Desk:
         if not person.may(request):
             raise Refused("not-allowed", f"{person.name} has the role {person.role!r}, which may not ask for {request!r}.")
         self._check_run(request, given.get("run"))
-        return self.hand_on(request, person.name, f"the desk at {self.host}, from {peer}", settings, reason)
+        return self.hand_on(request, person.name, self._place(peer), settings, reason)
 
     def decide(self, person: Person, peer: str, given: Data) -> str:
         """Accept or decline a proposal; what is accepted is asked in the name of who accepts, and says who proposed it.
@@ -134,7 +137,7 @@ class Desk:
         if one.state != "accepted":
             return f"{person.name} declines proposal {one.id} of {one.by}"
         try:
-            said = self._carry_out(one, person, f"the desk at {self.host}, from {peer}; proposal {one.id} of {one.by}")
+            said = self._carry_out(one, person, f"{self._place(peer)}; proposal {one.id} of {one.by}")
         except Refused as refused:
             self.proposals.note(one.id, refused.said, refused=True)
             raise
@@ -201,13 +204,17 @@ class Desk:
             self.way.ask(
                 str(told.get("request"))[:_LONGEST],
                 person.name,
-                f"the desk at {self.host}, from {peer}",
+                self._place(peer),
                 settings if isinstance(settings, dict) else {},
                 str(told.get("reason", ""))[:_LONGEST],
                 refused=f"{refused.code}: {refused.said}",
             )
         except STMError:
             pass  # nobody measures
+
+    def _place(self, peer: str) -> str:
+        """Return where somebody asks, for the record."""
+        return f"{TERMINAL} at {self.host}" if peer == TERMINAL else f"the desk at {self.host}, from {peer}"
 
     def _checked(self, given: Data) -> tuple[str, JSON, str]:
         names = {"request", "settings", "reason", "run"}

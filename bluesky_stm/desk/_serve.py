@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bluesky_stm.desk._app import make_app
 from bluesky_stm.desk._board import Board, Feed
-from bluesky_stm.desk._desk import Desk, Way
+from bluesky_stm.desk._desk import TERMINAL, Desk, Way
 from bluesky_stm.desk._guard import LOOPBACK, Door
 from bluesky_stm.desk._people import People, Person
 from bluesky_stm.desk._proposals import Proposals
@@ -132,7 +132,7 @@ def decide(catalog: Path, person: Person, proposal: str, verdict: str, reason: s
         board.take(follower.take())
         digest = desk.proposals[proposal].digest
         given = {"proposal": proposal, "digest": digest, "verdict": verdict, "reason": reason}
-        return desk.decide(person, "a terminal", given)
+        return desk.decide(person, TERMINAL, given)
     finally:
         follower.close()
         desk.close()

@@ -87,7 +87,9 @@ class Page:
         """Kinds of what people asked, the first one first, and whether each was refused."""
         tables = "[...document.querySelectorAll('#told table')]"
         rows = f"{tables}.find((t) => t.caption.textContent.startsWith('What people')).tBodies[0].rows"
-        said = self.browser(f"[...{rows}].map((r) => [r.cells[2]?.querySelector('b')?.textContent, !!r.cells[3]?.textContent])")
+        said = self.browser(
+            f"[...{rows}].map((r) => [r.cells[2]?.querySelector('b')?.textContent, !!r.querySelector('.refusal')])"
+        )
         return [tuple(row) for row in said if row[0]][::-1]
 
     def state(self):

@@ -156,3 +156,21 @@ def test_a_panel_with_nothing_to_show_says_so_and_has_no_axes(browser, make_run,
         assert ticks == 0 and text.startswith(reason)
     assert "none has a value" in browser("document.querySelector('.heading p').textContent")
     assert browser.complaints == []
+
+
+def test_what_is_usual_is_interrupted_where_no_spectrum_says_anything(browser, make_run, tmp_path):
+    """At the end of the preamplifier in all spectra; a corner that is no number is an error on the console of the browser."""
+    bare = RunRecord.of(make_run(Frame(Point(0, 0), (50, 50), (32, 32)), "mesa", budget=12))
+    gone = slice(60, 70)
+    for number, one in enumerate(bare.observations):
+        didv = one.spectrum.didv.copy()
+        didv[gone] = didv[-1] = np.nan
+        bare.observations[number] = replace(one, spectrum=replace(one.spectrum, didv=didv))
+    browser.open(report(bare, tmp_path / "report.html"), 1400)
+    browser("lazily.all()")
+    bands = browser(
+        "[...document.querySelectorAll('section .chart')[1].querySelectorAll('polygon.usual')]"
+        ".map((p) => p.getAttribute('points').split(' ').length / 2)"
+    )
+    assert bands == [60, 50]
+    assert browser.complaints == []

@@ -120,8 +120,9 @@ class Desk {
       this.view.replaceChildren(make("p", { class: "none" }, run.none ? "There is nothing to draw of this run yet." : ""));
       return;
     }
-    run.live = run.exit === "not finished";
-    if (run.live) run.exit = "success";
+    const isOpen = run.exit === "not finished";
+    run.live = isOpen && !this.state.lost;
+    if (isOpen) run.exit = "success";
     const before = this.scale && this.scale.run.uid === run.uid ? this.scale : null;
     const charts = (within) => [...within.querySelectorAll("svg.chart, canvas")];
     const seen = before ? charts(before.section).map((node) => !lazily.waiting.has(node) && isNear(node)) : [];

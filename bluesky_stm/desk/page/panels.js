@@ -29,13 +29,13 @@ function worded(name, value) {
 
 const logged = (log) =>
   table(
-    "What people asked", ["when", "who, from where", "what, and why", "refused"],
-    [...log].reverse().map((one) => [clock(one.asked || one.when), both(one.who, one.source), both(make("span", {}, make("b", {}, one.kind), ` ${brief(one.settings)}`), one.reason), one.refused ? make("span", { class: "refusal" }, typeset(one.refused)) : ""]),
+    "What people asked", ["when", "who, from where", "what, why, and what came of it"],
+    [...log].reverse().map((one) => [clock(one.asked || one.when), both(one.who, one.source), both(make("span", {}, make("b", {}, one.kind), ` ${brief(one.settings)}`), one.reason, one.refused && make("span", { class: "refusal" }, `Refused: ${typeset(one.refused)}`))]),
     "Nobody has asked for anything.",
   );
 
 /** Something, and below it what belongs to it. */
-const both = (first, second) => make("span", {}, first || "", second ? make("small", {}, second) : null);
+const both = (first, second, third) => make("span", {}, first || "", second ? make("small", {}, second) : null, third ? make("div", {}, third) : null);
 
 const checked = (checks) => table("Checks of tip and drift", ["when", "of", "found"], [...checks].reverse().map((one) => [clock(one.when), one.of, typeset(one.said)]), "None yet.");
 

@@ -110,11 +110,16 @@ class Chart {
     const width = Math.abs(this.px(xs[1]) - this.px(xs[0])) / 2;
     Array.from(xs, (x, i) => flags[i] && this.line(this.px(x) - width, TOP + 2, this.px(x) + width, TOP + 2, kind));
   }
+  /** A band between two curves, interrupted where one of them has no number. */
   band(xs, lows, highs, kind) {
-    const corner = (values) => (x, i) => `${this.px(x).toFixed(1)},${this.py(values[i]).toFixed(1)}`;
-    const there = Array.from(xs, corner(lows));
-    const back = Array.from(xs, corner(highs)).reverse();
-    this.svg.append(make("svg:polygon", { class: kind, points: [...there, ...back].join(" ") }));
+    const pieces = [[]];
+    Array.from(xs, (x, i) => {
+      if (Number.isFinite(lows[i]) && Number.isFinite(highs[i])) pieces.at(-1).push(i);
+      else if (pieces.at(-1).length) pieces.push([]);
+    });
+    const corner = (values) => (i) => `${this.px(xs[i]).toFixed(1)},${this.py(values[i]).toFixed(1)}`;
+    for (const piece of pieces)
+      if (piece.length) this.svg.append(make("svg:polygon", { class: kind, points: [...piece.map(corner(lows)), ...piece.map(corner(highs)).reverse()].join(" ") }));
   }
   dot(x, y, attributes) {
     const node = make("svg:circle", { cx: this.px(x), cy: this.py(y), r: 3.2, ...attributes });

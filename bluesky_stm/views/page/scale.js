@@ -429,7 +429,7 @@ class Scale {
     const head = make("b", {}, `Spectrum ${i + 1} of ${spectra.count}`);
     const before = isNumber(decisions.mean[i]) ? `, predicted ${tell(decisions.mean[i])}\u202f\u00b1\u202f${tell(decisions.std[i], units, 2)}` : "";
     const why = i < decisions.count ? ` \u00b7 ${WORDS[decisions.why[i]] || decisions.why[i]}${before}` : "";
-    const warning = decisions.warnings[i] ? make("em", {}, ` ${decisions.warnings[i]}`) : null;
+    const warning = decisions.warnings[i] ? make("em", {}, ` ${typeset(decisions.warnings[i])}`) : null;
     const quality = spectra.quality[i] === "good" || spectra.reasons[i].includes(spectra.quality[i]) ? "" : ` (${spectra.quality[i]})`;
     return [head, `${why}, measured ${this.run.spectra.said(i)}${quality} at (${tell(x)}, ${tell(y)})\u202fnm${this.wordsOnward()}`, warning].filter(Boolean);
   }
