@@ -79,6 +79,7 @@ MADE = [
     Result("devices", "What do the devices cost beside plain ones?", ("-m", "pytest", "-q", "benchmarks/bench_devices.py")),
     _own("nanonis_overhead", "What does TCP cost for each spectrum?", script="bench_nanonis"),
     Result("storage", "What does storage cost?", ("-m", "pytest", "-q", "benchmarks/bench_storage.py")),
+    _to_file("nanonis_commands", "Which commands of Nanonis does the simulated software answer, and what follows from each?"),
     _to_file("interferences", "Is a program at a Nanonis misled by people, faults, restarts and other programs?"),
     _to_file("trust", "Which alterations of stored runs are found, and what does the chain of digests cost?"),
     _own("reading", "What does reading a file of others cost beside its numbers alone?"),

@@ -25,6 +25,9 @@ def nanonis_sim(
     release: Annotated[
         int, typer.Option(help="Host release of the software that it is: 13742 speaks otherwise in places.")
     ] = 14718,
+    log_port: Annotated[
+        int | None, typer.Option(help="Port of the TCP logger, 6590 in the vendor's software; without it there is none.")
+    ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     anywhere: Annotated[bool, typer.Option("--anywhere", help="Allow an address that others reach: no password!")] = False,
 ) -> None:
@@ -34,7 +37,14 @@ def nanonis_sim(
 
     microscope = SimulatedController(seed=seed, profile=profile, clock=RealClock(speed) if speed else InstantClock())
     server = NanonisServer(
-        microscope, numbers(ports, int), host=host, anywhere=anywhere, folder=folder, release=release, speed=speed or 1.0
+        microscope,
+        numbers(ports, int),
+        host=host,
+        anywhere=anywhere,
+        folder=folder,
+        release=release,
+        speed=speed or 1.0,
+        log_port=log_port,
     )
     for text in fault or []:
         server.faults.add(Fault.parse(text))

@@ -16,7 +16,7 @@ import numpy as np
 
 from bluesky_stm.controllers.nanonis._socket import GuardedSocket
 from bluesky_stm.controllers.nanonis_wire._commands import COMMANDS, RELEASE, only_reads, types_of
-from bluesky_stm.controllers.nanonis_wire._errors import NanonisError, ProtocolError, ReadOnlyError
+from bluesky_stm.controllers.nanonis_wire._errors import NanonisError, ProtocolError, ReadOnlyError, words_of
 from bluesky_stm.controllers.nanonis_wire._wire import Header, client_types, decode_answer, encode
 from bluesky_stm.errors import LostConnectionError, STMError
 
@@ -112,7 +112,7 @@ class Link:
                 self.drop()
                 raise
         if error:
-            raise NanonisError(f"{command} was refused by the Nanonis controller: {error}")
+            raise NanonisError(f"{command} was refused by the Nanonis controller: {words_of(command, error)}")
         return answer
 
     def connect(self) -> None:

@@ -15,7 +15,7 @@ from bluesky_stm.controllers.nanonis_wire._commands import FOREVER
 from bluesky_stm.errors import STMError
 from bluesky_stm.protocols import Controller
 
-ACTS: Final = ("move", "scan", "sweep", "z sweep", "approach", "pulse", "withdraw")
+ACTS: Final = ("grid", "tracking", "move", "scan", "sweep", "z sweep", "approach", "pulse", "withdraw")
 """Acts that can be ended; ``"switch off"``, which opens the feedback, ends by itself."""
 
 
@@ -32,6 +32,7 @@ class ServerActs(ABC):
         self._pool = ThreadPoolExecutor(8, thread_name_prefix="nanonis-sim-act")
         self._under_way: Counter[str] = Counter()
         self._changed = threading.Condition()
+        self._mine = threading.local()
 
     @abstractmethod
     def note(self, fault: STMError) -> None:
@@ -54,7 +55,8 @@ class ServerActs(ABC):
         """
         self._count(act, 1)
         try:
-            yield
+            with self._as_mine(act):
+                yield
         finally:
             self._count(act, -1)
 
@@ -76,7 +78,8 @@ class ServerActs(ABC):
 
         def run() -> Any:
             try:
-                return do()
+                with self._as_mine(act):
+                    return do()
             except STMError as fault:
                 self.note(fault)
                 raise
@@ -120,7 +123,8 @@ class ServerActs(ABC):
     def halt(self, *acts: str, patience: float = 10.0) -> None:
         """End these acts if they are under way, and wait until they have ended.
 
-        The microscope is told to stop again and again, for an act that was counted may not have begun yet.
+        The microscope is told to stop again and again, for an act that was counted may not have begun yet. An act that ends
+        others does not wait for itself: a sweep of a grid experiment that touches withdraws the tip.
 
         Parameters
         ----------
@@ -130,7 +134,7 @@ class ServerActs(ABC):
             Longest time to wait, in s; what runs on after that is left to run.
         """
         end = time.monotonic() + patience
-        while self.is_doing(*acts) and time.monotonic() < end:
+        while self._others_do(*acts) and time.monotonic() < end:
             self.controller.stop()
             with self._changed:
                 self._changed.wait(0.01)
@@ -147,6 +151,21 @@ class ServerActs(ABC):
         """
         with self._changed:
             self._changed.wait_for(lambda: not self.is_doing(act))
+
+    @contextmanager
+    def _as_mine(self, act: str) -> Iterator[None]:
+        """Note that this thread does an act, as long as the context is open."""
+        mine: Counter[str] = self._mine.__dict__.setdefault("acts", Counter())
+        mine[act] += 1
+        try:
+            yield
+        finally:
+            mine[act] -= 1
+
+    def _others_do(self, *acts: str) -> bool:
+        """True while another thread does one of these acts."""
+        mine: Counter[str] = self._mine.__dict__.get("acts", Counter())
+        return any(self._under_way[act] > mine[act] for act in acts)
 
     def _count(self, act: str, change: int) -> None:
         with self._changed:

@@ -46,11 +46,16 @@ LockIn.DemodPhasReg | i | i | =
 LockIn.DemodRTSignals | i | I | =
 LockIn.DemodSyncFilter | i | I | =
 LockIn.ModHarmonic | i | i | =
-LockIn.ModPhasReg | i | i | =
 LockIn.ModPhas | i | f | =
+LockIn.ModPhasReg | i | i | =
 LockInFreqSwp.Limits | | f f | ==
 LockInFreqSwp.Props | | H H f H f I I s | ========
 LockInFreqSwp.Signal | | i | =
+Osci1T.Ch | | i | =
+Osci1T.Trig | | H H d d | ====
+Osci2T.Chs | | i i | ==
+Osci2T.Oversampl | | H | =
+Osci2T.Trig | | H H H d d d | ======
 OsciHR.CalibrMode | i | H | =
 OsciHR.Ch | i | i | =
 OsciHR.Oversampl | | i | =
@@ -92,11 +97,13 @@ PLL.PhasCtrlBandwidth | i | f | =
 PLL.PhasCtrlOnOff | i | I | =
 Piezo.HystOnOff | | I | =
 Piezo.XYZLimits | | H f f f f f f | s======
+SignalChart.Chs | | i i | ==
 SpectrumAnlzr.ACCoupling | i | I | =
 SpectrumAnlzr.Averag | i | H H I | ===
 SpectrumAnlzr.Ch | i | i | =
 SpectrumAnlzr.FFTWindow | i | H | =
 TipRec.BufferSize | | i | =
+UserOut.CalcSignalConfig | i | H H H | ===
 UserOut.CalcSignalName | i | s | =
 UserOut.Mode | i | H | =
 UserOut.MonitorCh | i | i | =
@@ -108,18 +115,27 @@ ZSpectr.TTLSync | | H H f f | cc==
 """Settings: name without ``Set`` or ``Get``, type of the number that says of which, types of the values, rule of each value."""
 
 _OTHERS: Final = """
-AtomTrack.CtrlSet | H H |
-AtomTrack.StatusGet | H | H
-AtomTrack.DriftComp | |
 APRFGen.FreqSet | I f |
 APRFGen.FreqSwpStart | I |
 APRFGen.TrigRearm | |
+AtomTrack.CtrlSet | H H |
+AtomTrack.DriftComp | |
+AtomTrack.QuickCompStart | H |
+AtomTrack.StatusGet | H | H
 Bias.RangeGet | | AS H
 Bias.RangeSet | H |
+BiasSpectr.MLSValsGet | | i Nf Nf Nf Nf Nf Ni NI
+BiasSpectr.MLSValsSet | i Nf Nf Nf Nf Nf Ni NI |
 BiasSwp.Open | |
 BiasSwp.PropsSet | H H H H |
 BiasSwp.Start | I I I s I | AS M
 Current.GainSet | i i |
+DataLog.Open | |
+DataLog.PropsGet | | H i i f i s s
+DataLog.PropsSet | H i i f i s s AS |
+DataLog.Start | |
+DataLog.StatusGet | | s H H f s s i
+DataLog.Stop | |
 GenSwp.AcqChsGet | | Ai AS
 GenSwp.AcqChsSet | Ai AS |
 GenSwp.Open | |
@@ -128,6 +144,8 @@ GenSwp.PropsSet | f f i H i i f |
 GenSwp.Start | I I s I H | AS M
 GenSwp.Stop | |
 GenSwp.SwpSignalListGet | | AS
+LockInFreqSwp.Open | |
+LockInFreqSwp.Start | I I | AS M
 Marks.LineDraw | f f f f I |
 Marks.LinesErase | i |
 Marks.LinesGet | | i Nf Nf Nf Nf NI NI
@@ -136,24 +154,55 @@ Marks.PointsVisibleSet | i H |
 Motor.FreqAmpGet | H | f f
 Motor.FreqAmpSet | f f H |
 Motor.PosGet | I I | d d d
-Osci1T.ChGet | | i
-Osci1T.ChSet | i |
 Osci1T.DataGet | H | d d Ad
 Osci1T.Run | |
+Osci1T.TimebaseGet | | i Af
+Osci1T.TimebaseSet | i |
+Osci2T.DataGet | H | d d Ad Ad
+Osci2T.Run | |
+Osci2T.TimebaseGet | | H Af
+Osci2T.TimebaseSet | H |
 PLL.FreqShiftAutoCenter | i |
+Pattern.CloudGet | | i Nf Nf
+Pattern.CloudSet | I i Nf Nf |
 Pattern.ExpOpen | |
+Pattern.ExpPause | I |
 Pattern.ExpStart | H |
 Pattern.ExpStatusGet | | I
 Pattern.ExpStop | |
 Pattern.GridGet | | i i f f f f f
 Pattern.GridSet | I i i I f f f f f |
+Pattern.LineGet | | i f f f f
+Pattern.LineSet | I i I f f f f |
+Pattern.PropsGet | | AS s s f I
+Pattern.PropsSet | s s s f I |
 Scan.PropsGet | | I I I s s AS Ai i i I
 Scan.PropsSet | I I I s s AS I |
+SignalChart.Open | |
 Signals.CalibrGet | i | f f
 Signals.MeasNamesGet | | AS
+SpectrumAnlzr.BandRMSGet | i | d d d
+SpectrumAnlzr.CursorPosGet | i H | d d d
+SpectrumAnlzr.CursorPosSet | i H d d |
+SpectrumAnlzr.DCGet | i | d
+SpectrumAnlzr.DataGet | i | d d Ad
+SpectrumAnlzr.FreqRangeGet | i | i Af
+SpectrumAnlzr.FreqRangeSet | i i |
+SpectrumAnlzr.FreqResGet | i | H Af
+SpectrumAnlzr.FreqResSet | i H |
+SpectrumAnlzr.Run | i |
+TCPLog.ChsSet | Ai |
+TCPLog.OversamplSet | i |
+TCPLog.Start | |
+TCPLog.StatusGet | | i
+TCPLog.Stop | |
+UserOut.CalibrSet | i f f |
+UserOut.LimitsGet | i I | f f
+UserOut.LimitsSet | i f f I |
 UserOut.ValSet | i f |
 Util.LayoutLoad | s I |
 Util.LayoutSave | s I |
+Util.SessionPathSet | s I |
 Util.SettingsLoad | s I |
 Util.SettingsSave | s I |
 ZCtrl.ActiveCtrlSet | i |

@@ -185,7 +185,8 @@ class LockInModule(Module):
         lockin = replace(self.controller.get_lockin(), on=True)
         read: dict[str, Floats] = {}
         for number in DEMODULATORS:
-            harmonic, phase = (self.registers.get(f"LockIn.Demod{what}", number)[0] for what in ("Harmonic", "Phas"))
+            (harmonic,) = self.registers.get("LockIn.DemodHarmonic", number)
+            (phase,) = self.registers.get("LockIn.DemodPhas", number)
             if number == harmonic == 1:
                 pair = channels["lockin_x"], channels["lockin_y"]
             else:

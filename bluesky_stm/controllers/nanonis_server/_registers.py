@@ -66,6 +66,8 @@ _KEPT: Final[Mapping[str, tuple[str, Values]]] = {
     "Piezo.Tilt": ("==", (0.0, 0.0)),
     "Util.AcqPeriod": ("=", (0.02,)),
     "UserOut.Val": ("=", (0.0,)),
+    "UserOut.Calibr": ("==", (1.0, 0.0)),
+    "UserOut.Limits": ("==", (math.inf, -math.inf)),
     "AtomTrack.Ctrl": ("=", (0,)),
     "GenSwp.Limits": ("==", (-1.0, 1.0)),
     "BiasSwp.Limits": ("==", (-1.5, -1.0)),

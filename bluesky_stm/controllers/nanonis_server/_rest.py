@@ -1,35 +1,14 @@
-"""Modules of which others use a command or two: outputs, marks, atom tracking, the oscilloscope."""
+"""Modules of which others use a command or two: marks, the oscillation control, the generator of radio frequency."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from bluesky_stm.controllers.nanonis_server._module import Answer, Module
-from bluesky_stm.controllers.nanonis_server._signals import SIGNALS
 from bluesky_stm.controllers.nanonis_wire._errors import NanonisError
-from bluesky_stm.controllers.nanonis_wire._si import si
-from bluesky_stm.units import LENGTH
 
 if TYPE_CHECKING:
     from bluesky_stm.controllers.nanonis_server._software import Software
-
-OUTPUTS = tuple(int(name.split()[1]) for name in SIGNALS if name.startswith("Output"))
-"""Numbers of the user outputs."""
-
-SAMPLES = 256
-"""Of a trace of the oscilloscope."""
-
-
-class UserOutModule(Module):
-    """The user outputs, each of which can be read as a signal."""
-
-    name = "UserOut"
-
-    def _val_set(self, number: int, value: float) -> None:
-        """Answer ``UserOut.ValSet``: set an output, in its unit."""
-        if number not in OUTPUTS:
-            raise NanonisError(f"There is no output {number}, only {OUTPUTS[0]} to {OUTPUTS[-1]}.")
-        self.registers.set("UserOut.Val", [value], number)
 
 
 class MarksModule(Module):
@@ -89,56 +68,6 @@ def _show(marks: list[list[Any]], index: int, visible: int) -> None:
         raise NanonisError(f"There is no mark {index}, only {len(marks)} of them.")
     for mark in marks if index < 0 else [marks[index]]:
         mark[-1] = int(bool(visible))
-
-
-class AtomTrackModule(Module):
-    """The atom tracking: it knows the drift of the sample, and hands it to the drift compensation."""
-
-    name = "AtomTrack"
-
-    def _ctrl_set(self, which: int, on: int) -> None:
-        """Answer ``AtomTrack.CtrlSet``: switch modulation (0), controller (1) or drift measurement (2)."""
-        self.registers.set("AtomTrack.Ctrl", [on], which)
-
-    def _status_get(self, which: int) -> Answer:
-        """Answer ``AtomTrack.StatusGet`` with 1 for a switch that is on."""
-        return list(self.registers.get("AtomTrack.Ctrl", which))
-
-    def _drift_comp(self) -> None:
-        """Answer ``AtomTrack.DriftComp``: compensate the drift that was measured.
-
-        Raises
-        ------
-        NanonisError
-            When the drift measurement is off.
-        """
-        if not self.registers.get("AtomTrack.Ctrl", 2)[0]:
-            raise NanonisError("The drift measurement of the atom tracking is off: there is no drift to compensate.")
-        vx, vy = getattr(getattr(self.controller, "profile", None), "drift", (0.0, 0.0))[:2]
-        self.software.piezo.compensate((1, si(vx, LENGTH), si(vy, LENGTH), 0.0, 10.0))
-
-
-class Osci1TModule(Module):
-    """The oscilloscope with one trace."""
-
-    name = "Osci1T"
-    channel = SIGNALS.index("Current (A)")
-
-    def _ch_set(self, channel: int) -> None:
-        """Answer ``Osci1T.ChSet``."""
-        self.channel = channel
-
-    def _ch_get(self) -> Answer:
-        """Answer ``Osci1T.ChGet``."""
-        return [self.channel]
-
-    def _run(self) -> None:
-        """It always runs."""
-
-    def _data_get(self, what: int) -> Answer:
-        """Answer ``Osci1T.DataGet`` with start, step (s) and the values of a trace, each read anew."""
-        (period,) = self.registers.get("Util.AcqPeriod")
-        return [0.0, period / SAMPLES, [self.software.signals.fresh(self.channel) for _ in range(SAMPLES)]]
 
 
 class PLLModule(Module):

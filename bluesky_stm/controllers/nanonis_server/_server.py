@@ -1,4 +1,7 @@
-"""The simulated server: four ports, one client each, and the frame and error rules of the protocol to the byte."""
+"""The simulated server: four ports, one client each, and the frame and error rules of the protocol to the byte.
+
+A further port is that of the TCP logger, which only sends.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from bluesky_stm.controllers.nanonis_server._faults import CONNECT, PIECE, Fault
 from bluesky_stm.controllers.nanonis_server._further import answered_types
 from bluesky_stm.controllers.nanonis_server._software import Software
 from bluesky_stm.controllers.nanonis_wire._commands import PORTS, RELEASE, only_reads
-from bluesky_stm.controllers.nanonis_wire._errors import ProtocolError
+from bluesky_stm.controllers.nanonis_wire._errors import ProtocolError, refusal
 from bluesky_stm.controllers.nanonis_wire._wire import (
     HEADER,
     LONGEST_REQUEST,
@@ -53,6 +56,8 @@ class NanonisServer:
     speed : float
         Number of times by which its own delays (switch-off delay, acquisition period) pass faster than they say. Those of the
         microscope behind it are those of its clock.
+    log_port : int, optional
+        Port of the TCP logger, 6590 in the vendor's software, 0 for any that is free; without one there is no such logger.
 
     Examples
     --------
@@ -70,6 +75,7 @@ class NanonisServer:
         folder: str | Path | None = None,
         release: int = RELEASE,
         speed: float = 1.0,
+        log_port: int | None = None,
     ) -> None:
         if not (anywhere or _is_loopback(host)):
             raise SettingsError(
@@ -80,7 +86,8 @@ class NanonisServer:
         self.software = Software(controller, release, speed)
         self._folder = folder
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
-        self._asked = tuple(ports)
+        self._asked, self._asked_log = tuple(ports), log_port
+        self._log_listener: socket.socket | None = None
         self._listeners: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
         self._connections: set[socket.socket] = set()
@@ -90,6 +97,11 @@ class NanonisServer:
     def ports(self) -> tuple[int, ...]:
         """Ports that it listens on."""
         return tuple(listener.getsockname()[1] for listener in self._listeners)
+
+    @property
+    def log_port(self) -> int | None:
+        """Port of the TCP logger; None where there is none."""
+        return self._log_listener.getsockname()[1] if self._log_listener else None
 
     @property
     def folder(self) -> Path:
@@ -123,6 +135,13 @@ class NanonisServer:
             threading.Thread(target=self._serve, args=[listener], name=f"nanonis-sim-{port}", daemon=True)
             for listener, port in zip(self._listeners, self.ports, strict=True)
         ]
+        if self._asked_log is not None:
+            self._log_listener = socket.create_server((self.host, self._asked_log), backlog=1)
+            self._log_listener.settimeout(POLL)
+            self.software.logger.there = True
+            self._threads.append(
+                threading.Thread(target=self._log, args=[self._log_listener], name="nanonis-sim-log", daemon=True)
+            )
         for thread in self._threads:
             thread.start()
         self.software.safe_tip.start()
@@ -140,7 +159,7 @@ class NanonisServer:
         self.software.close()
         for thread in self._threads:
             thread.join()
-        for listener in self._listeners:
+        for listener in (*self._listeners, *([self._log_listener] if self._log_listener else [])):
             listener.close()
         if self._temporary:
             self._temporary.cleanup()
@@ -179,6 +198,31 @@ class NanonisServer:
                     self._connections.discard(connection)
                 connection.close()
 
+    def _log(self, listener: socket.socket) -> None:
+        """Send what the TCP logger logs to one listener after the other."""
+        logger = self.software.logger
+        while not self.software.closing.is_set():
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                continue
+            with self._lock:
+                self._connections.add(connection)
+            logger.connected = True
+            try:
+                connection.settimeout(None)
+                while not (self.software.closing.is_set() or _has_hung_up(connection)):
+                    if logger.running:
+                        connection.sendall(logger.frame())
+                    self.software.pause(logger.period)
+            except OSError:
+                pass  # the other side has hung up
+            finally:
+                logger.connected = False
+                with self._lock:
+                    self._connections.discard(connection)
+                connection.close()
+
     def _talk(self, connection: socket.socket) -> None:
         connection.settimeout(None)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -189,8 +233,8 @@ class NanonisServer:
             try:
                 request = Header.unpack(head, LONGEST_REQUEST)
             except ProtocolError as wrong:
-                refusal = encode_answer("", [], str(wrong))
-                connection.sendall(HEADER.pack(head[:32], len(refusal), 0, 0) + refusal)
+                said = encode_answer("", [], str(wrong))
+                connection.sendall(HEADER.pack(head[:32], len(said), 0, 0) + said)
                 return
             body = _receive(connection, request.length)
             if body is None:
@@ -216,7 +260,7 @@ class NanonisServer:
         """
         types = answered_types(command, self.software.release)
         if types is None:
-            return encode_answer("", [], f"{command} is not a command that this simulation knows.")
+            return encode_answer("", [], refusal(command, "it is not a command that this simulation knows."))
         try:
             values = decode(types.request, body)
             error = self._strike(fault)
@@ -226,10 +270,11 @@ class NanonisServer:
         done, text = (defaults(types.answer), error) if idle else self.software.answer(command, values)
         if fault and fault.kind is FaultKind.HOLES:
             done = [punched(value) for value in done]
+        text = refusal(command, text) if text else ""
         try:
             return encode_answer(types.answer, done, text)
         except STMError as wrong:
-            return encode_answer(types.answer, defaults(types.answer), str(wrong))
+            return encode_answer(types.answer, defaults(types.answer), refusal(command, str(wrong)))
 
     def _strike(self, fault: Fault | None) -> str:
         """Let a fault of the microscope happen, and return the text with which the command is refused, empty if it is not.
@@ -287,6 +332,17 @@ def _receive(connection: socket.socket, length: int) -> bytes | None:
         parts.append(part)
         length -= len(part)
     return b"".join(parts)
+
+
+def _has_hung_up(connection: socket.socket) -> bool:
+    """True where whoever listened to a port that only sends is gone."""
+    connection.settimeout(0.0)
+    try:
+        return connection.recv(4096) == b""
+    except BlockingIOError:
+        return False
+    finally:
+        connection.settimeout(None)
 
 
 def _hang_up(connection: socket.socket) -> None:

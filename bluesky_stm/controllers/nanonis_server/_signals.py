@@ -35,8 +35,8 @@ SIGNALS: Final = tuple(
 FULL_SCALE: Final = (0.0, 10.0)
 """Range of the preamplifier, in nA, of a microscope that does not say its own."""
 
-MONITOR: Final = 1
-"""Mode of a user output that puts out what another signal reads."""
+OUTPUTS: Final = tuple(int(name.split()[1]) for name in SIGNALS if name.startswith("Output"))
+"""Numbers of the user outputs."""
 
 SENSITIVITY: Final = 10e-9
 """Of the piezo, in m/V; nothing follows from it."""
@@ -125,11 +125,7 @@ class SignalsModule(Module):
         """Return the value of a signal as it is now, in SI; the one of a name that stands for nothing is 0."""
         name = SIGNALS[index]
         if name.startswith("Output"):
-            number = int(name.split()[1])
-            (mode,), (monitored,) = self.registers.get("UserOut.Mode", number), self.registers.get("UserOut.MonitorCh", number)
-            if mode == MONITOR and not SIGNALS[monitored % len(SIGNALS)].startswith("Output"):
-                return self.fresh(monitored % len(SIGNALS))
-            return float(self.registers.get("UserOut.Val", number)[0])
+            return self.software.outputs.value(int(name.split()[1]))
         if name.startswith("LI Demod"):
             return si(self.software.lockin.standing(name), NANOAMPERE)
         read = {

@@ -11,25 +11,29 @@ from typing_extensions import override
 
 from bluesky_stm import units
 from bluesky_stm.controllers.nanonis_server._acts import ACTS, ServerActs
+from bluesky_stm.controllers.nanonis_server._atom_track import AtomTrackModule
 from bluesky_stm.controllers.nanonis_server._bias import BiasModule, CurrentModule, FolMeModule
 from bluesky_stm.controllers.nanonis_server._further import ANSWERED, KEPT
 from bluesky_stm.controllers.nanonis_server._lag import Lag
 from bluesky_stm.controllers.nanonis_server._lockin import LockInModule
-from bluesky_stm.controllers.nanonis_server._module import Module
-from bluesky_stm.controllers.nanonis_server._registers import Registers
-from bluesky_stm.controllers.nanonis_server._rest import (
-    AtomTrackModule,
-    MarksModule,
+from bluesky_stm.controllers.nanonis_server._loggers import DataLogModule, TCPLogModule
+from bluesky_stm.controllers.nanonis_server._module import Handler, Module
+from bluesky_stm.controllers.nanonis_server._oscilloscopes import (
     Osci1TModule,
-    PLLModule,
-    RFModule,
-    UserOutModule,
+    Osci2TModule,
+    SignalChartModule,
+    SpectrumAnlzrModule,
 )
+from bluesky_stm.controllers.nanonis_server._outputs import UserOutModule
+from bluesky_stm.controllers.nanonis_server._pattern import PatternModule
+from bluesky_stm.controllers.nanonis_server._registers import Registers
+from bluesky_stm.controllers.nanonis_server._rest import MarksModule, PLLModule, RFModule
 from bluesky_stm.controllers.nanonis_server._safe_tip import AutoApproachModule, MotorModule, SafeTipModule, TipShaperModule
 from bluesky_stm.controllers.nanonis_server._scan import ScanModule
+from bluesky_stm.controllers.nanonis_server._segments import SegmentsModule
 from bluesky_stm.controllers.nanonis_server._signals import PiezoModule, SignalsModule
 from bluesky_stm.controllers.nanonis_server._spectroscopy import BiasSpectrModule
-from bluesky_stm.controllers.nanonis_server._sweepers import BiasSwpModule, GenSwpModule, PatternModule
+from bluesky_stm.controllers.nanonis_server._sweepers import BiasSwpModule, GenSwpModule, LockInFreqSwpModule
 from bluesky_stm.controllers.nanonis_server._util import UtilModule
 from bluesky_stm.controllers.nanonis_server._z_spectroscopy import ZSpectrModule
 from bluesky_stm.controllers.nanonis_server._zctrl import ZCtrlModule
@@ -41,9 +45,9 @@ from bluesky_stm.errors import STMError, TipCrashError
 from bluesky_stm.protocols import Controller
 
 OTHERS: Final[tuple[type[Module], ...]] = (
-    *(BiasModule, CurrentModule, AutoApproachModule, MotorModule),
-    *(TipShaperModule, UserOutModule, MarksModule, AtomTrackModule, Osci1TModule),
-    *(GenSwpModule, BiasSwpModule, ZSpectrModule, PatternModule, PLLModule, RFModule),
+    *(BiasModule, CurrentModule, AutoApproachModule, MotorModule, TipShaperModule, MarksModule),
+    *(GenSwpModule, BiasSwpModule, ZSpectrModule, LockInFreqSwpModule, PLLModule, RFModule),
+    *(Osci1TModule, Osci2TModule, SpectrumAnlzrModule, SignalChartModule, DataLogModule),
 )
 """Modules that no other module asks."""
 
@@ -66,7 +70,9 @@ class Software(ServerActs):
     lag : Lag
     closing : threading.Event
         Set when the server is to close.
-    z, safe_tip, signals, folme, scan, util, lockin, piezo, spectroscopy
+    handlers : dict of str to callable
+        What each command does that is not only kept.
+    z, safe_tip, signals, folme, scan, util, lockin, piezo, spectroscopy, segments, outputs, pattern, tracking, logger
         The modules that others ask.
     """
 
@@ -78,10 +84,15 @@ class Software(ServerActs):
         self.z, self.safe_tip, self.signals = ZCtrlModule(self), SafeTipModule(self), SignalsModule(self)
         self.folme, self.scan, self.util = FolMeModule(self), ScanModule(self), UtilModule(self)
         self.lockin, self.piezo, self.spectroscopy = LockInModule(self), PiezoModule(self), BiasSpectrModule(self)
+        self.segments, self.outputs, self.pattern = SegmentsModule(self), UserOutModule(self), PatternModule(self)
+        self.tracking, self.logger = AtomTrackModule(self), TCPLogModule(self)
         others = (kind(self) for kind in OTHERS)
         asked = (self.z, self.safe_tip, self.signals, self.folme, self.scan, self.util, self.lockin, self.piezo)
-        modules: list[Module] = [*asked, self.spectroscopy, *others]
-        self._handlers = {command: handler for module in modules for command, handler in module.handlers().items()}
+        further = (self.segments, self.outputs, self.pattern, self.tracking, self.logger)
+        modules: list[Module] = [*asked, self.spectroscopy, *further, *others]
+        self.handlers: dict[str, Handler] = {
+            command: handler for module in modules for command, handler in module.handlers().items()
+        }
 
     def answer(self, command: str, values: list[Any]) -> tuple[Sequence[Any], str]:
         """Do what a command says.
@@ -101,11 +112,11 @@ class Software(ServerActs):
         """
         try:
             _check_finite(command, values)
-            self.lag.begins(command, lambda state: self._handlers[state]())
+            self.lag.begins(command, lambda state: self.handlers[state]())
             if (stale := self.lag.answer(command)) is not None:
                 return stale, ""
-            if command in self._handlers:
-                return self._handlers[command](*values) or (), ""
+            if command in self.handlers:
+                return self.handlers[command](*values) or (), ""
             return self.registers.handle(command, values, KEPT.get(command[:-3], ("",))[0]), ""
         except STMError as error:
             self.note(error)
@@ -123,7 +134,7 @@ class Software(ServerActs):
 
     @override
     def halt(self, *acts: str, patience: float = 10.0) -> None:
-        """End these acts; a paused scan is let go first, as it would never end.
+        """End these acts; a paused scan is let go first, as it would never end, and what goes on by itself is told to end.
 
         Parameters
         ----------
@@ -133,6 +144,10 @@ class Software(ServerActs):
             Longest time to wait, in s.
         """
         self.scan.going.set()
+        if "grid" in acts:
+            self.pattern.end()
+        if "tracking" in acts:
+            self.tracking.end()
         super().halt(*acts, patience=patience)
 
     @override

@@ -206,33 +206,52 @@ class BiasSpectrModule(Module):
         """
         settings, software = self._settings(), self.software
         with software.doing("sweep"):
-            spectrum = self._nothing_but_air(settings) if software.z.withdrawn else self._swept(settings)
+            if software.z.withdrawn:
+                spectrum = self._nothing_but_air(settings)
+            elif software.segments.on:
+                spectrum = software.segments.sweep(settings, self._swept)
+            else:
+                spectrum = self._swept(settings, bool(self.registers.get("BiasSpectr.AdvProps")[3]))
         spectrum = self._ended_early(spectrum)
         overload = software.safe_tip.overload
         largest = software.signals.full_scale if overload else np.nanmax(np.abs(spectrum.current), initial=0.0)
         software.safe_tip.check_current(float(largest))
         if not self.registers.get("BiasSpectr.AdvProps")[0]:
-            self.controller.ramp_bias(settings.stop)
+            self.controller.ramp_bias(float(spectrum.bias[-1]))
         if self.registers.get("BiasSpectr.Props")[5]:
             write_dat(software.util.saved_path(self.base_name, ".dat"), replace(spectrum, time=time.time()))
         return spectrum
 
-    def measure(self) -> Spectrum:
-        """Sweep as the module is set, where the tip stands, and save the spectrum: a grid experiment does it at each place."""
-        return self._measure()
+    def measure(self, name: str | None) -> Spectrum:
+        """Sweep as the module is set, where the tip stands: a grid experiment does it at each place.
 
-    def _swept(self, settings: SweepSettings) -> Spectrum:
+        Parameters
+        ----------
+        name : str or None
+            What the name of its own file begins with; None where no file of its own is written.
+        """
+        before, saving = self.base_name, self.registers.get("BiasSpectr.Props")
+        self.base_name = name or before
+        self.registers.set("BiasSpectr.Props", (0, 0, 0, 0, math.nan, 1 if name else 2, 0))
+        try:
+            return self._measure()
+        finally:
+            self.base_name = before
+            self.registers.set("BiasSpectr.Props", (0, 0, 0, 0, math.nan, 1 if saving[5] else 2, 0))
+
+    def _swept(self, settings: SweepSettings, run: bool) -> Spectrum:
         """Sweep with the microscope behind it.
 
-        The modulator is switched on meanwhile where the module is set to run the lock-in, and off again also after a fault.
+        The modulator is switched on meanwhile where the lock-in is to run, and off again also after a fault.
 
         Parameters
         ----------
         settings : SweepSettings
-            The sweep that the module is set to.
+            What is swept.
+        run : bool
+            True to run the lock-in.
         """
-        controller, run = self.controller, self.registers.get("BiasSpectr.AdvProps")[3]
-        before = controller.get_lockin()
+        controller, before = self.controller, self.controller.get_lockin()
         if before.on or not run:
             return controller.sweep(settings)
         controller.set_lockin(replace(before, on=True))

@@ -1,19 +1,18 @@
-"""The modules GenSwp, BiasSwp and Pattern: something is set point by point, and the channels are read at each."""
+"""The modules GenSwp, BiasSwp and LockInFreqSwp: something is set point by point, and the channels are read at each."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from bluesky_stm.controllers.nanonis_server._module import Answer, Module
 from bluesky_stm.controllers.nanonis_server._signals import SIGNALS
-from bluesky_stm.controllers.nanonis_wire._commands import BIAS, CURRENT
+from bluesky_stm.controllers.nanonis_wire._commands import BIAS, CURRENT, LOCKIN_X, LOCKIN_Y
 from bluesky_stm.controllers.nanonis_wire._errors import NanonisError
-from bluesky_stm.controllers.nanonis_wire._si import ours
-from bluesky_stm.geometry import Floats, Frame, Point
-from bluesky_stm.units import LENGTH
+from bluesky_stm.geometry import Floats
 
 if TYPE_CHECKING:
     from bluesky_stm.controllers.nanonis_server._software import Software
@@ -171,50 +170,44 @@ class BiasSwpModule(SweeperModule):
         return list(swept) if asked[0] else [[], np.empty((0, 0))]
 
 
-class PatternModule(Module):
-    """The grid experiments: a sweep at each place of a grid, without anybody in between."""
+class LockInFreqSwpModule(SweeperModule):
+    """The frequency sweep of the lock-in ("transfer function"): what demodulator 1 reads at each frequency.
 
-    name = "Pattern"
+    Attributes
+    ----------
+    steps : int
+        Steps between the limits, which are equal in the logarithm of the frequency.
+    """
+
+    name = "LockInFreqSwp"
 
     def __init__(self, software: Software) -> None:
         super().__init__(software)
-        self.grid: tuple[float, ...] = (4, 4, 0.0, 0.0, 10e-9, 10e-9, 0.0)
-        self.done: list[object] = []
+        self.channels = [SIGNALS.index(LOCKIN_X), SIGNALS.index(LOCKIN_Y)]
+        self.registers.set("LockInFreqSwp.Limits", (100.0, 10_000.0))
+        self.registers.set("LockInFreqSwp.Props", (10, 10, 0.0, 1, 0.0, 0, 0, "transfer function"))
+        self.registers.set("LockInFreqSwp.Signal", [-1])
 
-    def _grid_set(self, *asked: float) -> None:
-        """Answer ``Pattern.GridSet``: active, points along x and y, 1 for the scan frame, centre, sizes (m), angle."""
-        _, nx, ny, scan_frame, *region = asked
-        region = list(self.software.scan.frame_in_si()) if scan_frame else list(region)
-        self.grid = (int(nx), int(ny), *region)
+    def _props_set(self, steps: int, *others: object) -> None:
+        """Answer ``LockInFreqSwp.PropsSet``: steps (0 keeps), averaging and settling, saving, dialog, name."""
+        kept = self.registers.get("LockInFreqSwp.Props")[0]
+        self.registers.set("LockInFreqSwp.Props", (steps or kept, *others))
 
-    def _grid_get(self) -> Answer:
-        """Answer ``Pattern.GridGet``."""
-        return list(self.grid)
+    def _start(self, get_data: int, upwards: int) -> Answer:
+        """Answer ``LockInFreqSwp.Start``: names and rows, the frequency (Hz) first; it is as before afterwards."""
+        (signal,), (low, high) = self.registers.get("LockInFreqSwp.Signal"), self.registers.get("LockInFreqSwp.Limits")
+        if signal < 0 or not 0 < low < high:
+            raise NanonisError(
+                "The frequency sweep can't be started: select a sweep signal, and limits above 0, the upper one higher."
+            )
+        values = np.geomspace(low, high, int(self.registers.get("LockInFreqSwp.Props")[0]) + 1)
+        before = self.controller.get_lockin()
 
-    def _exp_open(self) -> None:
-        """There is no window to open."""
+        def put(frequency: float) -> None:
+            self.controller.set_lockin(replace(self.controller.get_lockin(), frequency=frequency))
 
-    def _exp_start(self, pattern: int) -> None:
-        """Answer ``Pattern.ExpStart``: begin the experiment over the grid, for which nobody waits."""
-        nx, ny, x, y, width, height, angle = self.grid
-        frame = Frame(
-            Point(ours(x, LENGTH), ours(y, LENGTH)), (ours(width, LENGTH), ours(height, LENGTH)), (int(ny), int(nx)), -angle
-        )
-        self.done = []
-
-        def measure() -> None:
-            for place in frame.points().reshape(-1, 2):
-                if self.software.closing.is_set():
-                    break
-                self.software.folme.move(Point(float(place[0]), float(place[1])))
-                self.done.append(self.software.spectroscopy.measure())
-
-        self.software.begin("grid", measure)
-
-    def _exp_stop(self) -> None:
-        """Answer ``Pattern.ExpStop``."""
-        self.software.halt("grid")
-
-    def _exp_status_get(self) -> Answer:
-        """Answer ``Pattern.ExpStatusGet`` with 1 while the experiment is under way."""
-        return [self.software.is_doing("grid")]
+        try:
+            swept = self.sweep("Frequency (Hz)", values if upwards else values[::-1], put)
+        finally:
+            self.controller.set_lockin(before)
+        return list(swept) if get_data else [[], np.empty((0, 0))]

@@ -82,6 +82,25 @@ class UtilModule(Module):
         """
         return [str(self.folder)]
 
+    def _session_path_set(self, path: str, settings: int) -> None:
+        """Answer ``Util.SessionPathSet``: where images and spectra are saved from now on.
+
+        Parameters
+        ----------
+        path : str
+            A folder that is there.
+        settings : int
+            1 to save the settings of the session of before; there are none.
+
+        Raises
+        ------
+        NanonisError
+            For a folder that is not there.
+        """
+        if not path or not Path(path).is_dir():
+            raise NanonisError("Session Path not valid.")
+        self.folder, self._saved = Path(path).absolute(), 0
+
     def _rt_freq_get(self) -> Answer:
         """Answer ``Util.RTFreqGet``.
 

@@ -182,9 +182,10 @@ class ZCtrlModule(Module):
         self.go_to((self.height if relative else 0.0) + ours(home, LENGTH))
 
     def _limits_set(self, high: float, low: float) -> None:
-        """Answer ``ZCtrl.LimitsSet``, in m, which has no effect while the limits are not enabled."""
-        if self.registers.get("ZCtrl.LimitsEnabled")[0]:
-            self.registers.set("ZCtrl.Limits", (high, low))
+        """Answer ``ZCtrl.LimitsSet``, in m, which the vendor's software refuses while the limits are not enabled."""
+        if not self.registers.get("ZCtrl.LimitsEnabled")[0]:
+            raise NanonisError("The limits cannot be applied because the limitation of the Z position is not enabled yet")
+        self.registers.set("ZCtrl.Limits", (high, low))
 
     def _limits_get(self) -> Answer:
         """Answer ``ZCtrl.LimitsGet``, in m, with those of the piezo while the limits are not enabled."""

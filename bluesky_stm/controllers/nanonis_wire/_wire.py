@@ -2,8 +2,8 @@
 
 Types are written as words: ``H h I i f d`` are numbers (16, 16, 32, 32 bits, float32, float64), ``s`` is a text after its
 length in bytes, ``Ai AI Af Ad`` are arrays after their number of elements, ``AS`` is a list of texts after its size in bytes
-and its number, ``AT`` is one without its number, ``M`` is a float32 matrix after its rows and columns. ``Nf NI NS`` have as
-many elements as the first value says, a number. Decoding is strict: a body is understood to its last byte, or refused.
+and its number, ``AT`` is one without its number, ``M`` is a float32 matrix after its rows and columns. ``Nf Ni NI NS`` have as
+many elements as the first ``i`` says. Decoding is strict: a body is understood to its last byte, or refused.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ _NUMBERS: Final = {code: struct.Struct(f">{code}") for code in "HhIifd"}
 _COUNT: Final = _NUMBERS["i"]
 _STATUS: Final = struct.Struct(">Ii")
 _ARRAYS: Final = {f"A{code}": np.dtype(f">{kind}") for code, kind in {"i": "i4", "I": "u4", "f": "f4", "d": "f8"}.items()}
-_COUNTED: Final = {"Nf": "Af", "NI": "AI", "NS": "AS"}
-"""Arrays whose number of elements the first value gives, and the types of the same with their own."""
+_COUNTED: Final = {"Nf": "Af", "Ni": "Ai", "NI": "AI", "NS": "AS"}
+"""Arrays whose number of elements the first ``i`` gives, and the types of the same with their own."""
 
 _DEFAULTS: Final = {"s": "", "M": np.empty((0, 0))} | {code: [] for code in ("AS", "AT", *_ARRAYS, *_COUNTED)}
 
@@ -193,7 +193,8 @@ class _Reader:
     def take(self, code: str) -> Any:
         if code in _NUMBERS:
             number = self._number(_NUMBERS[code])
-            self._first = number if self._first is None else self._first
+            if code == "i" and self._first is None:
+                self._first = number
             return number
         if code == "NS":
             return [self._text(self._count(1)) for _ in range(self._fitting(self._first, 4))]

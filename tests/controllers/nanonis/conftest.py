@@ -31,6 +31,30 @@ def server(microscope):
 
 
 @pytest.fixture
+def ask(server):
+    """``ask(command, *values)``: what the software answers; a refusal fails."""
+
+    def ask(command, *values):
+        answer, error = server.software.answer(command, list(values))
+        assert not error, error
+        return answer
+
+    return ask
+
+
+@pytest.fixture
+def refused(server):
+    """``refused(command, *values)``: the words with which the software refuses."""
+
+    def refused(command, *values):
+        _, error = server.software.answer(command, list(values))
+        assert error, f"{command} was not refused"
+        return error
+
+    return refused
+
+
+@pytest.fixture
 def connect(server):
     """``connect(**options)``: a controller at the server, closed afterwards; patient, for the machine may be busy."""
     pytest.importorskip("nanonis_spm", reason=NO_CLIENT)

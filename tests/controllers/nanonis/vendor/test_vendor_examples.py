@@ -94,7 +94,7 @@ def test_pulses_at_various_heights_are_given_one_nanometre_after_the_other(examp
 def test_the_force_distance_curve_retracts_and_comes_back(example, instrument):
     _, errors = example("ForceDistanceCurve_OffsetComp")
     assert not errors
-    z_spectroscopy = instrument.software._handlers["ZSpectr.Start"].__self__
+    z_spectroscopy = instrument.software.handlers["ZSpectr.Start"].__self__
     z, current = z_spectroscopy.rows[:2]
     assert z[-1] - z[0] == pytest.approx(1e-9, rel=1e-3)
     assert abs(current[-1]) < 1e-2 * abs(current[0])
@@ -135,7 +135,7 @@ def test_the_lock_in_sweep_shows_conductance_and_capacitance_behind_a_slow_pream
 def test_the_frequency_sweep_of_the_generator_ends_at_its_upper_limit(example, instrument):
     _, errors = example("RFGen_FreqSweep")
     assert not errors
-    generator = instrument.software._handlers["APRFGen.FreqSet"].__self__
+    generator = instrument.software.handlers["APRFGen.FreqSet"].__self__
     assert generator.frequency == 10e6
     assert instrument.software.registers.get("APRFGen.RFOutOnOff") == (1,)
     assert instrument.software.registers.get("APRFGen.FreqSwpProps")[4] == 10
@@ -147,7 +147,7 @@ def test_the_triggered_frequency_sweep_is_armed_again_at_each_key(example, instr
 
     _, errors = example("RFGen_FreqSweep_Triggered", pressed)
     assert not errors
-    generator = instrument.software._handlers["APRFGen.FreqSet"].__self__
+    generator = instrument.software.handlers["APRFGen.FreqSet"].__self__
     assert generator.armed == 2
     assert generator.frequency == 10e6
 
