@@ -141,16 +141,16 @@ class Trust:
     @property
     def _narrow(self) -> bool:
         """True when fewer residuals lie within the error bars than chance allows."""
-        from scipy.stats import binom
+        from scipy.special import bdtr
 
-        return any(binom.cdf(self.within(k), len(self.numbers), share) < DOUBT for k, share in WITHIN.items())
+        return any(bdtr(self.within(k), len(self.numbers), share) < DOUBT for k, share in WITHIN.items())
 
     @property
     def _wide(self) -> bool:
         """True when more residuals lie within one standard deviation than chance allows."""
-        from scipy.stats import binom
+        from scipy.special import bdtrc
 
-        return bool(binom.sf(self.within(1) - 1, len(self.numbers), WITHIN[1]) < DOUBT)
+        return bool(bdtrc(self.within(1) - 1, len(self.numbers), WITHIN[1]) < DOUBT)
 
     @property
     def _useless(self) -> bool:

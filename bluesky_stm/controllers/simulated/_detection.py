@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from bluesky_stm.controllers.simulated._noise import INTEGRATED, current_noise
 from bluesky_stm.controllers.simulated._profile import Profile
+from bluesky_stm.controllers.simulated._recursion import filtered
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import HARMONICS, Quality
 from bluesky_stm.protocols import LockInSettings, SweepSettings, ZSweepSettings
@@ -163,9 +164,8 @@ class Detection:
         values = values[..., ::-1] if back else values
         kept, ends = math.exp(-self.settings.dwell / time_constant), values
         if kept > _FORGOTTEN:
-            from scipy.signal import lfilter
-
-            ends, _ = lfilter([1 - kept], [1, -kept], values, axis=-1, zi=kept * values[..., :1])
+            first = values[..., :1]
+            ends = filtered(np.array([1 - kept]), np.array([1.0, -kept]), values - first) + first
         late = values.copy()
         late[..., 1:] += left * (ends[..., :-1] - values[..., 1:])
         return late[..., ::-1] if back else late

@@ -26,6 +26,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from bluesky_stm.controllers.simulated._recursion import filtered
 from bluesky_stm.geometry import Floats
 from bluesky_stm.protocols import FeedbackGains
 
@@ -70,10 +71,8 @@ class FeedbackLoop:
         """
         if not self.response or not self.stable:
             return height
-        from scipy.signal import lfilter
-
         first = height[..., :1]
-        return lfilter(*self._filter(interval), height - first, axis=-1) + first
+        return filtered(*self._filter(interval), height - first) + first
 
     def _filter(self, interval: float) -> tuple[Floats, Floats]:
         """Numerator and denominator of the same loop in steps of ``interval``.

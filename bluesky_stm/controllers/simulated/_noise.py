@@ -11,6 +11,7 @@ import numpy as np
 from bluesky_stm import units
 from bluesky_stm.controllers.base import PIXEL_TIME
 from bluesky_stm.controllers.simulated._profile import Profile
+from bluesky_stm.controllers.simulated._recursion import filtered
 from bluesky_stm.geometry import Floats, Frame
 from bluesky_stm.surface import block_rng
 
@@ -72,9 +73,7 @@ def remembering(rng: np.random.Generator, shape: tuple[int, ...], memory: float)
     drawn[..., 1:] *= np.sqrt(1 - memory**2)
     if shape[-1] <= _SHORT:
         return drawn @ _memories(memory, shape[-1])
-    from scipy.signal import lfilter
-
-    return lfilter([1.0], [1.0, -memory], drawn, axis=-1)
+    return filtered(np.ones(1), np.array([1.0, -memory]), drawn)
 
 
 @lru_cache(maxsize=16)
