@@ -7,6 +7,7 @@ that is known of.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
@@ -187,11 +188,11 @@ class ConfidentMaximum(ChildRule):
         relied = np.where(np.isfinite(bounds), least + _chance(known) * (bounds - least), least)
         places, worth = np.concatenate([points, known.candidates]), np.concatenate([values, relied])
         hair = 1e-3 * np.ptp(worth) / side
-        scores = np.empty(len(centers))
-        for some in _blocks(len(centers), len(places)):
-            off = np.hypot(*np.moveaxis(places - centers[some, None], -1, 0))  # (centers, places)
-            inside = _inside(centers[some], places, side, known.frame.angle)
-            scores[some] = np.where(inside, worth - hair * off, -np.inf).max(axis=1)
+        inside = _inside(centers, places, side, known.frame.angle)
+        which, place = np.nonzero(inside)  # center by center
+        found = worth[place] - hair * np.hypot(*(places[place] - centers[which]).T)
+        scores, filled = np.full(len(centers), -np.inf), np.flatnonzero(inside.any(axis=1))
+        scores[filled] = np.maximum.reduceat(found, np.searchsorted(which, filled)) if len(filled) else -np.inf
         return scores
 
 
@@ -246,9 +247,10 @@ def choose_child(
     places = np.concatenate([known.candidates.reshape(-1, 2), [parent.center]])
     # A hair less than half a side: a child that touches the rim of its parent still lies inside.
     places = places[parent.contains(places, side / 2 - 1e-6)]
-    frames = [Frame.square(c, side, pixels, parent.angle) for c in places]
-    frames = [f for f in frames if _allowed(f, limits) and not any(f.overlaps(area) for area in masked)]
-    frames = [f for f in frames if not any(earlier.contains(f.center) for earlier in tried)]
+    places = places[_allowed(places, Frame.square((0.0, 0.0), side, pixels, parent.angle), limits)]
+    places = places[~np.any([earlier.contains(places) for earlier in tried] or [np.zeros(len(places), dtype=bool)], axis=0)]
+    frames = [Frame.square(place, side, pixels, parent.angle) for place in places]
+    frames = [f for f in frames if not any(f.overlaps(area) for area in masked)] if masked else frames
     if not frames:
         return None
     centers = np.array([f.center for f in frames])
@@ -260,17 +262,22 @@ def choose_child(
     return ChildFrame(frames[best], rule.name, float(scores[best]), left.best_inside(frames[best]))
 
 
-def _allowed(frame: Frame, limits: Limits) -> bool:
-    x, y = frame.corners.T
-    return bool(limits.x[0] <= x.min() and x.max() <= limits.x[1] and limits.y[0] <= y.min() and y.max() <= limits.y[1])
+def _allowed(places: Floats, frame: Frame, limits: Limits) -> NDArray[np.bool_]:
+    """Return which places (n, 2) a frame, given around (0, 0), may have as its centre for its corners to be in the limits."""
+    low, high = places + frame.corners.min(axis=0), places + frame.corners.max(axis=0)
+    ends = np.array([limits.x, limits.y]).T
+    return ((ends[0] <= low) & (high <= ends[1])).all(axis=1)
 
 
 def _inside(centers: Floats, points: Floats, side: float, angle: float) -> NDArray[np.bool_]:
     """Return which points (m, 2) lie in the square around which centre (k, 2); boolean (k, m)."""
-    unit = Frame(Point(0, 0), (side, side), (1, 1), angle)
-    inside = np.empty((len(centers), len(points)), dtype=bool)
+    cos, sin = math.cos(math.radians(angle)), math.sin(math.radians(angle))
+    turned = np.array([[cos, -sin], [sin, cos]])
+    (along, up), (x, y) = (centers @ turned).T[..., None], (points @ turned).T
+    inside, reach = np.empty((len(centers), len(points)), dtype=bool), side / 2 + 1e-9  # as `Frame.contains`
     for some in _blocks(*inside.shape):
-        inside[some] = unit.contains(points[None, :, :] - centers[some, None, :])
+        np.less_equal(np.abs(x - along[some]), reach, out=inside[some])
+        inside[some] &= np.abs(y - up[some]) <= reach
     return inside
 
 

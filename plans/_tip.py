@@ -11,7 +11,6 @@ import numpy as np
 from bluesky.utils import MsgGenerator
 
 from bluesky_stm import units
-from bluesky_stm.devices import BiasPulse
 from bluesky_stm.documents import Stream
 from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.measurements import Spectrum
@@ -219,6 +218,8 @@ class TipWatch:
 
     def _pulse(self, place: Point) -> MsgGenerator[None]:
         """Fire at ``place``, away from what is measured."""
+        from bluesky_stm.devices import BiasPulse  # here, as who only reads of plans, as a replay does, needs no ophyd
+
         assert self.check.pulse
         self.away = True
         yield from bps.checkpoint()

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import torch
 
 from bluesky_stm.agents._features import LEARNED_FROM
 from bluesky_stm.agents._health import FEW_VALUES, IN_USE, alike
@@ -37,7 +36,7 @@ def appearance(places: Features, part: str) -> Floats:
         ``d`` is 0 where the part takes nothing.
     """
     seen = [features for group, features in places.items() if part_of(group) == part]
-    return (torch.cat(seen, dim=1) / LENGTHS[part].median).numpy() if seen else np.empty((len(places["xy"]), 0))
+    return np.concatenate(seen, axis=1) / LENGTHS[part].median if seen else np.empty((len(places["xy"]), 0))
 
 
 def collapsed(candidates: Features, kernels: Mapping[str, Sequence[str]]) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ agent was asked before.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,10 +15,8 @@ from functools import cache, lru_cache
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
-from torch import Tensor
 
 from bluesky_stm.agents._kernel import MEAN_VARIANCE, NOISE_FLOOR, Kernel
 from bluesky_stm.geometry import Floats
@@ -36,14 +35,14 @@ class Fit:
     Attributes
     ----------
     kernel : Kernel
-    parameters : Tensor of shape (p,)
+    parameters : ndarray of shape (p,)
         Logarithms, in the order that `Kernel` describes.
     evidence : float
         Log density of the data and the parameters: larger is better.
     """
 
     kernel: Kernel
-    parameters: Tensor
+    parameters: Floats
     evidence: float
 
 
@@ -54,32 +53,36 @@ def one_thread() -> Iterator[None]:
     On matrices of this size more threads only wait for each other, and in one thread sums keep their order, so that a replay
     gets the same bits.
     """
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with _threads().limit(limits=1):  # numpy and scipy have pools of their own
+    torch = sys.modules.get("torch")  # it has a pool of its own, where an agent has loaded it
+    before = torch.get_num_threads() if torch else 1
+    with _threads(torch is not None).limit(limits=1):
+        if torch:
+            torch.set_num_threads(1)
+        try:
             yield
-    finally:
-        torch.set_num_threads(before)
+        finally:
+            if torch:
+                torch.set_num_threads(before)
 
 
 @cache
-def _threads() -> ThreadpoolController:
+def _threads(torch: bool) -> ThreadpoolController:
+    """Return the pools of what is loaded, which are looked for once without torch and once with it."""
     return ThreadpoolController()
 
 
-def fitted(kernel: Kernel, squared: Sequence[Tensor], values: Tensor, known: Tensor | None = None) -> Fit:
+def fitted(kernel: Kernel, squared: Sequence[Floats], values: Floats, known: Floats | None = None) -> Fit:
     """Fit the parameters of a kernel to warped values.
 
     Parameters
     ----------
     kernel : Kernel
         Kernel whose parameters are fitted.
-    squared : sequence of Tensor of shape (n, n)
+    squared : sequence of ndarray of shape (n, n)
         Squared distances of the measured places, one for each group of features of the kernel.
-    values : Tensor of shape (n,)
+    values : ndarray of shape (n,)
         Warped values.
-    known : Tensor of shape (n,), optional
+    known : ndarray of shape (n,), optional
         Variance of each value that is known beforehand, from the noise of its spectrum; the fitted noise comes on top.
 
     Returns
@@ -91,60 +94,62 @@ def fitted(kernel: Kernel, squared: Sequence[Tensor], values: Tensor, known: Ten
     first, spread = kernel.expected
     bounds = np.column_stack([first - PRIOR_DEVIATIONS * spread, first + PRIOR_DEVIATIONS * spread])
     below = _below(len(values))
-    condensed = np.stack([group.numpy().ravel()[below.flat] for group in squared])
-    measured = values.numpy()
-    noise = np.zeros(len(values)) if known is None else known.numpy()
+    condensed = np.stack([group.ravel()[below.flat] for group in squared])
+    noise = np.zeros(len(values)) if known is None else known
 
     def cost(point: Floats) -> tuple[float, Floats]:
-        return _cost(kernel, condensed, measured, noise, point)
+        return _cost(kernel, condensed, values, noise, point)
 
     options = {"maxiter": ITERATIONS, **TOLERANCE}
     found = minimize(cost, first, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
-    return Fit(kernel, torch.as_tensor(found.x), -float(found.fun))
+    return Fit(kernel, found.x, -float(found.fun))
 
 
-def noise_variance(parameters: Tensor) -> Tensor:
+def noise_variance(parameters: Floats) -> float:
     """Return the noise variance of one value, in variances of the values.
 
     The last parameter of a kernel is the logarithm of what it exceeds `NOISE_FLOOR` by.
     """
-    return torch.exp(parameters[-1]) + NOISE_FLOOR
+    return math.exp(parameters[-1]) + NOISE_FLOOR
 
 
-def leave_one_out(factor: Tensor, alpha: Tensor) -> tuple[Tensor, Tensor]:
+def leave_one_out(factor: Floats, alpha: Floats) -> tuple[Floats, Floats]:
     """Predict each value from all others, without fitting again.
 
     Parameters
     ----------
-    factor : Tensor of shape (n, n)
+    factor : ndarray of shape (n, n)
         Lower Cholesky factor of the covariance, noise included.
-    alpha : Tensor of shape (n,)
+    alpha : ndarray of shape (n,)
         Inverse of the covariance times the values.
 
     Returns
     -------
-    residual, std : Tensor of shape (n,)
+    residual, std : ndarray of shape (n,)
         Value minus prediction, and standard deviation of the prediction, noise included.
     """
     return left_out(alpha, precision(factor))
 
 
-def left_out(alpha: Tensor, precision: Tensor) -> tuple[Tensor, Tensor]:
+def left_out(alpha: Floats, precision: Floats) -> tuple[Floats, Floats]:
     """Return what `leave_one_out` does, given the diagonal of the inverse of the covariance, ``precision`` (n,)."""
-    return alpha / precision, precision.rsqrt()
+    return alpha / precision, 1 / np.sqrt(precision)
 
 
-def precision(factor: Tensor) -> Tensor:
+def precision(factor: Floats) -> Floats:
     """Return the diagonal of the inverse of a covariance, (n,), given its lower Cholesky factor (n, n)."""
-    return torch.cholesky_inverse(factor).diagonal()
+    from scipy.linalg.lapack import dpotri
+
+    # Lower is upper for LAPACK, which counts by columns.
+    return dpotri(factor.T, lower=0)[0].diagonal()
 
 
 def _cost(kernel: Kernel, squared: Floats, values: Floats, known: Floats, point: Floats) -> tuple[float, Floats]:
     """Return minus the log of evidence times prior at ``point``, and its gradient.
 
     ``squared`` (groups, k) are the distances of the pairs `_below` the diagonal. The slope by the covariance matrix is
-    (inverse - weights weights') / 2. Every pair stands twice in the matrix and is computed once. It is written for LAPACK, in
-    numpy: most fits have fewer than a hundred values, where an operation of torch costs several times its arithmetic.
+    (inverse - weights weights') / 2. Every pair stands twice in the matrix and is computed once. It is written for LAPACK:
+    most fits have fewer than a hundred values, where each call costs more than its arithmetic.
     """
     from scipy.linalg.blas import dsymv
     from scipy.linalg.lapack import dpotrf, dpotri

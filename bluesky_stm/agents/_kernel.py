@@ -5,9 +5,8 @@
 ``picture`` has one length scale for each group of image features, ``deep`` one for the output of the net. All parameters are
 logarithms with normal priors. The training of the net starts from the same priors.
 
-The kernel is written on tensors of squared distances, which are computed once for the measured places, and not on the kernel
-classes of a library: one evaluation with its gradient then costs a fraction, and the refit at every step dominates the cost of
-an agent.
+The kernel is written on arrays of squared distances, which are computed once for the measured places, and not on the kernel
+classes of a library: one evaluation with its gradient then costs a fraction, and refits dominate the cost of an agent.
 """
 
 from __future__ import annotations
@@ -16,12 +15,8 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, cast
 
 import numpy as np
-import torch
-from torch import Tensor
-from torch.autograd.function import FunctionCtx
 
 from bluesky_stm.geometry import Floats
 
@@ -73,7 +68,7 @@ NOISE = LogNormalPrior(0.2, 0.7)
 class Kernel:
     """The covariance function of places that are described by groups of features.
 
-    Parameters of the kernel are a tensor of logarithms: a length for each group, a variance for each term, and the variance of
+    Parameters of the kernel are an array of logarithms: a length for each group, a variance for each term, and the variance of
     the noise, in this order.
 
     Attributes
@@ -102,22 +97,30 @@ class Kernel:
         """Means and standard deviations of the priors of the logarithms, each (p,)."""
         return np.array([prior.mean for prior in self.priors]), np.array([prior.spread for prior in self.priors])
 
-    def covariance(self, squared: Sequence[Tensor], parameters: Tensor) -> Tensor:
+    def covariance(self, squared: Sequence[Floats], parameters: Floats) -> Floats:
         """Return the covariance of the values without noise.
 
         Parameters
         ----------
-        squared : sequence of Tensor of shape (...)
-            Squared distances, one tensor for each group, all of the same shape.
-        parameters : Tensor of shape (p,)
+        squared : sequence of ndarray of shape (...)
+            Squared distances, one array for each group, all of the same shape.
+        parameters : ndarray of shape (p,)
             Logarithms of the parameters.
 
         Returns
         -------
-        Tensor of shape (...)
+        ndarray of shape (...)
         """
-        parts = {name: cast(Tensor, _Matern.apply(part)) for name, part in self._scaled(squared, parameters).items()}
-        return self._sum(parts, parameters)
+        shrink, parts = np.exp(-2 * parameters[: len(self.groups)]), dict[str, Floats]()
+        for part, members in self._members.items():
+            scaled = squared[members[0]] * shrink[members[0]]
+            for i in members[1:]:
+                scaled += squared[i] * shrink[i]
+            parts[part] = matern(scaled)
+        total = np.full_like(parts[next(iter(parts))], MEAN_VARIANCE)
+        for term, variance in self._variances(parameters).items():
+            total += variance * math.prod((parts[name] for name in term.split(" * ")), start=1.0)
+        return total
 
     def linearized(self, squared: Floats, parameters: Floats) -> tuple[Floats, Callable[[Floats], Floats]]:
         """Return the covariance of k pairs of places, and the pull-back of its derivative.
@@ -164,27 +167,27 @@ class Kernel:
 
         return sum((v * term for v, term in zip(variances, terms, strict=True)), np.array(MEAN_VARIANCE)), pulled_back
 
-    def variance(self, parameters: Tensor) -> Tensor:
+    def variance(self, parameters: Floats) -> float:
         """Return the prior variance of the value at one place, without noise.
 
         Parameters
         ----------
-        parameters : Tensor of shape (p,)
+        parameters : ndarray of shape (p,)
             Logarithms of the parameters.
 
         Returns
         -------
-        Tensor
-            A scalar: the sum of the variances of the terms and of that of the unknown mean, in variances of the values.
+        float
+            The sum of the variances of the terms and of that of the unknown mean, in variances of the values.
         """
-        return torch.exp(parameters[len(self.groups) : -1]).sum() + MEAN_VARIANCE
+        return float(np.exp(parameters[len(self.groups) : -1]).sum()) + MEAN_VARIANCE
 
-    def share(self, parameters: Tensor, part: str) -> float:
+    def share(self, parameters: Floats, part: str) -> float:
         """Return the share in the prior variance of the terms that contain a part.
 
         Parameters
         ----------
-        parameters : Tensor of shape (p,)
+        parameters : ndarray of shape (p,)
             Logarithms of the parameters.
         part : str
             "xy", "picture" or "deep".
@@ -194,7 +197,7 @@ class Kernel:
         float
             From 0 to 1; 0 where no term contains the part.
         """
-        variance = {term: float(v) for term, v in self._variances(parameters).items()}
+        variance = self._variances(parameters)
         return sum(v for term, v in variance.items() if part in term.split(" * ")) / sum(variance.values())
 
     @cached_property
@@ -209,25 +212,8 @@ class Kernel:
         together = slice(members[0], members[-1] + 1)
         return together if len(members) == together.stop - together.start else list(members)
 
-    def _variances(self, parameters: Tensor) -> dict[str, Tensor]:
-        return dict(zip(self.terms, torch.exp(parameters[len(self.groups) : -1]), strict=True))
-
-    def _scaled(self, squared: Sequence[Tensor], parameters: Tensor) -> dict[str, Tensor]:
-        """Return the squared distances of each part, in its length scales."""
-        shrink = torch.exp(-2 * parameters)
-        return {
-            part: sum((squared[i] * shrink[i] for i in members[1:]), squared[members[0]] * shrink[members[0]])
-            for part, members in self._members.items()
-        }
-
-    def _sum(self, parts: dict[str, Tensor], parameters: Tensor) -> Tensor:
-        constant = torch.full_like(next(iter(parts.values())), MEAN_VARIANCE)
-        return sum((v * self._product(term, parts) for term, v in self._variances(parameters).items()), constant)
-
-    @staticmethod
-    def _product(term: str, parts: dict[str, Tensor]) -> Tensor:
-        factors = [parts[name] for name in term.split(" * ")]
-        return math.prod(factors[1:], start=factors[0])
+    def _variances(self, parameters: Floats) -> dict[str, float]:
+        return dict(zip(self.terms, np.exp(parameters[len(self.groups) : -1]).tolist(), strict=True))
 
 
 def part_of(group: str) -> str:
@@ -235,59 +221,48 @@ def part_of(group: str) -> str:
     return group if group in {"xy", "deep"} else "picture"
 
 
-def squared_distances(a: Sequence[Tensor], b: Sequence[Tensor]) -> list[Tensor]:
+def squared_distances(a: Sequence[Floats], b: Sequence[Floats]) -> list[Floats]:
     """Return the squared distances of all pairs of places.
 
     Parameters
     ----------
-    a : sequence of Tensor of shape (n, d)
+    a : sequence of ndarray of shape (n, d)
         Features of some places, by group.
-    b : sequence of Tensor of shape (m, d)
+    b : sequence of ndarray of shape (m, d)
         Features of other places, by group.
 
     Returns
     -------
-    list of Tensor of shape (n, m)
+    list of ndarray of shape (n, m)
         One for each group.
     """
     return [_squared(left, right) for left, right in zip(a, b, strict=True)]
 
 
-def _squared(a: Tensor, b: Tensor) -> Tensor:
-    product = torch.addmm((b * b).sum(1)[None, :] + (a * a).sum(1)[:, None], a, b.T, alpha=-2.0)
-    return product.clamp_(min=0.0)
+def _squared(a: Floats, b: Floats) -> Floats:
+    squared = (-2.0 * a) @ b.T
+    squared += (b * b).sum(axis=1)
+    squared += (a * a).sum(axis=1)[:, None]
+    return np.maximum(squared, 0.0, out=squared)
 
 
-def matern(squared: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the Matern 5/2 of scaled squared distances, and its slope ``-5/6 (1 + r) exp(-r)`` by them.
-
-    With ``r = sqrt(5 squared)`` the value is ``(1 + r + r**2 / 3) exp(-r)``.
+def matern(squared: Floats) -> Floats:
+    """Return the Matern 5/2 of scaled squared distances: ``(1 + r + r**2 / 3) exp(-r)`` with ``r = sqrt(5 squared)``.
 
     Parameters
     ----------
-    squared : Tensor of shape (...)
+    squared : ndarray of shape (...)
         Squared distances, in length scales.
 
     Returns
     -------
-    value, slope : Tensor of shape (...)
+    ndarray of shape (...)
     """
-    r = torch.sqrt(5.0 * squared)
-    fall = torch.exp(-r)
-    slope = (1.0 + r).mul_(fall)
-    return (r * r).mul_(fall / 3.0).add_(slope), slope.mul(-5.0 / 6.0)
-
-
-class _Matern(torch.autograd.Function):
-    """`matern` with its slope for automatic differentiation, which would give NaN for the square root at 0."""
-
-    @staticmethod
-    def forward(context: FunctionCtx, squared: Tensor) -> Tensor:
-        value, slope = matern(squared)
-        context.save_for_backward(slope)
-        return value
-
-    @staticmethod
-    def backward(context: Any, gradient: Tensor) -> Tensor:
-        (slope,) = context.saved_tensors
-        return gradient * slope
+    r = np.sqrt(5.0 * squared)
+    value = r * (1 / 3)
+    value += 1.0
+    value *= r
+    value += 1.0
+    np.negative(r, out=r)
+    value *= np.exp(r, out=r)
+    return value

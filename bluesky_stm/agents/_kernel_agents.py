@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
 from typing_extensions import override
@@ -219,7 +218,7 @@ class KernelAgent(BaseAgent):
             mean, variance = model.process.mean, model.process.variance
         else:
             mean, variance = model.process.at(self._features(np.atleast_2d(np.asarray(points, dtype=float))))
-        return mean.numpy(), variance.sqrt().numpy()
+        return mean, np.sqrt(variance)
 
     def _predictive(self, points: ArrayLike) -> tuple[Model, Floats, Floats]:
         model = self._updated()
@@ -272,7 +271,7 @@ class KernelAgent(BaseAgent):
             travel=np.hypot(*(self._candidates - np.asarray(last)).T),
             warp=model.warp,
             free=free,
-            seen=model.process.mean_where_measured.numpy(),
+            seen=model.process.mean_where_measured,
             chance=self._chance(),
         )
 
@@ -368,8 +367,7 @@ class KernelAgent(BaseAgent):
     def _features(self, points: Floats) -> Features:
         """Return features by group: "xy" in half sides of the frame, and the groups of the image."""
         xy = (points - self._center) / self._half
-        named = {"xy": xy} | dict(zip(self._image_features.groups, self._image_features(points), strict=True))
-        return {group: torch.as_tensor(np.ascontiguousarray(values)) for group, values in named.items()}
+        return {"xy": xy} | dict(zip(self._image_features.groups, self._image_features(points), strict=True))
 
     def _health(self, model: Model) -> Health:
         residual, std = model.leave_one_out()
@@ -384,7 +382,7 @@ class KernelAgent(BaseAgent):
             error,
             covered,
             noise=model.noise * model.warp.spread * model.warp.scale,
-            length=float(fit.parameters[groups.index("xy")].exp()) * self._half if "xy" in groups else float("nan"),
+            length=math.exp(fit.parameters[groups.index("xy")]) * self._half if "xy" in groups else float("nan"),
             depth=model.process.share("deep"),
             warning=self._warning(error, covered, model.count, more),
             device=CPU,

@@ -19,13 +19,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from bluesky_stm.agents._fit import Fit, noise_variance
 from bluesky_stm.agents._process import LEAST_VARIANCE, Process
+from bluesky_stm.geometry import Floats
 
-Features = dict[str, Tensor]
+Features = dict[str, Floats]
 """Features of n places by group, each (n, d)."""
 
 EM_ITERATIONS = 100
@@ -43,44 +43,44 @@ class Mixture:
     Attributes
     ----------
     processes : sequence of Process
-    weights : Tensor of shape (k,)
+    weights : ndarray of shape (k,)
         Those of the processes; with that of the constant they sum to 1.
     """
 
     processes: Sequence[Process]
-    weights: Tensor
+    weights: Floats
 
     @classmethod
-    def stacked(cls, processes: Sequence[Process], shares: Tensor) -> Self:
+    def stacked(cls, processes: Sequence[Process], shares: Floats) -> Self:
         """Return the mixture with the weights of `stacking`.
 
         Parameters
         ----------
         processes : sequence of Process
             Processes on the same values. The log density of each value, predicted from all others, decides on their weights.
-        shares : Tensor of shape (n,)
+        shares : ndarray of shape (n,)
             For how much of the surface each value stands; they sum to 1.
         """
         values = processes[0].values
-        left_out = [process.leave_one_out() for process in processes] + [(values, torch.ones_like(values))]
-        return cls(processes, stacking(torch.stack([-0.5 * (r / s) ** 2 - s.log() for r, s in left_out]), shares)[:-1])
+        left_out = [process.leave_one_out() for process in processes] + [(values, np.ones_like(values))]
+        return cls(processes, stacking(np.stack([-0.5 * (r / s) ** 2 - np.log(s) for r, s in left_out]), shares)[:-1])
 
-    def extended(self, place: Features, value: Tensor, known: Sequence[float] = ()) -> Self:
+    def extended(self, place: Features, value: float, known: Sequence[float] = ()) -> Self:
         """Return the mixture with one more value; parameters and weights stay.
 
         Parameters
         ----------
         place : Features
             Features of the place, each (1, d).
-        value : Tensor
-            Warped value, a scalar.
+        value : float
+            Warped value.
         known : sequence of float
             Its variance for each process as far as that is known beforehand; nothing is by default.
         """
         pairs = zip(self.processes, known or [0.0] * len(self.processes), strict=True)
         return replace(self, processes=[p.extended(select(p.fit, place), value, own) for p, own in pairs])
 
-    def at(self, places: Features) -> tuple[Tensor, Tensor]:
+    def at(self, places: Features) -> tuple[Floats, Floats]:
         """Return the posterior at any places.
 
         Parameters
@@ -90,41 +90,41 @@ class Mixture:
 
         Returns
         -------
-        mean, variance : Tensor of shape (m,)
+        mean, variance : ndarray of shape (m,)
             Noise left out.
         """
         return self._moments([process.at(select(process.fit, places)) for process in self.processes], self._left_open)
 
-    def leave_one_out(self) -> tuple[Tensor, Tensor]:
+    def leave_one_out(self) -> tuple[Floats, Floats]:
         """Predict each value from all others, with the weights as they are.
 
         Returns
         -------
-        residual, std : Tensor of shape (n,)
+        residual, std : ndarray of shape (n,)
             Value minus prediction, and standard deviation of the prediction, noise included.
         """
         values = self.processes[0].values
         mean, variance = self._moments([(values - r, s * s) for r, s in (p.leave_one_out() for p in self.processes)], 1.0)
-        return values - mean, variance.sqrt()
+        return values - mean, np.sqrt(variance)
 
     @property
     def without_constant(self) -> Self:
         """The mixture of the processes alone: where it has to be decided which place is better, the constant says nothing."""
         return replace(self, weights=self.weights / self.weights.sum())
 
-    def ahead(self) -> tuple[Tensor, Tensor]:
+    def ahead(self) -> tuple[Floats, Floats]:
         """Predict each value from those before it, in the order in which they were taken.
 
         Parameters and weights are those of all values.
 
         Returns
         -------
-        residual, std : Tensor of shape (n,)
+        residual, std : ndarray of shape (n,)
             Value minus prediction, and standard deviation of the prediction, noise included.
         """
         values = self.processes[0].values
         mean, variance = self._moments([(values - r, s * s) for r, s in (p.ahead() for p in self.processes)], 1.0)
-        return values - mean, variance.sqrt()
+        return values - mean, np.sqrt(variance)
 
     @property
     def constant(self) -> float:
@@ -132,7 +132,7 @@ class Mixture:
         return float(1 - self.weights.sum())
 
     @property
-    def mean(self) -> Tensor:
+    def mean(self) -> Floats:
         """Posterior mean of the candidates, (m,), in warped values.
 
         It is the mean of the processes and of the constant, which is 0, with their weights.
@@ -140,7 +140,7 @@ class Mixture:
         return self._mixed([process.mean for process in self.processes])
 
     @property
-    def variance(self) -> Tensor:
+    def variance(self) -> Floats:
         """Posterior variance of the candidates, (m,), in squares of warped values, noise left out.
 
         The disagreement of the means of the processes is in it.
@@ -148,7 +148,7 @@ class Mixture:
         return self._moments([(process.mean, process.variance) for process in self.processes], self._left_open)[1]
 
     @property
-    def mean_where_measured(self) -> Tensor:
+    def mean_where_measured(self) -> Floats:
         """Posterior mean of the measured places, (n,)."""
         return self._mixed([process.mean_where_measured for process in self.processes])
 
@@ -163,7 +163,8 @@ class Mixture:
 
         What spectra tell of their own noise beforehand is not in it.
         """
-        return float(self._mixed([noise_variance(process.fit.parameters) for process in self.processes]) / self.weights.sum())
+        noises = [noise_variance(process.fit.parameters) for process in self.processes]
+        return float(self.weights @ np.array(noises) / self.weights.sum())
 
     @property
     def heaviest(self) -> int:
@@ -191,17 +192,17 @@ class Mixture:
         """Variance of the values around the constant that is not noise."""
         return max(1 - self.noise, LEAST_VARIANCE)
 
-    def _moments(self, parts: Sequence[tuple[Tensor, Tensor]], left_open: float) -> tuple[Tensor, Tensor]:
+    def _moments(self, parts: Sequence[tuple[Floats, Floats]], left_open: float) -> tuple[Floats, Floats]:
         """Return mean and variance of the mixture of ``parts`` and of the constant, whose variance is ``left_open``."""
         mean = self._mixed([one for one, _ in parts])
         constant = self.constant * (left_open + mean**2)
         return mean, self._mixed([variance + (one - mean) ** 2 for one, variance in parts]) + constant
 
-    def _mixed(self, parts: Sequence[Tensor]) -> Tensor:
-        return sum((w * part for w, part in zip(self.weights.tolist(), parts, strict=True)), torch.zeros_like(parts[0]))
+    def _mixed(self, parts: Sequence[Floats]) -> Floats:
+        return sum((w * part for w, part in zip(self.weights.tolist(), parts, strict=True)), np.zeros_like(parts[0]))
 
 
-def select(fit: Fit, places: Features) -> list[Tensor]:
+def select(fit: Fit, places: Features) -> list[Floats]:
     """Return the groups of features that the kernel of a fit takes, in its order.
 
     Parameters
@@ -213,30 +214,30 @@ def select(fit: Fit, places: Features) -> list[Tensor]:
 
     Returns
     -------
-    list of Tensor of shape (n, d)
+    list of ndarray of shape (n, d)
     """
     return [places[group] for group in fit.kernel.groups]
 
 
-def stacking(log_density: Tensor, shares: Tensor) -> Tensor:
+def stacking(log_density: Floats, shares: Floats) -> Floats:
     """Return the weights under which a mixture of predictive densities is most probable, by expectation maximisation.
 
     Parameters
     ----------
-    log_density : Tensor of shape (k, n)
+    log_density : ndarray of shape (k, n)
         Log density of each of n values under each of k distributions.
-    shares : Tensor of shape (n,)
+    shares : ndarray of shape (n,)
         How much each value counts; they sum to 1.
 
     Returns
     -------
-    Tensor of shape (k,)
+    ndarray of shape (k,)
     """
     # Only the ratios between the kernels count, value by value: relative to the best none of them underflows to 0 / 0.
-    density = torch.exp(log_density - log_density.max(0).values)
-    weights = density.new_full((len(density),), 1 / len(density))
+    density = np.exp(log_density - log_density.max(axis=0))
+    weights = np.full(len(density), 1 / len(density))
     for _ in range(EM_ITERATIONS):
         likely = weights[:, None] * density
-        weights = (likely / likely.sum(0)) @ shares * len(shares) + PRIOR_SUCCESSES
+        weights = (likely / likely.sum(axis=0)) @ shares * len(shares) + PRIOR_SUCCESSES
         weights = weights / weights.sum()
     return weights

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from operator import itemgetter
 
 import numpy as np
-import torch
 
 from bluesky_stm.agents._health import USELESS
 from bluesky_stm.agents._mixture import Features, Mixture, select
@@ -70,12 +70,12 @@ class Model:
         due, simplest = training.due, training.simplest
         count, found = max(due.values()), {}
         kept = before.kept if before else {}
-        with suppress(torch.linalg.LinAlgError):
+        with suppress(np.linalg.LinAlgError):
             if before and (simplest, due[simplest]) in kept:
                 warp, fit = before.warp, kept[simplest, due[simplest]].fit
             else:
                 warp, fit = training.tails(due[simplest])
-            values = torch.as_tensor(warp(training.values[:count]))
+            values = warp(training.values[:count])
             for name, at in due.items():
                 process = kept.get((name, at))
                 if process is None:
@@ -89,7 +89,7 @@ class Model:
         if not sound:
             return None
         shares = training.shares(count)
-        mixture = Mixture.stacked(list(sound.values()), torch.as_tensor(shares))
+        mixture = Mixture.stacked(list(sound.values()), shares)
         return cls(tuple(sound), due, count, warp, mixture, shares)
 
     def extended(self, training: TrainingSet) -> Model:
@@ -101,7 +101,7 @@ class Model:
             More values than the model has, the first ones being its own.
         """
         place, value = training.places[self.count], training.values[self.count]
-        warped = torch.as_tensor(self.warp(np.array([value])))
+        warped = self.warp(np.array([value]))
         known = [float(training.known(self.due[name])[self.count]) for name in self.names]
         process, count = self.process.extended(place, warped[0], known), self.count + 1
         return replace(self, count=count, process=process, shares=training.shares(count))
@@ -130,8 +130,7 @@ class Model:
         residual, std : ndarray of shape (n,)
             In standard deviations of the values, noise included.
         """
-        residual, std = self.process.leave_one_out()
-        return residual.numpy(), std.numpy()
+        return self.process.leave_one_out()
 
     @property
     def seeking(self) -> Model:
@@ -144,7 +143,7 @@ class Model:
     def ahead(self) -> Floats:
         """Return by how much each value, (n,), missed what those before it predict, in predicted standard deviations."""
         residual, std = self.process.ahead()
-        return (residual / std).numpy()
+        return residual / std
 
     @property
     def kept(self) -> dict[tuple[str, int], Process]:
@@ -187,8 +186,8 @@ class Model:
         process = max(seeing, key=itemgetter(0))[1] if seeing else self.leading
         fit, candidates = process.fit, process.candidates
         groups = list(zip(fit.kernel.groups, candidates, fit.parameters, strict=False))  # lengths come first
-        pictures = [features / length.exp() for group, features, length in groups if group != "xy"]
-        return torch.cat(pictures or candidates, dim=1).detach().numpy()
+        pictures = [features / math.exp(length) for group, features, length in groups if group != "xy"]
+        return np.concatenate(pictures or candidates, axis=1)
 
     @property
     def noise(self) -> float:
@@ -202,5 +201,5 @@ class Model:
 def _sound(process: Process) -> bool:
     """Return True when all numbers of a process are finite and it predicts at least about as well as a constant."""
     residual, _ = process.leave_one_out()
-    finite = bool(torch.isfinite(process.mean).all() and torch.isfinite(process.variance).all())
-    return finite and float(residual.square().mean().sqrt()) < USELESS + 2.0 / len(residual) ** 0.5
+    finite = bool(np.isfinite(process.mean).all() and np.isfinite(process.variance).all())
+    return finite and math.sqrt(np.mean(residual**2)) < USELESS + 2.0 / len(residual) ** 0.5

@@ -71,7 +71,7 @@ class ParetoAgent(WeighingAgent):
             place = self._features(np.array([point], dtype=float))
             models = [model.fantasized(place) for model in models]
         models = [model.seeking for model in models]
-        known = np.stack([model.process.mean_where_measured.numpy() for model in models], axis=1)
+        known = np.stack([model.process.mean_where_measured for model in models], axis=1)
         mean, std = (np.stack(part, axis=1) for part in zip(*(self._warped(model, None) for model in models), strict=True))
         return log_expected_gain(mean, std, known, np.median(mean, axis=0))
 

@@ -136,8 +136,8 @@ class EmbeddedProcess(gpytorch.models.ExactGP):
             factor = torch.linalg.cholesky(self.likelihood(self.forward(*self.train_inputs)).covariance_matrix)
             alpha = torch.cholesky_solve(self.train_targets[:, None], factor)[:, 0]
             spread = float(self.train_targets.std(correction=0)) or 1.0
-            residual, std = leave_one_out(factor, alpha)
-            return (residual / spread).numpy(), (std / spread).numpy()
+            residual, std = leave_one_out(factor.numpy(), alpha.numpy())
+            return residual / spread, std / spread
 
     def embedded(self, windows: Tensor) -> Floats:
         """Return what the net makes of windows.

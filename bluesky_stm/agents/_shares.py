@@ -16,14 +16,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from bluesky_stm.agents._kernel import LENGTHS, part_of, squared_distances
 from bluesky_stm.geometry import Floats
 
 ASKED = 1024
 """Number of candidates, evenly chosen, that are asked which measured place is nearest to them."""
+
+AT_ONCE = 64
+"""Number of these that are asked together: their distances stay in the cache of the processor."""
 
 EVEN = 0.05
 """Part of the total that is shared by all values alike, so that none is lost."""
@@ -32,7 +34,7 @@ SAME_DISTANCE = 1e-9
 """Squared distance, in length scales, within which two measured places are equally near, as repeats at one place are."""
 
 
-def shares(candidates: Mapping[str, Tensor], places: Sequence[Mapping[str, Tensor]]) -> Floats:
+def shares(candidates: Mapping[str, Floats], places: Sequence[Mapping[str, Floats]]) -> Floats:
     """Return for how much of the surface each measured place stands.
 
     Distances are those in position and in the picture, in the length scales that are expected before any value is known: they
@@ -40,9 +42,9 @@ def shares(candidates: Mapping[str, Tensor], places: Sequence[Mapping[str, Tenso
 
     Parameters
     ----------
-    candidates : mapping of str to Tensor of shape (m, d)
+    candidates : mapping of str to ndarray of shape (m, d)
         Features of the candidates, by group; at most `ASKED` of them count.
-    places : sequence of mapping of str to Tensor of shape (1, d)
+    places : sequence of mapping of str to ndarray of shape (1, d)
         Features of the n measured places.
 
     Returns
@@ -51,11 +53,16 @@ def shares(candidates: Mapping[str, Tensor], places: Sequence[Mapping[str, Tenso
         Positive; they sum to 1.
     """
     step = -(-len(candidates["xy"]) // ASKED)
-    apart = torch.zeros((), dtype=torch.float64)
-    for group in (name for name in candidates if part_of(name) != "deep"):
-        measured = torch.cat([place[group] for place in places])
-        (squared,) = squared_distances([candidates[group][::step]], [measured])
-        apart = apart + squared / LENGTHS[part_of(group)].median ** 2
-    nearest = (apart <= apart.min(1, keepdim=True).values + SAME_DISTANCE).double()
-    counted = (nearest / nearest.sum(1, keepdim=True)).mean(0).numpy()
-    return (1 - EVEN) * counted + EVEN / len(counted)
+    groups = [name for name in candidates if part_of(name) != "deep"]
+    measured = _scaled({group: np.concatenate([place[group] for place in places]) for group in groups})
+    asked, counted = _scaled({group: candidates[group][::step] for group in groups}), np.zeros(len(places))
+    for start in range(0, len(asked), AT_ONCE):
+        (squared,) = squared_distances([asked[start : start + AT_ONCE]], [measured])
+        candidate, place = np.nonzero(squared <= squared.min(axis=1, keepdims=True) + SAME_DISTANCE)
+        counted += np.bincount(place, 1 / np.bincount(candidate)[candidate], len(places))
+    return (1 - EVEN) * counted / len(asked) + EVEN / len(counted)
+
+
+def _scaled(features: Mapping[str, Floats]) -> Floats:
+    """Return all features side by side, (n, d), in the length scales that are expected."""
+    return np.concatenate([values / LENGTHS[part_of(group)].median for group, values in features.items()], axis=1)

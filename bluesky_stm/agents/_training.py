@@ -13,19 +13,17 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from bluesky_stm.agents._fit import Fit, fitted, leave_one_out
 from bluesky_stm.agents._kernel import Kernel, squared_distances
 from bluesky_stm.agents._mixture import Features
-from bluesky_stm.agents._process import Process, gram, noises
+from bluesky_stm.agents._process import Process, gram, noises, solved
 from bluesky_stm.agents._shares import shares
 from bluesky_stm.agents._targets import TAILS, Warp
 from bluesky_stm.geometry import Floats
 
 # From 200 to 250 values 13 of 50 steps refit a kernel (benchmarks/results/agents_step.md).
-REFIT_EACH, REFIT_GROWTH = 60, 1.05
+REFIT_EACH, REFIT_GROWTH = 20, 1.05
 """Number of values up to which kernels are fitted to each new one, and the factor in their number from fit to fit beyond."""
 
 
@@ -74,7 +72,7 @@ class TrainingSet:
     candidates: Features
     deviations: Floats
 
-    def known(self, count: int) -> Tensor:
+    def known(self, count: int) -> Floats:
         """Return the variance of each value that is known beforehand, (n,), warped as ordinary values are.
 
         The warp is that of the first ``count`` values with tails for ordinary values: it follows from the data alone, and a
@@ -82,7 +80,7 @@ class TrainingSet:
         """
         if count not in self._known:
             self._known[count] = self._warped_variance(count)
-        return self._known[count].clone()
+        return self._known[count].copy()
 
     def shares(self, count: int) -> Floats:
         """Return for how much of the surface each of the first ``count`` values stands, (count,)."""
@@ -91,7 +89,7 @@ class TrainingSet:
         return self._shares[count].copy()
 
     @cached_property
-    def _known(self) -> dict[int, Tensor]:
+    def _known(self) -> dict[int, Floats]:
         """What `known` has returned: each kernel asks for it several times in a step."""
         return {}
 
@@ -100,12 +98,12 @@ class TrainingSet:
         """What `shares` has returned."""
         return {}
 
-    def _warped_variance(self, count: int) -> Tensor:
+    def _warped_variance(self, count: int) -> Floats:
         deviations = np.nan_to_num(self.deviations)
         if not deviations.any():
-            return torch.zeros(len(deviations), dtype=torch.float64)
+            return np.zeros(len(deviations))
         slope = np.exp(Warp.fitted(self.values[:count], shares=self.shares(count)).log_slope(self.values))
-        return torch.as_tensor(np.minimum(deviations * slope, LARGEST_DEVIATION) ** 2)
+        return np.minimum(deviations * slope, LARGEST_DEVIATION) ** 2
 
     @property
     def due(self) -> dict[str, int]:
@@ -129,7 +127,7 @@ class TrainingSet:
         values, trials = self.values[:count], list[tuple[float, Warp, Fit]]()
         stand_for = self.shares(count)
         for warp in (Warp.fitted(values, far, stand_for) for far in TAILS):
-            warped = torch.as_tensor(warp(values))
+            warped = warp(values)
             fit = fitted(Kernel(tuple(self.kernels[self.simplest])), squared, warped, known)
             trials.append((_log_score(fit, squared, warped, known) + float(warp.log_slope(values).sum()), warp, fit))
         return max(trials, key=lambda trial: trial[0])[1:]
@@ -152,7 +150,7 @@ class TrainingSet:
         """
         at = fitted_at(count)
         warp = known[at] if at in known else self.tails(at)[0]
-        warped = torch.as_tensor(warp(self.values[:count]))
+        warped = warp(self.values[:count])
         return fitted(Kernel(tuple(self.kernels[name])), self._squared(name, count), warped, self.known(count)[:count])
 
     def process(self, name: str, fit: Fit, count: int) -> Process:
@@ -174,19 +172,18 @@ class TrainingSet:
         Process
         """
         candidates = [self.candidates[group] for group in self.kernels[name]]
-        zeros = torch.zeros(count, dtype=torch.float64)
-        return Process.conditioned(fit, self._stacked(name, count), zeros, candidates, self.known(count)[:count])
+        return Process.conditioned(fit, self._stacked(name, count), np.zeros(count), candidates, self.known(count)[:count])
 
-    def _squared(self, name: str, count: int) -> list[Tensor]:
+    def _squared(self, name: str, count: int) -> list[Floats]:
         places = self._stacked(name, count)
         return squared_distances(places, places)
 
-    def _stacked(self, name: str, count: int) -> list[Tensor]:
-        return [torch.cat([place[group] for place in self.places[:count]]) for group in self.kernels[name]]
+    def _stacked(self, name: str, count: int) -> list[Floats]:
+        return [np.concatenate([place[group] for place in self.places[:count]]) for group in self.kernels[name]]
 
 
-def _log_score(fit: Fit, squared: Sequence[Tensor], values: Tensor, known: Tensor) -> float:
+def _log_score(fit: Fit, squared: Sequence[Floats], values: Floats, known: Floats) -> float:
     """Return the log density of all warped values, each predicted from all others."""
-    factor = torch.linalg.cholesky(gram(fit, squared, noises(fit, known)))
-    residual, std = leave_one_out(factor, torch.cholesky_solve(values[:, None], factor)[:, 0])
-    return float((-0.5 * (residual / std) ** 2 - std.log()).sum())
+    factor = np.linalg.cholesky(gram(fit, squared, noises(fit, known)))
+    residual, std = leave_one_out(factor, solved(factor, solved(factor, values), transposed=True))
+    return float((-0.5 * (residual / std) ** 2 - np.log(std)).sum())

@@ -15,16 +15,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.autograd.function import FunctionCtx
 
-from bluesky_stm.agents._fit import noise_variance
-from bluesky_stm.agents._kernel import Kernel
-from bluesky_stm.agents._net import Net
+from bluesky_stm.agents._kernel import MEAN_VARIANCE, NOISE_FLOOR, Kernel
 from bluesky_stm.agents._rings import Rings
 from bluesky_stm.geometry import Floats
+from bluesky_stm.pretrain._net import TrainedNet
 from bluesky_stm.pretrain._scenes import scene
 from bluesky_stm.pretrain._values import TASK_COMPONENTS, TASK_SCALARS, components, scalars
 
@@ -84,7 +85,7 @@ def task(seed: int) -> Task:
     return Task(_single(xy), _single(rings), _single(values))
 
 
-def train(tasks: Sequence[Task], steps: int, seed: int = 0, report: Callable[[int, float], None] | None = None) -> Net:
+def train(tasks: Sequence[Task], steps: int, seed: int = 0, report: Callable[[int, float], None] | None = None) -> TrainedNet:
     """Train a net on tasks.
 
     Parameters
@@ -100,13 +101,13 @@ def train(tasks: Sequence[Task], steps: int, seed: int = 0, report: Callable[[in
 
     Returns
     -------
-    Net
+    TrainedNet
     """
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     useful = [ready for ready in tasks if ready.values.any()]
     xy, rings, values = (torch.stack(parts) for parts in zip(*((t.xy, t.rings, t.values) for t in useful), strict=True))
-    net = Net(torch.stack([rings.mean((0, 1)), rings.std((0, 1)) + 1e-3]))
+    net = TrainedNet(torch.stack([rings.mean((0, 1)), rings.std((0, 1)) + 1e-3]))
     mean, spread = (torch.as_tensor(part, dtype=torch.float32) for part in KERNEL.expected)
     parameters = (mean + SETS_APART * spread * torch.randn(PARAMETER_SETS, len(mean))).requires_grad_(True)
     groups: list[dict[str, object]] = [{"params": net.parameters()}, {"params": [parameters], "weight_decay": 0.0}]
@@ -128,20 +129,47 @@ def train(tasks: Sequence[Task], steps: int, seed: int = 0, report: Callable[[in
     return net
 
 
-def _loss(net: Net, parameters: Tensor, xy: Tensor, rings: Tensor, values: Tensor) -> Tensor:
+def _loss(net: TrainedNet, parameters: Tensor, xy: Tensor, rings: Tensor, values: Tensor) -> Tensor:
     """Return minus the log probability, per value, of ``values`` (b, n, c) after those of the context.
 
     A column of zeros stands for a scalar that does not exist and does not count.
     """
     count = xy.shape[1]
     squared = [_squared(places) for places in (xy, net(rings))]
-    noise = torch.stack([(noise_variance(one) + JITTER) * torch.eye(count) for one in parameters])[:, None]
-    factor = torch.linalg.cholesky(torch.stack([KERNEL.covariance(squared, one) for one in parameters]) + noise)
+    noise = torch.stack([(torch.exp(one[-1]) + NOISE_FLOOR + JITTER) * torch.eye(count) for one in parameters])[:, None]
+    factor = torch.linalg.cholesky(torch.stack([_covariance(squared, one) for one in parameters]) + noise)
     white = torch.linalg.solve_triangular(factor, values.expand(len(parameters), *values.shape), upper=False)
     each = -white.square() / 2 - factor.diagonal(dim1=-2, dim2=-1).log()[..., None]  # of a value, given all before it
     context = int(CONTEXT_SHARE * count)
     every = torch.logsumexp(each[:, :, context:].sum(2), 0) - math.log(len(parameters))  # (b, c)
     return -every[values.any(1)].mean() / (count - context)
+
+
+def _covariance(squared: Sequence[Tensor], parameters: Tensor) -> Tensor:
+    """Return `Kernel.covariance` of `KERNEL`, whose parts have one group each, so that it can be differentiated."""
+    groups = KERNEL.groups
+    scaled = (one * shrink for one, shrink in zip(squared, torch.exp(-2 * parameters[: len(groups)]), strict=True))
+    parts = {group: cast(Tensor, _Matern.apply(one)) for group, one in zip(groups, scaled, strict=True)}
+    products = [math.prod((parts[name] for name in term.split(" * ")), start=torch.ones(())) for term in KERNEL.terms]
+    weighed = zip(torch.exp(parameters[len(groups) : -1]), products, strict=True)
+    return sum((variance * product for variance, product in weighed), torch.tensor(MEAN_VARIANCE))
+
+
+class _Matern(torch.autograd.Function):
+    """Matern 5/2 of scaled squared distances; automatic differentiation would give NaN for the square root at 0."""
+
+    @staticmethod
+    def forward(context: FunctionCtx, squared: Tensor) -> Tensor:
+        r = torch.sqrt(5.0 * squared)
+        fall = torch.exp(-r)
+        slope = (1.0 + r) * fall
+        context.save_for_backward(slope * (-5.0 / 6.0))
+        return r * r * (fall / 3.0) + slope
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> Tensor:
+        (slope,) = context.saved_tensors
+        return gradient * slope
 
 
 def _squared(places: Tensor) -> Tensor:

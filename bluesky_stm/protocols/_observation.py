@@ -5,6 +5,7 @@ from __future__ import annotations
 import reprlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Final, Protocol, Self, runtime_checkable
 
 import numpy as np
@@ -163,7 +164,7 @@ class Observation:
             return replace(found, deviation=scalarizer.deviation(spectrum))
         return found
 
-    @property
+    @cached_property
     def has_value(self) -> bool:
         """True when it has a value, so that it can train a model; False for a `Failed` one.
 
@@ -171,7 +172,7 @@ class Observation:
         """
         return not isinstance(self.value, Failed)
 
-    @property
+    @cached_property
     def number(self) -> float:
         """Its value; NaN where it has none."""
         return NAN if isinstance(self.value, Failed) else self.value

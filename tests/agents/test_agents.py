@@ -192,14 +192,22 @@ def test_unknown_agents_and_settings_are_refused():
         make_agent("dkl", acquisition="best")
 
 
-def test_every_agent_is_known_and_its_settings_validated_without_torch():
+def test_every_agent_is_known_and_its_settings_validated_and_the_default_one_decides_without_torch():
     code = """
 import sys
+import numpy as np
 from bluesky_stm import parts
 from bluesky_stm.agents import make_agent
+from bluesky_stm.geometry import Frame, Point
+from bluesky_stm.measurements import Setpoint, Topograph
+from bluesky_stm.protocols import Observation
 for name in parts.agents.names:
     assert parts.agents.make(name).given == {}
-make_agent("random", seed=1)
+agent = make_agent("dkl", seed=1, seeds=3, patch=4, step=2)
+image = np.random.default_rng(0).standard_normal((32, 32))
+agent.observe(Topograph(Frame.square((0.0, 0.0), 20.0, 32), image, setpoint=Setpoint(-1.5, 0.2)))
+agent.ingest([Observation(Point(*place), float(place[0])) for place in agent.candidates[::7]])
+assert np.isfinite(agent.suggest()[0].mean) and np.isfinite(agent.posterior().mean).all() and agent.insight()
 assert "torch" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -37,9 +37,7 @@ def test_whichever_kernel_is_right_is_heard(values):
 def test_disagreement_adds_to_the_uncertainty():
     agent, rest = learned(np.sin(PLACES[:, 0] / 4), n=12, noise=0.3)
     mixture = agent._updated().process
-    means, variances = (
-        np.array(x) for x in zip(*((p.mean.numpy(), p.variance.numpy()) for p in mixture.processes), strict=True)
-    )
+    means, variances = (np.array(x) for x in zip(*((p.mean, p.variance) for p in mixture.processes), strict=True))
     # The constant: mean 0, and of its variance of 1 what is not noise.
     weights = np.array([*mixture.weights, mixture.constant])
     means = np.vstack([means, np.zeros_like(means[0])])

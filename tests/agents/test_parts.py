@@ -4,14 +4,13 @@ import math
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 from scipy.stats import norm
 
-from bluesky_stm.agents import AcquisitionInputs
+from bluesky_stm.agents import AcquisitionInputs, _process
 from bluesky_stm.agents._acquisition import log_expected_improvement
 from bluesky_stm.agents._features import ImageFeatures, standardized
 from bluesky_stm.agents._fit import _below, _cost, fitted, noise_variance
@@ -31,12 +30,12 @@ GROUPS = ("xy", "near", "wide")
 
 
 def places(n, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    return [torch.randn(n, d, dtype=torch.float64, generator=generator) for d in (2, 4, 3)]
+    rng = np.random.default_rng(seed)
+    return [rng.standard_normal((n, d)) for d in (2, 4, 3)]
 
 
 def wavy(x):
-    return torch.sin(2 * x[0][:, 0]) + 0.5 * x[1][:, 0]
+    return np.sin(2 * x[0][:, 0]) + 0.5 * x[1][:, 0]
 
 
 finite = st.floats(-1e6, 1e6, allow_subnormal=False)
@@ -107,12 +106,12 @@ def test_no_prediction_leaves_the_values_by_more_than_their_span():
 def test_the_gradient_of_the_evidence_is_its_slope():
     x = places(25)
     kernel, y = Kernel(GROUPS), wavy(x)
-    squared = np.stack([group.numpy().ravel()[_below(25).flat] for group in squared_distances(x, x)])
+    squared = np.stack([group.ravel()[_below(25).flat] for group in squared_distances(x, x)])
     point = np.array([prior.mean for prior in kernel.priors]) + 0.1
     known = np.linspace(0, 0.5, len(y))
-    _, slope = _cost(kernel, squared, y.numpy(), known, point)
+    _, slope = _cost(kernel, squared, y, known, point)
     for i, step in enumerate(1e-5 * np.eye(len(point))):
-        up, down = (_cost(kernel, squared, y.numpy(), known, point + s)[0] for s in (step, -step))
+        up, down = (_cost(kernel, squared, y, known, point + s)[0] for s in (step, -step))
         assert slope[i] == pytest.approx((up - down) / 2e-5, rel=1e-4, abs=1e-6)
 
 
@@ -121,9 +120,9 @@ def test_the_evidence_is_that_of_a_normal_distribution():
     kernel, y = Kernel(GROUPS), wavy(x)
     squared = squared_distances(x, x)
     point, known = np.array([prior.mean for prior in kernel.priors]) - 0.2, np.linspace(0, 0.5, len(y))
-    cost, _ = _cost(kernel, np.stack([group.numpy().ravel()[_below(25).flat] for group in squared]), y.numpy(), known, point)
-    covariance = kernel.covariance(squared, torch.as_tensor(point)).numpy() + np.diag(np.exp(point[-1]) + NOISE_FLOOR + known)
-    evidence = stats.multivariate_normal(np.zeros(25), covariance).logpdf(y.numpy())
+    cost, _ = _cost(kernel, np.stack([group.ravel()[_below(25).flat] for group in squared]), y, known, point)
+    covariance = kernel.covariance(squared, point) + np.diag(np.exp(point[-1]) + NOISE_FLOOR + known)
+    evidence = stats.multivariate_normal(np.zeros(25), covariance).logpdf(y)
     prior = sum(stats.norm(one.mean, one.spread).logpdf(p) for one, p in zip(kernel.priors, point, strict=True))
     assert cost == pytest.approx(-evidence - prior, rel=1e-9)
 
@@ -131,11 +130,11 @@ def test_the_evidence_is_that_of_a_normal_distribution():
 def test_a_covariance_is_symmetric_and_positive_with_its_variance_on_the_diagonal():
     x = places(40)
     kernel = Kernel(GROUPS)
-    parameters = torch.tensor([prior.mean for prior in kernel.priors], dtype=torch.float64)
+    parameters = np.array([prior.mean for prior in kernel.priors])
     gram = kernel.covariance(squared_distances(x, x), parameters)
-    assert torch.allclose(gram, gram.T)
-    assert float(torch.linalg.eigvalsh(gram).min()) > -1e-9
-    assert gram.diagonal().numpy() == pytest.approx(float(kernel.variance(parameters)), rel=1e-5)
+    assert np.allclose(gram, gram.T)
+    assert float(np.linalg.eigvalsh(gram).min()) > -1e-9
+    assert gram.diagonal() == pytest.approx(float(kernel.variance(parameters)), rel=1e-5)
 
 
 def test_one_more_row_gives_what_a_fresh_factor_gives():
@@ -145,14 +144,14 @@ def test_one_more_row_gives_what_a_fresh_factor_gives():
     grown = Process.conditioned(fit, [g[:20] for g in x], y[:20], candidates)
     for i in range(20, 30):
         grown = grown.extended([g[i : i + 1] for g in x], y[i])
-    whole = fit.kernel.covariance(squared_distances(x, x), fit.parameters) + noise_variance(fit.parameters) * torch.eye(30)
-    alpha = torch.linalg.solve(whole, y)
+    whole = fit.kernel.covariance(squared_distances(x, x), fit.parameters) + noise_variance(fit.parameters) * np.eye(30)
+    alpha = np.linalg.solve(whole, y)
     cross = fit.kernel.covariance(squared_distances(x, candidates), fit.parameters)
-    assert torch.allclose(grown.mean, alpha @ cross, atol=1e-9)
-    reduced = fit.kernel.variance(fit.parameters) - (cross * torch.linalg.solve(whole, cross)).sum(0)
-    assert torch.allclose(grown.variance, reduced, atol=1e-9)
+    assert np.allclose(grown.mean, alpha @ cross, atol=1e-9)
+    reduced = fit.kernel.variance(fit.parameters) - (cross * np.linalg.solve(whole, cross)).sum(0)
+    assert np.allclose(grown.variance, reduced, atol=1e-9)
     mean, variance = grown.at(candidates)
-    assert torch.allclose(mean, grown.mean) and torch.allclose(variance, grown.variance, atol=1e-9)
+    assert np.allclose(mean, grown.mean) and np.allclose(variance, grown.variance, atol=1e-9)
 
 
 def test_what_was_only_believed_leaves_no_trace_in_what_is_measured_later():
@@ -163,10 +162,10 @@ def test_what_was_only_believed_leaves_no_trace_in_what_is_measured_later():
     for i in range(20, 60):  # beyond the room of the first table
         told = told.extended([g[i : i + 1] for g in x], y[i])
     fresh = Process.conditioned(start.fit, x, y, candidates)
-    assert torch.allclose(told.rows.all, fresh.rows.all, atol=1e-9) and torch.allclose(told.mean, fresh.mean, atol=1e-9)
-    both = [torch.cat([g[:20], g[50:51]]) for g in x]
-    again = Process.conditioned(start.fit, both, torch.cat([y[:20], y[50:51]]), candidates)
-    assert torch.allclose(believed.rows.all, again.rows.all, atol=1e-9)
+    assert np.allclose(told.rows.all, fresh.rows.all, atol=1e-9) and np.allclose(told.mean, fresh.mean, atol=1e-9)
+    both = [np.concatenate([g[:20], g[50:51]]) for g in x]
+    again = Process.conditioned(start.fit, both, np.concatenate([y[:20], y[50:51]]), candidates)
+    assert np.allclose(believed.rows.all, again.rows.all, atol=1e-9)
 
 
 def test_leaving_one_out_is_what_refitting_without_it_predicts():
@@ -175,10 +174,10 @@ def test_leaving_one_out_is_what_refitting_without_it_predicts():
     process = Process.conditioned(fit, x, y, x)
     residual, std = process.leave_one_out()
     gram = process.factor @ process.factor.T
-    rest = torch.arange(15) != 4
-    weights = torch.linalg.solve(gram[rest][:, rest], gram[rest, 4])
+    rest = np.arange(15) != 4
+    weights = np.linalg.solve(gram[rest][:, rest], gram[rest, 4])
     assert float(residual[4]) == pytest.approx(float(y[4] - weights @ y[rest]), abs=1e-9)
-    assert float(std[4]) == pytest.approx(float((gram[4, 4] - weights @ gram[rest, 4]).sqrt()), abs=1e-9)
+    assert float(std[4]) == pytest.approx(float(np.sqrt(gram[4, 4] - weights @ gram[rest, 4])), abs=1e-9)
 
 
 def test_leaving_one_out_is_kept_up_with_each_value_and_not_computed_again(monkeypatch):
@@ -186,23 +185,23 @@ def test_leaving_one_out_is_kept_up_with_each_value_and_not_computed_again(monke
     y, begun = wavy(x), [g[:20] for g in x]
     grown = Process.conditioned(fitted(Kernel(GROUPS), squared_distances(begun, begun), y[:20]), begun, y[:20], candidates)
     with monkeypatch.context() as patched:
-        patched.setattr(torch, "cholesky_inverse", None)  # it takes n**3
+        patched.setattr(_process, "precision", None)  # it takes n**3
         for i in range(20, 40):
             grown = grown.extended([g[i : i + 1] for g in x], y[i])
         residual, std = grown.leave_one_out()
-    whole = grown.fit.kernel.covariance(squared_distances(x, x), grown.fit.parameters) + torch.diag(grown.noise)
-    inverse = torch.linalg.inv(whole)
-    assert torch.allclose(residual, inverse @ y / inverse.diagonal(), atol=1e-10)
-    assert torch.allclose(std, inverse.diagonal().rsqrt(), atol=1e-10)
-    assert torch.allclose(grown.mean_where_measured, y - grown.noise * (inverse @ y), atol=1e-10)
+    whole = grown.fit.kernel.covariance(squared_distances(x, x), grown.fit.parameters) + np.diag(grown.noise)
+    inverse = np.linalg.inv(whole)
+    assert np.allclose(residual, inverse @ y / inverse.diagonal(), atol=1e-10)
+    assert np.allclose(std, inverse.diagonal() ** -0.5, atol=1e-10)
+    assert np.allclose(grown.mean_where_measured, y - grown.noise * (inverse @ y), atol=1e-10)
 
 
 def test_a_fit_finds_which_group_matters_and_how_noisy_the_values_are():
     x = places(150)
-    noise = torch.randn(150, dtype=torch.float64, generator=torch.Generator().manual_seed(5))
-    y = torch.sin(x[2][:, 0]) + 0.3 * noise
+    noise = np.random.default_rng(5).standard_normal(150)
+    y = np.sin(x[2][:, 0]) + 0.3 * noise
     fit = fitted(Kernel(GROUPS), squared_distances(x, x), y / y.std())
-    assert float((fit.parameters[-1] / 2).exp() * y.std()) == pytest.approx(0.3, rel=0.3)
+    assert float(np.exp(fit.parameters[-1] / 2) * y.std()) == pytest.approx(0.3, rel=0.3)
     lengths = dict(zip(GROUPS, fit.parameters.tolist(), strict=False))
     assert lengths["wide"] < lengths["near"]
     assert fit.kernel.share(fit.parameters, "picture") > fit.kernel.share(fit.parameters, "xy")
@@ -211,9 +210,10 @@ def test_a_fit_finds_which_group_matters_and_how_noisy_the_values_are():
 def test_refits_come_at_each_value_first_and_then_every_few_percent():
     counts = np.arange(3, 400)
     anchors = np.array([fitted_at(int(n)) for n in counts])
-    assert (anchors[:57] == counts[:57]).all()
+    assert (anchors[:18] == counts[:18]).all()
     assert (np.diff(anchors) >= 0).all()
     assert (counts - anchors <= counts / 20).all()
+    assert np.count_nonzero(np.diff(anchors)[17:117]) < 40, "from 20 to 120 values"
 
 
 def test_kernels_are_refitted_in_turns():

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import torch
 
 from bluesky_stm.agents import make_agent
 from bluesky_stm.agents._shares import EVEN, shares
@@ -12,11 +11,11 @@ from bluesky_stm.measurements import Setpoint, Topograph
 from bluesky_stm.protocols import Observation
 
 FRAME = Frame.square((0.0, 0.0), 20.0, 64)
-LINE = {"xy": torch.stack([torch.linspace(0, 1, 101, dtype=torch.float64), torch.zeros(101, dtype=torch.float64)], 1)}
+LINE = {"xy": np.column_stack([np.linspace(0, 1, 101), np.zeros(101)])}
 
 
 def at(*places):
-    return [{"xy": torch.tensor([[x, 0.0]], dtype=torch.float64)} for x in places]
+    return [{"xy": np.array([[x, 0.0]])} for x in places]
 
 
 def test_each_value_stands_for_the_candidates_that_are_nearest_to_it():
@@ -74,6 +73,6 @@ def test_each_value_is_predicted_from_those_before_it(picked):
     covariance, values = process.factor @ process.factor.T, process.values
     residual, std = process.ahead()
     for i in (1, 7, 40):
-        weights = torch.linalg.solve(covariance[:i, :i], covariance[:i, i])
+        weights = np.linalg.solve(covariance[:i, :i], covariance[:i, i])
         assert float(residual[i]) == pytest.approx(float(values[i] - weights @ values[:i]), abs=1e-8)
-        assert float(std[i]) == pytest.approx(float((covariance[i, i] - weights @ covariance[:i, i]).sqrt()), abs=1e-8)
+        assert float(std[i]) == pytest.approx(float(np.sqrt(covariance[i, i] - weights @ covariance[:i, i])), abs=1e-8)
