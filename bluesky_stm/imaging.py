@@ -19,6 +19,7 @@ from bluesky_stm.geometry import Floats, Frame
 from bluesky_stm.measurements import Topograph
 from bluesky_stm.robust import normal_deviation
 from bluesky_stm.smoothing import Smoothing
+from bluesky_stm.streaks import with_lines_aligned, without_streaks
 
 LEAST_CORRELATION: Final = 0.5
 """Correlation that two images of one place exceed unless noise outweighs the surface. Images of different places stay below it
@@ -34,7 +35,7 @@ SMALL: Final = 5
 """Size of the coarsest of `small_features`, relative to that of the finest."""
 
 SATURATION: Final = 3.0
-"""Height, in robust standard deviations, at which `small_features` saturate."""
+"""Height, in robust standard deviations, at which the features that are compared saturate."""
 
 RIVAL: Final = 2 / 3
 """Largest likeness of another place that is accepted, as a share of that of the match; above it the match is ambiguous."""
@@ -203,9 +204,10 @@ def register_features(
     """Measure how far the surface has moved between two small images, by their features alone, to a tenth of a pixel.
 
     Lines that the scan converters leave stand still in the frame while the surface drifts below, and a background without
-    features fits anywhere. Both are filtered out, as either would hold a registration at no shift. The rest is compared by a
-    masked normalised correlation, as in `register`, times the square root of the overlap, since one of few features is high
-    by chance. The peak is interpolated by parabolas.
+    features fits anywhere. Both are filtered out, as either would hold a registration at no shift; so are streaks, and what z
+    creeps from line to line. A high feature counts hardly more than a low one, since an adsorbate that the tip has dragged
+    along is no drift. The rest is compared by a masked normalised correlation, as in `register`, times the square root of the
+    overlap, since one of few features is high by chance. The peak is interpolated by parabolas.
 
     Parameters
     ----------
@@ -229,7 +231,7 @@ def register_features(
         When either image covers too little of the frame of ``image``.
     """
     finest, coarsest = max(image.frame.pixel_size), COARSEST_FEATURE * min(image.frame.size)
-    reference, image = (band_passed(one, finest, coarsest) for one in (reference, image))
+    reference, image = (_features(one, finest, coarsest) for one in (reference, image))
     before, after = resample(reference, image.frame), np.asarray(image.height, dtype=float)
     _check_coverage(before, after)
     pixels = image.frame.to_pixel(np.asarray(image.frame.center) + expected) - image.frame.to_pixel(image.frame.center)
@@ -285,7 +287,12 @@ def small_features(image: Topograph, finest: float) -> Topograph:
     Topograph
         Heights between -1 and 1.
     """
-    features = band_passed(image, finest, SMALL * finest)
+    return _features(image, finest, SMALL * finest)
+
+
+def _features(image: Topograph, finest: float, coarsest: float) -> Topograph:
+    """Return what is compared of an image: features between two sizes, in nm, as heights between -1 and 1."""
+    features = band_passed(with_lines_aligned(without_streaks(image)), finest, coarsest)
     usual = normal_deviation(features.height) or 1.0
     return replace(features, height=np.tanh(features.height / (SATURATION * usual)))
 

@@ -51,6 +51,7 @@ class ActStatus(DeviceStatus):
         self.epoch = StopEpoch()
         self._begun = time.monotonic()
         self._unit, self._on_fault = unit, on_fault
+        self._reported = 0, 0
         super().__init__(device, timeout=timeout)
 
     @override
@@ -73,6 +74,7 @@ class ActStatus(DeviceStatus):
         done, total : int
             Steps that are over, and steps of the whole act.
         """
+        self._reported = done, total
         elapsed = time.monotonic() - self._begun
         left = elapsed * (total - done) / done if done else None
         for tell in tuple(self._watchers):
@@ -80,6 +82,12 @@ class ActStatus(DeviceStatus):
                 name=self.device.name, current=done, initial=0, target=total, unit=self._unit, precision=0,
                 fraction=1 - done / total, time_elapsed=elapsed, time_remaining=left,
             )  # fmt: skip
+
+    @property
+    def told(self) -> str:
+        """Return what is under way, and how far it is, for a person who waits for its end."""
+        done, total = self._reported
+        return f"{self.device.name}, {done} of {total} {self._unit}s" if total else self.device.name
 
     def go_on(self) -> None:
         """Raise when the act has been stopped; an act calls it between its steps.
@@ -126,6 +134,13 @@ class Worker:
         self._urgent = ThreadPoolExecutor(1, thread_name_prefix=f"{name}-urgent")
         self._on_fault = on_fault
         self._epoch = StopEpoch()
+        self._doing: ActStatus | None = None
+
+    @property
+    def doing(self) -> str:
+        """Return what is under way; empty while nothing is."""
+        status = self._doing
+        return status.told if status else ""
 
     def submit(
         self,
@@ -187,6 +202,7 @@ class Worker:
     def _perform(self, status: ActStatus, act: Callable[..., object], args: tuple[object, ...]) -> None:
         try:
             status.go_on()
+            self._doing = status
             act(*args)
         except MotionStoppedError as fault:
             if status.epoch.on_purpose:
@@ -197,3 +213,5 @@ class Worker:
             status.set_exception(fault)
         else:
             status.set_finished()
+        finally:
+            self._doing = None

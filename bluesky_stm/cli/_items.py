@@ -33,13 +33,13 @@ def do(plan: PlanOrFile, parameters: Parameters = None, *, catalog: Folder) -> N
     """
     from bluesky_stm.cli._interrupts import execute
     from bluesky_stm.engine import run_engine
-    from bluesky_stm.facility import carry_out, open_session, plain_plan, read_settings
+    from bluesky_stm.facility import carry_out, open_session, operator, plain_plan, read_settings
 
     name, given = item(plan, parameters or [])
     known = plain_plan(name)
     with open_session(read_settings().changed(catalog=catalog), run_engine({})) as session:
         session.RE.subscribe(lambda _, doc: out.print(f"Run {doc['uid']}"), "start")
-        said = {"sample": session.sample, "operator": getpass.getuser()}
+        said = {"sample": session.sample, "operator": operator(getpass.getuser())}
         finished = execute(session.RE, carry_out(session, known, given, said), session.stm)
     raise typer.Exit(0 if finished else 130)
 
@@ -60,6 +60,7 @@ def submit(
     parameters: Parameters = None,
     queue: Queue = ADDRESS,
     group: Annotated[str, typer.Option(help="Group of users on whose behalf.")] = "primary",
+    user: Annotated[str, typer.Option(help="Who operates; your login name if not given.")] = "",
 ) -> None:
     """Put a plan into the queue of a server, if it makes sense; what does not is refused in the words of the plan."""
     from bluesky_stm.facility import check
@@ -74,7 +75,7 @@ def submit(
         from bluesky_queueserver_api import BPlan
 
         plan_item = BPlan(name, **given)
-        added = when_ready(lambda: server.item_add(plan_item, user=getpass.getuser(), user_group=group))
+        added = when_ready(lambda: server.item_add(plan_item, user=user or getpass.getuser(), user_group=group))
     out.print(f"In the queue as {added['item']['item_uid']}, after {added['qsize'] - 1} others.")
 
 
@@ -132,19 +133,15 @@ def item(plan: str, parameters: list[str]) -> tuple[str, JSON]:
 @contextmanager
 def manager(queue: str) -> Iterator[Any]:
     """Give a client of a queue server; what it refuses is said as an error of this package."""
-    try:
-        from bluesky_queueserver_api.zmq import REManagerAPI
-    except ImportError:
-        raise STMError("The queue server is not installed: pip install 'bluesky-stm[queueserver]'.") from None
-    server = REManagerAPI(zmq_control_addr=queue, timeout_recv=20)
-    try:
-        yield server
-    except server.RequestFailedError as error:
-        raise STMError(f"The queue server at {queue} has refused: {error}") from None
-    except server.RequestTimeoutError:
-        raise STMError(f"No queue server answers at {queue}. Is it running?") from None
-    finally:
-        server.close()
+    from bluesky_stm.facility import manager as connection
+
+    with connection(queue) as server:
+        try:
+            yield server
+        except server.RequestFailedError as error:
+            raise STMError(f"The queue server at {queue} has refused: {error}") from None
+        except server.RequestTimeoutError:
+            raise STMError(f"No queue server answers at {queue}. Is it running?") from None
 
 
 def call(server: Any, function: str, *arguments: object) -> object:

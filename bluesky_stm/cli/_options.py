@@ -16,7 +16,23 @@ from rich.console import Console
 
 from bluesky_stm.errors import SettingsError
 
-out = Console(highlight=False, emoji=False)
+
+class Output(Console):
+    """What commands print with. Outside a terminal no line ends in the blanks that fill a table."""
+
+    def print(self, *objects: Any, **told: Any) -> None:
+        """Print as `rich.console.Console` does."""
+        if self.is_terminal:
+            super().print(*objects, **told)
+            return
+        with self.capture() as taken:
+            super().print(*objects, **told)
+        *lines, rest = taken.get().split("\n")
+        self.file.write("".join(f"{line.rstrip(' ')}\n" for line in lines) + rest)
+        self.file.flush()
+
+
+out = Output(highlight=False, emoji=False)
 if not out.is_terminal and "COLUMNS" not in os.environ:
     out.width = 10_000  # a pipe or a file takes every table whole
 

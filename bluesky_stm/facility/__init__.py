@@ -8,13 +8,14 @@ from bluesky_stm.facility._drive import explore_remotely, known_scale, rejoin
 from bluesky_stm.facility._estimate import Estimate, estimate
 from bluesky_stm.facility._heartbeat import Beat, Heartbeat, read_heartbeat, told_already
 from bluesky_stm.facility._ipython import load_ipython_extension, prompt, startup_file, unload_ipython_extension
+from bluesky_stm.facility._manager import manager
 from bluesky_stm.facility._metadata import PersistentMetadata
 from bluesky_stm.facility._outlook import Outlook, Rehearsal, outlook, rehearse, twin
 from bluesky_stm.facility._plain import PlainPlan, plain_plan, plain_plans
 from bluesky_stm.facility._pvs import PVS, PVServer, RunPVs, serve_pvs
 from bluesky_stm.facility._queue_client import QueueClient
 from bluesky_stm.facility._queue_files import write_queue_files
-from bluesky_stm.facility._queued import queued, who_asks
+from bluesky_stm.facility._queued import operator, queued, who_asks
 from bluesky_stm.facility._remote import AgentHost, Mailbox, RemoteAgent
 from bluesky_stm.facility._reopened import reopened
 from bluesky_stm.facility._session import Agents, open_session, rehearsal
@@ -56,8 +57,10 @@ __all__ = [
     "known_scale",
     "load_ipython_extension",
     "make_stm",
+    "manager",
     "open_door",
     "open_session",
+    "operator",
     "outlook",
     "packed",
     "packed_one",

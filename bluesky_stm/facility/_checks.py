@@ -8,6 +8,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -71,14 +72,14 @@ def checks(settings: Facility, here: Path = Path()) -> Iterator[Check]:
         folder = Path(settings.catalog)
         yield _space(folder)
         yield _alive(folder)
-    yield _answering("Tiled server (server)", _host_of(settings.server), "Start it; what it misses it gets at the next start.")
+    yield _tiled(settings.server)
     proxy = "Start bluesky-0MQ-proxy, or enable bluesky-stm-proxy.service."
     yield _answering("0MQ proxy (publish)", _host_of(settings.publish), proxy)
     for sink in settings.sinks:
         assert isinstance(sink, DocumentSink)
         yield _tried(f"sink {sink.name}", partial(_open_and_close, sink), "Start its server; it gets what it missed.")
     yield from _alerts(settings)
-    yield _queue(here)
+    yield _queue(here, Path(settings.catalog))
     yield from _units()
 
 
@@ -136,8 +137,37 @@ def _may_write(folder: Path) -> None:
         raise PermissionError(f"{folder} cannot be written to")
 
 
-def _queue(here: Path) -> Check:
-    files = [here / "queue" / name for name in (LISTED, PERMISSIONS.name)]
+def _tiled(address: str) -> Check:
+    """Look whether a Tiled server answers and would take a run: one without a key shows them all, and takes none."""
+    what = "Tiled server (server)"
+    answers = _answering(what, _host_of(address), "Start it; what it misses it gets at the next start.")
+    if answers.verdict != "good":
+        return answers
+
+    def ask() -> int:
+        import httpx
+        from tiled.client.context import Context
+
+        with Context.from_any_uri(address)[0] as context:
+            # A request to write that says nothing: who may not write is told so, and who may is told what is missing.
+            return context.http_client.post(f"{context.api_uri}metadata/", json={}, timeout=httpx.Timeout(ANSWER)).status_code
+
+    try:
+        status = ask()
+    except Exception as error:  # of a client of somebody else
+        return Check(what, "bad", f"{answers.said}, but not as a Tiled server: {_first_line(error)}. Look at its address.")
+    if status in (401, 403):
+        return Check(
+            what,
+            "bad",
+            f"{answers.said}, and takes nothing from here. Put a key that may write into TILED_API_KEY of the process that "
+            "measures, and of this one to see it.",
+        )
+    return Check(what, "good", f"{answers.said}, and takes what is sent")
+
+
+def _queue(here: Path, catalog: Path) -> Check:
+    what, files = "queue server", [here / "queue" / name for name in (LISTED, PERMISSIONS.name)]
     try:
         socket.create_connection(_host_of(CONTROL) or ("", 0), ANSWER).close()
     except OSError:
@@ -145,17 +175,31 @@ def _queue(here: Path) -> Check:
         said = (
             "its files are written, and it does not run" if there else "does not run; bluesky-stm queue-files writes its files"
         )
-        return Check("queue server", "absent", said)
+        return Check(what, "absent", said)
     from bluesky_stm.facility._queue_client import QueueClient
 
     def ask() -> str:
         client = QueueClient(CONTROL)
         try:
-            return str(client.items()["state"])
+            return client.environment()
         finally:
             client.close()
 
-    return _tried("queue server", ask, "Another program listens there, or the server asks for a key.")
+    answered = _tried(what, ask, "Another program listens there, or the server asks for a key.")
+    if answered.verdict != "good":
+        return answered
+    if answered.said in ("closed", "failed"):
+        return Check(what, "bad", f"answers, and its environment is {answered.said}: qserver environment open.")
+    with suppress(FileFormatError):
+        beat = read_heartbeat(catalog)
+        if beat is not None and (why := beat.dead(time.time())):
+            return Check(
+                what,
+                "bad",
+                f"says that its environment is {answered.said}, and {why}. "
+                "qserver environment destroy, then qserver environment open.",
+            )
+    return Check(what, "good", f"answers; its environment: {answered.said}")
 
 
 def _units() -> Iterator[Check]:
@@ -182,9 +226,12 @@ def _tried(what: str, act: Callable[[], object], do: str, said: str = "", where:
     try:
         found = act()
     except Exception as error:  # of a client of somebody else
-        text = str(error).strip().rstrip(".") or type(error).__name__
-        return Check(what, "bad", f"{where + ': ' if where else ''}{text}. {do}")
+        return Check(what, "bad", f"{where + ': ' if where else ''}{_first_line(error)}. {do}")
     return Check(what, "good", said or str(found or "answers"))
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
 
 
 def _host_of(address: str) -> tuple[str, int] | None:

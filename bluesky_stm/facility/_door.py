@@ -54,7 +54,7 @@ def ask(session: Session, request: str, who: str, source: str, settings: Data, r
     Returns
     -------
     str
-        What was asked, and by whom.
+        What was asked, by whom, and what it waits for.
 
     Raises
     ------
@@ -67,6 +67,8 @@ def ask(session: Session, request: str, who: str, source: str, settings: Data, r
         return f"{who} was refused: {request}"
     if steer.attended:
         said = steer.request(request, settings, reason)
+        if request != "withdraw" and (doing := session.stm.worker.doing):
+            said = f"{said}; it waits for the end of what goes on: {doing}"
     elif request != "withdraw":
         raise SettingsError("No exploration goes on here that would attend to a request. Nothing was asked.")
     else:

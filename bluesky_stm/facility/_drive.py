@@ -10,12 +10,14 @@ from typing import Any
 
 from bluesky_stm.documents import Document
 from bluesky_stm.errors import STMError, UnknownNameError
+from bluesky_stm.facility._manager import manager
 from bluesky_stm.facility._remote import AgentHost
 from bluesky_stm.facility._settings import Facility
 from bluesky_stm.facility._stream import SUBSCRIBING, DocumentStream, unpacked
 from bluesky_stm.runs import rebuild_agent
 from bluesky_stm.session import SCALES, make_scale_agent
 from bluesky_stm.settings import LengthScale
+from bluesky_stm.submission import when_ready
 from bluesky_stm.validated import JSON, Data
 
 PATIENCE = 10.0
@@ -78,16 +80,16 @@ def explore_remotely(
     """
     from bluesky_queueserver_api import BPlan
 
-    with _manager(queue) as manager, DocumentStream(subscribe) as stream:
-        host = AgentHost(make_scale_agent(scale, seed), str(uuid.uuid4()), _sender(manager), _asking(manager))
+    with _manager(queue) as server, DocumentStream(subscribe) as stream:
+        host = AgentHost(make_scale_agent(scale, seed), str(uuid.uuid4()), _sender(server), _asking(server))
         stream.wait_until_subscribed()
         described = host.agent.describe()
         asked = {"scale": scale.model_dump(mode="json"), "agent": described, "prior": list(prior)}
-        manager.item_add(BPlan(PLAN, remote=host.run, **asked))
-        if manager.status()["manager_state"] == "idle":
-            manager.queue_start()
+        when_ready(lambda: server.item_add(BPlan(PLAN, remote=host.run, **asked)))
+        if server.status()["manager_state"] == "idle":
+            server.queue_start()
         tell(f"Exploring {scale.name} as {described['name']}.")
-        return _attend(host, stream, manager, subscribe, tell)
+        return _attend(host, stream, server, subscribe, tell)
 
 
 def rejoin(subscribe: str, queue: str, tell: Tell = print) -> Data:
@@ -114,31 +116,29 @@ def rejoin(subscribe: str, queue: str, tell: Tell = print) -> Data:
     STMError
         When no exploration of a remote agent goes on there.
     """
-    with _manager(queue) as manager, DocumentStream(subscribe) as stream:
-        item = manager.queue_get(reload=True)["running_item"]
+    with _manager(queue) as server, DocumentStream(subscribe) as stream:
+        item = server.queue_get(reload=True)["running_item"]
         if item.get("name") != PLAN:
             raise STMError(f"No exploration of a remote agent goes on at {queue}: {item.get('name', 'no plan')} runs there.")
         asked = item["kwargs"]
         agent = rebuild_agent({"uid": asked["remote"], "agent": asked["agent"]})
-        host = AgentHost(agent, asked["remote"], _sender(manager), _asking(manager))
+        host = AgentHost(agent, asked["remote"], _sender(server), _asking(server))
         stream.wait_until_subscribed()
-        host.catch_up(unpacked(_result(manager, "documents_so_far", host.run)))
+        host.catch_up(unpacked(_result(server, "documents_so_far", host.run)))
         tell(f"Going on as {asked['agent']['name']} after {len(host.observations)} spectra.")
-        return _attend(host, stream, manager, subscribe, tell)
+        return _attend(host, stream, server, subscribe, tell)
 
 
 @contextmanager
 def _manager(queue: str) -> Iterator[Any]:
     """A client of the queue server; what it refuses is said in our words."""
-    from bluesky_queueserver_api.zmq import REManagerAPI
-
-    manager = REManagerAPI(zmq_control_addr=queue, timeout_recv=PATIENCE)
-    try:
-        yield manager
-    except manager.RequestFailedError as error:
-        raise STMError(f"The queue server at {queue} has refused: {error}. The tip stays where it is.") from error
-    finally:
-        manager.close()
+    with manager(queue, PATIENCE) as server:
+        try:
+            yield server
+        except server.RequestFailedError as error:
+            raise STMError(f"The queue server at {queue} has refused: {error}. The tip stays where it is.") from error
+        except server.RequestTimeoutError as error:
+            raise STMError(f"No queue server answers at {queue}. Is it running? The tip stays where it is.") from error
 
 
 def _sender(manager: Any) -> Callable[[JSON], object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -17,6 +18,7 @@ from bluesky_stm.geometry import Point
 from bluesky_stm.night import Care, Night, check_setpoint, completed_record, with_stop
 from bluesky_stm.parts import samples
 from bluesky_stm.settings import LengthScale, Limits
+from bluesky_stm.spots import WIDTHS
 from bluesky_stm.teaching import spectrum_from, tip_check_from
 from bluesky_stm.validated import Data
 
@@ -131,6 +133,7 @@ def _risks(session: Session, night: Night, care: Care, time: Estimate) -> list[s
     if len(affordable := _affordable(asked, night.budget.spectra)) < len(asked):
         left_out = ", ".join(scale.name for scale in asked[len(affordable) :])
         said.append(f"The budget of {night.budget.spectra} spectra is spent before {left_out}: give the larger scales fewer.")
+    said += [_blurred(scale) for scale in asked if scale.sites == "spots" and scale.frame / scale.pixels > _coarse(scale)]
     off = [name for name in Care.model_fields if getattr(care, name) is None]
     lost = {
         "drift": "Drift is not followed: places, and frames within frames, are missed as the surface moves.",
@@ -149,6 +152,19 @@ def _risks(session: Session, night: Night, care: Care, time: Estimate) -> list[s
     if not (night.alerts.file or night.alerts.command or night.alerts.mail):
         said.append("The night names nobody who is told when something happens (alerts); only those of the settings file are.")
     return said
+
+
+def _coarse(scale: LengthScale) -> float:
+    """Return the size of a pixel, in nm, beyond which two of the three widths at which spots are looked for are one pixel."""
+    return WIDTHS[1] * scale.patch
+
+
+def _blurred(scale: LengthScale) -> str:
+    pixel, enough = scale.frame / scale.pixels, math.ceil(scale.frame / _coarse(scale))
+    return (
+        f"A pixel of scale {scale.name!r} is {pixel:.2g} nm, more than an eighth of its patch: small spots are not told from "
+        f"noise and streaks. Take {enough} pixels or, on a bad day, twice as many."
+    )
 
 
 @dataclass(eq=False)

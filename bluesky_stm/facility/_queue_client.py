@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from bluesky_stm.errors import LostConnectionError, SettingsError, STMError
+from bluesky_stm.errors import LostConnectionError, SettingsError
+from bluesky_stm.facility._manager import connected, disconnect
 from bluesky_stm.submission import when_ready
 from bluesky_stm.validated import JSON, Data
 
@@ -28,17 +29,13 @@ class QueueClient:
     """
 
     def __init__(self, address: str) -> None:
-        try:
-            from bluesky_queueserver_api.zmq import REManagerAPI
-        except ImportError:
-            raise STMError("The queue server is not installed: pip install 'bluesky-stm[queueserver]'.") from None
         self.address = address
-        self._server: Any = REManagerAPI(zmq_control_addr=address, timeout_recv=PATIENCE)
+        self._server: Any = connected(address, PATIENCE)
         self._lock = threading.Lock()
 
     def close(self) -> None:
         """End the connection."""
-        self._server.close()
+        disconnect(self._server)
 
     def ask(self, request: str, who: str, source: str, settings: Data, reason: str = "", refused: str = "") -> str:
         """Ask something of the exploration that goes on; see `facility.ask`.
@@ -78,6 +75,16 @@ class QueueClient:
             "running": _line(running) if running else None,
             "waiting": [_line(item) for item in queue["items"][:50]],
         }
+
+    def environment(self) -> str:
+        """Return the state of the process in which plans run, in the server's words: ``closed``, ``idle`` ...
+
+        Raises
+        ------
+        LostConnectionError
+            When no server answers.
+        """
+        return str(self._with(lambda server: server.status(reload=True))["worker_environment_state"])
 
     def submit(self, plan: str, parameters: Data, user: str, group: str = "primary") -> str:
         """Put a plan into the queue, and return the uid of the item.

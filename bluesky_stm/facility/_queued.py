@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import logging
 import multiprocessing
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from bluesky_stm import parts
 from bluesky_stm.facility._plain import PlainPlan
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
     from bluesky.utils import MsgGenerator
 
     from bluesky_stm.session import Session
+
+_log = logging.getLogger(__name__)
+
+UNNAMED: Final = frozenset({"root", "Queue Server API User", "qserver-cli"})
+"""Users of an item who are no person: those that clients fill in by themselves, and the one to whom a machine belongs."""
 
 _CHOSEN = {
     "agent": parts.agents,
@@ -85,4 +91,16 @@ def who_asks() -> JSON:
     item: Any = getattr(multiprocessing.current_process(), "_running_plan_info", None) or {}
     said = {"user": item.get("user"), "user_group": item.get("user_group"), "item": item.get("item_uid")}
     known = {name: value for name, value in said.items() if value}
-    return known | ({"operator": known["user"]} if "user" in known else {})
+    return known | ({"operator": operator(known["user"])} if "user" in known else {})
+
+
+def operator(user: str) -> str:
+    """Return who operates, by the name of a user; ``unknown``, and a warning says so, where that names no person."""
+    if user not in UNNAMED:
+        return user
+    _log.warning(
+        "The user %r is no person: the operator of what follows is unknown. Name one: bluesky-stm submit --user, or the user "
+        "of the client.",
+        user,
+    )
+    return "unknown"

@@ -59,6 +59,24 @@ def test_a_request_through_the_door_is_an_event_with_its_author(session, door):
     assert len(run.spectra) == 5
 
 
+def test_a_request_during_a_topograph_is_taken_and_says_what_it_waits_for(session, door):
+    """A topograph may take half an hour, in which nobody else attends to a person."""
+    said, scan = [], session.stm.controller.scan
+
+    def asked(frame, line_time=None, progress=None):
+        def tell(done, total):
+            progress(done, total)
+            if not said:
+                said.append(door.ask("budget", "Ada", "the desk", {"spectra": 4}))
+
+        return scan(frame, line_time, tell)
+
+    session.stm.controller.scan = asked
+    session.RE(session.night({"drift": False, "tip": False}))
+    assert "it waits for the end of what goes on: stm_scanner, " in said[0] and "of 32 lines" in said[0]
+    assert len(session.catalog[-1].spectra) == 4
+
+
 def test_a_withdrawal_does_not_wait_for_the_next_safe_place(session, door):
     run = explore(session, lambda: door.ask("withdraw", "Ada", "the desk", {}, "smoke"))
     assert session.stm.withdrawn and "smoke" in run.stop["reason"] and len(run.spectra) == 1

@@ -127,6 +127,7 @@ def test_the_doctor_shows_what_holds(file, monkeypatch):
     unwrapped = "".join(shown.split())
     for word in ("bluesky_stm.yaml", "cleavedonMonday", "Ada", "-1.5,1.5", "terrace"):
         assert word in unwrapped
+    assert not any(line.endswith(" ") for line in shown.splitlines()), "no terminal shows these blanks"
 
 
 def test_a_scale_that_names_no_scalarizer_seeks_the_smallest_gap_through_every_door(file):

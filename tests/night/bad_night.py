@@ -41,12 +41,10 @@ KEPT = ("within", "error", "drift", "creep", "hysteresis")
 PROFILE = BAD_DAY.changed(drift=(0.8 * HOUR, -0.6 * HOUR), creep=0.01, tip_changes=0.0)
 FOUND = {"scalarizer": {"name": "gap", "prefer": "small"}, "child": "confident"}
 # A frame wider than the range of the hysteresis needs a run-up at each place; a smaller one has to be entered the same way.
-SMALL = tuple(
-    {**scale, "pixels": 96, "entry": 80}
-    for scale in (
-        {"name": "large", "frame": 50, "patch": 3, "step": 1, "seeds": 20, "budget": 60},
-        {"name": "defect", "frame": 10, "patch": 1.2, "step": 0.4, "seeds": 10, "budget": 30},
-    )
+# Spots 1 nm wide are told from streaks, which are a line high, by four lines or more.
+SMALL = (
+    {"name": "large", "frame": 50, "pixels": 192, "patch": 3, "step": 1, "seeds": 20, "budget": 60, "entry": 80},
+    {"name": "defect", "frame": 10, "pixels": 96, "patch": 1.2, "step": 0.4, "seeds": 10, "budget": 30, "entry": 80},
 )
 SCALES = (
     {"name": "mesa", "frame": 200, "pixels": 512, "patch": 8, "step": 4, "seeds": 60, "budget": 80, "run_up": 80},

@@ -216,6 +216,16 @@ def test_the_outlook_counts_the_budget_in_spectra_names_what_is_sought_and_what_
     assert "Risk: The budget of 40 spectra is spent before three: give the larger scales fewer." in rest
 
 
+def test_the_outlook_says_where_pixels_are_too_coarse_for_the_spots_that_are_sought(session):
+    scale = {"name": "wide", "frame": 50, "patch": 3, "step": 1, "budget": 30}
+    coarse, fine, raster = (
+        outlook(session, {"scales": [{**scale, **change}]}).risks
+        for change in ({"pixels": 96}, {"pixels": 192}, {"pixels": 96, "sites": "raster"})
+    )
+    assert any("A pixel of scale 'wide' is 0.52 nm" in risk and "Take 134 pixels" in risk for risk in coarse)
+    assert not any("pixel" in risk for risk in (*fine, *raster))
+
+
 def test_a_night_is_rehearsed_on_the_twin_and_leaves_nothing_behind(tmp_path, small):
     place = Facility.parse({"catalog": tmp_path / "kept", "microscope": "nanonis:nobody.example"})
     seen = rehearse(place, {**small, "beside": ["a real cryostat"], "alerts": {"file": str(tmp_path / "told")}})

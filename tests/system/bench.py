@@ -1,6 +1,5 @@
 """The servers of a facility on loopback: Redis, RE manager, 0MQ proxy, and a client of the queue."""
 
-import gc
 import json
 import os
 import random
@@ -14,8 +13,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-import zmq
 
+from bluesky_stm.facility._manager import disconnect
 from bluesky_stm.storage import open_catalog
 
 pytest.importorskip("bluesky_queueserver_api", reason="pip install 'bluesky-stm[queueserver]'")
@@ -66,20 +65,12 @@ def answers(port):
 
 @contextmanager
 def client_of(**addresses):
-    """A client of the queue server; its own ``close`` leaves its 0MQ contexts open."""
-    before = {id(context) for context in contexts()}
+    """A client of the queue server."""
     client = REManagerAPI(**addresses, timeout_recv=15)
-    its_own = [context for context in contexts() if id(context) not in before]
     try:
         yield client
     finally:
-        client.close()
-        for context in its_own:
-            context.destroy(linger=0)
-
-
-def contexts():
-    return [thing for thing in gc.get_objects() if issubclass(type(thing), zmq.Context)]
+        disconnect(client)
 
 
 class Bench:

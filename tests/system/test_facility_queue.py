@@ -1,5 +1,6 @@
 """The queue server on loopback: Redis, RE manager, 0MQ proxy; explorations queued as plain JSON, and an agent elsewhere."""
 
+import json
 import subprocess
 import time
 from contextlib import ExitStack
@@ -7,6 +8,7 @@ from contextlib import ExitStack
 import numpy as np
 import pytest
 
+from bluesky_stm.facility import Facility, _checks, checks
 from bluesky_stm.geometry import Frame
 from bluesky_stm.measurements import Quality
 from bluesky_stm.runs import rebuild_agent, replay
@@ -44,7 +46,8 @@ def test_a_multiscale_exploration_is_queued_as_plain_json_and_runs_to_its_end(be
     assert defect.start["parent_run"] == terrace.uid
     assert [len(run.spectra) for run in (terrace, defect)] == [5, 5]
     assert {run.start["scalarizer"]["name"] for run in (terrace, defect)} == {"integral"}
-    assert terrace.start["user_group"] == "primary" and terrace.start["operator"] == terrace.start["user"], "who asked"
+    assert (terrace.start["user"], terrace.start["user_group"]) == ("Queue Server API User", "primary")
+    assert terrace.start["operator"] == "unknown", "a client that names nobody"
     assert terrace.start["item"] == defect.start["item"] == bench.client.history_get()["items"][0]["item_uid"]
     parent, child = (Frame.from_dict(run.start["frame"]) for run in (terrace, defect))
     assert parent.contains(child.corners, margin=-1e-6).all()
@@ -151,10 +154,34 @@ def test_a_plan_is_submitted_from_a_shell_and_refused_there_in_its_own_words(ben
         env=bench.environment, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert refused.returncode == 2 and "outside" in refused.stderr and "Nothing has moved" in refused.stderr
-    assert "In the queue as" in bench.call("bluesky-stm", "submit", "spectra_at", "points=[[1,0]]", "--queue", bench.queue)
+    asked = ["submit", "spectra_at", "points=[[1,0]]", "--queue", bench.queue, "--user", "Ada"]
+    assert "In the queue as" in bench.call("bluesky-stm", *asked)
     bench.client.history_clear()
     bench.client.queue_start()
     assert bench.result()["exit_status"] == "completed"
+    assert bench.newest().start["operator"] == "Ada"
+
+
+def test_the_doctor_tells_an_open_environment_from_one_that_died_or_was_closed(bench, monkeypatch):
+    monkeypatch.setattr(_checks, "CONTROL", bench.queue)
+
+    def found(catalog=bench.catalog):
+        (check,) = [
+            one for one in checks(Facility.parse({"catalog": str(catalog)}), bench.folder) if one.what == "queue server"
+        ]
+        return check
+
+    assert found().verdict == "good" and "idle" in found().said
+    dead = bench.folder / "left"
+    dead.mkdir()
+    beat = json.loads((bench.catalog / "heartbeat.json").read_text())
+    (dead / "heartbeat.json").write_text(json.dumps({**beat, "time": beat["time"] - 1e6, "host": "elsewhere"}))
+    assert found(dead).verdict == "bad" and "is silent" in found(dead).said and "environment destroy" in found(dead).said
+    bench.client.environment_close()
+    bench.client.wait_for_idle(timeout=60)
+    assert found().verdict == "bad" and "environment is closed: qserver environment open" in found().said
+    bench.client.environment_open()
+    bench.client.wait_for_idle(timeout=120)
 
 
 def test_a_failing_item_does_not_stop_a_queue_that_is_told_so(bench):

@@ -13,7 +13,7 @@ import pytest
 from chromium import NEEDED, opened
 
 import bluesky_stm.facility
-from bluesky_stm.facility import Facility, open_session
+from bluesky_stm.facility import Facility, checks, open_session
 from bluesky_stm.plans import explore
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
@@ -104,6 +104,20 @@ def test_a_run_is_read_back_from_the_server_by_another_process(served):
     assert {"agent", "maps", "primary", "topograph"} <= set(found["streams"])
     assert found["shape"] == [4, 121] and found["image"] == [1, 32, 32]
     assert found["last"] == pytest.approx(np.asarray(spectra[-1].current)[-1], rel=1e-12)
+
+
+def test_the_doctor_tells_a_server_that_would_take_a_run_from_one_whose_key_is_missing_or_wrong(served, tmp_path, monkeypatch):
+    settings = Facility.parse({"catalog": tmp_path, "server": served[1]})
+
+    def found():
+        (check,) = [one for one in checks(settings, tmp_path) if one.what == "Tiled server (server)"]
+        return check
+
+    assert found().verdict == "good" and "takes what is sent" in found().said
+    monkeypatch.setenv("TILED_API_KEY", "another")
+    assert found().verdict == "bad"
+    monkeypatch.delenv("TILED_API_KEY")
+    assert found().verdict == "bad" and "TILED_API_KEY" in found().said
 
 
 @NEEDED
