@@ -66,7 +66,7 @@ benchmarks: $(VENV)/installed
 	$(MAKE) speed
 
 speed: $(VENV)/installed
-	$(BIN)/python benchmarks/bench_speed.py benchmarks/results/speed.md $(PARTS)
+	$(BIN)/python benchmarks/bench_speed.py benchmarks/results/speed.md $(PARTS) $(if $(REPEATS),--repeats $(REPEATS))
 
 # The pictures of README and documentation, of a run of the demo; needs Chromium.
 pictures: $(VENV)/installed demo

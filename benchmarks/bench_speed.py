@@ -1,11 +1,12 @@
 """What everything around physics and linear algebra costs, beside the build of commit 2037f2f.
 
-    make speed [PARTS="surface start"]
-    python benchmarks/bench_speed.py benchmarks/results/speed.md [surface ...]
+    make speed [PARTS="surface start"] [REPEATS=5]
+    python benchmarks/bench_speed.py benchmarks/results/speed.md [surface ...] [--repeats 5]
 
 Both builds are installed into folders of their own, and measured in turn by processes that see one of them only, with one
-thread each and the same packages of others. A figure is processor time, the median of five such processes (``--repeats``).
-Rows of parts of the table that were not asked for stay as they are in the file.
+thread each and the same packages of others. A figure is processor time, the median of such processes. Rows of parts of the
+table that were not asked for stay as they are in the file; below it stands what each part was measured with, and how many
+other processes wanted the processors at that time.
 """
 
 import argparse
@@ -150,6 +151,13 @@ def commit():
     return say("rev-parse", "--short", "HEAD") + "+" * bool(say("status", "--porcelain", "--", *TREE))
 
 
+def without(line, parts):
+    """Return the line on how some parts were measured with others than ``parts`` left in it; empty where none is left."""
+    named, rest = line.removeprefix("Rows of ").split(":", 1)
+    left = [part for part in named.split(", ") if part not in parts]
+    return f"Rows of {', '.join(left)}:{rest}" if left else ""
+
+
 def main():
     """Measure what is asked for, and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -164,11 +172,9 @@ def main():
     before = asked.file.read_text().splitlines() if asked.file.exists() else []
     kept = [line for line in before if line.startswith("| ") and line.split(" | ")[0][2:] not in (*parts, "part")]
     rows = [written(row, found[row.part]) for row in ROWS if row.part in found]
-    version = f"Python {sys.version.split()[0]}, median of {asked.repeats}"
+    version = f"Python {sys.version.split()[0]}, median of {asked.repeats} at a load of {os.getloadavg()[1]:.0f}"
     made = [f"Rows of {', '.join(parts)}: beside commit {OLD}, {version}, by commit {commit()}."]
-    made += [
-        line for line in before if line.startswith("Rows of ") and not set(line[8:].split(":")[0].split(", ")) & set(parts)
-    ]
+    made += [left for line in before if line.startswith("Rows of ") and (left := without(line, parts))]
     head = [
         "| part | measure | this build | beside: the old build, or what is named | ratio | bar |",
         "|---|---|---|---|---|---|",

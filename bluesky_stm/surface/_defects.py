@@ -392,7 +392,9 @@ def _drawn(population: Population, number: int, i: int, j: int) -> Floats:
     species = population.species[number]
     rng = block_rng(population.seed, species.name, i, j)
     most = _MOST * max(1.0, species.in_region)
-    count = rng.poisson(species.density / 100 * _BLOCK**2 * most)
-    places = (np.array([i, j]) + rng.random((count, 2))) * _BLOCK
-    size = 1 + species.spread * np.clip(rng.standard_normal(count), -2.5, 2.5)
-    return np.column_stack([places, size, np.full(count, number), rng.random(count) * most])
+    drawn = np.empty((rng.poisson(species.density / 100 * _BLOCK**2 * most), 5))
+    if len(drawn):
+        drawn[:, :2] = (np.array([i, j]) + rng.random((len(drawn), 2))) * _BLOCK
+        drawn[:, 2] = 1 + species.spread * np.clip(rng.standard_normal(len(drawn)), -2.5, 2.5)
+        drawn[:, 3], drawn[:, 4] = number, rng.random(len(drawn)) * most
+    return drawn
