@@ -299,20 +299,28 @@ class Cells {
       }
     });
   }
-  /** Outline, in nm, of the cells for which something holds: a rectangle for each of their runs in a row. */
-  outline(holds, width, height) {
-    const [high, wide] = [height / this.index.length, width / this.index[0].length];
-    const runs = [];
+  /** Outline, in nm, of the cells of some candidates: a rectangle for each of their runs in rows that are alike. */
+  outline(chosen, width, height) {
+    const [rows, columns] = [this.index.length, this.index[0].length];
+    const xs = Array.from({ length: columns + 1 }, (_, k) => ((k * width) / columns).toFixed(3));
+    const y = (row) => (height * (1 - row / rows)).toFixed(3);
+    let [path, open, from, before] = ["", [], 0, ""];
+    const close = (to) => open.forEach(([first, end]) => (path += `M${xs[first]},${y(to)}H${xs[end]}V${y(from)}H${xs[first]}z`));
     this.index.forEach((cells, row) => {
-      for (let start = 0; start < cells.length; start++) {
-        if (!holds(cells[start])) continue;
-        let end = start;
-        while (end < cells.length && holds(cells[end])) end++;
-        runs.push(`M${(start * wide).toFixed(3)},${(height - (row + 1) * high).toFixed(3)}h${((end - start) * wide).toFixed(3)}v${high.toFixed(3)}h${((start - end) * wide).toFixed(3)}z`);
-        start = end;
+      const runs = [];
+      for (let k = 0; k < columns; k++) {
+        if (!chosen[cells[k]]) continue;
+        const first = k;
+        while (k < columns && chosen[cells[k]]) k++;
+        runs.push([first, k]);
       }
+      const now = runs.join(";");
+      if (now === before) return;
+      close(row);
+      [open, from, before] = [runs, row, now];
     });
-    return runs.join("");
+    close(rows);
+    return path;
   }
   read(values, [along, up]) {
     const row = this.index[Math.floor(up * this.index.length)];

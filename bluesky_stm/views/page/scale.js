@@ -373,7 +373,7 @@ class Scale {
     const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
     const scatter = Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length);
     const least = Math.SQRT1_2 * scatter;
-    const outline = this.cells.outline((cell) => std[cell] > least, ...frame.size);
+    const outline = this.cells.outline(Uint8Array.from(std, (value) => value > least), ...frame.size);
     this.mean.hatch(outline);
     if (outline) this.mean.remark("guess", `extrapolated: the uncertainty is above ${tell(least, this.run.units, 2)}, 0.7 of the scatter of the values so far; the colour is little more than a guess`);
   }
