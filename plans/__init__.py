@@ -12,7 +12,7 @@ from bluesky_stm.plans._child_frame import (
 )
 from bluesky_stm.plans._drift import DriftCheck, DriftFinder, measure_drift
 from bluesky_stm.plans._fields import with_fields_checked
-from bluesky_stm.plans._lockin import calibrate_lockin
+from bluesky_stm.plans._lockin import auto_phase, calibrate_lockin
 from bluesky_stm.plans._multiscale import explore_multiscale
 from bluesky_stm.plans._overview import Parent
 from bluesky_stm.plans._recalled import RecalledRun
@@ -78,6 +78,7 @@ __all__ = [
     "TipCheck",
     "Warned",
     "approach",
+    "auto_phase",
     "calibrate_lockin",
     "check_tip",
     "cits_grid",

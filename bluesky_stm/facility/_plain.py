@@ -35,6 +35,7 @@ MEASURING: Final = (
     "measure_drift",
     "check_tip",
     "calibrate_lockin",
+    "auto_phase",
     "move_frame",
     "withdraw",
     "approach",

@@ -24,6 +24,7 @@ MEASURING = [
         "check_tip",
         "measure_drift",
         "calibrate_lockin",
+        "auto_phase",
         "withdraw",
         "approach",
         "take_topograph",

@@ -8,6 +8,7 @@ import pytest
 from bluesky_stm import simulated
 from bluesky_stm.calibration import calibrate
 from bluesky_stm.errors import SettingsError
+from bluesky_stm.measurements import Setpoint
 from bluesky_stm.plans import calibrate_lockin
 from bluesky_stm.plans._lockin import recalibrated
 from bluesky_stm.protocols import LockInSettings, SweepSettings
@@ -51,3 +52,11 @@ def test_a_lock_in_that_is_off_is_not_calibrated_and_nothing_is_changed(session)
         session.RE(calibrate_lockin(session.stm))
     assert session.stm.controller.get_lockin().response == before.response
     assert len(session.catalog) == 0
+
+
+def test_spectra_that_are_all_clipped_do_not_calibrate_it_and_that_is_said(session):
+    before = session.stm.controller.get_lockin()
+    session.stm.sweep.settings = SweepSettings(-0.8, 0.8, 41, setpoint=Setpoint(-0.05, 1.0))
+    with pytest.raises(SettingsError, match="clipped or incomplete"):
+        session.RE(calibrate_lockin(session.stm, 2))
+    assert session.stm.controller.get_lockin().response == before.response

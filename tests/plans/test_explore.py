@@ -7,7 +7,7 @@ import pytest
 
 from bluesky_stm.errors import LimitError, SettingsError
 from bluesky_stm.geometry import Frame
-from bluesky_stm.plans import Parent, calibrate_lockin, check_tip, cits_grid, explore, spectra_at
+from bluesky_stm.plans import Parent, auto_phase, calibrate_lockin, check_tip, cits_grid, explore, spectra_at
 from bluesky_stm.runs import replay
 from bluesky_stm.settings import LengthScale
 
@@ -19,7 +19,7 @@ def test_a_topograph_comes_first_then_decisions_and_spectra_take_turns(RE, docs,
     assert replay(docs).agrees
 
 
-@pytest.mark.parametrize("name", ["explore", "spectra_at", "cits_grid", "check_tip", "calibrate_lockin"])
+@pytest.mark.parametrize("name", ["explore", "spectra_at", "cits_grid", "check_tip", "calibrate_lockin", "auto_phase"])
 def test_a_sweep_outside_the_limits_is_refused_before_a_run_begins(RE, docs, stm, agent, name):
     begin = {
         "explore": lambda: explore(stm, agent),
@@ -27,6 +27,7 @@ def test_a_sweep_outside_the_limits_is_refused_before_a_run_begins(RE, docs, stm
         "cits_grid": lambda: cits_grid(stm, (2, 2), Frame((0, 0), (2, 2), (8, 8))),
         "check_tip": lambda: check_tip(stm),
         "calibrate_lockin": lambda: calibrate_lockin(stm),
+        "auto_phase": lambda: auto_phase(stm),
     }
     place = stm.tip.position
     assert stm.sweep.settings.start == -1.5

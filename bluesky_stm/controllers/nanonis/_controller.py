@@ -21,7 +21,7 @@ from bluesky_stm.controllers.nanonis._drift import NanonisDrift
 from bluesky_stm.controllers.nanonis._guard import TipGuard
 from bluesky_stm.controllers.nanonis._interlocks import Interlocks, read_interlocks
 from bluesky_stm.controllers.nanonis._link import Announce
-from bluesky_stm.controllers.nanonis._links import RUNNING, STOPPING, Links, Versions
+from bluesky_stm.controllers.nanonis._links import GRID, RUNNING, STOPPING, Links, Versions
 from bluesky_stm.controllers.nanonis._lockin import Look, NanonisLockIn
 from bluesky_stm.controllers.nanonis._meeting import Meeting
 from bluesky_stm.controllers.nanonis._scan import NanonisScanning
@@ -263,7 +263,7 @@ class NanonisController(BaseController):
         return self._links.status()
 
     def running(self) -> dict[str, bool]:
-        """Return True while a sweep, a scan or an approach is under way, whoever began it."""
+        """Return True while a grid experiment, a sweep, a scan or an approach is under way, whoever began it."""
         return {act: self._links.is_running(act) for act in RUNNING}
 
     def stop(self) -> None:
@@ -292,8 +292,10 @@ class NanonisController(BaseController):
 
     def _stop_everything(self) -> None:
         """Try all of it, whatever single answers look like, and say only then what was refused."""
+        ends = [("FolMe.Stop", ()), *(command for act, command in STOPPING.items() if act != GRID)]
         steps: list[Callable[[], object]] = [
-            *(partial(self._links.watch.ask, command, *values) for command, values in (("FolMe.Stop", ()), *STOPPING.values())),
+            self._end_grid,
+            *(partial(self._links.watch.ask, command, *values) for command, values in ends),
             self._guard.wait_for_passage,
             self._close_feedback,
             partial(self._links.until, self._all_is_over, "The end of all acts"),
@@ -309,6 +311,10 @@ class NanonisController(BaseController):
         self._guard.check_feedback()
         if refusals:
             raise type(refusals[0])("; ".join(map(str, refusals)))
+
+    def _end_grid(self) -> None:
+        if self._links.is_running(GRID):
+            self._links.watch.ask(STOPPING[GRID][0])
 
     def _close_feedback(self) -> None:
         self._links.until(lambda: self.status() is not ZStatus.SWITCHING_OFF, "The end of switching off")

@@ -27,19 +27,44 @@ SMALLEST_SETPOINT: Final = 0.001
 FASTEST: Final = 10_000.0
 """Speed of the tip, in nm/s; the protocol does not say what the scanner can do."""
 
+GRID: Final = "grid experiment"
+
 RUNNING: Final = {
+    GRID: "Pattern.ExpStatusGet",
     "sweep": "BiasSpectr.StatusGet",
     "z sweep": "ZSpectr.StatusGet",
     "scan": "Scan.StatusGet",
     "approach": "AutoApproach.OnOffGet",
 }
 STOPPING: Final[dict[str, tuple[str, tuple[int, ...]]]] = {
+    GRID: ("Pattern.ExpStop", ()),
     "sweep": ("BiasSpectr.Stop", ()),
     "z sweep": ("ZSpectr.Stop", ()),
     "scan": ("Scan.Action", (ScanAction.STOP, 0)),
     "approach": ("AutoApproach.OnOffSet", (0,)),
 }
-"""Commands by act: the one that asks if it is under way, and the one that ends it, which is harmless where it is not."""
+"""Commands by act: the one that asks if it is under way, and the one that ends it, which is harmless where it is not.
+
+A grid experiment comes first, for it begins one sweep after the other. Nobody here begins one: it is always a person's.
+"""
+
+
+def runs(link: Link, act: str) -> bool:
+    """Return True while an act is under way, whoever began it; a software without the module of grid experiments runs none.
+
+    Parameters
+    ----------
+    link : Link
+        Over which it is asked.
+    act : str
+        One of `RUNNING`.
+    """
+    try:
+        return bool(link.ask(RUNNING[act])[0])
+    except NanonisError:
+        if act == GRID:
+            return False
+        raise
 
 
 @dataclass(frozen=True)
@@ -211,9 +236,9 @@ class Links:
         Parameters
         ----------
         act : str
-            ``"sweep"``, ``"z sweep"``, ``"scan"`` or ``"approach"``.
+            One of `RUNNING`.
         """
-        return bool(self.watch.ask(RUNNING[act])[0])
+        return runs(self.watch, act)
 
     def full_scale(self) -> float:
         """Return the end of the preamplifier's range, in nA, at the gain that it has now."""

@@ -8,7 +8,7 @@ import time
 from bluesky_stm.controllers.nanonis._claim import Claim
 from bluesky_stm.controllers.nanonis._guard import RETREATING, TipGuard
 from bluesky_stm.controllers.nanonis._link import Link
-from bluesky_stm.controllers.nanonis._links import POLL, RUNNING, STOPPING
+from bluesky_stm.controllers.nanonis._links import POLL, RUNNING, STOPPING, runs
 from bluesky_stm.controllers.nanonis_wire._commands import ZStatus
 from bluesky_stm.errors import STMError
 
@@ -63,7 +63,7 @@ class Meeting:
             When such a tip is found after a connection was lost: what was being done cannot go on. Also while an act of
             somebody else is running then.
         """
-        running = [act for act, command in RUNNING.items() if link.ask(command)[0]]
+        running = [act for act in RUNNING if runs(link, act)]
         if self._links.read_only:
             return
         if self._armed and (foreign := [act for act in running if act not in self._links.own]):
@@ -75,7 +75,7 @@ class Meeting:
             log.warning("A %s was still running: it is stopped.", act)
             command, values = STOPPING[act]
             link.ask(command, *values)
-            self._links.until(lambda act=act: not link.ask(RUNNING[act])[0], f"The end of a {act}")  # type: ignore[misc]
+            self._links.until(lambda act=act: not runs(link, act), f"The end of a {act}")  # type: ignore[misc]
         if not self._stays_held(link) and self._is_safe(link):
             self._guard.passing = False
             return

@@ -168,8 +168,6 @@ Pattern.CloudSet | I i Nf Nf |
 Pattern.ExpOpen | |
 Pattern.ExpPause | I |
 Pattern.ExpStart | H |
-Pattern.ExpStatusGet | | I
-Pattern.ExpStop | |
 Pattern.GridGet | | i i f f f f f
 Pattern.GridSet | I i i I f f f f f |
 Pattern.LineGet | | i f f f f

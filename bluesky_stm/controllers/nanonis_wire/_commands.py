@@ -130,6 +130,8 @@ _SINGLE: Final = {
     "Piezo.SensGet": Types("", "f f f"),
     "Piezo.DriftCompSet": Types("i f f f f", ""),
     "Piezo.DriftCompGet": Types("", "I f f f I I I f"),
+    "Pattern.ExpStatusGet": Types("", "I"),
+    "Pattern.ExpStop": Types("", ""),
     "Marks.PointDraw": Types("f f s I", ""),
     "Marks.PointsErase": Types("i", ""),
     "Marks.PointsGet": Types("", "i Nf Nf i NS NI NI"),
