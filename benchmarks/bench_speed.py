@@ -151,11 +151,21 @@ def commit():
     return say("rev-parse", "--short", "HEAD") + "+" * bool(say("status", "--porcelain", "--", *TREE))
 
 
-def without(line, parts):
-    """Return the line on how some parts were measured with others than ``parts`` left in it; empty where none is left."""
-    named, rest = line.removeprefix("Rows of ").split(":", 1)
-    left = [part for part in named.split(", ") if part not in parts]
-    return f"Rows of {', '.join(left)}:{rest}" if left else ""
+def merged(before, parts, rows, told):
+    """Return the page with new ``rows`` of some parts, ``told`` how they were measured; the rest stays as it was ``before``."""
+    kept, notes = [], [told]
+    for line in before.splitlines():
+        if line.startswith("| ") and line.split(" | ")[0][2:] not in (*parts, "part"):
+            kept.append(line)
+        elif line.startswith("Rows of ") and ": beside commit" in line:
+            named, how = line.removeprefix("Rows of ").split(":", 1)
+            left = [part for part in named.split(", ") if part not in parts]
+            notes += [f"Rows of {', '.join(left)}:{how}"] if left else []
+    head = [
+        "| part | measure | this build | beside: the old build, or what is named | ratio | bar |",
+        "|---|---|---|---|---|---|",
+    ]
+    return "\n".join([__doc__, *head, *sorted([*rows, *kept]), "", *notes]) + "\n"
 
 
 def main():
@@ -169,17 +179,10 @@ def main():
     with TemporaryDirectory() as folder:
         builds = {name: build(of, Path(folder) / name) for name, of in (("new", None), ("old", OLD))}
         found = {part: compared(part, builds, asked.repeats) for part in parts}
-    before = asked.file.read_text().splitlines() if asked.file.exists() else []
-    kept = [line for line in before if line.startswith("| ") and line.split(" | ")[0][2:] not in (*parts, "part")]
     rows = [written(row, found[row.part]) for row in ROWS if row.part in found]
     version = f"Python {sys.version.split()[0]}, median of {asked.repeats} at a load of {os.getloadavg()[1]:.0f}"
-    made = [f"Rows of {', '.join(parts)}: beside commit {OLD}, {version}, by commit {commit()}."]
-    made += [left for line in before if line.startswith("Rows of ") and (left := without(line, parts))]
-    head = [
-        "| part | measure | this build | beside: the old build, or what is named | ratio | bar |",
-        "|---|---|---|---|---|---|",
-    ]
-    asked.file.write_text("\n".join([__doc__, *head, *sorted([*rows, *kept]), "", *made]) + "\n")
+    told = f"Rows of {', '.join(parts)}: beside commit {OLD}, {version}, by commit {commit()}."
+    asked.file.write_text(merged(asked.file.read_text() if asked.file.exists() else "", parts, rows, told))
     print(asked.file.read_text())
 
 
