@@ -39,10 +39,10 @@ def _kept(name, asked):
 
 def tell(name, scales, rows):
     """Write the table of all nights so far, and the rows it was made from."""
-    frames = ", ".join(f"{scale['frame']:g}" for scale in scales)
+    frames = ", ".join(f"{scale['frame']:g} nm ({scale.get('pixels', 256)} pixels)" for scale in scales)
     seeds = ", ".join(map(str, sorted({row["seed"] for row in rows})))
     lines = [
-        f"Frames of {frames} nm, seeds {seeds}, each of which has a vacancy in its first frame. Bad_day with a drift "
+        f"Frames of {frames}, seeds {seeds}, each of which has a vacancy in its first frame. Bad_day with a drift "
         "of 1 nm/h, creep of 1 % a decade and hysteresis of 2.5 %; in each night three tip changes, three clipped "
         "spectra, two lost contacts, one dead socket, one killed item and one person who moves the tip by 7 nm during "
         "a sweep. On a good day nothing goes wrong. Over TCP Safe Tip withdraws the tip where contact is lost, and the "
