@@ -1,5 +1,6 @@
 """The connections of a Nanonis controller: lost, taken, come back, and what is safe meanwhile."""
 
+import socket
 import subprocess
 import sys
 import threading
@@ -9,6 +10,7 @@ import pytest
 
 from bluesky_stm.controllers import RealClock, SimulatedController
 from bluesky_stm.controllers.nanonis import NanonisController
+from bluesky_stm.controllers.nanonis._socket import GuardedSocket
 from bluesky_stm.controllers.nanonis_server import NanonisServer
 from bluesky_stm.controllers.nanonis_wire._commands import ZStatus
 from bluesky_stm.errors import LostConnectionError
@@ -104,3 +106,14 @@ def test_a_controller_at_work_that_is_killed_leaves_the_tip_safe(end):
         assert controller.get_feedback()
         assert controller.get_bias() == pytest.approx(-1.5)
         controller.close()
+
+
+def test_nothing_is_given_at_once_where_nothing_is_asked_for():
+    """The vendor's client asks a thousand times for no bytes after each answer: half of what a spectrum cost."""
+    ends = socket.create_server(("127.0.0.1", 0))
+    with ends, socket.create_connection(ends.getsockname()) as connection:
+        guarded = GuardedSocket(connection, read_only=False)
+        guarded.deadline = 0.0  # whatever asks the connection is late
+        assert guarded.recv(0) == b""
+        with pytest.raises(TimeoutError):
+            guarded.recv(1)
