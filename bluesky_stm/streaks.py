@@ -2,11 +2,8 @@
 
 For some pixels something sits at the tip, or the tip is a little longer; then all is as before. No feature of a surface looks
 like that: it would be many pixels long and a line or two high, with abrupt ends. Streaks of a bad day outnumber the defects of
-a frame, and are as high. What is done about them is what Gwyddion calls *Remove Scars* and *Align Rows* [1]_.
-
-References
-----------
-.. [1] D. Nečas and P. Klapetek, Cent. Eur. J. Phys. 10, 181 (2012), doi:10.2478/s11534-011-0096-2
+a frame, and are as high. What is done about them is what Gwyddion calls *Remove Scars* and *Align Rows* (D. Nečas and
+P. Klapetek, Cent. Eur. J. Phys. 10, 181 (2012), doi:10.2478/s11534-011-0096-2).
 """
 
 from __future__ import annotations
