@@ -89,10 +89,13 @@ class Armed:
         Raises
         ------
         NanonisError
-            When one does not read back.
+            When one is refused, or does not read back.
         """
         if not self._links.read_only:
-            self.interlocks.send(self._links)
+            try:
+                self.interlocks.send(self._links)
+            except NanonisError as refusal:
+                raise NanonisError(f"The interlocks could not all be set, and nothing else was done. {refusal}") from refusal
         wanted = self.interlocks.wanted
         read = _safe_tip(self._links)
         self._expected = {**read, **wanted}
