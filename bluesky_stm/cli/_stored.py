@@ -289,7 +289,8 @@ def import_file(
             outcome = "refused" if one.run is None else "there already" if one.known else "imported"
             counted[outcome] += 1
             names = one.paths[0].name + (f" and {len(one.paths) - 1} spectra" if len(one.paths) > 1 else "")
-            out.print(f"{names}: {outcome if one.run is None or one.known else one.run!r}", markup=False)
+            told = outcome if one.run is None or one.known else repr(one.run)
+            out.print(f"{names}: {told}", markup=False)
             if one.words:
                 out.print(f"  {one.words}", markup=False)
     out.print(", ".join(f"{count} {outcome}" for outcome, count in counted.items()) + ".")

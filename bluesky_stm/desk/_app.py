@@ -163,7 +163,10 @@ class _Pages:
             raise Refused("not-found", "There is no such run.")
         try:
             with open_catalog(self.desk.catalog, write=False) as catalog:
-                return page([RunRecord.of(catalog[uid].documents())])
+                run = catalog[uid]
+                record = RunRecord.of(run.documents())
+                record.faults = run.faults
+                return page([record])
         except STMError as error:
             raise Refused("not-found", str(error)) from None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,6 @@ from bluesky_stm.desk._live_record import LiveRecord
 from bluesky_stm.desk._people import Person
 from bluesky_stm.desk._proposals import Proposal, Proposals
 from bluesky_stm.desk._questions import Questions
-from bluesky_stm.documents import Document
 from bluesky_stm.parts import KINDS
 from bluesky_stm.storage import Catalog, Follower, listed, open_catalog
 from bluesky_stm.validated import JSON, Data
@@ -104,6 +103,7 @@ class Tools:
                 "warnings": [f"after {count} spectra: {text}" for count, text in record.warnings],
                 "exit": record.stop_document.get("exit_status", "goes on"),
                 "reason": record.stop_document.get("reason", ""),
+                "altered": list(record.faults),
             }
         )
 
@@ -348,16 +348,15 @@ class Tools:
         if record is not None and (run == "" or record.uid == run):
             return record
         with self._opened() as catalog:
-            return RunRecord.of(self._documents(catalog, run))
+            stored = self._stored(catalog, run)
+            record = RunRecord.of(stored.documents())
+            record.faults = stored.faults
+            return record
 
     def _stored(self, catalog: Catalog, run: str) -> Any:
         if not (8 <= len(run) <= 40 and set(run) <= set("0123456789abcdef-")):
             raise Refused("not-found", "A run is named by its uid, or the first eight digits of it.")
         return catalog[run]
-
-    def _documents(self, catalog: Catalog, run: str) -> Iterable[Document]:
-        documents: Iterable[Document] = self._stored(catalog, run).documents()
-        return documents
 
 
 def _reason(text: str) -> str:

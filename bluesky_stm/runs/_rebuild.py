@@ -122,6 +122,24 @@ def taught_documents(run: Run) -> Iterator[Document]:
         yield from one.documents()
 
 
+def learned_from(run: Run) -> list[Run]:
+    """Return the other runs from which the agent of a run learned: those that it resumes, and those that it was given.
+
+    Parameters
+    ----------
+    run : Run
+        A stored run.
+
+    Raises
+    ------
+    ReplayError
+        When one of them is not in the catalog.
+    """
+    first, *later = lineage(run)
+    given = [earlier for one in _given(first).values() for earlier in lineage(one)]
+    return [one for one in [*given, first, *later] if one is not run]
+
+
 def knowledge_of(run: Run, judge: Scalarizer) -> tuple[RunKnowledge, Experience]:
     """Return what an agent knows at the end of a run, with the values that ``judge`` gives to its spectra.
 
@@ -183,16 +201,26 @@ def prior_of(run: Run, judge: Scalarizer | None = None) -> dict[str, Experience]
     ReplayError
         When one of them is not in the catalog.
     """
-    start = lineage(run)[0].start
-    uids = (start.get("agent") or {}).get("prior") or ()
+    first = lineage(run)[0]
+    return {uid: experience(one, judge or scalarizer_of(first.start)) for uid, one in _given(first).items()}
+
+
+def _given(run: Run) -> dict[str, Run]:
+    """Return the earlier runs that the agent of a run was given, by uid.
+
+    Raises
+    ------
+    ReplayError
+        When one of them is not in the catalog.
+    """
+    uids = (run.start.get("agent") or {}).get("prior") or ()
     try:
-        earlier = {uid: (run.catalog or {})[uid] for uid in uids}
+        return {uid: (run.catalog or {})[uid] for uid in uids}
     except (KeyError, CatalogError) as error:
         raise ReplayError(
             f"The agent of run {run.uid} learned from earlier runs ({', '.join(uids)}), and not all are at hand: take the run "
             "from a catalog that has them."
         ) from error
-    return {uid: experience(one, judge or scalarizer_of(start)) for uid, one in earlier.items()}
 
 
 def _check_weights(described: Data, agent: Agent) -> None:

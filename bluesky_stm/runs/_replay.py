@@ -6,18 +6,17 @@ import math
 import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Final
 
 from bluesky_stm.documents import Stream, machine, version_of
-from bluesky_stm.errors import ReplayError, SettingsError, STMError
+from bluesky_stm.errors import ReplayError, SettingsError
 from bluesky_stm.geometry import Point
 from bluesky_stm.parts import register
 from bluesky_stm.protocols import Decision, Health, Observation
 from bluesky_stm.runs._claims import Claims, Difference, listed, relative, same
-from bluesky_stm.runs._rebuild import as_run, lineage, prior_of, rebuild_agent, taught_documents
-from bluesky_stm.storage import Run, Verified, proof_of
+from bluesky_stm.runs._rebuild import as_run, learned_from, lineage, prior_of, rebuild_agent, taught_documents
+from bluesky_stm.storage import Run, Verified, making_sense, proof_of
 from bluesky_stm.teaching import Lesson, Revision, TaughtAgent, Teaching, decision_from, mask_from
 from bluesky_stm.validated import Data
 
@@ -41,6 +40,8 @@ UNPROVED: Final = {
     "not finished": "has not ended",
 }
 """Why the documents of a run that replays are not proved."""
+
+NOT_HERE: Final = "is not here as the file that was written"
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,8 @@ class Replay:
         What the chain of digests says; None where the bytes of the journal are not at hand.
     changed : mapping of str to (str, str)
         What differs between then and now: versions of packages, processor, BLAS, number of threads.
+    earlier : mapping of str to (Verified or None)
+        What their chains say of the runs that this one resumes and of those that its agent was given, by uid.
     """
 
     run: Run
@@ -122,6 +125,7 @@ class Replay:
     claims: Claims
     proof: Verified | None
     changed: Mapping[str, tuple[str, str]]
+    earlier: Mapping[str, Verified | None] = field(default_factory=dict)
 
     @property
     def reproduced(self) -> bool:
@@ -132,10 +136,11 @@ class Replay:
     def exact(self) -> bool:
         """True when also every number is the same, bit for bit, and a chain that the run itself closed proves all the rest.
 
+        So are the runs from which its agent learned; one whose process died may have been closed by who found it.
         What follows from no other document, images and currents, is proved by the bytes of a journal alone: it is False of
         documents from memory or from a facility, of which `agrees` says what can be said.
         """
-        return self.agrees and self.proof is not None and self.proof.whole
+        return self.agrees and not self._unproved
 
     @property
     def agrees(self) -> bool:
@@ -148,8 +153,8 @@ class Replay:
 
     @property
     def altered(self) -> bool:
-        """True when the chain of digests does not hold: somebody, or a disk, has changed the documents."""
-        return self.proof is not None and bool(self.proof.faults)
+        """True when a chain of digests does not hold: somebody, or a disk, has changed what the agent learned from."""
+        return any(proof is not None and proof.faults for proof in (self.proof, *self.earlier.values()))
 
     @property
     def divergence(self) -> Compared | None:
@@ -186,12 +191,28 @@ class Replay:
         if self.exact:
             return f"{counted}, bit for bit."
         if self.agrees:
-            why = UNPROVED[self.proof.state] if self.proof is not None else "is not here as the file that was written"
-            return f"{counted}, with the same numbers. The run {why}: nothing is proved."
+            return f"{counted}, with the same numbers. {self._unproved}: nothing is proved."
         if self.divergence is not None:
             return f"{counted}. First divergence at {self.divergence}."
         size = max(compared.difference for compared in self.decisions)
         return f"{counted}; their numbers differ by up to {size:.1g} of their size." if size else f"{counted}."
+
+    @property
+    def _unproved(self) -> str:
+        """Why the documents are not proved to be those that were measured; empty where they are."""
+        if self.proof is None or not self.proof.whole:
+            return f"The run {UNPROVED[self.proof.state] if self.proof else NOT_HERE}"
+        for uid, proof in self.earlier.items():
+            if proof is None or not (proof.whole or proof.chain.get("closed_by") == "recovery"):
+                return f"Run {uid[:8]}, from which it learned, {UNPROVED[proof.state] if proof else NOT_HERE}"
+        return ""
+
+    @property
+    def _alterations(self) -> list[str]:
+        """What was altered, in this run and in those from which it learned."""
+        named = {f"The documents of run {uid[:8]}, from which it learned,": proof for uid, proof in self.earlier.items()}
+        proofs = {"The documents": self.proof, **named}
+        return [f"{who} have been altered: {'; '.join(one.faults)}." for who, one in proofs.items() if one and one.faults]
 
     @property
     def stored_by(self) -> str:
@@ -201,8 +222,8 @@ class Replay:
     @property
     def _reasons(self) -> list[str]:
         """The likely reasons, the most certain one first."""
-        if self.altered and self.proof:
-            return [f"The documents have been altered: {'; '.join(self.proof.faults)}."]
+        if self.altered:
+            return self._alterations
         if self.claims.gaps:
             return ["Documents have been removed or added."]
         found = [*self._elsewhere, *self._older]
@@ -258,33 +279,21 @@ def replay(run: object, agent: Agent | None = None, *, parts: Iterable[Any] = ()
     ------
     ReplayError
         When the run holds no decision, or its agent cannot be built again.
+    CatalogError
+        When its documents make no sense, and nothing proves that they are those that were measured.
     """
     register(*parts)
     run = as_run(run)
     proof = proof_of(run)
-    with _sense(run, proof):
+    with making_sense(run, "replayed", [proof]):
+        earlier = {one.uid: proof_of(one) for one in learned_from(run)}
+    with making_sense(run, "replayed", [proof, *earlier.values()]):
         agent = agent or rebuild_agent(lineage(run)[0].start)
         claims = Claims()
         decisions = list(_compare(run, TaughtAgent(agent, prior_of(run)), claims))
     if not decisions:
         raise ReplayError(f"{run!r} holds no decision of an agent: there is nothing to compare.")
-    return Replay(run, agent, decisions, claims, proof, _changes(run.start, proof.chain if proof else {}))
-
-
-@contextmanager
-def _sense(run: Run, proof: Verified | None) -> Iterator[None]:
-    """Say of which run the documents make no sense, where nothing proves that they are what was measured."""
-    try:
-        yield
-    except STMError:
-        raise
-    except Exception as error:
-        if proof is None or proof.whole:  # not the documents are at fault
-            raise
-        raise ReplayError(
-            f"Run {run.uid[:8]} cannot be replayed: its documents make no sense ({type(error).__name__}: {error}). "
-            f"{proof} Bring its file back from a copy."
-        ) from error
+    return Replay(run, agent, decisions, claims, proof, _changes(run.start, proof.chain if proof else {}), earlier)
 
 
 def _compare(run: Run, taught: TaughtAgent, claims: Claims) -> Iterator[Compared]:

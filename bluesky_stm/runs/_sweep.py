@@ -6,13 +6,14 @@ from collections.abc import Iterable
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import nullcontext
+from dataclasses import replace
 from multiprocessing import get_context
 
 from bluesky_stm.documents import Document
 from bluesky_stm.errors import ReplayError
 from bluesky_stm.protocols import Progress
 from bluesky_stm.runs._rebuild import as_run, prior_of, taught_documents
-from bluesky_stm.runs._what_if import WhatIf, what_if
+from bluesky_stm.runs._what_if import WhatIf, altered_in, proofs_of, what_if
 from bluesky_stm.storage import Run
 from bluesky_stm.validated import JSON, Data
 
@@ -53,6 +54,7 @@ def sweep(
     >>> sweep(catalog[-1], [{"seed": s, "agent": a} for s in range(5) for a in ("dkl", "random")])  # doctest: +SKIP
     """
     run = as_run(run)
+    altered = altered_in(proofs_of(run))  # the processes are given documents, whose bytes are not at hand
     carried = list(taught_documents(run))
     prior = {uid: list(taught_documents(run.catalog[uid])) for uid in prior_of(run)} if run.catalog else {}
     # spawned, for a fork of a process that has threads and a RunEngine may hang
@@ -63,7 +65,7 @@ def sweep(
             for done, _ in enumerate(as_completed(futures), 1):
                 if progress:
                     progress(done, len(futures))
-            return [future.result() for future in futures]
+            return [replace(future.result(), altered=altered) for future in futures]
     except BrokenProcessPool as error:
         raise ReplayError(
             "The processes of the sweep ended before they had an answer. Nothing was changed. In a script, call sweep() below "

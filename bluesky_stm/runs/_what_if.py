@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,15 +17,17 @@ from bluesky_stm.geometry import Floats
 from bluesky_stm.parts import UNTOUCHED, Part, agents, register
 from bluesky_stm.protocols import Decision, Observation, Posterior, Resolving
 from bluesky_stm.runs._answers import Answers, Archive, Simulator
-from bluesky_stm.runs._rebuild import as_run, judge_of, knowledge_of, prior_of, rebuild_agent
+from bluesky_stm.runs._rebuild import as_run, judge_of, knowledge_of, learned_from, prior_of, rebuild_agent
 from bluesky_stm.scalarizers import make_scalarizer
 from bluesky_stm.settings import LAYOUT
-from bluesky_stm.storage import Run, provenance
+from bluesky_stm.storage import Run, Verified, making_sense, proof_of, provenance
 from bluesky_stm.teaching import Masking, Revision, TaughtAgent
 from bluesky_stm.validated import JSON, Data
 
 if TYPE_CHECKING:
     from bluesky_stm.protocols import Agent, Scalarizer
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -51,6 +54,8 @@ class WhatIf:
         Prediction of the agent at the candidates from all spectra of the run.
     before : ndarray of shape (k,) or None
         Last prediction of the run's own agent there, where its map is stored.
+    altered : str
+        What was altered since it was closed, in the run or in one from which it learned; empty where nothing was.
     """
 
     uid: str
@@ -63,6 +68,7 @@ class WhatIf:
     candidates: Floats
     posterior: Posterior
     before: Floats | None
+    altered: str = ""
 
     @property
     def curves(self) -> tuple[Floats, Floats]:
@@ -120,6 +126,7 @@ class WhatIf:
             f"Run {self.uid[:8]} with {self.agent['name']} on {self.scalarizer['name']}: {found} (the run: {was}); "
             f"{self.on_policy:.0%} of its {len(self.decisions)} decisions could be answered as it wished"
             + (f"; its map correlates {self.agreement:.2f} with the stored one." if np.isfinite(self.agreement) else ".")
+            + (f" ALTERED: {self.altered}." if self.altered else "")
         )
 
 
@@ -168,9 +175,58 @@ def what_if(
         When the run holds no topograph or no spectrum, or its agent cannot be built again.
     SettingsError
         When a fit assumes another modulation than that of the run, or a sample that was colder.
+    CatalogError
+        When the documents make no sense, and nothing proves that they are those that were measured.
     """
     register(*parts)
     run = as_run(run)
+    proofs = proofs_of(run)
+    with making_sense(run, "asked", proofs):
+        found = _asked(run, scalarizer, agent, acquisition, seed, answers, budget)
+    return replace(found, altered=altered_in(proofs))
+
+
+def proofs_of(run: Run) -> list[Verified | None]:
+    """Return what the chains say of a run and of those from which its agent learned.
+
+    Parameters
+    ----------
+    run : Run
+        A stored run.
+
+    Raises
+    ------
+    ReplayError
+        When one of these is not in the catalog.
+    """
+    proof = proof_of(run)
+    with making_sense(run, "asked", [proof]):
+        return [proof, *map(proof_of, learned_from(run))]
+
+
+def altered_in(proofs: Iterable[Verified | None]) -> str:
+    """Return what was altered since it was closed, empty where nothing was; it is logged, too.
+
+    Parameters
+    ----------
+    proofs : iterable of Verified or None
+        As of `proofs_of`.
+    """
+    found = [proof for proof in proofs if proof is not None and proof.faults]
+    for proof in found:
+        log.warning("%s It was asked as it is now.", proof)
+    return "; ".join(f"{proof.name}: {'; '.join(proof.faults)}" for proof in found)
+
+
+def _asked(
+    run: Run,
+    scalarizer: str | Data | Scalarizer | None,
+    agent: str | Data | Part | Agent | None,
+    acquisition: str | Data | None,
+    seed: int | None,
+    answers: Answers | None,
+    budget: int | None,
+) -> WhatIf:
     judge = judge_of(run.start) if scalarizer is None else make_scalarizer(scalarizer)
     if isinstance(judge, Resolving):
         said = about_of(provenance(run))

@@ -15,7 +15,7 @@ from ._lookup import Branch, campaign_tree, listed, runs
 from ._provenance import provenance
 from ._run import JournalRun, Run, Runs
 from ._sinks import DocumentSink, KafkaSink, NATSSink, RedisSink, Sending, as_json, unpack_record
-from ._verify import Verified, proof_of, verify
+from ._verify import Verified, making_sense, proof_of, verify
 from ._xarray import load_run
 
 __all__ = [
@@ -47,6 +47,7 @@ __all__ = [
     "is_elsewhere",
     "listed",
     "load_run",
+    "making_sense",
     "open_catalog",
     "proof_of",
     "provenance",

@@ -25,6 +25,11 @@ class StoredDocuments(FileFormat):
 
     @override
     def read(self, path: Path) -> RecordedRun:
+        if faults := Run(path).faults:
+            raise FileFormatError(
+                f"{path.name} has been altered since it was closed: {'; '.join(faults)}. Bring it back from a copy, or export "
+                "it again."
+            )
         try:
             run = Run(list(documents(path)))
             topograph, spectra = next(iter(run.topographs), None), tuple(run.spectra)

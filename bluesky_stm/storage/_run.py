@@ -99,6 +99,14 @@ class Run:
         """
         return (self.stop or {}).get("exit_status") == "success"
 
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """Return what is not as it was closed (`verify`); empty where nothing was altered, or its bytes are not at hand."""
+        from bluesky_stm.storage._verify import proof_of
+
+        proof = proof_of(self)
+        return proof.faults if proof else ()
+
     def events(self, stream: str) -> Iterator[Data]:
         """Yield the Events of one stream, in their order, with their arrays.
 

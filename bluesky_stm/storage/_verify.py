@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Final, Literal
 import msgpack
 
 from bluesky_stm.data import JSON, Data
-from bluesky_stm.errors import CatalogError, FileFormatError
+from bluesky_stm.errors import CatalogError, FileFormatError, STMError
 from bluesky_stm.storage._chain import (
     ALTERED,
     BEFORE,
@@ -161,13 +162,48 @@ def proof_of(run: Run) -> Verified | None:
         return None
 
 
+@contextmanager
+def making_sense(run: Run, done: str, proofs: Iterable[Verified | None]) -> Iterator[None]:
+    """Say which run cannot be read because its documents make no sense, where nothing proves that they are what was measured.
+
+    Parameters
+    ----------
+    run : Run
+        A stored run.
+    done : str
+        What cannot be done with it: ``"replayed"``.
+    proofs : iterable of Verified or None
+        What `proof_of` says of it and of the others that are read with it.
+
+    Raises
+    ------
+    CatalogError
+        For whatever a reader stumbles over in documents that are not proved.
+    """
+    try:
+        yield
+    except STMError:
+        raise
+    except Exception as error:
+        doubts = [str(proof) for proof in proofs if proof is not None and not proof.whole]
+        if not doubts:  # not the documents are at fault
+            raise
+        raise CatalogError(
+            f"Run {run.uid[:8]} cannot be {done}: its documents make no sense ({type(error).__name__}: {error}). "
+            f"{' '.join(doubts)} Bring the file back from a copy."
+        ) from error
+
+
 def _name_fault(name: str, data: bytes) -> str:
     """Say what is wrong with the name of a journal in a catalog; empty where it is right, or no start document can be read."""
     try:
         _, start = next(iter(_unpacker(data)))
-        wanted = file_name(start)
-    except (StopIteration, ValueError, TypeError, LookupError, OverflowError, OSError, CatalogError):
+    except (StopIteration, ValueError, TypeError):
         return ""
+    try:
+        wanted = file_name(start)
+    except (ValueError, TypeError, LookupError, OverflowError, OSError, CatalogError):
+        return "its start document holds no uid, or no time, that names a run"
     if name == wanted:
         return ""
     if uid_of(name) != uid_of(wanted):

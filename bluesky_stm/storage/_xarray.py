@@ -26,7 +26,7 @@ from bluesky_stm.storage._chain import ALTERED
 from bluesky_stm.storage._documents import documents
 from bluesky_stm.storage._provenance import provenance
 from bluesky_stm.storage._run import Run
-from bluesky_stm.storage._verify import proof_of
+from bluesky_stm.storage._verify import making_sense, proof_of
 from bluesky_stm.teaching import (
     MeasuredDrift,
     Recorded,
@@ -95,13 +95,24 @@ def load_run(
     SettingsError
         When ``spectra`` is no slice, or ``without`` names what is no group.
     CatalogError
-        When the run holds nothing that a device of this package has measured.
+        When the run holds nothing that a device of this package has measured, or its documents make no sense, and nothing
+        proves that they are those that were measured.
     """
-    import xarray as xr
-
     _check_part(spectra, without)
     register(*parts)
     run = run if isinstance(run, Run) else Run(list(documents(run)))
+    proof = proof_of(run)
+    with making_sense(run, "loaded", [proof]):
+        tree = _tree(run, spectra, without)
+    if proof and proof.faults:
+        tree.attrs[ALTERED] = "; ".join(proof.faults)
+        log.warning("%s It was loaded as it is now, and its attribute %r says so.", proof, ALTERED)
+    return tree
+
+
+def _tree(run: Run, spectra: slice, without: Collection[str]) -> xr.DataTree:
+    import xarray as xr
+
     streams = {_STREAMS[name] for name in _STREAMS if name not in without}
     chosen = None if spectra == slice(None) else range(*spectra.indices(_count(run)))
     found = _EventData(streams, chosen).read(run.documents())
@@ -121,10 +132,6 @@ def load_run(
         )
     tree = xr.DataTree.from_dict({name: part for name, part in groups.items() if part is not None}, name=run.uid)
     tree.attrs.update(provenance(run))
-    proof = proof_of(run)
-    if proof and proof.faults:
-        tree.attrs[ALTERED] = "; ".join(proof.faults)
-        log.warning("%s It was loaded as it is now, and its attribute %r says so.", proof, ALTERED)
     return tree
 
 

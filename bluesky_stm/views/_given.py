@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol, cast
 
 from bluesky_stm.documents import Document, is_document, no_run
+from bluesky_stm.errors import CatalogError, STMError
 from bluesky_stm.views._record import RunRecord, record_all
+
+log = logging.getLogger(__name__)
 
 
 class HoldsDocuments(Protocol):
@@ -43,8 +47,15 @@ def records_of(runs: Given, catalog: FindsRuns | None = None) -> list[RunRecord]
     ------
     SettingsError
         When a uid is given without the catalog that knows it, or something that is no run.
+    CatalogError
+        When a run was altered so that its documents make no sense.
     """
-    return record_all([_documents(run, catalog) for run in _several(runs)])
+    found = [_found(run, catalog) for run in _several(runs)]
+    faults = [tuple(getattr(one, "faults", ())) for one in found]  # only a run whose bytes are at hand knows of any
+    for one, said in zip(found, faults, strict=True):
+        if said:
+            log.warning("%r has been altered since it was closed: %s. It is shown as it is now.", one, "; ".join(said))
+    return [_record(one, said) for one, said in zip(found, faults, strict=True)]
 
 
 def _several(runs: Given) -> list[One]:
@@ -56,11 +67,31 @@ def _several(runs: Given) -> list[One]:
     return [cast(One, listed)] if listed and is_document(listed[0]) else cast(list[One], listed)
 
 
-def _documents(run: One, catalog: FindsRuns | None) -> Iterable[Document] | RunRecord:
-    if isinstance(run, str):
-        if catalog is None:
-            raise no_run(run)
-        run = catalog[run]
+def _found(run: One, catalog: FindsRuns | None) -> One:
+    if not isinstance(run, str):
+        return run
+    if catalog is None:
+        raise no_run(run)
+    return catalog[run]
+
+
+def _record(run: One, faults: tuple[str, ...]) -> RunRecord:
+    try:
+        (record,) = record_all([_documents(run)])
+    except STMError:
+        raise
+    except Exception as error:
+        if not faults:  # not the documents are at fault
+            raise
+        raise CatalogError(
+            f"{run!r} cannot be shown: its documents make no sense ({type(error).__name__}: {error}), and it has been altered "
+            f"since it was closed: {'; '.join(faults)}. Nothing has been written. Bring its file back from a copy."
+        ) from error
+    record.faults = faults or record.faults
+    return record
+
+
+def _documents(run: One) -> Iterable[Document] | RunRecord:
     if isinstance(run, RunRecord):
         return run
     if hasattr(run, "documents"):

@@ -227,7 +227,7 @@ def _known(entry: Any) -> bool:
 
 
 def lines(record: RunRecord) -> Iterator[str]:
-    """Yield what a caption says: what, at which set point and modulation, when, and the uid."""
+    """Yield what a caption says: what, at which set point and modulation, when, the uid, and whether it was altered."""
     start = record.start_document
     yield sample(start)
     yield record.title
@@ -236,3 +236,4 @@ def lines(record: RunRecord) -> Iterator[str]:
     yield temperature(start)
     yield when(start)
     yield record.uid
+    yield f"ALTERED since it was closed: {'; '.join(record.faults)}" if record.faults else ""

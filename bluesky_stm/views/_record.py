@@ -87,6 +87,8 @@ class RunRecord(StreamRouter):
         What counts now: that of the start document, or the one that a person has chosen since.
     kept : Kept
         What was worked out for a picture.
+    faults : tuple of str
+        What is not as the run was closed, where whoever gave it could tell.
     """
 
     def __init__(self) -> None:
@@ -98,6 +100,7 @@ class RunRecord(StreamRouter):
         self.tip_checks: list[str] = []
         self.drifts: list[MeasuredDrift] = []
         self.kept = Kept()
+        self.faults: tuple[str, ...] = ()
         self._known = RunKnowledge()
         self.scalarizer: Scalarizer = Absent({})
         self._teaching = Teaching(self.scalarizer)

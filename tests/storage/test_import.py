@@ -69,6 +69,7 @@ def test_at_the_command_line_a_refused_file_is_said_at_the_end(tmp_path):
     done = CliRunner().invoke(app, ["import", str(bad), str(good), *where])
     assert done.exit_code == 1
     assert "dI/dV is the channel 'X% LockIn'" in done.output
+    assert done.output.startswith("bad.dat: refused\n") and "a.dat: <Run " in done.output
     assert done.output.rstrip().endswith("1 refused, 1 imported.")
     again = CliRunner().invoke(app, ["import", str(good), *where])
     assert again.exit_code == 0
