@@ -344,9 +344,9 @@ class Tools:
         return open_catalog(self._catalog, write=False)
 
     def _record(self, run: str) -> RunRecord:
-        record = self._current()
-        if record is not None and (run == "" or record.uid == run):
-            return record
+        current = self._current()
+        if current is not None and (run == "" or current.uid == run):
+            return current
         with self._opened() as catalog:
             stored = self._stored(catalog, run)
             record = RunRecord.of(stored.documents())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 from bluesky_stm.documents import Document, is_document, no_run
 from bluesky_stm.errors import CatalogError, STMError
@@ -96,7 +96,7 @@ def _documents(run: One) -> Iterable[Document] | RunRecord:
         return run
     if hasattr(run, "documents"):
         return run.documents()
-    listed = list(run) if isinstance(run, Iterable) else []
+    listed: list[Any] = list(run) if isinstance(run, Iterable) else []
     if not listed or not all(is_document(one) for one in listed):
         raise no_run(run)
     return listed
