@@ -143,17 +143,10 @@ def _tiled(address: str) -> Check:
     answers = _answering(what, _host_of(address), "Start it; what it misses it gets at the next start.")
     if answers.verdict != "good":
         return answers
-
-    def ask() -> int:
-        import httpx
-        from tiled.client.context import Context
-
-        with Context.from_any_uri(address)[0] as context:
-            # A request to write that says nothing: who may not write is told so, and who may is told what is missing.
-            return context.http_client.post(f"{context.api_uri}metadata/", json={}, timeout=httpx.Timeout(ANSWER)).status_code
+    from bluesky_stm.storage import write_status
 
     try:
-        status = ask()
+        status = write_status(address, ANSWER)
     except Exception as error:  # of a client of somebody else
         return Check(what, "bad", f"{answers.said}, but not as a Tiled server: {_first_line(error)}. Look at its address.")
     if status in (401, 403):

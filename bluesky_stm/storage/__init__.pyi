@@ -1,7 +1,7 @@
 """What the room gives away, for `lazy_loader` and for type checkers; each name is loaded when it is used first."""
 
 from ._catalog import Catalog, open_catalog
-from ._connect import connect, is_elsewhere
+from ._connect import connect, is_elsewhere, write_status
 from ._crate import write_crate
 from ._documents import documents
 from ._export import export
@@ -57,4 +57,5 @@ __all__ = [
     "unpack_record",
     "verify",
     "write_crate",
+    "write_status",
 ]

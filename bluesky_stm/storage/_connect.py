@@ -116,6 +116,31 @@ def connect(place: str) -> Store:
         ) from error
 
 
+def write_status(address: str, patience: float) -> int:
+    """Return the HTTP status with which a Tiled server answers a request to write that says nothing.
+
+    Who may not write is told so (401, 403), and who may is told what is missing.
+
+    Parameters
+    ----------
+    address : str
+        Of the server, ``http://`` or ``https://``, with its key or without.
+    patience : float
+        Time for the answer, in s.
+
+    Raises
+    ------
+    Exception
+        Of the client, where no Tiled server answers.
+    """
+    import httpx
+    from tiled.client.context import Context
+
+    with Context.from_any_uri(address)[0] as context:
+        answer = context.http_client.post(f"{context.api_uri}metadata/", json={}, timeout=httpx.Timeout(patience))
+        return int(answer.status_code)
+
+
 def _connected(place: str) -> Store:
     from bluesky_stm.storage._tiled import TiledStore
 

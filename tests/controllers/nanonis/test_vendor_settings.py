@@ -54,6 +54,8 @@ SETTINGS = {
 
 TESTED_BY_MEANING = {
     *(
+        "Pattern.ExpStatusGet",
+        "Pattern.ExpStop",
         "ZSpectr.AdvPropsGet",
         "ZSpectr.AdvPropsSet",
         "ZSpectr.ChsGet",
