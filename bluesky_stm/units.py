@@ -53,6 +53,9 @@ SI_FACTOR: Final[dict[str, float]] = {
 }
 """The SI value of each unit: 1 nm is ``SI_FACTOR["nm"]`` m; `si_factor` knows quotients of them, too."""
 
+PICOFARAD: Final = 1e-3
+"""``C V / t`` in nA for C in pF, V in V and t in s."""
+
 BOLTZMANN: Final = 1.380649e-23 / ELEMENTARY_CHARGE
 """Boltzmann constant, in eV/K (CODATA)."""
 

@@ -82,6 +82,8 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
         "nanonis-sim": "Be a Nanonis controller: its TCP protocol, with the simulated EuZn2As2 surface behind it, until "
         "Ctrl-C.",
         "nanonis-check": "Look at a Nanonis controller and say what an autonomous run would still need. Writes nothing.",
+        "nanonis-phase": "Turn the demodulator of a Nanonis to where X holds all of dI/dV, calibrate the lock-in, and say its "
+        "settings for run.",
     },
     "_desk": {
         "desk": "Serve a page that shows the run that goes on, and from which people who may steer it; until Ctrl-C.",

@@ -1,17 +1,26 @@
-"""Commands for Nanonis: ``nanonis-sim``, ``nanonis-check``."""
+"""Commands for Nanonis: ``nanonis-sim``, ``nanonis-check``, ``nanonis-phase``."""
 
 from __future__ import annotations
 
 import time
 from contextlib import closing, suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
 from bluesky_stm.cli._app import app
-from bluesky_stm.cli._options import PORTS, Host, Ports, Seed, numbers, out
+from bluesky_stm.cli._options import PORTS, Folder, Ports, Seed, numbers, out
+from bluesky_stm.errors import SettingsError
+
+if TYPE_CHECKING:
+    from bluesky_stm.controllers.nanonis import Nanonis
+
+Chosen = Annotated[
+    str, typer.Option(help="The controller and its settings, as run takes them: nanonis:host=HOST,preamplifier=7e-5.")
+]
 
 
 @app.command("nanonis-sim")
@@ -65,12 +74,18 @@ def nanonis_sim(
 
 
 @app.command("nanonis-check")
-def nanonis_check(host: Host = "127.0.0.1", ports: Ports = PORTS) -> None:
+def nanonis_check(
+    host: Annotated[str | None, typer.Option(help="Its address, if --controller names none.")] = None,
+    ports: Annotated[str | None, typer.Option(help="Its TCP ports, at least two.")] = None,
+    controller: Chosen = "nanonis",
+) -> None:
     """Look at a Nanonis controller and say what an autonomous run would still need. Writes nothing."""
-    from bluesky_stm.controllers.nanonis import NanonisController, check
+    from bluesky_stm.controllers.nanonis import check
 
-    with closing(NanonisController(host, numbers(ports, int), read_only=True)) as controller:
-        findings = check(controller)
+    part = _part(controller).changed(read_only=True, safe_tip=None, z=None, end_sweep=None, announce=False, take_over=False)
+    told = {"host": host, "ports": None if ports is None else numbers(ports, int)}
+    with closing(part.changed(**{name: value for name, value in told.items() if value is not None}).open()) as opened:
+        findings = check(opened)
     table = Table("", "what", "found", "what to do", box=None)
     for finding in findings:
         mark = "[red]!![/]" if finding.missing else "[yellow]![/]" if finding.advice else "[green]ok[/]"
@@ -79,3 +94,66 @@ def nanonis_check(host: Host = "127.0.0.1", ports: Ports = PORTS) -> None:
     missing = sum(finding.missing for finding in findings)
     out.print("Ready for a supervised run." if not missing else f"Not ready: see to {missing} of {len(findings)}.")
     raise typer.Exit(1 if missing else 0)
+
+
+@app.command("nanonis-phase")
+def nanonis_phase(
+    controller: Chosen = "nanonis",
+    times: Annotated[int, typer.Option(min=1, help="Spectra before, and after the phase is set.")] = 3,
+    start: Annotated[float | None, typer.Option(help="First bias of these sweeps, in V.")] = None,
+    stop: Annotated[float | None, typer.Option(help="Last bias of them, in V.")] = None,
+    *,
+    catalog: Folder,
+) -> None:
+    """Turn the demodulator of a Nanonis to where X holds all of dI/dV, calibrate the lock-in, and say its settings for run.
+
+    It sweeps the bias where the tip stands. Where the spectra do not say the phase, all stays as it was.
+    """
+    from bluesky_stm.cli._interrupts import execute
+    from bluesky_stm.engine import run_engine
+    from bluesky_stm.facility import open_session, read_settings
+    from bluesky_stm.plans import auto_phase
+
+    with open_session(read_settings().changed(catalog=catalog, microscope=_part(controller)), run_engine({})) as session:
+        stm = session.stm
+        before = stm.controller.get_lockin()
+        ends = {"start": start, "stop": stop}
+        sweep = replace(stm.sweep.settings, **{name: value for name, value in ends.items() if value is not None})
+        stm.sweep.set(sweep)
+        if not execute(session.RE, auto_phase(stm, times), stm):
+            raise typer.Exit(130)
+        after = stm.controller.get_lockin()
+    out.print(f"The demodulator stands at {after.phase:.1f} degrees, {_turned(after.phase - before.phase):+.1f} from before.")
+    out.print("The instrument does not know the rest. For --controller, as long as frequency, preamplifier and wiring stay:")
+    told = {"response": after.response, "offset": after.offset, "reference": after.reference}
+    settings = ",".join(f"lockin_{name}={value:.5g}" for name, value in told.items())
+    out.print(settings, soft_wrap=True)
+
+
+def _turned(degrees: float) -> float:
+    """Return an angle between -180 and 180 degrees."""
+    return (degrees + 180.0) % 360.0 - 180.0
+
+
+def _part(choice: str) -> Nanonis:
+    """Return the controller that is chosen, which has to be a Nanonis.
+
+    Parameters
+    ----------
+    choice : str
+        As at the command line.
+
+    Raises
+    ------
+    SettingsError
+        When it is another one. Nothing was asked of it.
+    """
+    from bluesky_stm.controllers.nanonis import Nanonis
+    from bluesky_stm.parts import controllers
+
+    part = controllers.make(choice)
+    if not isinstance(part, Nanonis):
+        raise SettingsError(
+            f"{choice!r} is no Nanonis, of which this command knows. Nothing has moved. Name nanonis:host=HOST."
+        )
+    return part

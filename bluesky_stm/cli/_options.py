@@ -80,7 +80,6 @@ Folder = Annotated[
 ]
 Seed = Annotated[int, typer.Option(help="Of the surface, of the noise and of the agents.")]
 Uids = Annotated[list[str] | None, typer.Argument(help="uids or starts of uids; else the newest campaign.")]
-Host = Annotated[str, typer.Option(help="Address of the Nanonis controller.")]
 Ports = Annotated[str, typer.Option(help="Its TCP ports, at least two.")]
 Page = Annotated[Path | None, typer.Option("--report", help="Where to write the report; else into the catalog's folder.")]
 

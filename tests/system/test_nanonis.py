@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import time
+from contextlib import closing
 from dataclasses import replace
 from itertools import islice
 
@@ -26,7 +27,7 @@ from bluesky_stm.settings import LengthScale
 from bluesky_stm.storage import open_catalog
 
 pytest.importorskip("nanonis_spm", reason="the vendor's client is not installed: pip install 'bluesky-stm[nanonis]'")
-from bluesky_stm.controllers.nanonis import _passage
+from bluesky_stm.controllers.nanonis import NanonisController, _passage
 from bluesky_stm.controllers.nanonis_server import Fault, FaultKind, NanonisServer
 from bluesky_stm.controllers.nanonis_wire._si import ours, si
 
@@ -280,6 +281,36 @@ def test_a_person_checks_then_runs_at_the_simulated_server(sim, tmp_path):
         (run,) = catalog
         assert run.start["controller"]["versions"]["host_release"] == 14718
         assert len(run.spectra) == 3
+
+
+def test_a_person_lets_the_demodulator_be_turned_and_gives_what_is_said_to_the_next_command(sim, tmp_path):
+    """What is printed goes to another process, which knows the phase by it: the check then has nothing to recommend."""
+    ports, controller = sim
+    bare = f"nanonis:ports=[{ports}],despite=[Safe Tip threshold],preamplifier=7e-05"
+    with closing(NanonisController(ports=[*map(int, ports.split(","))])) as turned:
+        lockin = turned.get_lockin()
+        turned.set_lockin(replace(lockin, phase=lockin.phase + 50.0))
+    arguments = ["--controller", bare, "--stop", "1.0", "--times", "2", "--catalog", str(tmp_path)]
+    done = CliRunner().invoke(app, ["nanonis-phase", *arguments], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    by = float(re.search(r"degrees, ([+-][\d.]+) from before", done.output)[1])
+    assert by == pytest.approx(-50.0, abs=4.0)
+    told = done.output.splitlines()[-1]
+    response = float(re.search(r"lockin_response=([\d.]+)", told)[1])
+    assert response == pytest.approx(float(re.search(r"lockin_response=([\d.]+)", controller)[1]), rel=0.03)
+    checked = CliRunner().invoke(app, ["nanonis-check", "--controller", f"{bare},{told}"])
+    (line,) = [line for line in checked.output.splitlines() if " phase " in line]
+    assert line.split()[0] == "ok", line
+    with open_catalog(tmp_path) as catalog:
+        assert len(catalog) == 2
+
+
+@pytest.mark.parametrize("command", ["nanonis-check", "nanonis-phase"])
+def test_another_microscope_is_refused_by_the_commands_for_nanonis(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, [command, "--controller", "simulated"])
+    assert done.exit_code
+    assert "is no Nanonis" in f"{done.output}{done.exception}"
 
 
 @pytest.mark.parametrize("sim", [["--fault", "drop:BiasSpectr.Start:5"]], indirect=True)

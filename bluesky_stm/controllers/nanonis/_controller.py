@@ -203,6 +203,16 @@ class NanonisController(BaseController):
         """Return the lock-in whole: beside its settings which harmonic, signal, output and filter it has."""
         return self._lockin.look(run=bool(self._links.watch.ask("BiasSpectr.AdvPropsGet")[3]))
 
+    def look_at_phase(self) -> float | None:
+        """Return how far the demodulator is off the phase at which X holds all of dI/dV, in degrees; None where nothing tells.
+
+        A reference that was given or found tells it, and a withdrawn tip, whose displacement current belongs into Y.
+        """
+        lockin = self.get_lockin()
+        if self._lockin.known_reference:
+            return (lockin.turned() + 180.0) % 360.0 - 180.0
+        return self._lockin.displaced(lockin) if self.is_withdrawn() else None
+
     def read_sweep_modes(self) -> tuple[str, bool, int]:
         """Return how the bias spectroscopy module sweeps: its mode, whether at another set point, and the synchronisation.
 

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
 from typing_extensions import override
 
 from bluesky_stm import units
@@ -14,6 +15,7 @@ from bluesky_stm.controllers.nanonis._guard import NanonisPart
 from bluesky_stm.controllers.nanonis._links import confirm
 from bluesky_stm.controllers.nanonis._witness import differences
 from bluesky_stm.controllers.nanonis_wire._commands import Switch
+from bluesky_stm.controllers.nanonis_wire._si import ours
 from bluesky_stm.errors import SettingsError
 from bluesky_stm.protocols import LockInCalibration, LockInControl, LockInSettings
 
@@ -23,6 +25,9 @@ FIRST: Final = 1
 
 RECENT: Final = 10.0
 """Time, in s, for which what was seen of the lock-in after a sweep is taken to hold before the next one."""
+
+READINGS, SEEN = 5, 3.0
+"""Readings of the displacement current, and their mean in standard deviations from which on it says a phase."""
 
 SETTLED: Final = 3.0
 """Time constants of a low-pass filter that a dwell time has to last: then 5 % of the step from the bias before are left."""
@@ -127,6 +132,9 @@ class NanonisLockIn(NanonisPart, LockInControl):
     switches it on ("lock-in run"), as most people have it.
     """
 
+    known_reference = False
+    """True when somebody gave the reference of the phase, or a calibration found it; else the phase is taken to be right."""
+
     _calibration = LockInCalibration()
     _reference = 0.0
     _seen: tuple[Look, float, int] | None = None
@@ -150,6 +158,31 @@ class NanonisLockIn(NanonisPart, LockInControl):
             reference=self._reference,
             on=on,
         )
+
+    def displaced(self, lockin: LockInSettings) -> float | None:
+        """Return how far the demodulator is off, in degrees, as the displacement current of a withdrawn tip tells.
+
+        That current is a quarter of a period ahead of the bias: at the right phase it lies in Y alone, with either sign.
+
+        Parameters
+        ----------
+        lockin : LockInSettings
+            As the lock-in stands.
+
+        Returns
+        -------
+        float or None
+            Between -90 and 90; None where no modulation is on, or where noise is as large.
+        """
+        channels = self._links.channels
+        if not self._watch.ask("LockIn.ModOnOffGet", FIRST)[0]:
+            return None
+        read = [self._watch.ask("Signals.ValsGet", [channels.lockin_x, channels.lockin_y], 1)[0] for _ in range(READINGS)]
+        x, y = np.array([[ours(value, units.CURRENT) for value in pair] for pair in read]).T
+        x -= lockin.offset
+        if not math.hypot(x.mean(), y.mean()) > SEEN * math.hypot(x.std(), y.std()):
+            return None
+        return (math.degrees(math.atan2(x.mean(), y.mean())) + 90.0) % 180.0 - 90.0
 
     def known(self, run: bool, dwell: float) -> Look:
         """Return the lock-in as it stands before a sweep.
@@ -246,6 +279,7 @@ class NanonisLockIn(NanonisPart, LockInControl):
             if not settings.on:
                 self._work.ask("BiasSpectr.AdvPropsSet", Switch.KEEP, Switch.KEEP, Switch.KEEP, Switch.OFF)
             self._calibration, self._reference = settings.calibration, settings.reference
+            self.known_reference = True
             read = self.get_lockin()
             confirm("The modulation", settings.amplitude, read.amplitude, units.BIAS, 1e-7)
             confirm("The frequency of the modulation", settings.frequency, read.frequency, units.FREQUENCY, 1e-3)
@@ -279,7 +313,7 @@ class NanonisLockIn(NanonisPart, LockInControl):
         reference : float or None
             Reference of the phase, in degrees; for None the phase that stands in the instrument is taken to be right.
         """
-        self._calibration = calibration
+        self._calibration, self.known_reference = calibration, reference is not None
         lockin = self.get_lockin()
         self._reference = lockin.phase + lockin.lag(lockin.frequency) if reference is None else reference
 

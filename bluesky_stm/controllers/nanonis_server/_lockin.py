@@ -15,6 +15,7 @@ from bluesky_stm.controllers.nanonis_wire._errors import NanonisError
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import HARMONICS
 from bluesky_stm.protocols import LockInSettings, SweepSettings
+from bluesky_stm.units import PICOFARAD
 
 if TYPE_CHECKING:
     from bluesky_stm.controllers.nanonis_server._software import Software
@@ -157,13 +158,29 @@ class LockInModule(Module):
         """
         controller = self.controller
         lockin, spectra = controller.get_lockin(), getattr(controller, "spectra", None)
-        if not lockin.on or spectra is None or self.software.z.withdrawn:
+        if not lockin.on or spectra is None:
             return 0.0
-        bias, tip = controller.get_bias(), controller.get_tip()
-        dwell = max(0.02, 2 / lockin.frequency)
-        around = SweepSettings(bias - 0.01, bias + 0.01, 3, settle=0.0, integrate=dwell)
-        found = spectra(np.array([tip.point]), around).channels(lockin)
-        return float(self.read({key: values[0] for key, values in found.items()}).get(name, np.zeros(3))[1])
+        if self.software.z.withdrawn:
+            found = self._displaced(lockin)
+        else:
+            bias, tip = controller.get_bias(), controller.get_tip()
+            dwell = max(0.02, 2 / lockin.frequency)
+            around = SweepSettings(bias - 0.01, bias + 0.01, 3, settle=0.0, integrate=dwell)
+            found = {key: values[0] for key, values in spectra(np.array([tip.point]), around).channels(lockin).items()}
+        return float(self.read(found).get(name, np.zeros(3))[1])
+
+    def _displaced(self, lockin: LockInSettings) -> dict[str, Floats]:
+        """Return what is left of the channels of a sweep far from the surface: the displacement current, and the offset of X.
+
+        Parameters
+        ----------
+        lockin : LockInSettings
+            As it stands.
+        """
+        profile = getattr(self.controller, "profile", None)
+        conductance = 2 * np.pi * lockin.frequency * (profile.capacitance if profile else 0.0) * PICOFARAD
+        in_phase, late = lockin.demodulated(1, np.full(3, conductance))
+        return {"current": np.zeros(3), "lockin_x": lockin.offset - late, "lockin_y": in_phase}  # ahead by a quarter
 
     def read(self, channels: Mapping[str, Floats]) -> dict[str, Floats]:
         """Return X and Y of each demodulator by their names, in nA.

@@ -20,12 +20,10 @@ from bluesky_stm.controllers.simulated._recursion import filtered
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import HARMONICS, Quality
 from bluesky_stm.protocols import LockInSettings, SweepSettings, ZSweepSettings
+from bluesky_stm.units import PICOFARAD
 
 _FORGOTTEN: float = 1e-12
 """Share of what was there before, relative to it, that counts as none."""
-
-PICOFARAD: float = 1e-3
-"""``C V / t`` in nA for C in pF, V in V and t in s."""
 
 
 @dataclass(frozen=True, eq=False)

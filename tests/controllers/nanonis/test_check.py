@@ -1,9 +1,12 @@
 """What ``nanonis-check`` finds, and that it writes nothing."""
 
+from dataclasses import replace
+
 import pytest
 
 from bluesky_stm.controllers.nanonis import check
 from bluesky_stm.controllers.nanonis_wire._commands import only_reads
+from bluesky_stm.protocols import LockInCalibration
 
 
 @pytest.fixture
@@ -51,3 +54,44 @@ def test_one_noisy_reading_of_the_current_is_not_a_lost_tip(looking, microscope,
     readings = iter([-0.001, -0.2])
     monkeypatch.setattr(microscope, "read_current", lambda: next(readings, -0.2))
     assert missing(looking) == set()
+
+
+def turn(microscope, degrees):
+    """Turn the demodulator from where X holds all of dI/dV, which is known of a simulated microscope."""
+    lockin = microscope.get_lockin()
+    microscope.set_lockin(replace(lockin, phase=lockin.phase - lockin.turned() + degrees, on=True))
+
+
+def phase_found(controller):
+    (found,) = [finding for finding in check(controller) if finding.what == "phase"]
+    assert not found.missing
+    return found
+
+
+@pytest.mark.parametrize("turned", [0.0, 25.0, -60.0])
+def test_a_phase_that_is_off_a_known_reference_is_said_and_no_run_waits_for_it(connect, microscope, turned):
+    lockin = microscope.get_lockin()
+    turn(microscope, turned)
+    known = LockInCalibration(preamplifier=lockin.preamplifier)
+    found = phase_found(connect(read_only=True, lockin=known, reference=lockin.reference))
+    assert f"{turned:+.1f} from" in found.found
+    assert ("nanonis-phase" in found.advice) == bool(turned)
+
+
+@pytest.mark.parametrize("turned", [0.0, 25.0, -60.0])
+def test_the_displacement_current_of_a_withdrawn_tip_tells_the_phase(connect, server, turned):
+    """Where it lies in Y alone, X holds all of dI/dV; of that current only the axis is known, and not the sign of the stage."""
+    microscope = server.software.controller
+    turn(microscope, turned)
+    controller = connect(read_only=True)
+    server.software.z.withdraw()
+    found = phase_found(controller)
+    said = float(found.found.split(", ")[1].split()[0])
+    assert said == pytest.approx(turned, abs=1.0)
+    assert bool(found.advice) == (abs(turned) > 5)
+
+
+def test_where_nothing_tells_the_phase_that_is_said(connect):
+    found = phase_found(connect(read_only=True))
+    assert "Nothing tells" in found.advice
+    assert "nanonis-phase" in found.advice
