@@ -3,6 +3,7 @@
 import shutil
 import socket
 import subprocess
+import threading
 import time
 from contextlib import contextmanager
 from typing import ClassVar
@@ -93,16 +94,31 @@ def test_every_document_comes_in_order_as_the_journal_has_it(tmp_path):
         assert_same(Listed.got, catalog)
 
 
-def test_a_sink_that_fails_neither_ends_nor_slows_a_run_and_catches_up(tmp_path):
+def test_a_run_does_not_wait_for_a_sink_that_takes_no_document_until_the_run_is_over(tmp_path, monkeypatch):
+    over, send = threading.Event(), Listed.send
+
+    def late(self, *document):
+        assert over.wait(60), "the run waits for its sink"
+        send(self, *document)
+
+    monkeypatch.setattr(Listed, "send", late)
+    with Catalog(tmp_path) as catalog:
+        feeder = Feeder(tmp_path, Listed())
+        measure(catalog, feeder)
+        assert not Listed.got
+        over.set()
+        feeder.close()
+        assert_same(Listed.got, catalog)
+
+
+def test_a_sink_that_fails_does_not_end_a_run_and_catches_up(tmp_path):
     with Catalog(tmp_path) as catalog:
         feeder = Feeder(tmp_path, Listed())
 
         def toggle(number):
             Listed.down = 5 <= number < 25
 
-        began = time.monotonic()
         measure(catalog, feeder, between=toggle)
-        assert time.monotonic() - began < 5
         Listed.down = True
         measure(catalog, feeder)
         wait_for(lambda: feeder.fault)
@@ -141,19 +157,6 @@ def test_json_has_null_for_what_is_no_number_and_no_byte_order(tmp_path):
     assert name == "event" and event["data"]["n"] is None
     assert event["data"]["i"][:5] == [1.0, 3.0, 5.0, None, 9.0]
     assert json.loads(as_json(b"\x92\xa4stop\x81\xa1a\x01")) == ["stop", {"a": 1}]
-
-
-def test_a_spectrum_costs_the_measuring_process_less_than_a_millisecond(tmp_path):
-    with Catalog(tmp_path) as catalog:
-        feeder = Feeder(tmp_path, Listed())
-        wait_for(lambda: not feeder._wake.is_set())
-        measure(catalog, events=500, size=5000)
-        began = time.process_time()
-        feeder("event", {})
-        wait_for(lambda: len(Listed.got) == 503)
-        spent = time.process_time() - began
-        feeder.close()
-    assert spent / 500 < 1e-3
 
 
 def free_port():
