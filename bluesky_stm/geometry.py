@@ -145,6 +145,19 @@ class Frame:
         np.add(self.center.y + sin * along, cos * up, out=points[..., 1])
         return points
 
+    def part(self, rows: slice = slice(None), columns: slice = slice(None)) -> Frame:
+        """Return the frame of some of the pixels, which lie where they did.
+
+        Parameters
+        ----------
+        rows, columns : slice
+            Of the pixels, one after the other; all if not given.
+        """
+        spans = [range(count)[chosen] for count, chosen in zip(self.pixels, (rows, columns), strict=True)]
+        middle = self.to_sample([(span[0] + span[-1]) / 2 for span in spans])
+        (width, height), (up, along) = self.pixel_size, map(len, spans)
+        return Frame(Point(*middle.tolist()), (width * along, height * up), (up, along), self.angle)
+
     def contains(self, points: ArrayLike, margin: float = 0.0) -> NDArray[np.bool_]:
         """Return which places lie inside of the frame.
 

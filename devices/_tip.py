@@ -21,6 +21,8 @@ from bluesky_stm.geometry import Point
 if TYPE_CHECKING:
     from bluesky.protocols import Reading
 
+    from bluesky_stm.protocols import TipState
+
 
 class TipAxis(Positioner):
     """One coordinate of the tip, in nm; the other one stays what was asked for last."""
@@ -175,15 +177,26 @@ class TipPosition(STMDevice):
     def read(self) -> dict[str, Reading]:
         """Read all coordinates at one moment."""
         here, now = self.controller.get_tip(), time.time()
-        asked = self._asked or here.point
-        values = {
+        values = self.values_of(here, self._asked or here.point)
+        return {key: {"value": value, "timestamp": now} for key, value in values.items()}
+
+    def values_of(self, here: TipState, asked: Point) -> dict[str, float]:
+        """Return what an Event holds of the tip, by its keys.
+
+        Parameters
+        ----------
+        here : TipState
+            Place and height, in nm.
+        asked : Point
+            Place that was asked for, in nm.
+        """
+        return {
             self.x.name: here.x,
             f"{self.x.name}_setpoint": asked.x,
             self.y.name: here.y,
             f"{self.y.name}_setpoint": asked.y,
             f"{self.name}_z": here.z,
         }
-        return {key: {"value": value, "timestamp": now} for key, value in values.items()}
 
     _last: Status | None = None
 

@@ -212,6 +212,7 @@ CHECKS: Final[Mapping[str, Check]] = {
     "speed": partial(_number, unit="nm/s"),
     "margin": partial(_number, unit="nm"),
     "look": _switch,
+    "native": _switch,
     "ahead": _switch,
     "shortest": _switch,
     "compensate": _switch,

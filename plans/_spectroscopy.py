@@ -17,7 +17,7 @@ from bluesky_stm.geometry import Floats, Frame, Point
 from bluesky_stm.plans._metadata import describe_run
 from bluesky_stm.plans._queue import queueable
 from bluesky_stm.plans._safety import safely
-from bluesky_stm.plans._stubs import as_frame, measure_at, take_topograph, take_z_spectrum
+from bluesky_stm.plans._stubs import as_frame, measure_at, take_grid, take_topograph, take_z_spectrum
 
 if TYPE_CHECKING:
     from bluesky_stm.devices import STM
@@ -205,6 +205,7 @@ def cits_grid(
     *,
     done: int = 0,
     look: bool = True,
+    native: bool = False,
     beside: Sequence[Readable] = (),
     md: Mapping[str, object] | None = None,
 ) -> MsgGenerator[str]:
@@ -212,6 +213,10 @@ def cits_grid(
 
     This is the dense reference of which an agent needs a few per cent. The spectra are taken row by row from the lowest y,
     every second row backwards; each is an Event in ``primary``.
+
+    A ``native`` grid the controller takes by itself, with nobody in between, which saves the way of each command: all rows then
+    begin at their first column, the Events come when it is over, a stop included, and name the file that the instrument wrote.
+    Nothing can be read beside it. Where the controller cannot do so the plan is refused.
 
     Parameters
     ----------
@@ -227,6 +232,8 @@ def cits_grid(
         Number of spectra, the first ones, that an earlier run has taken: they are left out.
     look : bool
         True to take the topograph; False where an earlier run has taken it.
+    native : bool
+        True to let the controller take the grid by itself.
     beside : sequence of Readable
         Devices of the facility that are read with each spectrum, into the same Event.
     md : mapping, optional
@@ -236,25 +243,40 @@ def cits_grid(
     -------
     str
         uid of the run.
+
+    Raises
+    ------
+    NotCapableError
+        When the controller is to take the grid by itself, and cannot; nothing has moved.
+    SettingsError
+        When something is to be read beside such a grid.
     """
     rows, columns = shape
     place = as_frame(frame) or stm.scanner.frame
     pixels = replace(place, pixels=(rows, columns))
     stm.scanner.check_value(place)
     stm.sweep.check_value(stm.sweep.settings)
+    if native:
+        stm.grid.check_all(pixels, native=True)
+        if beside:
+            raise SettingsError("Nothing can be read beside a grid that the controller takes by itself. Nothing has moved.")
     arguments = {"shape": [rows, columns], "frame": place.as_dict(), "done": done, "look": look}
+    arguments |= {"native": True} if native else {}
     arguments["beside"] = [device.name for device in beside]
     metadata = {**describe_run("cits_grid", arguments, stm, pixels), "shape": [rows, columns], **(md or {})}
 
     places = [Point(*xy) for number, row in enumerate(pixels.points()) for xy in row[:: -1 if number % 2 else 1].tolist()]
 
-    @bpp.stage_decorator([stm.scanner, stm.sweep, *beside])
+    @bpp.stage_decorator([stm.scanner, stm.sweep, *([stm.grid] if native else []), *beside])
     @bpp.run_decorator(md=metadata)
     def run() -> MsgGenerator[None]:
         if look:
             yield from take_topograph(stm, place)
-        for point in places[done:]:
-            yield from measure_at(stm, point, beside=beside)
+        if native:
+            yield from take_grid(stm, pixels, done)
+        else:
+            for point in places[done:]:
+                yield from measure_at(stm, point, beside=beside)
 
     return (yield from safely(stm, run()))
 

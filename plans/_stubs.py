@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 import bluesky.plan_stubs as bps
+import bluesky.preprocessors as bpp
 import numpy as np
 from bluesky.protocols import Readable, Triggerable
 from bluesky.utils import MsgGenerator
@@ -140,6 +141,45 @@ def take_z_spectrum(stm: STM, place: Point, beside: Sequence[Readable] = ()) -> 
         Devices of the facility that are read with it, into the same Event.
     """
     yield from _swept(stm, place, [stm.z_sweep, stm.tip, *beside], Stream.SWEEPS)
+
+
+@checked
+def take_grid(stm: STM, frame: Frame, done: int = 0) -> MsgGenerator[None]:
+    """Let the controller take a grid of spectra by itself; emit one Event in ``primary`` for each, as `measure_at` does.
+
+    They are emitted when it is over, however it ended: after a pause it goes on with the rest.
+
+    Parameters
+    ----------
+    stm : STM
+        Microscope.
+    frame : Frame
+        Its pixels are the places.
+    done : int
+        Number of spectra, the first ones, that are left out.
+    """
+    before = stm.grid.native.get(), stm.grid.first.get()
+
+    def take() -> MsgGenerator[None]:
+        yield from bps.mv(stm.grid, frame, stm.grid.native, True, stm.grid.first, done)
+        yield from bps.checkpoint()
+        yield from bps.trigger(stm.grid, wait=True)
+
+    def emit() -> MsgGenerator[None]:
+        if stm.grid.under_way():
+            yield from bps.stop(stm.grid)
+        while stm.grid.under_way():
+            yield from bps.sleep(0.05)
+        while stm.grid.hand_over():
+            yield from bps.create(Stream.PRIMARY)
+            yield from bps.read(stm.sweep)
+            yield from bps.read(stm.grid.tip_then)
+            yield from bps.save()
+        yield from bps.mv(stm.grid.native, before[0], stm.grid.first, before[1])
+
+    yield from bpp.finalize_wrapper(take(), emit())
+    yield from bps.checkpoint()
+    yield from pause_if_disturbed(stm)
 
 
 def _swept(

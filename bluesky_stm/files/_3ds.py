@@ -267,17 +267,53 @@ def write_3ds(path: str | Path, grid: Grid, provenance: Provenance = UNKNOWN) ->
         )
     # SciFiReaders 0.12.7 tells channels by their first and last word, so that lock-in Y would take the place of X
     channels = {label.replace(" ", "_").replace("_(", " ("): values for label, values in in_si(grid).items()}
-    limits = np.broadcast_to(grid.bias[[0, -1]], (*grid.frame.pixels, 2))
-    place = units.to_si(np.concatenate([grid.frame.points(), grid.height[..., None]], axis=-1), units.LENGTH)
-    pixels = np.concatenate([limits, place, *channels.values()], axis=-1)
-    Path(path).write_bytes(_header(grid, list(channels), provenance).encode("latin-1") + _END + pixels.astype(">f4").tobytes())
+    place = np.concatenate([grid.frame.points(), grid.height[..., None]], axis=-1)
+    write_recorded(path, grid.frame, grid.bias, channels, place, grid.setpoint, grid.time, provenance)
 
 
-def _header(grid: Grid, labels: list[str], provenance: Provenance) -> str:
-    (rows, columns), points, (start, stop) = grid.frame.pixels, len(grid.bias), grid.bias[[0, -1]]
+def write_recorded(
+    path: str | Path,
+    frame: Frame,
+    bias: Floats,
+    channels: Mapping[str, Floats],
+    places: Floats,
+    setpoint: Setpoint,
+    time: float,
+    provenance: Provenance = UNKNOWN,
+) -> None:
+    """Write a grid of bias sweeps with the channels that were recorded, as Nanonis does.
+
+    Parameters
+    ----------
+    path : str or Path
+        File to write; one that is there is overwritten.
+    frame : Frame
+        Its pixels are the places of the sweeps.
+    bias : ndarray of shape (n,)
+        In V, in equal steps.
+    channels : mapping of str to ndarray of shape (rows, columns, n)
+        What was recorded, in SI, by its label: ``"Current (A)"``.
+    places : ndarray of shape (rows, columns, 3)
+        Place and height of the tip, in nm.
+    setpoint : Setpoint
+        What the feedback kept.
+    time : float
+        Start, in s since 1970.
+    provenance : mapping of str to str
+        Lines about where it comes from.
+    """
+    limits = np.broadcast_to(bias[[0, -1]], (*frame.pixels, 2))
+    pixels = np.concatenate([limits, units.to_si(places, units.LENGTH), *channels.values()], axis=-1)
+    header = _header((frame, bias, setpoint, time), list(channels), provenance)
+    Path(path).write_bytes(header.encode("latin-1") + _END + pixels.astype(">f4").tobytes())
+
+
+def _header(taken: tuple[Frame, Floats, Setpoint, float], labels: list[str], provenance: Provenance) -> str:
+    frame, bias, setpoint, time = taken
+    (rows, columns), points, (start, stop) = frame.pixels, len(bias), bias[[0, -1]]
     lines = {
         "Grid dim": f'"{columns} x {rows}"',
-        "Grid settings": ";".join(si_of_frame(grid.frame)),
+        "Grid settings": ";".join(si_of_frame(frame)),
         "Filetype": "Linear",
         "Sweep Signal": '"Bias (V)"',
         "Fixed parameters": '"Sweep Start;Sweep End"',
@@ -288,13 +324,13 @@ def _header(grid: Grid, labels: list[str], provenance: Provenance) -> str:
         "Channels": f'"{";".join(labels)}"',
         "Delay before measuring (s)": "0.000000E+0",
         "Experiment": '"Grid Spectroscopy"',
-        "Start time": f'"{date_of(grid.time)}"',
+        "Start time": f'"{date_of(time)}"',
         "End time": "",
         "User": provenance.get("operator", ""),
         "Comment": as_comment(provenance),
         "Bias Spectroscopy>Sweep Start (V)": f"{start:.9E}",
         "Bias Spectroscopy>Sweep End (V)": f"{stop:.9E}",
-        **lines_of_setpoint(grid.setpoint),
+        **lines_of_setpoint(setpoint),
     }
     return "".join(f"{key}={value}\r\n" for key, value in lines.items())
 

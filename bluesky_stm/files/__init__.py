@@ -1,6 +1,6 @@
 """Files of others: read into our measurements and units, row 0 at the lowest y; SI and their axes stop here."""
 
-from bluesky_stm.files._3ds import Sweeps, read_3ds, read_sweeps, write_3ds
+from bluesky_stm.files._3ds import Sweeps, read_3ds, read_sweeps, write_3ds, write_recorded
 from bluesky_stm.files._attached import attach, attached
 from bluesky_stm.files._dat import read_dat, write_dat
 from bluesky_stm.files._documents import documents, stated
@@ -57,5 +57,6 @@ __all__ = [
     "write_dat",
     "write_hf5",
     "write_nexus",
+    "write_recorded",
     "write_sxm",
 ]

@@ -302,6 +302,33 @@ class ZSpectroscopy(Protocol):
         """
 
 
+class NativeGrids(Protocol):
+    """Grids of bias sweeps that the controller takes by itself, with nobody in between."""
+
+    def sweep_grid(self, frame: Frame, settings: SweepSettings, progress: Progress | None = None) -> list[Spectrum]:
+        """Sweep the bias in each pixel of a frame, row by row from the lowest y, each from its first column.
+
+        Parameters
+        ----------
+        frame : Frame
+            Region (nm, degrees); its pixels are the places.
+        settings : SweepSettings
+            Range, points and timing of each sweep.
+        progress : callable, optional
+            Called with the number of spectra that are about to be done, and of all.
+
+        Returns
+        -------
+        list of Spectrum
+            In that order; fewer than there are places when `stop` ended the grid.
+
+        Raises
+        ------
+        LimitError
+            When a corner of the frame or the sweep lies outside of the range of the hardware; nothing has moved.
+        """
+
+
 class LockInControl(Protocol):
     """The lock-in amplifier."""
 
@@ -356,6 +383,7 @@ class Controller(
     Scanning,
     Spectroscopy,
     ZSpectroscopy,
+    NativeGrids,
     LockInControl,
     DriftControl,
     Protocol,

@@ -61,6 +61,7 @@ class Capability(StrEnum):
     SCAN = "scan"
     SWEEP = "sweep"
     Z_SWEEP = "z-sweep"
+    GRID = "grid"
     LOCKIN = "lockin"
     DRIFT = "drift"
 

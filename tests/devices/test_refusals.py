@@ -285,7 +285,7 @@ def test_a_drift_is_described_as_it_is(RE, stm, docs):
 # ---- what is of another kind than is wanted ----
 
 WRONG = ["x", "1", "False", None, float("nan"), (1,), [1, 2, 3], {}, object(), BiasPulse]
-FITS = {"feedback", "contact", "on", "allow_crossing", "backward"}
+FITS = {"feedback", "contact", "on", "allow_crossing", "backward", "native"}
 """Signals of truth values."""
 
 

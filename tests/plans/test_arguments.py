@@ -70,6 +70,7 @@ BAD = {
     "shortest": [1, "yes"],
     "compensate": ["no", 0],
     "overview": ["no", 0],
+    "native": [1, "yes"],
     "frame": [
         3,
         "x",

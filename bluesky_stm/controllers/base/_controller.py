@@ -21,6 +21,7 @@ from bluesky_stm.protocols import (
     FeedbackGains,
     LockInControl,
     LockInSettings,
+    NativeGrids,
     Progress,
     Scanning,
     Spectroscopy,
@@ -37,7 +38,16 @@ from bluesky_stm.tip_changes import marked
 
 
 class BaseController(
-    BiasControl, CurrentReadout, TipControl, ZControl, Scanning, Spectroscopy, ZSpectroscopy, LockInControl, DriftControl
+    BiasControl,
+    CurrentReadout,
+    TipControl,
+    ZControl,
+    Scanning,
+    Spectroscopy,
+    ZSpectroscopy,
+    NativeGrids,
+    LockInControl,
+    DriftControl,
 ):
     """The methods of `protocols.Controller`, each handed on to the part of the same protocol.
 
@@ -68,6 +78,7 @@ class BaseController(
     _scanning: Scanning
     _spectroscopy: Spectroscopy
     _z_spectroscopy: ZSpectroscopy
+    _grids: NativeGrids
     _lockin: LockInControl
     _drift: DriftControl
 
@@ -332,6 +343,13 @@ class BaseController(
         self.check_sweep(settings)
         # One rule for all wings says whether the tip changed within it.
         return marked(self._spectroscopy.sweep(settings, progress))
+
+    @override
+    def sweep_grid(self, frame: Frame, settings: SweepSettings, progress: Progress | None = None) -> list[Spectrum]:
+        self.need(Capability.GRID, "take a grid of spectra by itself")
+        self.check_frame(frame)
+        self.check_sweep(settings)
+        return [marked(spectrum) for spectrum in self._grids.sweep_grid(frame, settings, progress)]
 
     @override
     def pulse(self, bias: float, width: float) -> None:

@@ -11,7 +11,7 @@ from bluesky_stm.controllers.fake._drift import FakeDrift
 from bluesky_stm.controllers.fake._lockin import FakeLockIn
 from bluesky_stm.controllers.fake._scan import FakeScanning
 from bluesky_stm.controllers.fake._script import Script, asked
-from bluesky_stm.controllers.fake._spectroscopy import FakeSpectroscopy
+from bluesky_stm.controllers.fake._spectroscopy import FakeGrids, FakeSpectroscopy
 from bluesky_stm.controllers.fake._state import WITHDRAWN, FakeState
 from bluesky_stm.controllers.fake._tip import FakeTip
 from bluesky_stm.controllers.fake._z import FakeZ
@@ -70,6 +70,7 @@ class FakeController(Script, BaseController):
         self._tip, self._z = FakeTip(self, self._state, steps), FakeZ(self, self._state)
         self._scanning, self._spectroscopy = FakeScanning(self, self._state), FakeSpectroscopy(self, self._state)
         self._z_spectroscopy = FakeZSpectroscopy(self, self._state)
+        self._grids = FakeGrids(self, self._state)
         self._lockin, self._drift = FakeLockIn(self, self._state), FakeDrift(self, self._state)
 
     def lose_connection(self, lost: bool = True) -> None:

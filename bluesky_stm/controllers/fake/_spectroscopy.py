@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
@@ -12,8 +12,9 @@ from typing_extensions import override
 
 from bluesky_stm.controllers.fake._script import asked
 from bluesky_stm.controllers.fake._state import FakePart
+from bluesky_stm.geometry import Frame, Point
 from bluesky_stm.measurements import Quality, Spectrum
-from bluesky_stm.protocols import Progress, Spectroscopy, SweepSettings, TipShape
+from bluesky_stm.protocols import NativeGrids, Progress, Spectroscopy, SweepSettings, TipShape
 
 DISPLACEMENT: Final = 0.001
 """Displacement current of a sweep, in nA: added on the way forth, taken off on the way back."""
@@ -45,12 +46,27 @@ class FakeSpectroscopy(FakePart, Spectroscopy):
         Spectrum
             When `stop` ended the sweep it has the flag INCOMPLETE and is padded with NaN.
         """
+        with self.script.acting():
+            return self.swept(settings, self.script.steps("sweep", settings.points), progress)
+
+    def swept(self, settings: SweepSettings, steps: Iterable[int], progress: Progress | None = None) -> Spectrum:
+        """Sweep where the tip stands, within an act.
+
+        Parameters
+        ----------
+        settings : SweepSettings
+            The sweep.
+        steps : iterable of int
+            Yields the number of each point when its turn has come.
+        progress : callable, optional
+            Called with the number of finished points and of all points.
+        """
         state, bias, current = self.state, settings.bias, np.full(settings.points, np.nan)
         setpoint, begun = settings.setpoint or state.setpoint, state.time
         closeness = math.exp(-DECAY * settings.z_offset)
         conductance = 0.0 if state.withdrawn else setpoint.current / abs(setpoint.bias) * closeness
-        with self.script.acting(), self._holding():
-            for point in self.script.steps("sweep", settings.points):
+        with self._holding():
+            for point in steps:
                 if self.script.halt.is_set():
                     break
                 state.bias = bias[point]
@@ -96,3 +112,32 @@ class FakeSpectroscopy(FakePart, Spectroscopy):
             yield
         finally:
             self.state.bias, self.state.feedback = before[0], before[1] and not self.state.withdrawn
+
+
+class FakeGrids(FakePart, NativeGrids):
+    """Fulfils `protocols.NativeGrids`."""
+
+    @override
+    @asked
+    def sweep_grid(self, frame: Frame, settings: SweepSettings, progress: Progress | None = None) -> list[Spectrum]:
+        """Sweep in each pixel; ended by `stop` before some, the spectra of the others come back.
+
+        Parameters
+        ----------
+        frame : Frame
+            Its pixels are the places.
+        settings : SweepSettings
+            Each sweep.
+        progress : callable, optional
+            Called with the number of finished spectra and of all spectra.
+        """
+        places, sweeps, taken = frame.points().reshape(-1, 2), FakeSpectroscopy(self.script, self.state), []
+        with self.script.acting():
+            for number in self.script.steps("sweep_grid", len(places)):
+                if self.script.halt.is_set():
+                    break
+                self.state.place = Point(*places[number].tolist())
+                taken.append(sweeps.swept(settings, range(settings.points)))
+                if progress:
+                    progress(number + 1, len(places))
+        return taken

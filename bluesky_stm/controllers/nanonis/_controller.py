@@ -18,6 +18,7 @@ from bluesky_stm.controllers.nanonis._check import CAN_BE_OVERRIDDEN, obstacles
 from bluesky_stm.controllers.nanonis._claim import Claim, holders
 from bluesky_stm.controllers.nanonis._current import NanonisCurrent
 from bluesky_stm.controllers.nanonis._drift import NanonisDrift
+from bluesky_stm.controllers.nanonis._grids import NanonisGrids
 from bluesky_stm.controllers.nanonis._guard import TipGuard
 from bluesky_stm.controllers.nanonis._interlocks import Interlocks, read_interlocks
 from bluesky_stm.controllers.nanonis._link import Announce
@@ -79,6 +80,9 @@ class NanonisController(BaseController):
     save_as : str
         Beginning of the names under which the software saves each spectrum, too; the Event then names the file. Empty to leave
         its saving as it stands.
+    folder : str
+        Where this computer sees the session path of the software, for grids that Nanonis takes by itself; by the same name if
+        empty.
     marks : bool
         True if `mark` is to draw.
     take_over : bool
@@ -115,6 +119,7 @@ class NanonisController(BaseController):
         clock: Clock | None = None,
         despite: Collection[str] = (),
         save_as: str = "",
+        folder: str = "",
         marks: bool = False,
         take_over: bool = False,
         claimant: str = "",
@@ -137,6 +142,7 @@ class NanonisController(BaseController):
             guard, bias=self._bias, drift=self._drift, tip=self._tip, z=self._z, lockin=self._lockin, save_as=save_as
         )
         self._z_spectroscopy = NanonisZSpectroscopy(guard, bias=self._bias, drift=self._drift, tip=self._tip, z=self._z)
+        self._grids = NanonisGrids(guard, spectroscopy=self._spectroscopy, tip=self._tip, folder=folder, save_as=save_as)
         try:
             self.ranges = self._links.open()
             meeting.arm()

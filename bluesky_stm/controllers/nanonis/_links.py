@@ -45,7 +45,7 @@ STOPPING: Final[dict[str, tuple[str, tuple[int, ...]]]] = {
 }
 """Commands by act: the one that asks if it is under way, and the one that ends it, which is harmless where it is not.
 
-A grid experiment comes first, for it begins one sweep after the other. Nobody here begins one: it is always a person's.
+A grid experiment comes first, for it begins one sweep after the other.
 """
 
 

@@ -56,6 +56,9 @@ class Nanonis(ControllerPart):
     save_as: str = setting(
         "", "", "Beginning of the names under which the software saves each spectrum, too; its own saving stays if not given."
     )
+    folder: str = setting(
+        "", "", "Where this computer sees the session path of the software, for grids that Nanonis takes by itself."
+    )
     marks: bool = setting(False, "", "True to draw each decision into the scan frame of the software.")
     take_over: bool = setting(False, "", "True to take the instrument from another program that holds it, once.")
     timeout: float = setting(5.0, units.TIME, "Longest time for an answer beyond what the command itself takes.", gt=0, le=3600)
@@ -75,6 +78,7 @@ class Nanonis(ControllerPart):
             timeout=self.timeout,
             despite=self.despite,
             save_as=self.save_as,
+            folder=self.folder,
             marks=self.marks,
             take_over=self.take_over,
             name=self.name,

@@ -130,14 +130,14 @@ class NanonisScanning(NanonisPart, Scanning):
 
     def _set_frame(self, frame: Frame) -> None:
         """Set and read back the frame; Nanonis turns clockwise."""
-        self._work.ask("Scan.FrameSet", *_wired(frame))
+        self._work.ask("Scan.FrameSet", *wired(frame))
         rows, columns = frame.pixels
         self._work.ask("Scan.BufferSet", [self._links.channels.height, self._links.channels.current], columns, rows)
         self._check_frame(frame)
 
     def _check_frame(self, frame: Frame) -> None:
         """Somebody may have changed it since; what was scanned then is another place."""
-        asked, pixels = _wired(frame), [frame.pixels[1], frame.pixels[0]]
+        asked, pixels = wired(frame), [frame.pixels[1], frame.pixels[0]]
         read, buffer = self._work.ask("Scan.FrameGet"), self._work.ask("Scan.BufferGet")[1:]
         turned = (read[4] - asked[4] + 180) % 360 - 180
         if buffer != pixels or abs(turned) > 1e-3 or not np.allclose(read[:4], asked[:4], rtol=1e-5, atol=1e-13):
@@ -297,8 +297,8 @@ class _LineCount:
         self.done = max(done, self.done)
 
 
-def _wired(frame: Frame) -> list[float]:
-    """Centre, size and angle as `Scan.FrameSet` takes them."""
+def wired(frame: Frame) -> list[float]:
+    """Return centre, size and angle as `Scan.FrameSet` takes them: in m, and in degrees clockwise."""
     return [*(si(value, LENGTH) for value in (*frame.center, *frame.size)), -frame.angle]
 
 

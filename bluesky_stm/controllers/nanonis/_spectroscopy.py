@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import secrets
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from itertools import count
 from typing import Final
@@ -25,7 +26,7 @@ from bluesky_stm.controllers.nanonis._z import NanonisZ
 from bluesky_stm.controllers.nanonis_wire._commands import FOREVER, Pulse, Switch
 from bluesky_stm.controllers.nanonis_wire._errors import NanonisError
 from bluesky_stm.controllers.nanonis_wire._si import ours, si
-from bluesky_stm.geometry import Floats
+from bluesky_stm.geometry import Floats, Point
 from bluesky_stm.measurements import HARMONICS, Quality, Setpoint, Spectrum
 from bluesky_stm.protocols import Progress, Spectroscopy, SweepSettings, TipShape
 from bluesky_stm.units import CURRENT, LENGTH
@@ -79,34 +80,67 @@ class NanonisSpectroscopy(NanonisPart, Spectroscopy):
         NanonisError
             When what was set does not read back, or what came back is not what was asked for.
         """
+        self._file = f"{self._saved_as}-{next(self._files):05d}-" if self._saved_as else ""
+        return self.measured(
+            settings,
+            lambda lockin, closed, stood: [self._sweep(settings, lockin, closed, stood, progress)],
+            base=self._file,
+        )[0]
+
+    def measured(
+        self,
+        settings: SweepSettings,
+        measure: Callable[[Look, bool, Standing], list[Spectrum]],
+        *,
+        base: str = "",
+        stays: bool = True,
+    ) -> list[Spectrum]:
+        """Measure with the module set up, the tip held and everything restored afterwards, as one act.
+
+        Parameters
+        ----------
+        settings : SweepSettings
+            The sweep, or each of them.
+        measure : callable
+            Takes the lock-in, whether the feedback was closed, and what stands; returns the spectra.
+        base : str
+            Beginning of the names of the files in which Nanonis saves each spectrum; empty to leave that as it stands.
+        stays : bool
+            True when the tip stays where it is.
+
+        Returns
+        -------
+        list of Spectrum
+            With the quality that follows from how things stand before and after it.
+        """
         guard, passage = self._guard, self._passage
         with guard.act(sweeping=True) as act:
-            self._file = f"{self._saved_as}-{next(self._files):05d}-" if self._saved_as else ""
-            run, self._meddled = set_up(self._links, settings, self._lockin.further, self._file)
+            run, self._meddled = set_up(self._links, settings, self._lockin.further, base)
             lockin = self._lockin.known(run, settings.dwell)
             state = guard.check_contact("swept")
             before = Before(self._z.get_setpoint(), state.on)
             with rescued(lambda: passage.leave_as(before)):
                 held = passage.hold(before, settings.setpoint)
-                stood = Standing(held, self._tip.place(MOMENT), {**lockin.numbers, **self._drift.known()})
-                spectrum = self._sweep(settings, lockin, before.feedback, stood, progress)
+                place = self._tip.place(MOMENT) if stays else None
+                stood = Standing(held, place, {**lockin.numbers, **self._drift.known()})
+                spectra = measure(lockin, before.feedback, stood)
                 # One look at set point and z controller after the sweep answers all that is left to ask: whether the spectrum
                 # is what it claims to be, whether the tip has touched or is gone, and what has to be restored.
                 read, state = self._z.get_setpoint(), guard.check_tip()
                 lockin = self._lockin.look(run)
                 stands = Standing(
-                    _without_sweep(read, held, settings, spectrum),
-                    self._tip.place(),
+                    _without_sweep(read, held, settings, spectra),
+                    self._tip.place() if stays else None,
                     {**lockin.numbers, **self._drift.read()},
                 )
                 # Where it is untouched, nothing but questions was sent since the state was read.
                 act.checked = passage.bring_back(before, left(before, held, stands.setpoint), read, closed=state.on)
         changes = stood.changes(stands, state.status)
-        quality = spectrum.quality | self._contact(state) | disturbed(changes)
         told = [changes] if changes else []
         told += [f"since the sweep before {self._lockin.meddled}"] if self._lockin.meddled else []
         told += [f"{what} of the module were changed, and set again" for what in self._meddled]
-        return replace(spectrum, quality=quality, disturbed="; ".join(told))
+        quality = self._contact(state) | disturbed(changes)
+        return [replace(spectrum, quality=spectrum.quality | quality, disturbed="; ".join(told)) for spectrum in spectra]
 
     @override
     def pulse(self, bias: float, width: float) -> None:
@@ -187,25 +221,54 @@ class NanonisSpectroscopy(NanonisPart, Spectroscopy):
         quality, z = self._check_ready(closed, stood.setpoint)
         place = stood.place or self._tip.place()
         names, data = self._start(settings, lockin.harmonics)
-        forth, back = channels_of(self._links.names, settings, names, data, lockin.harmonics)
+        spectrum = self.spectrum_of(settings, lockin, stood.setpoint, names, data)
         if not data.size and not self._was_ended():
             raise NanonisError("A sweep that nobody stopped gave not a single point. Look at the bias spectroscopy module.")
-        mean = [np.mean(both, axis=0) for both in zip(forth, back or forth, strict=True)]
-        done = int(np.isfinite(mean).all(axis=0).sum())
-        if progress and done:
+        if progress and (done := int(np.isfinite(spectrum.current).sum())):
             progress(done, settings.points)
-        quality |= self._clipped([*forth[:1], *back[:1]]) | (Quality.GOOD if done == settings.points else Quality.INCOMPLETE)
-        measures = lockin.settings.modulated and not lockin.faults(self._links.channels.bias, self._links.channels.current)
-        quality |= Quality.GOOD if measures else Quality.UNMODULATED
-        return Spectrum(
+        return replace(
+            spectrum,
             position=place,
-            bias=settings.bias,
-            **_channels(lockin, measures, *mean),
-            setpoint=stood.setpoint,
             time=started,
             z=z + settings.z_offset,
-            quality=quality,
+            quality=spectrum.quality | quality,
             native=self._native() if data.size else "",
+        )
+
+    def spectrum_of(
+        self, settings: SweepSettings, lockin: Look, setpoint: Setpoint, names: Collection[str], data: Floats
+    ) -> Spectrum:
+        """Return what was recorded in a sweep as a spectrum, of which the place and the time are left to be told.
+
+        Parameters
+        ----------
+        settings : SweepSettings
+            The sweep that was asked for.
+        lockin : Look
+            As it was seen before.
+        setpoint : Setpoint
+            What the feedback kept.
+        names : collection of str
+            Names of the rows, the bias first.
+        data : ndarray of shape (rows, points)
+            What was recorded, in SI, as far as it came.
+
+        Raises
+        ------
+        NanonisError
+            When it is not what was asked for.
+        """
+        forth, back = channels_of(self._links.names, settings, list(names), data, lockin.harmonics)
+        mean = [np.mean(both, axis=0) for both in zip(forth, back or forth, strict=True)]
+        whole = bool(np.isfinite(mean).all())
+        measures = lockin.settings.modulated and not lockin.faults(self._links.channels.bias, self._links.channels.current)
+        quality = self._clipped([*forth[:1], *back[:1]]) | (Quality.GOOD if whole else Quality.INCOMPLETE)
+        return Spectrum(
+            position=Point(math.nan, math.nan),
+            bias=settings.bias,
+            **_channels(lockin, measures, *mean),
+            setpoint=setpoint,
+            quality=quality | (Quality.GOOD if measures else Quality.UNMODULATED),
             backward=_channels(lockin, measures, *back) if back else {},
         )
 
@@ -271,7 +334,7 @@ class NanonisSpectroscopy(NanonisPart, Spectroscopy):
         return Quality.LOST_CONTACT if not state.on and self._guard.is_away(state.status) else Quality.GOOD
 
 
-def _without_sweep(read: Setpoint, held: Setpoint, settings: SweepSettings, spectrum: Spectrum) -> Setpoint:
+def _without_sweep(read: Setpoint, held: Setpoint, settings: SweepSettings, spectra: Sequence[Spectrum]) -> Setpoint:
     """Return the set point after a sweep as others left it: a bias at which the sweep itself has ended is none of theirs.
 
     Parameters
@@ -282,11 +345,12 @@ def _without_sweep(read: Setpoint, held: Setpoint, settings: SweepSettings, spec
         As it read before.
     settings : SweepSettings
         The sweep.
-    spectrum : Spectrum
-        What came of it; one that ended early may leave the bias anywhere.
+    spectra : sequence of Spectrum
+        What came of it; the last one, where it ended early, may leave the bias anywhere, and none at all may, too.
     """
     ends = min(abs(read.bias - end) for end in (settings.start, settings.stop)) <= BIAS_TOLERANCE
-    return replace(read, bias=held.bias) if ends or spectrum.quality & Quality.INCOMPLETE else read
+    early = not spectra or spectra[-1].quality & Quality.INCOMPLETE
+    return replace(read, bias=held.bias) if ends or early else read
 
 
 def _channels(lockin: Look, measures: bool, current: Floats, x: Floats, y: Floats, *further: Floats) -> JSON:

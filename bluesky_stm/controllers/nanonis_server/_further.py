@@ -165,15 +165,9 @@ Osci2T.TimebaseSet | H |
 PLL.FreqShiftAutoCenter | i |
 Pattern.CloudGet | | i Nf Nf
 Pattern.CloudSet | I i Nf Nf |
-Pattern.ExpOpen | |
 Pattern.ExpPause | I |
-Pattern.ExpStart | H |
-Pattern.GridGet | | i i f f f f f
-Pattern.GridSet | I i i I f f f f f |
 Pattern.LineGet | | i f f f f
 Pattern.LineSet | I i I f f f f |
-Pattern.PropsGet | | AS s s f I
-Pattern.PropsSet | s s s f I |
 Scan.PropsGet | | I I I s s AS Ai i i I
 Scan.PropsSet | I I I s s AS I |
 SignalChart.Open | |

@@ -6,7 +6,6 @@ import math
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from enum import IntEnum
 from typing import TYPE_CHECKING, Final
 
@@ -15,11 +14,10 @@ import numpy as np
 from bluesky_stm.controllers.nanonis_server._module import Answer, Module
 from bluesky_stm.controllers.nanonis_wire._errors import NanonisError
 from bluesky_stm.controllers.nanonis_wire._si import ours, si
-from bluesky_stm.files import write_3ds
+from bluesky_stm.files import write_recorded
 from bluesky_stm.geometry import Floats, Frame, Point
-from bluesky_stm.measurements import CHANNELS, Grid, Spectrum
+from bluesky_stm.measurements import Spectrum
 from bluesky_stm.units import LENGTH
-from bluesky_stm.validated import JSON
 
 if TYPE_CHECKING:
     from bluesky_stm.controllers.nanonis_server._software import Software
@@ -215,34 +213,32 @@ class PatternModule(Module):
                 self.done.append(self.software.spectroscopy.measure(self.base_name if save else None))
         finally:
             if self.experiment == BINARY and frame is not None and self.done:
-                path = self.software.util.saved_path(self.base_name, ".3ds")
-                write_3ds(path, replace(_grid(frame, self.done), time=begun))
-                self.saved = str(path)
+                self.saved = self._save(frame, begun)
+
+    def _save(self, frame: Frame, begun: float) -> str:
+        """Write the channels that the sweeps record, NaN where nothing was swept, and return the path.
+
+        Parameters
+        ----------
+        frame : Frame
+            Its pixels are the places, row by row.
+        begun : float
+            When the experiment began, in s since 1970.
+        """
+        (rows, columns), bias = frame.pixels, self.done[0].bias
+        tables = [self.software.spectroscopy.table(spectrum) for spectrum in self.done]
+        _, *labels = tables[0][0]
+        values = np.full((rows * columns, len(labels), len(bias)), np.nan)
+        places = np.full((rows * columns, 3), np.nan)
+        for number, (spectrum, (_, table)) in enumerate(zip(self.done, tables, strict=True)):
+            values[number, :, : table.shape[1]] = table[1:]
+            places[number] = *spectrum.position, spectrum.z
+        channels = {label: values[:, number].reshape(rows, columns, -1) for number, label in enumerate(labels)}
+        path = self.software.util.saved_path(self.base_name, ".3ds")
+        write_recorded(path, frame, bias, channels, places.reshape(rows, columns, 3), self.done[0].setpoint, begun)
+        return str(path)
 
 
 def _check_number(places: int) -> None:
     if not 1 <= places <= LARGEST:
         raise NanonisError(f"An experiment of {places} places can't be done, only of 1 to {LARGEST}.")
-
-
-def _grid(frame: Frame, done: Sequence[Spectrum]) -> Grid:
-    """Return what was swept as a grid, NaN where nothing was.
-
-    Parameters
-    ----------
-    frame : Frame
-        Its pixels are the places, row by row.
-    done : sequence of Spectrum
-        The first ones of them.
-    """
-    rows, columns = frame.pixels
-    first = done[0]
-    channels: JSON = {}
-    for channel in CHANNELS:
-        values = np.full((rows * columns, len(first.bias)), np.nan)
-        for index, spectrum in enumerate(done):
-            values[index] = getattr(spectrum, channel.name)
-        channels[channel.name] = values.reshape(rows, columns, -1)
-    height = np.full(rows * columns, np.nan)
-    height[: len(done)] = [spectrum.z for spectrum in done]
-    return Grid(frame=frame, bias=first.bias, height=height.reshape(rows, columns), setpoint=first.setpoint, **channels)

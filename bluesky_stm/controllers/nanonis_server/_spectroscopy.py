@@ -92,7 +92,7 @@ class BiasSpectrModule(Module):
             self.software.begin("sweep", self._measure)
             return [[], np.empty((0, 0)), []]
         spectrum = self._measure()
-        names, rows = self._table(spectrum)
+        names, rows = self.table(spectrum)
         return [names, rows, self._parameters(spectrum)]
 
     def _stop(self) -> None:
@@ -324,8 +324,8 @@ class BiasSpectrModule(Module):
 
     # ---- the answer ----
 
-    def _table(self, spectrum: Spectrum) -> tuple[list[str], Floats]:
-        """Names and rows of the channels, in SI, as far as they were measured, forth and, where it was swept, back."""
+    def table(self, spectrum: Spectrum) -> tuple[list[str], Floats]:
+        """Return names and rows of the channels, in SI, as far as they were measured, forth and, where it was swept, back."""
         measured = int(np.isfinite(spectrum.current).sum())
         names = [SIGNALS[channel] for channel in self.channels]
         both: dict[str, Floats] = {channel.name: getattr(spectrum, channel.name) for channel in CHANNELS}

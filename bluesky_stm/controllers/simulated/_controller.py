@@ -56,7 +56,7 @@ class SimulatedController(BaseController):
     """
 
     _spectroscopy: SimulatedSpectroscopy
-    capabilities = frozenset(Capability)
+    capabilities = frozenset(Capability) - {Capability.GRID}
     ranges = RANGES
 
     def __init__(

@@ -54,8 +54,14 @@ SETTINGS = {
 
 TESTED_BY_MEANING = {
     *(
+        "Pattern.ExpOpen",
+        "Pattern.ExpStart",
         "Pattern.ExpStatusGet",
         "Pattern.ExpStop",
+        "Pattern.GridGet",
+        "Pattern.GridSet",
+        "Pattern.PropsGet",
+        "Pattern.PropsSet",
         "ZSpectr.AdvPropsGet",
         "ZSpectr.AdvPropsSet",
         "ZSpectr.ChsGet",

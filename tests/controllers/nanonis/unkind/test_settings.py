@@ -93,14 +93,14 @@ def test_an_image_with_a_hole_is_incomplete(controller, server, scans_are_seen):
 
 def test_a_mean_of_sweeps_that_says_so_in_its_name_is_found(controller, monkeypatch):
     """As the columns of the files of several sweeps do, on the way back, too."""
-    table = BiasSpectrModule._table
+    table = BiasSpectrModule.table
 
     def named(*asked):
         names, rows = table(*asked)
         return [re.sub(r" (\(A\)|\[bwd\])", r" [AVG] \1", name, count=1) for name in names], rows
 
     plain = controller.sweep(replace(SHORT, averages=3, backward=True))
-    monkeypatch.setattr(BiasSpectrModule, "_table", named)
+    monkeypatch.setattr(BiasSpectrModule, "table", named)
     spectrum = controller.sweep(replace(SHORT, averages=3, backward=True))
     assert spectrum.quality == plain.quality == Quality.GOOD
     assert set(spectrum.backward) == set(plain.backward)
