@@ -20,14 +20,12 @@ from bluesky_stm.protocols._microscope import (
     CurrentReadout,
     DriftControl,
     LockInControl,
-    NativeGrids,
     Scanning,
-    Spectroscopy,
     TipControl,
     ZControl,
-    ZSpectroscopy,
 )
 from bluesky_stm.protocols._observation import Experience, Failed, Observation, OfDistance, Resolving, Scalarizer, as_value
+from bluesky_stm.protocols._sweeping import NativeGrids, Spectroscopy, ZSpectroscopy
 from bluesky_stm.protocols._values import (
     IMAGES,
     PACKET,

@@ -89,10 +89,15 @@ def test_a_session_path_out_of_reach_is_refused_before_anything_is_sent(connect,
 
 def test_a_stop_ends_it_after_the_sweep_under_way_and_the_others_come_back(controller, server, monkeypatch):
     stopper = threading.Thread(target=controller.stop)
-    meddle(server, monkeypatch, 3, stopper.start)
+
+    def stop():
+        stopper.start()
+        assert server.software.pattern.ends.wait(10)
+
+    meddle(server, monkeypatch, 3, stop)
     taken = controller.sweep_grid(FRAME, SWEEP)
     stopper.join()
-    assert 2 <= len(taken) < 6
+    assert len(taken) == 3
     assert not server.software.is_doing("grid")
     assert controller.get_feedback()
 
