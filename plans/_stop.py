@@ -103,6 +103,37 @@ class NoImprovement(StopRule):
         return None
 
 
+class NothingBetterLeft(StopRule):
+    """Stop with a promise: with 90 %, at most one in a hundred of the places that are left is better by more than an allowance.
+
+    It is the agent that promises (``health.left`` of its decisions), by what it has learned so far. An agent that does not seek
+    large values, or has no model, promises nothing. A single place of a kind that was never met may still be better.
+    """
+
+    name: str = "promise"
+    leading: ClassVar[str] = "within"
+    within: float | None = setting(
+        None, "that of the scalarizer", "How much better still counts as no better; by default what `share` says.", gt=0
+    )
+    share: float = setting(0.1, "", "The same as a share of how far the best value stands out of the median of the map.", gt=0)
+
+    def allowed(self, state: RunState) -> float:
+        """Return by how much a place may be better, in the unit of the value; NaN before there is a map to compare with."""
+        if self.within is not None:
+            return self.within
+        return self.share * (state.best - float(np.median(state.maps[-1][0]))) if state.maps else math.nan
+
+    def __call__(self, state: RunState) -> str | None:
+        """Return the promise once the agent can make it."""
+        left, allowed = state.decisions[-1].health.left if state.decisions else math.nan, self.allowed(state)
+        if left <= allowed:  # False for NaN: nothing is promised
+            return (
+                f"with 90 %, at most one in a hundred of the places left gives more than the best by over {allowed:.3g} "
+                f"(best measured {state.best:.4g})"
+            )
+        return None
+
+
 class TargetReached(StopRule):
     """Stop when a spectrum has reached a value, counted as the agent seeks it: a gap of 0.7 V that is to be small as -0.7."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -246,7 +247,7 @@ class KernelAgent(BaseAgent):
             mean=float(mean[0]),
             std=float(std[0]),
             acquisition=float(scores[chosen]),
-            health=self._health(learned),
+            health=replace(self._health(learned), left=learned.left(free) if self._maximises else math.nan),
         )
 
     def _fallen_back(self, free: NDArray[np.bool_], pending: Sequence[Point], why: str) -> Decision:

@@ -20,6 +20,8 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr
 
 from bluesky_stm.agents._fit import Fit, noise_variance
 from bluesky_stm.agents._process import LEAST_VARIANCE, Process
@@ -32,6 +34,10 @@ EM_ITERATIONS = 100
 """Number of iterations of the expectation maximisation."""
 PRIOR_SUCCESSES = 1.0
 """Prior of the weights, as a number of values that each kernel, and the constant, has predicted well before the first one."""
+FARTHEST, HALVINGS = 8.0, 10
+"""Standard deviations above the least level in which `Mixture.exceeded` looks, and number of halvings."""
+HOPELESS = 5.0
+"""Standard deviations below that level at which a candidate exceeds it once in four million times."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,6 +131,43 @@ class Mixture:
         values = self.processes[0].values
         mean, variance = self._moments([(values - r, s * s) for r, s in (p.ahead() for p in self.processes)], 1.0)
         return values - mean, np.sqrt(variance)
+
+    def exceeded(self, share: float, of: NDArray[np.bool_], least: float) -> float:
+        """Return the level that a share of some candidates is expected to exceed, noise left out.
+
+        Expectations of counts add up whether or not neighbours depend on each other, so that no joint distribution is needed.
+
+        Parameters
+        ----------
+        share : float
+            Expected share of the candidates, between 0 and 1.
+        of : ndarray of bool of shape (m,)
+            True for the candidates that count, one at least.
+        least : float
+            Warped value; lower levels are not looked for.
+
+        Returns
+        -------
+        float
+            Warped value from ``least`` to `FARTHEST` above it.
+        """
+        count, known = np.count_nonzero(of), list[tuple[Floats, Floats]]()
+        for process in self.processes:
+            mean, sharpness = process.mean[of], 1 / np.sqrt(process.variance[of])
+            near = (least - mean) * sharpness < HOPELESS  # the others do not count
+            known.append((mean[near], sharpness[near]))
+
+        def above(level: float) -> float:
+            found = [ndtr((mean - level) * sharpness).sum() / count for mean, sharpness in known]
+            return float(self.weights @ np.array(found) + self.constant * ndtr(-level / self._left_open**0.5))
+
+        low, step = least, FARTHEST
+        if above(low) <= share:
+            return low
+        for _ in range(HALVINGS):
+            step /= 2
+            low += step if above(low + step) > share else 0.0
+        return low + step
 
     @property
     def constant(self) -> float:

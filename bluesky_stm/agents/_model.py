@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from operator import itemgetter
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bluesky_stm.agents._health import USELESS
 from bluesky_stm.agents._mixture import Features, Mixture, select
@@ -21,6 +22,9 @@ __all__ = ["Features", "Model"]
 
 CONSTANT = "constant"
 """Name of the model where nothing that is seen says anything of the values."""
+FEW, DOUBT = 0.01, 0.1
+"""Share of the places left that may be better than promised, and chance that it is more of them. That promises are kept as often
+as this says is measured, not proved (benchmarks/results/agents_promise.md): a kernel does not know of rare kinds of places."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,6 +148,25 @@ class Model:
         """Return by how much each value, (n,), missed what those before it predict, in predicted standard deviations."""
         residual, std = self.process.ahead()
         return residual / std
+
+    def left(self, free: NDArray[np.bool_]) -> float:
+        """Return by how much more than the best measured place the candidates that are left may give.
+
+        Fewer than `FEW` of them give even more, but for a chance of `DOUBT`: the product is the share that is expected to, and by
+        Markov's inequality a count is seldom many times what is expected, however its members depend on each other.
+
+        Parameters
+        ----------
+        free : ndarray of bool of shape (m,)
+            True for the candidates that are left, one at least.
+
+        Returns
+        -------
+        float
+            In the unit of the values, above the best posterior mean of a measured place; 0 where it is no more than that.
+        """
+        ends = self.warp.back(np.array([self.best, self.process.exceeded(FEW * DOUBT, free, self.best)]))
+        return float(ends[1] - ends[0])
 
     @property
     def kept(self) -> dict[tuple[str, int], Process]:

@@ -45,6 +45,9 @@ class Health(Declared):
         the map is right where it was tested; NaN before there are as many.
     off : float
         Mean of measured less predicted there, in predicted standard deviations: negative where the map promised too much.
+    left : float
+        By how much more than the best measured place those that are left may give: with 90 %, at most one in a hundred of them
+        gives even more. NaN where large values are not what is sought, and before there is a fit.
     """
 
     model: str = text("What made the decision.")
@@ -57,6 +60,7 @@ class Health(Declared):
     device: str = text("Where it was computed.", "", optional=True)  # runs of the first days do not say
     ahead: float = number("", "Share of values at chosen places in the 90 % interval before.", NAN, optional=True)
     off: float = number("", "Mean of measured less predicted there, in standard deviations.", NAN, optional=True)
+    left: float = number(OF_VALUE, "How much more than the best the places left may give, with 90 %.", NAN, optional=True)
 
     @property
     def warnings(self) -> dict[str, str]:

@@ -119,3 +119,57 @@ def test_nothing_but_failures_are_told_with_their_reason_from_the_seed_points_on
 def test_without_values_it_fills_space_and_says_why():
     health = learned(lambda p, i: Failed("clipped"))
     assert health.model == "space filling" and "fewer than three" in health.warning
+
+
+def flat(values, taken, **settings):
+    """An agent on position alone that has measured ``taken`` of the places of a picture that shows nothing."""
+    frame = Frame.square((9.5, 9.5), 20.0, 40)
+    agent = make_agent("gp-xy", candidates=GRID.tolist(), patch=3.0, seeds=5, **settings)
+    agent.observe(Topograph(frame, np.zeros(frame.pixels), setpoint=Setpoint(-1.5, 0.2)))
+    agent.ingest([Observation(Point(*GRID[i]), float(values[i])) for i in taken])
+    return agent
+
+
+def test_what_is_left_is_what_one_in_a_thousand_of_the_places_left_is_expected_to_exceed():
+    """Counted in draws of the mixture at each place, which are not those of the code: it adds up probabilities."""
+    rng = np.random.default_rng(4)
+    agent = flat(np.sin(GRID[:, 0] / 3) + 0.2 * rng.standard_normal(400), rng.permutation(400)[:30])
+    left, model, free = agent.suggest()[0].health.left, agent._updated(), ~agent._measured
+    mixture = model.process
+    which = rng.choice(len(mixture.weights) + 1, 40_000, p=[*mixture.weights, mixture.constant])
+    means = np.vstack([*(p.mean for p in mixture.processes), np.zeros(400)])[:, free]
+    spread = np.sqrt(np.vstack([*(p.variance for p in mixture.processes), np.full(400, 1 - mixture.noise)]))[:, free]
+    ends = model.warp(model.warp.back(np.array([model.best])) + left)
+    above = [
+        np.mean(m[which] + s[which] * rng.standard_normal(len(which)) > ends) for m, s in zip(means.T, spread.T, strict=True)
+    ]
+    assert left > 0
+    assert np.mean(above) == pytest.approx(0.001, rel=0.1)
+
+
+def test_nothing_is_left_where_the_hill_is_known_and_much_where_little_is():
+    hill = np.exp(-((GRID - 9.5) ** 2).sum(axis=1) / 50)
+    known = flat(hill, np.random.default_rng(0).permutation(400)[:200]).suggest()[0].health
+    unknown = flat(hill, np.flatnonzero(GRID[:, 0] < 4)[:40]).suggest()[0].health
+    assert known.left < 0.05 < 0.3 < unknown.left
+
+
+def test_a_promise_is_kept_as_often_as_it_says_where_the_model_is_right():
+    """Surfaces drawn from a Gaussian process of fixed length: 90 % of 60 promises hold; fewer than 46 once in 1,500 times."""
+    rng, kept = np.random.default_rng(8), 0
+    apart = ((GRID[:, None] - GRID[None]) ** 2).sum(axis=-1)
+    root = np.linalg.cholesky(np.exp(-apart / 2 / 3.0**2) + 1e-6 * np.eye(400))
+    for _ in range(60):
+        values = root @ rng.standard_normal(400)
+        taken = [*rng.permutation(400)[:40]]
+        agent = flat(values, taken)
+        decision = agent.suggest()[0]
+        rest = np.delete(values, taken)
+        kept += np.mean(rest > values[taken].max() + decision.health.left) <= 0.01
+    assert kept >= 46
+
+
+def test_nothing_is_promised_where_large_values_are_not_sought():
+    values = np.sin(GRID[:, 0] / 3)
+    assert np.isnan(flat(values, range(0, 400, 13), acquisition="variance").suggest()[0].health.left)
+    assert np.isnan(flat(values, [3, 200]).suggest()[0].health.left)  # no fit yet

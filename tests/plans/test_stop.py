@@ -37,6 +37,27 @@ def test_a_target_is_found_when_it_is_measured_and_not_when_it_is_expected():
     assert "1.1 was measured" in stop(RunState([decision()], best=1.1))
 
 
+def promised(left, best=2.0, maps=()):
+    decision = Decision(Point(0, 0), 0, "ei", health=Health("toy", left=left))
+    return RunState([decision], maps=[(np.array(mean), np.ones(len(mean))) for mean in maps], best=best)
+
+
+def test_a_promise_ends_a_scale_when_no_more_is_left_than_is_allowed():
+    stop = rule("promise", within=0.3)
+    assert stop(promised(0.31)) is None
+    assert stop(promised(float("nan"))) is None
+    assert stop(RunState()) is None
+    assert "90 %, at most one in a hundred of the places left gives more than the best by over 0.3" in stop(promised(0.3))
+
+
+def test_what_a_promise_allows_follows_from_how_far_the_best_stands_out():
+    stop = rule("promise", share=0.1)
+    half, first = [0.0, 1.0, 1.5], [1.9, 1.9, 1.9]
+    assert stop(promised(0.1, best=2.0, maps=[first, half])) is not None
+    assert stop(promised(0.11, best=2.0, maps=[first, half])) is None
+    assert stop(promised(0.0, best=2.0)) is None  # no map yet to compare with
+
+
 def test_time_is_that_of_the_microscope_unless_the_wall_is_asked():
     assert rule("time", seconds=60)(RunState(seconds=59)) is None
     assert "60 s were given" in rule("time", seconds=60)(RunState(seconds=61))
