@@ -23,8 +23,8 @@ __all__ = ["Features", "Model"]
 CONSTANT = "constant"
 """Name of the model where nothing that is seen says anything of the values."""
 FEW, DOUBT = 0.01, 0.1
-"""Share of the places left that may be better than promised, and chance that it is more of them. That promises are kept as often
-as this says is measured, not proved (benchmarks/results/agents_promise.md): a kernel does not know of rare kinds of places."""
+"""Share of the places left that may be better than promised, and chance that it is more of them. That promises are kept as
+often is measured, not proved (benchmarks/results/agents_promise.md): a kernel does not know of rare kinds of places."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,8 +152,8 @@ class Model:
     def left(self, free: NDArray[np.bool_]) -> float:
         """Return by how much more than the best measured place the candidates that are left may give.
 
-        Fewer than `FEW` of them give even more, but for a chance of `DOUBT`: the product is the share that is expected to, and by
-        Markov's inequality a count is seldom many times what is expected, however its members depend on each other.
+        Fewer than `FEW` of them give even more, but for a chance of `DOUBT`: the product is the share that is expected to, and
+        by Markov's inequality a count is seldom many times what is expected, however its members depend on each other.
 
         Parameters
         ----------
