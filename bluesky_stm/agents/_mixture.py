@@ -15,7 +15,7 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -101,8 +101,13 @@ class Mixture:
         """
         return self._moments([process.at(select(process.fit, places)) for process in self.processes], self._left_open)
 
-    def leave_one_out(self) -> tuple[Floats, Floats]:
-        """Predict each value from all others, with the weights as they are.
+    def tested(self, way: Callable[[Process], tuple[Floats, Floats]]) -> tuple[Floats, Floats]:
+        """Predict each value as if it had not been measured, with parameters and weights as they are.
+
+        Parameters
+        ----------
+        way : callable
+            `Process.leave_one_out`, from all others, or `Process.ahead`, from those before it.
 
         Returns
         -------
@@ -110,27 +115,13 @@ class Mixture:
             Value minus prediction, and standard deviation of the prediction, noise included.
         """
         values = self.processes[0].values
-        mean, variance = self._moments([(values - r, s * s) for r, s in (p.leave_one_out() for p in self.processes)], 1.0)
+        mean, variance = self._moments([(values - r, s * s) for r, s in map(way, self.processes)], 1.0)
         return values - mean, np.sqrt(variance)
 
     @property
     def without_constant(self) -> Self:
         """The mixture of the processes alone: where it has to be decided which place is better, the constant says nothing."""
         return replace(self, weights=self.weights / self.weights.sum())
-
-    def ahead(self) -> tuple[Floats, Floats]:
-        """Predict each value from those before it, in the order in which they were taken.
-
-        Parameters and weights are those of all values.
-
-        Returns
-        -------
-        residual, std : ndarray of shape (n,)
-            Value minus prediction, and standard deviation of the prediction, noise included.
-        """
-        values = self.processes[0].values
-        mean, variance = self._moments([(values - r, s * s) for r, s in (p.ahead() for p in self.processes)], 1.0)
-        return values - mean, np.sqrt(variance)
 
     def exceeded(self, share: float, of: NDArray[np.bool_], least: float) -> float:
         """Return the level that a share of some candidates is expected to exceed, noise left out.

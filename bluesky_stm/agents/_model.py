@@ -134,7 +134,7 @@ class Model:
         residual, std : ndarray of shape (n,)
             In standard deviations of the values, noise included.
         """
-        return self.process.leave_one_out()
+        return self.process.tested(Process.leave_one_out)
 
     @property
     def seeking(self) -> Model:
@@ -146,7 +146,7 @@ class Model:
 
     def ahead(self) -> Floats:
         """Return by how much each value, (n,), missed what those before it predict, in predicted standard deviations."""
-        residual, std = self.process.ahead()
+        residual, std = self.process.tested(Process.ahead)
         return residual / std
 
     def left(self, free: NDArray[np.bool_]) -> float:
