@@ -128,8 +128,8 @@ class NothingBetterLeft(StopRule):
         left, allowed = state.decisions[-1].health.left if state.decisions else math.nan, self.allowed(state)
         if left <= allowed:  # False for NaN: nothing is promised
             return (
-                f"with 90 %, at most one in a hundred of the places left gives more than the best by over {allowed:.3g} "
-                f"(best measured {state.best:.4g})"
+                f"with 90 %, at most one in a hundred of the places left is better than the best, {state.best:.4g}, "
+                f"by over {allowed:.3g}"
             )
         return None
 

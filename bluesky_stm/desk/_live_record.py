@@ -102,7 +102,7 @@ class LiveRecord(RunRecord):
         """Return what changes from document to document, as plain JSON."""
         decision = self.next
         health = self.decisions[-1].health if self.decisions else None
-        measures = ("error", "coverage", "noise", "length", "depth")
+        measures = ("error", "coverage", "noise", "length", "depth", "left")
         return {
             "state": self.state,
             "by": self._held,

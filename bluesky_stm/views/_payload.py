@@ -178,6 +178,7 @@ def run(record: RunRecord, records: Sequence[RunRecord], shares: int = 0) -> JSO
         "warnings": [f"after {count} spectra: {text}" for count, text in record.warnings]
         + list(filter(None, [record.failures])),
         "exit": record.stop_document.get("exit_status", "not finished"),
+        "reason": str(record.stop_document.get("reason") or ""),
         "about": {key: _legible(start[key]) for key in ABOUT if start.get(key)},
     }
 
@@ -226,7 +227,7 @@ def _decisions(record: RunRecord) -> JSON:
         "acquisition": pack([decision.acquisition for decision in decisions]),
         "ingested": [decision.ingested for decision in decisions],
         "warnings": {number: one.warning for number, one in enumerate(health) if one.warning},
-        "health": {name: pack([getattr(one, name) for one in health]) for name in ("error", "coverage", "noise")},
+        "health": {name: pack([getattr(one, name) for one in health]) for name in ("error", "coverage", "noise", "left")},
     }
 
 

@@ -47,7 +47,7 @@ def test_a_promise_ends_a_scale_when_no_more_is_left_than_is_allowed():
     assert stop(promised(0.31)) is None
     assert stop(promised(float("nan"))) is None
     assert stop(RunState()) is None
-    assert "90 %, at most one in a hundred of the places left gives more than the best by over 0.3" in stop(promised(0.3))
+    assert "90 %, at most one in a hundred of the places left is better than the best, 2, by over 0.3" in stop(promised(0.3))
 
 
 def test_what_a_promise_allows_follows_from_how_far_the_best_stands_out():

@@ -78,6 +78,7 @@ function facts({ now, session, units, lost }) {
     "model error": health && isNumber(health.error) && `${tell(health.error, "", 2)} sd`,
     coverage: health && isNumber(health.coverage) && `${tell(100 * health.coverage, "%", 2)} in 90\u202f% intervals`,
     noise: health && isNumber(health.noise) && tell(health.noise, units, 2),
+    "may be left": health && isNumber(health.left) && `at most 1 in 100 places better by over ${tell(health.left, units, 2)} (90\u202f%)`,
     interlocks: session && session.there && (session.fault || "none has tripped"),
     session: session && (session.there ? session.engine : "does not answer"),
   };

@@ -74,7 +74,7 @@ class Scale {
       `centre (${tell(x)}, ${tell(y)})\u202fnm${run.frame.angle ? `, turned by ${tell(run.frame.angle)}\u00b0` : ""}`,
       run.best === null ? taken && "none has a value" : `${run.small ? "lowest" : "highest"} ${run.label} ${tell(run.spectra.values[run.best], run.units)}`,
       run.best !== null && run.spectra.reasons.some(Boolean) && `${run.spectra.reasons.filter(Boolean).length} without a value`,
-      run.exit === "success" ? null : `ended: ${run.exit}`,
+      run.exit === "success" && !run.reason ? null : `ended: ${[run.exit === "success" ? "" : run.exit, run.reason].filter(Boolean).join(", ")}`,
     ];
     const warnings = run.warnings.filter(Boolean).map((text) => make("p", { class: "warning" }, typeset(text)));
     const told = Object.entries(run.measured).map(([name, text]) => make("div", { class: text === "not on record" ? "untold" : null }, make("dt", {}, name), make("dd", {}, typeset(text))));

@@ -49,13 +49,15 @@ class HealthChart extends Chart {
       const x = this.px(ingested[number]);
       this.svg.append(make("svg:path", { class: "alarm", d: `M${x - 4},${TOP + 9}L${x},${TOP + 2}L${x + 4},${TOP + 9}Z`, "data-tip": `after ${ingested[number]} spectra: ${text}` }));
     }
+    const [left] = unpack({ ...health.left, shape: [1, ingested.length] });
     const last = (values) => [...values].filter(Number.isFinite).at(-1);
     const told = (values, words) => isNumber(last(values)) && words(last(values));
     this.note(
       told(error, (value) => ["error", `error ${tell(value, "", 2)} sd (a constant: 1)`]), told(coverage, (value) => ["coverage", `${tell(100 * value, "%", 2)} in 90\u202f% intervals`]),
+      told(left, (value) => [null, `at most 1 in 100 of the places left is better than the best by over ${tell(value, this.run.units, 2)} (90\u202f%)`]),
       Object.keys(warnings).length ? ["alarm", `${Object.keys(warnings).length} decisions under a warning`] : [null, "no warning of the model"],
     );
-    this.rows = [["spectrum", "error", "coverage", "warning"], ...ingested.map((count, i) => [count, error[i], coverage[i], warnings[i] || ""])];
+    this.rows = [["spectrum", "error", "coverage", "may be left", "warning"], ...ingested.map((count, i) => [count, error[i], coverage[i], left[i], warnings[i] || ""])];
     return undefined;
   }
 }
