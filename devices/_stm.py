@@ -26,6 +26,7 @@ from bluesky_stm.devices._signals import CONFIG, NORMAL, OMITTED
 from bluesky_stm.devices._stm_device import OphydValue
 from bluesky_stm.devices._sweep import BiasSweep
 from bluesky_stm.devices._tip import TipPosition
+from bluesky_stm.devices._tracker import AtomTracker
 from bluesky_stm.devices._watch import Watch
 from bluesky_stm.devices._worker import Worker
 from bluesky_stm.devices._z import ZController
@@ -44,8 +45,8 @@ class STM(Device):
     """A scanning tunneling microscope, with one component for each thing that it can do.
 
     The components are ``tip``, ``bias``, ``sweep``, ``z_sweep``, ``current``, ``z``, ``lockin``, ``scanner``, ``grid``,
-    ``pulse``, ``shaper``, ``drift``, ``watch`` (values for suspenders) and ``conditions`` (bias, set point and
-    feedback together).
+    ``pulse``, ``shaper``, ``drift``, ``watch`` (values for suspenders), ``tracker`` (of a feature) and
+    ``conditions`` (bias, set point and feedback together).
 
     Parameters
     ----------
@@ -85,6 +86,7 @@ class STM(Device):
     drift = Cpt(DriftCompensation, kind=OMITTED)
     watch = Cpt(Watch, kind=OMITTED)
     grid = Cpt(GridSpectroscopy, kind=OMITTED, labels={"flyers"})
+    tracker = Cpt(AtomTracker, kind=OMITTED)
     conditions = Cpt(ConditionsKeeper, kind=OMITTED)
 
     controller_of_parts = True
@@ -144,7 +146,7 @@ class STM(Device):
         # Called in the reverse order: all measurements are ended before the conditions are restored.
         with ExitStack() as whatever_happens:
             whatever_happens.callback(self.conditions.leave, self)
-            for measuring in (self.sweep, self.z_sweep, self.scanner, self.grid):
+            for measuring in (self.sweep, self.z_sweep, self.scanner, self.grid, self.tracker):
                 whatever_happens.callback(measuring.break_off)
             return super().unstage()
 

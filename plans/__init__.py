@@ -51,6 +51,7 @@ from bluesky_stm.plans._stop import (
 from bluesky_stm.plans._stubs import decide, draw_map, measure_and_decide, measure_at, take_topograph, take_z_spectrum
 from bluesky_stm.plans._tip import check_tip
 from bluesky_stm.plans._tip_check import TipCheck, judge
+from bluesky_stm.plans._tracking import track_drift
 
 __all__ = [
     "AnyOf",
@@ -104,6 +105,7 @@ __all__ = [
     "suspend_z_near_end",
     "take_topograph",
     "take_z_spectrum",
+    "track_drift",
     "with_bias",
     "with_fields_checked",
     "withdraw",

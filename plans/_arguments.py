@@ -209,6 +209,7 @@ CHECKS: Final[Mapping[str, Check]] = {
     "children": _count,
     "wait": _number,
     "sleep": _number,
+    "seconds": _number,
     "speed": partial(_number, unit="nm/s"),
     "margin": partial(_number, unit="nm"),
     "look": _switch,

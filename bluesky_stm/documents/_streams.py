@@ -40,6 +40,7 @@ class Stream:
     INTERVENTION: Final = "intervention"
     LINES: Final = "lines"
     SWEEPS: Final = "sweeps"
+    TRACKING: Final = "tracking"
 
 
 EVENTS: Final = {
@@ -54,5 +55,6 @@ EVENTS: Final = {
     Stream.INTERVENTION: "what a person asked",
     Stream.LINES: "a line of a scan that was flown",
     Stream.SWEEPS: "a sweep of something else than the bias",
+    Stream.TRACKING: "a feature that was held",
 }
 """What one Event of each stream is."""

@@ -33,6 +33,7 @@ MEASURING: Final = (
     "z_spectra_at",
     "cits_grid",
     "measure_drift",
+    "track_drift",
     "check_tip",
     "calibrate_lockin",
     "auto_phase",

@@ -15,6 +15,7 @@ from bluesky_stm.protocols._agent import (
 from bluesky_stm.protocols._lockin import LockInCalibration, LockInSettings
 from bluesky_stm.protocols._marks import NORMALIZED, Z_CURRENT, Mark, Marking
 from bluesky_stm.protocols._microscope import (
+    AtomTracking,
     BiasControl,
     Controller,
     CurrentReadout,
@@ -46,6 +47,7 @@ __all__ = [
     "STEEPEST_DECAY",
     "Z_CURRENT",
     "Agent",
+    "AtomTracking",
     "BiasControl",
     "Capability",
     "Controller",

@@ -275,6 +275,24 @@ class DriftControl(Protocol):
         """
 
 
+class AtomTracking(Protocol):
+    """Holding a feature: the tip follows what stands out, and so the drift of the sample."""
+
+    def track(self, seconds: float) -> Floats:
+        """Hold what stands out where the tip is, for a while.
+
+        Parameters
+        ----------
+        seconds : float
+            How long, in s.
+
+        Returns
+        -------
+        ndarray of shape (n, 3)
+            Time (s), x and y (nm) of the tip; shorter when `stop` ended it.
+        """
+
+
 @runtime_checkable
 class Controller(
     BiasControl,
@@ -287,6 +305,7 @@ class Controller(
     NativeGrids,
     LockInControl,
     DriftControl,
+    AtomTracking,
     Protocol,
 ):
     """A microscope: simulated, recorded or real.

@@ -62,6 +62,7 @@ class Capability(StrEnum):
     SWEEP = "sweep"
     Z_SWEEP = "z-sweep"
     GRID = "grid"
+    TRACK = "track"
     LOCKIN = "lockin"
     DRIFT = "drift"
 

@@ -23,6 +23,7 @@ MEASURING = [
         "move_frame",
         "check_tip",
         "measure_drift",
+        "track_drift",
         "calibrate_lockin",
         "auto_phase",
         "withdraw",
@@ -71,6 +72,7 @@ BAD = {
     "compensate": ["no", 0],
     "overview": ["no", 0],
     "native": [1, "yes"],
+    "seconds": ["x", True, -1, math.inf],
     "frame": [
         3,
         "x",

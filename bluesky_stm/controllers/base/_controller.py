@@ -14,6 +14,7 @@ from bluesky_stm.geometry import Floats, Frame, Point
 from bluesky_stm.measurements import Setpoint, Spectrum, Topograph, ZSpectrum
 from bluesky_stm.protocols import (
     IMAGES,
+    AtomTracking,
     BiasControl,
     Capability,
     CurrentReadout,
@@ -48,6 +49,7 @@ class BaseController(
     NativeGrids,
     LockInControl,
     DriftControl,
+    AtomTracking,
 ):
     """The methods of `protocols.Controller`, each handed on to the part of the same protocol.
 
@@ -81,6 +83,7 @@ class BaseController(
     _grids: NativeGrids
     _lockin: LockInControl
     _drift: DriftControl
+    _tracking: AtomTracking
 
     def source(self, signal: str) -> str:
         """Return where a value comes from, as in ``"simulated:bias"``."""
@@ -382,6 +385,12 @@ class BaseController(
         self.need(Capability.LOCKIN, "change the lock-in")
         check_bounds(amplitude=settings.amplitude, frequency=settings.frequency)
         self._lockin.set_lockin(settings)
+
+    @override
+    def track(self, seconds: float) -> Floats:
+        self.need(Capability.TRACK, "hold a feature")
+        check_bounds(sweep_time=seconds)
+        return self._tracking.track(seconds)
 
     @override
     def get_drift(self) -> tuple[float, float]:

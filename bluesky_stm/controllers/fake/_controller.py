@@ -7,7 +7,7 @@ from typing import Final
 from bluesky_stm.controllers.base import BaseController
 from bluesky_stm.controllers.fake._bias import FakeBias
 from bluesky_stm.controllers.fake._current import FakeCurrent
-from bluesky_stm.controllers.fake._drift import FakeDrift
+from bluesky_stm.controllers.fake._drift import FakeDrift, FakeTracking
 from bluesky_stm.controllers.fake._lockin import FakeLockIn
 from bluesky_stm.controllers.fake._scan import FakeScanning
 from bluesky_stm.controllers.fake._script import Script, asked
@@ -72,6 +72,7 @@ class FakeController(Script, BaseController):
         self._z_spectroscopy = FakeZSpectroscopy(self, self._state)
         self._grids = FakeGrids(self, self._state)
         self._lockin, self._drift = FakeLockIn(self, self._state), FakeDrift(self, self._state)
+        self._tracking = FakeTracking(self, self._state)
 
     def lose_connection(self, lost: bool = True) -> None:
         """Answer nothing and do nothing from now on.

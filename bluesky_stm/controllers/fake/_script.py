@@ -14,7 +14,7 @@ from bluesky_stm.errors import LostConnectionError, MotionStoppedError
 
 Method = TypeVar("Method", bound=Callable[..., object])
 
-STEPWISE: Final = frozenset({"scan", "sweep", "sweep_grid", "z_sweep", "move_tip", "ramp_bias"})
+STEPWISE: Final = frozenset({"scan", "sweep", "sweep_grid", "z_sweep", "track", "move_tip", "ramp_bias"})
 """Acts in steps: their delay is spread over these, and a `stop` ends them between two."""
 
 READINGS: Final = ("get_", "read_", "is_", "image")

@@ -27,6 +27,8 @@ class FakeState:
         Height of a withdrawn tip above the surface, in nm.
     place : Point
         Where the tip is, in nm.
+    wanders : (float, float)
+        Velocity of the surface under the tip, in nm/s, of which the compensation takes its part.
     time : float
         Time on its own clock, in s, which runs with what is measured.
     """
@@ -37,6 +39,7 @@ class FakeState:
         self.gains = FeedbackGains(0.01, 1000.0)
         self.lockin = LockInSettings(amplitude=0.01, frequency=761.0, response=0.7, offset=0.0002)
         self.drift = (0.0, 0.0)
+        self.wanders = (0.0, 0.0)
 
     @property
     def setpoint(self) -> Setpoint:

@@ -22,12 +22,13 @@ from bluesky_stm.controllers.nanonis._grids import NanonisGrids
 from bluesky_stm.controllers.nanonis._guard import TipGuard
 from bluesky_stm.controllers.nanonis._interlocks import Interlocks, read_interlocks
 from bluesky_stm.controllers.nanonis._link import Announce
-from bluesky_stm.controllers.nanonis._links import GRID, RUNNING, STOPPING, Links, Versions
+from bluesky_stm.controllers.nanonis._links import OPTIONAL, RUNNING, STOPPING, Links, Versions
 from bluesky_stm.controllers.nanonis._lockin import Look, NanonisLockIn
 from bluesky_stm.controllers.nanonis._meeting import Meeting
 from bluesky_stm.controllers.nanonis._scan import NanonisScanning
 from bluesky_stm.controllers.nanonis._spectroscopy import NanonisSpectroscopy
 from bluesky_stm.controllers.nanonis._tip import NanonisTip
+from bluesky_stm.controllers.nanonis._tracking import NanonisTracking
 from bluesky_stm.controllers.nanonis._z import NanonisZ
 from bluesky_stm.controllers.nanonis._z_spectroscopy import NanonisZSpectroscopy
 from bluesky_stm.controllers.nanonis_wire._commands import PORTS, ZStatus
@@ -143,6 +144,7 @@ class NanonisController(BaseController):
         )
         self._z_spectroscopy = NanonisZSpectroscopy(guard, bias=self._bias, drift=self._drift, tip=self._tip, z=self._z)
         self._grids = NanonisGrids(guard, spectroscopy=self._spectroscopy, tip=self._tip, folder=folder, save_as=save_as)
+        self._tracking = NanonisTracking(guard, tip=self._tip, z=self._z, drift=self._drift)
         try:
             self.ranges = self._links.open()
             meeting.arm()
@@ -279,7 +281,7 @@ class NanonisController(BaseController):
         return self._links.status()
 
     def running(self) -> dict[str, bool]:
-        """Return True while a grid experiment, a sweep, a scan or an approach is under way, whoever began it."""
+        """Return True while a grid experiment, sweep, scan, approach or atom tracking is under way, whoever began it."""
         return {act: self._links.is_running(act) for act in RUNNING}
 
     def stop(self) -> None:
@@ -308,9 +310,9 @@ class NanonisController(BaseController):
 
     def _stop_everything(self) -> None:
         """Try all of it, whatever single answers look like, and say only then what was refused."""
-        ends = [("FolMe.Stop", ()), *(command for act, command in STOPPING.items() if act != GRID)]
+        ends = [("FolMe.Stop", ()), *(command for act, command in STOPPING.items() if act not in OPTIONAL)]
         steps: list[Callable[[], object]] = [
-            self._end_grid,
+            self._end_optional,
             *(partial(self._links.watch.ask, command, *values) for command, values in ends),
             self._guard.wait_for_passage,
             self._close_feedback,
@@ -328,9 +330,12 @@ class NanonisController(BaseController):
         if refusals:
             raise type(refusals[0])("; ".join(map(str, refusals)))
 
-    def _end_grid(self) -> None:
-        if self._links.is_running(GRID):
-            self._links.watch.ask(STOPPING[GRID][0])
+    def _end_optional(self) -> None:
+        """End what a module does that the software may lack, and would refuse to end where it does."""
+        for act in OPTIONAL:
+            if self._links.is_running(act):
+                command, values = STOPPING[act]
+                self._links.watch.ask(command, *values)
 
     def _close_feedback(self) -> None:
         self._links.until(lambda: self.status() is not ZStatus.SWITCHING_OFF, "The end of switching off")

@@ -28,13 +28,21 @@ FASTEST: Final = 10_000.0
 """Speed of the tip, in nm/s; the protocol does not say what the scanner can do."""
 
 GRID: Final = "grid experiment"
+TRACKING: Final = "atom tracking"
 
-RUNNING: Final = {
-    GRID: "Pattern.ExpStatusGet",
-    "sweep": "BiasSpectr.StatusGet",
-    "z sweep": "ZSpectr.StatusGet",
-    "scan": "Scan.StatusGet",
-    "approach": "AutoApproach.OnOffGet",
+OPTIONAL: Final = (GRID, TRACKING)
+"""Acts of modules that a software may lack."""
+
+OF_TRACKER: Final = 1
+"""Code of the controller of the atom tracking; 0 is its modulation."""
+
+RUNNING: Final[dict[str, tuple[str, tuple[int, ...]]]] = {
+    GRID: ("Pattern.ExpStatusGet", ()),
+    "sweep": ("BiasSpectr.StatusGet", ()),
+    "z sweep": ("ZSpectr.StatusGet", ()),
+    "scan": ("Scan.StatusGet", ()),
+    "approach": ("AutoApproach.OnOffGet", ()),
+    TRACKING: ("AtomTrack.StatusGet", (OF_TRACKER,)),
 }
 STOPPING: Final[dict[str, tuple[str, tuple[int, ...]]]] = {
     GRID: ("Pattern.ExpStop", ()),
@@ -42,6 +50,7 @@ STOPPING: Final[dict[str, tuple[str, tuple[int, ...]]]] = {
     "z sweep": ("ZSpectr.Stop", ()),
     "scan": ("Scan.Action", (ScanAction.STOP, 0)),
     "approach": ("AutoApproach.OnOffSet", (0,)),
+    TRACKING: ("AtomTrack.CtrlSet", (OF_TRACKER, 0)),
 }
 """Commands by act: the one that asks if it is under way, and the one that ends it, which is harmless where it is not.
 
@@ -50,7 +59,7 @@ A grid experiment comes first, for it begins one sweep after the other.
 
 
 def runs(link: Link, act: str) -> bool:
-    """Return True while an act is under way, whoever began it; a software without the module of grid experiments runs none.
+    """Return True while an act is under way, whoever began it; a software without the module of it runs none.
 
     Parameters
     ----------
@@ -60,9 +69,10 @@ def runs(link: Link, act: str) -> bool:
         One of `RUNNING`.
     """
     try:
-        return bool(link.ask(RUNNING[act])[0])
+        command, values = RUNNING[act]
+        return bool(link.ask(command, *values)[0])
     except NanonisError:
-        if act == GRID:
+        if act in OPTIONAL:
             return False
         raise
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from bluesky_stm.controllers.nanonis._bias import BIAS_TOLERANCE, NanonisBias
 from bluesky_stm.controllers.nanonis._guard import NanonisPart, TipGuard
-from bluesky_stm.controllers.nanonis._links import GRID, STOPPING, Links, confirm
+from bluesky_stm.controllers.nanonis._links import GRID, STOPPING, TRACKING, Links, confirm
 from bluesky_stm.controllers.nanonis._witness import same
 from bluesky_stm.controllers.nanonis._z import NanonisZ
 from bluesky_stm.controllers.nanonis_wire._si import si
@@ -170,9 +170,10 @@ class Passage(NanonisPart):
         if self._links.read_only:
             return
         try:
-            for act in (GRID, "sweep", "z sweep"):
+            for act in (GRID, TRACKING, "sweep", "z sweep"):
                 if self._links.is_running(act):
-                    self._watch.ask(STOPPING[act][0], timeout=patience(self._links))
+                    command, values = STOPPING[act]
+                    self._watch.ask(command, *values, timeout=patience(self._links))
                     self._links.until(lambda act=act: not self._links.is_running(act), f"The end of a {act}")  # type: ignore[misc]
             self.restore(before, self._z.get_setpoint())
             self.restore_feedback(before)

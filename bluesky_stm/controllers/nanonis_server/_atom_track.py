@@ -67,7 +67,6 @@ class AtomTrackModule(Module):
     def __init__(self, software: Software) -> None:
         super().__init__(software)
         self.centers: deque[tuple[float, float, float, float]] = deque(maxlen=KEPT)
-        self.registers.set("AtomTrack.Props", (1.0, 20.0, 0.1e-9, 0.0, 0.5))
 
     def _on(self, control: Control) -> bool:
         return bool(self.registers.get("AtomTrack.Ctrl", control)[0])

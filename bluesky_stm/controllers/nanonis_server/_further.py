@@ -17,7 +17,6 @@ APRFGen.PowerSwpLimits | | f f | ==
 APRFGen.PowerSwpProps | | f f H i f H | ==c==c
 APRFGen.RFOutOnOff | | I | =
 APRFGen.TrigProps | | H f H H H H | c=cc=c
-AtomTrack.Props | | f f f f f | =====
 Bias.Calibr | | f f | ==
 BiasSpectr.MLSLockinPerSeg | | I | =
 BiasSpectr.PulseSeqSync | | H I | n=
@@ -118,10 +117,8 @@ _OTHERS: Final = """
 APRFGen.FreqSet | I f |
 APRFGen.FreqSwpStart | I |
 APRFGen.TrigRearm | |
-AtomTrack.CtrlSet | H H |
 AtomTrack.DriftComp | |
 AtomTrack.QuickCompStart | H |
-AtomTrack.StatusGet | H | H
 Bias.RangeGet | | AS H
 Bias.RangeSet | H |
 BiasSpectr.MLSValsGet | | i Nf Nf Nf Nf Nf Ni NI

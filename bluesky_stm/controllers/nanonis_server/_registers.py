@@ -69,6 +69,7 @@ _KEPT: Final[Mapping[str, tuple[str, Values]]] = {
     "UserOut.Calibr": ("==", (1.0, 0.0)),
     "UserOut.Limits": ("==", (math.inf, -math.inf)),
     "AtomTrack.Ctrl": ("=", (0,)),
+    "AtomTrack.Props": ("=====", (1.0, 20.0, 0.1e-9, 0.0, 0.5)),
     "GenSwp.Limits": ("==", (-1.0, 1.0)),
     "BiasSwp.Limits": ("==", (-1.5, -1.0)),
     "ZSpectr.Range": ("==", (0.0, 1e-9)),

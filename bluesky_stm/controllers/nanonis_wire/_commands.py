@@ -84,6 +84,7 @@ _PAIRS: Final = {
     "LockIn.DemodLPFilter": _pair("i f", "i"),
     "Piezo.Range": _pair("f f f"),
     "Piezo.Tilt": _pair("f f"),
+    "AtomTrack.Props": _pair("f f f f f"),
     "Util.AcqPeriod": _pair("f"),
 }
 
@@ -130,6 +131,8 @@ _SINGLE: Final = {
     "Piezo.SensGet": Types("", "f f f"),
     "Piezo.DriftCompSet": Types("i f f f f", ""),
     "Piezo.DriftCompGet": Types("", "I f f f I I I f"),
+    "AtomTrack.CtrlSet": Types("H H", ""),
+    "AtomTrack.StatusGet": Types("H", "H"),
     "Pattern.ExpOpen": Types("", ""),
     "Pattern.ExpStart": Types("H", ""),
     "Pattern.ExpStatusGet": Types("", "I"),

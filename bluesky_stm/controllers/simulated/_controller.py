@@ -56,7 +56,7 @@ class SimulatedController(BaseController):
     """
 
     _spectroscopy: SimulatedSpectroscopy
-    capabilities = frozenset(Capability) - {Capability.GRID}
+    capabilities = frozenset(Capability) - {Capability.GRID, Capability.TRACK}
     ranges = RANGES
 
     def __init__(

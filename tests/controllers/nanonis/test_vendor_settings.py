@@ -45,6 +45,7 @@ SETTINGS = {
     "LockIn.DemodHarmonic": ([2, 3], [3]),
     "LockIn.DemodPhas": ([1, -90.0], [-90.0]),
     "LockIn.DemodLPFilter": ([1, -1, 25.0], [4, 25.0]),
+    "AtomTrack.Props": ([1.5, 20.0, 1e-10, 30.0, 0.25], [1.5, 20.0, 1e-10, 30.0, 0.25]),
     "Piezo.Range": ([2e-6, 2e-6, 5e-7], [2e-6, 2e-6, 5e-7]),
     "Piezo.Tilt": ([0.5, -0.25], [0.5, -0.25]),
     "Piezo.DriftComp": ([1, 2e-13, -1e-13, 3e-14, 5.0], [1, 2e-13, -1e-13, 3e-14, 0, 0, 0, 5.0]),
@@ -54,6 +55,8 @@ SETTINGS = {
 
 TESTED_BY_MEANING = {
     *(
+        "AtomTrack.CtrlSet",
+        "AtomTrack.StatusGet",
         "Pattern.ExpOpen",
         "Pattern.ExpStart",
         "Pattern.ExpStatusGet",
