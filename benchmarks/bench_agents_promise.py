@@ -35,7 +35,7 @@ from bluesky_stm.protocols import Agent, Observation
 from bluesky_stm.scalarizers import make_scalarizer
 
 ROWS = Path(__file__).parent / "results" / "agents_promise.json"
-FIRST_SEED, NOISE, BUDGET, MAPS_EVERY = 8_000_000, 0.01, 80, 10
+FIRST_SEED, NOISE, BUDGET, MAPS_EVERY = 8_100_000, 0.01, 80, 10
 RULES = [NothingBetterLeft(share=share) for share in (0.05, 0.1, 0.2)]
 FEW = 0.01
 """Share of the places left that the promise leaves out."""

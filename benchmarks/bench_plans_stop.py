@@ -40,6 +40,7 @@ RULES = {
     "time, 300 s": {"name": "time", "seconds": 300.0},
     "no-improvement": {"name": "no-improvement"},
     "map-converged": {"name": "map-converged"},
+    "promise": {"name": "promise"},
     "target": {"name": "target"},
 }
 

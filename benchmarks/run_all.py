@@ -53,6 +53,7 @@ MADE = [
     _to_file("exports", "What do foreign readers and validators make of exported files?"),
     _own("plans_multiscale", "How often does a descent of three scales end at a vacancy?", "--seeds", "1-20", "101-112"),
     _to_file("plans_inherit", "What is the parent's run worth to the agent of a child frame, where the microscope drifts?"),
+    _own("agents_promise", "Is the promise of the stop rule kept, and what does it save?"),
     _own("plans_stop", "Where does each stop rule end a run, and what is missed by it?"),
     _own("plans_drift", "Where were the spectra taken, with drift corrected and not?", "--seeds", "12"),
     _own("plans_tip", "How soon is a changed tip noticed, and how often for nothing?", "--seeds", "20"),

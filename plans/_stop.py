@@ -107,7 +107,8 @@ class NothingBetterLeft(StopRule):
     """Stop with a promise: with 90 %, at most one in a hundred of the places that are left is better by more than an allowance.
 
     It is the agent that promises (``health.left`` of its decisions), by what it has learned so far. An agent that does not seek
-    large values, or has no model, promises nothing. A single place of a kind that was never met may still be better.
+    large values, or whose model says nothing of the values, promises nothing. A single place of a kind that was never met may
+    still be better.
     """
 
     name: str = "promise"

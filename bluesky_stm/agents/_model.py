@@ -163,8 +163,11 @@ class Model:
         Returns
         -------
         float
-            In the unit of the values, above the best posterior mean of a measured place; 0 where it is no more than that.
+            In the unit of the values, above the best posterior mean of a measured place; 0 where it is no more than that. NaN
+            where the constant weighs most: what says nothing of the values cannot tell what is left of them.
         """
+        if self.name == CONSTANT:
+            return math.nan
         ends = self.warp.back(np.array([self.best, self.process.exceeded(FEW * DOUBT, free, self.best)]))
         return float(ends[1] - ends[0])
 

@@ -47,7 +47,8 @@ class Health(Declared):
         Mean of measured less predicted there, in predicted standard deviations: negative where the map promised too much.
     left : float
         By how much more than the best measured place those that are left may give: with 90 %, at most one in a hundred of them
-        gives even more. NaN where large values are not what is sought, and before there is a fit.
+        gives even more. NaN where large values are not what is sought, before there is a fit, and where nothing that is
+        seen says anything of the values.
     """
 
     model: str = text("What made the decision.")

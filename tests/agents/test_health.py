@@ -173,3 +173,9 @@ def test_nothing_is_promised_where_large_values_are_not_sought():
     values = np.sin(GRID[:, 0] / 3)
     assert np.isnan(flat(values, range(0, 400, 13), acquisition="variance").suggest()[0].health.left)
     assert np.isnan(flat(values, [3, 200]).suggest()[0].health.left)  # no fit yet
+
+
+def test_nothing_is_promised_of_values_that_no_place_explains():
+    rng = np.random.default_rng(6)
+    health = flat(rng.standard_normal(400), rng.permutation(400)[:60]).suggest()[0].health
+    assert health.model == "constant" and np.isnan(health.left)
