@@ -186,6 +186,8 @@ class Index:
             if not store.holds(run.uid):
                 from bluesky_stm.storage._documents import inlined
 
+                for fault in run.faults:
+                    log.warning("Run %s goes into the index as it is now, and it was ALTERED: %s", run.uid, fault)
                 try:
                     # the index reads the files of large images where they are; another machine could not
                     store.insert(inlined(run.documents()) if self._connect else run.documents())

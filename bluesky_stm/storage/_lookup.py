@@ -207,8 +207,8 @@ def measured_at(start: Data) -> float:
 def _outcome(run: Run) -> tuple[int, str]:
     """Return the number of spectra, and how the run ended."""
     stop, spectra = run.stop or {}, 0
-    if "num_events" in stop:
-        return stop["num_events"].get(Stream.PRIMARY, 0), stop["exit_status"]
+    if isinstance(counted := stop.get("num_events"), Mapping):
+        return counted.get(Stream.PRIMARY, 0), stop.get("exit_status", "damaged")
     try:
         for _ in run.events(Stream.PRIMARY):
             spectra += 1

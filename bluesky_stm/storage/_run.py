@@ -196,19 +196,28 @@ class Run:
         start, stop = self.start, self.stop or {}
         scale = start.get("length_scale")
         scale = scale if isinstance(scale, Mapping) else {}
+        counted = stop.get("num_events")
         named = {key: start[key].get("name") for key in ("scalarizer", "agent") if isinstance(start.get(key), Mapping)}
         return {
-            "when": datetime.fromtimestamp(start["time"]).strftime("%Y-%m-%d %H:%M"),
+            "when": _when(start["time"]),
             "plan": start.get("plan_name"),
             "sample": start.get("sample"),
             "length scale": scale.get("name"),
             "frame": f"{scale['frame']:g} nm" if "frame" in scale else None,
             "scalarizer": named.get("scalarizer"),
             "agent": named.get("agent"),
-            "spectra": stop.get("num_events", {}).get(Stream.PRIMARY),
+            "spectra": counted.get(Stream.PRIMARY) if isinstance(counted, Mapping) else None,
             "ended": stop.get("exit_status", "not finished"),
             "reason": stop.get("reason"),
         }
+
+
+def _when(moment: object) -> str | None:
+    """Return a time since 1970 as date and time of day; None for what is none, as in a run that was altered."""
+    try:
+        return datetime.fromtimestamp(moment).strftime("%Y-%m-%d %H:%M")  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError, OSError):
+        return None
 
 
 class JournalRun(Run):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -155,7 +155,7 @@ def _check_part(spectra: Any, without: Collection[str]) -> None:
 def _count(run: Run) -> int:
     """Return the number of spectra, as the stop document says; of a run that goes on they are counted."""
     said = (run.stop or {}).get("num_events")
-    return said.get(Stream.PRIMARY, 0) if said else sum(1 for _ in run.events(Stream.PRIMARY))
+    return said.get(Stream.PRIMARY, 0) if isinstance(said, Mapping) else sum(1 for _ in run.events(Stream.PRIMARY))
 
 
 class _EventData(StreamRouter):

@@ -14,6 +14,7 @@ from bluesky_stm.errors import CatalogError, FileFormatError
 from bluesky_stm.runs import replay, what_if
 from bluesky_stm.runs._rebuild import learned_from
 from bluesky_stm.storage import Run, export, import_run, load_run, open_catalog, verify
+from bluesky_stm.storage._index import Index
 from bluesky_stm.storage._journal import pack
 
 
@@ -121,6 +122,42 @@ def test_documents_that_make_no_sense_are_refused_by_all_readers_who_say_that_th
         ):
             read()
     assert not (tmp_path / "page.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("document", "key", "value"), [("stop", "num_events", "many"), ("stop", "num_events", [2]), ("start", "time", "now")]
+)
+def test_a_run_closed_again_with_nonsense_can_still_be_looked_at(journal, document, key, value):
+    documents = [(name, dict(doc)) for name, doc in Run(journal).documents()]
+    documents[0 if document == "start" else -1][1][key] = value
+    run = Run([(name, {**doc}) for name, doc in documents])
+    assert run.uid[:8] in repr(run) and "None" not in repr(run) and run.uid in run._repr_html_()
+
+
+class Held:
+    """A facility's store that keeps what it is sent."""
+
+    client = None
+
+    def __init__(self):
+        self.runs = []
+
+    def holds(self, uid):
+        return False
+
+    def insert(self, documents):
+        self.runs.append(list(documents))
+
+
+def test_a_run_that_was_altered_while_it_waited_for_a_facility_is_sent_with_a_warning(journal, tmp_path, caplog):
+    journal.write_bytes(journal.read_bytes().replace(b"EuZn2As2", b"EuZn2Sb2"))
+    store = Held()
+    with open_catalog(journal.parents[1], write=False) as catalog:
+        (run,) = catalog
+        Index(tmp_path / "index", lambda: [run], lambda: store).catch_up()
+    ((start, *_),) = store.runs
+    assert start[1]["sample"] == "EuZn2Sb2"
+    assert f"Run {run.uid} goes into the index as it is now, and it was ALTERED: the first alteration" in caplog.text
 
 
 def test_an_altered_run_does_not_answer_in_place_of_a_microscope(journal, altered):
