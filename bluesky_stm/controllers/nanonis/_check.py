@@ -195,6 +195,11 @@ def settings_of(controller: NanonisController, dwell: float) -> Iterator[Finding
     found = f"{lockin.amplitude * 1e3:.4g} mV at {lockin.frequency:.5g} Hz, {'on' if lockin.on else 'off'} during sweeps"
     none = "There is no dI/dV without a modulation: set an amplitude, and switch the modulator or the sweep's lock-in run on."
     yield _finding("lock-in", found, "" if lockin.modulated else none)
+    if controller.modulates_always():
+        there = (
+            "The bias is modulated in images, too: switch the modulator off, and the lock-in run of the bias spectroscopy on."
+        )
+        yield Finding("modulator", "on outside of sweeps", there)
     wrong = look.faults(channels.bias, channels.current)
     mend = "There is no dI/dV: set harmonic 1 of the current, and modulate the bias."
     found = f"harmonic {look.harmonic} of signal {look.demodulated}, modulating signal {look.modulated}"

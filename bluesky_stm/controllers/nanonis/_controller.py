@@ -211,6 +211,10 @@ class NanonisController(BaseController):
         """Return the lock-in whole: beside its settings which harmonic, signal, output and filter it has."""
         return self._lockin.look(run=bool(self._links.watch.ask("BiasSpectr.AdvPropsGet")[3]))
 
+    def modulates_always(self) -> bool:
+        """Return True when the modulator is on by itself, in images as well as in sweeps."""
+        return self._lockin.always()
+
     def look_at_phase(self) -> float | None:
         """Return how far the demodulator is off the phase at which X holds all of dI/dV, in degrees; None where nothing tells.
 

@@ -6,6 +6,7 @@ of an error stands and takes a torn body for a whole one. The socket that it is 
 
 from __future__ import annotations
 
+import logging
 import socket
 import threading
 import time
@@ -19,6 +20,11 @@ from bluesky_stm.controllers.nanonis_wire._commands import COMMANDS, RELEASE, on
 from bluesky_stm.controllers.nanonis_wire._errors import NanonisError, ProtocolError, ReadOnlyError, words_of
 from bluesky_stm.controllers.nanonis_wire._wire import Header, client_types, decode_answer, encode
 from bluesky_stm.errors import LostConnectionError, STMError
+
+log = logging.getLogger("bluesky_stm.nanonis")
+
+LATE: Final = 1.0
+"""Time in s after which the answer to a question is late: a round trip takes a few ms."""
 
 FIRST_PAUSE: Final = 0.05
 """Wait before the second attempt to connect, in s; it doubles with each further one."""
@@ -69,7 +75,7 @@ class Link:
         self._lock = threading.RLock()
         self._socket: GuardedSocket | None = None
         self._client: Any = None
-        self._closed = False
+        self._closed = self._late = False
 
     @property
     def connected(self) -> bool:
@@ -103,8 +109,10 @@ class Link:
             self._permit(command, values)
             self.sent += 1
         with self._lock:
-            connection = self._connected()
+            connection, asked = self._connected(), time.monotonic()
             body = self._exchange(connection, command, values, declared, timeout or self.timeout)
+            if command.endswith("Get") and (took := time.monotonic() - asked) > LATE:
+                self._say_late(command, took)
             try:
                 answer, error = decode_answer(types.answer, body)
                 _check_numbers(command, answer, error)
@@ -114,6 +122,17 @@ class Link:
         if error:
             raise NanonisError(f"{command} was refused by the Nanonis controller: {words_of(command, error)}")
         return answer
+
+    def _say_late(self, command: str, took: float) -> None:
+        """Warn of an answer that was late, once a connection: the run goes on, and each spectrum takes longer."""
+        if not self._late:
+            log.warning(
+                "%s was answered by %s after %.1f s: look at the network and at the load of both computers.",
+                command,
+                self.host,
+                took,
+            )
+        self._late = True
 
     def connect(self) -> None:
         """Connect, if it is not connected, and let ``on_connect`` read the state.

@@ -159,6 +159,10 @@ class NanonisLockIn(NanonisPart, LockInControl):
             on=on,
         )
 
+    def always(self) -> bool:
+        """Return True when the modulator is on by itself, whatever the bias spectroscopy module does for its sweeps."""
+        return bool(self._watch.ask("LockIn.ModOnOffGet", FIRST)[0])
+
     def displaced(self, lockin: LockInSettings) -> float | None:
         """Return how far the demodulator is off, in degrees, as the displacement current of a withdrawn tip tells.
 
@@ -175,7 +179,7 @@ class NanonisLockIn(NanonisPart, LockInControl):
             Between -90 and 90; None where no modulation is on, or where noise is as large.
         """
         channels = self._links.channels
-        if not self._watch.ask("LockIn.ModOnOffGet", FIRST)[0]:
+        if not self.always():
             return None
         read = [self._watch.ask("Signals.ValsGet", [channels.lockin_x, channels.lockin_y], 1)[0] for _ in range(READINGS)]
         x, y = np.array([[ours(value, units.CURRENT) for value in pair] for pair in read]).T
