@@ -143,7 +143,12 @@ def read_scan(path: str | Path) -> Scan:
     )
 
 
-def write_sxm(path: str | Path, image: Topograph, provenance: Provenance = UNKNOWN) -> None:
+def write_sxm(
+    path: str | Path,
+    image: Topograph,
+    provenance: Provenance = UNKNOWN,
+    channels: Mapping[str, tuple[Floats, Floats]] | None = None,
+) -> None:
     """Write a topograph as a scan of Nanonis, upward.
 
     Parameters
@@ -154,17 +159,23 @@ def write_sxm(path: str | Path, image: Topograph, provenance: Provenance = UNKNO
         Its heights are the forward image, in single precision; the backward image, which readers expect, is NaN.
     provenance : mapping of str to str
         Lines about where it comes from, written as the comment of the file.
+    channels : mapping of str to (ndarray, ndarray), optional
+        What was recorded, forth and back, in SI, by its label: ``"Current (A)"``; row 0 at the lowest y, columns forward in
+        both. The heights alone if not given.
     """
     forward = units.to_si(image.height, units.LENGTH)
-    pixels = np.stack([forward, np.full_like(forward, np.nan)])
-    header = "".join(f":{key}:\n{value}\n" for key, value in _header(image, provenance).items())
+    recorded = channels or {"Z (m)": (forward, np.full_like(forward, np.nan))}
+    pixels = np.concatenate([[forth, back[:, ::-1]] for forth, back in recorded.values()])
+    header = "".join(f":{key}:\n{value}\n" for key, value in _header(image, provenance, list(recorded)).items())
     Path(path).write_bytes(header.encode("latin-1") + _END + b"\n\n\n" + _DATA + pixels.astype(">f4").tobytes())
 
 
-def _header(image: Topograph, provenance: Provenance) -> dict[str, str]:
+def _header(image: Topograph, provenance: Provenance, labels: list[str]) -> dict[str, str]:
     frame, (day, time) = image.frame, date_of(image.time).split()
     x, y, width, height, angle = si_of_frame(frame)
     current = units.to_si(image.setpoint.current, units.CURRENT)
+    named = [(name.replace(" ", "_"), unit) for name, unit in map(split_unit, labels)]
+    rows = (f"\t{14 + number}\t{name}\t{unit}\tboth\t1.000E+0\t0.000E+0" for number, (name, unit) in enumerate(named))
     return {
         "NANONIS_VERSION": "2",
         "SCANIT_TYPE": "FLOAT MSBFIRST",
@@ -182,7 +193,7 @@ def _header(image: Topograph, provenance: Provenance) -> dict[str, str]:
         "BIAS": f"{image.setpoint.bias:.9E}",
         "Z-CONTROLLER": f"\tName\ton\tSetpoint\n\tlog Current\t1\t{current:.9E} A",
         "COMMENT": as_comment(provenance),
-        "DATA_INFO": "\tChannel\tName\tUnit\tDirection\tCalibration\tOffset\n\t14\tZ\tm\tboth\t1.000E+0\t0.000E+0",
+        "DATA_INFO": "\n".join(["\tChannel\tName\tUnit\tDirection\tCalibration\tOffset", *rows]),
     }
 
 

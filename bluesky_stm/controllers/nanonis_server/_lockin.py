@@ -156,18 +156,29 @@ class LockInModule(Module):
         name : str
             Name of the signal, as in ``"LI Demod 1 X (A)"``.
         """
+        return float(self.standing_at(np.array([self.controller.get_tip().point]), name)[0])
+
+    def standing_at(self, places: Floats, name: str) -> Floats:
+        """Return what X or Y of a demodulator reads where the feedback holds the tip at each of some places, (n,), in nA.
+
+        Parameters
+        ----------
+        places : ndarray of shape (n, 2)
+            In nm.
+        name : str
+            Name of the signal, as in ``"LI Demod 1 X (A)"``.
+        """
         controller = self.controller
         lockin, spectra = controller.get_lockin(), getattr(controller, "spectra", None)
         if not lockin.on or spectra is None:
-            return 0.0
+            return np.zeros(len(places))
         if self.software.z.withdrawn:
-            found = self._displaced(lockin)
-        else:
-            bias, tip = controller.get_bias(), controller.get_tip()
-            dwell = max(0.02, 2 / lockin.frequency)
-            around = SweepSettings(bias - 0.01, bias + 0.01, 3, settle=0.0, integrate=dwell)
-            found = {key: values[0] for key, values in spectra(np.array([tip.point]), around).channels(lockin).items()}
-        return float(self.read(found).get(name, np.zeros(3))[1])
+            return np.full(len(places), self.read(self._displaced(lockin)).get(name, np.zeros(3))[1])
+        bias, dwell = controller.get_bias(), max(0.02, 2 / lockin.frequency)
+        around = SweepSettings(bias - 0.01, bias + 0.01, 3, settle=0.0, integrate=dwell)
+        found = spectra(places, around).channels(lockin)
+        each = ({key: values[number] for key, values in found.items()} for number in range(len(places)))
+        return np.array([self.read(one).get(name, np.zeros(3))[1] for one in each])
 
     def _displaced(self, lockin: LockInSettings) -> dict[str, Floats]:
         """Return what is left of the channels of a sweep far from the surface: the displacement current, and the offset of X.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from concurrent.futures import Future
@@ -11,14 +10,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from bluesky_stm import units
 from bluesky_stm.controllers.base import PIXEL_TIME
-from bluesky_stm.controllers.nanonis_server._module import Answer, Module
+from bluesky_stm.controllers.nanonis_server._module import Answer
+from bluesky_stm.controllers.nanonis_server._scan_images import ScanImages
 from bluesky_stm.controllers.nanonis_server._signals import SIGNALS
 from bluesky_stm.controllers.nanonis_wire._commands import CURRENT, HEIGHT, ScanAction
 from bluesky_stm.controllers.nanonis_wire._errors import NanonisError
 from bluesky_stm.controllers.nanonis_wire._si import ours, si
-from bluesky_stm.errors import NotCapableError, STMError
+from bluesky_stm.errors import STMError
 from bluesky_stm.files import write_sxm
 from bluesky_stm.geometry import Floats, Frame, Point
 from bluesky_stm.measurements import Setpoint, Topograph
@@ -42,7 +41,7 @@ SAVES_NOTHING: Final = 2
 """Code of images that are not saved."""
 
 
-class ScanModule(Module):
+class ScanModule(ScanImages):
     """The scan control.
 
     Attributes
@@ -262,8 +261,9 @@ class ScanModule(Module):
             try:
                 self.controller.scan(turned, time_of_line, lambda done, _: self._tell(done))
             finally:
-                images = {name: image for name in IMAGES if (image := self._recorded(name)) is not None}
+                images = {name: image for name in IMAGES if (image := self.recorded(name)) is not None}
                 self.images = {name: image if self.upwards else image[:, ::-1] for name, image in images.items()}
+                self.images |= self.demodulated(self.images["height"])
         self._write(setpoint)
 
     def _tell(self, done: int) -> None:
@@ -282,7 +282,8 @@ class ScanModule(Module):
         if self.props[2] == SAVES_NOTHING:
             return
         path = self.software.util.saved_path(str(self.props[3]), ".sxm")
-        write_sxm(path, Topograph(self.taken, rows, setpoint=setpoint, time=time.time()))
+        image = Topograph(self.taken, rows, setpoint=setpoint, time=time.time())
+        write_sxm(path, image, channels={SIGNALS[channel]: self.both_ways(SIGNALS[channel]) for channel in self.channels})
         self.saved = str(path)
 
     def _status_get(self) -> Answer:
@@ -411,38 +412,4 @@ class ScanModule(Module):
         """
         if channel not in self.channels:
             raise NanonisError(f"Channel {channel} is not recorded, only {self.channels}. Set the buffer before the scan.")
-        return [SIGNALS[channel], self._in_si(SIGNALS[channel], bool(forward)), self.upwards]
-
-    def _recorded(self, name: str) -> Floats | None:
-        """One of the `IMAGES` of the microscope behind it, None where it records no such."""
-        try:
-            return self.controller.image(name)
-        except NotCapableError:
-            return None
-
-    def _shown(self, name: str) -> Floats | None:
-        """Return an image in the order acquired; while a scan runs, the lines of it that are done."""
-        if not self.software.is_doing("scan"):
-            return self.images.get(name)
-        growing = self._recorded(name)
-        if growing is None or growing.shape != self.frame.pixels:
-            return None
-        done = np.where(np.arange(len(growing))[:, None] < self.lines, growing, np.nan)
-        return done if self.upwards else done[:, ::-1]
-
-    def _in_si(self, channel: str, forward: bool) -> Floats:
-        """The image of a channel, NaN where not scanned yet.
-
-        Where the microscope behind it records no way back it is the way forth, and no current that which the feedback keeps.
-        """
-        back = "" if forward else "_backward"
-        height, current = ([self._shown(f"{name}{way}") for way in (back, "")] for name in ("height", "current"))
-        image = next((image for image in height if image is not None), np.full(self.frame.pixels, np.nan))
-        if channel == HEIGHT:
-            scanned = self.taken or self.frame
-            plane = self.software.piezo.plane(scanned if scanned.pixels == image.shape else self.frame)
-            return units.to_si(image - (plane if self.upwards else plane[::-1]), LENGTH)
-        setpoint = self.controller.get_setpoint()
-        kept = np.where(np.isnan(image), np.nan, math.copysign(setpoint.current, setpoint.bias) if channel == CURRENT else 0.0)
-        found = [image for image in current if image is not None] if channel == CURRENT else []
-        return units.to_si(found[0] if found else kept, units.CURRENT)
+        return [SIGNALS[channel], self.in_si(SIGNALS[channel], bool(forward)), self.upwards]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bluesky_stm.controllers import SimulatedController
-from bluesky_stm.files import read_sxm
+from bluesky_stm.files import read_scan, read_sxm
 from bluesky_stm.geometry import Frame, Point
 
 Z, CURRENT = 30, 0
@@ -121,3 +121,57 @@ def test_a_withdrawn_tip_is_scanned_all_the_same(client):
     client.Scan_Action(0, 1)
     assert client.Scan_WaitEndOfScan(-1)[0] == 0
     assert np.ptp(client.Scan_FrameDataGrab(Z, 1)[-2]) == 0
+
+
+def scanned(client, width, seconds):
+    """The image of a frame, in m, with so much time for a line."""
+    client.Scan_FrameSet(0.0, 0.0, width, width / 8, 0.0)
+    client.Scan_BufferSet([Z], 256, 16)
+    client.Scan_SpeedSet(0.0, 0.0, seconds, seconds, 2, 1.0)
+    client.Scan_Action(0, 1)
+    client.Scan_WaitEndOfScan(-1)
+    *_, image, _ = client.Scan_FrameDataGrab(Z, 1)
+    return np.asarray(image)
+
+
+def test_lines_that_are_faster_than_the_feedback_are_blurred(client):
+    """Along a line, heights at the same distance differ less when the feedback is late."""
+    relief = []
+    for seconds in (30.0, 0.01):
+        image = scanned(client, 100e-9, seconds)
+        relief.append(np.abs(image[:, 8:] - image[:, :-8]).mean())
+    assert relief[1] < 0.8 * relief[0]
+
+
+def test_a_large_frame_at_the_time_of_a_line_of_a_small_one_crashes_the_tip(client, microscope):
+    with pytest.raises(RuntimeError, match="touched"):
+        scanned(client, 800e-9, 0.03)
+    assert microscope.is_withdrawn()
+
+
+def test_the_file_of_an_image_holds_all_recorded_channels_both_ways(client):
+    client.LockIn_ModOnOffSet(1, 1)
+    client.Scan_FrameSet(0.0, 0.0, 8e-9, 8e-9, 0.0)
+    client.Scan_BufferSet([Z, CURRENT, 86], 16, 16)
+    client.Scan_Action(0, 1)
+    path = client.Scan_WaitEndOfScan(-1)[-1]
+    channels = read_scan(path).channels
+    assert set(channels) == {f"{name}{way}" for name in ("Z", "Current", "LI_Demod_1_X") for way in ("", " [bwd]")}
+    for way in (1, 0):
+        *_, grabbed, _ = client.Scan_FrameDataGrab(CURRENT, way)
+        assert channels["Current" if way else "Current [bwd]"] == pytest.approx(1e9 * np.asarray(grabbed), rel=1e-5)
+
+
+def test_an_image_of_the_lock_in_is_a_map_of_didv(client):
+    """At each of its pixels it shows what the lock-in reads there, of the feedback at the same set point."""
+    client.LockIn_ModOnOffSet(1, 1)
+    client.Scan_FrameSet(0.0, 0.0, 8e-9, 8e-9, 0.0)
+    client.Scan_BufferSet([Z, 86], 16, 16)
+    client.Scan_Action(0, 1)
+    client.Scan_WaitEndOfScan(-1)
+    *_, image, _ = client.Scan_FrameDataGrab(86, 1)
+    image = np.asarray(image)
+    assert np.ptp(image) > 0.02 * np.abs(image).mean() > 0
+    client.FolMe_XYPosSet(*Frame.square((0.0, 0.0), 8e-9, 16).points()[3, 11], 1)
+    here = [client.Signals_ValGet(86, 1)[0] for _ in range(9)]
+    assert image[3, 11] == pytest.approx(np.mean(here), abs=0.1 * np.abs(image).mean())
