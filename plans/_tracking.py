@@ -47,11 +47,8 @@ STRAYED: Final = 0.1
 """Distance from a steady way, in nm, beyond which it was no single feature: less than half of the spacing of any atoms.
 
 Nothing but the nearest maximum holds a tracking tip: one that a disturbance, or the drift while it was away, takes over half of
-the spacing climbs the next atom, as it does at real instruments [1]_.
-
-References
-----------
-.. [1] P. Rerkkumsup et al., J. Vac. Sci. Technol. B 21, 42 (2003), doi:10.1116/1.1536258
+the spacing climbs the next atom, as it does at real instruments (P. Rerkkumsup et al., "Highly stable atom-tracking scanning
+tunneling microscopy").
 """
 
 SURE: Final = 3.0
