@@ -12,7 +12,7 @@ from bluesky_stm.devices._signals import data_key
 from bluesky_stm.devices._stm_device import OphydValue, STMDevice
 
 if TYPE_CHECKING:
-    from bluesky.protocols import Reading
+    from bluesky.protocols import Location, Reading
 
 
 class Positioner(STMDevice):
@@ -56,6 +56,10 @@ class Positioner(STMDevice):
     def forget_setpoint(self) -> None:
         """Forget what was asked for, because something else has brought the quantity elsewhere."""
         self._asked = None
+
+    def locate(self) -> Location[float]:
+        """Return where it was asked to be and where it is, in ``egu``, for ``bps.locate``."""
+        return {"setpoint": self.setpoint, "readback": self.position}
 
     @property
     def egu(self) -> str:

@@ -19,7 +19,7 @@ from bluesky_stm.errors import LimitError, STMError
 from bluesky_stm.geometry import Point
 
 if TYPE_CHECKING:
-    from bluesky.protocols import Reading
+    from bluesky.protocols import Location, Reading
 
     from bluesky_stm.protocols import TipState
 
@@ -122,6 +122,10 @@ class TipPosition(STMDevice):
     def setpoint(self) -> Point:
         """Return the place asked for last, or that of the tip before that."""
         return self._asked or self.position
+
+    def locate(self) -> Location[Point]:
+        """Return the place asked for and that of the tip, in nm, for ``bps.locate``."""
+        return {"setpoint": self.setpoint, "readback": self.position}
 
     @property
     def target(self) -> Point:

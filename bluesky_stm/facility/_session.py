@@ -15,7 +15,7 @@ from bluesky_stm.facility._door import open_door
 from bluesky_stm.facility._heartbeat import Heartbeat
 from bluesky_stm.facility._log import logging_to
 from bluesky_stm.facility._metadata import PersistentMetadata
-from bluesky_stm.facility._server import publish_finished
+from bluesky_stm.facility._server import publish
 from bluesky_stm.facility._stream import packed_one
 from bluesky_stm.night import NightWatch, alerting, logger
 from bluesky_stm.session import Session
@@ -73,7 +73,7 @@ def open_session(
         if settings.publish:
             _publish(session, settings.publish)
         if settings.server:
-            session.extras.callback(publish_finished(session, settings.server).close)
+            session.extras.callback(publish(session, settings.server, settings.index_while_measuring).close)
     except BaseException:
         session.close()
         raise

@@ -74,7 +74,8 @@ class Facility(Night):
     catalog : path or str
         Folder of the journal and its catalog; or a facility's catalog: ``https://...``, ``tiled:NAME``, ``databroker:NAME``.
     server : str
-        URI of a Tiled server that gets each finished run; empty for none. Its key: environment variable ``TILED_API_KEY``.
+        URI of a Tiled server that gets each run when it has ended; empty for none. The variable ``TILED_API_KEY`` of the
+        environment has its key.
     publish : str
         Address of a 0MQ proxy that gets each document, ``127.0.0.1:5577``; empty for none.
     seed : int, optional
@@ -89,7 +90,8 @@ class Facility(Night):
     didv : str
         Name of the channel that becomes dI/dV in the files of others that are imported; empty to look for one.
     index_while_measuring : bool
-        True to let runs enter the index of the catalog while they go on, as `Catalog.index_while_measuring` does.
+        True to let runs enter the index of the catalog, and the ``server``, while they go on, some Events at a time, as
+        `Catalog.index_while_measuring` does.
     """
 
     microscope: Annotated[ControllerPart, controllers] = Field("simulated", validate_default=True)

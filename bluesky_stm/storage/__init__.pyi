@@ -8,6 +8,7 @@ from ._export import export
 from ._feeder import Feeder, feeding
 from ._following import Follower
 from ._format import StoredDocuments
+from ._growing import Growing
 from ._import import Imported, import_files, import_run, read_documents
 from ._index import Index
 from ._journal import Journal, read_journal
@@ -24,6 +25,7 @@ __all__ = [
     "DocumentSink",
     "Feeder",
     "Follower",
+    "Growing",
     "Imported",
     "Index",
     "Journal",

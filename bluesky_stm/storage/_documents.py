@@ -52,23 +52,34 @@ def documents(source: Any) -> Iterator[Document]:
         yield from rebuilt(source)
 
 
-def inlined(stream: Iterable[Document]) -> Iterator[Document]:
-    """Put the arrays that are stored in files into their Events, so that the documents alone carry everything.
+class Inlining:
+    """Puts the arrays that are stored in files into their Events, so that the documents alone carry everything.
 
     The documents ``resource`` and ``datum`` are left out, and so is the mark ``external`` of the descriptors.
     """
-    external = ExternalArrays()
-    for name, doc in stream:
+
+    def __init__(self) -> None:
+        self._external = ExternalArrays()
+
+    def __call__(self, name: str, doc: Data) -> Iterator[Document]:
+        """Yield what comes in the place of the next document of a run: one, or none."""
         if name == "resource":
-            external.resource(doc)
+            self._external.resource(doc)
         elif name == "datum":
-            external.datum(doc)
+            self._external.datum(doc)
         elif name == "event" and False in doc.get("filled", {}).values():
-            yield name, {**doc, "data": dict(external.data(doc)), "filled": {}}
+            yield name, {**doc, "data": dict(self._external.data(doc)), "filled": {}}
         elif name == "descriptor":
             yield name, {**doc, "data_keys": {key: _inside(about) for key, about in doc["data_keys"].items()}}
         else:
             yield name, doc
+
+
+def inlined(stream: Iterable[Document]) -> Iterator[Document]:
+    """Put the arrays that are stored in files into their Events; see `Inlining`."""
+    inlining = Inlining()
+    for name, doc in stream:
+        yield from inlining(name, doc)
 
 
 def _inside(about: Data) -> JSON:

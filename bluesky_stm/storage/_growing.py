@@ -7,7 +7,9 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from bluesky_stm.data import Data
 from bluesky_stm.documents import Document
+from bluesky_stm.storage._documents import Inlining
 from bluesky_stm.storage._following import Follower
 
 log = logging.getLogger(__name__)
@@ -35,10 +37,12 @@ class Growing:
         Folder of the catalog.
     chunk : int
         Number of Events of a stream that are written at once.
+    elsewhere : bool
+        True for a store on another machine, which cannot read the files of large images: these are put into the Events.
     """
 
-    def __init__(self, catalog: Path, chunk: int = CHUNK) -> None:
-        self._follower, self._chunk = Follower(catalog), chunk
+    def __init__(self, catalog: Path, chunk: int = CHUNK, elsewhere: bool = False) -> None:
+        self._follower, self._chunk, self._elsewhere = Follower(catalog), chunk, elsewhere
         self._writer: Callable[..., Any] | None = None
         self._uid = ""
 
@@ -72,6 +76,8 @@ class Growing:
                 self._uid, self._writer = doc["uid"], None
                 if self._uid not in arrived and not store.holds(self._uid):
                     self._writer = store.writer(self._chunk)
+                    if self._elsewhere:
+                        self._writer = _with_arrays(self._writer)
             if self._writer is None:
                 return False
             self._writer(name, doc)
@@ -82,3 +88,14 @@ class Growing:
         if name == "stop":
             self._writer = None
         return name == "stop"
+
+
+def _with_arrays(write: Callable[..., Any]) -> Callable[..., Any]:
+    """Put the arrays that are stored in files into the Events that are written."""
+    inlining = Inlining()
+
+    def inline(name: str, doc: Data) -> None:
+        for document in inlining(name, doc):
+            write(*document)
+
+    return inline

@@ -42,6 +42,22 @@ def test_readings_tell_where_it_is_and_where_it_was_asked_to_be(stm, fake):
     assert read == {"stm_tip_x": 2.25, "stm_tip_x_setpoint": 2.0, "stm_tip_y": 3.0, "stm_tip_y_setpoint": 3.0, "stm_tip_z": 0.1}
 
 
+def test_a_plan_asks_where_the_tip_and_the_bias_were_sent_and_where_they_are(RE, stm, fake):
+    """As ``bps.locate`` of bluesky asks it of a motor, of one device or of several."""
+    found = []
+
+    def plan():
+        yield from bps.mv(stm.tip, Point(3, 4), stm.bias, -0.5)
+        fake.move_tip(Point(3.01, 4))
+        found.append((yield from bps.locate(stm.tip)))
+        found.append((yield from bps.locate(stm.tip.x, stm.tip.y, stm.bias)))
+
+    RE(plan())
+    assert found[0] == {"setpoint": Point(3, 4), "readback": Point(3.01, 4)}
+    asked, reached = ([one[key] for one in found[1]] for key in ("setpoint", "readback"))
+    assert (asked, reached) == ([3, 4, -0.5], [3.01, 4, -0.5])
+
+
 @pytest.mark.parametrize("place", [(501, 0), (0, -501), (math.nan, 0), (0, math.inf)])
 def test_a_place_outside_the_limits_is_refused_before_it_moves(stm, fake, place):
     with pytest.raises(LimitError, match="Nothing has moved"):

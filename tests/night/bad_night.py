@@ -135,7 +135,9 @@ class BadNight(SimulatedController):
 
         def kept(rows, columns):
             scan = piezo._scans
-            lines.extend(sources(piezo, scan.time + 2 * scan.line_time * np.arange(rows.start, rows.stop)))
+            middles = sources(piezo, scan.time + 2 * scan.line_time * np.arange(rows.start, rows.stop))
+            within = piezo._creep.to_and_fro(np.linspace(0, 1, columns), scan.end - scan.corner, scan.line_time).sum(axis=-2)
+            lines.extend(middles[:, None] + np.stack([np.zeros_like(within), within], axis=-2))
             return traced(piezo, rows, columns)
 
         piezo.traced = kept
@@ -145,7 +147,7 @@ class BadNight(SimulatedController):
         def shown(place):
             """A place of the image was seen when its line was scanned: the tip creeps and drifts while an image is taken."""
             row, column = np.clip(np.round(frame.to_pixel(place)), 0, last).astype(int)
-            return shares(lines[row], off[row, column])
+            return shares(lines[row][column], off[row, column])
 
         self.log.append((clock.time(), "topograph", shown))
         return image

@@ -1,4 +1,4 @@
-"""A running Tiled server: finished runs arrive there, another process reads them, the web page answers."""
+"""A running Tiled server: runs arrive there, ended or under way, another process reads them, the web page answers."""
 
 import json
 import os
@@ -149,3 +149,38 @@ def test_a_server_that_is_down_ends_nothing_and_gets_the_run_later(tmp_path):
         assert json.loads(read.stdout)["uid"] == uid
     finally:
         end(server)
+
+
+def test_a_run_under_way_is_read_from_the_server_and_is_whole_there_in_the_end(served, tmp_path, monkeypatch):
+    """Fifty Events of a stream arrive together; those after them with the next fifty, or when the run has ended."""
+    monkeypatch.setattr("bluesky_stm.storage._index.GROWN_EVERY", 0.0)
+    settings = {"catalog": tmp_path / "data", "scales": [SCALE], "server": served[1], "index_while_measuring": True}
+    taken, shown = [], []
+
+    def look(name, doc):
+        if name == "event" and "stm_sweep_current" in doc["data"]:
+            taken.append(doc["data"]["stm_sweep_current"])
+            if len(taken) == 55:
+                shown.append(currents_on(served[1], session.catalog[-1].uid, 50))
+                assert session.catalog[-1].stop is None
+
+    with open_session(Facility.parse(settings)) as session:
+        session.RE.subscribe(look)
+        (uid,) = session.RE(explore(session.stm, session.agent("s"), budget=60))
+    np.testing.assert_array_equal(shown[0], taken[:50])
+    np.testing.assert_array_equal(currents_on(served[1], uid, 60), taken)
+
+
+def currents_on(uri, uid, number):
+    """The currents of a run as the server has them, as soon as it has that many."""
+    from tiled.client import from_uri
+
+    client, deadline = from_uri(uri).v3, time.monotonic() + 60
+    while True:
+        primary = client[uid].get("primary") if uid in client else None
+        if primary is not None and "stm_sweep_current" in primary:
+            if len(read := primary["stm_sweep_current"].read()) >= number:
+                client.context.close()
+                return read
+        assert time.monotonic() < deadline, "the server has too few spectra"
+        time.sleep(0.2)

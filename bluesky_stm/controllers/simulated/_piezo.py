@@ -35,10 +35,10 @@ class Creep:
 
     def __init__(self, share: float, axes: int) -> None:
         self._share, self._time = share, 0.0
-        self._late = np.zeros((len(RELAXATIONS), axes))
+        self._late: Floats = np.zeros((len(RELAXATIONS), axes))
         self._velocity: Floats = np.zeros(axes)
 
-    def move(self, way: ArrayLike, time: float, velocity: ArrayLike = 0.0) -> None:
+    def move(self, way: ArrayLike, time: float, velocity: ArrayLike = 0.0, late: ArrayLike = 0.0) -> None:
         """Take note of a move.
 
         Parameters
@@ -49,9 +49,11 @@ class Creep:
             When it ended, in s.
         velocity : array_like of shape (axes,)
             Velocity at which it goes on slowly from there, in nm/s.
+        late : array_like of shape (relaxations, axes)
+            What was late before it beside the rest, in nm: that of going `to_and_fro`, which has ended.
         """
         # Relaxations are linear: what is left of earlier moves goes on under the new one.
-        self._late = self._each(time) - self._share * np.asarray(way)
+        self._late = self._each(time) + np.asarray(late, dtype=float) - self._share * np.asarray(way, dtype=float)
         self._time, self._velocity = time, np.broadcast_to(np.asarray(velocity, dtype=float), self._late.shape[1:])
 
     def behind(self, time: ArrayLike) -> Floats:
@@ -63,6 +65,25 @@ class Creep:
             In s, after the last move.
         """
         return self._each(time).sum(axis=-2)
+
+    def to_and_fro(self, along: ArrayLike, way: ArrayLike, time: float) -> Floats:
+        """Return what each relaxation adds on a way that is gone to and fro evenly; shape (..., relaxations, axes), in nm.
+
+        It comes on top of what is late in the middle. What is slow does not follow the turns at all, so that the way falls
+        short; on the way back it adds the opposite at the same time after the turn.
+
+        Parameters
+        ----------
+        along : array_like of shape (...)
+            Place on the way forth, from 0 at its beginning to 1 at its end.
+        way : array_like of shape (axes,)
+            The way forth, in nm.
+        time : float
+            Time that it takes, in s.
+        """
+        left = np.exp(-time * np.asarray(along, dtype=float)[..., None] / RELAXATIONS)
+        course = RELAXATIONS / time * (2 * left / (1 + np.exp(-time / RELAXATIONS)) - 1)
+        return self._share * course[..., None] * np.asarray(way)
 
     def _each(self, time: ArrayLike) -> Floats:
         """Return what each relaxation adds, in nm; shape (..., relaxations, axes)."""
@@ -197,11 +218,13 @@ class Piezo:
             When it ended, in s.
         """
         self._pass_to(time)
-        # After a scan the piezo has settled around the middle of its lines, and not where the last pixel was.
-        self._creep.move(end - self._creeps_from(start, time), time)
         here: Floats = np.asarray(start, dtype=float)
-        if self._scans is not None:  # it is where the last line began, and the play is taken up as after that line
-            here, self._slack = self._scans.ended(time, self._play)
+        if (scan := self._scans) is None:
+            self._creep.move(end - here, time)
+        else:  # it is where the last line began, and what is late and the play are as after that line
+            late = self._creep.to_and_fro(0.0, scan.end - scan.corner, scan.line_time)
+            self._creep.move(end - (self._creeps_from(start, time) + scan.corner - scan.first), time, late=late)
+            here, self._slack = scan.ended(time, self._play)
         self._scans = None
         self._slack = self._taken_up(self._slack, np.asarray(end) - here)
 
@@ -242,9 +265,11 @@ class Piezo:
         assert self._scans is not None
         scan = self._scans
         times = scan.time + 2 * scan.line_time * np.arange(rows.start, rows.stop)
-        along = np.linspace(0, 1, columns)[:, None] * (scan.end - scan.corner)
-        slack = self._taken_up(scan.slack[rows, None, :], along)
-        return (self.displacement(times) + self._hysteresis * self._slack)[:, None, :] - self._hysteresis * slack
+        share, way = np.linspace(0, 1, columns), scan.end - scan.corner
+        slack = self._taken_up(scan.slack[rows, None, :], share[:, None] * way)
+        within = self._creep.to_and_fro(share, way, scan.line_time).sum(axis=-2)
+        middle = self.displacement(times) + self._hysteresis * self._slack
+        return middle[:, None, :] + within - self._hysteresis * slack
 
     def displacement(self, time: ArrayLike) -> Floats:
         """Return the real place less the place asked for, in nm; shape (..., 2).
