@@ -142,9 +142,7 @@ class Exploration:
         if self.options.drift:
             known = self.agent.drift_history
             if middle is None:  # a run that goes on: everything that was measured still holds
-                line = self.stm.controller.get_line_time(image.frame) or 0.0  # forth: half of the time of a line
-                scanned = line * image.frame.pixels[0]
-                middle = known[0].reference_time if known else image.time + scanned
+                middle = known[0].reference_time if known else self._middle_of(image)
             seen = self.agent.drift_reference or image
             self.watch = DriftWatch(self.stm, self.options.drift, seen, middle, known, self._approach, self._scale.step / 2)
             if self.options.look:
@@ -158,6 +156,13 @@ class Exploration:
             self.tip = TipWatch(self.stm, self.options.tip, place, self._where, spared, earlier)
             self.since_tip = earlier.since if earlier else 0
             yield from self.tip.begin()
+
+    def _middle_of(self, image: Topograph) -> float:
+        """Return when the middle of an earlier image was scanned, in s."""
+        if line := self.stm.controller.get_line_time(image.frame):  # forth: half of the time of a line
+            return image.time + line * image.frame.pixels[0]
+        taken = [one.spectrum.time for one in self.agent.observations if one.spectrum is not None]
+        return (image.time + max(image.time, taken[0])) / 2 if taken else image.time  # the first came soon after the image
 
     def _over(self) -> str:
         if self.person.ending:

@@ -104,7 +104,9 @@ class BadNight(SimulatedController):
     def over_tcp(self):
         """Give a controller of a Nanonis, behind whose server this microscope is."""
         with self.served():
-            controller = NanonisController(ports=self.server.ports, timeout=10.0, despite=["Safe Tip threshold"])
+            # Time passes for a driver as for its microscope, or the drift of an hour would be that of a minute for it.
+            clock, despite = self._acts.clock, ["Safe Tip threshold"]
+            controller = NanonisController(ports=self.server.ports, timeout=10.0, despite=despite, clock=clock)
             try:
                 yield controller
             finally:

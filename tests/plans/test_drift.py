@@ -210,6 +210,22 @@ def test_a_run_that_goes_on_knows_the_drift_as_well_as_one_that_was_not_broken_o
     assert again.drift.last[1] != (0.2, -0.1)
 
 
+@pytest.mark.parametrize("knows", [True, False])
+def test_drift_counts_from_the_middle_of_an_image_also_where_the_controller_tells_no_line_time(
+    RE, docs, make_stm, agent_for, scale, monkeypatch, knows
+):
+    """As a Nanonis does not; a run that goes on has then the time of the first spectrum after the image."""
+    stm, agent = drifted(make_stm), agent_for(scale)
+    RE(explore(stm, agent, budget=2))
+    (image,) = docs.events("topograph")
+    took = 2 * image["stm_scanner_topograph"].shape[0] * stm.controller.get_line_time(agent.topograph.frame)
+    if not knows:
+        monkeypatch.setattr(stm.controller, "get_line_time", lambda frame: None)
+    RE(explore(stm, agent, budget=2, look=False, drift={"every": 100}))
+    (event,) = docs.events("drift")
+    assert event["drift_reference_time"] == pytest.approx(agent.topograph.time + took / 2, abs=0.1 * took)
+
+
 def test_a_tolerance_asks_for_a_measurement_before_the_interval_is_over():
     from bluesky_stm.plans._drift import DriftWatch
 
