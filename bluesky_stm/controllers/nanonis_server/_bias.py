@@ -20,14 +20,15 @@ class BiasModule(Module):
     name = "Bias"
 
     def _set(self, bias: float) -> None:
-        """Answer ``Bias.Set``: ramp the bias of the microscope, and return on arrival.
+        """Answer ``Bias.Set``: ramp the bias of the microscope, in the middle of a scan too, and return on arrival.
 
         Parameters
         ----------
         bias : float
             In V.
         """
-        self.controller.ramp_bias(bias)
+        if not self.software.scan.lead_bias(bias):
+            self.controller.ramp_bias(bias)
 
     def _range_get(self) -> Answer:
         """Answer ``Bias.RangeGet`` with the one range of the output that there is."""

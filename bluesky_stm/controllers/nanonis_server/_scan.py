@@ -72,6 +72,8 @@ class ScanModule(ScanImages):
         self.images: dict[str, Floats] = {}
         self.task: Future[Any] | None = None
         self.line_done = threading.Condition()
+        self._asked_bias: float | None = None
+        self._thread = 0
         self.going = threading.Event()
         self.going.set()
 
@@ -251,6 +253,7 @@ class ScanModule(ScanImages):
 
         With a withdrawn tip the image is flat: Nanonis scans wherever the tip is, and says nothing of it.
         """
+        self._thread = threading.get_ident()
         frame, time_of_line = self.frame, self.speed[2] if self.speed else None
         # A scan downwards is one upwards in the frame turned by half a turn, with its columns the other way round.
         turned = frame if self.upwards else replace(frame, angle=frame.angle + 180.0)
@@ -273,8 +276,37 @@ class ScanModule(ScanImages):
         """
         with self.line_done:
             self.lines = done
-            self.line_done.notify_all()
+            bias, self._asked_bias = self._asked_bias, None
+            try:
+                if bias is not None:
+                    self.controller.ramp_bias(bias)
+            finally:
+                self.line_done.notify_all()
         self.going.wait()
+
+    def lead_bias(self, bias: float) -> bool:
+        """Lead the bias to another value between two lines of the scan under way; the feedback follows.
+
+        Lines that the microscope behind it has worked out already, up to 64 at once, are those of the bias of before.
+
+        Parameters
+        ----------
+        bias : float
+            In V.
+
+        Returns
+        -------
+        bool
+            False when no scan is under way, or when it has ended before its next line.
+        """
+        if not self.software.is_doing("scan") or self._thread == threading.get_ident():
+            return False
+        with self.line_done:
+            self._asked_bias = bias
+            while self._asked_bias is not None and self.software.is_doing("scan"):
+                self.line_done.wait(0.05)
+            left, self._asked_bias = self._asked_bias, None
+        return left is None
 
     def _write(self, setpoint: Setpoint) -> None:
         assert self.taken is not None

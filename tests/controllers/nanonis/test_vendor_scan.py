@@ -175,3 +175,24 @@ def test_an_image_of_the_lock_in_is_a_map_of_didv(client):
     client.FolMe_XYPosSet(*Frame.square((0.0, 0.0), 8e-9, 16).points()[3, 11], 1)
     here = [client.Signals_ValGet(86, 1)[0] for _ in range(9)]
     assert image[3, 11] == pytest.approx(np.mean(here), abs=0.1 * np.abs(image).mean())
+
+
+def test_a_bias_that_is_changed_in_the_middle_of_a_scan_acts_on_the_lines_that_follow(slow):
+    """At once, and not when the scan is over; the tip is nearer at a smaller bias."""
+    _, work, watch = slow
+    work.Scan_FrameSet(0.0, 0.0, 10e-9, 10e-9, 0.0)
+    work.Scan_BufferSet([Z, CURRENT], 16, 128)
+    work.Scan_SpeedSet(0.0, 0.0, 0.01, 0.01, 2, 1.0)
+    work.Scan_Action(0, 1)
+    begun = time.monotonic()
+    watch.Bias_Set(-1.2)
+    assert watch.Scan_StatusGet() == [1]
+    assert watch.Bias_Get() == [pytest.approx(-1.2)]
+    assert time.monotonic() - begun < 1.5
+    work.Scan_WaitEndOfScan(-1)
+    *_, image, _ = work.Scan_FrameDataGrab(Z, 1)
+    frame = Frame((0.0, 0.0), (10.0, 10.0), (128, 16))
+    expected = SimulatedController(seed=3).scan(frame, 0.01).height
+    lower = (1e9 * np.asarray(image) - expected).mean(axis=1)
+    assert abs(lower[:60].mean()) < 0.01
+    assert lower[68:].mean() < -0.01
