@@ -6,7 +6,8 @@ from ._base import NoValueError, ScalarizerPart
 from ._edges import ConductionEdge, Gap, ValenceEdge
 from ._inelastic import InelasticStep, StepFit
 from ._make import make_scalarizer, scalarizer_of
-from ._normalized import normalized_conductance
+from ._marks import marks_of_all
+from ._normalized import normalized_conductance, normalized_curves
 from ._parts import Conductance, InGapWeight, Integral, PeakHeight, PeakPosition
 from ._published import AreaRatio, BandgapSlopefit, PositiveChannelArea
 from ._references import ClassDistance, PrincipalComponent, Similarity
@@ -43,6 +44,8 @@ __all__ = [
     "WeightedSum",
     "ZeroBiasAnomaly",
     "make_scalarizer",
+    "marks_of_all",
     "normalized_conductance",
+    "normalized_curves",
     "scalarizer_of",
 ]

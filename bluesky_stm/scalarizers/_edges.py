@@ -27,6 +27,7 @@ from functools import lru_cache
 from typing import ClassVar, Final, Literal, Self
 
 import numpy as np
+from numpy.typing import NDArray
 from typing_extensions import override
 
 from bluesky_stm import units
@@ -78,8 +79,11 @@ class BandEdges:
     didv: Floats = field(repr=False, compare=False)
 
 
-class _Edges(ScalarizerPart):
-    """The band edges on both sides of the gap; the three scalarizers below each return a part of them."""
+class EdgesPart(ScalarizerPart):
+    """The band edges on both sides of the gap; the three scalarizers below each return a part of them.
+
+    `marks_of_all` finds them in many spectra at once.
+    """
 
     # On a good day 0.3 is twice what 0.05 nA lets be seen; a state in the gap of the triangles reaches 1.6.
     level: float = setting(
@@ -131,9 +135,10 @@ class _Edges(ScalarizerPart):
         from scipy.special import ndtr, stdtrit
 
         sweep = Sweep.of(spectrum).clear
-        quiet = _quietest(sweep)
-        scale = _at_setpoint(spectrum, sweep, quiet)
-        level, reach = self.level * scale, self._reach(sweep)
+        first, size = quietest(sweep)
+        quiet = slice(int(first), int(first) + size)
+        scale = at_setpoint(spectrum, sweep, quiet)
+        level, reach = self.level * scale, self.reach(sweep)
         slope, gap, noise = self._gap(sweep, quiet, scale, level, reach)
         # So few samples do not tell their noise well: Student's factor instead of the normal one
         factor = -float(stdtrit(noise.samples, ndtr(-self.sigmas)))
@@ -150,7 +155,14 @@ class _Edges(ScalarizerPart):
         shown = slice(max(gap.start - 2 * reach, 0), gap.stop + 2 * reach)
         return BandEdges(low, high, low_std, high_std, level, limit, sweep.bias[shown], slope.didv[shown])
 
-    def _reach(self, sweep: Sweep) -> int:
+    def reach(self, sweep: Sweep) -> int:
+        """Return the number of samples of a window on either side.
+
+        Parameters
+        ----------
+        sweep : Sweep
+            Its biases say how many lie within the window.
+        """
         window = np.ptp(sweep.bias) * WINDOW if self.window is None else self.window
         return max(LEAST_REACH, round(window / 2 / max(median(np.diff(sweep.bias)), 1e-12)))
 
@@ -187,7 +199,16 @@ class _Edges(ScalarizerPart):
 
     @override
     def seen(self, spectrum: Spectrum) -> list[Mark]:
-        found = self.edges(spectrum)
+        return self.marked(self.edges(spectrum))
+
+    def marked(self, found: BandEdges) -> list[Mark]:
+        """Return what is drawn of edges that were found.
+
+        Parameters
+        ----------
+        found : BandEdges
+            As of `edges`.
+        """
         ends = [(f"{which} edge", getattr(found, which), getattr(found, f"{which}_std")) for which in self.shown]
         return [
             Mark.curve("dI/dV fitted to current and lock-in", found.bias, found.didv),
@@ -219,12 +240,12 @@ class _Edges(ScalarizerPart):
 
 
 @lru_cache(maxsize=2)
-def _found(part: _Edges, spectrum: Spectrum) -> BandEdges:
+def _found(part: EdgesPart, spectrum: Spectrum) -> BandEdges:
     """Return the edges of a spectrum, which are asked for twice: for a value and for its deviation."""
     return part._find(spectrum)  # noqa: SLF001
 
 
-class Gap(_Edges):
+class Gap(EdgesPart):
     """Conduction edge minus valence edge, in V: between them dI/dV stays below ``level`` times that at the set point."""
 
     name: str = "gap"
@@ -246,7 +267,7 @@ class Gap(_Edges):
         return float(np.hypot(found.valence_std, found.conduction_std))
 
 
-class ValenceEdge(_Edges):
+class ValenceEdge(EdgesPart):
     """Bias at which the occupied states end, in V."""
 
     name: str = "valence_edge"
@@ -267,7 +288,7 @@ class ValenceEdge(_Edges):
         return found.valence_std
 
 
-class ConductionEdge(_Edges):
+class ConductionEdge(EdgesPart):
     """Bias at which the empty states begin, in V."""
 
     name: str = "conduction_edge"
@@ -288,22 +309,48 @@ class ConductionEdge(_Edges):
         return found.conduction_std
 
 
-def _quietest(sweep: Sweep) -> slice:
-    """Return the stretch of samples with the least conductance and spread."""
+def quietest(sweep: Sweep) -> tuple[NDArray[np.intp], int]:
+    """Return the stretch of samples with the least conductance and spread.
+
+    Parameters
+    ----------
+    sweep : Sweep
+        One sweep, or several like ones.
+
+    Returns
+    -------
+    first : ndarray of int of shape () or (m,)
+        First sample of the stretch, of each sweep.
+    size : int
+        Number of its samples.
+
+    Raises
+    ------
+    NoValueError
+        When there are too few samples.
+    """
     count = len(sweep.bias)
     size = max(2 * LEAST_REACH + 1, round(QUIET * count) + 1)
     if count < size + 2 * LEAST_REACH + 2:
         raise NoValueError(f"{count} samples are too few to tell a gap from its edges")
-    windows = np.lib.stride_tricks.sliding_window_view(sweep.didv, size)
-    start = int(np.argmin(np.median(windows, axis=1) + np.ptp(windows, axis=1)))
-    return slice(start, start + size)
+    windows = np.lib.stride_tricks.sliding_window_view(sweep.didv, size, axis=-1)
+    return np.asarray(np.argmin(np.median(windows, axis=-1) + np.ptp(windows, axis=-1), axis=-1)), size
 
 
-def _at_setpoint(spectrum: Spectrum, sweep: Sweep, quiet: slice) -> float:
+def at_setpoint(spectrum: Spectrum, sweep: Sweep, quiet: slice) -> float:
     """Return the conductance of the junction at its set point, |I/V|, in nS.
 
     Where the sweep passes the bias of the set point, the current is the one measured there, less that inside the gap, which is
     the offset of the preamplifier: a tip that was held a few per cent off is scaled alike.
+
+    Parameters
+    ----------
+    spectrum : Spectrum
+        Says its set point.
+    sweep : Sweep
+        Its samples.
+    quiet : slice
+        Samples inside the gap.
 
     Raises
     ------
@@ -337,8 +384,27 @@ def _crossing(bias: Floats, slope: FittedSlope, level: float, last: int, step: i
     first = last + step
     if not 0 <= first < len(bias):
         return float("nan"), float("nan")
-    apart, rise = float(bias[first] - bias[last]), float(slope.didv[first] - slope.didv[last])
-    share = (level - float(slope.didv[last])) / rise
+    at, std = crossed(bias[last], bias[first], slope.didv[last], slope.didv[first], level, slope.std[last])
+    return float(at), float(std)
+
+
+def crossed(
+    near: Floats, far: Floats, inside: Floats, outside: Floats, level: Floats | float, std: Floats
+) -> tuple[Floats, Floats]:
+    """Return where a straight line between two samples reaches a level, and the standard deviation of that; any shape.
+
+    Parameters
+    ----------
+    near, far : ndarray
+        Bias of the samples, in V.
+    inside, outside : ndarray
+        Their dI/dV, below the level and above it, in nS.
+    level : ndarray or float
+        In nS.
+    std : ndarray
+        Standard deviation of dI/dV at the first sample, in nS.
+    """
+    apart, rise = far - near, outside - inside
     # a curve between two samples is known to a part of their distance only: that of a uniform distribution over half of it
-    between = abs(apart) / 2 / np.sqrt(12)
-    return float(bias[last] + share * apart), float(np.hypot(slope.std[last] * abs(apart) / rise, between))
+    between = np.abs(apart) / 2 / np.sqrt(12)
+    return near + (level - inside) / rise * apart, np.hypot(std * np.abs(apart) / rise, between)

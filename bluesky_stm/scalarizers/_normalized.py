@@ -20,6 +20,7 @@ References
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Final
@@ -32,7 +33,7 @@ from bluesky_stm.measurements import Spectrum
 from bluesky_stm.parts import setting
 from bluesky_stm.protocols import NORMALIZED
 from bluesky_stm.scalarizers._base import NoValueError, ScalarizerPart
-from bluesky_stm.scalarizers._sweep import Sweep
+from bluesky_stm.scalarizers._sweep import Sweep, alike
 
 AROUND_ZERO: Final = 7
 """Samples nearest to zero bias through which a parabola is laid; its current at zero bias is the offset of the preamplifier."""
@@ -101,13 +102,44 @@ def normalized_conductance(spectrum: Spectrum, broadening: float | None = None) 
     return sweep.bias, sweep.didv
 
 
+def normalized_curves(spectra: Sequence[Spectrum]) -> list[Floats]:
+    """Return the normalised conductance of each spectrum at each of its biases; NaN where it has none.
+
+    Those with like samples are worked out together.
+
+    Parameters
+    ----------
+    spectra : sequence of Spectrum
+        Sweeps in either direction.
+    """
+    curves: list[Floats] = [np.full(len(spectrum.bias), np.nan) for spectrum in spectra]
+    for group in alike(spectra):
+        try:
+            found = [normalized(group.sweep, None).didv]
+        except NoValueError:  # of one of them, or of all
+            found = [_none_or(row) for row in group.sweep.each]
+        shown = ~group.sweep.clipped
+        for number, row in zip(group.numbers, (row for rows in found for row in np.atleast_2d(rows)), strict=True):
+            curves[number][group.order[shown]] = row[shown]
+    return curves
+
+
+def _none_or(sweep: Sweep) -> Floats:
+    """Return the normalised conductance of a sweep; NaN where it has none."""
+    try:
+        return normalized(sweep, None).didv
+    except NoValueError:
+        return np.full(len(sweep.bias), np.nan)
+
+
 def normalized(sweep: Sweep, broadening: float | None) -> Sweep:
     """Return a sweep with its normalised conductance in the place of dI/dV.
 
     Parameters
     ----------
     sweep : Sweep
-        Samples by increasing bias; it passes zero bias. Those that are clipped take no part in the average and stay clipped.
+        Samples by increasing bias, of one or of several like spectra; it passes zero bias. Those that are clipped take no part
+        in the average and stay clipped.
     broadening : float or None
         Distance in bias over which I/V is averaged, in V; None for a sixtieth of the sweep.
 
@@ -119,15 +151,16 @@ def normalized(sweep: Sweep, broadening: float | None) -> Sweep:
     Raises
     ------
     NoValueError
-        When the sweep does not pass zero bias, or carries no current.
+        When the sweep does not pass zero bias, or carries no current; of several when one of them does not.
     """
     broadening = BROADENING * float(np.ptp(sweep.bias)) if broadening is None else broadening
     ratio = _current_over_bias(sweep)
     clear = ~sweep.clipped
-    averaged = _weights(np.asarray(sweep.bias, dtype=float).tobytes(), clear.tobytes(), broadening) @ ratio[clear]
-    if not np.any(averaged > 0):
+    averaged = (_weights(np.asarray(sweep.bias, dtype=float).tobytes(), clear.tobytes(), broadening) @ ratio[..., clear].T).T
+    most = averaged.max(axis=-1, keepdims=True)
+    if not np.all(most > 0):
         raise NoValueError("there is no current to divide by")
-    return replace(sweep, didv=sweep.didv / np.maximum(averaged, NOTHING * averaged.max()))
+    return replace(sweep, didv=sweep.didv / np.maximum(averaged, NOTHING * most))
 
 
 def _current_over_bias(sweep: Sweep) -> Floats:
@@ -142,7 +175,7 @@ def _current_over_bias(sweep: Sweep) -> Floats:
         )
     near = np.argsort(np.abs(sweep.bias), kind="stable")[:AROUND_ZERO]
     reach = float(np.abs(sweep.bias[near]).max()) or 1.0
-    _, slope, offset = np.polyfit(sweep.bias[near] / reach, sweep.current[near], 2)
+    _, slope, offset = np.polyfit(sweep.bias[near] / reach, sweep.current[..., near].T, 2)[..., None]
     away = np.abs(sweep.bias) > 1.5 * step
     return np.abs(np.where(away, (sweep.current - offset) / np.where(away, sweep.bias, 1.0), slope / reach))
 

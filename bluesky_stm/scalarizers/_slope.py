@@ -31,7 +31,7 @@ SINGULAR: Final = 1e-12
 
 @dataclass(frozen=True)
 class ChannelNoise:
-    """The noise of a spectrum where it carries no current, and the offset of its lock-in.
+    """The noise of a spectrum where it carries no current, and the offset of its lock-in; of several in columns (m, 1).
 
     Attributes
     ----------
@@ -45,10 +45,10 @@ class ChannelNoise:
         Number of samples from which the two deviations are known, less the two parameters of a line.
     """
 
-    current: float
-    didv: float
-    offset: float
-    samples: int
+    current: float | Floats
+    didv: float | Floats
+    offset: float | Floats
+    samples: int | NDArray[np.intp]
 
     @classmethod
     def inside(cls, quiet: Sweep, scale: float, bias: float) -> Self:
@@ -92,9 +92,9 @@ class FittedSlope:
         Parameters
         ----------
         sweep : Sweep
-            Samples by increasing bias.
+            Samples by increasing bias; its current and dI/dV may be those of several sweeps with these biases, (m, n).
         noise : ChannelNoise
-            Weights of the channels, and the offset that is taken from dI/dV.
+            Weights of the channels, and the offset that is taken from dI/dV; of several sweeps arrays of shape (m, 1).
         reach : int
             Samples of the window on either side; at the ends of the sweep it is cut.
 
@@ -105,11 +105,12 @@ class FittedSlope:
         """
         windows = _Windows.around(np.asarray(sweep.bias, dtype=float).tobytes(), reach)
         weigh_current, weigh_didv = noise.current**-2, noise.didv**-2
-        normal = weigh_current * windows.of_current + weigh_didv * windows.of_didv
-        current, didv = sweep.current[windows.index], sweep.didv[windows.index] - noise.offset
-        values = np.stack([np.einsum("nw,nw->n", current, column) for column in windows.columns])
+        of_current, of_didv = (each.reshape(3, 3, *(1,) * (np.ndim(sweep.current) - 1), -1) for each in windows.normal)
+        normal = weigh_current * of_current + weigh_didv * of_didv
+        current, didv = sweep.current[..., windows.index], (sweep.didv - noise.offset)[..., windows.index]
+        values = np.stack([np.einsum("...nw,nw->...n", current, column) for column in windows.columns])
         values *= weigh_current
-        values[1:] += weigh_didv * np.stack([np.einsum("nw,nw->n", didv, column) for column in windows.columns[:2]])
+        values[1:] += weigh_didv * np.stack([np.einsum("...nw,nw->...n", didv, column) for column in windows.columns[:2]])
         row, variance = _second_row_of_inverse(normal)
         return cls((row * values).sum(axis=0), np.sqrt(np.maximum(variance, 0)))
 
@@ -124,14 +125,13 @@ class _Windows:
         Samples of the window around each bias.
     columns : tuple of ndarray of shape (n, window)
         1, u and u^2 / 2, with u in V from the middle of the window; zero at samples that the ends of the sweep cut off.
-    of_current, of_didv : ndarray of shape (3, 3, n)
-        Normal matrix of each channel at unit weight.
+    normal : (ndarray, ndarray), each of shape (3, 3, n)
+        Normal matrix of current and of dI/dV at unit weight.
     """
 
     index: NDArray[np.intp]
     columns: tuple[Floats, Floats, Floats]
-    of_current: Floats
-    of_didv: Floats
+    normal: tuple[Floats, Floats]
 
     @classmethod
     @lru_cache(maxsize=16)
@@ -145,11 +145,11 @@ class _Windows:
         of_current = np.array([[np.einsum("nw,nw->n", one, other) for other in columns] for one in columns])
         slope = np.zeros_like(inside), inside, u
         of_didv = np.array([[np.einsum("nw,nw->n", one, other) for other in slope] for one in slope])
-        return cls(index, columns, of_current, of_didv)
+        return cls(index, columns, (of_current, of_didv))
 
 
 def _second_row_of_inverse(matrix: Floats) -> tuple[Floats, Floats]:
-    """Return the second row (3, n) of the inverse of symmetric matrices (3, 3, n), and its element on the diagonal."""
+    """Return the second row (3, ...) of the inverse of symmetric matrices (3, 3, ...), and its element on the diagonal."""
     (a, b, c), (_, d, e), (_, _, f) = matrix
     first, second, third = c * e - b * f, a * f - c * c, b * c - a * e
     determinant = b * first + d * second + e * third

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Self
 
@@ -11,6 +12,9 @@ from numpy.typing import NDArray
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import Spectrum
 from bluesky_stm.scalarizers._base import NoValueError
+
+_TOGETHER = 256
+"""Number of like spectra that are worked out at once: what they need fits into fast memory."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,9 +26,9 @@ class Sweep:
     bias : ndarray of shape (n,)
         In V.
     current : ndarray of shape (n,)
-        In nA.
+        In nA; of several spectra with like samples (m, n).
     didv : ndarray of shape (n,)
-        In nS.
+        In nS; of several spectra (m, n).
     clipped : ndarray of bool of shape (n,)
         True where the preamplifier was at the end of its range.
     """
@@ -50,12 +54,18 @@ class Sweep:
         return cls(spectrum.bias[order], spectrum.current[order], spectrum.didv[order], spectrum.saturated[order])
 
     def __getitem__(self, which: slice | NDArray[np.bool_]) -> Self:
-        return type(self)(*(getattr(self, f.name)[which] for f in fields(self)))
+        return type(self)(*(getattr(self, f.name)[..., which] for f in fields(self)))
 
     @property
     def clear(self) -> Self:
         """The samples that are not clipped."""
         return self[~self.clipped]
+
+    @property
+    def each(self) -> Iterator[Self]:
+        """Each of several spectra by itself."""
+        for current, didv in zip(self.current, self.didv, strict=True):
+            yield type(self)(self.bias, current, didv, self.clipped)
 
     @property
     def reach(self) -> float:
@@ -105,3 +115,45 @@ class Sweep:
         if part.clipped.any():
             raise NoValueError(f"the preamplifier is clipped from {part.bias[part.clipped][0]:g} V on")
         return part
+
+
+@dataclass(frozen=True, eq=False)
+class Alike:
+    """Spectra that were measured, and clipped, at the same biases, to be worked out together.
+
+    Attributes
+    ----------
+    numbers : list of int
+        Which of the spectra they are.
+    order : ndarray of int of shape (n,)
+        Where each sample of ``sweep`` lies in the spectra.
+    sweep : Sweep
+        Their samples; current and dI/dV of shape (m, n).
+    """
+
+    numbers: list[int]
+    order: NDArray[np.intp]
+    sweep: Sweep
+
+
+def alike(spectra: Sequence[Spectrum]) -> Iterator[Alike]:
+    """Give spectra in groups of those with like samples; those with fewer than two that were measured are left out.
+
+    Parameters
+    ----------
+    spectra : sequence of Spectrum
+        Any spectra.
+    """
+    groups: dict[tuple[bytes, bytes, bytes], list[int]] = {}
+    for number, each in enumerate(spectra):
+        measured = np.isfinite(each.bias + each.current + each.didv)
+        groups.setdefault((each.bias.tobytes(), measured.tobytes(), each.saturated.tobytes()), []).append(number)
+    for (_, measured_, _), numbers in groups.items():
+        measured = np.frombuffer(measured_, dtype=bool)
+        first = spectra[numbers[0]]
+        order = np.flatnonzero(measured)[np.argsort(first.bias[measured], kind="stable")]
+        if len(order) < 2:
+            continue
+        for some in (numbers[start : start + _TOGETHER] for start in range(0, len(numbers), _TOGETHER)):
+            current, didv = (np.array([getattr(spectra[i], name)[order] for i in some]) for name in ("current", "didv"))
+            yield Alike(some, order, Sweep(first.bias[order], current, didv, first.saturated[order]))

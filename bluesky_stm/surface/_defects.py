@@ -23,14 +23,23 @@ from bluesky_stm.surface._regions import Regions
 _BLOCK = 32.0
 """Side of the blocks in which defects are drawn, in nm."""
 
+_BLOCKS = 16384
+"""Number of blocks from which on those drawn before are forgotten."""
+
+_NONE = np.empty((0, 5))
+"""The defects that are drawn for a sample without species."""
+
 _KEPT = _BLOCK / 2
 """Side of the squares for which all that reaches into them is kept, in nm."""
 
 _MANY = 2**23
 """Number of pairs of place and defect, left after runs of places were compared, above which a search tree takes less memory."""
 
-_RUN = 32
+_RUN = 16
 """Number of consecutive places, as in a line of an image, that are compared with the defects together."""
+
+_TOGETHER = 2048
+"""Number of such runs whose places are compared at once: more than these no fast memory holds."""
 
 _MOST = 1.5
 """Highest local density, in units of the mean density."""
@@ -152,7 +161,7 @@ class Neighbours:
     place : ndarray of shape (pairs,)
         Index of the place of each pair.
     dx, dy : ndarray of shape (pairs,)
-        Vector from the defect to the place, in nm.
+        Vector from the defect to the place, in nm; of many places in single precision, which leaves 1e-6 nm.
     size : ndarray of shape (pairs,)
         Size of the defect, relative to the mean of its species.
     """
@@ -245,8 +254,8 @@ class Population:
             Rows of x (nm), y (nm), relative size, and index of the species, by which they are sorted.
         """
         (left, bottom), (right, top) = (np.floor(corner / _BLOCK).astype(int).tolist() for corner in (low, high))
-        blocks = [_block(self, i, j) for i in range(left, right + 1) for j in range(bottom, top + 1)]
-        found = np.concatenate([*blocks, self._added_rows])
+        blocks = [(i, j) for i in range(left, right + 1) for j in range(bottom, top + 1)]
+        found = np.concatenate([*self._grown(blocks), self._added_rows])
         for gone in self._taken_rows:
             found = found[(found != gone).any(axis=1)]
         found = found[((found[:, :2] >= low) & (found[:, :2] < high)).all(axis=1)]
@@ -269,7 +278,7 @@ class Population:
             near = np.maximum(low - defects[:, :2], defects[:, :2] - high).max(axis=1, initial=-np.inf) < reaches
             defects, species, reaches = defects[near], species[near], reaches[near]
         defect, place, dx, dy = _pairs(defects, points, reaches)
-        first = np.searchsorted(species[defect], self._numbers).tolist()
+        first = np.searchsorted(defect, np.searchsorted(species, self._numbers)).tolist()
         return Neighbours(len(points), first, place, dx, dy, defects[defect, 2])
 
     def _with_reach(self, low: Floats, high: Floats) -> tuple[Floats, NDArray[np.intp], Floats]:
@@ -300,7 +309,29 @@ class Population:
         """
         gradient = SmoothField(self.seed, "gradient", self.gradient_length)(points)
         preference = np.array([s.in_region for s in self.species])[species]
-        return (1 + (preference - 1) * self.regions.share(points)) * np.clip(1 + self.gradient * gradient, 0.0, _MOST)
+        return (1 + (preference - 1) * self.regions.share(points)) * np.minimum(
+            np.maximum(1 + self.gradient * gradient, 0.0), _MOST
+        )
+
+    def _grown(self, blocks: list[tuple[int, int]]) -> list[Floats]:
+        """Return all defects of some blocks, in rows as of `within`.
+
+        Each species is drawn independently of the others, so that changing the density of one changes no defect of another.
+        """
+        if len(self._known) > _BLOCKS:
+            self._known.clear()
+        if new := [block for block in blocks if block not in self._known]:
+            drawn = [np.concatenate([_drawn(self, k, *block) for k in range(len(self.species))] or [_NONE]) for block in new]
+            every = np.concatenate(drawn)
+            local = self.local_density(every[:, :2], every[:, 3].astype(int)) if len(every) else np.empty(0)
+            ends = np.cumsum([len(rows) for rows in drawn])[:-1]
+            for block, rows, density in zip(new, drawn, np.split(local, ends), strict=True):
+                self._known[block] = rows[rows[:, 4] < density, :4]
+        return [self._known[block] for block in blocks]
+
+    @cached_property
+    def _known(self) -> dict[tuple[int, int], Floats]:
+        return {}
 
     @cached_property
     def _added_rows(self) -> Floats:
@@ -343,12 +374,19 @@ def _pairs(defects: Floats, points: Floats, reaches: Floats) -> Pairs:
     defect, which = np.divmod(np.flatnonzero(apart < reaches[:, None]), len(x))
     if len(defect) * _RUN > _MANY:
         return _searched(defects, points, reaches)
-    dx, dy = np.take(x, which, axis=0), np.take(y, which, axis=0)
-    dx -= defects[defect, 0, None]
-    dy -= defects[defect, 1, None]
-    squares = dx * dx
-    squares += dy * dy
-    inside = np.flatnonzero(squares < (reaches**2)[defect, None])
+    some = [slice(first, first + _TOGETHER) for first in range(0, max(len(defect), 1), _TOGETHER)]
+    parts = [_compared(defects, x, y, reaches, defect[runs], which[runs]) for runs in some]
+    found, places, right, up = zip(*parts, strict=True)
+    return np.concatenate(found), np.concatenate(places), np.concatenate(right), np.concatenate(up)
+
+
+def _compared(
+    defects: Floats, x: Floats, y: Floats, reaches: Floats, defect: NDArray[np.intp], which: NDArray[np.intp]
+) -> Pairs:
+    """Return the pairs of some defects with the places of one run each, ``which`` of the runs ``x`` and ``y``."""
+    dx = (np.take(x, which, axis=0) - defects[defect, 0, None]).astype(np.float32)
+    dy = (np.take(y, which, axis=0) - defects[defect, 1, None]).astype(np.float32)
+    inside = np.flatnonzero(dx * dx + dy * dy < (reaches**2).astype(np.float32)[defect, None])
     found, place = np.divmod(inside, _RUN)
     return defect[found], which[found] * _RUN + place, dx.ravel()[inside], dy.ravel()[inside]
 
@@ -360,7 +398,7 @@ def _searched(defects: Floats, points: Floats, reaches: Floats) -> Pairs:
     pairs = cKDTree(defects[:, :2]).sparse_distance_matrix(cKDTree(points), reaches.max(), output_type="ndarray")
     pairs = pairs[pairs["v"] < reaches[pairs["i"]]]
     pairs = pairs[np.lexsort((pairs["j"], pairs["i"]))]
-    return pairs["i"], pairs["j"], *(points[pairs["j"]] - defects[pairs["i"], :2]).T
+    return pairs["i"], pairs["j"], *(points[pairs["j"]] - defects[pairs["i"], :2]).astype(np.float32).T
 
 
 @lru_cache(maxsize=1024)
@@ -368,19 +406,6 @@ def _around(population: Population, i: int, j: int) -> tuple[Floats, NDArray[np.
     """Return what may reach into square (i, j), as of `Population._with_reach`."""
     low = np.array([i, j]) * _KEPT
     return population._with_reach(low, low + _KEPT)  # noqa: SLF001
-
-
-@lru_cache(maxsize=16384)
-def _block(population: Population, i: int, j: int) -> Floats:
-    """Return all defects of block (i, j), in rows as of `Population.within`.
-
-    Each species is drawn independently of the others, so that changing the density of one changes no defect of another.
-    """
-    drawn = np.concatenate([np.empty((0, 5)), *(_drawn(population, k, i, j) for k in range(len(population.species)))])
-    if not len(drawn):
-        return drawn[:, :4]
-    kept = drawn[:, 4] < population.local_density(drawn[:, :2], drawn[:, 3].astype(int))
-    return drawn[kept, :4]
 
 
 def _drawn(population: Population, number: int, i: int, j: int) -> Floats:
@@ -395,6 +420,6 @@ def _drawn(population: Population, number: int, i: int, j: int) -> Floats:
     drawn = np.empty((rng.poisson(species.density / 100 * _BLOCK**2 * most), 5))
     if len(drawn):
         drawn[:, :2] = (np.array([i, j]) + rng.random((len(drawn), 2))) * _BLOCK
-        drawn[:, 2] = 1 + species.spread * np.clip(rng.standard_normal(len(drawn)), -2.5, 2.5)
+        drawn[:, 2] = 1 + species.spread * np.minimum(np.maximum(rng.standard_normal(len(drawn)), -2.5), 2.5)
         drawn[:, 3], drawn[:, 4] = number, rng.random(len(drawn)) * most
     return drawn

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -120,8 +121,11 @@ class Triangle:
     def __call__(self, dx: Floats, dy: Floats) -> Floats:
         """Return the value at ``dx``, ``dy`` nm from the defect."""
         facing = np.radians(self.corner + np.array([60.0, 180.0, 300.0]))
-        over = sum(np.exp((dx * np.cos(a) + dy * np.sin(a)) / self.rounding) for a in facing)
-        outside = over ** (self.rounding / self.edge) * np.exp(-self.side / (2 * np.sqrt(3)) / self.edge)
+        out = [(dx * math.cos(a) + dy * math.sin(a)) / self.rounding for a in facing.tolist()]
+        most = np.maximum(np.maximum(out[0], out[1]), out[2])
+        over = most + np.log(sum(np.exp(one - most) for one in out))
+        # Farther out than this nothing is left, and the exponential of single precision ends.
+        outside = np.exp(np.minimum((self.rounding * over - self.side / (2 * math.sqrt(3))) / self.edge, 80.0))
         return (1 + self._at_center) / (1 + outside)
 
     @property

@@ -91,4 +91,4 @@ class Landscape:
             Bias (V) and magnitude of the current (nA) that the feedback keeps.
         """
         kept = constant_current(self.barrier, setpoint, self.finest)
-        return float(kept.gap(mean_states(self.sample.model, self.changes[:1], kept.edges))[0])
+        return float(kept.gap(kept.carried(self.sample.model, self.changes[:1]))[0])

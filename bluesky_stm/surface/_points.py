@@ -14,7 +14,7 @@ from bluesky_stm.surface._charging import Charges, Pairs
 from bluesky_stm.surface._defects import Neighbours, Species
 from bluesky_stm.surface._landscape import Landscape
 from bluesky_stm.surface._random import SmoothField, smooth_fields
-from bluesky_stm.surface._setpoint import constant_current
+from bluesky_stm.surface._setpoint import ConstantCurrent, constant_current
 from bluesky_stm.surface._states import mean_states
 from bluesky_stm.surface._tunneling import SweepIntegral
 from bluesky_stm.surface._waves import StandingWaves
@@ -99,6 +99,12 @@ class SurfacePoints:
             states[near] += np.diff(counted) / np.diff(at)
         return states
 
+    def _carried(self, kept: ConstantCurrent) -> Floats:
+        """Return the current at each of the gaps between which a feedback looks; shape (R, n)."""
+        if self._waving is not None:
+            return kept.weights @ self.states(kept.edges).T
+        return kept.carried(self.surface.sample.model, self.parameters, self.barrier.bending)
+
     def relief(self, slope: float = np.inf) -> Floats:
         """Return the height of the atoms, as a tip can follow it.
 
@@ -137,9 +143,9 @@ class SurfacePoints:
             In nm; ``-inf`` where no states can carry the current.
         """
         kept = constant_current(self.barrier, setpoint, self.surface.finest)
-        gap = kept.gap(self.states(kept.edges))
+        gap = kept.gap(self._carried(kept))
         if self._charges is not None:
-            full = kept.gap(self._charges.states(kept.edges))
+            full = kept.gap(kept.weights @ self._charges.states(kept.edges).T)
             # The share itself depends on the gap. That over the neutral defect is taken, and nothing is iterated.
             both = np.isfinite(gap) & np.isfinite(full)  # where nothing carries the current there is no gap to begin with
             share = self._charges.share(np.where(both, gap, 0.0), np.array([setpoint.bias]))[0, :, 0]

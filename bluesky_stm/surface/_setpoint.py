@@ -11,6 +11,7 @@ from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import Setpoint
 from bluesky_stm.surface._barrier import Barrier
 from bluesky_stm.surface._energies import REACH, bin_edges, bin_width, graded_edges
+from bluesky_stm.surface._states import StateModel, counted, mean_states, precision, summed_counts
 
 _GAPS = np.linspace(0.3, 1.5, 5)
 """Gaps, in nm, between which the gap of a set point is interpolated at a bias of up to `_TUNNELING`."""
@@ -20,6 +21,9 @@ _FAR_GAPS = np.linspace(0.3, 5.1, 13)
 
 _TUNNELING = 3.0
 """Bias, in V, up to which no gap in use is wider than those of `_GAPS`."""
+
+_LEAST = -16.0
+"""Logarithm of the current at the smallest of these gaps, in units of that which is kept, below which no states carry it."""
 
 _TRANSMISSION_PARTS = 4
 """Number of parts of an energy bin in which the transmission is constant."""
@@ -49,7 +53,7 @@ class ConstantCurrent:
     def edges(self) -> Floats:
         """Edges of the energy bins that can carry current, in eV from the Fermi level, increasing; shape (K + 1,).
 
-        The states of the places are to be given in these bins.
+        The states of the places are to be summed over these bins.
         """
         sharpness, finest = self.barrier.sharpness, self.barrier.resolving(self.finest)
         if self.barrier.screening is None:
@@ -59,33 +63,65 @@ class ConstantCurrent:
         margin, width = REACH * self.barrier.thermal + lifted, bin_width(sharpness, 0.0, 0.0, finest)
         return bin_edges(min(self.bias, 0.0) - margin, max(self.bias, 0.0) + margin, width)
 
-    def gap(self, states: Floats) -> Floats:
+    def carried(self, model: StateModel, parameters: Floats, bent: float = 0.0) -> Floats:
+        """Return the current at each of some gaps, in units of the current that is kept.
+
+        Parameters
+        ----------
+        model : StateModel
+            Model of the states.
+        parameters : ndarray of shape (n, P)
+            Rows in the order of the names of the model.
+        bent : float
+            Energy by which the states are lifted, in eV.
+
+        Returns
+        -------
+        ndarray of shape (R, n)
+        """
+        edges = self.edges - bent
+        if not counted(model):
+            return self.weights @ mean_states(model, parameters, edges).T
+        # Summed by parts: differences are taken of the few weights, not of the states counted at each of many places.
+        return summed_counts(model, parameters.astype(self._kind), edges, self._steps)
+
+    def gap(self, carried: Floats) -> Floats:
         """Return the gap at which each place carries the set current.
 
         The logarithm of the current is interpolated inversely between a few gaps. Single precision is enough: 1e-7 nm.
 
         Parameters
         ----------
-        states : ndarray of shape (n, K)
-            Mean density of states in each bin between `edges`.
+        carried : ndarray of shape (R, n)
+            Current at each of some gaps: states of the places summed with the `weights` of the bins, as of `carried`.
 
         Returns
         -------
         ndarray of shape (n,)
-            In nm; ``-inf`` where there are no states to carry a current.
+            In nm; ``-inf`` where there are no states to carry the current, even 0.4 nm inside the surface.
         """
         with np.errstate(divide="ignore", invalid="ignore"):
-            missing = np.log(self._kernel @ states.astype(np.float32, copy=False).T).astype(float)
+            missing = np.log(carried).astype(float)
             gap = _neville_at_zero(missing, self._gaps)
-        return np.where(np.isfinite(missing).all(axis=0), gap, -np.inf)
+            # Of far fewer states nothing but rounding is left, and extrapolated it is any gap.
+            return np.where(np.isfinite(missing.sum(axis=0)) & (missing[0] > _LEAST), gap, -np.inf)
+
+    @cached_property
+    def _steps(self) -> Floats:
+        """Weight of the states counted up to each edge: that of the bin below it less that of the bin above; (R, K + 1)."""
+        return -np.diff(self.weights / np.diff(self.edges), axis=1, prepend=0.0, append=0.0)
+
+    @cached_property
+    def _kind(self) -> type[np.float32 | np.float64]:
+        return precision(self.edges)
 
     @property
     def _gaps(self) -> Floats:
         return _GAPS if abs(self.bias) <= _TUNNELING else _FAR_GAPS
 
     @cached_property
-    def _kernel(self) -> Floats:
-        """Contribution of energy k to the current at each gap, in units of the current that is kept; shape (R, K).
+    def weights(self) -> Floats:
+        """Contribution of each bin to the current at each of some gaps, in units of the current that is kept; shape (R, K).
 
         Within a bin the states are taken as a straight line, with the slope between the bins to either side.
         """

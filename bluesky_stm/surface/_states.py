@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol, TypeGuard
 
 import numpy as np
@@ -108,15 +109,49 @@ def mean_states(model: StateModel, parameters: Floats, edges: Floats) -> Floats:
     Returns
     -------
     ndarray of shape (n, K)
-        In single precision, which leaves 1e-4 of a bin of 1 meV; narrower bins are computed in double precision.
+        In single precision.
     """
     if not counted(model):
         return _sampled(model, parameters, edges[:-1], edges[1:], _HALVINGS).astype(np.float32)
-    kind: type[np.float32 | np.float64] = np.float32 if np.diff(edges).min() > 1e-3 else np.float64
-    at: Floats = edges.astype(kind)
+    at: Floats = edges.astype(precision(edges))
     # Energy by energy, as the model counts: in memory the places lie side by side.
-    count = model.count(parameters.astype(kind), at).T
+    count = model.count(parameters.astype(at.dtype), at).T
     return ((count[1:] - count[:-1]) * (1 / np.diff(at))[:, None]).astype(np.float32, copy=False).T
+
+
+def summed_counts(model: CountedStates, parameters: Floats, edges: Floats, weights: Floats) -> Floats:
+    """Return weighted sums of the states counted up to each edge: ``weights @ model.count(parameters, edges).T``.
+
+    Parameters
+    ----------
+    model : CountedStates
+        Model of the states.
+    parameters : ndarray of shape (n, P)
+        Rows in the order of the names of the model, in the precision in which the states of each place are to be counted.
+    edges : ndarray of shape (K + 1,)
+        Energies, in eV from the Fermi level, increasing.
+    weights : ndarray of shape (R, K + 1)
+        Weight of each edge in each sum.
+
+    Returns
+    -------
+    ndarray of shape (R, n)
+    """
+    if isinstance(model, Semiconductor):
+        return model.summed(parameters, edges, weights)
+    kind = parameters.dtype
+    return weights.astype(kind) @ model.count(parameters, edges.astype(kind)).T
+
+
+def precision(edges: Floats) -> type[np.float32 | np.float64]:
+    """Return the precision in which states are counted: single leaves 1e-4 of a bin of 1 meV, narrower bins need double.
+
+    Parameters
+    ----------
+    edges : ndarray of shape (K + 1,)
+        Edges of the bins, in eV.
+    """
+    return np.float32 if np.diff(edges).min() > 1e-3 else np.float64
 
 
 def _sampled(model: StateModel, parameters: Floats, low: Floats, high: Floats, halvings: int) -> Floats:
@@ -245,27 +280,65 @@ class Semiconductor:
         ndarray of shape (n, K)
             In eV: each band is counted from its edge, each level from its centre; only differences have a meaning.
         """
-        # Energy by energy, so that numpy works on the many places side by side: several times faster than place by place.
-        from scipy.special import erf
-
-        rows, at = np.ascontiguousarray(parameters.T), energy[:, None]
-        valence, valence_power, conduction, conduction_power, log_ratio = rows[:5]
         count = np.zeros((len(energy), len(parameters)), parameters.dtype)
+        for some, powers, factor in self._bands(parameters, energy):
+            count[some] += np.multiply(powers, factor, out=powers)
+        levels, amplitudes = self._levels(parameters, energy)
+        if len(amplitudes):
+            count += levels.astype(count.dtype) @ amplitudes
+        return count.T
+
+    def summed(self, parameters: Floats, energy: Floats, weights: Floats) -> Floats:
+        """Return ``weights @ count(parameters, energy).T``; what is the same for all energies or all places is taken out.
+
+        Parameters
+        ----------
+        parameters : ndarray of shape (n, P)
+            Rows in the order of `names`; edges in eV.
+        energy : ndarray of shape (K,)
+            Upper ends of the integral, in eV from the Fermi level, increasing.
+        weights : ndarray of shape (R, K)
+            Weight of each energy in each sum.
+
+        Returns
+        -------
+        ndarray of shape (R, n)
+        """
+        levels, amplitudes = self._levels(parameters, energy)
+        kind = parameters.dtype
+        summed = (weights @ levels).astype(kind) @ amplitudes
+        for some, powers, factor in self._bands(parameters, energy.astype(kind)):
+            summed += (weights[:, some].astype(kind) @ powers) * factor
+        return summed
+
+    @cached_property
+    def _places(self) -> Floats:
+        """Centres and widths of the levels, in eV; shape (2, L)."""
+        return np.array([(level.energy, level.width) for level in self.levels]).reshape(-1, 2).T
+
+    def _bands(self, parameters: Floats, energy: Floats) -> list[tuple[slice, Floats, Floats]]:
+        """Of each band the energies that lie in it, its count there (k, n), and what that is still to be multiplied by (n,)."""
+        # Energy by energy, so that numpy works on the many places side by side: several times faster than place by place.
+        valence, valence_power, conduction, conduction_power, log_ratio = np.ascontiguousarray(parameters[:, :5].T)
         below, above = np.searchsorted(energy, (valence.max(), conduction.min())).tolist()
+        bands, at = [], energy[:, None]
         if below:
             rise = valence_power + 1
-            np.divide(_power(valence - at[:below], rise), -rise, out=count[:below])
+            bands.append((slice(below), _power(valence - at[:below], rise), -1 / rise))
         if above < len(energy):
             rise = conduction_power + 1
-            count[above:] += _power(at[above:] - conduction, rise) * (np.exp(log_ratio) / rise)
-        amplitudes = np.maximum(rows[5:], 0)
+            bands.append((slice(above, None), _power(at[above:] - conduction, rise), np.exp(log_ratio) / rise))
+        return bands
+
+    def _levels(self, parameters: Floats, energy: Floats) -> tuple[Floats, Floats]:
+        """Return the count (K, L) of each level that is anywhere, for an amplitude of 1, and the amplitudes (L, n)."""
+        from scipy.special import erf
+
+        amplitudes = np.maximum(parameters[:, 5:].T, 0)
         present = np.flatnonzero(amplitudes.any(axis=1))
-        if len(present):
-            levels = [self.levels[i] for i in present]
-            widths = np.array([level.width for level in levels], energy.dtype)
-            far = (at - np.array([level.energy for level in levels], energy.dtype)) / (np.sqrt(2).astype(energy.dtype) * widths)
-            count += (widths * energy.dtype.type(np.sqrt(np.pi / 2)) * erf(far)) @ amplitudes[present]
-        return count.T
+        centers, widths = self._places[:, present]
+        # In double precision, however few places: far from a level nothing may be left of what it counts below and above.
+        return widths * np.sqrt(np.pi / 2) * erf((energy[:, None] - centers) / (np.sqrt(2) * widths)), amplitudes[present]
 
     def _shapes(self, energy: Floats, which: list[int]) -> Floats:
         centers = np.array([[self.levels[i].energy] for i in which], energy.dtype)
@@ -275,8 +348,8 @@ class Semiconductor:
 
 def _power(distance: Floats, power: Floats) -> Floats:
     """Return ``distance ** power``, 0 where the distance is negative; ``distance`` is overwritten."""
-    # numpy computes both to the base of 2 in half the time that it takes to the base of e.
+    # The natural functions: numpy computes those of single precision many at a time, those to the base of 2 one by one.
     np.maximum(distance, distance.dtype.type(1e-30), out=distance)
-    np.log2(distance, out=distance)
+    np.log(distance, out=distance)
     np.multiply(distance, power, out=distance)
-    return np.exp2(distance, out=distance)
+    return np.exp(distance, out=distance)

@@ -35,6 +35,9 @@ _TOLERANCE = 1e-4
 _BIASES = 16
 """Number of biases of a sweep that are computed together, on the energies that the one furthest from the Fermi level needs."""
 
+_PLACES = 128
+"""Number of places that are computed together: what they need fits into fast memory."""
+
 _STATE_PARTS = 4
 """Number of parts of an energy bin in which states are counted where they may be narrower than the bin."""
 
@@ -114,22 +117,31 @@ class SweepIntegral:
             In nA: the current, and the amplitude (peak) of each harmonic, for a small modulation A the n-th derivative of the
             current times ``A**n / (2**(n - 1) * n!)``: ``A dI/dV``, ``A**2 / 4 d2I/dV2`` ...
         """
+        gathered = self._gathered(states).T
+        parts = np.empty((1 + self.harmonics, len(gap), len(self.bias)))
+        room = np.empty(max(len(kernel) for *_, kernel in self._kernels) * min(len(gap), _PLACES), np.float32)
+        for first in range(0, len(gap), _PLACES):
+            some = slice(first, first + _PLACES)
+            self._carried(gathered[:, some], gap[some], room, parts[:, some])
+        return parts
+
+    def _carried(self, states: Floats, gap: Floats, room: Floats, parts: Floats) -> None:
+        """Write the currents of some places into ``parts``, their ``states`` (B, n) given, in a ``room`` that is used again."""
         # Beyond FAR the current is nothing, and the polynomial between the nodes would be anything. In contact no barrier is
         # left, and a tip that is pressed into the surface carries no more.
         away, lean = np.minimum(np.maximum(gap, 0.0) - self.center, FAR), self.barrier.lean
         raised = np.multiply.outer(self._energy, (lean * away).astype(np.float32))
         np.exp(raised, out=raised)
-        raised *= self._gathered(states).T
+        raised *= states
         level = np.exp(-self.barrier.mean_decay * self.center - self._base * away)
-        weights = (level * _lagrange(self._nodes, away).T).astype(np.float32)
-        # At every node, energy by energy; each kernel takes a part of the energies, at all nodes at once.
-        weighted = weights[:, None] * raised
-        parts = np.empty((1 + self.harmonics, len(gap), len(self.bias)))
+        weights = (level * _lagrange(self._nodes, away).T).astype(np.float32)[:, None]
+        left = np.exp(np.multiply.outer(-lean / 2 * away, self.bias))
         for biases, energies, kernel in self._kernels:
-            there = weighted[:, energies].reshape(len(kernel), -1).T
-            parts[..., biases] = (there @ kernel).reshape(len(gap), 1 + self.harmonics, -1).swapaxes(0, 1)
-        parts *= np.exp(np.multiply.outer(-lean / 2 * away, self.bias))
-        return parts
+            # At every node, energy by energy; each kernel takes a part of the energies, at all nodes at once.
+            there = room[: len(kernel) * len(gap)].reshape(len(weights), -1, len(gap))
+            np.multiply(weights, raised[energies], out=there)
+            carried = (there.reshape(len(kernel), -1).T @ kernel).reshape(len(gap), len(parts), -1).swapaxes(0, 1)
+            np.multiply(carried, left[:, biases], out=parts[..., biases])
 
     @cached_property
     def _energy(self) -> Floats:

@@ -164,7 +164,7 @@ class Teaching(StreamRouter):
     def give(self, stream: str, event: Data) -> None:
         self.learn(stream, self.data(event))
 
-    def learn(self, stream: str, data: Data, recorded: Observation | None = None) -> None:
+    def learn(self, stream: str, data: Data, recorded: Observation | None = None, spectrum: Spectrum | None = None) -> None:
         """Make lessons of what an Event teaches; `take` returns them.
 
         Parameters
@@ -175,6 +175,8 @@ class Teaching(StreamRouter):
             Values of the Event by key, with arrays from files in their places.
         recorded : Observation, optional
             What the agent was given of the spectrum in it, where that is on record; else the scalarizer says it.
+        spectrum : Spectrum, optional
+            That in the Event, where it was made of ``data`` already.
         """
         match stream:
             case Stream.TOPOGRAPH:
@@ -184,7 +186,7 @@ class Teaching(StreamRouter):
             case Stream.OVERVIEW if self._parent:
                 self._lessons.append(Placing(self._parent, found_from(data)))
             case Stream.PRIMARY:
-                spectrum = spectrum_from(data)
+                spectrum = spectrum_from(data) if spectrum is None else spectrum
                 if self._tip:
                     self._tip = replace(self._tip, compared=True, since=self._tip.since + 1)
                 judge = None if recorded is None else self.scalarizer

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -26,11 +26,26 @@ class Kept:
         work : callable
             Works it out.
         """
+        return self.of_each([(name, sources)], lambda _: [work()])[0]
+
+    def of_each(self, asked: Sequence[tuple[Hashable, tuple[object, ...]]], work: Callable[[list[int]], list[T]]) -> list[T]:
+        """Return several results; those that have to be worked out anew are so together.
+
+        Parameters
+        ----------
+        asked : sequence of (hashable, tuple of object)
+            Name and sources of each result, as of `of`.
+        work : callable
+            Takes the numbers of some of them, and works these out.
+        """
+        new = [number for number, (name, sources) in enumerate(asked) if not self._has(name, sources)]
+        for number, result in zip(new, work(new) if new else [], strict=True):
+            self._known[asked[number][0]] = asked[number][1], result
+        return [self._known[name][1] for name, _ in asked]  # type: ignore[misc]
+
+    def _has(self, name: Hashable, sources: tuple[object, ...]) -> bool:
         known = self._known.get(name)
-        if known is None or not _same(known[0], sources):
-            known = self._known[name] = (sources, work())
-        result: T = known[1]  # type: ignore[assignment]
-        return result
+        return known is not None and _same(known[0], sources)
 
 
 def _same(known: tuple[object, ...], sources: tuple[object, ...]) -> bool:

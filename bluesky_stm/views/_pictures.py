@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+from importlib.resources import files
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,9 +33,11 @@ def color_table(name: str) -> NDArray[np.uint8]:
     ndarray of shape (256, 3)
         Red, green and blue from 0 to 255.
     """
-    import matplotlib as mpl
-
-    return (mpl.colormaps[COLORS[name]](np.arange(256))[:, :3] * 255).round().astype(np.uint8)
+    known = COLORS[name].removesuffix("_r")
+    # matplotlib's own, written down: to load it takes longer than to make most reports.
+    tables = json.loads(files("bluesky_stm.views").joinpath("page", "colors.json").read_text(encoding="utf-8"))
+    table = np.frombuffer(bytes.fromhex(tables[known]), np.uint8).reshape(256, 3)
+    return table if known == COLORS[name] else table[::-1]
 
 
 def shrunk(image: Floats, most: int) -> Floats:

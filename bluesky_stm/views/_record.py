@@ -6,7 +6,6 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Self
 
 import numpy as np
@@ -17,6 +16,7 @@ from bluesky_stm.errors import SettingsError
 from bluesky_stm.geometry import Floats, Frame
 from bluesky_stm.measurements import Spectrum, Topograph
 from bluesky_stm.protocols import Decision, Insight, Mark, Marking, Observation, Scalarizer
+from bluesky_stm.scalarizers import marks_of_all
 from bluesky_stm.spots import described
 from bluesky_stm.teaching import (
     Judging,
@@ -145,7 +145,7 @@ class RunRecord(StreamRouter):
             spectrum = None if held is None else spectrum_from(held)
             known = self._recorded.observation(spectrum, data) if stream == Stream.AGENT else None
             if held is not None:
-                self._teaching.learn(Stream.PRIMARY, held, None if isinstance(self.scalarizer, Absent) else known)
+                self._teaching.learn(Stream.PRIMARY, held, None if isinstance(self.scalarizer, Absent) else known, spectrum)
                 self._learn_all()
             if stream == Stream.PRIMARY:
                 self._waiting = data
@@ -384,15 +384,10 @@ class RunRecord(StreamRouter):
         scalarizer = self._teaching.scalarizer
         if not isinstance(scalarizer, Marking):
             return [[] for _ in spectra]
-        return [
-            # A place that is corrected for drift changes none of these
-            self.kept.of(
-                ("marks", number, spectrum.quality),
-                (scalarizer, spectrum.current, spectrum.didv),
-                partial(scalarizer.marks, spectrum),
-            )
-            for number, spectrum in spectra.items()
-        ]
+        each = list(spectra.values())
+        # A place that is corrected for drift changes none of these
+        asked = [(("marks", n, s.quality), (scalarizer, s.current, s.didv)) for n, s in spectra.items()]
+        return self.kept.of_each(asked, lambda new: marks_of_all(scalarizer, [each[number] for number in new]))
 
     def _candidates(self, frame: Frame) -> Floats:
         settings = {**self.scale, "sites": "raster", **self.start_document.get("agent", {}).get("settings", {})}

@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bluesky_stm.geometry import Floats
 from bluesky_stm.measurements import CHANNELS, Spectrum, ZSpectrum, declared
 from bluesky_stm.protocols import NORMALIZED, Z_CURRENT, Mark
-from bluesky_stm.scalarizers import NoValueError, normalized_conductance
+from bluesky_stm.scalarizers import normalized_curves
 from bluesky_stm.validated import JSON
 from bluesky_stm.views._pack import compressed, numbers, pack
 from bluesky_stm.views._pictures import within
@@ -74,6 +74,7 @@ def _payload(record: RunRecord, most: int) -> JSON:
     same = all(np.array_equal(row, bias[0]) for row in bias)
     groups = [[c for c in channels if (c.name in FIRST) == first] for first in (True, False)]
     thins = [max(1, math.ceil(sum(len(row) for row in bias) * len(group) / (most / 2))) for group in groups]
+    saturated = np.array([spectrum.saturated for spectrum in spectra]) if same else np.empty(0, dtype=bool)
     sent: JSON = {}
     for group, thin in zip(groups, thins, strict=True):
         for channel in group:
@@ -84,7 +85,7 @@ def _payload(record: RunRecord, most: int) -> JSON:
                 "units": channel.units,
                 "thin": thin,
                 "rows": compressed(_table([row[::thin] for row in rows])),
-                "usual": _usual(rows, spectra, thin) if same and len(rows) else None,
+                "usual": _usual(rows, saturated, thin) if same and len(rows) else None,
             }
     sent |= _of_distance(spectra, most)
     return {
@@ -135,31 +136,15 @@ def _channels(record: RunRecord) -> list[Channel]:
         add(field.name, title, label, field.units, [getattr(s, field.name) for s in spectra])
         back = [s.backward.get(field.name, np.full(len(s.bias), np.nan)) for s in spectra]
         add(field.name + BACK, f"{title} on the way back", label, field.units, back)
-    normalized = [
-        record.kept.of((NORMALIZED, number, s.quality), (s.current, s.didv), partial(_normalized, s))
-        for number, s in enumerate(spectra)
-    ]
+    asked = [((NORMALIZED, number, s.quality), (s.current, s.didv)) for number, s in enumerate(spectra)]
+    normalized = record.kept.of_each(asked, lambda new: normalized_curves([spectra[number] for number in new]))
     add(NORMALIZED, "Normalised conductance", "(dI/dV) / (I/V)", "", normalized)
     return found
 
 
-def _normalized(spectrum: Spectrum) -> Floats:
-    """Return the normalised conductance at each bias of a spectrum; NaN where it has none."""
-    values = np.full(len(spectrum.bias), np.nan)
-    try:
-        bias, curve = normalized_conductance(spectrum)
-    except NoValueError:
-        return values
-    order = np.searchsorted(bias, spectrum.bias)
-    near = np.clip(order, 0, len(bias) - 1)
-    known = bias[near] == spectrum.bias
-    values[known] = curve[near][known]
-    return values
-
-
-def _usual(rows: Sequence[Floats], spectra: Sequence[Spectrum], thin: int) -> JSON:
+def _usual(rows: Sequence[Floats], saturated: NDArray[np.bool_], thin: int) -> JSON:
     """Return lower and upper tenths of a channel at each bias: what is usual in this run."""
-    seen = _table([np.where(s.saturated, np.nan, row)[::thin] for s, row in zip(spectra, rows, strict=True)])
+    seen = np.where(saturated, np.nan, np.array(rows))[:, ::thin]
     known = np.isfinite(seen).any(axis=0)
     ends = np.full((2, seen.shape[1]), np.nan)
     if known.any():

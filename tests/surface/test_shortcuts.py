@@ -8,9 +8,11 @@ from bluesky_stm.controllers.simulated._detection import Detection
 from bluesky_stm.controllers.simulated._feedback import FeedbackLoop
 from bluesky_stm.controllers.simulated._noise import NoiseSource, remembering
 from bluesky_stm.controllers.simulated._profile import GOOD_DAY
+from bluesky_stm.measurements import Setpoint
 from bluesky_stm.protocols import FeedbackGains, LockInSettings, SweepSettings
 from bluesky_stm.surface import Surface, SurfacePoints, SweepIntegral, block_rng
 from bluesky_stm.surface._random import SmoothField, smooth_fields
+from bluesky_stm.surface._setpoint import constant_current
 
 SURFACE = Surface(seed=3)
 
@@ -54,9 +56,10 @@ def test_neighbours_are_all_pairs_within_reach(count, spread, many, monkeypatch)
         inside = np.hypot(*away.transpose(2, 0, 1)) < species.reach
         pairs = slice(near.first[number], near.first[number + 1])
         assert near.any(number) == inside.any()
-        assert sorted(zip(near.place[pairs].tolist(), near.dx[pairs].round(9).tolist(), strict=True)) == sorted(
-            zip(np.nonzero(inside)[1].tolist(), away[inside][:, 0].round(9).tolist(), strict=True)
-        )
+        found, true = np.lexsort((near.dx[pairs], near.place[pairs])), np.lexsort((away[inside][:, 0], np.nonzero(inside)[1]))
+        np.testing.assert_array_equal(near.place[pairs][found], np.nonzero(inside)[1][true])
+        for vector, axis in ((near.dx, 0), (near.dy, 1)):  # single precision of many places leaves 1e-6 nm
+            np.testing.assert_allclose(vector[pairs][found], away[inside][true, axis], rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("slope", [np.inf, 0.5])
@@ -151,3 +154,20 @@ def test_a_tip_that_is_pressed_into_the_surface_carries_what_contact_does():
     near, contact, pressed = sweep(states, np.array([0.05, 0.0, -500.0]))[0]
     np.testing.assert_allclose(pressed, contact, rtol=1e-6)
     assert abs(contact[0]) > 2 * abs(near[0]) > 1e4, "in nA: beyond any preamplifier"
+
+
+@pytest.mark.parametrize("bias", [-1.5, -0.5, 0.3, 0.5, 0.8])
+def test_a_gap_is_that_of_states_counted_in_double_precision_and_none_where_nothing_flows(bias):
+    places = SurfacePoints(SURFACE, scattered(640, 300))
+    kept = constant_current(SURFACE.barrier, Setpoint(bias, 0.1), SURFACE.finest)
+    coarse = np.arange(len(kept.edges))
+    edges = np.interp(np.linspace(0, coarse[-1], 16 * coarse[-1] + 1), coarse, kept.edges)
+    states = np.diff(SURFACE.sample.model.count(places.parameters, edges)) / np.diff(edges)
+    found = places.gap(Setpoint(bias, 0.1))
+    for gap, own in zip(found, states, strict=True):
+        at = np.array([max(gap, 0.3)])
+        current = abs(float(SURFACE.barrier.current(own[None], edges, np.array([bias]), at)[0, 0]))
+        if gap > 0.3:
+            assert current == pytest.approx(0.1, rel=0.06)  # 0.003 nm: the bins of a set point are wide
+        else:  # the tip would touch, or nothing carries the current at all
+            assert current < 0.11

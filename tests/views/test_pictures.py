@@ -1,5 +1,6 @@
 """Images are turned and placed as the frame says."""
 
+import matplotlib as mpl
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,7 +8,7 @@ from hypothesis import strategies as st
 
 from bluesky_stm.geometry import Frame, Point, patch_centers
 from bluesky_stm.pictures import contrast, flattened
-from bluesky_stm.views._pictures import Mosaic, round_length, shrunk, within
+from bluesky_stm.views._pictures import COLORS, Mosaic, color_table, round_length, shrunk, within
 
 frames = st.builds(
     lambda x, y, side, angle: Frame(Point(x, y), (side, side), (64, 64), angle),
@@ -77,3 +78,9 @@ def test_contrast_of_a_constant_or_an_empty_image_is_a_range():
     for image in (np.full((3, 3), 2.0), np.full((3, 3), np.nan)):
         low, high = contrast(image)
         assert low < high
+
+
+def test_the_colours_of_the_page_are_those_of_matplotlib():
+    for name, known in COLORS.items():
+        matplotlib = (mpl.colormaps[known](np.arange(256))[:, :3] * 255).round()
+        np.testing.assert_array_equal(color_table(name), matplotlib)

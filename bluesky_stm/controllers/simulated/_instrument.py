@@ -112,13 +112,15 @@ class Instrument:
         barrier = tip.barrier(self.surface.barrier)
         sweep = self._sweep(settings, lockin.amplitude if lockin.modulated else 0.0, setpoint, barrier, harmonics)
         patches = [SurfacePoints(self.surface, places + apart, barrier) for apart, _ in tip.apexes]
-        roughness = np.zeros(len(places))
+        roughness, reliefs = np.zeros(len(places)), [patch.relief(tip.rise) for patch in patches[1:]]
         if rng is not None and self._wear.any:
             around = SurfacePoints(self.surface, (places + AROUND[:, None]).reshape(-1, 2), barrier)
-            patches[0], reliefs = around.first(len(places)), around.relief(tip.rise).reshape(len(AROUND), -1)
-            roughness = reliefs[1:].max(axis=0) - reliefs[1:].min(axis=0)
+            here, *others = around.relief(tip.rise).reshape(len(AROUND), -1)
+            patches[0], roughness = around.first(len(places)), np.ptp(others, axis=0)
+        else:
+            here = patches[0].relief(tip.rise)
         gaps = [patch.gap(setpoint if z is None else self.surface.sample.reference) for patch in patches]
-        heights = [patch.relief(tip.rise) + gap for patch, gap in zip(patches, gaps, strict=True)]
+        heights = [relief + gap for relief, gap in zip([here, *reliefs], gaps, strict=True)]
         height = _together(heights, tip, barrier.mean_decay)
         lift = settings.z_offset + (self._hold_errors(rng, len(places)) if z is None else z - tip.length - height)
         parts = [patch.carried(sweep, gap + lift) for patch, gap in zip(patches, gaps, strict=True)]

@@ -155,7 +155,8 @@ class SimulatedJunction:
         if not self.feedback:
             return
         self.tips.at(time)  # it is another tip from now on where a change was due
-        self.z, self._settled = self._under(time)[0] + float(self.height_drift.rise(time)), time
+        # Where nothing carries the current the feedback goes on until the tip stands on the surface.
+        self.z, self._settled = max(self._under(time)) + float(self.height_drift.rise(time)), time
         gap, swing = self.gap(time), self.swing
         if swing and gap - swing < CONTACT:
             self.crash(f"With {self.gains} the feedback oscillates by {swing:.2f} nm: the tip touched the surface.", time)
@@ -190,7 +191,7 @@ class SimulatedJunction:
         """
         if self.withdrawn:
             # Before the feedback closes: the height that it finds creeps on with the piezo from here.
-            self.height_drift.move(float(self.followed(self.place(time), time)[0]) - self.z, time)
+            self.height_drift.move(max(self._under(time)) + float(self.height_drift.rise(time)) - self.z, time)
         self.close_feedback(time)
 
     def move_height(self, height: float, time: float) -> None:

@@ -147,8 +147,10 @@ def image_noise(rng: np.random.Generator, frame: Frame, profile: Profile, line_t
     noise += offset[:, None]
     _add_streaks(rng, noise, profile)
     if profile.mains:  # drawn last: a profile without hum has the noise that it had before there was any
-        time = 2 * line_time * np.arange(shape[0])[:, None] + line_time * np.arange(shape[1]) / shape[1]
-        noise += profile.mains * np.sin(2 * np.pi * profile.mains_frequency * time + rng.uniform(0, 2 * np.pi))
+        turn = 2 * np.pi * profile.mains_frequency * line_time
+        down = turn * 2 * np.arange(shape[0]) + rng.uniform(0, 2 * np.pi)
+        along = turn * np.arange(shape[1]) / shape[1]
+        noise += profile.mains * np.outer(np.sin(down), np.cos(along)) + profile.mains * np.outer(np.cos(down), np.sin(along))
     return noise
 
 
@@ -180,8 +182,9 @@ def converter_lines(places: Floats, pixel: float, profile: Profile) -> Floats:
         _lines(profile.converter_width / 2 * pixel, profile.converter, profile.converter_fall),
     )
     angles = np.radians([profile.converter_angle, profile.converter_angle + 90])
-    steps = (places * (len(lines) / longest)) @ np.array([np.cos(angles), np.sin(angles)])
-    return lines[np.floor(steps).astype(int) % len(lines)].sum(axis=-1)
+    axes = (len(lines) / longest) * np.column_stack([np.cos(angles), np.sin(angles)])
+    first, second = (lines.take(np.floor(places @ axis).astype(int), mode="wrap") for axis in axes)
+    return first + second
 
 
 @lru_cache(maxsize=8)

@@ -247,7 +247,9 @@ class Piezo:
         self._creep.move(first - self._creeps_from(start, time), time, velocity)
         slack, begun = self._taken_up(self._slack, corner - start), np.empty((frame.pixels[0], 2))
         for row in range(len(begun)):
-            begun[row] = slack
+            begun[row:] = slack
+            if row and (begun[row] == begun[row - 1]).all():  # and so does every further line begin
+                break
             slack = self._taken_up(self._taken_up(slack, end - corner), corner - end)
             slack = self._taken_up(slack, above - corner)
         self._scans = _Scan(corner, end, above - corner, first, velocity, line_time, time, begun)
@@ -310,7 +312,7 @@ class Piezo:
 
     def _taken_up(self, slack: Floats, way: ArrayLike) -> Floats:
         """Return how far the play is taken up after a way, in nm."""
-        return np.clip(slack + np.asarray(way), -self._play, self._play)
+        return np.minimum(np.maximum(slack + np.asarray(way), -self._play), self._play)
 
     def _pass_to(self, time: float) -> None:
         later = time - self._time

@@ -73,10 +73,14 @@ class Wear:
         dwell : float
             Time spent on a point, in s.
         """
-        drawn, direction, size = rng.random((3, *rate.shape))
-        changed = np.nonzero(drawn < -np.expm1(-rate * dwell))
+        drawn, expected = rng.random(rate.shape), rate * dwell
+        # A change is never more probable than it is expected often: few points are left for which the probability is computed.
+        changed = np.nonzero(drawn < expected)
+        sure = drawn[changed] < -np.expm1(-expected[changed])
+        changed = changed[0][sure], changed[1][sure]
         factors = np.ones(rate.shape)
         if len(changed[0]):
+            direction, size = rng.random((2, *rate.shape))
             low, high = self.profile.jump
             steps = np.zeros(rate.shape)
             steps[changed] = np.where(direction[changed] < 0.5, -1.0, 1.0) * (low + (high - low) * size[changed])
