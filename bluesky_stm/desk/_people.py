@@ -97,8 +97,13 @@ class People:
         Raises
         ------
         SettingsError
-            When others may read it, or it makes no sense.
+            When it is not there, others may read it, or it makes no sense.
         """
+        if not path.is_file():
+            raise SettingsError(
+                f"There is no file of people at {path}. Nothing has been started. Name it with --people, or make it: "
+                "bluesky-stm desk-token NAME --role operate"
+            )
         if os.name == "posix" and stat.S_IMODE(path.stat().st_mode) & 0o077:
             raise SettingsError(f"{path} can be read by others. Nothing has been started. Say: chmod 600 {path}")
         listed = read_yaml(path)

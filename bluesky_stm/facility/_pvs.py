@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from queue import Empty
 from typing import Any
@@ -15,7 +15,7 @@ from bluesky_stm import units
 from bluesky_stm.documents import Stream, StreamRouter
 from bluesky_stm.errors import STMError
 from bluesky_stm.facility._stream import DocumentStream
-from bluesky_stm.teaching import spectrum_from
+from bluesky_stm.teaching import intervention_from, spectrum_from
 from bluesky_stm.validated import Data
 
 NAN = float("nan")
@@ -44,7 +44,7 @@ PVS = {
     "BUDGET": _PV("i", 0, "spectra that this run may take; 0 where it has no budget"),
     "PROGRESS": _PV("d", 0.0, "share of the budget that is spent"),
     "VALUE": _PV("d", NAN, "value of the last spectrum, by the scalarizer; NaN where it has none"),
-    "BEST": _PV("d", NAN, "best value of this run"),
+    "BEST": _PV("d", NAN, "best value of this run: the largest, or the smallest where small ones are sought"),
     "TIME": _PV("d", NAN, "time of the last document, in seconds since 1970", units.TIME),
 }
 """The process variables, by what follows the prefix."""
@@ -63,6 +63,7 @@ class RunPVs(StreamRouter):
         super().__init__()
         self._post = post
         self._budget = self._spectra = 0
+        self._sign = 1
 
     def __call__(self, name: str, doc: Data, validate: bool = False) -> tuple[str, Any]:
         """Take in a document."""
@@ -75,6 +76,7 @@ class RunPVs(StreamRouter):
         scale = start.get("length_scale") or {}
         asked = (start.get("plan_args") or {}).get("budget", scale.get("budget", 0))
         self._budget, self._spectra = asked if isinstance(asked, int) else 0, 0
+        self._judge(start.get("scalarizer"))
         for name in ("CURRENT", "VALUE", "BEST", "X", "Y"):
             self._post(name, NAN)
         self._post("RUN", start["uid"])
@@ -91,7 +93,9 @@ class RunPVs(StreamRouter):
         elif stream == Stream.AGENT:
             for name in ("value", "best"):
                 found = next((value for key, value in data.items() if key.endswith(f"_{name}")), NAN)
-                self._post(name.upper(), float(found))
+                self._post(name.upper(), self._sign * float(found))
+        elif stream == Stream.INTERVENTION and (done := intervention_from(data)) and done.kind == "scalarizer":
+            self._judge(done.settings)
 
     def end(self, stop: Data) -> None:
         """Say how the run has ended."""
@@ -108,6 +112,11 @@ class RunPVs(StreamRouter):
         self._post("CURRENT", float(spectrum.current[np.nanargmin(away)]) if np.isfinite(away).any() else math.nan)
         self._post("SPECTRUM:BIAS", spectrum.bias)
         self._post("SPECTRUM:DIDV", spectrum.didv)
+
+    def _judge(self, scalarizer: Any) -> None:
+        """An agent seeks large values: it is told minus the value where small ones are sought."""
+        small = isinstance(scalarizer, Mapping) and scalarizer.get("prefer") == "small"
+        self._sign = -1 if small else 1
 
     def _count(self, spectra: int) -> None:
         self._spectra = spectra

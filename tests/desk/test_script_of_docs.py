@@ -40,6 +40,7 @@ def test_the_script_of_the_page_steers_a_run_and_a_withdrawal_ends_it(tmp_path):
         running(night, **quiet) as measuring,
     ):
         wait_for(lambda: answers(port), 120)
+        wait_for((catalog / "journal").is_dir, 120)  # the session of the run makes it
         wait_for(lambda: taken(catalog) > 2, 300)
         ending = (
             'desk.post("/api/request", json={"request": "withdraw", "settings": {}, "reason": "", "run": state()["run"]})\n'

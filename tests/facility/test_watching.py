@@ -220,6 +220,25 @@ def test_the_image_of_the_instrument_has_all_that_is_asked_for_but_torch(tmp_pat
     assert {re.match(r"[\w-]+", one).group() for one in missing} == {"torch", "gpytorch"} and len(listed) > 15
 
 
+def test_process_variables_hold_what_was_measured_where_the_smallest_is_sought_and_by_the_scalarizer_that_holds(session):
+    """An agent is told minus a gap; nobody at a display wants to read that."""
+    shown, values = {}, []
+    serving = RunPVs(lambda name, value: shown.update({name: value}))
+
+    def watch(name, doc):
+        serving(name, doc)
+        if name == "event" and np.isfinite(shown["VALUE"]):
+            values.append((shown["SPECTRA"], shown["VALUE"], shown["BEST"]))
+        if name == "event" and shown["SPECTRA"] == 3:
+            session.steer.scalarize("conduction_edge")
+
+    session.RE.subscribe(watch)
+    session.RE(explore(session.stm, session.agent("terrace")))
+    gaps = [value for taken, value, _ in values if taken <= 4]
+    assert min(gaps) > 0 and all(best == min(gaps[: n + 1]) for n, (*_, best) in enumerate(values[: len(gaps)]))
+    assert 0 < values[-1][1] < min(gaps), "a conduction edge is a part of the gap"
+
+
 def test_process_variables_follow_a_run_and_nobody_can_write_to_them(session, docs):
     client_of = pytest.importorskip("p4p.client.thread")
     server = PVServer("T:", isolated=True)
