@@ -19,11 +19,11 @@ from bluesky_stm.geometry import Floats, Frame
 from bluesky_stm.measurements import Topograph
 from bluesky_stm.robust import normal_deviation
 from bluesky_stm.smoothing import Smoothing
+from bluesky_stm.standing_lines import without_standing_lines
 from bluesky_stm.streaks import with_lines_aligned, without_streaks
 
 LEAST_CORRELATION: Final = 0.5
-"""Correlation that two images of one place exceed unless noise outweighs the surface. Images of different places stay below it
-if they show more than a handful of features."""
+"""Correlation that images of one place exceed unless noise outweighs it; those of two places with many features stay below."""
 
 LEAST_OVERLAP: Final = 0.3
 """Share of the image that both images have to show; an agreement of a mere corner may be chance."""
@@ -203,11 +203,10 @@ def register_features(
 ) -> Registration:
     """Measure how far the surface has moved between two small images, by their features alone, to a tenth of a pixel.
 
-    Lines that the scan converters leave stand still in the frame while the surface drifts below, and a background without
-    features fits anywhere. Both are filtered out, as either would hold a registration at no shift; so are streaks, and what z
-    creeps from line to line. A high feature counts hardly more than a low one, since an adsorbate that the tip has dragged
-    along is no drift. The rest is compared by a masked normalised correlation, as in `register`, times the square root of the
-    overlap, since one of few features is high by chance. The peak is interpolated by parabolas.
+    Lines of the scan converters stand still while the surface drifts below, and a background without features fits anywhere:
+    either would hold a registration at no shift. Both are filtered out, and so are streaks and creep of z. A high feature
+    counts hardly more than a low one, as an adsorbate that was dragged along is no drift. The rest is compared by a masked
+    normalised correlation, times the square root of the overlap, since one of few features is high by chance.
 
     Parameters
     ----------
@@ -236,7 +235,9 @@ def register_features(
     _check_coverage(before, after)
     pixels = image.frame.to_pixel(np.asarray(image.frame.center) + expected) - image.frame.to_pixel(image.frame.center)
     whole, rival = _best_match(_likeness(before, after), pixels, within / np.array(image.frame.pixel_size))
-    beside = np.array([_peak(before, after, whole, axis) for axis in np.eye(2)])
+    beside = _peak(before, after, whole)
+    if (beyond := np.trunc(2 * beside)).any():  # half-way to the next pixel; the likeness, by its overlap, may prefer the other
+        whole, beside = whole + beyond, _peak(before, after, whole + beyond)
     moved = whole + beside
     if np.abs(beside).max() >= 0.5:  # no peak: the images fit as well farther on, as along a step
         rival = 1.0
@@ -292,7 +293,7 @@ def small_features(image: Topograph, finest: float) -> Topograph:
 
 def _features(image: Topograph, finest: float, coarsest: float) -> Topograph:
     """Return what is compared of an image: features between two sizes, in nm, as heights between -1 and 1."""
-    features = band_passed(with_lines_aligned(without_streaks(image)), finest, coarsest)
+    features = band_passed(without_standing_lines(with_lines_aligned(without_streaks(image))), finest, coarsest)
     usual = normal_deviation(features.height) or 1.0
     return replace(features, height=np.tanh(features.height / (SATURATION * usual)))
 
@@ -330,14 +331,15 @@ def _check_coverage(before: Floats, after: Floats) -> None:
             )
 
 
-def _peak(before: Floats, after: Floats, whole: Floats, axis: Floats) -> float:
-    """Return the distance of the peak of the correlation from the shift ``whole`` along an axis, in pixels.
+def _peak(before: Floats, after: Floats, whole: Floats) -> Floats:
+    """Return the distance of the peak of the correlation from the shift ``whole`` along both axes, in pixels, -0.5 to 0.5.
 
     It is the vertex of the parabola through the correlations at the shift and its two neighbours.
     """
-    left, middle, right = (_correlation(before, after, whole + step * axis) for step in (-1, 0, 1))
-    bend = left - 2 * middle + right
-    return float(np.clip(0.5 * (left - right) / bend, -0.5, 0.5)) if bend < 0 else 0.0
+    middle = _correlation(before, after, whole)
+    sides = np.array([[_correlation(before, after, whole + step * axis) for axis in np.eye(2)] for step in (-1, 1)])
+    bend = sides.sum(axis=0) - 2 * middle
+    return np.clip(np.divide(sides[0] - sides[1], 2 * bend, out=np.zeros(2), where=bend < 0), -0.5, 0.5)
 
 
 def _likeness(before: Floats, after: Floats) -> Floats:

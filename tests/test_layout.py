@@ -19,7 +19,7 @@ LEVELS = [
     {"geometry"},
     {"pictures"},
     {"measurements", "parts", "robust", "smoothing"},
-    {"documents", "protocols", "settings", "tip_changes", "calibration", "barrier", "streaks"},
+    {"documents", "protocols", "settings", "tip_changes", "calibration", "barrier", "streaks", "standing_lines"},
     {"surface", "scalarizers", "imaging", "valued", "files"},
     {"steer", "spots", "scales"},
     {"teaching"},

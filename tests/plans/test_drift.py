@@ -142,7 +142,7 @@ def test_lines_that_stand_still_in_the_frame_and_slow_background_do_not_hold_a_r
         return Topograph(frame, dots + lines + 0.05 * np.sin(places[..., 0] / 9), setpoint=Setpoint(-1.5, 0.2))
 
     found = locate(image((0, 0)), image((0.25, -0.4)))
-    assert found.trusted and found.shift == pytest.approx((0.25, -0.4), abs=0.05)  # a third of a pixel
+    assert found.trusted and found.shift == pytest.approx((0.25, -0.4), abs=0.06)  # two fifths of a pixel
 
 
 def test_a_frame_without_features_is_followed_by_what_lies_around_it(RE, docs, make_stm, agent_for, scale):

@@ -35,7 +35,7 @@ def frame(start):
 
 
 def test_a_child_is_found_again_and_lies_inside_its_parent(RE, docs, make_stm, agent_for):
-    RE(explore_multiscale(make_stm(profile="good_day"), [LARGE, SMALL], agent_for))
+    RE(explore_multiscale(make_stm(profile="good_day"), [LARGE.changed(pixels=96), SMALL], agent_for))
     parent, child = starts(docs)
     assert child["parent_run"] == parent["uid"] and child["campaign"] == parent["campaign"]
     assert frame(parent).contains(frame(child).corners, margin=-1e-6).all()
