@@ -3,7 +3,9 @@
     python benchmarks/arena.py [--seeds N] [--entries NAME ...] [--frames NAME ...] [--profile NAME] [--rows FILE]
 
 Surfaces are those of ``agents_scenes.py`` (frames of 250, 50 and 10 nm, as measured in the state of the instrument that
-``--profile`` names), a grid recorded on a real microscope, and the two published runs (the places that were measured there).
+``--profile`` names), a grid recorded on a real microscope, the two published runs (the places that were measured there), and
+"fresh" ones: small scenes of ``bluesky_stm.pretrain.scene``, each with its own species, instrument and frame, 256 places and
+white noise, which are cheap enough for many seeds (``--frames fresh --seeds 40``).
 Everybody gets the same 20 first places, and then chooses until the hours are spent: sweeps, what a microscope does around them,
 and the way of the tip between them. Entries (`arena_entries`): our agents, and scikit-learn's forest, BoTorch, gpCAM and gpax
 where they are installed. Rows that the file holds are not played again; each notes code, weights and seed.
@@ -29,6 +31,7 @@ from typing import Any
 import numpy as np
 from agents_scenes import DATA, DAY, RECORDED_SCALARS, SCALARS, SIDES, SWEEP, Scene, numbers, recorded, scenes
 from arena_entries import FIRST, FOREIGN, OURS, Prediction, entered, missing
+from bench_agents_promise import problems as fresh_problems
 from made_by import made_by, rows_made_by
 
 from bluesky_stm.agents import make_agent
@@ -38,8 +41,9 @@ from bluesky_stm.geometry import Floats, Point
 from bluesky_stm.protocols import Observation
 
 ROWS = Path(__file__).parent / "results" / "arena.json"
-HOURS = {"250 nm": 0.16, "50 nm": 0.12, "10 nm": 0.10, "recorded": 0.12, "published": 0.16}
-"""Time to be spent in a frame: about 120 spectra after the first ones."""
+HOURS = {"250 nm": 0.16, "50 nm": 0.12, "10 nm": 0.10, "recorded": 0.12, "published": 0.16, "fresh": 0.05}
+"""Time to be spent in a frame: about 120 spectra after the first ones, half as many in a fresh one."""
+FRESH_SEED = 8_300_000
 HANDLING = 1.0
 """What a spectrum takes beside its sweep, in s: feedback off, bias to its start and back, feedback on."""
 LOOKS = (23, 60, 115)
@@ -49,8 +53,8 @@ INSIDE, BASE = 1.6449, "dkl"
 """Half a 90 % interval in standard deviations, and the entry that others are compared with."""
 
 
-class Published(Scene):
-    """The places of a published run with its stored scalar, which is all that is known of them."""
+class Listed(Scene):
+    """Places with the values of one scalar, which is all that is told of them."""
 
     def observation(self, place: int, value: float) -> Observation:
         """What an entry is told of the spectrum at a place."""
@@ -58,7 +62,7 @@ class Published(Scene):
 
     @property
     def places(self) -> Floats:
-        """(n, 2) in nm, in the order in which they were measured."""
+        """(n, 2) in nm, in the order of the list."""
         return self.measured
 
 
@@ -68,6 +72,10 @@ def problems(seeds: int, frames: list[str], profile: str) -> Iterator[tuple[Scen
         for side in (side for side in SIDES if f"{side:g} nm" in frames):
             for scalar in SCALARS:
                 yield scenes(side, scalar, seed + 1, profile)[-1], f"{side:g} nm", scalar, seed
+        if "fresh" in frames:
+            for one, at, scalar, measured, truth in fresh_problems(FRESH_SEED + seed, 1):
+                both = {scalar: (measured, truth)}
+                yield Listed(scalar, at, one.topograph, one.places, one.places, both), "fresh", scalar, seed
         if not DATA.is_dir():
             print(f"real data are left out: there is no folder {DATA} (set BLUESKY_STM_DATA)")
             continue
@@ -79,7 +87,7 @@ def problems(seeds: int, frames: list[str], profile: str) -> Iterator[tuple[Scen
             places = np.array([s.position for s in run.spectra])
             kept = np.unique(places, axis=0, return_index=True)[1]
             both = {scalar: (values[kept].tolist(), values[kept])}
-            yield Published(scalar, seed, run.topograph, places[kept], places[kept], both), "published", scalar, seed
+            yield Listed(scalar, seed, run.topograph, places[kept], places[kept], both), "published", scalar, seed
 
 
 def played(name: str, scene: Scene, frame: str, scalar: str, seed: int, profile: str) -> dict[str, Any]:

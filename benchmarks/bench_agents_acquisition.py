@@ -6,7 +6,7 @@ Scenes of ``agents_scenes.py`` and the agent ``gp-xy``, which is cheap: 20 seed 
 (best place - best place measured) / (best - median) in truth, "found" the share of the best 1 % of places, "error" the root
 mean square error of the map over places not measured, in standard deviations of the truth, "travel" the way of the tip after
 the seed points; means over seeds, with their standard errors. ``target`` asks for the best 1 % by their true value, which no
-user knows. ``variance`` and ``novelty`` do not seek the maximum: they are for the map, and for what is unlike all before.
+user knows. ``variance`` does not seek the maximum: it is for the map.
 """
 
 from __future__ import annotations

@@ -1,11 +1,12 @@
 """Is the promise of the stop rule ``promise`` kept, and what does it save? Fresh surfaces, small and cheap.
 
-    python benchmarks/bench_agents_promise.py [--scenes N] [--first SEED]
+    python benchmarks/bench_agents_promise.py [--scenes N] [--first SEED] [--dense N]
 
 Each scene of ``bluesky_stm.pretrain.scene`` at seeds far from those of the training has its own surface, species, state of the
 instrument and frame of 8 to 250 nm, with 256 places; it counts for a scalar as in the arena. The default agent measures 80 of
 them, values with white noise. A run is the same up to where a rule ends it: each is made once, and the rule is asked at every
-decision with each allowance, a share of how far the best value stands out of the median of the map.
+decision with each allowance, a share of how far the best value stands out of the median of the map. "Dense" are frames of the
+arena, of 250, 50 and 10 nm, with 2304 places and the noise of the simulated instrument, of which 120 are measured.
 
 "Kept" is the share of the promises made (before the budget is spent) that hold in truth, with its 95 % interval (Wilson): at
 most one in a hundred of the places left is better than the place of the best value by more than the allowance. "Nothing better"
@@ -23,7 +24,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from agents_scenes import SCALARS, STANDS_OUT, VALUED, numbers
+from agents_scenes import SCALARS, SIDES, STANDS_OUT, VALUED, numbers, scenes
+from agents_scenes import Scene as Dense
 from bench_agents_depth import _spectrum as spectrum
 from made_by import made_by, rows_made_by
 
@@ -35,7 +37,8 @@ from bluesky_stm.protocols import Agent, Observation
 from bluesky_stm.scalarizers import make_scalarizer
 
 ROWS = Path(__file__).parent / "results" / "agents_promise.json"
-FIRST_SEED, NOISE, BUDGET, MAPS_EVERY = 8_100_000, 0.01, 80, 10
+FIRST_SEED, NOISE, MAPS_EVERY = 8_100_000, 0.01, 10
+BUDGETS = {"fresh": 80, "dense": 120}
 RULES = [NothingBetterLeft(share=share) for share in (0.05, 0.1, 0.2)]
 FEW = 0.01
 """Share of the places left that the promise leaves out."""
@@ -55,6 +58,14 @@ def problems(first: int, scenes: int) -> Iterator[tuple[Scene, int, str, list[An
                     yield one, seed, name, measured, truth
 
 
+def dense(count: int) -> Iterator[tuple[Dense, int, str, list[Any], Floats]]:
+    """The same of the frames of the arena, of each side and scalar."""
+    for side in SIDES:
+        for scalar in SCALARS:
+            for one in scenes(side, scalar, count):
+                yield one, one.seed, scalar, *one.values[scalar]
+
+
 def _value(scalar: Mapping[str, Any], place: Floats, didv: Floats) -> Any:
     return make_scalarizer(scalar)(spectrum(place, didv))
 
@@ -62,13 +73,13 @@ def _value(scalar: Mapping[str, Any], place: Floats, didv: Floats) -> Any:
 class Run:
     """One run with the whole budget, of which each rule sees what a plan would show it."""
 
-    def __init__(self, one: Scene, seed: int, measured: list[Any], truth: Floats) -> None:
+    def __init__(self, one: Scene | Dense, seed: int, measured: list[Any], truth: Floats, budget: int) -> None:
         self.truth, self.measured, self.taken = truth, measured, list[int]()
         self.stops: dict[float, tuple[int, float]] = {}
         agent = make_agent("dkl", seed=seed, candidates=one.places.tolist(), patch=one.patch)
         agent.observe(one.topograph)
         state = RunState()
-        for taken in range(BUDGET):
+        for taken in range(budget):
             if taken and taken % MAPS_EVERY == 0:
                 posterior = agent.posterior()
                 state.maps.append((posterior.mean, posterior.std))
@@ -98,34 +109,36 @@ class Run:
         }
 
 
-def played(one: Scene, seed: int, scalar: str, measured: list[Any], truth: Floats) -> dict[str, Any]:
+def played(kind: str, one: Scene | Dense, seed: int, scalar: str, measured: list[Any], truth: Floats) -> dict[str, Any]:
     """Return the row of one run: what is true where each rule ended it, and at the end of the budget."""
-    run = Run(one, seed, measured, truth)
+    run = Run(one, seed, measured, truth, BUDGETS[kind])
     stops = {str(share): {"taken": taken, **run.judged(taken, by)} for share, (taken, by) in run.stops.items()}
     side = round(float(one.topograph.frame.size[0]), 1)
-    row = {"seed": seed, "scalar": scalar, "side": side, "stops": stops, "end": run.judged(BUDGET)}
+    row = {"kind": kind, "seed": seed, "scalar": scalar, "side": side, "stops": stops, "end": run.judged(BUDGETS[kind])}
     return {**row, "made_by": made_by()}
 
 
 def page(rows: list[dict[str, Any]]) -> str:
     """Return the page."""
-    head = "| allowance | runs | promises | kept | nothing better | saved | regret at the stop, at the end "
+    head = "| allowance | scenes | runs | promises | kept | nothing better | saved | regret at the stop, at the end "
     head += "| difference | to the 99 % quantile, difference |"
-    lines = [head, "|---" * 9 + "|"]
-    for of, group in (("", rows), *((f"; {name}", [r for r in rows if r["scalar"] == name]) for name in SCALARS)):
-        lines += [_line(rule.share, of, group) for rule in RULES if group]
+    lines = [head, "|---" * 10 + "|"]
+    for kind, budget in BUDGETS.items():
+        own = [row for row in rows if row["kind"] == kind]
+        for of, group in (("", own), *((f"; {name}", [r for r in own if r["scalar"] == name]) for name in SCALARS)):
+            lines += [_line(rule.share, kind + of, group, budget) for rule in RULES if group]
     return "\n\n".join([(__doc__ or "").rstrip(), rows_made_by(rows), "\n".join(lines)]) + "\n"
 
 
-def _line(share: float, of: str, rows: list[dict[str, Any]]) -> str:
+def _line(share: float, of: str, rows: list[dict[str, Any]], budget: int) -> str:
     made = [row["stops"][str(share)] for row in rows if str(share) in row["stops"]]
-    ends = [row["stops"].get(str(share), {"taken": BUDGET, **row["end"]}) for row in rows]
+    ends = [row["stops"].get(str(share), {"taken": budget, **row["end"]}) for row in rows]
     kept = _wilson(sum(stop["better"] <= FEW * stop["left"] for stop in made), len(made))
     nothing = _wilson(sum(stop["better"] == 0 for stop in made), len(made))
     regret, final = (np.array([at["regret"] for at in some]) for some in (ends, [row["end"] for row in rows]))
     ranks = np.array([at["rank"] - row["end"]["rank"] for at, row in zip(ends, rows, strict=True)])
-    saved = 1 - np.mean([at["taken"] for at in ends]) / BUDGET
-    cells = [f"{share:g}{of}", len(rows), len(made), kept, nothing, f"{saved:.2f}", f"{regret.mean():.3f}, {final.mean():.3f}"]
+    saved = 1 - np.mean([at["taken"] for at in ends]) / budget
+    cells = [f"{share:g}", of, len(rows), len(made), kept, nothing, f"{saved:.2f}", f"{regret.mean():.3f}, {final.mean():.3f}"]
     return f"| {' | '.join(map(str, [*cells, _interval(regret - final), _interval(ranks)]))} |"
 
 
@@ -147,17 +160,18 @@ def main() -> None:
     """Play what is missing, and write rows and page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scenes", type=int, default=160, help="0 only writes the page")
+    parser.add_argument("--dense", type=int, default=6, help="frames of the arena of each side and scalar")
     parser.add_argument("--first", type=int, default=FIRST_SEED, help="seed of the first scene")
     parser.add_argument("--rows", type=Path, default=ROWS, help="file of the rows; the page lies beside it")
     asked = parser.parse_args()
     rows = json.loads(asked.rows.read_text()) if asked.rows.is_file() else []
-    done = {(row["seed"], row["scalar"]) for row in rows}
-    for one, seed, scalar, measured, truth in problems(asked.first, asked.scenes):
-        if (seed, scalar) not in done:
-            rows.append(played(one, seed, scalar, measured, truth))
-            print(
-                seed, scalar, rows[-1]["side"], {k: (v["taken"], v["better"]) for k, v in rows[-1]["stops"].items()}, flush=True
-            )
+    done = {(row["kind"], row["seed"], row["scalar"]) for row in rows}
+    every = {"fresh": problems(asked.first, asked.scenes), "dense": dense(asked.dense)}
+    for kind, one, seed, scalar, measured, truth in ((kind, *problem) for kind, some in every.items() for problem in some):
+        if (kind, seed, scalar) not in done:
+            rows.append(row := played(kind, one, seed, scalar, measured, truth))
+            stops = {share: (stop["taken"], stop["better"]) for share, stop in row["stops"].items()}
+            print(kind, seed, scalar, row["side"], stops, flush=True)
             asked.rows.write_text("[\n" + ",\n".join(map(json.dumps, rows)) + "\n]\n")
     asked.rows.with_suffix(".md").write_text(page(rows))
 

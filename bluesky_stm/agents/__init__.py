@@ -14,7 +14,6 @@ from bluesky_stm.agents._acquisition import (
     ExpectedImprovement,
     MaximumVariance,
     Near,
-    Novelty,
     UpperConfidenceBound,
     WithinRange,
 )
@@ -45,7 +44,6 @@ __all__ = [
     "KernelPart",
     "MaximumVariance",
     "Near",
-    "Novelty",
     "NoveltySearch",
     "ParetoSearch",
     "PositionGP",

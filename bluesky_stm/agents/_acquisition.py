@@ -52,19 +52,6 @@ class MaximumVariance(AcquisitionFunction):
         return inputs.expected(inputs.std)
 
 
-class Novelty(AcquisitionFunction):
-    """Expected distance of the value from the ``neighbours`` values nearest to it, which seeks values unlike all so far."""
-
-    name: str = "novelty"
-    maximises: ClassVar[bool] = False
-    neighbours: int = setting(3, "", "Values already measured, the nearest ones, to which the distance counts.", ge=1)
-
-    @override
-    def __call__(self, inputs: AcquisitionInputs) -> Floats:
-        apart = expected_novelty(inputs.mean[:, None], inputs.std[:, None], inputs.seen[:, None], self.neighbours)
-        return inputs.expected(apart)
-
-
 class WithinRange(AcquisitionFunction):
     """Probability that the value lies between ``low`` and ``high``, in the units of the scalarizer; None for no end.
 
@@ -114,7 +101,7 @@ class Near(AcquisitionFunction):
         if not self.of.gain:
             raise ValueError(
                 f"{self.of.name!r} gives levels whose zero means nothing, so that a share of one means nothing: "
-                "take 'ei', 'variance', 'novelty' or 'target'"
+                "take 'ei', 'variance' or 'target'"
             )
         return self
 

@@ -33,8 +33,6 @@ class AcquisitionInputs:
         The map from values to warped values.
     free : ndarray of bool of shape (m,)
         True for candidates that may be chosen.
-    seen : ndarray of shape (n,)
-        Posterior means of the measured and pending places.
     chance : ndarray of shape (m,)
         Probability that a spectrum of the candidate has a value at all.
     """
@@ -46,7 +44,6 @@ class AcquisitionInputs:
     travel: Floats
     warp: Warp
     free: NDArray[np.bool_]
-    seen: Floats
     chance: Floats
 
     def expected(self, worth: Floats, without: float = 0.0) -> Floats:

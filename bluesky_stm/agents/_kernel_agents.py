@@ -272,7 +272,6 @@ class KernelAgent(BaseAgent):
             travel=np.hypot(*(self._candidates - np.asarray(last)).T),
             warp=model.warp,
             free=free,
-            seen=model.process.mean_where_measured,
             chance=self._chance(),
         )
 

@@ -288,7 +288,7 @@ def assert_sane(agent):
 LINE = [[30.0 + x, -10.0] for x in range(-9, 10)]
 
 
-@pytest.mark.parametrize("acquisition", ["ei", "ucb", "variance", "novelty", {"name": "target", "low": 1.5}])
+@pytest.mark.parametrize("acquisition", ["ei", "ucb", "variance", {"name": "target", "low": 1.5}])
 def test_of_two_sides_of_which_it_knows_as_much_it_goes_to_the_one_where_spectra_have_values(acquisition):
     """The values lie symmetrically around the middle; spectra at both ends of the left side failed."""
     agent = make_agent("gp-xy", seed=0, acquisition=acquisition, candidates=LINE, patch=3.0, seeds=1)

@@ -101,7 +101,6 @@ TARGET = {"name": "target", "low": 0.4, "high": 0.6}
         ("gp-xy", {"acquisition": TARGET}),
         ("gp-xy", {"acquisition": {"name": "near", "of": TARGET}}),
         ("gp-xy", {"acquisition": "variance"}),
-        ("gp-xy", {"acquisition": "novelty"}),
         ("novelty", {}),
         ("pareto", {"objectives": [{"name": "conductance", "bias": bias} for bias in (-0.5, 0.5)]}),
     ],

@@ -39,7 +39,7 @@ CURVES = {
 
 TARGETS = [{"name": "target", **ends} for ends in ({"low": 0.5}, {"high": -1e300}, {"low": -0.1, "high": 1e-300})]
 ACQUISITIONS = [
-    *("ei", "ucb", "variance", "novelty", "near"),
+    *("ei", "ucb", "variance", "near"),
     {"name": "near", "of": "variance"},
     *TARGETS,
 ]

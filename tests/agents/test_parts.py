@@ -246,7 +246,6 @@ def belief(mean, std, **more):
         "travel": np.arange(len(mean), dtype=float),
         "warp": Warp(),
         "free": np.ones(len(mean), dtype=bool),
-        "seen": np.zeros(1),
         "chance": np.ones(len(mean)),
     }
     return AcquisitionInputs(mean, std, **{**known, **more})
@@ -279,12 +278,6 @@ def test_expected_improvement_is_the_chance_of_a_value_times_its_gain():
     assert make_acquisition("ei")(b) == pytest.approx([0.25 * plain[0], plain[1]])
 
 
-def test_novelty_is_the_expected_distance_to_the_nearest_values():
-    b = belief([0.0, 2.0, 5.0], [0.0, 0.0, 3.0], seen=np.array([0.0, 1.0]))
-    assert make_acquisition({"name": "novelty", "neighbours": 1})(b) == pytest.approx([0.0, 1.0, 5.0])
-    assert make_acquisition("novelty")(b)[0] == pytest.approx(math.sqrt(0.5))
-
-
 def test_a_target_without_a_range_is_refused():
     with pytest.raises(SettingsError, match="lower end"):
         make_acquisition("target")
@@ -306,7 +299,7 @@ def test_a_level_without_a_zero_has_no_share(of):
 
 def test_what_seeks_the_large_is_known():
     target = {"name": "target", "low": 0.0}
-    indifferent = ["variance", "novelty", target, {"name": "near", "of": target}]
+    indifferent = ["variance", target, {"name": "near", "of": target}]
     assert not any(make_acquisition(choice).maximises for choice in indifferent)
     climbing = ["ei", "ucb", "near"]
     assert all(make_acquisition(choice).maximises for choice in climbing)
