@@ -89,7 +89,8 @@ class DriftCheck(Settings):
         Rows and columns of the quick image.
     share : float
         Side of the quick image, as a share of that of the topograph. Above 1 a first quick image after the topograph becomes
-        the reference, because a small frame may hold no feature at all by which it could be found again.
+        the reference, because a small frame may hold no feature at all by which it could be found again; what the surface
+        moved between the middles of both is not known then, and not counted.
     compensate : bool
         True to let the controller compensate the drift found, where it can.
     """
@@ -189,6 +190,8 @@ class DriftWatch(DriftFinder):
         The way to the beginning of a quick image, as for the reference. Hysteresis would otherwise be taken for drift.
     tolerance : float, optional
         Error of a position, in nm, beyond which drift is measured again, where the check itself names none.
+    frame : Frame, optional
+        Where the topograph was taken; that of the reference if not given.
 
     Attributes
     ----------
@@ -205,11 +208,12 @@ class DriftWatch(DriftFinder):
         history: Sequence[MeasuredDrift] = (),
         approach: Approach | None = None,
         tolerance: float | None = None,
+        frame: Frame | None = None,
     ) -> None:
         super().__init__(check, reference, reference_time, history)
         self.stm, self._approach = stm, approach
         self.contrast = 1.0
-        self._side = check.share * min(reference.frame.size)
+        self._side = check.share * min((frame or reference.frame).size)
         self._tolerance = (tolerance or math.inf) if check.tolerance is None else check.tolerance
         self._bearable = self._tolerance
         self._quick = PlanReadable(Stream.DRIFT, DRIFT_FIELDS)

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from bluesky_stm.cli._app import app
-from bluesky_stm.cli._options import Folder, Seed, chosen, out
+from bluesky_stm.cli._options import ADDRESS, Folder, Queue, Seed, chosen, out
 from bluesky_stm.errors import SettingsError
 
 SettingsFile = Annotated[Path | None, typer.Option("--settings", help="Settings file; else ./bluesky_stm.yaml, if there.")]
@@ -113,7 +113,7 @@ def pvs(
 def agent(
     subscribe: Annotated[str, typer.Option(help="Where documents come from: out-address of a 0MQ proxy.")],
     scale: Annotated[str | None, typer.Option(help="Length scale, by name.")] = None,
-    queue: Annotated[str, typer.Option(help="Control address of the queue server.")] = "tcp://127.0.0.1:60615",
+    queue: Queue = ADDRESS,
     name: Annotated[str | None, typer.Option("--agent", help=f"Who chooses; else as the scale says. {chosen('agent')}")] = None,
     scalarizer: Annotated[str | None, typer.Option(help=f"What counts; else as the scale says. {chosen('scalarizer')}")] = None,
     budget: Annotated[int | None, typer.Option(help="Spectra.")] = None,

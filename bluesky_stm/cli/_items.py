@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from bluesky_stm.cli._app import app
-from bluesky_stm.cli._options import Folder, out
+from bluesky_stm.cli._options import ADDRESS, Folder, Queue, out
 from bluesky_stm.data import JSON
 from bluesky_stm.errors import SettingsError, STMError
 
@@ -21,8 +21,6 @@ Parameters = Annotated[
     list[str] | None,
     typer.Argument(help='Its parameters, each with its value as JSON: scale=mesa budget=40 drift={"every":5}.'),
 ]
-Queue = Annotated[str, typer.Option(help="Control address of the queue server.")]
-ADDRESS = "tcp://127.0.0.1:60615"
 
 
 @app.command()

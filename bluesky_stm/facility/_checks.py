@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from bluesky_stm.errors import FileFormatError
 from bluesky_stm.facility._heartbeat import read_heartbeat
-from bluesky_stm.facility._queue_files import CONTROL, LISTED, PERMISSIONS
+from bluesky_stm.facility._queue_files import CONTROL, CONTROL_VARIABLE, LISTED, PERMISSIONS
 from bluesky_stm.storage import DocumentSink, is_elsewhere
 
 if TYPE_CHECKING:
@@ -161,8 +161,9 @@ def _tiled(address: str) -> Check:
 
 def _queue(here: Path, catalog: Path) -> Check:
     what, files = "queue server", [here / "queue" / name for name in (LISTED, PERMISSIONS.name)]
+    address = os.environ.get(CONTROL_VARIABLE) or CONTROL
     try:
-        socket.create_connection(_host_of(CONTROL) or ("", 0), ANSWER).close()
+        socket.create_connection(_host_of(address) or ("", 0), ANSWER).close()
     except OSError:
         there = all(path.is_file() for path in files)
         said = (
@@ -172,7 +173,7 @@ def _queue(here: Path, catalog: Path) -> Check:
     from bluesky_stm.facility._queue_client import QueueClient
 
     def ask() -> str:
-        client = QueueClient(CONTROL)
+        client = QueueClient(address)
         try:
             return client.environment()
         finally:

@@ -14,7 +14,7 @@ from bluesky_stm.measurements import Setpoint, Topograph
 from bluesky_stm.plans import DriftCheck, DriftFinder, Parent, explore, measure_drift
 from bluesky_stm.plans._drift_estimate import DriftEstimate
 from bluesky_stm.plans._matching import locate
-from bluesky_stm.runs import replay
+from bluesky_stm.runs import replay, resume
 from bluesky_stm.teaching import MeasuredDrift
 
 DRIFTING = IDEAL.changed(drift=(2e-3, -1e-3))
@@ -224,6 +224,14 @@ def test_drift_counts_from_the_middle_of_an_image_also_where_the_controller_tell
     RE(explore(stm, agent, budget=2, look=False, drift={"every": 100}))
     (event,) = docs.events("drift")
     assert event["drift_reference_time"] == pytest.approx(agent.topograph.time + took / 2, abs=0.1 * took)
+
+
+def test_a_run_that_goes_on_takes_images_as_large_as_before(RE, docs, make_stm, agent_for, scale):
+    stm = drifted(make_stm)
+    RE(explore(stm, agent_for(scale.changed(budget=5)), drift={"every": 4, "share": 2.0, "speed": 3e-3}))
+    RE(resume(docs, budget=12).plan(stm))
+    assert len(docs.of("start")) == 2
+    assert {event["stm_scanner_width"] for event in docs.events("drift")} == {2.0 * scale.frame}
 
 
 def test_a_tolerance_asks_for_a_measurement_before_the_interval_is_over():

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 import numpy as np
 import pytest
 
-from bluesky_stm.facility import Facility, _checks, checks
+from bluesky_stm.facility import Facility, checks
 from bluesky_stm.geometry import Frame
 from bluesky_stm.measurements import Quality
 from bluesky_stm.runs import rebuild_agent, replay
@@ -164,7 +164,7 @@ def test_a_plan_is_submitted_from_a_shell_and_refused_there_in_its_own_words(ben
 
 
 def test_the_doctor_tells_an_open_environment_from_one_that_died_or_was_closed(bench, monkeypatch):
-    monkeypatch.setattr(_checks, "CONTROL", bench.queue)
+    monkeypatch.setenv("QSERVER_ZMQ_CONTROL_ADDRESS", bench.queue)
 
     def found(catalog=bench.catalog):
         (check,) = [
