@@ -15,8 +15,9 @@ from bluesky_stm.engine import run_engine
 from bluesky_stm.facility._estimate import Estimate, estimate
 from bluesky_stm.facility._session import open_session, rehearsal
 from bluesky_stm.geometry import Point
-from bluesky_stm.night import Care, Night, check_setpoint, completed_record, with_stop
+from bluesky_stm.night import Care, Night, check_setpoint, completed_record, swept_as, with_stop
 from bluesky_stm.parts import samples
+from bluesky_stm.protocols import SweepSettings
 from bluesky_stm.settings import LengthScale, Limits
 from bluesky_stm.spots import WIDTHS
 from bluesky_stm.teaching import spectrum_from, tip_check_from
@@ -41,6 +42,8 @@ class Outlook:
         What looks after tip and surface.
     time : Estimate
         Time that a real microscope needs.
+    sweep : SweepSettings
+        What each spectrum is.
     risks : list of str
         What may go wrong or be missed, each in a sentence.
     """
@@ -49,6 +52,7 @@ class Outlook:
     scales: list[LengthScale]
     care: Care
     time: Estimate
+    sweep: SweepSettings
     risks: list[str]
 
     def __str__(self) -> str:
@@ -57,6 +61,7 @@ class Outlook:
             f"{scale.agent.name}, the {_end(scale)} {scale.scalarizer.name} sought, {_stopped(scale)}"
             for scale in self.scales
         ]
+        lines.append(_words(self.sweep))
         budget = self.night.budget
         ends = [f"{budget.spectra} spectra" if budget.spectra else "", f"{budget.hours:g} h" if budget.hours else ""]
         lines.append(
@@ -85,12 +90,17 @@ def outlook(session: Session, description: Night | Data) -> Outlook:
     """
     night = session.as_night(description)
     completed_record(night.about, session.record)
+    with swept_as(session.stm, night.sweep):
+        return _outlook(session, night)
+
+
+def _outlook(session: Session, night: Night) -> Outlook:
     if night.sample is not None:
         check_setpoint(night.sample, session.stm)
     scales = _affordable(with_stop(night, night.scales or session.scales.values()), night.budget.spectra)
     care = night.care(usual=getattr(session.stm.part, "care", True))
     time = estimate(session.stm, scales, care)
-    return Outlook(night, scales, care, time, _risks(session, night, care, time))
+    return Outlook(night, scales, care, time, session.stm.sweep.settings, _risks(session, night, care, time))
 
 
 def _affordable(scales: list[LengthScale], spectra: int | None) -> list[LengthScale]:
@@ -103,6 +113,15 @@ def _affordable(scales: list[LengthScale], spectra: int | None) -> list[LengthSc
             found.append(scale.changed(budget=min(scale.budget, spectra)))
         spectra -= scale.budget
     return found
+
+
+def _words(sweep: SweepSettings) -> str:
+    held, ways = sweep.setpoint, "both ways" if sweep.backward else "one way"
+    times = f"{sweep.points} points of {1e3 * sweep.settle:g} + {1e3 * sweep.integrate:g} ms"
+    many = f", {sweep.averages} averaged" if sweep.averages > 1 else ""
+    where = f"{held.bias:g} V, {held.current:g} nA" if held else "the set point as it stands"
+    moved = f", moved by {sweep.z_offset:g} nm" if sweep.z_offset else ""
+    return f"Sweep: {sweep.start:g} to {sweep.stop:g} V, {times}, {ways}{many}, from {where}{moved}."
 
 
 def _end(scale: LengthScale) -> str:

@@ -5,17 +5,20 @@ from bluesky_stm.night._devices import find_devices
 from bluesky_stm.night._plan import check_setpoint, metadata_of, plan_night, suspenders, with_stop
 from bluesky_stm.night._record import completed_record
 from bluesky_stm.night._settings import Alerts, Budget, Care, Mail, Night, SampleRecord, Suspenders
+from bluesky_stm.night._sweep import Held, Sweep, swept_as
 
 __all__ = [
     "Alerts",
     "Budget",
     "Care",
     "CommandHandler",
+    "Held",
     "Mail",
     "Night",
     "NightWatch",
     "SampleRecord",
     "Suspenders",
+    "Sweep",
     "alerting",
     "check_setpoint",
     "completed_record",
@@ -25,5 +28,6 @@ __all__ = [
     "metadata_of",
     "plan_night",
     "suspenders",
+    "swept_as",
     "with_stop",
 ]

@@ -14,6 +14,7 @@ from bluesky.utils import Msg, MsgGenerator, RunEngineControlException
 from bluesky_stm.documents import fault_of_fields
 from bluesky_stm.errors import SettingsError
 from bluesky_stm.night._settings import Night, SampleRecord, Suspenders
+from bluesky_stm.night._sweep import swept_as
 from bluesky_stm.plans import (
     RecalledRun,
     explore_multiscale,
@@ -79,7 +80,21 @@ def plan_night(
     SettingsError, LimitError
         Before anything moves.
     """
-    known = devices or {}
+    with swept_as(stm, night.sweep):
+        return (yield from _plan_night(stm, night, scales, make_agent, frame, devices or {}, earlier, steer, md))
+
+
+def _plan_night(
+    stm: STM,
+    night: Night,
+    scales: Sequence[LengthScale],
+    make_agent: Callable[[LengthScale], AgentDevice],
+    frame: Frame | None,
+    known: Mapping[str, Readable],
+    earlier: Sequence[RecalledRun],
+    steer: Steer | None,
+    md: Data | None,
+) -> MsgGenerator[list[str]]:
     beside, baseline, monitors = ([known[name] for name in names] for names in (night.beside, night.baseline, night.monitors))
     _check_fields([stm.sweep, stm.tip, *beside], baseline, *([one] for one in monitors))
     if night.sample is not None:

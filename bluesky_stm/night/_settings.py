@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 
 from bluesky_stm import units
 from bluesky_stm.errors import SettingsError
+from bluesky_stm.night._sweep import Sweep
 from bluesky_stm.parts import Part, document_sinks, setting, step_back_rules, stop_rules
 from bluesky_stm.plans import DriftCheck, StepBackRule, StopRule, TipCheck
 from bluesky_stm.scales import scales_named
@@ -122,6 +123,7 @@ class Night(Settings):
     step_back: Annotated[StepBackRule, step_back_rules] | None = setting(
         None, "", "Rule that says when a child disappoints; its parent is then explored further."
     )
+    sweep: Sweep | None = setting(None, "", "The sweep of each spectrum; by default as it stands at the microscope.")
     budget: Budget = setting(Budget(), "", "What may be spent.")
     stop: Annotated[StopRule, stop_rules] | None = setting(None, "", "Rule that ends any scale, beside that of its own.")
     overview: bool = setting(True, "", "Find the place of a child frame again by an image around it.")

@@ -12,11 +12,11 @@ from bluesky.plan_stubs import mv
 from ophyd.sim import SynGauss, motor
 
 from bluesky_stm.controllers import ControllerPart
-from bluesky_stm.errors import SettingsError
+from bluesky_stm.errors import LimitError, SettingsError
 from bluesky_stm.facility import Facility, open_session, outlook, rehearse
 from bluesky_stm.night import Night, NightWatch
 from bluesky_stm.parts import controllers
-from bluesky_stm.plans import TipCheck
+from bluesky_stm.plans import TipCheck, approach
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -85,6 +85,50 @@ def test_a_set_point_inside_the_gap_is_refused_before_anything_moves(session, do
     with pytest.raises(SettingsError, match=r"lies inside the gap of glass, -4 to 4 eV.*Nothing has moved"):
         session.RE(session.night({"sample": sample}))
     assert docs == [] and session.stm.controller.now() == 0 and not session.stm.withdrawn
+
+
+def test_the_sweep_of_a_night_holds_for_that_night_alone_and_what_it_does_not_say_is_as_it_stood(session, docs, small):
+    before = session.stm.sweep.settings
+    sweep = {"start": -0.3, "stop": 0.4, "points": 15, "setpoint": {"bias": -1.2, "current": 0.1}}
+    session.RE(session.night({**small, "sweep": sweep}))
+    assert session.stm.sweep.settings == before
+    events = docs.events()
+    assert events and all(len(event["stm_sweep_bias"]) == 15 for event in events)
+    assert [(event["stm_sweep_bias"][0], event["stm_sweep_bias"][-1]) for event in events] == [(-0.3, 0.4)] * len(events)
+    assert {(e["stm_sweep_setpoint_bias"], e["stm_sweep_setpoint_current"]) for e in events} == {(-1.2, 0.1)}
+    (configuration,) = {
+        json.dumps(doc["configuration"]["stm_sweep"]["data"], default=str, sort_keys=True)
+        for doc in docs.of("descriptor")
+        if doc["name"] == "primary"
+    }
+    assert json.loads(configuration)["stm_sweep_settle"] == before.settle
+    session.RE(approach(session.stm))
+    session.RE(session.night(small))
+    assert len(docs.events()[-1]["stm_sweep_bias"]) == before.points
+
+
+@pytest.mark.parametrize(
+    ("sweep", "said"),
+    [
+        ({"start": -90.0}, "start"),
+        ({"start": 0.5, "stop": 0.5}, "two different biases"),
+        ({"setpoint": {"bias": -1.0}}, "current"),
+        ({"point": 20}, "points"),
+    ],
+)
+def test_a_sweep_of_a_night_that_makes_no_sense_is_refused_before_anything_moves(session, docs, small, sweep, said):
+    before = session.stm.sweep.settings
+    with pytest.raises((SettingsError, LimitError), match=said):
+        session.RE(session.night({**small, "sweep": sweep}))
+    assert session.stm.sweep.settings == before and not docs.of("start")
+
+
+def test_a_set_point_of_the_sweep_inside_the_gap_is_refused_and_the_outlook_says_what_a_spectrum_is(session, small):
+    sample, held = {"name": "EuZn2As2", "gap": [-0.7, 0.5]}, {"bias": -0.2, "current": 0.1}
+    with pytest.raises(SettingsError, match=r"set point of the sweep, -0\.2 V, lies inside the gap"):
+        outlook(session, {**small, "sample": sample, "sweep": {"setpoint": held}})
+    said = str(outlook(session, {**small, "sweep": {"start": -1.0, "points": 81, "setpoint": {**held, "bias": -1.0}}}))
+    assert "Sweep: -1 to 1.5 V, 81 points of 4 + 10 ms, one way, from -1 V, 0.1 nA." in said
 
 
 def test_the_hours_of_a_night_are_shared_among_its_scales(session, docs, small):
