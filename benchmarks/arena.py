@@ -122,7 +122,7 @@ def played(name: str, scene: Scene, frame: str, scalar: str, seed: int, profile:
     return {
         **{"entry": name, "frame": frame, "scalar": scalar, "seed": seed, "scene": scene.seed, "profile": profile},
         **{"first": FIRST, "hours": HOURS[frame], "spectra": len(taken)},
-        **{"regret": np.round(regret, 4).tolist(), "found": _found(truth, taken), "maps": maps},
+        **{"regret": np.round(regret, 3).tolist(), "found": _found(truth, taken), "maps": maps},
         "ahead": float(np.mean(np.abs(told) <= INSIDE)) if len(told) else None,
         **{"cpu": (time.process_time() - start) / steps, "made_by": made_by()},
     }
