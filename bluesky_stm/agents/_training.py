@@ -23,9 +23,9 @@ from bluesky_stm.agents._targets import TAILS, Warp
 from bluesky_stm.geometry import Floats
 
 # From 200 to 250 values 13 of 50 steps refit a kernel (benchmarks/results/agents_step.md).
-# Fits to each value up to 60 find no more: in the arena (commits 8be0338, 4b6e12d; pairs, 95 % intervals) found -0.020 +- 0.025,
-# regret +0.002 +- 0.028, map -0.015 +- 0.023 on 57 problems, and +0.005 +- 0.022, -0.002 +- 0.013, -0.002 +- 0.013 on 68 fresh
-# scenes, for 9 and 38 % more processor time.
+# Fits to each value up to 60 find no more: in the arena (commits 8be0338, 4b6e12d; pairs; 95 %) found -0.020 +- 0.025,
+# regret +0.002 +- 0.028 and map -0.015 +- 0.023 on 57 problems; +0.005 +- 0.022, -0.002 +- 0.013 and -0.002 +- 0.013 on 68
+# fresh scenes; for 9 and 38 % more processor time.
 REFIT_EACH, REFIT_GROWTH = 20, 1.05
 """Number of values up to which kernels are fitted to each new one, and the factor in their number from fit to fit beyond."""
 
