@@ -13,6 +13,19 @@ most one in a hundred of the places left is better than the place of the best va
 is the share in which not one place is. "Saved" is the share of the budget over all runs, those without a promise included. Of
 regret, (best - found) / (best - median), and of the same to the 99 % quantile of the places, the mean difference to the
 whole budget is given, with its 95 % interval.
+
+Once more on other scenes (192 runs, seeds from 8,500,000 on, commit 0076555), and there with other expected shares of places
+that are better; the rule takes 0.001. "Nothing better" can be had as often as 85 % only for nearly all that is saved:
+
+| expected share | allowance | promises | kept | nothing better | saved | regret at the stop less that at the end |
+|---|---|---|---|---|---|---|
+| 0.001 | 0.05 | 114 | 0.921 | 0.781 | 0.26 | +0.016 |
+| 0.001 | 0.1 | 130 | 0.923 | 0.800 | 0.31 | +0.018 |
+| 0.001 | 0.2 | 140 | 0.914 | 0.757 | 0.37 | +0.041 |
+| 0.0001 | 0.05 | 47 | 0.957 | 0.851 | 0.07 | +0.005 |
+| 0.0001 | 0.1 | 58 | 0.914 | 0.845 | 0.10 | +0.011 |
+| 0.0001 | 0.2 | 93 | 0.946 | 0.849 | 0.18 | +0.013 |
+| 0.00001 | 0.1 | 18 | 0.944 | 0.889 | 0.03 | +0.000 |
 """
 
 from __future__ import annotations

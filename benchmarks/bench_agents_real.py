@@ -26,7 +26,7 @@ register(PatchGP)
 
 DATA = Path(os.environ.get("BLUESKY_STM_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 FILES = {"250 nm": "Figure3_large_area_250nm.hf5", "200 nm": "Figure7_DKL1_200nm.hf5"}
-COUNTS, SPLITS = (40, 80, 150), 20
+COUNTS, SPLITS = (20, 40, 80, 150), 20
 AGENTS = {
     "net off": ("dkl", {"net": False}),
     "dkl": ("dkl", {}),

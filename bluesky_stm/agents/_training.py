@@ -22,7 +22,7 @@ from bluesky_stm.agents._shares import shares
 from bluesky_stm.agents._targets import TAILS, Warp
 from bluesky_stm.geometry import Floats
 
-# From 200 to 250 values 13 of 50 steps refit a kernel (benchmarks/results/agents_step.md).
+# From 200 to 250 values 9 of 50 steps refit a kernel (benchmarks/results/agents_step.md).
 # Fits to each value up to 60 find no more: in the arena (commits 8be0338, 4b6e12d; pairs; 95 %) found -0.020 +- 0.025,
 # regret +0.002 +- 0.028 and map -0.015 +- 0.023 on 57 problems; +0.005 +- 0.022, -0.002 +- 0.013 and -0.002 +- 0.013 on 68
 # fresh scenes; for 9 and 38 % more processor time.
