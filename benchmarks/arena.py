@@ -48,6 +48,8 @@ HANDLING = 1.0
 """What a spectrum takes beside its sweep, in s: feedback off, bias to its start and back, feedback on."""
 LOOKS = (23, 60, 115)
 """Numbers of spectra at which the map is judged, beside the end."""
+WORSE = 0.05
+"""Loss of R2 from an earlier look to the end that counts as a map made worse."""
 PUBLISHED = {"250 nm run": "Figure3_large_area_250nm.hf5", "200 nm run": "Figure7_DKL1_200nm.hf5"}
 INSIDE, BASE = 1.6449, "dkl"
 """Half a 90 % interval in standard deviations, and the entry that others are compared with."""
@@ -174,7 +176,7 @@ def page(rows: list[dict[str, Any]]) -> str:
                 f"| {' | '.join(names)} | {len(group)} | {' | '.join(cells)} | {_mean([r['spectra']] for r in group):.0f} |"
             )
         parts.append("\n".join(lines))
-    return "\n\n".join([*parts, _beside(rows)]) + "\n"
+    return "\n\n".join([*parts, _beside(rows), _worse(rows)]) + "\n"
 
 
 def _beside(rows: list[dict[str, Any]]) -> str:
@@ -189,6 +191,23 @@ def _beside(rows: list[dict[str, Any]]) -> str:
         true = [b["maps"]["end"]["map"] - a["maps"]["end"]["map"] for a, b in pairs]
         columns = [*np.transpose(gains), np.array(true)]
         lines.append(f"| {name} | {len(pairs)} | {' | '.join(map(_interval, columns))} |")
+    return "\n".join(lines)
+
+
+def _worse(rows: list[dict[str, Any]]) -> str:
+    """Return the problems in which a map ends lower than it was, by more than `WORSE`: learning must not make it worse."""
+    lines = [
+        f"| a map that ends lower by over {WORSE:g} | problems | frame, scalar, seed: map at each look |",
+        "|---" * 3 + "|",
+    ]
+    drawn = [row for row in rows if np.isfinite(row["maps"]["end"]["map"])]
+    for (name,), group in _grouped(drawn, ("entry",)).items():
+        found = []
+        for row in group:
+            seen = [row["maps"][key]["map"] for key in (*map(str, LOOKS), "end") if key in row["maps"]]
+            if seen[-1] < max(seen) - WORSE:
+                found.append(f"{row['frame']}, {row['scalar']}, {row['seed']}: {', '.join(f'{r2:.2f}' for r2 in seen)}")
+        lines.append(f"| {name} | {len(found)} of {len(group)} | {'; '.join(found) if name == BASE else ''} |")
     return "\n".join(lines)
 
 

@@ -45,3 +45,13 @@ def test_the_page_compares_entries_on_the_problems_that_both_have_played():
     ours, others = [row("dkl", 0, 0.8), row("dkl", 1, 0.6)], [row("random", seed, 0.1) for seed in range(3)]
     page = arena.page(ours + others)
     assert "| random | 2 | -0.600 ± 0.196 |" in page  # differences of .7 and .5: 1.96 times their standard error
+
+
+def test_the_page_names_the_problems_whose_map_ends_lower_than_it_was():
+    def row(seed, *maps):
+        looks = dict(zip(("23", "60", "end"), ({"map": r2, "left": r2, "cover": 0.9} for r2 in maps), strict=True))
+        return {"entry": "dkl", "frame": "10 nm", "scalar": "x", "seed": seed, "found": 1.0, "regret": [0.0],
+                "maps": looks, "ahead": 0.9, "cpu": 0.1, "spectra": 2, "made_by": "m"}  # fmt: skip
+
+    page = arena.page([row(0, 0.1, 0.5, 0.46), row(1, 0.1, 0.5, 0.44), row(2, 0.5, 0.1, 0.6)])
+    assert "| dkl | 1 of 3 | 10 nm, x, 1: 0.10, 0.50, 0.44 |" in page
