@@ -1,6 +1,9 @@
 """``bluesky-stm run`` and the commands about stored runs heed the settings file of the folder; an option goes before it."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -47,6 +50,25 @@ def test_a_run_is_as_the_settings_file_says(place):
     assert found["length_scale"]["name"] == "s"
     assert found["uid"][:8] in said("ls") and found["uid"] in said("show")
     assert not (place / "bluesky_stm_data").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such pipes")
+@pytest.mark.parametrize("reader", ["went away", "is a full disk"])
+def test_a_run_whose_output_nobody_reads_any_more_comes_to_its_end(place, reader):
+    (place / "bluesky_stm.yaml").write_text(SETTINGS.replace("budget: 2", "budget: 24"))
+    command = [sys.executable, "-m", "bluesky_stm.cli", "run"]
+    if reader == "went away":
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
+            run.stdout.readline()
+            run.stdout.close()
+            assert run.wait(120) == 0, run.stderr.read()
+    elif not Path("/dev/full").exists():
+        pytest.skip("no device that is full")
+    else:
+        with open("/dev/full", "w") as full:
+            assert subprocess.run(command, stdout=full, timeout=120).returncode == 0
+    with open_catalog(place / "kept", write=False) as opened:
+        assert len(opened[-1].spectra) == 24 and opened[-1].stop["exit_status"] == "success"
 
 
 def test_an_option_goes_before_the_settings_file(place):

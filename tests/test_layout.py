@@ -14,7 +14,7 @@ import bluesky_stm
 ROOT = Path(__file__).resolve().parents[1]
 
 LEVELS = [
-    {"data", "units", "errors", "submission", "engine", "processes"},
+    {"data", "units", "errors", "submission", "engine", "processes", "console"},
     {"validated"},
     {"geometry"},
     {"pictures"},

@@ -214,15 +214,13 @@ def changed_settings(told: JSON, changes: Sequence[str]) -> JSON:
 
 def _explore(session: Session, night: JSON) -> tuple[list[str], bool]:
     """Carry out a night; return the uids of its runs, and whether no person has ended it."""
-    from bluesky_stm.facility import estimate
+    from bluesky_stm.facility import outlook
 
     session.show_progress()
     started: list[str] = []
     session.RE.subscribe(lambda name, doc: started.append(doc["uid"]), "start")
     described = session.as_night(night)
-    care = described.care(usual=getattr(session.stm.part, "care", True))
-    expected = estimate(session.stm, described.scales or list(session.scales.values()), care)
-    out.print(f"On a real microscope {expected}.")
+    out.print(f"On a real microscope {outlook(session, described).time}.")
     began = time.monotonic()
     finished = execute(session.RE, session.night(described), session.stm)
     stored = f"{len(started)} run" if len(started) == 1 else f"{len(started)} runs"

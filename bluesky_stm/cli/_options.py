@@ -12,24 +12,27 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
+from bluesky_stm.console import PatientConsole
 from bluesky_stm.errors import SettingsError
 
 
-class Output(Console):
+class Output(PatientConsole):
     """What commands print with. Outside a terminal no line ends in the blanks that fill a table."""
 
     def print(self, *objects: Any, **told: Any) -> None:
         """Print as `rich.console.Console` does."""
-        if self.is_terminal:
+        if self.is_terminal or self.quiet:
             super().print(*objects, **told)
             return
-        with self.capture() as taken:
-            super().print(*objects, **told)
-        *lines, rest = taken.get().split("\n")
-        self.file.write("".join(f"{line.rstrip(' ')}\n" for line in lines) + rest)
-        self.file.flush()
+        try:
+            with self.capture() as taken:
+                super().print(*objects, **told)
+            *lines, rest = taken.get().split("\n")
+            self.file.write("".join(f"{line.rstrip(' ')}\n" for line in lines) + rest)
+            self.file.flush()
+        except OSError:
+            self.on_broken_pipe()
 
 
 out = Output(highlight=False, emoji=False)

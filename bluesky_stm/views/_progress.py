@@ -18,6 +18,7 @@ from rich.segment import ControlType
 from rich.text import Text
 from typing_extensions import override
 
+from bluesky_stm.console import PatientConsole
 from bluesky_stm.errors import STMError
 from bluesky_stm.validated import Data
 from bluesky_stm.views._fitting import said
@@ -346,7 +347,7 @@ class Progress:
     """
 
     def __init__(self, stream: IO[str] | None = None, catalog: FindsRuns | None = None) -> None:
-        console = Console(file=stream, highlight=False, soft_wrap=True)
+        console = PatientConsole(file=stream, highlight=False, soft_wrap=True)
         self._catalog = catalog
         self._earlier: tuple[RunRecord, ...] = ()
         kind = BarDisplay if console.is_jupyter else TerminalDisplay if console.is_terminal else LineDisplay
