@@ -32,7 +32,7 @@ HOMES = {
     "happi": {"facility", "night"},
     "IPython": {"facility"},
     "typer": {"cli", "pretrain"},
-    "rich": {"cli", "views"},
+    "rich": {"cli", "console", "views"},
 }
 ENGINE = {"engine", "session", "facility", "cli"}
 """Rooms that know a RunEngine."""

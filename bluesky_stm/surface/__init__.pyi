@@ -15,6 +15,7 @@ from ._points import SurfacePoints
 from ._random import block_rng
 from ._sample import Sample
 from ._sample_part import SamplePart, UsualMeasurement
+from ._setpoint import CONTACT
 from ._surface import Surface
 from ._tip_states import TipStates
 from ._truth import sites
@@ -22,6 +23,7 @@ from ._tunneling import SweepIntegral
 
 __all__ = [
     "AREAS",
+    "CONTACT",
     "Au111",
     "Barrier",
     "Charging",

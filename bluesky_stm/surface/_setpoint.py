@@ -22,6 +22,9 @@ _FAR_GAPS = np.linspace(0.3, 5.1, 13)
 _TUNNELING = 3.0
 """Bias, in V, up to which no gap in use is wider than those of `_GAPS`."""
 
+CONTACT = 0.25
+"""Gap, in nm, below which tip and surface touch: no barrier is left through which a current could be kept."""
+
 _LEAST = -16.0
 """Logarithm of the current at the smallest of these gaps, in units of that which is kept, below which no states carry it."""
 
@@ -98,13 +101,14 @@ class ConstantCurrent:
         Returns
         -------
         ndarray of shape (n,)
-            In nm; ``-inf`` where there are no states to carry the current, even 0.4 nm inside the surface.
+            In nm; ``-inf`` where there are no states to carry the current before the tip is in `CONTACT`.
         """
         with np.errstate(divide="ignore", invalid="ignore"):
             missing = np.log(carried).astype(float)
             gap = _neville_at_zero(missing, self._gaps)
             # Of far fewer states nothing but rounding is left, and extrapolated it is any gap.
-            return np.where(np.isfinite(missing.sum(axis=0)) & (missing[0] > _LEAST), gap, -np.inf)
+            kept = np.isfinite(missing.sum(axis=0)) & (missing[0] > _LEAST) & (gap >= CONTACT)
+            return np.where(kept, gap, -np.inf)
 
     @cached_property
     def _steps(self) -> Floats:

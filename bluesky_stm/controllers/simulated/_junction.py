@@ -19,13 +19,10 @@ from bluesky_stm.errors import LimitError, TipCrashError
 from bluesky_stm.geometry import Floats, Point
 from bluesky_stm.measurements import Setpoint
 from bluesky_stm.protocols import FeedbackGains
-from bluesky_stm.surface import Defect
+from bluesky_stm.surface import CONTACT, Defect
 
 WITHDRAWN: Final = 500.0
 """Height of a withdrawn tip, in nm: the end of the range."""
-
-CONTACT: Final = 0.25
-"""Gap, in nm, below which the tip touches."""
 
 GAINS: Final = FeedbackGains(proportional=0.0273, integral=87.8)
 """As in the published images."""

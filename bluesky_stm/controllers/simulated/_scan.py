@@ -12,11 +12,11 @@ from typing_extensions import override
 
 from bluesky_stm.controllers.base import PIXEL_TIME
 from bluesky_stm.controllers.simulated._bench import Bench
-from bluesky_stm.controllers.simulated._junction import CONTACT
 from bluesky_stm.controllers.simulated._noise import converter_lines, image_noise, white_current
 from bluesky_stm.geometry import Floats, Frame, Point
 from bluesky_stm.measurements import Quality, Setpoint, Topograph
 from bluesky_stm.protocols import Progress, Scanning
+from bluesky_stm.surface import CONTACT
 
 _BAND: Final = 64
 """Lines of an image that are computed at once."""
@@ -147,6 +147,12 @@ class SimulatedScanning(Scanning):
     def _traced(self, scan: ScanState, band: slice) -> Floats:
         """Heights of the tip on the way forth; each line begins settled."""
         settled = scan.settled[band]
+        if not np.isfinite(settled).all():
+            self._bench.junction.crash(
+                f"No states carry {scan.setpoint.current:g} nA at {scan.setpoint.bias:g} V in {np.isinf(settled).sum()} pixels "
+                f"of lines {band.start} to {band.stop - 1}: the tip touched the surface.",
+                self._bench.now(),
+            )
         trace = self._followed(scan, settled, f"height {band.start}")
         room = self._bench.surface.terrace_gap(scan.setpoint) - CONTACT
         if not (settled - trace).max() < room:
