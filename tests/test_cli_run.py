@@ -71,6 +71,19 @@ def test_a_run_whose_output_nobody_reads_any_more_comes_to_its_end(place, reader
         assert len(opened[-1].spectra) == 24 and opened[-1].stop["exit_status"] == "success"
 
 
+@pytest.mark.parametrize("where", ["the night", "the settings file"])
+def test_the_option_for_the_sample_takes_no_gap_away_and_brings_none_to_another_sample(place, where):
+    """Inside the gap the feedback would drive the tip into the surface, whatever the sample is called in the line."""
+    glass = "sample: {name: glass, gap: [-4, 4]}\n"
+    (place / "night.yaml").write_text(glass if where == "the night" else "operator: Eve\n")
+    if where == "the settings file":
+        (place / "bluesky_stm.yaml").write_text(SETTINGS.replace("sample: copper\n", glass))
+    for named, refusal in (("glass", "inside the gap of glass"), ("copper", "--sample says copper.*glass")):
+        with pytest.raises(SettingsError, match=refusal):
+            CliRunner().invoke(app, ["run", "night.yaml", "--sample", named], catch_exceptions=False)
+    assert "copper" in said("run", "--set", "sample=copper", "--json")
+
+
 def test_an_option_goes_before_the_settings_file(place):
     said("run", "--controller", "simulated", "--sample", "Au(111)", "--seed", "6", "--catalog", "other")
     found = start(place / "other")

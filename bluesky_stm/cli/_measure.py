@@ -21,6 +21,7 @@ from bluesky_stm.errors import SettingsError
 if TYPE_CHECKING:
     from bluesky_stm.controllers import ControllerPart
     from bluesky_stm.facility import Facility
+    from bluesky_stm.night import SampleRecord
     from bluesky_stm.parts import JSON
     from bluesky_stm.session import Session
     from bluesky_stm.settings import LengthScale
@@ -130,14 +131,19 @@ def run(
     asked |= {"scales": _read_scales(scales)} if scales else {}
     asked |= {} if children is None else {"child_frames": children}
     asked |= {} if step_back is None else {"step_back": step_back}
-    Night.parse(asked)
+    described = Night.taken(Night.parse(asked), place.usual).sample
+    if sample is not None:
+        _check_sample(sample, described)
     with ExitStack() as whole:
         tell = whole.enter_context(telling(as_json))
         follow = whole.enter_context(watched(live, picture))
         session = whole.enter_context(open_session(place.changed(**told), run_engine({}), sample=sample))
         session.RE.subscribe(follow)
         if sample is not None:
-            asked["sample"] = session.sample
+            asked["sample"] = {
+                **({} if described is None else described.model_dump(exclude_unset=True)),
+                "name": session.sample,
+            }
         asked["scales"] = [scale.chosen(**changes) for scale in session.as_night(asked).scales or session.scales.values()]
         uids, finished = _explore(session, asked)
         page = report or session.catalog.path / "report.html"
@@ -210,6 +216,17 @@ def changed_settings(told: JSON, changes: Sequence[str]) -> JSON:
             inside = {}  # a switch, which is on with these settings
         changed[outer] = {**inside, inner: read_value(value)}
     return changed
+
+
+def _check_sample(sample: str, described: SampleRecord | None) -> None:
+    """Refuse another sample than that of which night or settings file say more than its name: its gap would not hold."""
+    if described is None or described.name.casefold() == sample.casefold() or described.model_fields_set == {"name"}:
+        return
+    more = ", ".join(sorted(described.model_fields_set - {"name"}))
+    raise SettingsError(
+        f"--sample says {sample}, and the night or the settings file describe {described.name} ({more}), which holds for no "
+        "other sample. Nothing has been started. Leave --sample out, or describe the sample under the tip there."
+    )
 
 
 def _explore(session: Session, night: JSON) -> tuple[list[str], bool]:

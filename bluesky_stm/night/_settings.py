@@ -83,6 +83,19 @@ class SampleRecord(Settings):
     orientation: str = setting("", "", "Its surface, such as (0001).")
     temperature: Positive | None = setting(None, units.TEMPERATURE, "Temperature during the night.")
 
+    def known(self, earlier: SampleRecord | None) -> SampleRecord:
+        """Return this record with what an earlier one says of the same sample, and this one does not.
+
+        Parameters
+        ----------
+        earlier : SampleRecord, optional
+            What is known where nothing else is said; of another sample nothing is taken over.
+        """
+        if earlier is None or earlier.name.casefold() != self.name.casefold():
+            return self
+        said = {name: getattr(one, name) for one in (earlier, self) for name in one.model_fields_set}
+        return SampleRecord.parse({**said, "name": self.name})
+
 
 class Budget(Settings):
     """The end of a night by what was spent; whichever comes first."""
@@ -184,7 +197,7 @@ class Night(Settings):
         given : Night, path or mapping
             A description, the file that holds one, or its settings by name.
         usual : mapping, optional
-            What holds where ``given`` says nothing.
+            What holds where ``given`` says nothing; of a sample with the same name, too, as its gap.
 
         Raises
         ------
@@ -195,7 +208,10 @@ class Night(Settings):
             night = Night.read(Path(given))
         else:
             night = given if isinstance(given, Night) else Night.parse(given)
-        return Night.parse({**(usual or {}), **night.told}) if usual else night
+        if not usual:
+            return night
+        known = {} if night.sample is None else {"sample": night.sample.known(Night.parse(usual).sample)}
+        return Night.parse({**usual, **night.told, **known})
 
     @property
     def told(self) -> JSON:

@@ -61,6 +61,14 @@ def test_the_file_the_settings_and_the_prompt_give_the_same_night(tmp_path, smal
     assert (night.operator, night.tip.every, night.drift.every) == ("Ada", 7, 3)
 
 
+def test_what_is_known_of_a_sample_holds_where_a_night_says_its_name_alone_and_for_no_other_sample():
+    usual = Facility.parse({"sample": {"name": "EuZn2As2", "gap": [-0.7, 0.5], "temperature": 77}}).usual
+    assert Night.taken({"sample": "EuZn2As2"}, usual).sample.gap == (-0.7, 0.5)
+    colder = Night.taken({"sample": {"name": "euzn2as2", "temperature": 4.6}}, usual).sample
+    assert (colder.name, colder.gap, colder.temperature) == ("euzn2as2", (-0.7, 0.5), 4.6)
+    assert Night.taken({"sample": "Au(111)"}, usual).sample.gap is None
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
