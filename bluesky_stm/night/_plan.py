@@ -227,10 +227,14 @@ def _ended(stm: STM, plan: MsgGenerator[T]) -> MsgGenerator[T]:
     """Withdraw the tip when the plan is over or has failed; where a person ends it, that person decides."""
     begun = False
 
-    def note(msg: Msg) -> Msg:
+    def opened(msg: Msg) -> MsgGenerator[object]:
         nonlocal begun
-        begun |= msg.command == "open_run"
-        return msg
+        uid = yield msg
+        begun = True
+        return uid
+
+    def note(msg: Msg) -> tuple[MsgGenerator[object] | None, None]:
+        return opened(msg) if msg.command == "open_run" else None, None
 
     def failed(error: Exception) -> MsgGenerator[None]:
         if isinstance(error, RunEngineControlException) or not begun:  # what is refused has moved nothing
@@ -238,6 +242,6 @@ def _ended(stm: STM, plan: MsgGenerator[T]) -> MsgGenerator[T]:
         else:
             yield from withdraw(stm)
 
-    uids = yield from bpp.contingency_wrapper(bpp.msg_mutator(plan, note), except_plan=failed)
+    uids = yield from bpp.contingency_wrapper(bpp.plan_mutator(plan, note), except_plan=failed)
     yield from withdraw(stm)
     return uids

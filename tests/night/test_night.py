@@ -152,6 +152,20 @@ def test_the_stop_rule_of_the_night_ends_a_scale_beside_its_own(session, docs, s
     assert all("the target -100 is found" in reason for reason in docs.reasons)
 
 
+def test_a_night_that_the_microscope_refuses_leaves_the_tip_as_it_was(session, docs, small, monkeypatch):
+    """A red line of an instrument is found where a run begins: what is refused has moved nothing."""
+
+    def red():
+        raise SettingsError("The preamplifier is red. Nothing has moved.")
+
+    monkeypatch.setattr(session.stm, "check_ready", red)
+    before = session.stm.z.get()
+    with pytest.raises(SettingsError, match="is red"):
+        session.RE(session.night(small))
+    assert docs == [] and not session.stm.withdrawn
+    assert session.stm.z.get() == before
+
+
 def test_a_failed_night_withdraws_the_tip_and_tells_its_people(session, tmp_path, small):
     def fail(name, doc):
         if name == "event" and doc["seq_num"] == 3:
