@@ -143,7 +143,7 @@ def execute(engine: RunEngine, plan: MsgGenerator[Any], stm: STM) -> bool:
             except RunEngineInterrupted:
                 if not interrupts.go_on():
                     engine.abort(reason="ended by a person")
-                    say(f"Ended: {_state(stm)}; what was measured is in the catalog.")
+                    say(f"Ended: {state_of(stm)}; what was measured is in the catalog.")
                     return False
                 act = engine.resume
 
@@ -181,7 +181,14 @@ def _quiet() -> Iterator[None]:
         log.setLevel(before)
 
 
-def _state(stm: STM) -> str:
+def state_of(stm: STM) -> str:
+    """Return how the tip was left, in words.
+
+    Parameters
+    ----------
+    stm : STM
+        Microscope.
+    """
     if stm.controller.get_feedback():
         return f"the feedback is restored, bias {stm.controller.get_bias():g} V"
     return "the tip is withdrawn" if stm.withdrawn else "the feedback is open"

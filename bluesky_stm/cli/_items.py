@@ -29,7 +29,7 @@ def do(plan: PlanOrFile, parameters: Parameters = None, *, catalog: Folder) -> N
 
     A plan that was broken off, asked for again in the same way, goes on where it stopped; anew=true begins anew.
     """
-    from bluesky_stm.cli._interrupts import execute
+    from bluesky_stm.cli._interrupts import execute, state_of
     from bluesky_stm.engine import run_engine
     from bluesky_stm.facility import carry_out, open_session, operator, plain_plan, read_settings
 
@@ -39,6 +39,8 @@ def do(plan: PlanOrFile, parameters: Parameters = None, *, catalog: Folder) -> N
         session.RE.subscribe(lambda _, doc: out.print(f"Run {doc['uid']}"), "start")
         said = {"sample": session.sample, "operator": operator(getpass.getuser())}
         finished = execute(session.RE, carry_out(session, known, given, said), session.stm)
+        if finished:
+            out.print(f"{known.name} is done at the microscope {session.stm.controller.name}: {state_of(session.stm)}.")
     raise typer.Exit(0 if finished else 130)
 
 
