@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from bluesky_stm.controllers.nanonis._interlocks import CONDITIONS, THRESHOLD, faults
 from bluesky_stm.controllers.nanonis_wire._commands import LINEAR, DigSync, ZStatus
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ READINGS: Final = 5
 
 CAN_BE_OVERRIDDEN: Final = frozenset(
     {
-        *("Safe Tip", "Safe Tip threshold", "Safe Tip recovery", "z limits"),
+        *("Safe Tip", THRESHOLD, "Safe Tip recovery", CONDITIONS, "z limits"),
         *("lock-in", "demodulator", "low-pass filter", "drift compensation"),
         *("sweep mode", "alternate set point", "synchronisation of sweeps", "running"),
         *("z controller", "tip", "set point", "current"),
@@ -123,16 +124,14 @@ def _interlocks(controller: NanonisController) -> Iterator[Finding]:
     off = "" if read["safe_tip"] else "Nothing withdraws a crashed tip when this program is gone: switch Safe Tip on."
     recovers = "A crashed tip would come back by itself, unseen: switch the auto recovery of Safe Tip off."
     yield _finding("Safe Tip", f"{'on' if read['safe_tip'] else 'off'}, above {threshold:.4g} nA", off)
-    full = controller.ranges["current"][1]
-    if read["safe_tip"] and threshold > full:
-        unseen = f"The preamplifier ends at {full:.4g} nA: set it below, and sweep so that spectra stay below it, too."
-        yield _finding("Safe Tip threshold", "never reached", unseen)
+    for fault in faults(read, full=controller.ranges["current"][1], setpoint=controller.get_setpoint().current):
+        yield _finding(*fault)
     yield _finding(
         "Safe Tip recovery", "on" if read["safe_tip_recovers"] else "off", recovers if read["safe_tip_recovers"] else ""
     )
     low, high = read["z_limits"]
     above, below = read["sweep_ends_above"], read["sweep_ends_below"]
-    yield Finding("safe conditions of sweeps", f"end a sweep above {above:.4g} nA and below {below:.4g} nA")
+    yield Finding(CONDITIONS, f"end a sweep above {above:.4g} nA and below {below:.4g} nA")
     enabled = read["z_limits_enabled"]
     unlimited = "" if enabled else "Nothing but the piezo ends the way of the tip: enable limits around where it works."
     yield _finding("z limits", f"{low:.4g} to {high:.4g} nm, {'enabled' if enabled else 'those of the piezo'}", unlimited)

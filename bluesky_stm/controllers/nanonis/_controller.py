@@ -97,6 +97,8 @@ class NanonisController(BaseController):
         When nobody answers there.
     STMError
         When another program holds the instrument.
+    SettingsError
+        When the interlocks contradict each other, the set point or the preamplifier; none of them was sent.
     NanonisError
         When the release is too old, or a channel is missing.
     """
@@ -130,7 +132,12 @@ class NanonisController(BaseController):
         if not all(letter.isalnum() or letter in "-_" for letter in save_as):
             raise SettingsError(f"save_as is the beginning of a file's name, letters, digits, - and _, not {save_as!r}.")
         if unknown := sorted(set(despite) - CAN_BE_OVERRIDDEN):
-            raise UnknownNameError.among("finding that can be overridden", unknown[0], CAN_BE_OVERRIDDEN)
+            # Without a guess: the name most alike may be that of the whole interlock.
+            known = ", ".join(sorted(CAN_BE_OVERRIDDEN))
+            raise UnknownNameError(
+                f"There is no finding that can be overridden named {unknown[0]!r}. Nothing was sent. Name the red line of "
+                f"nanonis-check that you mean, letter by letter. Known: {known}."
+            )
         self._links = Links(host, ports, timeout=timeout, read_only=read_only, announce=announce, names=channels, clock=clock)
         self._marks = marks
         self._claim = Claim(claimant, take_over=take_over)
@@ -202,9 +209,12 @@ class NanonisController(BaseController):
 
         Raises
         ------
+        SettingsError
+            When they contradict each other, the set point or the preamplifier; none was sent.
         NanonisError
             When one does not read back.
         """
+        self._guard.interlocks.judge()
         self._guard.interlocks.arm()
 
     def look_at_lockin(self) -> Look:

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Final
 
 from bluesky_stm.controllers.nanonis._links import Links
 from bluesky_stm.controllers.nanonis_wire._commands import Comparison, SafeAction, SafeLogic
 from bluesky_stm.controllers.nanonis_wire._errors import NanonisError
 from bluesky_stm.controllers.nanonis_wire._si import ours, si
+from bluesky_stm.errors import SettingsError
 from bluesky_stm.settings import Positive, Range, Settings
 from bluesky_stm.units import CURRENT, LENGTH
 from bluesky_stm.validated import JSON, Data
 
 SAFE_TIP: Final = ("safe_tip", "safe_tip_threshold", "safe_tip_recovers", "safe_tip_pauses_scan")
 Z_LIMITS: Final = ("z_limits_enabled", "z_limits")
+
+THRESHOLD: Final = "Safe Tip threshold"
+CONDITIONS: Final = "safe conditions of sweeps"
+"""Names of what `faults` finds."""
+
+FAINTEST: Final = 1e-3
+"""In nA; a smaller current at which something is to act was hardly meant in nA."""
 
 
 class Interlocks(Settings):
@@ -82,6 +91,31 @@ class Armed:
     def __init__(self, links: Links, interlocks: Interlocks) -> None:
         self._links, self.interlocks = links, interlocks
         self._expected: JSON = {}
+
+    def judge(self) -> None:
+        """Refuse interlocks that contradict each other, the set point or the preamplifier, before any of them is sent.
+
+        What was not asked for is judged as it stands in the instrument, where it meets what was.
+
+        Raises
+        ------
+        SettingsError
+            With all that is wrong. The interlocks stand as before.
+        """
+        asked, links = self.interlocks, self._links
+        if links.read_only or (asked.safe_tip is None and asked.end_sweep is None):
+            return
+        setpoint = abs(ours(links.watch.ask("ZCtrl.SetpntGet")[0], CURRENT))
+        planned = {**_safe_tip(links), **_safe_conditions(links), **asked.wanted}
+        found = faults(planned, full=links.full_scale(), setpoint=setpoint)
+        # A threshold that only stands there is for the check before a run, in spite of which a person may begin.
+        wrong = [f"{what}: {said}. {advice}" for what, said, advice in found if what != THRESHOLD or asked.safe_tip is not None]
+        if wrong:
+            raise SettingsError(
+                f"The interlocks that were asked for cannot be. {' '.join(wrong)} None was sent: they stand in the instrument "
+                "as before. Give safe_tip and end_sweep in nA so that set point < end_sweep < safe_tip <= end of the "
+                "preamplifier's range."
+            )
 
     def arm(self) -> None:
         """Set the interlocks and read them back; what was not asked for is expected to stay as it stands now.
@@ -153,6 +187,51 @@ def read_interlocks(links: Links) -> JSON:
         condition on the current ends a sweep).
     """
     return {**_safe_tip(links), **_z_limits(links), **_safe_conditions(links)}
+
+
+def faults(read: Data, *, full: float, setpoint: float) -> Iterator[tuple[str, str, str]]:
+    """Judge the currents at which something acts: set point < end of sweeps < Safe Tip <= end of the preamplifier's range.
+
+    Parameters
+    ----------
+    read : mapping
+        Interlocks as `read_interlocks` returns them, as they stand or as they are going to.
+    full : float
+        End of the preamplifier's range, in nA.
+    setpoint : float
+        Size of the current that the feedback holds, in nA.
+
+    Yields
+    ------
+    tuple of three str
+        `THRESHOLD` or `CONDITIONS`, what was found, and what to do.
+    """
+    tip = read["safe_tip_threshold"] if read["safe_tip"] else math.inf
+    if tip < FAINTEST:
+        yield THRESHOLD, f"{tip:.4g} nA", _amperes(tip)
+    elif tip <= setpoint:
+        yield THRESHOLD, f"{tip:.4g} nA, the set point {setpoint:.4g} nA", "It would act at once: set it above the set point."
+    elif full * (1 + 1e-6) < tip < math.inf:
+        unseen = f"The preamplifier ends at {full:.4g} nA: set it below, and sweep so that spectra stay below it, too."
+        yield THRESHOLD, f"{tip:.4g} nA, never reached", unseen
+    ends = sorted({end for end in (read["sweep_ends_above"], -read["sweep_ends_below"]) if math.isfinite(end)})
+    for end in ends:
+        said = f"a sweep ends at {end:.4g} nA"
+        if end < FAINTEST:
+            yield CONDITIONS, said, _amperes(end)
+        elif end <= setpoint:
+            yield CONDITIONS, f"{said}, the set point is {setpoint:.4g} nA", "It would end at once: end it above the set point."
+        elif end >= tip:
+            late = "Safe Tip would withdraw the tip first: end sweeps below its threshold."
+            yield CONDITIONS, f"{said}, Safe Tip acts at {tip:.4g} nA", late
+        elif end > full * (1 + 1e-6):
+            yield CONDITIONS, f"{said}, never reached", f"The preamplifier ends at {full:.4g} nA: end sweeps below it."
+
+
+def _amperes(current: float) -> str:
+    """Ask whether a current that is far too small was given in amperes."""
+    meant = f" Were {current * 1e9:.4g} nA meant?" if 0 < current * 1e9 < 1e4 else ""
+    return f"That is hardly a current, and it is given in nA, not in A.{meant}"
 
 
 def compared(then: Data, now: Data) -> tuple[list[str], list[str]]:

@@ -40,9 +40,12 @@ class Meeting:
 
         Raises
         ------
+        SettingsError
+            When they contradict each other, the set point or the preamplifier; none was sent.
         NanonisError
             When an interlock does not read back.
         """
+        self._guard.interlocks.judge()
         self._armed = True
         self._guard.interlocks.arm()
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from bluesky_stm.controllers.nanonis import check
-from bluesky_stm.controllers.nanonis_wire._commands import only_reads
+from bluesky_stm.controllers.nanonis_wire._commands import Comparison, SafeAction, only_reads
 from bluesky_stm.protocols import LockInCalibration
 
 
@@ -48,6 +48,15 @@ def test_a_safe_tip_that_the_preamplifier_never_reaches_is_missing(looking, serv
     assert missing(looking) == {"Safe Tip threshold"}
     server.software.registers.set("SafeTip.Props", [0, 1, 9e-9])
     assert missing(looking) == set()
+
+
+def test_a_sweep_that_ends_above_safe_tip_and_a_threshold_in_amperes_are_missing(looking, server):
+    level, current = 9.5e-9, looking.channels.current
+    _, error = server.software.answer("BiasSpectr.SafeCond1Set", [SafeAction.STOP, level, current, Comparison.ABOVE])
+    assert not error
+    assert missing(looking) == {"safe conditions of sweeps"}
+    server.software.registers.set("SafeTip.Props", [0, 1, 8e-18])
+    assert "Safe Tip threshold" in missing(looking)
 
 
 def test_one_noisy_reading_of_the_current_is_not_a_lost_tip(looking, microscope, monkeypatch):

@@ -24,11 +24,11 @@ SHORT = SweepSettings(-1.5, 1.0, 26, settle=0.001, integrate=0.001)
 
 
 def test_interlocks_are_set_and_read_back(connect, server):
-    controller = connect(interlocks=Interlocks(safe_tip=8.0, z=(-100.0, 200.0), end_sweep=9.0))
+    controller = connect(interlocks=Interlocks(safe_tip=8.0, z=(-100.0, 200.0), end_sweep=7.0))
     read = controller.read_interlocks()
     assert (read["safe_tip"], read["safe_tip_threshold"]) == (True, pytest.approx(8.0))
     assert read["z_limits"] == pytest.approx([-100.0, 200.0])
-    assert (read["sweep_ends_above"], read["sweep_ends_below"]) == (pytest.approx(9.0), pytest.approx(-9.0))
+    assert (read["sweep_ends_above"], read["sweep_ends_below"]) == (pytest.approx(7.0), pytest.approx(-7.0))
 
 
 @pytest.mark.parametrize(
@@ -43,12 +43,12 @@ def test_interlocks_are_set_and_read_back(connect, server):
         ("BiasSpectr.SafeCond1Set", 1, math.nan, -1, 2),
         ("BiasSpectr.SafeCond1Set", 3, 20e-9, -1, 2),
         ("BiasSpectr.SafeCond2Set", 3, math.nan, -1, 2),
-        ("BiasSpectr.SafeCond2Set", 1, -9e-9, 30, 1),
+        ("BiasSpectr.SafeCond2Set", 1, -7e-9, 30, 1),
     ],
 )
 def test_an_interlock_that_a_person_changes_is_noticed_before_the_next_act(connect, server, change):
     """Nothing is swept, the sentence says which one it was, and the feedback goes on holding the tip."""
-    controller = connect(interlocks=Interlocks(safe_tip=8.0, z=(-100.0, 200.0), end_sweep=9.0))
+    controller = connect(interlocks=Interlocks(safe_tip=8.0, z=(-100.0, 200.0), end_sweep=7.0))
     controller.sweep(SHORT)
     server.software.answer(change[0], list(change[1:]))
     with pytest.raises(NanonisError, match="The interlocks read"):
@@ -125,14 +125,14 @@ def test_a_safe_tip_event_is_a_crash_that_is_told(controller, server, microscope
 
 
 def test_a_run_is_resumed_only_where_every_interlock_protects_as_much_as_it_did(connect):
-    then = connect(interlocks=Interlocks(safe_tip=8.0, z=(-100.0, 200.0), end_sweep=9.0))
+    then = connect(interlocks=Interlocks(safe_tip=8.0, z=(-100.0, 200.0), end_sweep=7.0))
     start = {"uid": "run", "controller": then.describe()}
     then.close()
     looser = {
-        "Safe Tip withdraws the tip 9 instead of 8": Interlocks(safe_tip=9.0, z=(-100.0, 200.0), end_sweep=9.0),
-        "highest tip height": Interlocks(safe_tip=8.0, z=(-100.0, 201.0), end_sweep=9.0),
-        "lowest tip height": Interlocks(safe_tip=8.0, z=(-101.0, 200.0), end_sweep=9.0),
-        "at which a sweep ends 10 instead of 9": Interlocks(safe_tip=8.0, z=(-100.0, 200.0), end_sweep=10.0),
+        "Safe Tip withdraws the tip 9 instead of 8": Interlocks(safe_tip=9.0, z=(-100.0, 200.0), end_sweep=7.0),
+        "highest tip height": Interlocks(safe_tip=8.0, z=(-100.0, 201.0), end_sweep=7.0),
+        "lowest tip height": Interlocks(safe_tip=8.0, z=(-101.0, 200.0), end_sweep=7.0),
+        "at which a sweep ends 7.5 instead of 7": Interlocks(safe_tip=8.0, z=(-100.0, 200.0), end_sweep=7.5),
     }
     part = Nanonis()
     for said, interlocks in looser.items():
@@ -140,7 +140,43 @@ def test_a_run_is_resumed_only_where_every_interlock_protects_as_much_as_it_did(
         with pytest.raises(SettingsError, match=f"{said}.*Nothing has moved"):
             part.check_same(now, start)
         now.close()
-    now = connect(interlocks=Interlocks(safe_tip=7.0, z=(-100.0, 200.0), end_sweep=9.0))
+    now = connect(interlocks=Interlocks(safe_tip=7.5, z=(-100.0, 200.0), end_sweep=7.0))
     part.check_same(now, start)
-    assert part.differences(now, start) == ["current (nA) at which Safe Tip withdraws the tip 7 instead of 8"]
+    assert part.differences(now, start) == ["current (nA) at which Safe Tip withdraws the tip 7.5 instead of 8"]
     assert part.differences(now, {"controller": now.describe()}) == [] == part.differences(now, {})
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"safe_tip": 20.0}, "20 nA, never reached.*ends at 10 nA"),
+        ({"safe_tip": 8e-9}, "Were 8 nA meant"),
+        ({"safe_tip": 8.0, "end_sweep": 9.0}, "ends at 9 nA, Safe Tip acts at 8 nA"),
+        ({"safe_tip": 8.0, "end_sweep": 8.0}, "ends at 8 nA, Safe Tip acts at 8 nA"),
+        ({"end_sweep": 7e-9}, "Were 7 nA meant"),
+        ({"end_sweep": 12.0}, "ends at 12 nA, never reached"),
+        ({"safe_tip": 0.1}, "0.1 nA, the set point 0.2 nA"),
+        ({"safe_tip": 8.0, "end_sweep": 0.2}, "ends at 0.2 nA, the set point is 0.2 nA"),
+    ],
+)
+def test_interlocks_that_contradict_each_other_or_the_instrument_are_refused_before_one_is_sent(
+    connect, server, microscope, heard, asked, said
+):
+    """The preamplifier ends at 10 nA."""
+    microscope.set_setpoint_current(0.2)
+    with pytest.raises(SettingsError, match=f"{said}.*None was sent"):
+        connect(interlocks=asked)
+    assert not {"SafeTip.PropsSet", "SafeTip.OnOffSet", "BiasSpectr.SafeCond1Set", "BiasSpectr.SafeCond2Set"} & set(heard)
+    assert server.software.registers.get("SafeTip.Props")[2] == pytest.approx(50e-9)
+
+
+def test_a_threshold_is_judged_beside_the_end_of_sweeps_that_stands_in_the_instrument(connect):
+    connect(interlocks={"safe_tip": 9.0, "end_sweep": 8.0}).close()
+    with pytest.raises(SettingsError, match="ends at 8 nA, Safe Tip acts at 7 nA"):
+        connect(interlocks={"safe_tip": 7.0})
+
+
+def test_a_finding_that_is_named_almost_right_is_not_guessed(connect):
+    with pytest.raises(SettingsError, match="letter by letter") as refusal:
+        connect(despite=["safe tip"])
+    assert "Did you mean" not in str(refusal.value)
