@@ -17,6 +17,10 @@ from functools import cache
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
+CONTROL = "tcp://127.0.0.1:60615"
+"""Where the queue server listens: on this host alone. Its own default is every interface, without a key."""
+CONTROL_VARIABLE = "QSERVER_ZMQ_CONTROL_ADDRESS"
+"""Variable of the environment that names another address, to the tools of the queue server as well."""
 PATIENCE = 3.0
 """Longest time, in s, to wait for an answer."""
 STARTING = 0.3

@@ -144,8 +144,9 @@ class Exploration:
             if middle is None:  # a run that goes on: everything that was measured still holds
                 middle = known[0].reference_time if known else self._middle_of(image)
             seen = self.agent.drift_reference or image
-            told = self.options.drift, seen, middle, known
-            self.watch = DriftWatch(self.stm, *told, self._approach, self._scale.step / 2, image.frame)
+            self.watch = DriftWatch(
+                self.stm, self.options.drift, seen, middle, known, self._approach, self._scale.step / 2, image.frame
+            )
             if self.options.look:
                 yield from self.watch.begin()
             else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from bluesky_stm.scalarizers import make_scalarizer
+from bluesky_stm.scalarizers import make_scalarizer, sign_of
 from bluesky_stm.views import Check, Comparison
 
 if TYPE_CHECKING:
@@ -43,7 +43,6 @@ def comparisons_of(stored: Iterable[Run], scalarizers: Sequence[str]) -> dict[st
     for run in stored if asked else ():
         for choice, scalarizer in zip(scalarizers, asked, strict=True):
             result = what_if(run, scalarizer=scalarizer)
-            sign = -1 if result.scalarizer.get("prefer") == "small" else 1
-            recorded, other = (sign * curve for curve in result.curves)
+            recorded, other = (sign_of(result.scalarizer) * curve for curve in result.curves)
             found.setdefault(run.uid, []).append(Comparison(choice, str(result), scalarizer.units, recorded, other))
     return found

@@ -12,8 +12,9 @@ from typing import Annotated
 import typer
 
 from bluesky_stm.cli._app import app
-from bluesky_stm.cli._options import ADDRESS, Folder, Queue, Seed, chosen, out
+from bluesky_stm.cli._options import Folder, Queue, Seed, chosen, out
 from bluesky_stm.errors import SettingsError
+from bluesky_stm.submission import CONTROL
 
 SettingsFile = Annotated[Path | None, typer.Option("--settings", help="Settings file; else ./bluesky_stm.yaml, if there.")]
 Microscope = Annotated[
@@ -113,7 +114,7 @@ def pvs(
 def agent(
     subscribe: Annotated[str, typer.Option(help="Where documents come from: out-address of a 0MQ proxy.")],
     scale: Annotated[str | None, typer.Option(help="Length scale, by name.")] = None,
-    queue: Queue = ADDRESS,
+    queue: Queue = CONTROL,
     name: Annotated[str | None, typer.Option("--agent", help=f"Who chooses; else as the scale says. {chosen('agent')}")] = None,
     scalarizer: Annotated[str | None, typer.Option(help=f"What counts; else as the scale says. {chosen('scalarizer')}")] = None,
     budget: Annotated[int | None, typer.Option(help="Spectra.")] = None,

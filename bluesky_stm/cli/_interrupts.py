@@ -81,7 +81,7 @@ class Interrupts:
         """
         asked = self.pressed
         if asked < 2:
-            say("Paused at a safe place. Enter goes on, Ctrl-C ends the run: ")
+            out.print("Paused at a safe place. Enter goes on, Ctrl-C ends the run: ")
             answer: list[bytes] = []
             answered = threading.Event()
 
@@ -103,14 +103,8 @@ class Interrupts:
         """Ask the engine to pause; it runs in the thread of the engine, which may have paused or ended meanwhile."""
         if self.ending or not self.engine.state.can_pause:
             return
-        say("\nPausing at the next safe place; Ctrl-C again ends the run." if defer else "\nEnding the run.")
+        out.print("\nPausing at the next safe place; Ctrl-C again ends the run." if defer else "\nEnding the run.")
         self.engine.loop.create_task(self.engine._request_pause_coro(defer))  # noqa: SLF001 - request_pause() would wait for us
-
-
-def say(text: str) -> None:
-    """Print a text for a person, unless the terminal has been closed."""
-    with suppress(OSError):
-        out.print(text)
 
 
 def execute(engine: RunEngine, plan: MsgGenerator[Any], stm: STM) -> bool:
@@ -143,7 +137,7 @@ def execute(engine: RunEngine, plan: MsgGenerator[Any], stm: STM) -> bool:
             except RunEngineInterrupted:
                 if not interrupts.go_on():
                     engine.abort(reason="ended by a person")
-                    say(f"Ended: {state_of(stm)}; what was measured is in the catalog.")
+                    out.print(f"Ended: {state_of(stm)}; what was measured is in the catalog.")
                     return False
                 act = engine.resume
 

@@ -12,9 +12,10 @@ from typing import Annotated, Any
 import typer
 
 from bluesky_stm.cli._app import app
-from bluesky_stm.cli._options import ADDRESS, Folder, Queue, out
+from bluesky_stm.cli._options import Folder, Queue, out
 from bluesky_stm.data import JSON
 from bluesky_stm.errors import SettingsError, STMError
+from bluesky_stm.submission import CONTROL
 
 PlanOrFile = Annotated[str, typer.Argument(help="Name of a plan, or a YAML file: {plan: NAME, PARAMETER: VALUE ...}.")]
 Parameters = Annotated[
@@ -58,7 +59,7 @@ def plans(name: Annotated[str | None, typer.Argument(help="One plan; else all.")
 def submit(
     plan: PlanOrFile,
     parameters: Parameters = None,
-    queue: Queue = ADDRESS,
+    queue: Queue = CONTROL,
     group: Annotated[str, typer.Option(help="Group of users on whose behalf.")] = "primary",
     user: Annotated[str, typer.Option(help="Who operates; your login name if not given.")] = "",
 ) -> None:
@@ -88,7 +89,7 @@ def steer(
         ),
     ],
     parameters: Parameters = None,
-    queue: Queue = ADDRESS,
+    queue: Queue = CONTROL,
     reason: Annotated[str, typer.Option(help="Why, for the record.")] = "",
 ) -> None:
     """Ask something of the exploration that runs in a queue server; who, when and from where stands in its documents."""

@@ -140,10 +140,7 @@ def run(
         session = whole.enter_context(open_session(place.changed(**told), run_engine({}), sample=sample))
         session.RE.subscribe(follow)
         if sample is not None:
-            asked["sample"] = {
-                **({} if described is None else described.model_dump(exclude_unset=True)),
-                "name": session.sample,
-            }
+            asked["sample"] = described.changed(name=session.sample) if described else session.sample
         asked["scales"] = [scale.chosen(**changes) for scale in session.as_night(asked).scales or session.scales.values()]
         uids, finished = _explore(session, asked)
         page = report or session.catalog.path / "report.html"

@@ -15,6 +15,7 @@ import typer
 
 from bluesky_stm.console import PatientConsole
 from bluesky_stm.errors import SettingsError
+from bluesky_stm.submission import CONTROL_VARIABLE
 
 
 class Output(PatientConsole):
@@ -39,10 +40,7 @@ out = Output(highlight=False, emoji=False)
 if not out.is_terminal and "COLUMNS" not in os.environ:
     out.width = 10_000  # a pipe or a file takes every table whole
 
-ADDRESS = "tcp://127.0.0.1:60615"
-Queue = Annotated[
-    str, typer.Option("--queue", envvar="QSERVER_ZMQ_CONTROL_ADDRESS", help="Control address of the queue server.")
-]
+Queue = Annotated[str, typer.Option("--queue", envvar=CONTROL_VARIABLE, help="Control address of the queue server.")]
 FOLDER = "bluesky_stm_data"
 PORTS = "6501,6502,6503,6504"
 

@@ -17,8 +17,9 @@ from urllib.parse import urlsplit
 
 from bluesky_stm.errors import FileFormatError
 from bluesky_stm.facility._heartbeat import read_heartbeat
-from bluesky_stm.facility._queue_files import CONTROL, CONTROL_VARIABLE, LISTED, PERMISSIONS
+from bluesky_stm.facility._queue_files import LISTED, PERMISSIONS
 from bluesky_stm.storage import DocumentSink, is_elsewhere
+from bluesky_stm.submission import CONTROL, CONTROL_VARIABLE
 
 if TYPE_CHECKING:
     from bluesky_stm.facility._settings import Facility

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from queue import Empty
 from typing import Any
@@ -15,6 +15,7 @@ from bluesky_stm import units
 from bluesky_stm.documents import Stream, StreamRouter
 from bluesky_stm.errors import STMError
 from bluesky_stm.facility._stream import DocumentStream
+from bluesky_stm.scalarizers import sign_of
 from bluesky_stm.teaching import intervention_from, spectrum_from
 from bluesky_stm.validated import Data
 
@@ -76,7 +77,7 @@ class RunPVs(StreamRouter):
         scale = start.get("length_scale") or {}
         asked = (start.get("plan_args") or {}).get("budget", scale.get("budget", 0))
         self._budget, self._spectra = asked if isinstance(asked, int) else 0, 0
-        self._judge(start.get("scalarizer"))
+        self._sign = sign_of(start.get("scalarizer") or {})
         for name in ("CURRENT", "VALUE", "BEST", "X", "Y"):
             self._post(name, NAN)
         self._post("RUN", start["uid"])
@@ -95,7 +96,7 @@ class RunPVs(StreamRouter):
                 found = next((value for key, value in data.items() if key.endswith(f"_{name}")), NAN)
                 self._post(name.upper(), self._sign * float(found))
         elif stream == Stream.INTERVENTION and (done := intervention_from(data)) and done.kind == "scalarizer":
-            self._judge(done.settings)
+            self._sign = sign_of(done.settings)
 
     def end(self, stop: Data) -> None:
         """Say how the run has ended."""
@@ -112,11 +113,6 @@ class RunPVs(StreamRouter):
         self._post("CURRENT", float(spectrum.current[np.nanargmin(away)]) if np.isfinite(away).any() else math.nan)
         self._post("SPECTRUM:BIAS", spectrum.bias)
         self._post("SPECTRUM:DIDV", spectrum.didv)
-
-    def _judge(self, scalarizer: Any) -> None:
-        """An agent seeks large values: it is told minus the value where small ones are sought."""
-        small = isinstance(scalarizer, Mapping) and scalarizer.get("prefer") == "small"
-        self._sign = -1 if small else 1
 
     def _count(self, spectra: int) -> None:
         self._spectra = spectra

@@ -9,14 +9,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from bluesky_stm.errors import STMError
+from bluesky_stm.submission import CONTROL
 
 STARTUP_MODULE = "bluesky_stm.facility.queue_startup"
 PERMISSIONS = Path(__file__).with_name("user_group_permissions.yaml")
 _LISTING = "from bluesky_queueserver.manager.gen_lists import gen_list_of_plans_and_devices_cli as listing; listing()"
-CONTROL = "tcp://127.0.0.1:60615"
-"""Where the server listens: on this host alone. Its own default is every interface, without a key."""
-CONTROL_VARIABLE = "QSERVER_ZMQ_CONTROL_ADDRESS"
-"""Variable of the environment that names another address, to the tools of the queue server as well."""
 LISTED = "existing_plans_and_devices.yaml"
 
 

@@ -93,8 +93,7 @@ class SampleRecord(Settings):
         """
         if earlier is None or earlier.name.casefold() != self.name.casefold():
             return self
-        said = {name: getattr(one, name) for one in (earlier, self) for name in one.model_fields_set}
-        return SampleRecord.parse({**said, "name": self.name})
+        return earlier.changed(**{name: getattr(self, name) for name in self.model_fields_set})
 
 
 class Budget(Settings):

@@ -77,11 +77,13 @@ def swept_as(stm: STM, asked: Sweep | None) -> Iterator[None]:
     SettingsError, LimitError
         When it is no sweep, or outside the limits.
     """
+    if asked is None:
+        yield
+        return
     before = stm.sweep.settings
-    if asked is not None:
-        wanted = asked.over(before)
-        stm.sweep.check_value(wanted)
-        stm.sweep.settings = wanted
+    wanted = asked.over(before)
+    stm.sweep.check_value(wanted)
+    stm.sweep.settings = wanted
     try:
         yield
     finally:

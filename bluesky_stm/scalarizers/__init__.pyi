@@ -5,7 +5,7 @@ from ._barrier import ApparentBarrier
 from ._base import NoValueError, ScalarizerPart
 from ._edges import ConductionEdge, Gap, ValenceEdge
 from ._inelastic import InelasticStep, StepFit
-from ._make import make_scalarizer, scalarizer_of
+from ._make import make_scalarizer, scalarizer_of, sign_of
 from ._marks import marks_of_all
 from ._normalized import normalized_conductance, normalized_curves
 from ._parts import Conductance, InGapWeight, Integral, PeakHeight, PeakPosition
@@ -48,4 +48,5 @@ __all__ = [
     "normalized_conductance",
     "normalized_curves",
     "scalarizer_of",
+    "sign_of",
 ]

@@ -27,6 +27,22 @@ def make_scalarizer(choice: str | Data | Part | Scalarizer) -> Scalarizer:
     return parts.scalarizers.make(choice)
 
 
+def sign_of(described: Data) -> int:
+    """Return the factor between the value that an agent is given and the one that people read.
+
+    Parameters
+    ----------
+    described : mapping
+        A scalarizer as it describes itself, also one that nobody has brought here.
+
+    Returns
+    -------
+    int
+        -1 where small values are sought, since an agent seeks large ones; else 1.
+    """
+    return -1 if described.get("prefer") == "small" else 1
+
+
 def scalarizer_of(start: Data) -> Scalarizer:
     """Make the scalarizer by which the spectra of a run were judged, from its start document.
 

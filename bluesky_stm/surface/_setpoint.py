@@ -101,7 +101,7 @@ class ConstantCurrent:
         Returns
         -------
         ndarray of shape (n,)
-            In nm; ``-inf`` where there are no states to carry the current before the tip is in `CONTACT`.
+            In nm; ``-inf`` where too few states carry the current until tip and surface touch (`CONTACT`).
         """
         with np.errstate(divide="ignore", invalid="ignore"):
             missing = np.log(carried).astype(float)

@@ -16,7 +16,7 @@ from bluesky_stm.errors import SettingsError
 from bluesky_stm.geometry import Floats, Frame
 from bluesky_stm.measurements import Spectrum, Topograph
 from bluesky_stm.protocols import Decision, Insight, Mark, Marking, Observation, Scalarizer
-from bluesky_stm.scalarizers import marks_of_all
+from bluesky_stm.scalarizers import marks_of_all, sign_of
 from bluesky_stm.spots import described
 from bluesky_stm.teaching import (
     Judging,
@@ -340,7 +340,7 @@ class RunRecord(StreamRouter):
 
         It is -1 where the smallest value is sought and the agent is given the negative, else 1.
         """
-        return -1 if self.scalarizer.describe().get("prefer") == "small" else 1
+        return sign_of(self.scalarizer.describe())
 
     @property
     def sought(self) -> str:

@@ -115,6 +115,12 @@ def test_the_sweep_of_a_night_holds_for_that_night_alone_and_what_it_does_not_sa
     assert len(docs.events()[-1]["stm_sweep_bias"]) == before.points
 
 
+def test_a_night_that_says_nothing_of_its_sweep_leaves_what_a_person_changes_meanwhile(session, small):
+    session.RE.subscribe(lambda name, doc: session.stm.sweep.points.set(31) if name == "start" else None)
+    session.RE(session.night(small))
+    assert session.stm.sweep.settings.points == 31
+
+
 @pytest.mark.parametrize(
     ("sweep", "said"),
     [
