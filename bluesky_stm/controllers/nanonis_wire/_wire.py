@@ -155,7 +155,8 @@ def decode_answer(types: str, body: bytes) -> tuple[list[Any], str]:
         values = [reader.take(code) for code in types.split()]
         return values, reader.error()
     except ProtocolError:
-        if text := _only_error(body):
+        # The lengths of a damaged answer may, by chance, be those of a refusal; but its words would hold bytes of numbers.
+        if (text := _only_error(body)) and "\0" not in text:
             return defaults(types), text
         raise
 

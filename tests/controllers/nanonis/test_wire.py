@@ -20,6 +20,7 @@ from bluesky_stm.controllers.nanonis_wire._wire import (
 from bluesky_stm.errors import SettingsError
 
 TEXT = st.text("aZ (é)", max_size=20)
+WORDS = st.text(st.characters(exclude_characters="\0", codec="utf-8"), min_size=1, max_size=40)
 FLOATS = st.floats(width=32, allow_nan=False, allow_infinity=False)
 VALUES = {
     "H": st.integers(0, 2**16 - 1),
@@ -95,9 +96,11 @@ def test_what_is_encoded_is_decoded(case):
     assert [plain(value) for value in decode(types, encode(types, values))] == list(values)
 
 
-@given(st.sampled_from(sorted(COMMANDS)), st.text(min_size=1, max_size=40))
+@given(
+    st.sampled_from(sorted(COMMANDS)), st.text(st.characters(exclude_characters="\0", codec="utf-8"), min_size=1, max_size=40)
+)
 def test_the_text_of_an_error_arrives_behind_the_values_and_alone(command, text):
-    """Whatever stands before it: an unknown command is answered by nothing else."""
+    """Whatever stands before it: an unknown command is answered by nothing else. No words of a refusal hold a byte of zero."""
     types = COMMANDS[command].answer
     values = [0 if code in "HhIifd" else "" if code == "s" else [[]] if code == "M" else [] for code in types.split()]
     assert decode_answer(types, encode_answer(types, values, text))[1] == text
@@ -129,6 +132,15 @@ def test_a_torn_answer_is_never_taken_for_a_whole_one(command, data):
         decode_answer(types, body[:cut])
     with pytest.raises(ProtocolError):
         decode_answer(types, body + bytes(1 + cut))
+
+
+def test_a_damaged_answer_whose_lengths_are_by_chance_those_of_a_refusal_is_none():
+    """An answer of no marks, with a nine where it counts texts, and a byte too many: 0, and nine bytes of words, all zero."""
+    types = COMMANDS["Marks.PointsGet"].answer
+    body = encode_answer(types, [0, [], [], 9, [], [], []])
+    with pytest.raises(ProtocolError):
+        decode_answer(types, body + b"\0")
+    assert decode_answer(types, encode_answer("", [], "no such mark"))[1] == "no such mark"
 
 
 @pytest.mark.parametrize(
